@@ -1,0 +1,41 @@
+/**
+ * Time and chance as arguments: the only place that reads the system clock or its random source.
+ * Tests and the simulator pass their own.
+ */
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+  /** Calls back once after `ms` (clamped by the caller to limits.sleepMsMax); returns a cancel. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+export interface Ids {
+  /** UUIDv7: time-ordered, for executions. */
+  uuid(): string;
+  /** Short random text (96 bits, URL-safe) for commit ids and lease tokens. */
+  nonce(): string;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(ms, callback) {
+    const handle = setTimeout(callback, ms);
+    return () => clearTimeout(handle);
+  },
+};
+
+const pool = new Uint8Array(12 * 256);
+let poolUsed = pool.length;
+
+function nonce(): string {
+  if (poolUsed === pool.length) {
+    crypto.getRandomValues(pool);
+    poolUsed = 0;
+  }
+  const text = Buffer.from(pool.buffer, poolUsed, 12).toString("base64url");
+  poolUsed += 12;
+  return text;
+}
+
+export const systemIds: Ids = { uuid: () => Bun.randomUUIDv7(), nonce };

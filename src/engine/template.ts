@@ -1,0 +1,24 @@
+/**
+ * Templates: any JSON value whose strings may refer to data. Resolving answers JSON *text*, so
+ * that whole outputs and large integers pass through exactly as they came.
+ */
+import type { Json, JsonText } from "../model/json.ts";
+
+/** Where a reference may look: `$`. */
+export interface DataView {
+  /** `$.input` */
+  readonly input: JsonText;
+  /** `$.execution` */
+  readonly execution: JsonText;
+  /** Output of a completed action; undefined when it has none. */
+  output(actionKey: string): JsonText | undefined;
+  /** Keys of all completed actions, for paths that range over `$`. */
+  outputKeys(): readonly string[];
+}
+
+/** Which parts of `$` something reads. */
+export interface Needs {
+  /** Keys of actions whose outputs are read; `all` for paths that range over `$`. */
+  readonly outputs: readonly string[] | "all";
+  readonly input: boolean;
+}

@@ -1,0 +1,89 @@
+/**
+ * The closed list of error codes a caller can meet, one sentence each, with its HTTP status and its
+ * Connect code: the one table that every edge uses.
+ */
+
+export interface ErrorKind {
+  readonly status: number;
+  /** Name of the Connect / gRPC code, in Connect's snake case. */
+  readonly connect: string;
+  readonly sentence: string;
+}
+
+export const errorKinds = {
+  INVALID_ARGUMENT: { status: 400, connect: "invalid_argument", sentence: "The request is wrong." },
+  UNAUTHENTICATED: { status: 401, connect: "unauthenticated", sentence: "Credentials are needed." },
+  FORBIDDEN: { status: 403, connect: "permission_denied", sentence: "The caller may not do this." },
+  NOT_FOUND: { status: 404, connect: "not_found", sentence: "There is no such thing." },
+  METHOD_NOT_ALLOWED: { status: 405, connect: "unimplemented", sentence: "Wrong HTTP method." },
+  CONFLICT: { status: 409, connect: "already_exists", sentence: "It exists with other content." },
+  INVALID_STATE: {
+    status: 409,
+    connect: "failed_precondition",
+    sentence: "The current status does not allow this.",
+  },
+  DELETED: { status: 410, connect: "not_found", sentence: "It existed and has been deleted." },
+  TOO_LARGE: { status: 413, connect: "resource_exhausted", sentence: "A size limit is passed." },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    connect: "invalid_argument",
+    sentence: "The content type is not understood.",
+  },
+  DEFINITION_REFUSED: {
+    status: 422,
+    connect: "invalid_argument",
+    sentence: "The workflow or action definition has problems; all of them are listed.",
+  },
+  TOO_MANY: { status: 429, connect: "resource_exhausted", sentence: "A count limit is passed." },
+  INTERNAL: { status: 500, connect: "internal", sentence: "A fault of Orchy itself." },
+  NOT_IMPLEMENTED: { status: 501, connect: "unimplemented", sentence: "This is not built yet." },
+  UNAVAILABLE: {
+    status: 503,
+    connect: "unavailable",
+    sentence: "The store or the server cannot answer now; nothing was changed; try again.",
+  },
+  RESOURCE_EXHAUSTED: {
+    status: 503,
+    connect: "resource_exhausted",
+    sentence: "Storage is short; nothing was changed; try again later.",
+  },
+  UNKNOWN_OUTCOME: {
+    status: 503,
+    connect: "unavailable",
+    sentence: "It may or may not have happened; the same call repeated is safe.",
+  },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorKinds;
+
+/** One thing that is wrong: where (a JSON pointer into what was sent), and what would be right. */
+export interface Problem {
+  readonly pointer: string;
+  readonly message: string;
+}
+
+/** An expected refusal that travels to the caller. Anything else thrown is a fault (INTERNAL). */
+export class OrchyError extends Error {
+  override readonly name = "OrchyError";
+  readonly code: ErrorCode;
+  readonly details: readonly Problem[];
+  /** Further members for the caller, e.g. the current status with INVALID_STATE. */
+  readonly extra: Readonly<Record<string, unknown>>;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: readonly Problem[] = [],
+    extra: Readonly<Record<string, unknown>> = {},
+  ) {
+    super(message);
+    this.code = code;
+    this.details = details;
+    this.extra = extra;
+  }
+}
+
+/** For the end of a switch over a closed union: fails to compile when a case was forgotten. */
+export function unreachable(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`);
+}

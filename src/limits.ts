@@ -1,0 +1,131 @@
+/**
+ * Every bound of Orchy in one place, with its unit at the end of its name. The edge enforces them
+ * with a clear error; the assertions at the end state how they relate.
+ */
+export const limits = {
+  // Names and ids.
+  nameCharsMax: 128,
+  executionIdCharsMax: 128,
+  correlationIdCharsMax: 256,
+  idempotencyKeyCharsMax: 256,
+  signalIdCharsMax: 128,
+  workerIdCharsMax: 256,
+  eventNameCharsMax: 128,
+  descriptionCharsMax: 10_000,
+  actionIdNumberMax: 2 ** 31 - 1,
+
+  // Definitions.
+  definitionBytesMax: 2 * 1024 * 1024,
+  definitionActionsMax: 1_000,
+  definitionEdgesMax: 20_000,
+  definitionProblemsMax: 100,
+  routesPerActionMax: 200,
+  rootActionsMax: 1_000,
+  waitEventsMax: 100,
+  expressionCharsMax: 65_536,
+  pathCharsMax: 1_024,
+  pathStepsMax: 64,
+  secondsMax: 10 * 366 * 24 * 3600,
+  retryCountMax: 1_000,
+  priorityMin: -100,
+  priorityMax: 100,
+  nonRetryableCodesMax: 100,
+  errorCodeCharsMax: 128,
+  errorMessageCharsMax: 4_096,
+  errorDetailsBytesMax: 64 * 1024,
+
+  // Payloads.
+  payloadBytesMax: 3 * 1024 * 1024,
+  requestBytesMax: 16 * 1024 * 1024,
+  pollAnswerBytesMax: 3_670_016,
+  jsonDepthMax: 128,
+  stringifiedTemplateBytesMax: 3 * 1024 * 1024,
+
+  // The worker service.
+  pollActionsMax: 1_000,
+  pollQueuesMax: 100,
+  pollTasksMax: 1_000,
+  pollWaitSecondsMax: 60,
+  resultsPerCallMax: 1_000,
+  heartbeatsPerCallMax: 10_000,
+  releasesPerCallMax: 10_000,
+  registeredActionsPerCallMax: 1_000,
+  parkedPollersMax: 20_000,
+  progressBytesMax: 64 * 1024,
+
+  // REST.
+  listLimitDefault: 50,
+  listLimitMax: 500,
+  resultWaitSecondsMax: 60,
+
+  // One commit (sketched for stores with bounded transactions: 100 items on DynamoDB).
+  commitEffectsMax: 50,
+  commitBytesMax: 4 * 1024 * 1024,
+  commitIdsKept: 16,
+  commitConflictRetriesMax: 20,
+  mailboxEventsPerCommitMax: 50,
+  mailboxEventsMax: 10_000,
+  systemActionsPerCommitMax: 50,
+  groupCommitOperationsMax: 64,
+  groupCommitMs: 4,
+
+  // One execution.
+  signalsBufferedMax: 100,
+  causeIdsKept: 200,
+  attemptsKept: 10,
+  recordChunkActions: 64,
+  historyEntriesMax: 10_000,
+  followUpDepthMax: 3,
+  retentionSecondsDefault: 7 * 24 * 3600,
+  retentionFailedSecondsDefault: 30 * 24 * 3600,
+  tombstoneSecondsMin: 24 * 3600,
+
+  // User actions: what applies when neither the action nor its definition says otherwise.
+  retryCountDefault: 3,
+  retryAfterSecondsDefault: 1,
+  retryAfterSecondsMaxDefault: 60,
+  retryJitterDefault: 0.2,
+  attemptTimeoutSecondsDefault: 300,
+  heartbeatSecondsDefault: 30,
+
+  // Loops.
+  sleepMsMax: 60_000,
+  timersPerClaimMax: 200,
+  timerHideMs: 10_000,
+  outboxPerClaimMax: 100,
+  outboxHideMs: 10_000,
+  outboxAttemptsMax: 20,
+  sweepMs: 5_000,
+  clockSkewMsMax: 1_000,
+  drainMs: 10_000,
+  serverBeatMs: 2_000,
+  serverTtlMs: 10_000,
+
+  // Caches.
+  cachedExecutionsMax: 10_000,
+  cachedExecutionBytesMax: 64 * 1024 * 1024,
+  cachedPlansMax: 1_000,
+
+  // The sandbox.
+  scriptMs: 1_000,
+  scriptGraceMs: 500,
+  scriptMemoryBytes: 64 * 1024 * 1024,
+  scriptStackBytes: 512 * 1024,
+  scriptOutputBytesMax: 3 * 1024 * 1024,
+
+  // Partitions.
+  partitionsDefault: 64,
+  partitionsMax: 4_096,
+} as const;
+
+function check(holds: boolean, sentence: string): void {
+  if (!holds) throw new Error(`limits: ${sentence}`);
+}
+
+check(limits.pollAnswerBytesMax < 4 * 1024 * 1024, "a poll's answer fits gRPC's default 4 MiB");
+check(limits.payloadBytesMax < limits.pollAnswerBytesMax, "one largest task fits a poll's answer");
+check(limits.payloadBytesMax < limits.requestBytesMax, "one largest payload fits a request");
+check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits a commit");
+check(limits.scriptOutputBytesMax <= limits.payloadBytesMax, "a script's output is a payload");
+check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
+check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");

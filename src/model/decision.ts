@@ -1,0 +1,96 @@
+/** What the engine wants done: the next state, the data written, and effects. Nothing is done yet. */
+import type { ActionRecord, ExecutionState } from "./execution.ts";
+import type { EventAnswer } from "./event.ts";
+import type { JsonText } from "./json.ts";
+
+export interface NewTask {
+  readonly id: string;
+  /** `queueKey(queue, action name)`. */
+  readonly queue: string;
+  readonly priority: number;
+  /** Longest attempt, from hand-out. */
+  readonly timeoutMs: number;
+  /** Longest silence of the worker; 0: the worker's default applies, if it heartbeats. */
+  readonly heartbeatMs: number;
+  /** Longest wait in the queue; 0: no limit. */
+  readonly queueTimeoutMs: number;
+  /** A TaskHeader as JSON text: opaque to the store. */
+  readonly header: JsonText;
+  readonly parameters: JsonText;
+}
+
+/** What a worker is told about a task besides its parameters. */
+export interface TaskHeader {
+  readonly workflow: string;
+  readonly version: number;
+  readonly actionKey: string;
+  /** The id as written, for the original worker wire. */
+  readonly actionId: number | string;
+  readonly name: string;
+  readonly attempt: number;
+  readonly handout: number;
+  readonly correlationId?: string;
+  readonly traceContext?: string;
+}
+
+export interface NewTimer {
+  /** Unique within the execution. */
+  readonly id: string;
+  /** Due moment, milliseconds since the epoch. */
+  readonly at: number;
+}
+
+export interface NewMessage {
+  /** Unique within the execution. */
+  readonly id: string;
+  readonly body: JsonText;
+}
+
+export interface Effects {
+  readonly tasks: readonly NewTask[];
+  readonly dropTasks: readonly string[];
+  readonly timers: readonly NewTimer[];
+  readonly dropTimers: readonly string[];
+  readonly messages: readonly NewMessage[];
+  readonly history: readonly JsonText[];
+}
+
+/** A script that must be evaluated before, or after, the commit; its result is a `script` event. */
+export interface ScriptRequest {
+  readonly handout: number;
+  readonly actionIndex: number;
+  readonly expression: string;
+  readonly input: JsonText;
+  readonly execution: JsonText;
+  /** Outputs by action key. */
+  readonly outputs: Readonly<Record<string, JsonText>>;
+}
+
+export interface Decision {
+  readonly state: ExecutionState;
+  /** All records, as `state` and the written record chunks hold them. */
+  readonly records: ReadonlyMap<number, ActionRecord>;
+  /** Fields to write; null deletes. */
+  readonly data: ReadonlyMap<string, JsonText | null>;
+  readonly settle: readonly { readonly taskId: string; readonly token: string }[];
+  readonly expire: readonly {
+    readonly taskId: string;
+    /** Null: the task must still be queued. */
+    readonly token: string | null;
+    /** The lease's, or the queue timeout's, moment as the expiry saw it. */
+    readonly until: number;
+  }[];
+  readonly consumeTimers: readonly { readonly id: string; readonly claimId: string }[];
+  readonly effects: Effects;
+  /** Scripts started by this decision. */
+  readonly scripts: readonly ScriptRequest[];
+  /** In the order of the events. */
+  readonly answers: readonly EventAnswer[];
+  /** The record is to be removed once this is committed (onSuccess / onFailure: DELETE). */
+  readonly changed: boolean;
+}
+
+/** Fields of data that must be loaded before the engine can decide. */
+export interface NeedData {
+  readonly need: readonly string[];
+}

@@ -1,0 +1,109 @@
+/**
+ * What users write: workflow and action definitions, after the checks have passed and defaults of
+ * letter case and short forms have been made explicit. The language is explained in the README.
+ */
+import type { Json } from "./json.ts";
+
+/** An action's id as written: a non-negative integer or a word. Its text is the *action key*. */
+export type ActionId = number | string;
+
+export const systemKinds = [
+  "switch",
+  "javascript",
+  "delay",
+  "wait",
+  "transform",
+  "workflow",
+  "map",
+  "loop",
+  "terminate",
+  "signal",
+] as const;
+
+export type SystemKind = (typeof systemKinds)[number];
+
+export type JoinRule = "all" | "any" | "settled" | number;
+
+/** One key per route, each with the ids of the actions that follow. */
+export type Routes = Readonly<Record<string, ActionId | readonly ActionId[]>>;
+
+/** What happens after the end of an execution. */
+export type FollowUp = "NOOP" | "DELETE" | { readonly workflow: string; readonly parameters?: Json };
+
+export interface ActionSpec {
+  readonly id: ActionId;
+  readonly type: "user" | "system";
+  readonly name: string;
+  readonly queue?: string;
+  readonly parameters?: Json;
+  readonly next?: Routes;
+  readonly onError?: Routes;
+  readonly optional?: boolean;
+  readonly join?: JoinRule;
+  readonly strict?: boolean;
+  readonly priority?: number;
+  // User actions: these override the action definition.
+  readonly retry?: RetrySpec;
+  readonly timeoutSeconds?: number | Json;
+  readonly heartbeatSeconds?: number;
+  readonly queueTimeoutSeconds?: number;
+  readonly totalTimeoutSeconds?: number;
+  // System actions; which of them apply depends on the kind.
+  readonly expression?: string;
+  readonly delaySeconds?: Json;
+  readonly until?: Json;
+  readonly event?: string | readonly string[];
+}
+
+export interface WorkflowDefinition {
+  readonly name: string;
+  readonly version?: number;
+  readonly description?: string;
+  readonly rootAction: ActionId | readonly ActionId[];
+  readonly actions: readonly ActionSpec[];
+  readonly output?: Json;
+  readonly timeoutSeconds?: number;
+  readonly onSuccess?: FollowUp;
+  readonly onFailure?: FollowUp;
+  readonly retentionSeconds?: number;
+}
+
+export type RetryPolicy = "FIXED" | "BACKOFF" | "EXPONENTIAL";
+
+/** Overrides of an action's retry rules inside a workflow. */
+export interface RetrySpec {
+  readonly retryCount?: number;
+  readonly retryAfterSeconds?: number;
+  readonly retryPolicy?: RetryPolicy;
+  readonly maxRetryAfterSeconds?: number;
+  readonly jitter?: number;
+  readonly nonRetryable?: readonly string[];
+}
+
+/** A user action as registered by a worker or over REST. What is absent takes the default. */
+export interface ActionDefinition extends RetrySpec {
+  readonly name: string;
+  readonly timeoutSeconds?: number;
+  readonly heartbeatSeconds?: number;
+  readonly queueTimeoutSeconds?: number;
+  readonly totalTimeoutSeconds?: number;
+  readonly concurrency?: number;
+}
+
+/** The rules of one user action with every default filled in; durations in milliseconds. */
+export interface UserRules {
+  readonly retryCount: number;
+  readonly retryAfterMs: number;
+  readonly retryPolicy: RetryPolicy;
+  readonly maxRetryAfterMs: number;
+  /** Share of the delay that is random, 0 to 1. */
+  readonly jitter: number;
+  readonly nonRetryable: readonly string[];
+  readonly timeoutMs: number;
+  /** 0: none asked for. */
+  readonly heartbeatMs: number;
+  /** 0: no limit. */
+  readonly queueTimeoutMs: number;
+  /** 0: no limit. */
+  readonly totalTimeoutMs: number;
+}

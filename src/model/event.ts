@@ -1,0 +1,64 @@
+/**
+ * What can happen to an execution from outside the engine. Each event carries what makes its repeat
+ * harmless: a lease token, a timer id, a hand-out number, or the id of its cause.
+ */
+import type { Failure } from "./execution.ts";
+import type { JsonText } from "./json.ts";
+
+export type TaskOutcome =
+  | { readonly ok: true; readonly output: JsonText }
+  | { readonly ok: false; readonly failure: Failure; readonly retryable: boolean };
+
+export type ScriptOutcome =
+  | { readonly ok: true; readonly output: JsonText; readonly route?: string }
+  | { readonly ok: false; readonly code: "SCRIPT_ERROR" | "SCRIPT_LIMIT"; readonly message: string };
+
+export type ExecutionEvent =
+  /** A worker's word on an attempt. `token` was given with the task. */
+  | {
+      readonly type: "result";
+      readonly taskId: string;
+      readonly token: string;
+      readonly outcome: TaskOutcome;
+      readonly worker?: string;
+    }
+  /** A lease ran out; `heartbeat`: for want of a heartbeat, not because the attempt's time ended. */
+  | {
+      readonly type: "lease-expired";
+      readonly taskId: string;
+      readonly token: string;
+      readonly leaseUntil: number;
+      readonly heartbeat: boolean;
+      readonly worker?: string;
+    }
+  /** A task waited in its queue for longer than it may. */
+  | { readonly type: "queue-timeout"; readonly taskId: string; readonly queueUntil: number }
+  /** A timer of this execution is due. Without a claim: the driver itself goes on with a cut. */
+  | { readonly type: "timer"; readonly id: string; readonly claimId?: string }
+  | {
+      readonly type: "signal";
+      readonly event: string;
+      readonly payload: JsonText;
+      readonly causeId?: string;
+    }
+  | {
+      readonly type: "operation";
+      readonly operation: "pause" | "resume" | "cancel";
+      readonly reason?: string;
+      readonly causeId?: string;
+    }
+  /** A script of this process has been evaluated. */
+  | { readonly type: "script"; readonly handout: number; readonly outcome: ScriptOutcome }
+  /** A message of this execution's outbox was delivered, or given up. */
+  | { readonly type: "outbox"; readonly id: string; readonly failure?: string };
+
+/** What became of one event; the caller of the event is told. */
+export type EventAnswer =
+  | { readonly type: "accepted" }
+  | { readonly type: "duplicate" }
+  /** The world has moved on: another lease, another run, an ended execution. */
+  | { readonly type: "stale" }
+  /** The operation does not apply in the current status. */
+  | { readonly type: "invalid-state"; readonly message: string }
+  /** A bound was passed; nothing was kept. */
+  | { readonly type: "too-many"; readonly message: string };

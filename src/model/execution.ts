@@ -1,0 +1,167 @@
+/**
+ * The control state of an execution. It is small and rewritten by every commit; what grows (input,
+ * outputs, signal payloads, records of large workflows) lives in data fields beside it.
+ */
+import type { FollowUp } from "./definition.ts";
+import type { JsonText } from "./json.ts";
+
+export type OpenStatus = "RUNNING" | "PAUSED";
+export type ExecutionStatus = OpenStatus | "COMPLETED" | "FAILED" | "TIMED_OUT" | "CANCELLED";
+
+export const executionStatuses: readonly ExecutionStatus[] = [
+  "RUNNING",
+  "PAUSED",
+  "COMPLETED",
+  "FAILED",
+  "TIMED_OUT",
+  "CANCELLED",
+];
+
+export function isOpen(status: ExecutionStatus): status is OpenStatus {
+  return status === "RUNNING" || status === "PAUSED";
+}
+
+export type ActionStatus =
+  | "PENDING"
+  | "SCHEDULED"
+  | "RUNNING"
+  | "WAITING"
+  | "RETRYING"
+  | "COMPLETED"
+  | "FAILED"
+  | "TIMED_OUT"
+  | "CANCELLED"
+  | "SKIPPED";
+
+/** Why an action, an attempt or an execution failed. */
+export interface Failure {
+  /** A code of the language (TIMEOUT, SCRIPT_ERROR, …) or one that a worker chose. */
+  readonly code: string;
+  readonly message: string;
+  readonly details?: unknown;
+  /** Key of the action that failed; on an execution's failure. */
+  readonly action?: string;
+}
+
+/** One finished try of a user action. */
+export interface AttemptRecord {
+  readonly number: number;
+  readonly handout: number;
+  /** Nonce of the lease that settled it: a repeat of that result is a duplicate, not stale. */
+  readonly nonce?: string;
+  readonly worker?: string;
+  readonly startedAt?: number;
+  readonly endedAt: number;
+  readonly failure?: Failure;
+}
+
+/** An action that has been touched: reached by a decided edge, started, or ended. */
+export interface ActionRecord {
+  readonly status: ActionStatus;
+  /** Incoming edges: decided so far; of these taken; of the dead ones, dead by failure. */
+  readonly decided: number;
+  readonly taken: number;
+  readonly failed: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  /** Hand-out of the open task, timer, wait or script. */
+  readonly handout?: number;
+  /** User actions: number of the open or last attempt, from 1. */
+  readonly attempt?: number;
+  readonly attempts?: readonly AttemptRecord[];
+  /** Attempts that are no longer kept one by one. */
+  readonly attemptsDropped?: number;
+  /** Moment at which totalTimeoutSeconds ends, before pauses are added. */
+  readonly totalUntil?: number;
+  /** Value of the execution's pausedMs when `totalUntil` was set. */
+  readonly pausedMsThen?: number;
+  /** Ids of timers in the store that belong to this action and end with it. */
+  readonly timers?: readonly string[];
+  /** Moment at which the open delay, wait or backoff is due. */
+  readonly dueAt?: number;
+  /** Waits: the events that end it. */
+  readonly events?: readonly string[];
+  /** Route it took when it ended. */
+  readonly route?: string;
+  readonly failure?: Failure;
+  /** SKIPPED: whether because of a failure upstream or only a branch not chosen. */
+  readonly skippedBy?: "dead-path" | "failure";
+}
+
+export interface BufferedSignal {
+  readonly event: string;
+  /** Number of the field that holds its payload. */
+  readonly sequence: number;
+  readonly receivedAt: number;
+}
+
+export interface ExecutionState {
+  /** Format of this record; a server refuses what is newer than itself. */
+  readonly stateVersion: 1;
+  readonly id: string;
+  readonly workflow: string;
+  readonly version: number;
+  readonly correlationId?: string;
+  readonly status: ExecutionStatus;
+  readonly run: number;
+  /** Last hand-out number given; never reset. */
+  readonly handout: number;
+  /** Source of every random choice of this execution (retry jitter). */
+  readonly seed: number;
+  readonly priority: number;
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  /** Moment at which timeoutSeconds ends, before pauses are added. */
+  readonly timeoutAt?: number;
+  /** Id of the execution timeout's timer in the store. */
+  readonly timeoutTimer?: string;
+  readonly pausedAt?: number;
+  /** Sum of the pauses that have ended. */
+  readonly pausedMs: number;
+  /** Timers of timeouts that came due during a pause, to be set again by resume. */
+  readonly heldTimers: readonly { readonly id: string; readonly at: number }[];
+  /** Plan indexes of actions that may start and have not: held by a pause, or cut by a bound. */
+  readonly ready: readonly number[];
+  /** Plan indexes whose tasks and timers are still to be dropped after an end. */
+  readonly closing: readonly number[];
+  /** Id of the timer that continues what was cut off, if any. */
+  readonly continueTimer?: string;
+  /** Actions that are neither ended nor unreached. The execution completes at zero. */
+  readonly open: number;
+  readonly signals: readonly BufferedSignal[];
+  readonly signalSequence: number;
+  /** Ids of signals and operations already applied, newest last. */
+  readonly causes: readonly string[];
+  readonly historySequence: number;
+  readonly failure?: Failure;
+  readonly cancelReason?: string;
+  /** How deep in a chain of onSuccess / onFailure this execution is. */
+  readonly depth: number;
+  /** Messages in the outbox that were not yet reported as delivered. */
+  readonly outboxOpen: number;
+  readonly followUpFailure?: string;
+  /** Records of the first chunk of actions, by plan index. */
+  readonly records: Readonly<Record<number, ActionRecord>>;
+}
+
+/**
+ * An execution in memory: its state, the records of all its actions, and the fields of data that
+ * were loaded. A field that is absent here may exist in the store; `has` tells.
+ */
+export interface Execution {
+  readonly state: ExecutionState;
+  readonly records: ReadonlyMap<number, ActionRecord>;
+  readonly data: ReadonlyMap<string, JsonText>;
+}
+
+/** The message that starts a follow-up workflow (onSuccess, onFailure). */
+export interface StartMessage {
+  readonly type: "start";
+  readonly executionId: string;
+  readonly workflow: string;
+  readonly input: JsonText;
+  readonly depth: number;
+  readonly correlationId?: string;
+}
+
+export type { FollowUp };

@@ -1,0 +1,98 @@
+/**
+ * Glossary, and the ids that name things.
+ *
+ * - *workflow*: a named DAG of actions; each save is a *version*, fixed for ever once given.
+ * - *definition*: the JSON of a workflow version, or of a user action's rules.
+ * - *execution*: one run-through of a workflow version. *run*: raised by retry and rerun.
+ * - *action*: a node of the DAG inside an execution. *attempt*: one try of a user action.
+ * - *hand-out*: number given to each task, delay, wait and script of an execution; never reset.
+ * - *task*: an attempt offered to workers. *lease*: a worker's hold on a task until a moment.
+ * - *token*: the secret of one lease; whoever carries it may settle or extend the task.
+ * - *timer*: something due at a moment. *signal*: an event sent to an execution from outside.
+ * - *field*: a named piece of an execution's data. *head*: revision and commit id, compared as one.
+ * - *partition*: where an execution lives, by a hash of its id. *outbox*: messages to others.
+ */
+
+/** Where an execution is stored. */
+export interface ExecutionKey {
+  readonly partition: number;
+  readonly id: string;
+}
+
+/** FNV-1a over UTF-16 units: spreads ids over partitions; stable for ever, as stores depend on it. */
+export function partitionOf(executionId: string, partitions: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < executionId.length; i++) {
+    hash ^= executionId.charCodeAt(i);
+    hash = Math.imul(hash, 0x01000193);
+  }
+  return (hash >>> 0) % partitions;
+}
+
+export function executionKey(id: string, partitions: number): ExecutionKey {
+  return { partition: partitionOf(id, partitions), id };
+}
+
+export interface TaskId {
+  readonly executionId: string;
+  readonly run: number;
+  readonly handout: number;
+  readonly actionKey: string;
+}
+
+/** `<execution>:<run>:<hand-out>:<action>`; none of the parts contains a colon. */
+export function formatTaskId(id: TaskId): string {
+  return `${id.executionId}:${id.run}:${id.handout}:${id.actionKey}`;
+}
+
+/** Answers undefined for text that no server ever made. */
+export function parseTaskId(text: string): TaskId | undefined {
+  const parts = text.split(":");
+  if (parts.length !== 4) return undefined;
+  const [executionId, runText, handoutText, actionKey] = parts as [string, string, string, string];
+  if (!/^\d{1,10}$/.test(runText) || !/^\d{1,12}$/.test(handoutText)) return undefined;
+  return { executionId, run: Number(runText), handout: Number(handoutText), actionKey };
+}
+
+/**
+ * `<leased at, base 36>.<nonce>` of a lease: one per claim or poll, so that a claim repeated after
+ * an unknown outcome finds what it leased. The token is the prefix, a dot, and the task id.
+ */
+export function tokenPrefix(leasedAt: number, nonce: string): string {
+  return `${leasedAt.toString(36)}.${nonce}`;
+}
+
+export function formatToken(prefix: string, taskId: string): string {
+  return `${prefix}.${taskId}`;
+}
+
+export interface Token {
+  readonly leasedAt: number;
+  readonly nonce: string;
+  readonly taskId: string;
+}
+
+/** Execution ids may contain dots, so only the first two dots separate. */
+export function parseToken(text: string): Token | undefined {
+  const first = text.indexOf(".");
+  const second = text.indexOf(".", first + 1);
+  if (first < 1 || second < 0) return undefined;
+  const leasedAt = Number.parseInt(text.slice(0, first), 36);
+  if (!Number.isFinite(leasedAt)) return undefined;
+  return { leasedAt, nonce: text.slice(first + 1, second), taskId: text.slice(second + 1) };
+}
+
+/** Workers poll for names in queues; the store knows one list for each pair. */
+export function queueKey(queue: string, actionName: string): string {
+  return `${queue}/${actionName}`;
+}
+
+/** Names of the fields of an execution's data. */
+export const fields = {
+  input: "input",
+  result: "result",
+  output: (actionKey: string) => `output:${actionKey}`,
+  signal: (sequence: number) => `signal:${sequence}`,
+  /** Records of the actions with plan index 64k to 64k+63; the first chunk lives in the state. */
+  records: (chunk: number) => `records:${chunk}`,
+} as const;

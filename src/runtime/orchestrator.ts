@@ -1,0 +1,239 @@
+/**
+ * What the edge calls: everything Orchy can do, as one interface. REST, the worker service and the
+ * original wire are thin translations of it. Refusals are thrown as OrchyError; payloads are text.
+ */
+import type { OrchyError } from "../errors.ts";
+import type { ActionDefinition, WorkflowDefinition } from "../model/definition.ts";
+import type { Problem } from "../errors.ts";
+import type { HistoryEntry } from "../model/entry.ts";
+import type { TaskOutcome } from "../model/event.ts";
+import type { ActionStatus, AttemptRecord, ExecutionStatus, Failure } from "../model/execution.ts";
+import type { JsonText } from "../model/json.ts";
+import type { LeasedTask, Listing, QueueStats } from "../store/store.ts";
+
+export interface SavedWorkflow {
+  readonly name: string;
+  readonly version: number;
+  /** False: the newest version has the same content, and is answered. */
+  readonly created: boolean;
+  readonly warnings: readonly Problem[];
+}
+
+export interface WorkflowVersion {
+  readonly name: string;
+  readonly version: number;
+  readonly savedAt: number;
+  /** As it was sent, with `version` set. */
+  readonly definition: WorkflowDefinition;
+}
+
+export interface StartRequest {
+  readonly workflow: string;
+  readonly version?: number;
+  readonly input: JsonText;
+  readonly executionId?: string;
+  readonly correlationId?: string;
+  readonly idempotencyKey?: string;
+  readonly priority?: number;
+  /** Delivered as part of the start: it is there before any wait opens. */
+  readonly signal?: { readonly event: string; readonly payload: JsonText };
+  readonly traceContext?: string;
+}
+
+export interface StartAnswer {
+  readonly id: string;
+  /** False: an earlier start with the same key or id, and the same content. */
+  readonly created: boolean;
+  readonly status: ExecutionStatus;
+}
+
+export interface ActionView {
+  /** As written in the definition. */
+  readonly id: number | string;
+  readonly key: string;
+  readonly type: "user" | "system";
+  readonly name: string;
+  readonly status: ActionStatus;
+  readonly skippedBy?: "dead-path" | "failure";
+  readonly route?: string;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly dueAt?: number;
+  readonly events?: readonly string[];
+  readonly failure?: Failure;
+  /** Finished attempts, then the open one if it is leased. */
+  readonly attempts: readonly (Omit<AttemptRecord, "endedAt" | "nonce"> & {
+    readonly endedAt?: number;
+    readonly leaseUntil?: number;
+  })[];
+}
+
+export interface ExecutionView extends Listing {
+  readonly run: number;
+  readonly pausedAt?: number;
+  readonly failure?: Failure;
+  readonly cancelReason?: string;
+  readonly actions: readonly ActionView[];
+  /** `input`, and the output of each completed action by its key, as text. */
+  readonly input: JsonText;
+  readonly outputs: ReadonlyMap<string, JsonText>;
+  /** Set when COMPLETED. */
+  readonly result?: JsonText;
+  /** Events received that no wait has consumed. */
+  readonly bufferedSignals: readonly string[];
+}
+
+export interface ExecutionResult {
+  readonly id: string;
+  readonly status: ExecutionStatus;
+  readonly result?: JsonText;
+  readonly failure?: Failure;
+}
+
+export interface ListExecutions {
+  readonly workflow?: string;
+  readonly status?: ExecutionStatus;
+  readonly correlationId?: string;
+  readonly startedAfter?: number;
+  readonly startedBefore?: number;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Opaque; absent on the last page. */
+  readonly cursor?: string;
+}
+
+export interface ResultSent {
+  readonly token: string;
+  readonly outcome: TaskOutcome;
+}
+
+export type ResultAnswerType = "accepted" | "duplicate" | "stale" | "retry";
+
+export interface PollRequest {
+  readonly actions: readonly string[];
+  readonly queues: readonly string[];
+  readonly maxTasks: number;
+  readonly waitMs: number;
+  readonly workerId: string;
+  readonly heartbeats: boolean;
+  readonly results: readonly ResultSent[];
+  /** How many bytes a task takes in the answer's encoding, besides header and parameters. */
+  readonly abort?: AbortSignal;
+}
+
+export interface PolledTask extends LeasedTask {
+  readonly workflow: string;
+  readonly version: number;
+  readonly actionKey: string;
+  readonly actionId: number | string;
+  readonly name: string;
+  readonly attempt: number;
+  readonly handout: number;
+  readonly correlationId?: string;
+  readonly traceContext?: string;
+}
+
+export interface PollAnswer {
+  readonly tasks: readonly PolledTask[];
+  readonly results: readonly ResultAnswerType[];
+  readonly draining: boolean;
+}
+
+export interface WorkerView {
+  readonly id: string;
+  readonly actions: readonly string[];
+  readonly queues: readonly string[];
+  readonly lastSeenAt: number;
+}
+
+export interface ServerView {
+  readonly id: string;
+  readonly name: string;
+  /** Where workers reach its gRPC port: host:port. */
+  readonly grpcAddress: string;
+  readonly httpAddress: string;
+  readonly startedAt: number;
+  readonly version: string;
+}
+
+export interface ActionStats {
+  readonly definition: ActionDefinition;
+  readonly queued: number;
+  readonly running: number;
+  readonly oldestAt?: number;
+  readonly queues: readonly QueueStats[];
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly message: string }>>;
+}
+
+export interface Orchestrator {
+  /** `lenient`: unknown fields become warnings (the original routes). */
+  saveWorkflow(definition: unknown, options: { lenient: boolean }): Promise<SavedWorkflow>;
+  validateWorkflow(definition: unknown): Promise<{ readonly warnings: readonly Problem[] }>;
+  getWorkflow(name: string, version?: number): Promise<WorkflowVersion>;
+  listWorkflows(page: { limit: number; cursor?: string }): Promise<Page<WorkflowVersion>>;
+  listVersions(
+    name: string,
+    page: { limit: number; cursor?: string },
+  ): Promise<Page<{ readonly version: number; readonly savedAt: number }>>;
+  deleteWorkflow(name: string): Promise<void>;
+
+  /** Accepts the fields in camel or snake case; refuses what is wrong with all problems. */
+  saveAction(definition: unknown, options: { lenient: boolean }): Promise<ActionDefinition>;
+  getAction(name: string): Promise<ActionStats>;
+  listActions(page: { limit: number; cursor?: string }): Promise<Page<ActionStats>>;
+
+  start(request: StartRequest): Promise<StartAnswer>;
+  getExecution(id: string): Promise<ExecutionView>;
+  listExecutions(request: ListExecutions): Promise<Page<Listing>>;
+  history(
+    id: string,
+    page: { limit: number; cursor?: string },
+  ): Promise<Page<HistoryEntry>>;
+  /** Answers when the execution has ended, the time is up, or the caller is gone. */
+  waitForResult(id: string, waitMs: number, abort?: AbortSignal): Promise<ExecutionResult>;
+  /** Live changes: calls back with each new entry, then ends after the execution has ended. */
+  watch(
+    id: string,
+    listener: (entry: HistoryEntry) => void,
+    abort: AbortSignal,
+  ): Promise<void>;
+  /** `workflow`, when given, must be the execution's; otherwise NOT_FOUND. */
+  signal(request: {
+    readonly id: string;
+    readonly workflow?: string;
+    readonly event: string;
+    readonly payload: JsonText;
+    readonly signalId?: string;
+  }): Promise<"accepted" | "duplicate">;
+  operate(request: {
+    readonly id: string;
+    readonly workflow?: string;
+    readonly operation: "pause" | "resume" | "cancel";
+    readonly reason?: string;
+    readonly operationId?: string;
+  }): Promise<ExecutionStatus>;
+  /** Finished executions only. */
+  deleteExecution(id: string): Promise<void>;
+
+  poll(request: PollRequest): Promise<PollAnswer>;
+  complete(
+    results: readonly ResultSent[],
+    workerId: string,
+  ): Promise<readonly ResultAnswerType[]>;
+  heartbeat(tokens: readonly string[]): Promise<readonly ("extended" | "stale" | "cancelled")[]>;
+  release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]>;
+
+  workers(): readonly WorkerView[];
+  servers(): Promise<readonly ServerView[]>;
+  readiness(): Promise<Readiness>;
+}
+
+export type { OrchyError };

@@ -1,0 +1,24 @@
+/** The contract of the sandbox: JSON text in, JSON text out, nothing else crosses. */
+import type { ScriptOutcome } from "../model/event.ts";
+import type { JsonText } from "../model/json.ts";
+
+export interface ScriptInput {
+  readonly expression: string;
+  /** `$.input` */
+  readonly input: JsonText;
+  /** `$.execution` */
+  readonly execution: JsonText;
+  /** Output of each completed action by its key: `$[key] = {output}`. */
+  readonly outputs: Readonly<Record<string, JsonText>>;
+}
+
+export interface Sandbox {
+  /**
+   * Runs a script in a process of its own. Always answers within the deadline plus the grace: a
+   * script that does not end is killed. An abort answers SCRIPT_ERROR at once.
+   */
+  evaluate(script: ScriptInput, abort?: AbortSignal): Promise<ScriptOutcome>;
+  /** Parses without running; answers what is wrong, with the line, or undefined. */
+  check(expression: string): Promise<string | undefined>;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,406 @@
+/**
+ * The store contract: a score of atomic operations that know nothing of workflows.
+ *
+ * - Ids, tokens, seeds and `now` are arguments; a store never makes one and never reads a clock.
+ * - Expected outcomes are returned. Only lost infrastructure throws, always a StoreFault, which says
+ *   whether the operation was `not_applied` or its outcome is `unknown`.
+ * - A call repeated with the same ids answers as the first did.
+ * - Checks come first, then all writes: an operation happens wholly or not at all.
+ * - `state`, `header`, `parameters`, `body` and fields of data are opaque text.
+ * - Every operation touches one partition (documents, servers and pressure: none), so that
+ *   it can be one script on one node. Sizes are bounded by limits.ts.
+ *
+ * Sketched before an operation is added: DynamoDB (a transaction of 100 items, 400 kB an item) and
+ * Cassandra (a conditional batch in one partition) must be able to do it.
+ */
+import type { NewMessage, NewTask, NewTimer } from "../model/decision.ts";
+import type { ExecutionStatus } from "../model/execution.ts";
+import type { ExecutionKey } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
+
+/** Compared as a pair: a counter alone is unsafe after a failover or a re-create. */
+export interface Head {
+  readonly revision: number;
+  readonly commitId: string;
+}
+
+/** Thrown when the infrastructure fails, never for an expected outcome. */
+export class StoreFault extends Error {
+  override readonly name = "StoreFault";
+  readonly outcome: "not_applied" | "unknown";
+  /** `exhausted`: no room (disk full, memory limit); `unavailable`: anything else. */
+  readonly reason: "unavailable" | "exhausted";
+
+  constructor(
+    outcome: "not_applied" | "unknown",
+    message: string,
+    options: { reason?: "unavailable" | "exhausted"; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.outcome = outcome;
+    this.reason = options.reason ?? "unavailable";
+  }
+}
+
+/** What lists show of an execution; fixed at creation but for `status` and `endedAt`. */
+export interface Listing {
+  readonly id: string;
+  readonly workflow: string;
+  readonly version: number;
+  readonly status: ExecutionStatus;
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly correlationId?: string;
+}
+
+/** A lease given in the same commit that adds the task: a direct hand-off to a waiting poller. */
+export interface HandOff {
+  readonly token: string;
+  readonly workerId: string;
+  readonly leaseUntil: number;
+  /** End of the attempt; no extension passes it. */
+  readonly deadline: number;
+}
+
+export interface StoreEffects {
+  readonly tasks: readonly (NewTask & { readonly lease?: HandOff })[];
+  /** Removed from the queue or their lease; a leased one leaves a tombstone until its lease ends. */
+  readonly dropTasks: readonly string[];
+  /** A timer whose id exists already is moved to the new moment and loses its claim. */
+  readonly timers: readonly NewTimer[];
+  readonly dropTimers: readonly string[];
+  readonly messages: readonly NewMessage[];
+  /** Entries appended to the history, in order. */
+  readonly history: readonly JsonText[];
+}
+
+export interface CreateRequest {
+  readonly key: ExecutionKey;
+  readonly commitId: string;
+  /** Hash of the start request, compared by callers when the execution exists. */
+  readonly requestHash?: string;
+  readonly listing: Listing;
+  readonly state: JsonText;
+  readonly data: ReadonlyMap<string, JsonText>;
+  readonly effects: StoreEffects;
+  readonly now: number;
+}
+
+export type CreateAnswer =
+  | { readonly outcome: "created"; readonly head: Head }
+  /** Also the answer to a repeat: `head.commitId` tells whose it is. */
+  | {
+      readonly outcome: "exists";
+      readonly head: Head;
+      /** Commit id of its creation. A repeat of the creating call is answered `created`. */
+      readonly status: ExecutionStatus;
+      readonly requestHash?: string;
+    }
+  | { readonly outcome: "tombstone" };
+
+export interface LoadRequest {
+  readonly key: ExecutionKey;
+  /** Names of the fields wanted; absent: all of them. */
+  readonly fields?: readonly string[];
+}
+
+export type LoadAnswer =
+  | {
+      readonly outcome: "loaded";
+      readonly head: Head;
+      readonly recentCommitIds: readonly string[];
+      readonly status: ExecutionStatus;
+      readonly held: boolean;
+      readonly state: JsonText;
+      readonly data: ReadonlyMap<string, JsonText>;
+    }
+  | { readonly outcome: "not_found" }
+  | { readonly outcome: "tombstone" };
+
+export interface CommitRequest {
+  readonly key: ExecutionKey;
+  readonly expected: Head;
+  readonly commitId: string;
+  readonly state: JsonText;
+  readonly status: ExecutionStatus;
+  readonly endedAt?: number;
+  /**
+   * True: none of the execution's queued tasks is handed out, and their queue timeouts stand still.
+   * False: they are claimable again and the timeouts go on. Absent: as before.
+   */
+  readonly hold?: boolean;
+  /** Fields to write; null deletes. */
+  readonly data: ReadonlyMap<string, JsonText | null>;
+  /** Leases that must still be held with exactly this token; the tasks are removed. */
+  readonly settle: readonly { readonly taskId: string; readonly token: string }[];
+  /**
+   * Tasks that ran out of time; removed. The token (null: the task is queued) and the moment must
+   * be as they were seen: a heartbeat, a hand-out or a release in between makes it stale.
+   */
+  readonly expire: readonly {
+    readonly taskId: string;
+    readonly token: string | null;
+    readonly until: number;
+  }[];
+  /** Timers that must exist under exactly this claim; removed. */
+  readonly consumeTimers: readonly { readonly id: string; readonly claimId: string }[];
+  readonly effects: StoreEffects;
+  readonly now: number;
+}
+
+export type CommitAnswer =
+  | { readonly outcome: "committed"; readonly head: Head }
+  /** This commit id is among the last limits.commitIdsKept: it was applied before. */
+  | { readonly outcome: "already_committed"; readonly head: Head }
+  | { readonly outcome: "conflict"; readonly head: Head }
+  /** The head matched, but these were not as expected; nothing was applied. */
+  | {
+      readonly outcome: "stale";
+      readonly tasks: readonly string[];
+      readonly timers: readonly string[];
+    }
+  | { readonly outcome: "not_found" };
+
+export interface LeasedTask {
+  readonly key: ExecutionKey;
+  readonly id: string;
+  readonly queue: string;
+  readonly token: string;
+  readonly leasedAt: number;
+  readonly leaseUntil: number;
+  readonly deadline: number;
+  readonly heartbeatMs: number;
+  readonly header: JsonText;
+  readonly parameters: JsonText;
+}
+
+export interface ClaimTasksRequest {
+  readonly partition: number;
+  /** Asked in this order; within a queue: higher priority first, then older first. */
+  readonly queues: readonly { readonly name: string; readonly limit: number }[];
+  /** At most this many in all. */
+  readonly limit: number;
+  /** Made by `tokenPrefix`; the token of each task is `formatToken(prefix, task id)`. */
+  readonly tokenPrefix: string;
+  readonly workerId: string;
+  /** Longest silence for tasks that name none; 0: the worker does not heartbeat. */
+  readonly heartbeatMs: number;
+  readonly now: number;
+}
+
+export interface ClaimTasksAnswer {
+  readonly tasks: readonly LeasedTask[];
+  /** Of the queues asked, those that still hold claimable tasks. */
+  readonly more: readonly string[];
+}
+
+export type ExtendAnswer =
+  | { readonly outcome: "extended"; readonly leaseUntil: number }
+  /** The task was dropped while leased: its worker should stop. */
+  | { readonly outcome: "cancelled" }
+  | { readonly outcome: "stale" };
+
+export interface ClaimDueRequest {
+  readonly partition: number;
+  readonly claimId: string;
+  readonly limit: number;
+  /** What is given is hidden from other claims for so long. */
+  readonly hideMs: number;
+  readonly now: number;
+}
+
+export type DueItem =
+  | { readonly kind: "timer"; readonly key: ExecutionKey; readonly id: string; readonly at: number }
+  | {
+      readonly kind: "lease";
+      readonly key: ExecutionKey;
+      readonly taskId: string;
+      readonly token: string;
+      readonly workerId: string;
+      readonly leaseUntil: number;
+      readonly deadline: number;
+    }
+  | {
+      readonly kind: "queue";
+      readonly key: ExecutionKey;
+      readonly taskId: string;
+      readonly queueUntil: number;
+    };
+
+export interface ClaimDueAnswer {
+  readonly items: readonly DueItem[];
+  /** When the partition should be asked again: the earliest moment of what was not given. */
+  readonly nextDue?: number;
+}
+
+export interface OutboxMessage extends NewMessage {
+  readonly key: ExecutionKey;
+  /** How often it has been claimed, this time included. */
+  readonly deliveries: number;
+}
+
+export interface TaskView {
+  readonly id: string;
+  readonly queue: string;
+  readonly state: "queued" | "leased";
+  readonly workerId?: string;
+  readonly leasedAt?: number;
+  readonly leaseUntil?: number;
+}
+
+/** What an execution owns in the store: for reads, and for the invariant checker. */
+export interface Holdings {
+  readonly tasks: readonly TaskView[];
+  readonly timers: readonly NewTimer[];
+  readonly messages: readonly string[];
+}
+
+export type ListIndex = "all" | "workflow" | "status" | "correlationId";
+
+export interface ListRequest {
+  readonly partition: number;
+  readonly index: ListIndex;
+  /** What the index must equal; ignored for `all`. */
+  readonly value: string;
+  /** Newest first: only what comes after this (older, or as old with a smaller id). */
+  readonly after?: { readonly startedAt: number; readonly id: string };
+  readonly limit: number;
+}
+
+export interface QueueStats {
+  readonly queue: string;
+  readonly queued: number;
+  readonly leased: number;
+  /** When the oldest queued task was queued. */
+  readonly oldestAt?: number;
+}
+
+/** Definitions, actions, schedules, keys: small, named, versioned for optimistic writes. */
+export interface Document {
+  readonly id: string;
+  readonly version: number;
+  readonly body: JsonText;
+}
+
+export type PutAnswer =
+  | { readonly outcome: "saved"; readonly version: number }
+  | { readonly outcome: "conflict"; readonly version: number };
+
+export interface Traits {
+  readonly name: string;
+  /** What an acknowledged write survives; one sentence, shown at /health/ready. */
+  readonly durability: string;
+  /** Whether other servers can share this store. */
+  readonly shared: boolean;
+}
+
+export interface Store {
+  readonly traits: Traits;
+  /** Fixed when the namespace was created. */
+  readonly partitions: number;
+
+  create(request: CreateRequest): Promise<CreateAnswer>;
+  load(request: LoadRequest): Promise<LoadAnswer>;
+  commit(request: CommitRequest): Promise<CommitAnswer>;
+
+  claimTasks(request: ClaimTasksRequest): Promise<ClaimTasksAnswer>;
+  /** By ticket, for external queues and limits: this one task, if it is queued and not held. */
+  claimTask(request: {
+    readonly key: ExecutionKey;
+    readonly taskId: string;
+    readonly tokenPrefix: string;
+    readonly workerId: string;
+    readonly heartbeatMs: number;
+    readonly now: number;
+  }): Promise<LeasedTask | undefined>;
+  /** Never shortens; never passes the deadline; after the lease's end: stale. One partition. */
+  extendLeases(request: {
+    readonly partition: number;
+    readonly leases: readonly {
+      readonly key: ExecutionKey;
+      readonly taskId: string;
+      readonly token: string;
+      readonly until: number;
+    }[];
+    readonly now: number;
+  }): Promise<readonly ExtendAnswer[]>;
+  /** Back to the head of their queue's priority, no attempt burnt. Others' tokens: `stale`. */
+  releaseTasks(request: {
+    readonly partition: number;
+    readonly tasks: readonly {
+      readonly key: ExecutionKey;
+      readonly taskId: string;
+      readonly token: string;
+    }[];
+    readonly now: number;
+  }): Promise<readonly ("released" | "stale")[]>;
+
+  claimDue(request: ClaimDueRequest): Promise<ClaimDueAnswer>;
+  claimOutbox(request: ClaimDueRequest): Promise<{
+    readonly messages: readonly OutboxMessage[];
+    readonly nextDue?: number;
+  }>;
+  /** Messages that were delivered; unknown ids are ignored. */
+  ackOutbox(request: {
+    readonly partition: number;
+    readonly messages: readonly { readonly key: ExecutionKey; readonly id: string }[];
+  }): Promise<void>;
+
+  /** In chunks: `more` asks to be called again. A tombstone stays until `tombstoneUntil`. */
+  remove(request: {
+    readonly key: ExecutionKey;
+    readonly expected: Head;
+    readonly tombstoneUntil: number;
+    readonly now: number;
+  }): Promise<"removed" | "more" | "conflict" | "not_found">;
+
+  holdings(key: ExecutionKey): Promise<Holdings>;
+  list(request: ListRequest): Promise<readonly Listing[]>;
+  /** Entries with a sequence (from 1) above `after`. */
+  history(request: {
+    readonly key: ExecutionKey;
+    readonly after: number;
+    readonly limit: number;
+  }): Promise<readonly JsonText[]>;
+  /** Of one queue, or of all that hold something. */
+  queueStats(request: {
+    readonly partition: number;
+    readonly queue?: string;
+  }): Promise<readonly QueueStats[]>;
+  /** Queues with claimable tasks: the hints of a server that starts. */
+  queueHints(request: { readonly partition: number }): Promise<readonly string[]>;
+  /** Share of the store's room in use, 0 to 1, where it has a bound; 0 otherwise. */
+  pressure(): Promise<{ readonly used: number }>;
+
+  /** Documents: `expectedVersion` 0 means that it must not exist; versions count from 1. */
+  getDocument(request: { readonly kind: string; readonly id: string }): Promise<Document | undefined>;
+  putDocument(request: {
+    readonly kind: string;
+    readonly id: string;
+    readonly body: JsonText;
+    readonly expectedVersion: number;
+  }): Promise<PutAnswer>;
+  /** In order of id, those that begin with `prefix`, after the given id. */
+  listDocuments(request: {
+    readonly kind: string;
+    readonly prefix?: string;
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<readonly Document[]>;
+  deleteDocument(request: { readonly kind: string; readonly id: string }): Promise<boolean>;
+
+  /** The registry of live servers. */
+  beatServer(request: {
+    readonly id: string;
+    readonly body: JsonText;
+    readonly now: number;
+    readonly ttlMs: number;
+  }): Promise<void>;
+  listServers(request: {
+    readonly now: number;
+  }): Promise<readonly { readonly id: string; readonly body: JsonText }[]>;
+  leaveServer(request: { readonly id: string }): Promise<void>;
+
+  /** Finishes what is under way and lets go of files and connections. */
+  close(): Promise<void>;
+}
