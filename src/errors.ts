@@ -16,6 +16,11 @@ export const errorKinds = {
   FORBIDDEN: { status: 403, connect: "permission_denied", sentence: "The caller may not do this." },
   NOT_FOUND: { status: 404, connect: "not_found", sentence: "There is no such thing." },
   METHOD_NOT_ALLOWED: { status: 405, connect: "unimplemented", sentence: "Wrong HTTP method." },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    connect: "deadline_exceeded",
+    sentence: "The request did not arrive in time.",
+  },
   CONFLICT: { status: 409, connect: "already_exists", sentence: "It exists with other content." },
   INVALID_STATE: {
     status: 409,

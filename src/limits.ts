@@ -52,11 +52,24 @@ export const limits = {
   registeredActionsPerCallMax: 1_000,
   parkedPollersMax: 20_000,
   progressBytesMax: 64 * 1024,
+  rpcTimeoutMsMax: 24 * 3600 * 1000,
+  rpcHeaderBytesMax: 16 * 1024,
+  grpcStreamsPerConnectionMax: 256,
+  healthWatchersMax: 1_000,
+  healthWatchMs: 1_000,
 
   // REST.
   listLimitDefault: 50,
   listLimitMax: 500,
   resultWaitSecondsMax: 60,
+  /** Longest arrival of a request's body. */
+  requestBodyMs: 30_000,
+  /** A connection on which nothing moves is closed after this, unless a request waits on it. */
+  httpIdleSeconds: 60,
+  /** Silence on an event stream before a comment shows that it lives. */
+  eventStreamBeatMs: 15_000,
+  /** What may wait for a slow reader of an event stream before the stream is closed. */
+  eventStreamBytesMax: 1024 * 1024,
 
   // One commit (sketched for stores with bounded transactions: 100 items on DynamoDB).
   commitEffectsMax: 50,

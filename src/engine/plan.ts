@@ -2,8 +2,27 @@
  * A plan is a definition compiled once: edges, joins, parsed templates and paths. Versions are
  * immutable, so a plan never changes, and nothing is parsed on the hot path.
  */
-import type { FollowUp, JoinRule, RetrySpec, WorkflowDefinition } from "../model/definition.ts";
-import type { Reference, Template } from "./template.ts";
+import type {
+  ActionSpec,
+  FollowUp,
+  JoinRule,
+  RetrySpec,
+  Routes,
+  WorkflowDefinition,
+} from "../model/definition.ts";
+import { queueKey } from "../model/ids.ts";
+import type { Json } from "../model/json.ts";
+import { Ancestors, countIncoming, orderOf, type Targets } from "./graph.ts";
+import { systemKindOf } from "./kinds.ts";
+import type { Reference } from "./reference.ts";
+import {
+  compileTemplate,
+  mergeNeeds,
+  type Needs,
+  noNeeds,
+  parseWholeReference,
+  type Template,
+} from "./template.ts";
 
 /** Targets of one route, as plan indexes; each target once. */
 export type PlanRoutes = ReadonlyMap<string, readonly number[]>;
@@ -28,6 +47,8 @@ interface PlanActionBase {
   readonly join: JoinRule;
   readonly optional: boolean;
   readonly strict: boolean;
+  /** What all its templates and references read when it starts; scripts: outputs they may touch. */
+  readonly needs: Needs;
 }
 
 export interface UserPlanAction extends PlanActionBase {
@@ -94,6 +115,8 @@ export interface Plan {
   readonly actions: readonly PlanAction[];
   readonly byKey: ReadonlyMap<string, number>;
   readonly roots: readonly number[];
+  /** Distinct names of its user actions, whose registered rules are needed to decide. */
+  readonly userActionNames: readonly string[];
   readonly output: Template | undefined;
   readonly timeoutMs: number | undefined;
   readonly onSuccess: PlanFollowUp;
@@ -104,3 +127,177 @@ export interface Plan {
 export type PlanFollowUp =
   | Exclude<FollowUp, object>
   | { readonly workflow: string; readonly parameters: Template | undefined };
+
+/** Compiles a definition that has passed the checks. */
+export function compilePlan(definition: WorkflowDefinition, version: number): Plan {
+  const specs = definition.actions;
+  const position = new Map(specs.map((spec, index) => [String(spec.id), index]));
+  const targets = specs.map((spec) => targetsOf(spec, position));
+  const { order, cycles } = orderOf(targets);
+  if (cycles.length > 0) throw new Error("a definition with cycles has not passed the checks");
+  const context: Context = {
+    specs,
+    targets,
+    incoming: countIncoming(targets),
+    numbers: numbersOf(specs),
+    ancestors: new Ancestors(targets, order),
+    byKey: new Map(order.map((from, index) => [String(specs[from]!.id), index])),
+  };
+  const roots = [definition.rootAction].flat().map((id) => context.byKey.get(String(id))!);
+  return {
+    definition,
+    workflow: definition.name,
+    version,
+    actions: order.map((from, index) => compileAction(context, from, index)),
+    byKey: context.byKey,
+    roots: [...new Set(roots)].sort((one, other) => one - other),
+    output: optionalTemplate(definition.output),
+    timeoutMs: toMilliseconds(definition.timeoutSeconds),
+    onSuccess: compileFollowUp(definition.onSuccess),
+    onFailure: compileFollowUp(definition.onFailure),
+    retentionSeconds: definition.retentionSeconds,
+  };
+}
+
+interface Context {
+  readonly specs: readonly ActionSpec[];
+  /** By position in the definition, as are `incoming`, `numbers` and `ancestors`. */
+  readonly targets: Targets;
+  readonly incoming: readonly number[];
+  readonly numbers: readonly number[];
+  readonly ancestors: Ancestors;
+  readonly byKey: ReadonlyMap<string, number>;
+}
+
+function compileAction(context: Context, from: number, index: number): PlanAction {
+  const spec = context.specs[from]!;
+  const next = compileRoutes(spec.next, context.byKey);
+  const parameters = optionalTemplate(spec.parameters);
+  const base: PlanActionBase = {
+    index,
+    key: String(spec.id),
+    id: spec.id,
+    number: context.numbers[from]!,
+    parameters,
+    next,
+    onError: compileRoutes(spec.onError, context.byKey),
+    targets: context.targets[from]!.map((target) => context.byKey.get(keyAt(context, target))!),
+    nextTargets: new Set([...next.values()].flat()),
+    incoming: context.incoming[from]!,
+    join: spec.join ?? "all",
+    optional: spec.optional ?? false,
+    strict: spec.strict ?? false,
+    needs: parameters?.needs ?? noNeeds,
+  };
+  if (spec.type.toLowerCase() === "user") return compileUser(spec, base);
+  const ancestors = () => context.ancestors.of(from).map((source) => keyAt(context, source));
+  return compileSystem(spec, base, ancestors);
+}
+
+function keyAt(context: Context, position: number): string {
+  return String(context.specs[position]!.id);
+}
+
+function compileUser(spec: ActionSpec, base: PlanActionBase): UserPlanAction {
+  const { name, queue = "default" } = spec;
+  const { timeoutSeconds, heartbeatSeconds, queueTimeoutSeconds, totalTimeoutSeconds } = spec;
+  const overrides: UserPlanAction["overrides"] = {
+    ...spec.retry,
+    ...(typeof timeoutSeconds === "number" && { timeoutSeconds }),
+    ...(heartbeatSeconds !== undefined && { heartbeatSeconds }),
+    ...(queueTimeoutSeconds !== undefined && { queueTimeoutSeconds }),
+    ...(totalTimeoutSeconds !== undefined && { totalTimeoutSeconds }),
+  };
+  return {
+    ...base,
+    kind: "user",
+    name,
+    queue,
+    queueKey: queueKey(queue, name),
+    priority: spec.priority ?? 0,
+    overrides,
+  };
+}
+
+function compileSystem(
+  spec: ActionSpec,
+  base: PlanActionBase,
+  ancestors: () => readonly string[],
+): PlanAction {
+  const kind = systemKindOf(spec.name);
+  switch (kind) {
+    case undefined:
+      throw new Error(`system action ${spec.name} has not passed the checks`);
+    case "switch": {
+      const expression = parseWholeReference(spec.expression ?? "");
+      return { ...base, kind, expression, needs: mergeNeeds([base.needs, expression.needs]) };
+    }
+    case "javascript": {
+      const needs = { outputs: ancestors(), input: true };
+      return { ...base, kind, expression: spec.expression ?? "", needs };
+    }
+    case "delay": {
+      const delaySeconds = optionalTemplate(spec.delaySeconds);
+      const until = optionalTemplate(spec.until);
+      const needs = needsOf([base.parameters, delaySeconds, until]);
+      return {
+        ...base,
+        kind,
+        ...(delaySeconds && { delaySeconds }),
+        ...(until && { until }),
+        needs,
+      };
+    }
+    case "wait": {
+      const timeoutSeconds = optionalTemplate(spec.timeoutSeconds);
+      const needs = needsOf([base.parameters, timeoutSeconds]);
+      const events = [spec.event ?? []].flat();
+      return { ...base, kind, events, ...(timeoutSeconds && { timeoutSeconds }), needs };
+    }
+    default:
+      return { ...base, kind };
+  }
+}
+
+function needsOf(templates: readonly (Template | undefined)[]): Needs {
+  return mergeNeeds(templates.map((template) => template?.needs ?? noNeeds));
+}
+
+function optionalTemplate(value: Json | undefined): Template | undefined {
+  return value === undefined ? undefined : compileTemplate(value);
+}
+
+function compileRoutes(routes: Routes | undefined, byKey: Context["byKey"]): PlanRoutes {
+  const compiled = new Map<string, readonly number[]>();
+  for (const [route, ids] of Object.entries(routes ?? {})) {
+    compiled.set(route, [...new Set([ids].flat().map((id) => byKey.get(String(id))!))]);
+  }
+  return compiled;
+}
+
+/** Positions of the distinct targets of an action's routes, in the order they are written. */
+function targetsOf(spec: ActionSpec, position: ReadonlyMap<string, number>): readonly number[] {
+  const ids = [spec.next, spec.onError].flatMap((routes) => Object.values(routes ?? {}).flat());
+  return [...new Set(ids.map((id) => position.get(String(id))!))];
+}
+
+/** Integer ids stand for themselves; words get the smallest numbers that are left. */
+function numbersOf(specs: readonly ActionSpec[]): readonly number[] {
+  const taken = new Set(specs.map((spec) => spec.id));
+  let last = 0;
+  return specs.map((spec) => {
+    if (typeof spec.id === "number") return spec.id;
+    do last += 1;
+    while (taken.has(last));
+    return last;
+  });
+}
+
+function compileFollowUp(followUp: FollowUp | undefined): PlanFollowUp {
+  if (typeof followUp !== "object") return followUp ?? "NOOP";
+  return { workflow: followUp.workflow, parameters: optionalTemplate(followUp.parameters) };
+}
+
+function toMilliseconds(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : Math.max(1, Math.round(seconds * 1000));
+}

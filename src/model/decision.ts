@@ -26,6 +26,8 @@ export interface TaskHeader {
   readonly actionKey: string;
   /** The id as written, for the original worker wire. */
   readonly actionId: number | string;
+  /** A number for it in any case, for the original worker wire. */
+  readonly actionNumber: number;
   readonly name: string;
   readonly attempt: number;
   readonly handout: number;
@@ -84,10 +86,14 @@ export interface Decision {
   readonly effects: Effects;
   /** Scripts started by this decision. */
   readonly scripts: readonly ScriptRequest[];
-  /** In the order of the events. */
+  /** One for each event that was taken, in order. Fewer than the events: a bound cut it there. */
   readonly answers: readonly EventAnswer[];
-  /** The record is to be removed once this is committed (onSuccess / onFailure: DELETE). */
+  /** Set when queued tasks are to be held back, or let go again. */
+  readonly hold?: boolean;
+  /** False: no event changed anything, and there is nothing to commit. */
   readonly changed: boolean;
+  /** More can be done at once, without waiting for the timer that guards it. */
+  readonly more: boolean;
 }
 
 /** Fields of data that must be loaded before the engine can decide. */

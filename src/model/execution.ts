@@ -2,7 +2,6 @@
  * The control state of an execution. It is small and rewritten by every commit; what grows (input,
  * outputs, signal payloads, records of large workflows) lives in data fields beside it.
  */
-import type { FollowUp } from "./definition.ts";
 import type { JsonText } from "./json.ts";
 
 export type OpenStatus = "RUNNING" | "PAUSED";
@@ -95,6 +94,11 @@ export interface BufferedSignal {
   readonly receivedAt: number;
 }
 
+export interface HeldTimer {
+  readonly id: string;
+  readonly at: number;
+}
+
 export interface ExecutionState {
   /** Format of this record; a server refuses what is newer than itself. */
   readonly stateVersion: 1;
@@ -119,7 +123,7 @@ export interface ExecutionState {
   /** Sum of the pauses that have ended. */
   readonly pausedMs: number;
   /** Timers of timeouts that came due during a pause, to be set again by resume. */
-  readonly heldTimers: readonly { readonly id: string; readonly at: number }[];
+  readonly heldTimers: readonly HeldTimer[];
   /** Plan indexes of actions that may start and have not: held by a pause, or cut by a bound. */
   readonly ready: readonly number[];
   /** Plan indexes whose tasks and timers are still to be dropped after an end. */
@@ -137,8 +141,8 @@ export interface ExecutionState {
   readonly cancelReason?: string;
   /** How deep in a chain of onSuccess / onFailure this execution is. */
   readonly depth: number;
-  /** Messages in the outbox that were not yet reported as delivered. */
-  readonly outboxOpen: number;
+  /** W3C traceparent of the start request, carried to each task. */
+  readonly traceContext?: string;
   readonly followUpFailure?: string;
   /** Records of the first chunk of actions, by plan index. */
   readonly records: Readonly<Record<number, ActionRecord>>;
@@ -146,7 +150,7 @@ export interface ExecutionState {
 
 /**
  * An execution in memory: its state, the records of all its actions, and the fields of data that
- * were loaded. A field that is absent here may exist in the store; `has` tells.
+ * were loaded. A field that is absent here may exist in the store: the records tell.
  */
 export interface Execution {
   readonly state: ExecutionState;
@@ -161,6 +165,8 @@ export interface StartMessage {
   readonly workflow: string;
   readonly input: JsonText;
   readonly depth: number;
+  /** W3C traceparent of the start request, carried to each task. */
+  readonly traceContext?: string;
   readonly correlationId?: string;
 }
 

@@ -130,11 +130,25 @@ export interface PolledTask extends LeasedTask {
   readonly version: number;
   readonly actionKey: string;
   readonly actionId: number | string;
+  /** A number for it in any case, for the original worker wire. */
+  readonly actionNumber: number;
   readonly name: string;
   readonly attempt: number;
   readonly handout: number;
   readonly correlationId?: string;
   readonly traceContext?: string;
+}
+
+/** The original wire carries no token: its results name the lease by the task's hand-out number. */
+export interface HandoutResult {
+  readonly executionId: string;
+  /** Must be the execution's; otherwise stale. */
+  readonly workflow: string;
+  readonly handout: number;
+  /** The task's `actionNumber`, when the worker sent one; another one is stale. */
+  readonly actionNumber?: number;
+  readonly outcome: TaskOutcome;
+  readonly workerId: string;
 }
 
 export interface PollAnswer {
@@ -230,6 +244,8 @@ export interface Orchestrator {
   ): Promise<readonly ResultAnswerType[]>;
   heartbeat(tokens: readonly string[]): Promise<readonly ("extended" | "stale" | "cancelled")[]>;
   release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]>;
+  /** Settles the task that holds this hand-out, whichever server leased it. */
+  completeByHandout(result: HandoutResult): Promise<ResultAnswerType>;
 
   workers(): readonly WorkerView[];
   servers(): Promise<readonly ServerView[]>;

@@ -88,11 +88,10 @@ export interface CreateRequest {
 
 export type CreateAnswer =
   | { readonly outcome: "created"; readonly head: Head }
-  /** Also the answer to a repeat: `head.commitId` tells whose it is. */
+  /** Another call created it; a repeat of the creating call is answered `created`. */
   | {
       readonly outcome: "exists";
       readonly head: Head;
-      /** Commit id of its creation. A repeat of the creating call is answered `created`. */
       readonly status: ExecutionStatus;
       readonly requestHash?: string;
     }
@@ -244,7 +243,8 @@ export interface TaskView {
   readonly queue: string;
   readonly state: "queued" | "leased";
   readonly workerId?: string;
-  readonly leasedAt?: number;
+  /** Of a leased task. */
+  readonly token?: string;
   readonly leaseUntil?: number;
 }
 
@@ -373,7 +373,10 @@ export interface Store {
   pressure(): Promise<{ readonly used: number }>;
 
   /** Documents: `expectedVersion` 0 means that it must not exist; versions count from 1. */
-  getDocument(request: { readonly kind: string; readonly id: string }): Promise<Document | undefined>;
+  getDocument(request: {
+    readonly kind: string;
+    readonly id: string;
+  }): Promise<Document | undefined>;
   putDocument(request: {
     readonly kind: string;
     readonly id: string;

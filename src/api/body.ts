@@ -1,0 +1,47 @@
+/** Reads request bodies within bounds of size and time, whatever a content-length claims. */
+import type { Clock } from "../clock.ts";
+import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
+
+function tooLarge(bytesMax: number): OrchyError {
+  return new OrchyError("TOO_LARGE", `The body is larger than ${bytesMax} bytes.`);
+}
+
+/** Refuses by the announced length, before anything is read. */
+export function checkAnnouncedLength(headers: Headers, bytesMax: number): void {
+  if (Number(headers.get("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
+}
+
+/** Throws OrchyError: TOO_LARGE, REQUEST_TIMEOUT, or INVALID_ARGUMENT if the body is cut off. */
+export async function readBody(
+  request: Request,
+  options: { readonly bytesMax: number; readonly clock: Clock },
+): Promise<Uint8Array> {
+  checkAnnouncedLength(request.headers, options.bytesMax);
+  if (!request.body) return new Uint8Array();
+  const reader = request.body.getReader();
+  const late = Promise.withResolvers<never>();
+  const cancel = options.clock.after(limits.requestBodyMs, () => {
+    const seconds = limits.requestBodyMs / 1000;
+    late.reject(new OrchyError("REQUEST_TIMEOUT", `The body did not arrive within ${seconds} s.`));
+  });
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      if (done) break;
+      bytes += value.byteLength;
+      if (bytes > options.bytesMax) throw tooLarge(options.bytesMax);
+      parts.push(value);
+    }
+  } catch (error) {
+    // The rest of the body is of no use; whether its sender hears of it does not matter here.
+    reader.cancel().catch(() => {});
+    if (error instanceof OrchyError) throw error;
+    throw new OrchyError("INVALID_ARGUMENT", "The body was cut off.");
+  } finally {
+    cancel();
+  }
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes);
+}

@@ -1,0 +1,130 @@
+/**
+ * Checks values against schemas and says what is wrong in whole sentences: where, what it is, and
+ * what would be right. What was sent is never repeated, as it may be large or secret.
+ */
+import * as v from "valibot";
+import type { Problem } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import { closest } from "../../runtime/closest.ts";
+import type { Fields, Schema } from "./route.ts";
+
+type Entries = Readonly<Record<string, Schema>>;
+
+export type Checked =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** A step of a JSON pointer. */
+export function pointerStep(key: unknown): string {
+  return `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** Very long names are near nothing, and comparing them costs. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  return name.length > limits.nameCharsMax ? undefined : closest(name, known);
+}
+
+/** A JSON value; strict object schemas refuse unknown members, at any depth. */
+export function checkJson(schema: Schema, value: unknown): Checked {
+  const problems = unknownMembers(schema, value, "");
+  const answer = v.safeParse(schema, value);
+  // Unknown members have been reported above, with their nearest names and all of them.
+  for (const issue of (answer.issues ?? []).filter((one) => one.expected !== "never")) {
+    problems.push({ pointer: pointerOf(issue), message: describe(issue) });
+  }
+  return conclude(problems, answer.output);
+}
+
+/**
+ * Named texts: parameters of the path (`{id}`), of the query (`?limit`) or headers. Texts become
+ * numbers and booleans where the schema asks for them.
+ */
+export function checkTexts(
+  entries: Fields,
+  texts: ReadonlyMap<string, string>,
+  place: (name: string) => string,
+): Checked {
+  const problems: Problem[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, schema] of Object.entries(entries as Entries)) {
+    const text = texts.get(name);
+    const answer = v.safeParse(schema, text === undefined ? undefined : convert(schema, text));
+    if (answer.success) values[name] = answer.output;
+    else problems.push({ pointer: place(name), message: describe(answer.issues[0]) });
+  }
+  return conclude(problems, values);
+}
+
+function conclude(problems: readonly Problem[], value: unknown): Checked {
+  return problems.length === 0
+    ? { ok: true, value }
+    : { ok: false, problems: problems.slice(0, limits.definitionProblemsMax) };
+}
+
+/** The schema inside `optional`, and the first one of a pipe. */
+function bare(schema: Schema): Schema {
+  const one = schema as Schema & { wrapped?: Schema; pipe?: readonly [Schema] };
+  if (one.wrapped) return bare(one.wrapped);
+  return one.pipe && one.pipe[0] !== schema ? bare(one.pipe[0]) : schema;
+}
+
+function convert(schema: Schema, text: string): unknown {
+  const { type } = bare(schema);
+  if (type === "number" && /^-?\d{1,15}(\.\d{1,9})?$/.test(text)) return Number(text);
+  if (type === "boolean" && (text === "true" || text === "false")) return text === "true";
+  return text;
+}
+
+/**
+ * Valibot looks names up with `in`, so that `toString` would count as known, and it stops at the
+ * first unknown member; hence this walk of our own.
+ */
+function unknownMembers(schema: Schema, value: unknown, pointer: string): Problem[] {
+  const { type, entries } = bare(schema) as Schema & { entries?: Entries };
+  if (!entries || typeof value !== "object" || value === null || Array.isArray(value)) return [];
+  const problems: Problem[] = [];
+  for (const [name, member] of Object.entries(value)) {
+    const at = pointer + pointerStep(name.slice(0, limits.nameCharsMax));
+    if (Object.hasOwn(entries, name)) {
+      problems.push(...unknownMembers(entries[name]!, member, at));
+    } else if (type === "strict_object" && problems.length < limits.definitionProblemsMax) {
+      problems.push({ pointer: at, message: unknownName("member", name, Object.keys(entries)) });
+    }
+  }
+  return problems;
+}
+
+export function unknownName(what: string, name: string, known: readonly string[]): string {
+  const nearest = nearestName(name, known);
+  if (nearest) return `There is no such ${what}; did you mean "${nearest}"?`;
+  if (known.length === 0) return `There is no such ${what}; none is known here.`;
+  return `There is no such ${what}; known are ${known.join(", ")}.`;
+}
+
+function pointerOf(issue: v.BaseIssue<unknown>): string {
+  return (issue.path ?? []).map((step) => pointerStep(step.key)).join("");
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: "a string",
+  number: "a number",
+  boolean: "true or false",
+  Object: "an object",
+  Array: "an array",
+};
+
+/** Rules of pipes carry sentences of their own; what is left is a wrong or missing type. */
+function describe(issue: v.BaseIssue<unknown>): string {
+  if (issue.kind !== "schema") return issue.message;
+  if (issue.input === undefined) return "It is missing.";
+  const expected = issue.expected ?? "something else";
+  const wanted = typeNames[expected] ?? expected.replaceAll(/[()]/g, "").replaceAll(" | ", ", ");
+  const one = typeNames[expected] || !expected.includes("|") ? "" : "one of ";
+  return `It must be ${one}${wanted}${actual(issue.input)}.`;
+}
+
+function actual(value: unknown): string {
+  if (value === null) return ", not null";
+  if (Array.isArray(value)) return ", not an array";
+  return typeof value === "string" ? "" : `, not ${typeNames[typeof value] ?? "an object"}`;
+}

@@ -1,0 +1,53 @@
+/** Refusals and faults as answers: one form for `/v1`, one for the original routes. */
+import { errorKinds, OrchyError } from "../../errors.ts";
+import { StoreFault } from "../../store/store.ts";
+import type { Answer, Services, Style } from "./route.ts";
+
+/** What the caller may know of anything thrown. A fault's own words stay in the log. */
+export function toOrchyError(error: unknown, services: Pick<Services, "ids" | "log">): OrchyError {
+  if (error instanceof OrchyError) return error;
+  if (error instanceof StoreFault) return fromStoreFault(error);
+  const reference = services.ids.nonce();
+  const cause = error instanceof Error ? error : new Error(String(error));
+  services.log.error("a request failed", { reference, error: cause });
+  return new OrchyError("INTERNAL", errorKinds.INTERNAL.sentence, [], { reference });
+}
+
+function fromStoreFault(fault: StoreFault): OrchyError {
+  if (fault.outcome === "unknown") {
+    return new OrchyError("UNKNOWN_OUTCOME", errorKinds.UNKNOWN_OUTCOME.sentence);
+  }
+  const code = fault.reason === "exhausted" ? "RESOURCE_EXHAUSTED" : "UNAVAILABLE";
+  return new OrchyError(code, errorKinds[code].sentence);
+}
+
+/** Seconds after which a repeat makes sense, for codes where one does. */
+function retryAfter(status: number): string | undefined {
+  if (status === 429) return "5";
+  return status === 503 ? "1" : undefined;
+}
+
+export function errorAnswer(error: OrchyError, style: Style): Answer {
+  const { status } = errorKinds[error.code];
+  const seconds = retryAfter(status);
+  const allow = error.code === "METHOD_NOT_ALLOWED" ? String(error.extra["allow"]) : undefined;
+  return {
+    status,
+    json: style === "v1" ? { error: body(error) } : { error: sentence(error) },
+    headers: {
+      ...(seconds === undefined ? {} : { "retry-after": seconds }),
+      ...(allow === undefined ? {} : { allow }),
+    },
+  };
+}
+
+function body(error: OrchyError): unknown {
+  const { code, message, details, extra } = error;
+  return { ...extra, code, message, details };
+}
+
+/** The original form has room for text alone, so the details are told in it. */
+function sentence(error: OrchyError): string {
+  const details = error.details.map(({ pointer, message }) => `${pointer}: ${message}`);
+  return [error.message, ...details].join(" ");
+}

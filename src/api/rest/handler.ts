@@ -1,0 +1,101 @@
+/** From a request to its answer: finds the route, checks what came in, calls the handler. */
+import { OrchyError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import { errorAnswer, toOrchyError } from "./errors.ts";
+import { toJsonText } from "./json.ts";
+import { readCall } from "./request.ts";
+import type { Answer, Route, Services } from "./route.ts";
+import { createRouter } from "./router.ts";
+
+/** What the handler needs of the HTTP server that received the request. */
+export interface Connection {
+  /** Lets the connection be silent for as long as the request waits. */
+  readonly hold: (request: Request) => AbortSignal;
+}
+
+export type RestHandler = (request: Request, connection: Connection) => Promise<Response>;
+
+/** Answers are data: no browser should guess otherwise, keep them, or show them in a frame. */
+const protectiveHeaders = {
+  "x-content-type-options": "nosniff",
+  "cache-control": "no-store",
+  "referrer-policy": "no-referrer",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+} as const;
+
+export function createRestHandler(routes: readonly Route[], services: Services): RestHandler {
+  const router = createRouter(routes);
+  const { clock, log } = services;
+
+  return async (request, connection) => {
+    const startedAt = clock.now();
+    const { path, query } = splitUrl(request.url);
+    let route: Route | undefined;
+    let answer: Answer;
+    try {
+      const match = router.match(request.method, path);
+      route = match.route;
+      refuseOtherSites(request, route);
+      const hold = () => connection.hold(request);
+      const call = await readCall({ ...match, query, request, services, hold });
+      answer = await route.handle(call as never);
+    } catch (thrown) {
+      const style = route?.style ?? router.styleOf(path);
+      answer = errorAnswer(toOrchyError(thrown, services), style);
+    }
+    log.debug("request", {
+      method: request.method,
+      route: route?.path,
+      status: answer.status,
+      ms: clock.now() - startedAt,
+    });
+    return toResponse(answer, request.method === "HEAD");
+  };
+}
+
+/** By hand, as a strange host header makes the address of a request no URL at all. */
+export function splitUrl(url: string): { readonly path: string; readonly query: string } {
+  const authority = /^https?:\/\/[^/?]*/.exec(url)?.[0].length ?? 0;
+  const mark = url.indexOf("?", authority);
+  const end = mark < 0 ? url.length : mark;
+  return { path: url.slice(authority, end) || "/", query: url.slice(end + 1) };
+}
+
+/**
+ * A page of another site can make a browser send requests to this machine; browsers say so in
+ * this header. Reading is harmless, as without CORS the page never sees the answer.
+ */
+function refuseOtherSites(request: Request, route: Route): void {
+  const site = request.headers.get("sec-fetch-site");
+  if (route.changes && (site === "cross-site" || site === "same-site")) {
+    throw new OrchyError("FORBIDDEN", "Pages of other sites may not change anything here.");
+  }
+}
+
+function toResponse(answer: Answer, headOnly: boolean): Response {
+  const headers: Record<string, string> = { ...protectiveHeaders, ...answer.headers };
+  let body: string | ReadableStream | null = null;
+  if (answer.text) {
+    headers["content-type"] = answer.text.type;
+    body = answer.text.body;
+  } else if (answer.json !== undefined) {
+    headers["content-type"] = "application/json";
+    body = `${toJsonText(answer.json)}\n`;
+  }
+  // What a refused body still holds must not be taken for the next request.
+  if (answer.status === 413 || answer.status === 408) headers["connection"] = "close";
+  if (headOnly && body instanceof ReadableStream) {
+    body.cancel().catch(() => {});
+    body = null;
+  }
+  return new Response(body, { status: answer.status, headers });
+}
+
+/** For what is refused before, or without, looking for a route. */
+export function refusal(error: OrchyError): Response {
+  return toResponse(errorAnswer(error, "v1"), false);
+}
+
+/** Bun's own bound lies above ours, so that ours can be refused with a sentence. */
+export const serverBodyBytesMax = 4 * limits.requestBytesMax;

@@ -1,0 +1,162 @@
+/**
+ * Where and why a text is not JSON, which JSON.parse of this runtime does not say, and how deeply a
+ * text is nested, which must be known before a parser is let loose on it.
+ */
+
+/** Whether brackets nest deeper than `depthMax`. The text need not be valid JSON. */
+export function isTooDeep(text: string, depthMax: number): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === quote) {
+      i = endOfString(text, i);
+    } else if (unit === openBracket || unit === openBrace) {
+      depth++;
+      if (depth > depthMax) return true;
+    } else if (unit === closeBracket || unit === closeBrace) {
+      depth--;
+    }
+  }
+  return false;
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/** Position of the closing quote, or the text's length. */
+function endOfString(text: string, start: number): number {
+  let i = start + 1;
+  while (i < text.length && text.charCodeAt(i) !== quote) {
+    i += text.charCodeAt(i) === backslash ? 2 : 1;
+  }
+  return i;
+}
+
+export interface SyntaxProblem {
+  /** From 0, in UTF-16 units. */
+  readonly offset: number;
+  /** From 1. */
+  readonly line: number;
+  readonly column: number;
+  /** What should have been there. */
+  readonly expected: string;
+}
+
+/** Undefined when the text is valid JSON. */
+export function findSyntaxProblem(text: string): SyntaxProblem | undefined {
+  const scanner = new Scanner(text);
+  if (scanner.scan()) return undefined;
+  const before = text.slice(0, scanner.offset);
+  return {
+    offset: scanner.offset,
+    line: before.split("\n").length,
+    column: scanner.offset - before.lastIndexOf("\n"),
+    expected: scanner.expected,
+  };
+}
+
+const blank = /[ \t\n\r]*/y;
+const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const literal = /true|false|null/y;
+const plain = /[^"\\\u0000-\u001f]*/y;
+const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+
+/** A scanner without recursion; it stops at the first thing that JSON does not allow. */
+class Scanner {
+  readonly #text: string;
+  offset = 0;
+  expected = "";
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  scan(): boolean {
+    /** Closing characters of what is open. */
+    const open: ("]" | "}")[] = [];
+    for (;;) {
+      // A value begins here.
+      this.#take(blank);
+      if (this.#takeText("{")) {
+        open.push("}");
+        this.#take(blank);
+        if (!this.#takeText("}")) {
+          if (!this.#memberName('a member name in double quotes or "}"')) return false;
+          continue;
+        }
+        open.pop();
+      } else if (this.#takeText("[")) {
+        open.push("]");
+        this.#take(blank);
+        if (!this.#takeText("]")) continue;
+        open.pop();
+      } else if (!this.#scalar()) {
+        return false;
+      }
+      // A value has ended here.
+      for (;;) {
+        this.#take(blank);
+        const close = open.at(-1);
+        if (close === undefined) {
+          return this.offset === this.#text.length || this.#fail("the end of the text");
+        }
+        if (this.#takeText(close)) {
+          open.pop();
+          continue;
+        }
+        if (!this.#takeText(",")) return this.#fail(`"," or "${close}"`);
+        if (close === "}" && !this.#memberName("a member name in double quotes")) return false;
+        break;
+      }
+    }
+  }
+
+  #memberName(expected: string): boolean {
+    this.#take(blank);
+    if (this.#text[this.offset] !== '"') return this.#fail(expected);
+    if (!this.#string()) return false;
+    this.#take(blank);
+    return this.#takeText(":") || this.#fail('":"');
+  }
+
+  #scalar(): boolean {
+    if (this.#text[this.offset] === '"') return this.#string();
+    return this.#take(number) || this.#take(literal) || this.#fail("a JSON value");
+  }
+
+  #string(): boolean {
+    this.offset++;
+    for (;;) {
+      this.#take(plain);
+      if (this.#takeText('"')) return true;
+      if (!this.#take(escape)) {
+        const at = this.#text[this.offset];
+        if (at === undefined) return this.#fail("a closing double quote");
+        return this.#fail(at === "\\" ? "a valid escape" : "an escape for a control character");
+      }
+    }
+  }
+
+  /** Whether something was taken; for a pattern that can be empty, that does not matter. */
+  #take(pattern: RegExp): boolean {
+    pattern.lastIndex = this.offset;
+    if (!pattern.test(this.#text)) return false;
+    this.offset = pattern.lastIndex;
+    return true;
+  }
+
+  #takeText(expected: string): boolean {
+    if (!this.#text.startsWith(expected, this.offset)) return false;
+    this.offset += expected.length;
+    return true;
+  }
+
+  #fail(expected: string): false {
+    this.expected = expected;
+    return false;
+  }
+}

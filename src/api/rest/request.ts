@@ -1,0 +1,115 @@
+/** Reads and checks what a request carries: parameters, query, headers, body. */
+import { pick } from "../../engine/json-text.ts";
+import { OrchyError, type Problem } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import { readBody } from "../body.ts";
+import { checkJson, checkTexts, unknownName } from "./check.ts";
+import { findSyntaxProblem, isTooDeep } from "./json-syntax.ts";
+import type { Call, Route, Services } from "./route.ts";
+
+export interface Incoming {
+  readonly route: Route;
+  readonly params: ReadonlyMap<string, string>;
+  readonly query: string;
+  readonly request: Request;
+  readonly services: Services;
+  readonly hold: () => AbortSignal;
+}
+
+export type AnyCall = Call<unknown, unknown, unknown>;
+
+/** Throws OrchyError with everything that is wrong in one part. */
+export async function readCall(incoming: Incoming): Promise<AnyCall> {
+  const { route, request, services, hold } = incoming;
+  const params = valid(
+    checkTexts(route.params, incoming.params, (name) => `{${name}}`),
+    "The path is wrong.",
+  );
+  const query = readQuery(route, incoming.query);
+  valid(
+    checkTexts(route.headers, new Map(request.headers.entries()), (name) => name),
+    "A header is wrong.",
+  );
+  const body = route.body ? await readJsonBody(incoming) : { value: undefined, text: "" };
+  return {
+    params,
+    query,
+    body: body.value,
+    bodyText: (...path) => pick(body.text, path),
+    headers: request.headers,
+    services,
+    hold,
+  };
+}
+
+function valid(checked: ReturnType<typeof checkJson>, message: string): unknown {
+  if (checked.ok) return checked.value;
+  throw new OrchyError("INVALID_ARGUMENT", message, checked.problems);
+}
+
+/** An empty value counts as absent: scripts leave `?status=` behind. */
+function readQuery(route: Route, query: string): unknown {
+  const known = Object.keys(route.query);
+  const texts = new Map<string, string>();
+  const problems: Problem[] = [];
+  for (const [name, text] of new URLSearchParams(query)) {
+    const pointer = `?${name.slice(0, limits.nameCharsMax)}`;
+    if (problems.length >= limits.definitionProblemsMax) break;
+    if (!known.includes(name)) {
+      problems.push({ pointer, message: unknownName("query parameter", name, known) });
+    } else if (texts.has(name)) {
+      problems.push({ pointer, message: "It is given twice." });
+    } else if (text !== "") {
+      texts.set(name, text);
+    }
+  }
+  const checked = checkTexts(route.query, texts, (name) => `?${name}`);
+  if (!checked.ok) problems.push(...checked.problems);
+  if (problems.length === 0 || (checked.ok && route.style === "original")) return valid(checked, "");
+  throw new OrchyError("INVALID_ARGUMENT", "The query is wrong.", problems);
+}
+
+const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+
+async function readJsonBody({ route, request, services }: Incoming) {
+  const bytesMax = Math.min(route.bodyBytesMax ?? Infinity, limits.requestBytesMax);
+  const bytes = await readBody(request, { bytesMax, clock: services.clock });
+  if (bytes.byteLength === 0 && route.bodyOptional) return { value: {}, text: "{}" };
+
+  const type = request.headers.get("content-type");
+  if (route.style === "v1" && type !== null && !jsonType.test(type)) {
+    throw new OrchyError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      'The body must be JSON and say so: add the header "content-type: application/json".',
+    );
+  }
+  const text = decode(bytes);
+  const value = parse(text);
+  return { value: valid(checkJson(route.body!, value), "The body is wrong."), text };
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new OrchyError("INVALID_ARGUMENT", "The body is not UTF-8.");
+  }
+}
+
+function parse(text: string): unknown {
+  if (text.trim() === "") throw new OrchyError("INVALID_ARGUMENT", "The body is empty.");
+  if (isTooDeep(text, limits.jsonDepthMax)) {
+    const message = `The JSON is nested deeper than ${limits.jsonDepthMax} levels.`;
+    throw new OrchyError("INVALID_ARGUMENT", message);
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    const problem = findSyntaxProblem(text);
+    const where = problem
+      ? ` at line ${problem.line}, column ${problem.column}: expected ${problem.expected}`
+      : "";
+    const position = problem ? { position: problem.offset } : {};
+    throw new OrchyError("INVALID_ARGUMENT", `The body is not valid JSON${where}.`, [], position);
+  }
+}

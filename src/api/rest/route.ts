@@ -1,0 +1,119 @@
+/**
+ * What a route is: one row of the table from which the router and the OpenAPI document are made.
+ * Schemas say what comes in and goes out; the handler only translates.
+ */
+import type * as v from "valibot";
+import type { Clock, Ids } from "../../clock.ts";
+import type { ErrorCode } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import type { JsonText } from "../../model/json.ts";
+import type { Orchestrator } from "../../runtime/orchestrator.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "DELETE";
+export type Schema = v.GenericSchema;
+export type Fields = v.ObjectEntries;
+
+/** What handlers work with. */
+export interface Services {
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** Becomes JSON; absent: an empty body. */
+  readonly json?: unknown;
+  /** Another kind of body, with its content type. */
+  readonly text?: { readonly type: string; readonly body: string | ReadableStream };
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** One request on its way through a handler. */
+export interface Call<Params, Query, Body> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  /** The text of a member of the body exactly as it was sent, if it is there. */
+  readonly bodyText: (...path: string[]) => JsonText | undefined;
+  readonly headers: Headers;
+  readonly services: Services;
+  /**
+   * Called by handlers that wait: the connection may be silent from here on. Aborts when the caller
+   * is gone or the server stops.
+   */
+  readonly hold: () => AbortSignal;
+}
+
+/** How a route reads and refuses: `v1` is strict; `original` is as forgiving as it always was. */
+export type Style = "v1" | "original";
+
+export interface Route {
+  readonly method: Method;
+  /** Literal segments and `{name}` ones. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly style: Style;
+  /** A GET that changes something: it is not served as HEAD, nor to other sites' pages. */
+  readonly changes: boolean;
+  readonly params: Fields;
+  readonly query: Fields;
+  readonly body?: Schema;
+  /** Nothing at all may be sent instead of a body. */
+  readonly bodyOptional: boolean;
+  readonly bodyBytesMax?: number;
+  /** Headers it reads, with their schemas, for the document and the check. */
+  readonly headers: Fields;
+  /** What it answers, by status; null: an empty body; a string: another content type. */
+  readonly answers: Readonly<Record<number, Schema | string | null>>;
+  readonly errors: readonly ErrorCode[];
+  readonly handle: (call: Call<never, never, never>) => Promise<Answer> | Answer;
+}
+
+type Values<Entries extends Fields> = v.InferOutput<v.ObjectSchema<Entries, undefined>>;
+type Value<S> = S extends Schema ? v.InferOutput<S> : undefined;
+
+interface RouteInput<P extends Fields, Q extends Fields, B extends Schema | undefined> {
+  readonly tag: string;
+  readonly summary: string;
+  readonly style?: Style;
+  readonly changes?: boolean;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  readonly bodyOptional?: boolean;
+  readonly bodyBytesMax?: number;
+  readonly headers?: Fields;
+  readonly answers: Route["answers"];
+  readonly errors?: readonly ErrorCode[];
+  readonly handle: (
+    call: Call<Values<P>, Values<Q>, Value<B>>,
+  ) => Promise<Answer> | Answer;
+}
+
+/** `at` is like "GET /v1/executions/{id}". The types of the schemas reach the handler. */
+export function route<
+  P extends Fields = Record<never, never>,
+  Q extends Fields = Record<never, never>,
+  B extends Schema | undefined = undefined,
+>(at: `${Method} /${string}`, input: RouteInput<P, Q, B>): Route {
+  const space = at.indexOf(" ");
+  const { body, bodyBytesMax, ...rest } = input;
+  return {
+    style: "v1",
+    bodyOptional: false,
+    errors: [],
+    ...rest,
+    changes: input.changes ?? !at.startsWith("GET"),
+    params: input.params ?? {},
+    query: input.query ?? {},
+    headers: input.headers ?? {},
+    ...(body === undefined ? {} : { body }),
+    ...(bodyBytesMax === undefined ? {} : { bodyBytesMax }),
+    method: at.slice(0, space) as Method,
+    path: at.slice(space + 1),
+    handle: input.handle as Route["handle"],
+  };
+}

@@ -1,0 +1,103 @@
+/** Finds the route of a request. Paths are few and short, so a look by shape is all it takes. */
+import { OrchyError } from "../../errors.ts";
+import { nearestName } from "./check.ts";
+import type { Route, Style } from "./route.ts";
+
+export interface Match {
+  readonly route: Route;
+  /** Decoded, not checked yet. */
+  readonly params: ReadonlyMap<string, string>;
+}
+
+export interface Router {
+  /** HEAD is answered as GET. Throws NOT_FOUND or METHOD_NOT_ALLOWED. */
+  match(method: string, path: string): Match;
+  /** How to refuse a request to a path that may have no route. */
+  styleOf(path: string): Style;
+}
+
+interface Entry {
+  readonly route: Route;
+  readonly segments: readonly string[];
+}
+
+const originalRoots = ["workflow", "metadata", "flow", "execution", "event"];
+
+export function createRouter(routes: readonly Route[]): Router {
+  const byLength = Map.groupBy(
+    routes.map((route): Entry => ({ route, segments: route.path.split("/") })),
+    (entry) => entry.segments.length,
+  );
+
+  function candidates(segments: readonly string[]): readonly Entry[] {
+    const fitting = (byLength.get(segments.length) ?? []).filter((entry) =>
+      entry.segments.every((one, i) => isParameter(one) || one === segments[i]),
+    );
+    // A literal segment is nearer than a parameter: `/v1/workflows/validate` is no workflow.
+    const literals = (entry: Entry) => entry.segments.filter((one) => !isParameter(one)).length;
+    const most = Math.max(...fitting.map(literals));
+    return fitting.filter((entry) => literals(entry) === most);
+  }
+
+  return {
+    styleOf: (path) => (originalRoots.includes(path.split("/")[1] ?? "") ? "original" : "v1"),
+    match(method, path) {
+      const segments = path.split("/");
+      const fitting = candidates(segments);
+      if (fitting.length === 0) throw notFound(path, routes);
+      const entry = fitting.find(({ route }) => serves(route, method));
+      if (!entry) throw methodNotAllowed(method, fitting);
+      return { route: entry.route, params: readParameters(entry, segments) };
+    },
+  };
+}
+
+function isParameter(segment: string): boolean {
+  return segment.startsWith("{");
+}
+
+function serves(route: Route, method: string): boolean {
+  return route.method === method || (method === "HEAD" && route.method === "GET" && !route.changes);
+}
+
+function readParameters(entry: Entry, segments: readonly string[]): Map<string, string> {
+  const params = new Map<string, string>();
+  for (const [i, segment] of entry.segments.entries()) {
+    if (!isParameter(segment)) continue;
+    const name = segment.slice(1, -1);
+    try {
+      params.set(name, decodeURIComponent(segments[i]!));
+    } catch {
+      throw new OrchyError("INVALID_ARGUMENT", "The path is wrong.", [
+        { pointer: segment, message: "Its percent-encoding is not valid UTF-8." },
+      ]);
+    }
+  }
+  return params;
+}
+
+function notFound(path: string, routes: readonly Route[]): OrchyError {
+  const paths = [...new Set(routes.map((route) => route.path))];
+  // What stands in the place of a parameter says nothing about which route was meant.
+  const given = path.split("/");
+  const near = paths.filter((one) => one.split("/").length === given.length);
+  const filled = near.map((one) =>
+    one
+      .split("/")
+      .map((segment, i) => (isParameter(segment) ? given[i] : segment))
+      .join("/"),
+  );
+  const nearest = nearestName(path, filled);
+  const hint = nearest
+    ? `did you mean ${near[filled.indexOf(nearest)]}?`
+    : "/openapi.json lists all routes.";
+  return new OrchyError("NOT_FOUND", `There is no such route; ${hint}`);
+}
+
+function methodNotAllowed(method: string, fitting: readonly Entry[]): OrchyError {
+  const methods = fitting.map(({ route }) => route.method as string);
+  if (fitting.some(({ route }) => serves(route, "HEAD"))) methods.push("HEAD");
+  const allow = methods.join(", ");
+  const message = `${method} does not apply to this route; ${allow} ${methods.length > 1 ? "do" : "does"}.`;
+  return new OrchyError("METHOD_NOT_ALLOWED", message, [], { allow });
+}

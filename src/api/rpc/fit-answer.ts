@@ -1,0 +1,74 @@
+/**
+ * A poll's answer closes at limits.pollAnswerBytesMax as protobuf, below the 4 MiB that gRPC clients
+ * accept by default. The orchestrator counts text; how large a task becomes is known only here.
+ */
+import { limits } from "../../limits.ts";
+import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+
+/** As protobuf, `[1,1,…]` takes five and a half times its text: the worst there is. */
+const structBytesPerByte = 6;
+/** Everything that is neither in the header nor a parameter: token, ids and numbers are bounded. */
+const otherTaskBytes = 1024;
+/** The longest character of UTF-8 that is one unit of a string. */
+const bytesPerUnit = 3;
+/** Tag and length of a task in the answer. */
+const frameBytes = 6;
+
+export interface FitRequest<Message> {
+  readonly orchestrator: Orchestrator;
+  readonly tasks: readonly PolledTask[];
+  readonly workerId: string;
+  readonly translate: (task: PolledTask) => Message;
+  readonly encodedBytes: (message: Message) => number;
+  /** What else the answer carries. */
+  readonly otherBytes: number;
+}
+
+/** Translates what fits; releases what does not; fails what would not fit even alone. */
+export async function fitAnswer<Message>(request: FitRequest<Message>): Promise<Message[]> {
+  const { orchestrator, tasks, translate } = request;
+  const roomBytes = limits.pollAnswerBytesMax - request.otherBytes;
+  if (mostBytes(tasks) <= roomBytes) return tasks.map(translate);
+
+  const carried: Message[] = [];
+  const surplus: string[] = [];
+  const impossible: string[] = [];
+  let usedBytes = 0;
+  for (const task of tasks) {
+    const message = translate(task);
+    const bytes = request.encodedBytes(message) + frameBytes;
+    if (bytes > limits.pollAnswerBytesMax) impossible.push(task.token);
+    else if (usedBytes + bytes > roomBytes && carried.length > 0) surplus.push(task.token);
+    else {
+      carried.push(message);
+      usedBytes += bytes;
+    }
+  }
+  if (surplus.length > 0) await orchestrator.release(surplus);
+  if (impossible.length > 0) {
+    const results = impossible.map((token) => ({ token, outcome: tooLarge }));
+    await orchestrator.complete(results, request.workerId);
+  }
+  return carried;
+}
+
+const tooLarge = {
+  ok: false,
+  failure: {
+    code: "TOO_LARGE",
+    message:
+      `The parameters take more than ${limits.pollAnswerBytesMax} bytes in the answer to the ` +
+      "worker; as JSON bytes they may take less.",
+  },
+  retryable: false,
+} as const;
+
+/** An upper bound that needs no encoding. */
+function mostBytes(tasks: readonly PolledTask[]): number {
+  let bytes = 0;
+  for (const { header, parameters } of tasks) {
+    bytes += otherTaskBytes + bytesPerUnit * header.length;
+    bytes += structBytesPerByte * Buffer.byteLength(parameters);
+  }
+  return bytes;
+}

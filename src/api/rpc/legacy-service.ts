@@ -1,0 +1,258 @@
+/**
+ * The original worker wire: TaskService and ActionService, alike but for names. Their workers poll
+ * on a ticker, carry no token (the hand-out number fences their results), send no heartbeats and no
+ * credentials.
+ */
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { Value } from "@bufbuild/protobuf/wkt";
+import { OrchyError, unreachable } from "../../errors.ts";
+import {
+  Action_Type,
+  ActionResult_Status,
+  ActionSchema,
+  type ActionService,
+  ActionsSchema,
+} from "../../gen/legacy/action_service_pb.ts";
+import { GetServersResponseSchema, StatusResponseSchema } from "../../gen/legacy/common_pb.ts";
+import {
+  TaskResult_Status,
+  TaskSchema,
+  type TaskService,
+  TasksSchema,
+} from "../../gen/legacy/task_service_pb.ts";
+import { limits } from "../../limits.ts";
+import type { TaskOutcome } from "../../model/event.ts";
+import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+import { type CallContext, isLoopback, type UnaryMethods } from "./call.ts";
+import { fitAnswer } from "./fit-answer.ts";
+import { checkFields, parseForStruct, toValues } from "./payload.ts";
+
+/** From where workers of the original wire are served. */
+export type LegacyWorkers = "loopback" | "mtls" | "open";
+
+export interface LegacyOptions {
+  readonly orchestrator: Orchestrator;
+  readonly legacyWorkers: LegacyWorkers;
+}
+
+export function createTaskService(options: LegacyOptions): UnaryMethods<typeof TaskService> {
+  const { orchestrator } = options;
+  return {
+    async saveTaskDef(definition, call) {
+      checkCaller(options.legacyWorkers, call);
+      return save(orchestrator, definition);
+    },
+    async poll({ taskType, batchSize }, call) {
+      checkCaller(options.legacyWorkers, call);
+      const tasks = await poll({
+        orchestrator,
+        call,
+        name: taskType,
+        batchSize,
+        translate: (task) => create(TaskSchema, { ...toFields(task), taskName: task.name }),
+        encodedBytes: (task) => toBinary(TaskSchema, task).length,
+      });
+      return create(TasksSchema, { tasks });
+    },
+    async push(result, call) {
+      checkCaller(options.legacyWorkers, call);
+      const failed = result.status === TaskResult_Status.FAIL;
+      return push(orchestrator, { ...result, failed }, call);
+    },
+    async getServers(_request, call) {
+      checkCaller(options.legacyWorkers, call);
+      return getServers(orchestrator);
+    },
+  };
+}
+
+export function createActionService(options: LegacyOptions): UnaryMethods<typeof ActionService> {
+  const { orchestrator } = options;
+  return {
+    async saveActionDefinition(definition, call) {
+      checkCaller(options.legacyWorkers, call);
+      return save(orchestrator, definition);
+    },
+    async poll({ actionType, batchSize }, call) {
+      checkCaller(options.legacyWorkers, call);
+      const type = Action_Type.USER;
+      const actions = await poll({
+        orchestrator,
+        call,
+        name: actionType,
+        batchSize,
+        translate: (task) => create(ActionSchema, { ...toFields(task), actionName: task.name, type }),
+        encodedBytes: (action) => toBinary(ActionSchema, action).length,
+      });
+      return create(ActionsSchema, { actions });
+    },
+    async push(result, call) {
+      checkCaller(options.legacyWorkers, call);
+      const failed = result.status === ActionResult_Status.FAIL;
+      return push(orchestrator, { ...result, failed }, call);
+    },
+    async getServers(_request, call) {
+      checkCaller(options.legacyWorkers, call);
+      return getServers(orchestrator);
+    },
+  };
+}
+
+function checkCaller(legacyWorkers: LegacyWorkers, call: CallContext): void {
+  switch (legacyWorkers) {
+    case "open":
+      return;
+    case "loopback":
+      if (isLoopback(call.peer().address)) return;
+      throw new OrchyError(
+        "FORBIDDEN",
+        "Workers of the original wire are served from this machine only; " +
+          "--legacy-workers says otherwise.",
+      );
+    case "mtls":
+      if (call.peer().verified) return;
+      throw new OrchyError(
+        "FORBIDDEN",
+        "Workers of the original wire must present a client certificate (--legacy-workers mtls).",
+      );
+    default:
+      unreachable(legacyWorkers);
+  }
+}
+
+interface Definition {
+  readonly name: string;
+  readonly retryCount: number;
+  readonly retryAfterSeconds: number;
+  readonly retryPolicy: string;
+  readonly timeoutSeconds: number;
+}
+
+async function save(orchestrator: Orchestrator, sent: Definition) {
+  const { name, retryCount, retryAfterSeconds, retryPolicy, timeoutSeconds } = sent;
+  // Absent and zero are one on this wire: no retries is a choice, no time at all is none.
+  const definition = {
+    name,
+    retryCount,
+    retryAfterSeconds,
+    ...(retryPolicy === "" ? {} : { retryPolicy }),
+    ...(timeoutSeconds === 0 ? {} : { timeoutSeconds }),
+  };
+  await orchestrator.saveAction(definition, { lenient: true });
+  return create(StatusResponseSchema, { status: true });
+}
+
+interface PollCall<Message> {
+  readonly orchestrator: Orchestrator;
+  readonly call: CallContext;
+  readonly name: string;
+  readonly batchSize: number;
+  readonly translate: (task: PolledTask) => Message;
+  readonly encodedBytes: (message: Message) => number;
+}
+
+async function poll<Message>(request: PollCall<Message>): Promise<Message[]> {
+  const { orchestrator, call, name, batchSize, translate, encodedBytes } = request;
+  if (name === "" || name.length > limits.nameCharsMax) {
+    const message = `The name must have 1 to ${limits.nameCharsMax} characters.`;
+    throw new OrchyError("INVALID_ARGUMENT", message);
+  }
+  const workerId = workerIdOf(call);
+  const { tasks } = await orchestrator.poll({
+    actions: [name],
+    queues: ["default"],
+    maxTasks: Math.min(Math.max(batchSize, 1), limits.pollTasksMax),
+    waitMs: 0,
+    workerId,
+    heartbeats: false,
+    results: [],
+    abort: call.signal,
+  });
+  try {
+    if (call.signal.aborted) throw new OrchyError("UNAVAILABLE", "The caller has gone.");
+    const fit = { orchestrator, tasks, workerId, translate, encodedBytes, otherBytes: 0 };
+    const carried = await fitAnswer(fit);
+    if (carried.length === 0) throw new OrchyError("NOT_FOUND", `No task of ${name} is waiting.`);
+    return carried;
+  } catch (error) {
+    // Nobody will hear of these leases: others can have the tasks at once, with no attempt burnt.
+    await orchestrator.release(tasks.map(({ token }) => token)).catch(() => []);
+    throw error;
+  }
+}
+
+function workerIdOf(call: CallContext): string {
+  return `original@${call.peer().address ?? "unknown"}`;
+}
+
+function toFields(task: PolledTask) {
+  return {
+    workflowName: task.workflow,
+    flowId: task.key.id,
+    data: toValues(parseForStruct(task.parameters)),
+    actionId: task.actionNumber,
+    retryCount: task.handout,
+  };
+}
+
+interface Result {
+  readonly workflowName: string;
+  readonly flowId: string;
+  readonly actionId: number;
+  readonly retryCount: number;
+  readonly failed: boolean;
+  readonly data: Readonly<Record<string, Value>>;
+}
+
+async function push(orchestrator: Orchestrator, result: Result, call: CallContext) {
+  const { workflowName, flowId, actionId, retryCount } = result;
+  if (flowId === "" || flowId.length > limits.executionIdCharsMax) {
+    const message = `flowId must have 1 to ${limits.executionIdCharsMax} characters.`;
+    throw new OrchyError("INVALID_ARGUMENT", message);
+  }
+  const answer = await orchestrator.completeByHandout({
+    executionId: flowId,
+    workflow: workflowName,
+    handout: retryCount,
+    // Absent and zero are one on this wire, so zero does not name an action.
+    ...(actionId === 0 ? {} : { actionNumber: actionId }),
+    outcome: toOutcome(result),
+    workerId: workerIdOf(call),
+  });
+  if (answer === "retry") {
+    throw new OrchyError("UNAVAILABLE", "The result could not be settled now; send it again.");
+  }
+  return create(StatusResponseSchema, { status: answer !== "stale" });
+}
+
+function toOutcome({ data, failed }: Result): TaskOutcome {
+  const checked = checkFields(data, limits.payloadBytesMax);
+  if (!checked.ok) throw new OrchyError("INVALID_ARGUMENT", `data ${checked.message}`);
+  if (!failed) return { ok: true, output: checked.text };
+  const said = [data.error, data.message].map((value) => value?.kind.value);
+  const message = said.find((value) => typeof value === "string" && value !== "") as
+    | string
+    | undefined;
+  const details = checked.text.length <= limits.errorDetailsBytesMax && checked.text !== "{}";
+  return {
+    ok: false,
+    failure: {
+      code: "WORKER_ERROR",
+      message: (message ?? "The worker said no more than that it failed.").slice(
+        0,
+        limits.errorMessageCharsMax,
+      ),
+      ...(details ? { details: JSON.parse(checked.text) as unknown } : {}),
+    },
+    retryable: true,
+  };
+}
+
+async function getServers(orchestrator: Orchestrator) {
+  const servers = await orchestrator.servers();
+  // Clients dial what this says and nothing else: an empty list would leave them without a server.
+  if (servers.length === 0) throw new OrchyError("UNAVAILABLE", "No server is known yet.");
+  return create(GetServersResponseSchema, {
+    servers: servers.map(({ id, grpcAddress }) => ({ id, rpcAddr: grpcAddress })),
+  });
+}

@@ -1,0 +1,96 @@
+/**
+ * Results on their way in: each is checked by itself and answered in its place, so that a bad one
+ * never spoils the others.
+ */
+import { create } from "@bufbuild/protobuf";
+import {
+  type Failure as FailureMessage,
+  type ResultAnswer,
+  ResultAnswerSchema,
+  ResultStatus,
+  type TaskResult,
+} from "../../gen/orchy/v1/worker_pb.ts";
+import { limits } from "../../limits.ts";
+import type { TaskOutcome } from "../../model/event.ts";
+import type { ResultAnswerType, ResultSent } from "../../runtime/orchestrator.ts";
+import { checkJsonBytes, checkValue } from "./payload.ts";
+
+export interface CheckedResults {
+  readonly sent: readonly ResultSent[];
+  readonly anyInvalid: boolean;
+  /** Weaves the orchestrator's answers to `sent` in between those to invalid results. */
+  answer(answers: readonly ResultAnswerType[]): ResultAnswer[];
+}
+
+type CheckedOutcome = TaskOutcome | { readonly invalid: string };
+
+const statuses: Readonly<Record<ResultAnswerType, ResultStatus>> = {
+  accepted: ResultStatus.ACCEPTED,
+  duplicate: ResultStatus.DUPLICATE,
+  stale: ResultStatus.STALE,
+  retry: ResultStatus.RETRY,
+};
+
+export function checkResults(results: readonly TaskResult[]): CheckedResults {
+  const sent: ResultSent[] = [];
+  /** By place: why the result is invalid, or undefined when it was sent on. */
+  const invalid: (string | undefined)[] = [];
+  for (const result of results) {
+    const outcome = checkOutcome(result);
+    if ("invalid" in outcome) {
+      invalid.push(outcome.invalid);
+    } else {
+      sent.push({ token: result.token, outcome });
+      invalid.push(undefined);
+    }
+  }
+  return {
+    sent,
+    anyInvalid: sent.length < results.length,
+    answer(answers) {
+      let next = 0;
+      return invalid.map((message) =>
+        message === undefined
+          ? create(ResultAnswerSchema, { status: statuses[answers[next++]!] })
+          : create(ResultAnswerSchema, { status: ResultStatus.INVALID, message }),
+      );
+    },
+  };
+}
+
+function checkOutcome(result: TaskResult): CheckedOutcome {
+  if (result.token === "") return { invalid: "token: is missing" };
+  const { output, outputJson, failure } = result;
+  const given = [output !== undefined, outputJson.length > 0, failure !== undefined];
+  if (given.filter(Boolean).length > 1) {
+    return { invalid: "exactly one of output, output_json and failure may be set" };
+  }
+  if (failure !== undefined) return checkFailure(failure);
+  if (outputJson.length > 0) {
+    const checked = checkJsonBytes(outputJson, limits.payloadBytesMax);
+    return checked.ok
+      ? { ok: true, output: checked.text }
+      : { invalid: `output_json: ${checked.message}` };
+  }
+  if (output === undefined) return { ok: true, output: "null" };
+  const checked = checkValue(output, limits.payloadBytesMax);
+  return checked.ok ? { ok: true, output: checked.text } : { invalid: `output: ${checked.message}` };
+}
+
+function checkFailure(message: FailureMessage): CheckedOutcome {
+  const code = message.code === "" ? "WORKER_ERROR" : message.code;
+  if (code.length > limits.errorCodeCharsMax) {
+    return { invalid: `failure.code: is longer than ${limits.errorCodeCharsMax} characters` };
+  }
+  const failure = {
+    code,
+    // Stack traces end up here: a long one is cut rather than refused.
+    message: message.message.slice(0, limits.errorMessageCharsMax),
+  };
+  const retryable = message.retryable ?? true;
+  if (message.details === undefined) return { ok: false, failure, retryable };
+  const checked = checkValue(message.details, limits.errorDetailsBytesMax);
+  if (!checked.ok) return { invalid: `failure.details: ${checked.message}` };
+  const details: unknown = JSON.parse(checked.text);
+  return { ok: false, failure: { ...failure, details }, retryable };
+}

@@ -1,0 +1,233 @@
+/**
+ * orchy.v1.WorkerService: translates between its messages and the orchestrator, and enforces the
+ * limits of the edge. The same functions serve Connect, gRPC-Web and gRPC.
+ */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { OrchyError, type Problem } from "../../errors.ts";
+import {
+  type ActionDefinition,
+  CompleteResponseSchema,
+  HeartbeatResponseSchema,
+  HeartbeatStatus,
+  PayloadFormat,
+  type PollRequest,
+  type PollResponse,
+  PollResponseSchema,
+  RegisterActionsResponseSchema,
+  ReleaseResponseSchema,
+  ReleaseStatus,
+  type Task,
+  TaskSchema,
+  type WorkerService,
+} from "../../gen/orchy/v1/worker_pb.ts";
+import { limits } from "../../limits.ts";
+import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+import type { CallContext, UnaryMethods } from "./call.ts";
+import { fitAnswer } from "./fit-answer.ts";
+import { parseForStruct } from "./payload.ts";
+import { checkResults } from "./worker-results.ts";
+
+export function createWorkerService(
+  orchestrator: Orchestrator,
+): UnaryMethods<typeof WorkerService> {
+  return {
+    async registerActions(request) {
+      const { actions, workerId } = request;
+      checkCount("actions", actions.length, limits.registeredActionsPerCallMax);
+      checkWorkerId(workerId);
+      await registerActions(orchestrator, actions);
+      return create(RegisterActionsResponseSchema);
+    },
+
+    poll: (request, call) => poll(orchestrator, request, call),
+
+    async complete({ results, workerId }) {
+      checkCount("results", results.length, limits.resultsPerCallMax);
+      checkWorkerId(workerId);
+      const checked = checkResults(results);
+      const answers =
+        checked.sent.length > 0 ? await orchestrator.complete(checked.sent, workerId) : [];
+      return create(CompleteResponseSchema, { results: checked.answer(answers) });
+    },
+
+    async heartbeat({ tasks, workerId }) {
+      checkCount("tasks", tasks.length, limits.heartbeatsPerCallMax);
+      checkWorkerId(workerId);
+      // Progress is not kept yet; whatever is in it, it must never cost a lease.
+      const answers = await orchestrator.heartbeat(tasks.map(({ token }) => token));
+      return create(HeartbeatResponseSchema, {
+        statuses: answers.map((answer) => heartbeatStatuses[answer]),
+      });
+    },
+
+    async release({ tokens, workerId }) {
+      checkCount("tokens", tokens.length, limits.releasesPerCallMax);
+      checkWorkerId(workerId);
+      const answers = await orchestrator.release(tokens);
+      return create(ReleaseResponseSchema, {
+        statuses: answers.map((answer) => releaseStatuses[answer]),
+      });
+    },
+  };
+}
+
+const heartbeatStatuses = {
+  extended: HeartbeatStatus.EXTENDED,
+  stale: HeartbeatStatus.STALE,
+  cancelled: HeartbeatStatus.CANCELLED,
+} as const;
+
+const releaseStatuses = {
+  released: ReleaseStatus.RELEASED,
+  stale: ReleaseStatus.STALE,
+} as const;
+
+/** Saves what can be saved; the problems of all the others are told at once. */
+async function registerActions(
+  orchestrator: Orchestrator,
+  actions: readonly ActionDefinition[],
+): Promise<void> {
+  const problems: Problem[] = [];
+  for (const [index, { $typeName, $unknown, nonRetryable, ...set }] of actions.entries()) {
+    const definition = nonRetryable.length > 0 ? { ...set, nonRetryable } : set;
+    try {
+      await orchestrator.saveAction(definition, { lenient: false });
+    } catch (error) {
+      if (!(error instanceof OrchyError) || !refusals.has(error.code)) throw error;
+      const whole = { pointer: "", message: error.message };
+      const details = error.details.length > 0 ? error.details : [whole];
+      for (const { pointer, message } of details) {
+        problems.push({ pointer: `/actions/${index}${pointer}`, message });
+      }
+    }
+  }
+  if (problems.length > 0) {
+    throw new OrchyError("INVALID_ARGUMENT", "Some action definitions have problems.", problems);
+  }
+}
+
+const refusals: ReadonlySet<string> = new Set(["INVALID_ARGUMENT", "DEFINITION_REFUSED"]);
+
+async function poll(
+  orchestrator: Orchestrator,
+  request: PollRequest,
+  call: CallContext,
+): Promise<PollResponse> {
+  checkPoll(request);
+  const { workerId } = request;
+  const checked = checkResults(request.results);
+  if (request.actions.length === 0) {
+    const answers =
+      checked.sent.length > 0 ? await orchestrator.complete(checked.sent, workerId) : [];
+    return create(PollResponseSchema, { results: checked.answer(answers) });
+  }
+
+  const answer = await orchestrator.poll({
+    actions: [...new Set(request.actions)],
+    queues: request.queues.length > 0 ? [...new Set(request.queues)] : ["default"],
+    maxTasks: request.maxTasks === 0 ? 1 : request.maxTasks,
+    // A result that was not accepted is answered at once.
+    waitMs: checked.anyInvalid ? 0 : waitMs(request.waitSeconds, call),
+    workerId,
+    heartbeats: request.heartbeats,
+    results: checked.sent,
+    abort: call.signal,
+  });
+  try {
+    if (call.signal.aborted) throw new OrchyError("UNAVAILABLE", "The caller has gone.");
+    const results = checked.answer(answer.results);
+    const { draining } = answer;
+    const bare = create(PollResponseSchema, { results, draining });
+    const tasks = await fitAnswer({
+      orchestrator,
+      tasks: answer.tasks,
+      workerId,
+      translate: (task) => toTask(task, request.payloadFormat),
+      encodedBytes: (task) => toBinary(TaskSchema, task).length,
+      otherBytes: results.length === 0 ? 0 : toBinary(PollResponseSchema, bare).length,
+    });
+    return Object.assign(bare, { tasks });
+  } catch (error) {
+    // Nobody will hear of these leases: others can have the tasks at once, with no attempt burnt.
+    await orchestrator.release(answer.tasks.map(({ token }) => token)).catch(() => []);
+    throw error;
+  }
+}
+
+/** Ends ahead of the caller's deadline: an empty answer is better than a cut call. */
+function waitMs(waitSeconds: number, call: CallContext): number {
+  const wanted = waitSeconds * 1000;
+  return call.timeoutMs === undefined ? wanted : Math.min(wanted, call.timeoutMs * 0.9);
+}
+
+function toTask(task: PolledTask, format: PayloadFormat): Task {
+  const message = create(TaskSchema);
+  message.token = task.token;
+  message.executionId = task.key.id;
+  message.workflow = task.workflow;
+  message.workflowVersion = task.version;
+  message.actionId = task.actionKey;
+  message.action = task.name;
+  message.attempt = task.attempt;
+  message.deadlineMs = BigInt(task.deadline);
+  message.heartbeatMs = BigInt(task.heartbeatMs);
+  message.correlationId = task.correlationId ?? "";
+  message.traceContext = task.traceContext ?? "";
+  if (format === PayloadFormat.JSON) message.parametersJson = utf8.encode(task.parameters);
+  else message.parameters = parseForStruct(task.parameters);
+  return message;
+}
+
+const utf8 = new TextEncoder();
+
+function checkPoll(request: PollRequest): void {
+  const { actions, queues, maxTasks, waitSeconds, results } = request;
+  checkNames("actions", actions, limits.pollActionsMax);
+  checkNames("queues", queues, limits.pollQueuesMax);
+  checkCount("results", results.length, limits.resultsPerCallMax);
+  checkWorkerId(request.workerId);
+  if (actions.length === 0 && results.length === 0) {
+    throw invalid("/actions", "must name at least one action, as the call carries no results");
+  }
+  if (maxTasks < 0 || maxTasks > limits.pollTasksMax) {
+    throw invalid("/maxTasks", `is ${maxTasks}; it must be 0 (one task) to ${limits.pollTasksMax}`);
+  }
+  // Written so that NaN is refused too.
+  if (!(waitSeconds >= 0 && waitSeconds <= limits.pollWaitSecondsMax)) {
+    const range = `0 to ${limits.pollWaitSecondsMax}`;
+    throw invalid("/waitSeconds", `is ${waitSeconds}; it must be ${range}`);
+  }
+  if (!(request.payloadFormat in payloadFormats)) {
+    throw invalid("/payloadFormat", `is ${request.payloadFormat}, which is not a known format`);
+  }
+}
+
+const payloadFormats: Readonly<Record<number, true>> = {
+  [PayloadFormat.UNSPECIFIED]: true,
+  [PayloadFormat.STRUCT]: true,
+  [PayloadFormat.JSON]: true,
+};
+
+function checkNames(field: string, names: readonly string[], countMax: number): void {
+  checkCount(field, names.length, countMax);
+  for (const [index, name] of names.entries()) {
+    if (name.length === 0 || name.length > limits.nameCharsMax) {
+      const range = `1 to ${limits.nameCharsMax}`;
+      throw invalid(`/${field}/${index}`, `has ${name.length} characters; it must have ${range}`);
+    }
+  }
+}
+
+function checkCount(field: string, count: number, countMax: number): void {
+  if (count > countMax) throw invalid(`/${field}`, `has ${count} items; at most ${countMax} fit`);
+}
+
+function checkWorkerId(workerId: string): void {
+  if (workerId.length > limits.workerIdCharsMax) {
+    throw invalid("/workerId", `is longer than ${limits.workerIdCharsMax} characters`);
+  }
+}
+
+function invalid(pointer: string, message: string): OrchyError {
+  return new OrchyError("INVALID_ARGUMENT", "The request is wrong.", [{ pointer, message }]);
+}

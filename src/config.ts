@@ -1,0 +1,311 @@
+/**
+ * What an operator can set: flags and environment variables, read once at start. Every bad value is
+ * reported in one sentence, all of them at once.
+ */
+import { hostname } from "node:os";
+import { parseArgs } from "node:util";
+import { closest, distance } from "fastest-levenshtein";
+import { limits } from "./limits.ts";
+import { type LogLevel, logLevels } from "./log.ts";
+
+export type StoreAddress =
+  | { readonly kind: "memory" }
+  | { readonly kind: "sqlite"; readonly path: string }
+  | { readonly kind: "redis"; readonly url: string }
+  | { readonly kind: "redis-cluster"; readonly url: string };
+
+export const legacyWorkerRules = ["loopback", "mtls", "open"] as const;
+export type LegacyWorkers = (typeof legacyWorkerRules)[number];
+
+export interface Config {
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly store: StoreAddress;
+  readonly namespace: string;
+  /** Fixed when a namespace is created. */
+  readonly partitions: number;
+  /** host:port under which workers reach the gRPC port; absent: the host and port listened on. */
+  readonly advertise?: string;
+  readonly nodeName: string;
+  /** Listens beyond this machine although callers need no credentials. */
+  readonly insecure: boolean;
+  /** From where workers of the original wire, which send no credentials, are served. */
+  readonly legacyWorkers: LegacyWorkers;
+  readonly logLevel: LogLevel;
+}
+
+export type ParsedConfig =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly string[] }
+  | { readonly help: string };
+
+interface Flag<Value> {
+  readonly placeholder?: string;
+  readonly default: string;
+  readonly explanation: string;
+  /** Answers the value, or the end of the sentence "--flag <text>: …". */
+  readonly read: (text: string) => { readonly value: Value } | { readonly problem: string };
+}
+
+function matching(pattern: RegExp, rule: string) {
+  return (text: string) => (pattern.test(text) ? { value: text } : { problem: rule });
+}
+
+function integer(min: number, max: number) {
+  return (text: string) => {
+    const value = Number(text);
+    return /^\d{1,9}$/.test(text) && value >= min && value <= max
+      ? { value }
+      : { problem: `must be a whole number from ${min} to ${max}` };
+  };
+}
+
+function oneOf<const Value extends string>(values: readonly Value[]) {
+  return (text: string) => {
+    const value = values.find((one) => one === text.toLowerCase());
+    return value ? { value } : { problem: `must be one of ${values.join(", ")}` };
+  };
+}
+
+function readSwitch(text: string): { value: boolean } | { problem: string } {
+  if (/^(true|1|yes)$/i.test(text)) return { value: true };
+  if (/^(false|0|no)$/i.test(text)) return { value: false };
+  return { problem: "must be true or false" };
+}
+
+const storeRule =
+  "must be sqlite:<file>, memory:, redis://host:port or redis-cluster://host:port[,host:port]";
+
+function readStore(text: string): { value: StoreAddress } | { problem: string } {
+  if (text === "memory:") return { value: { kind: "memory" } };
+  const path = /^sqlite:(.+)$/s.exec(text)?.[1];
+  if (path !== undefined && !path.includes("\0")) return { value: { kind: "sqlite", path } };
+  if (/^rediss?:\/\/[^\s/]+/.test(text)) return { value: { kind: "redis", url: text } };
+  if (/^redis-cluster:\/\/[^\s/]+/.test(text)) return { value: { kind: "redis-cluster", url: text } };
+  return { problem: storeRule };
+}
+
+function readAdvertise(text: string): { value: string | undefined } | { problem: string } {
+  if (text === "") return { value: undefined };
+  const parts = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(text);
+  const port = Number(parts?.[2]);
+  return port >= 1 && port <= 65_535
+    ? { value: text }
+    : { problem: "must be host:port, as workers reach it" };
+}
+
+function flag<Value>(one: Flag<Value>): Flag<Value> {
+  return one;
+}
+
+const port = integer(0, 65_535);
+
+const flags = {
+  host: flag({
+    placeholder: "address",
+    default: "127.0.0.1",
+    explanation: "address to listen on",
+    read: matching(/^[A-Za-z0-9._:-]{1,253}$/, "must be an address or a host name, without a port"),
+  }),
+  "http-port": flag({
+    placeholder: "port",
+    default: "8080",
+    explanation: "REST and workers over HTTP; 0 takes a free port",
+    read: port,
+  }),
+  "grpc-port": flag({
+    placeholder: "port",
+    default: "8099",
+    explanation: "workers over gRPC; 0 takes a free port",
+    read: port,
+  }),
+  store: flag({
+    placeholder: "address",
+    default: "sqlite:./data/orchy.db",
+    explanation: "sqlite:<file>, memory:, redis://… or redis-cluster://…",
+    read: readStore,
+  }),
+  namespace: flag({
+    placeholder: "name",
+    default: "orchy",
+    explanation: "keeps servers that share a store apart",
+    read: matching(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be 1 to 63 of a-z, 0-9 and -"),
+  }),
+  partitions: flag({
+    placeholder: "count",
+    default: String(limits.partitionsDefault),
+    explanation: "fixed when a namespace is created",
+    read: integer(1, limits.partitionsMax),
+  }),
+  advertise: flag({
+    placeholder: "host:port",
+    default: "",
+    explanation: "where workers reach the gRPC port, if not where it listens",
+    read: readAdvertise,
+  }),
+  "node-name": flag({
+    placeholder: "name",
+    default: "",
+    explanation: "how this server calls itself; the host's name by default",
+    read: matching(/^[A-Za-z0-9._-]{0,128}$/, "must be at most 128 of A-Z, a-z, 0-9, '.', '_', '-'"),
+  }),
+  insecure: flag({
+    default: "false",
+    explanation: "listen beyond this machine although callers need no credentials",
+    read: readSwitch,
+  }),
+  "legacy-workers": flag({
+    placeholder: "rule",
+    default: "loopback",
+    explanation: `from where workers of the original wire are served: ${legacyWorkerRules.join(", ")}`,
+    read: oneOf(legacyWorkerRules),
+  }),
+  "log-level": flag({
+    placeholder: "level",
+    default: "info",
+    explanation: logLevels.join(", "),
+    read: oneOf(logLevels),
+  }),
+};
+
+type FlagName = keyof typeof flags;
+const flagNames = Object.keys(flags) as FlagName[];
+
+function isFlagName(text: string): text is FlagName {
+  return Object.hasOwn(flags, text);
+}
+
+function environmentName(name: string): string {
+  return `ORCHY_${name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/**
+ * Environment variables that look like Orchy's and are not are left alone: container platforms set
+ * such names by themselves for a service that is called orchy.
+ */
+export function parseConfig(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ParsedConfig {
+  const given = readFlags(argv);
+  if (given.help) return { help: helpText() };
+  const problems = [...given.problems];
+
+  function setting<Name extends FlagName>(name: Name) {
+    const fromFlag = given.values.get(name);
+    const fromEnvironment = env[environmentName(name)] || undefined;
+    const text = fromFlag ?? fromEnvironment ?? flags[name].default;
+    const answer = flags[name].read(text) as ReturnType<(typeof flags)[Name]["read"]>;
+    if ("problem" in answer) {
+      const source = fromFlag === undefined ? environmentName(name) : `--${name}`;
+      problems.push(`${source} ${JSON.stringify(text.slice(0, 100))}: ${answer.problem}.`);
+      return undefined as never;
+    }
+    return answer.value as Extract<typeof answer, { value: unknown }>["value"];
+  }
+
+  const advertise = setting("advertise");
+  const config: Config = {
+    host: setting("host"),
+    httpPort: setting("http-port"),
+    grpcPort: setting("grpc-port"),
+    store: setting("store"),
+    namespace: setting("namespace"),
+    partitions: setting("partitions"),
+    ...(advertise === undefined ? {} : { advertise }),
+    nodeName: setting("node-name") || hostname() || "orchy",
+    insecure: setting("insecure"),
+    legacyWorkers: setting("legacy-workers"),
+    logLevel: setting("log-level"),
+  };
+  if (problems.length === 0) problems.push(...contradictions(config));
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, config };
+}
+
+/** What is wrong with values that are each fine alone. */
+function contradictions(config: Config): string[] {
+  const problems: string[] = [];
+  if (config.httpPort !== 0 && config.httpPort === config.grpcPort) {
+    problems.push(`--http-port and --grpc-port are both ${config.httpPort}; they must differ.`);
+  }
+  if (!isLoopback(config.host) && !config.insecure) {
+    problems.push(
+      `--host ${config.host} can be reached from other machines, and callers need no credentials: ` +
+        "add --insecure if that is meant, or listen on 127.0.0.1.",
+    );
+  }
+  return problems;
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+interface GivenFlags {
+  readonly help: boolean;
+  readonly values: ReadonlyMap<FlagName, string>;
+  readonly problems: readonly string[];
+}
+
+function readFlags(argv: readonly string[]): GivenFlags {
+  const { tokens } = parseArgs({
+    args: [...argv],
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+    options: Object.fromEntries([
+      ...flagNames.map((name) => [name, { type: flags[name].placeholder ? "string" : "boolean" }]),
+      ["help", { type: "boolean", short: "h" }],
+    ]),
+  });
+  const values = new Map<FlagName, string>();
+  const problems: string[] = [];
+  let help = false;
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") continue;
+    if (token.kind === "positional") {
+      problems.push(`${JSON.stringify(token.value)} is not understood; flags begin with --.`);
+    } else if (token.name === "help") {
+      help = true;
+    } else if (!isFlagName(token.name)) {
+      problems.push(unknownFlag(token.rawName));
+    } else if (values.has(token.name)) {
+      problems.push(`--${token.name} is given twice.`);
+    } else if (!flags[token.name].placeholder) {
+      values.set(token.name, token.value ?? "true");
+    } else if (token.value === undefined || (!token.inlineValue && token.value.startsWith("--"))) {
+      problems.push(`--${token.name} needs a value.`);
+    } else {
+      values.set(token.name, token.value);
+    }
+  }
+  return { help, values, problems };
+}
+
+function unknownFlag(raw: string): string {
+  const nearest = closest(raw.replace(/^-+/, ""), flagNames);
+  const near = distance(raw.replace(/^-+/, ""), nearest) <= 4;
+  return near
+    ? `There is no flag ${raw}; did you mean --${nearest}?`
+    : `There is no flag ${raw}; --help lists those there are.`;
+}
+
+function helpText(): string {
+  const lines = flagNames.map((name) => {
+    const { placeholder, default: preset, explanation } = flags[name];
+    const shown = placeholder ? `--${name} <${placeholder}>` : `--${name}`;
+    const byDefault = preset && placeholder ? ` [${preset}]` : "";
+    return `  ${shown.padEnd(28)}${explanation}${byDefault}`;
+  });
+  return [
+    "Usage: bun run server [flags]",
+    "",
+    ...lines,
+    `  ${"--help".padEnd(28)}this text`,
+    "",
+    "Each flag can also be set as an environment variable, ORCHY_HTTP_PORT for --http-port and so",
+    "on; a flag wins over its variable.",
+  ].join("\n");
+}

@@ -1,0 +1,52 @@
+/** What several kinds of actions do alike: resolving their templates, and saying what was wrong. */
+import { limits } from "../../limits.ts";
+import type { JsonText } from "../../model/json.ts";
+import type { Draft } from "../draft.ts";
+import { failAction } from "../flow.ts";
+import type { PlanAction } from "../plan.ts";
+import { resolveTemplate, type Template } from "../template.ts";
+
+/** Fails the action for a value that it cannot work with. */
+export function failValue(draft: Draft, action: PlanAction, message: string): void {
+  failAction(draft, action, { failure: { code: "INVALID_VALUE", message } });
+}
+
+/** Resolved text, or undefined after the action has been failed. */
+export function resolveOrFail(
+  draft: Draft,
+  action: PlanAction,
+  template: Template,
+): JsonText | undefined {
+  const resolved = resolveTemplate(template, draft.view(), { strict: action.strict });
+  if (!resolved.ok) {
+    const message = `Nothing is found at ${resolved.missing}.`;
+    failAction(draft, action, { failure: { code: "REFERENCE_NOT_FOUND", message } });
+    return undefined;
+  }
+  if (tooLarge(resolved.text)) {
+    const message = "The resolved parameters are larger than 3 MiB.";
+    failAction(draft, action, { failure: { code: "TOO_LARGE", message } });
+    return undefined;
+  }
+  return resolved.text;
+}
+
+/** Most texts are far below the limit: their bytes need not be counted. */
+function tooLarge(text: string): boolean {
+  if (text.length * 3 <= limits.payloadBytesMax) return false;
+  return Buffer.byteLength(text) > limits.payloadBytesMax;
+}
+
+/** A number, or text that is one; undefined for anything else. */
+export function numberIn(text: JsonText): number | undefined {
+  const value: unknown = JSON.parse(text);
+  if (typeof value === "number") return value;
+  if (typeof value !== "string" || value.trim() === "") return undefined;
+  const number = Number(value);
+  return Number.isFinite(number) ? number : undefined;
+}
+
+/** Moment at which so many seconds from now are over; bounded, never in the past. */
+export function momentAfter(now: number, seconds: number): number {
+  return now + Math.round(Math.min(Math.max(seconds, 0), limits.secondsMax) * 1000);
+}

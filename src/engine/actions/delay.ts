@@ -1,0 +1,53 @@
+/** delay: waits for a number of seconds or until a moment. What is past is over at once. */
+import type { Draft } from "../draft.ts";
+import { completeAction } from "../flow.ts";
+import type { DelayPlanAction } from "../plan.ts";
+import { failValue, momentAfter, numberIn, resolveOrFail } from "./common.ts";
+
+export function startDelay(draft: Draft, action: DelayPlanAction): void {
+  const at = dueMoment(draft, action);
+  if (at === undefined) return;
+  const record = draft.record(action.index);
+  const handout = draft.nextHandout();
+  if (at <= draft.now) {
+    draft.setRecord(action.index, { ...record, startedAt: draft.now });
+    endDelay(draft, action);
+    return;
+  }
+  const timer = draft.timerId("delay", action, handout);
+  draft.addTimer(timer, at);
+  draft.setRecord(action.index, {
+    ...record,
+    status: "WAITING",
+    startedAt: draft.now,
+    handout,
+    timers: [timer],
+    dueAt: at,
+  });
+  draft.log("action.waiting", action, undefined, `{"until":${at}}`);
+}
+
+export function endDelay(draft: Draft, action: DelayPlanAction): void {
+  completeAction(draft, action, { output: "{}", route: "default" });
+}
+
+/** Undefined after the action has been failed. */
+function dueMoment(draft: Draft, action: DelayPlanAction): number | undefined {
+  const template = action.delaySeconds ?? action.until;
+  if (template === undefined) return draft.now;
+  const text = resolveOrFail(draft, action, template);
+  if (text === undefined) return undefined;
+  if (action.delaySeconds !== undefined) {
+    const seconds = numberIn(text);
+    if (seconds !== undefined) return momentAfter(draft.now, seconds);
+    failValue(draft, action, `delaySeconds must be a number, not ${text.slice(0, 100)}.`);
+    return undefined;
+  }
+  const value: unknown = JSON.parse(text);
+  const moment = typeof value === "string" ? Date.parse(value) : Number.NaN;
+  if (!Number.isNaN(moment)) {
+    return Math.min(moment, momentAfter(draft.now, Number.POSITIVE_INFINITY));
+  }
+  failValue(draft, action, `until must be a moment in ISO 8601, not ${text.slice(0, 100)}.`);
+  return undefined;
+}

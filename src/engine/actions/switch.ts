@@ -1,0 +1,26 @@
+/** switch: the value of a reference, as text, names the route. */
+import type { Draft } from "../draft.ts";
+import { completeAction, failAction } from "../flow.ts";
+import type { SwitchPlanAction } from "../plan.ts";
+import { resolveReference } from "../reference.ts";
+
+export function startSwitch(draft: Draft, action: SwitchPlanAction): void {
+  const text = resolveReference(action.expression, draft.view());
+  const value = text === undefined ? undefined : routeName(text);
+  const route = value !== undefined && action.next.has(value) ? value : "default";
+  if (!action.next.has(route)) {
+    const message = `No route for ${value ?? "null"}, and no default.`;
+    failAction(draft, action, { failure: { code: "NO_MATCHING_ROUTE", message } });
+    return;
+  }
+  completeAction(draft, action, { output: JSON.stringify({ route }), route });
+}
+
+/** 200 and 200.0 are "200", true is "true"; null names nothing. */
+export function routeName(text: string): string | undefined {
+  if (text === "null") return undefined;
+  if (text.startsWith('"')) return JSON.parse(text);
+  // Integers of any size stay exact; everything else that is no number is its own JSON.
+  if (!/^-?\d/.test(text) || /^-?\d+$/.test(text)) return text;
+  return String(Number(text));
+}

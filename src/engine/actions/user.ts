@@ -1,0 +1,257 @@
+/**
+ * User actions: attempts offered as tasks, retried by policy, bounded by timeouts. What the store
+ * enforces by itself (leases, queue timeouts) comes back as an event.
+ */
+import { limits } from "../../limits.ts";
+import type { TaskHeader } from "../../model/decision.ts";
+import type { UserRules } from "../../model/definition.ts";
+import type { EventAnswer, TaskOutcome } from "../../model/event.ts";
+import type { ActionRecord, AttemptRecord, Failure } from "../../model/execution.ts";
+import { parseToken } from "../../model/ids.ts";
+import type { Draft } from "../draft.ts";
+import { completeAction, failAction } from "../flow.ts";
+import type { UserPlanAction } from "../plan.ts";
+import { randomOf } from "../random.ts";
+import { retryDelayMs, userRules } from "../user-rules.ts";
+import { failValue, resolveOrFail } from "./common.ts";
+
+/** The first attempt, or the next one after a backoff. */
+export function startUserAction(draft: Draft, action: UserPlanAction): void {
+  const parameters =
+    action.parameters === undefined ? "{}" : resolveOrFail(draft, action, action.parameters);
+  if (parameters === undefined) return;
+  if (!parameters.startsWith("{")) {
+    failValue(draft, action, `parameters must be an object, not ${parameters.slice(0, 100)}.`);
+    return;
+  }
+  const before = draft.record(action.index);
+  const rules = rulesOf(draft, action);
+  const handout = draft.nextHandout();
+  const attempt = (before.attempt ?? 0) + 1;
+  const total = totalTimer(draft, action, before, rules, handout);
+  draft.addTask({
+    id: draft.taskId(action, handout),
+    queue: action.queueKey,
+    priority: clampPriority(action.priority + draft.state.priority),
+    timeoutMs: rules.timeoutMs,
+    heartbeatMs: rules.heartbeatMs,
+    queueTimeoutMs: rules.queueTimeoutMs,
+    header: headerText(draft, action, attempt, handout),
+    parameters,
+  });
+  const { dueAt: _dueAt, ...record } = before;
+  draft.setRecord(action.index, {
+    ...record,
+    ...total,
+    status: "SCHEDULED",
+    startedAt: before.startedAt ?? draft.now,
+    handout,
+    attempt,
+  });
+  draft.log("action.scheduled", action, attempt);
+}
+
+function rulesOf(draft: Draft, action: UserPlanAction): UserRules {
+  return userRules(action.overrides, draft.registered(action.name));
+}
+
+/** The timer over all attempts is set with the first one. */
+function totalTimer(
+  draft: Draft,
+  action: UserPlanAction,
+  before: ActionRecord,
+  rules: UserRules,
+  handout: number,
+): Partial<ActionRecord> {
+  if (before.totalUntil !== undefined || rules.totalTimeoutMs === 0) return {};
+  const totalUntil = draft.now + rules.totalTimeoutMs;
+  const timer = draft.timerId("total", action, handout);
+  draft.addTimer(timer, totalUntil);
+  return { totalUntil, pausedMsThen: draft.state.pausedMs, timers: [timer] };
+}
+
+function headerText(
+  draft: Draft,
+  action: UserPlanAction,
+  attempt: number,
+  handout: number,
+): string {
+  const { state } = draft;
+  const header: TaskHeader = {
+    workflow: state.workflow,
+    version: state.version,
+    actionKey: action.key,
+    actionId: action.id,
+    actionNumber: action.number,
+    name: action.name,
+    attempt,
+    handout,
+    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
+    ...(state.traceContext !== undefined && { traceContext: state.traceContext }),
+  };
+  return JSON.stringify(header);
+}
+
+function clampPriority(priority: number): number {
+  return Math.min(Math.max(priority, limits.priorityMin), limits.priorityMax);
+}
+
+/** A worker's word on the attempt with this hand-out. */
+export function applyResult(
+  draft: Draft,
+  action: UserPlanAction,
+  result: {
+    handout: number;
+    taskId: string;
+    token: string;
+    outcome: TaskOutcome;
+    worker?: string | undefined;
+  },
+): EventAnswer {
+  const record = draft.record(action.index);
+  if (record.status !== "SCHEDULED" || record.handout !== result.handout) {
+    return { type: wasSettledBy(record, result) ? "duplicate" : "stale" };
+  }
+  draft.settle(result.taskId, result.token);
+  const token = parseToken(result.token);
+  const { outcome } = result;
+  const base: AttemptRecord = {
+    number: record.attempt ?? 1,
+    handout: result.handout,
+    endedAt: draft.now,
+    ...(token !== undefined && { nonce: token.nonce, startedAt: token.leasedAt }),
+    ...(result.worker !== undefined && { worker: result.worker }),
+  };
+  if (outcome.ok) {
+    const attempts = withAttempt(draft, action, base);
+    completeAction(draft, action, { output: outcome.output, route: "default", attempts });
+  } else {
+    const attempt = { ...base, failure: outcome.failure };
+    endAttempt(draft, action, attempt, outcome.retryable);
+  }
+  return { type: "accepted" };
+}
+
+function wasSettledBy(record: ActionRecord, result: { handout: number; token: string }): boolean {
+  const nonce = parseToken(result.token)?.nonce;
+  return (record.attempts ?? []).some(
+    (attempt) => attempt.handout === result.handout && attempt.nonce === nonce,
+  );
+}
+
+/** The lease lapsed: silence, or the attempt took longer than it may. */
+export function applyLeaseExpiry(
+  draft: Draft,
+  action: UserPlanAction,
+  expiry: { handout: number; token: string; heartbeat: boolean; worker?: string | undefined },
+): EventAnswer {
+  const record = draft.record(action.index);
+  if (record.status !== "SCHEDULED" || record.handout !== expiry.handout) return { type: "stale" };
+  const token = parseToken(expiry.token);
+  const failure: Failure = expiry.heartbeat
+    ? { code: "HEARTBEAT_LOST", message: "The worker was silent for longer than it may." }
+    : { code: "TIMEOUT", message: "The attempt took longer than timeoutSeconds." };
+  const attempt: AttemptRecord = {
+    number: record.attempt ?? 1,
+    handout: expiry.handout,
+    endedAt: draft.now,
+    ...(token !== undefined && { startedAt: token.leasedAt }),
+    ...(expiry.worker !== undefined && { worker: expiry.worker }),
+    failure,
+  };
+  endAttempt(draft, action, attempt, true);
+  return { type: "accepted" };
+}
+
+/** No worker took it in time. No attempt was made, so there is nothing to retry. */
+export function applyQueueTimeout(
+  draft: Draft,
+  action: UserPlanAction,
+  handout: number,
+): EventAnswer {
+  const record = draft.record(action.index);
+  if (record.status !== "SCHEDULED" || record.handout !== handout) return { type: "stale" };
+  const message = "No worker took the task within queueTimeoutSeconds.";
+  failAction(draft, action, { failure: { code: "QUEUE_TIMEOUT", message } });
+  return { type: "accepted" };
+}
+
+/** totalTimeoutSeconds is over; paused time does not count. */
+export function applyTotalTimeout(draft: Draft, action: UserPlanAction, timer: string): void {
+  const record = draft.record(action.index);
+  const { state } = draft;
+  const paused = state.pausedMs - (record.pausedMsThen ?? 0);
+  const until = (record.totalUntil ?? 0) + paused;
+  if (state.pausedAt !== undefined) {
+    state.heldTimers = [...state.heldTimers, { id: timer, at: until }];
+    return;
+  }
+  if (draft.now < until) {
+    draft.addTimer(timer, until);
+    return;
+  }
+  if (record.status === "SCHEDULED" && record.handout !== undefined) {
+    draft.dropTask(draft.taskId(action, record.handout));
+  }
+  const message = "All attempts together took longer than totalTimeoutSeconds.";
+  failAction(draft, action, { failure: { code: "TOTAL_TIMEOUT", message } });
+}
+
+/** An attempt failed: try again after a backoff, or the action has finally failed. */
+function endAttempt(
+  draft: Draft,
+  action: UserPlanAction,
+  attempt: AttemptRecord & { failure?: Failure },
+  retryable: boolean,
+): void {
+  const record = draft.record(action.index);
+  const failure = attempt.failure!;
+  const rules = rulesOf(draft, action);
+  const attempts = withAttempt(draft, action, attempt);
+  const again =
+    retryable && attempt.number <= rules.retryCount && !rules.nonRetryable.includes(failure.code);
+  if (!again) {
+    failAction(draft, action, { failure, attempts });
+    return;
+  }
+  const random = randomOf(draft.state.seed, attempt.handout);
+  const at = draft.now + Math.round(retryDelayMs(rules, attempt.number, random));
+  const timer = draft.timerId("retry", action, attempt.handout);
+  draft.addTimer(timer, at);
+  const dropped = draft.record(action.index).attemptsDropped;
+  draft.setRecord(action.index, {
+    ...record,
+    status: "RETRYING",
+    attempts,
+    ...(dropped !== undefined && { attemptsDropped: dropped }),
+    timers: [...(record.timers ?? []), timer],
+    dueAt: at,
+  });
+  const details = JSON.stringify({ error: failure, retryAt: at });
+  draft.log("attempt.failed", action, attempt.number, details);
+}
+
+/** The backoff is over. A pause in the meantime holds the attempt back in the row. */
+export function applyRetryDue(draft: Draft, action: UserPlanAction, timer: string): void {
+  const record = draft.record(action.index);
+  if (record.status !== "RETRYING") return;
+  const timers = (record.timers ?? []).filter((other) => other !== timer);
+  draft.setRecord(action.index, { ...record, timers });
+  draft.ready.push(action.index);
+}
+
+/** Keeps the latest attempts one by one; of the older ones only how many there were. */
+function withAttempt(
+  draft: Draft,
+  action: UserPlanAction,
+  attempt: AttemptRecord,
+): readonly AttemptRecord[] {
+  const record = draft.record(action.index);
+  const attempts = [...(record.attempts ?? []), attempt];
+  if (attempts.length <= limits.attemptsKept) return attempts;
+  // The first tells how it began; the latest how it went on.
+  attempts.splice(1, 1);
+  const attemptsDropped = (record.attemptsDropped ?? 0) + 1;
+  draft.setRecord(action.index, { ...record, attemptsDropped });
+  return attempts;
+}

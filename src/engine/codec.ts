@@ -1,0 +1,106 @@
+/** Executions as the store keeps them: the state as text, later record chunks as fields of data. */
+import { limits } from "../limits.ts";
+import type { Decision } from "../model/decision.ts";
+import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
+import { fields } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
+
+const stateVersionMax = 1;
+
+export function encodeState(state: ExecutionState): JsonText {
+  return JSON.stringify(state);
+}
+
+/** Throws when the record was written by a newer server than this one. */
+export function decodeExecution(state: JsonText, data: ReadonlyMap<string, JsonText>): Execution {
+  const decoded = JSON.parse(state) as ExecutionState;
+  if (decoded.stateVersion > stateVersionMax) {
+    throw new Error(
+      `Execution ${decoded.id} was written by a newer server (format ${decoded.stateVersion}, this server reads up to ${stateVersionMax}). Update this server.`,
+    );
+  }
+  const records = new Map<number, ActionRecord>();
+  addRecords(records, decoded.records);
+  for (const [name, text] of data) {
+    if (name.startsWith("records:")) addRecords(records, JSON.parse(text));
+  }
+  return { state: decoded, records, data };
+}
+
+function addRecords(
+  records: Map<number, ActionRecord>,
+  part: Readonly<Record<string, ActionRecord>>,
+): void {
+  for (const [index, record] of Object.entries(part)) records.set(Number(index), record);
+}
+
+/** Names of the fields that hold the records of a plan with so many actions. */
+export function recordFields(actions: number): readonly string[] {
+  const names: string[] = [];
+  for (let chunk = 1; chunk * limits.recordChunkActions < actions; chunk++) {
+    names.push(fields.records(chunk));
+  }
+  return names;
+}
+
+/** The execution as it will be once the decision is committed. */
+export function afterDecision(before: Execution, decision: Decision): Execution {
+  const data = new Map(before.data);
+  for (const [field, text] of decision.data) {
+    if (text === null) data.delete(field);
+    else data.set(field, text);
+  }
+  return { state: decision.state, records: decision.records, data };
+}
+
+/**
+ * Two decisions, the second made on what the first leads to, as one commit. What the first would
+ * add and the second drops never reaches the store.
+ */
+export function mergeDecisions(first: Decision, second: Decision): Decision {
+  const droppedTasks = new Set(second.effects.dropTasks);
+  const droppedTimers = new Set(second.effects.dropTimers);
+  const movedTimers = new Set(second.effects.timers.map((timer) => timer.id));
+  const a = first.effects;
+  const b = second.effects;
+  return {
+    state: second.state,
+    records: second.records,
+    data: new Map([...first.data, ...second.data]),
+    settle: [...first.settle, ...second.settle],
+    expire: [...first.expire, ...second.expire],
+    consumeTimers: [...first.consumeTimers, ...second.consumeTimers],
+    effects: {
+      tasks: [...a.tasks.filter((task) => !droppedTasks.has(task.id)), ...b.tasks],
+      dropTasks: [...a.dropTasks, ...b.dropTasks],
+      timers: [
+        ...a.timers.filter((timer) => !droppedTimers.has(timer.id) && !movedTimers.has(timer.id)),
+        ...b.timers,
+      ],
+      dropTimers: [...a.dropTimers, ...b.dropTimers],
+      messages: [...a.messages, ...b.messages],
+      history: [...a.history, ...b.history],
+    },
+    scripts: second.scripts,
+    answers: [...first.answers, ...second.answers],
+    ...(first.hold !== undefined && { hold: first.hold }),
+    ...(second.hold !== undefined && { hold: second.hold }),
+    changed: first.changed || second.changed,
+    more: second.more,
+  };
+}
+
+/** How many effects a decision has, as limits.commitEffectsMax counts them. */
+export function effectCount(decision: Decision): number {
+  const { tasks, dropTasks, timers, dropTimers, messages } = decision.effects;
+  return (
+    tasks.length +
+    dropTasks.length +
+    timers.length +
+    dropTimers.length +
+    messages.length +
+    decision.settle.length +
+    decision.expire.length +
+    decision.consumeTimers.length
+  );
+}

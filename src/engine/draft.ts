@@ -1,0 +1,319 @@
+/**
+ * The working copy of one decision: the next state, and everything that the engine wants done. The
+ * execution it started from is never changed. Rules live elsewhere; this file only keeps the books.
+ */
+import { limits } from "../limits.ts";
+import type { Decision, NewMessage, NewTask, NewTimer, ScriptRequest } from "../model/decision.ts";
+import type { ActionDefinition } from "../model/definition.ts";
+import type { EventAnswer } from "../model/event.ts";
+import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
+import { fields, formatTaskId } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
+import type { Plan, PlanAction } from "./plan.ts";
+import type { DataView, Needs } from "./template.ts";
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** What the engine may look up besides the execution itself. */
+export interface Surroundings {
+  readonly plan: Plan;
+  readonly now: number;
+  /** The registered rules of a user action, if any. */
+  readonly registered: (actionName: string) => ActionDefinition | undefined;
+}
+
+/** Thrown inside the engine, caught by `decide`: these fields must be loaded first. */
+export class MissingData extends Error {
+  readonly need: readonly string[];
+  constructor(need: readonly string[]) {
+    super("data must be loaded");
+    this.need = need;
+  }
+}
+
+/** An action that has ended and whose edges are still to be decided. */
+interface EndedAction {
+  readonly index: number;
+  readonly taken: readonly number[];
+  /** Why the edges not taken are dead. */
+  readonly dead: "not-chosen" | "failure-routed" | "skipped" | "skipped-by-failure";
+}
+
+const pending: ActionRecord = { status: "PENDING", decided: 0, taken: 0, failed: 0 };
+
+export class Draft {
+  readonly plan: Plan;
+  readonly now: number;
+  readonly registered: Surroundings["registered"];
+  readonly state: Mutable<ExecutionState>;
+  readonly records: Map<number, ActionRecord>;
+  /** Ended actions whose edges wait to be decided; drained before the decision is done. */
+  readonly ended: EndedAction[] = [];
+  /** Plan indexes that may start, in order. */
+  readonly ready: number[];
+  readonly closing: number[];
+  readonly answers: EventAnswer[] = [];
+  hold: boolean | undefined;
+  changed = false;
+  systemActionsStarted = 0;
+
+  readonly #before: Execution;
+  readonly #written = new Map<string, JsonText | null>();
+  readonly #dirtyChunks = new Set<number>();
+  readonly #settle: Decision["settle"][number][] = [];
+  readonly #expire: Decision["expire"][number][] = [];
+  readonly #consume: Decision["consumeTimers"][number][] = [];
+  readonly #tasks: NewTask[] = [];
+  readonly #dropTasks: string[] = [];
+  readonly #timers: NewTimer[] = [];
+  readonly #dropTimers: string[] = [];
+  readonly #messages: NewMessage[] = [];
+  readonly #history: string[] = [];
+  readonly #scripts: ScriptRequest[] = [];
+  #bytes = 0;
+  #effects = 0;
+  #view: DataView | undefined;
+
+  constructor(execution: Execution, surroundings: Surroundings) {
+    this.plan = surroundings.plan;
+    this.now = surroundings.now;
+    this.registered = surroundings.registered;
+    this.#before = execution;
+    this.state = { ...execution.state };
+    this.records = new Map(execution.records);
+    this.ready = [...execution.state.ready];
+    this.closing = [...execution.state.closing];
+  }
+
+  // Records
+
+  record(index: number): ActionRecord {
+    return this.records.get(index) ?? pending;
+  }
+
+  setRecord(index: number, record: ActionRecord): void {
+    this.records.set(index, record);
+    this.#dirtyChunks.add(Math.floor(index / limits.recordChunkActions));
+    this.changed = true;
+  }
+
+  nextHandout(): number {
+    this.state.handout += 1;
+    return this.state.handout;
+  }
+
+  taskId(action: PlanAction, handout: number): string {
+    return formatTaskId({
+      executionId: this.state.id,
+      run: this.state.run,
+      handout,
+      actionKey: action.key,
+    });
+  }
+
+  /** `<kind>:<run>:<hand-out>:<action>`: what a due timer is about can be read off its id. */
+  timerId(kind: string, action: PlanAction, handout: number): string {
+    return `${kind}:${this.state.run}:${handout}:${action.key}`;
+  }
+
+  // Data
+
+  read(field: string): JsonText | undefined {
+    const written = this.#written.get(field);
+    if (written !== undefined) return written ?? undefined;
+    return this.#before.data.get(field);
+  }
+
+  write(field: string, text: JsonText | null): void {
+    this.#written.set(field, text);
+    this.#bytes += field.length + (text === null ? 0 : text.length);
+    this.changed = true;
+  }
+
+  /** Whether an action has an output: it completed, or its failure was turned into one. */
+  hasOutput(index: number): boolean {
+    const record = this.records.get(index);
+    if (record === undefined) return false;
+    return record.status === "COMPLETED" || (record.failure !== undefined && "route" in record);
+  }
+
+  /** Throws MissingData when something that exists has not been loaded. */
+  require(needs: Needs): void {
+    const missing: string[] = [];
+    if (needs.input && this.read(fields.input) === undefined) missing.push(fields.input);
+    for (const key of needs.outputs === "all" ? this.plan.byKey.keys() : needs.outputs) {
+      const index = this.plan.byKey.get(key);
+      if (index === undefined || !this.hasOutput(index)) continue;
+      if (this.read(fields.output(key)) === undefined) missing.push(fields.output(key));
+    }
+    if (missing.length > 0) throw new MissingData(missing);
+  }
+
+  requireField(field: string): JsonText {
+    const text = this.read(field);
+    if (text === undefined) throw new MissingData([field]);
+    return text;
+  }
+
+  /** `$`, as templates and references see it. Call `require` first. */
+  view(): DataView {
+    this.#view ??= this.#makeView();
+    return this.#view;
+  }
+
+  #makeView(): DataView {
+    const draft = this;
+    let execution: string | undefined;
+    return {
+      get input() {
+        return draft.read(fields.input) ?? "null";
+      },
+      get execution() {
+        execution ??= executionText(draft.state);
+        return execution;
+      },
+      output(key) {
+        const index = draft.plan.byKey.get(key);
+        if (index === undefined || !draft.hasOutput(index)) return undefined;
+        return draft.read(fields.output(key));
+      },
+      outputKeys() {
+        const keys: string[] = [];
+        for (const action of draft.plan.actions) {
+          if (draft.hasOutput(action.index)) keys.push(action.key);
+        }
+        return keys;
+      },
+    };
+  }
+
+  // Effects
+
+  addTask(task: NewTask): void {
+    this.#tasks.push(task);
+    this.#bytes += task.parameters.length + task.header.length;
+    this.#count();
+  }
+
+  dropTask(id: string): void {
+    this.#dropTasks.push(id);
+    this.#count();
+  }
+
+  addTimer(id: string, at: number): void {
+    this.#timers.push({ id, at });
+    this.#count();
+  }
+
+  dropTimer(id: string): void {
+    this.#dropTimers.push(id);
+    this.#count();
+  }
+
+  addMessage(id: string, body: JsonText): void {
+    this.#messages.push({ id, body });
+    this.#bytes += body.length;
+    this.#count();
+  }
+
+  settle(taskId: string, token: string): void {
+    this.#settle.push({ taskId, token });
+    this.#count();
+  }
+
+  expire(taskId: string, token: string | null, until: number): void {
+    this.#expire.push({ taskId, token, until });
+    this.#count();
+  }
+
+  consumeTimer(id: string, claimId: string): void {
+    this.#consume.push({ id, claimId });
+    this.#count();
+  }
+
+  requestScript(script: ScriptRequest): void {
+    this.#scripts.push(script);
+  }
+
+  #count(): void {
+    this.#effects += 1;
+    this.changed = true;
+  }
+
+  /** Appends to the history. `details` is JSON text. */
+  log(kind: string, action?: PlanAction, attempt?: number, details?: JsonText): void {
+    this.state.historySequence += 1;
+    const sequence = this.state.historySequence;
+    if (sequence > limits.historyEntriesMax) return;
+    let text = `{"sequence":${sequence},"at":${this.now},"kind":"${kind}"`;
+    if (action !== undefined) text += `,"action":"${action.key}"`;
+    if (attempt !== undefined) text += `,"attempt":${attempt}`;
+    if (details !== undefined) text += `,"details":${details}`;
+    this.#history.push(`${text}}`);
+    this.changed = true;
+  }
+
+  /** Whether one more action or event still fits this commit, whatever it brings. */
+  hasRoom(): boolean {
+    const bytesMax = limits.commitBytesMax - limits.payloadBytesMax;
+    return this.#effects <= limits.commitEffectsMax - 6 && this.#bytes < bytesMax;
+  }
+
+  /** The books closed: what the runtime commits. */
+  finish(more: boolean): Decision {
+    const { state, records } = this;
+    state.ready = this.ready;
+    state.closing = this.closing;
+    const firstChunk: Record<number, ActionRecord> = {};
+    for (const [index, record] of records) {
+      if (index < limits.recordChunkActions) firstChunk[index] = record;
+    }
+    state.records = firstChunk;
+    for (const chunk of this.#dirtyChunks) {
+      if (chunk > 0) this.#written.set(fields.records(chunk), this.#chunkText(chunk));
+    }
+    return {
+      state,
+      records,
+      data: this.#written,
+      settle: this.#settle,
+      expire: this.#expire,
+      consumeTimers: this.#consume,
+      effects: {
+        tasks: this.#tasks,
+        dropTasks: this.#dropTasks,
+        timers: this.#timers,
+        dropTimers: this.#dropTimers,
+        messages: this.#messages,
+        // One text for a commit: its entries become visible together, and cost one row.
+        history: this.#history.length > 0 ? [`[${this.#history.join(",")}]`] : [],
+      },
+      scripts: this.#scripts,
+      answers: this.answers,
+      ...(this.hold !== undefined && { hold: this.hold }),
+      changed: this.changed,
+      more,
+    };
+  }
+
+  #chunkText(chunk: number): JsonText {
+    const from = chunk * limits.recordChunkActions;
+    const part: Record<number, ActionRecord> = {};
+    for (let index = from; index < from + limits.recordChunkActions; index++) {
+      const record = this.records.get(index);
+      if (record !== undefined) part[index] = record;
+    }
+    return JSON.stringify(part);
+  }
+}
+
+/** `$.execution` as text. */
+export function executionText(state: ExecutionState): JsonText {
+  return JSON.stringify({
+    id: state.id,
+    workflow: state.workflow,
+    version: state.version,
+    startedAt: new Date(state.startedAt).toISOString(),
+    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
+  });
+}

@@ -1,0 +1,172 @@
+/**
+ * How an execution ends: its status, what is still open is cancelled, its result, and what follows
+ * (onSuccess, onFailure, retention). Tasks and timers of what was open are dropped in portions.
+ */
+import { limits } from "../limits.ts";
+import type { StartMessage, ExecutionStatus, Failure } from "../model/execution.ts";
+import { isOpen } from "../model/execution.ts";
+import { fields } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
+import type { Draft } from "./draft.ts";
+import type { PlanFollowUp } from "./plan.ts";
+import { resultNeeds, resultText } from "./result.ts";
+import { resolveTemplate } from "./template.ts";
+
+export interface Ending {
+  readonly status: Exclude<ExecutionStatus, "RUNNING" | "PAUSED">;
+  readonly failure?: Failure;
+  readonly reason?: string;
+}
+
+/** Nothing is open any more: the execution has its result. */
+export function completeExecution(draft: Draft): void {
+  const failure = writeResult(draft);
+  if (failure === undefined) endExecution(draft, { status: "COMPLETED" });
+  else endExecution(draft, { status: "FAILED", failure });
+}
+
+export function endExecution(draft: Draft, ending: Ending): void {
+  const { state } = draft;
+  if (!isOpen(state.status)) return;
+  // Actions that ended in this decision have no say any more: nothing starts after the end.
+  draft.ended.length = 0;
+  draft.ready.length = 0;
+  cancelOpenActions(draft);
+  state.status = ending.status;
+  state.endedAt = draft.now;
+  state.open = 0;
+  state.heldTimers = [];
+  if (ending.failure !== undefined) state.failure = ending.failure;
+  if (ending.reason !== undefined) state.cancelReason = ending.reason;
+  delete state.pausedAt;
+  if (state.timeoutTimer !== undefined) {
+    draft.dropTimer(state.timeoutTimer);
+    delete state.timeoutTimer;
+  }
+  draft.log(`execution.${ending.status.toLowerCase()}`, undefined, undefined, endDetails(ending));
+  follow(draft);
+}
+
+function endDetails(ending: Ending): JsonText | undefined {
+  if (ending.failure !== undefined) return JSON.stringify(ending.failure);
+  return ending.reason === undefined ? undefined : JSON.stringify({ reason: ending.reason });
+}
+
+function cancelOpenActions(draft: Draft): void {
+  for (const [index, record] of draft.records) {
+    switch (record.status) {
+      case "SCHEDULED":
+      case "RUNNING":
+      case "WAITING":
+      case "RETRYING":
+        draft.setRecord(index, { ...record, status: "CANCELLED", endedAt: draft.now });
+        draft.closing.push(index);
+        break;
+      default:
+    }
+  }
+  close(draft);
+}
+
+/** Drops tasks and timers of what was open at the end, as many as fit this commit. */
+export function close(draft: Draft): void {
+  while (draft.closing.length > 0 && draft.hasRoom()) {
+    const index = draft.closing.shift()!;
+    const action = draft.plan.actions[index]!;
+    const { timers, handout, ...record } = draft.record(index);
+    for (const timer of timers ?? []) draft.dropTimer(timer);
+    if (action.kind === "user" && handout !== undefined) {
+      draft.dropTask(draft.taskId(action, handout));
+    }
+    draft.setRecord(index, record);
+  }
+  // What could not be dropped yet must not be handed out in the meantime.
+  if (draft.closing.length > 0) draft.hold = true;
+}
+
+/** Without an `output` template the result is read off the terminal actions; see result.ts. */
+function writeResult(draft: Draft): Failure | undefined {
+  const { output } = draft.plan;
+  if (output === undefined) return undefined;
+  draft.require(output.needs);
+  const resolved = resolveTemplate(output, draft.view());
+  const text = resolved.ok ? resolved.text : "null";
+  if (Buffer.byteLength(text) > limits.payloadBytesMax) {
+    return { code: "TOO_LARGE", message: "The result is larger than 3 MiB." };
+  }
+  draft.write(fields.result, text);
+  return undefined;
+}
+
+function follow(draft: Draft): void {
+  const { state, plan } = draft;
+  const followUp = followUpOf(draft);
+  if (typeof followUp === "object") sendFollowUp(draft, followUp);
+  const failed = state.status !== "COMPLETED";
+  const seconds =
+    plan.retentionSeconds ??
+    (failed ? limits.retentionFailedSecondsDefault : limits.retentionSecondsDefault);
+  const at = followUp === "DELETE" ? draft.now : draft.now + seconds * 1000;
+  draft.addTimer(retentionTimer, at);
+}
+
+/** Its coming due means that the record may be removed. */
+export const retentionTimer = "retention";
+
+function followUpOf(draft: Draft): PlanFollowUp {
+  switch (draft.state.status) {
+    case "COMPLETED":
+      return draft.plan.onSuccess;
+    case "FAILED":
+    case "TIMED_OUT":
+      return draft.plan.onFailure;
+    default:
+      return "NOOP";
+  }
+}
+
+function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): void {
+  const { state } = draft;
+  if (state.depth >= limits.followUpDepthMax) {
+    recordFollowUpFailure(draft, `Chains of follow-ups end at depth ${limits.followUpDepthMax}.`);
+    return;
+  }
+  const input = followUpInput(draft, followUp);
+  if (input.length > limits.payloadBytesMax) {
+    recordFollowUpFailure(draft, "The follow-up's input is larger than 3 MiB.");
+    return;
+  }
+  const message: Omit<StartMessage, "input"> = {
+    type: "start",
+    workflow: followUp.workflow,
+    depth: state.depth + 1,
+    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
+  };
+  const body = `${JSON.stringify(message).slice(0, -1)},"input":${input}}`;
+  draft.addMessage(`follow-up:${state.run}`, body);
+  draft.log("follow-up.sent", undefined, undefined, JSON.stringify({ workflow: message.workflow }));
+}
+
+export function recordFollowUpFailure(draft: Draft, message: string): void {
+  draft.state.followUpFailure = message;
+  draft.log("follow-up.failed", undefined, undefined, JSON.stringify({ message }));
+}
+
+function followUpInput(draft: Draft, followUp: Extract<PlanFollowUp, object>): JsonText {
+  const view = draft.view();
+  if (followUp.parameters !== undefined) {
+    draft.require(followUp.parameters.needs);
+    const resolved = resolveTemplate(followUp.parameters, view);
+    return resolved.ok ? resolved.text : "null";
+  }
+  const input = draft.requireField(fields.input);
+  const { state } = draft;
+  const failure = state.failure === undefined ? undefined : JSON.stringify(state.failure);
+  draft.require(resultNeeds(draft.plan, draft.records));
+  const outcome = failure !== undefined ? `"error":${failure}` : `"output":${result(draft)}`;
+  return `{"input":${input},${outcome},"execution":${view.execution}}`;
+}
+
+function result(draft: Draft): JsonText {
+  return resultText(draft.plan, draft.records, (field) => draft.read(field)) ?? "null";
+}

@@ -1,0 +1,175 @@
+/**
+ * How executions flow: an action that ends takes one route; its other edges die; a join decides
+ * from its edges whether its action starts, is skipped, or waits on. Dead paths run down the graph
+ * by a work list, so that long rows of skipped actions cost no stack.
+ */
+import type { ActionRecord, Failure } from "../model/execution.ts";
+import { fields } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
+import type { Draft } from "./draft.ts";
+import { endExecution } from "./end.ts";
+import type { PlanAction } from "./plan.ts";
+
+type Edge = "taken" | "dead" | "dead-by-failure";
+
+const none: readonly number[] = [];
+
+/** Puts a root, or an action whose join is fulfilled, in the row of those that start. */
+export function makeReady(draft: Draft, index: number): void {
+  draft.ready.push(index);
+  draft.state.open += 1;
+}
+
+/** The action ends well and takes `route`. */
+export function completeAction(
+  draft: Draft,
+  action: PlanAction,
+  end: { output: JsonText; route: string; attempts?: ActionRecord["attempts"] },
+): void {
+  draft.write(fields.output(action.key), end.output);
+  const record = closeRecord(draft, action, end.attempts);
+  draft.setRecord(action.index, { ...record, status: "COMPLETED", route: end.route });
+  draft.log("action.completed", action, record.attempt, routeDetails(end.route));
+  draft.ended.push({
+    index: action.index,
+    taken: action.next.get(end.route) ?? none,
+    dead: "not-chosen",
+  });
+}
+
+/** The action has finally failed: `onError`, else `optional`, else the execution fails. */
+export function failAction(
+  draft: Draft,
+  action: PlanAction,
+  end: { failure: Failure; attempts?: ActionRecord["attempts"] },
+): void {
+  const { failure } = end;
+  const status = timeoutCodes.has(failure.code) ? "TIMED_OUT" : "FAILED";
+  const record = closeRecord(draft, action, end.attempts);
+  const route = errorRoute(action, failure.code);
+  draft.log("action.failed", action, record.attempt, JSON.stringify(failure));
+  if (route !== undefined) {
+    draft.write(fields.output(action.key), JSON.stringify({ error: failure }));
+    draft.setRecord(action.index, { ...record, status, failure, route });
+    const taken = action.onError.get(route) ?? none;
+    draft.ended.push({ index: action.index, taken, dead: "failure-routed" });
+    return;
+  }
+  if (action.optional) {
+    draft.write(fields.output(action.key), JSON.stringify({ error: failure }));
+    draft.setRecord(action.index, { ...record, status: "COMPLETED", failure, route: "default" });
+    const taken = action.next.get("default") ?? none;
+    draft.ended.push({ index: action.index, taken, dead: "not-chosen" });
+    return;
+  }
+  draft.setRecord(action.index, { ...record, status, failure });
+  endExecution(draft, { status: "FAILED", failure: { ...failure, action: action.key } });
+}
+
+const timeoutCodes: ReadonlySet<string> = new Set(["TIMEOUT", "QUEUE_TIMEOUT", "TOTAL_TIMEOUT"]);
+
+function errorRoute(action: PlanAction, code: string): string | undefined {
+  if (action.onError.has(code)) return code;
+  return action.onError.has("default") ? "default" : undefined;
+}
+
+function routeDetails(route: string): JsonText | undefined {
+  return route === "default" ? undefined : JSON.stringify({ route });
+}
+
+/** What stays of a record when its action ends; its timers go. */
+function closeRecord(
+  draft: Draft,
+  action: PlanAction,
+  attempts: ActionRecord["attempts"],
+): ActionRecord {
+  const record = draft.record(action.index);
+  for (const timer of record.timers ?? []) draft.dropTimer(timer);
+  draft.state.open -= 1;
+  const kept = attempts ?? record.attempts;
+  return {
+    status: record.status,
+    decided: record.decided,
+    taken: record.taken,
+    failed: record.failed,
+    ...(record.startedAt !== undefined && { startedAt: record.startedAt }),
+    endedAt: draft.now,
+    ...(record.attempt !== undefined && { attempt: record.attempt }),
+    ...(kept !== undefined && { attempts: kept }),
+    ...(record.attemptsDropped !== undefined && { attemptsDropped: record.attemptsDropped }),
+  };
+}
+
+/** Decides the edges of everything that has ended, until nothing follows from it any more. */
+export function propagate(draft: Draft): void {
+  for (let next = draft.ended.shift(); next !== undefined; next = draft.ended.shift()) {
+    const source = draft.plan.actions[next.index]!;
+    const taken = next.taken.length > 8 ? new Set(next.taken) : undefined;
+    for (const target of source.targets) {
+      const isTaken = taken === undefined ? next.taken.includes(target) : taken.has(target);
+      decideEdge(draft, target, isTaken ? "taken" : deadEdge(source, target, next.dead));
+    }
+  }
+}
+
+function deadEdge(source: PlanAction, target: number, cause: string): Edge {
+  if (cause === "skipped-by-failure") return "dead-by-failure";
+  if (cause === "failure-routed" && source.nextTargets.has(target)) return "dead-by-failure";
+  return "dead";
+}
+
+function decideEdge(draft: Draft, target: number, edge: Edge): void {
+  const before = draft.record(target);
+  const record: ActionRecord = {
+    ...before,
+    decided: before.decided + 1,
+    taken: before.taken + (edge === "taken" ? 1 : 0),
+    failed: before.failed + (edge === "dead-by-failure" ? 1 : 0),
+  };
+  draft.setRecord(target, record);
+  // An action that has started or was skipped is decided once and for all.
+  if (record.status !== "PENDING" || isReady(draft, target, before)) return;
+  const action = draft.plan.actions[target]!;
+  const verdict = joinVerdict(action, record);
+  if (verdict === "start") makeReady(draft, target);
+  else if (verdict === "skip") skip(draft, action, record);
+}
+
+/** Whether an earlier edge has already put it in the row of those that start. */
+function isReady(draft: Draft, target: number, before: ActionRecord): boolean {
+  return joinVerdict(draft.plan.actions[target]!, before) === "start";
+}
+
+/** The rules of `join`; see "Flow" in the language. */
+export function joinVerdict(
+  action: Pick<PlanAction, "join" | "incoming">,
+  edges: Pick<ActionRecord, "decided" | "taken" | "failed">,
+): "start" | "skip" | "wait" {
+  const { join, incoming } = action;
+  const { decided, taken, failed } = edges;
+  const undecided = incoming - decided;
+  if (join === "all") {
+    if (failed > 0) return "skip";
+    if (undecided > 0) return "wait";
+    return taken > 0 ? "start" : "skip";
+  }
+  if (join === "settled") {
+    if (undecided > 0) return "wait";
+    return taken > 0 ? "start" : "skip";
+  }
+  const wanted = join === "any" ? 1 : join;
+  if (taken >= wanted) return "start";
+  return taken + undecided < wanted ? "skip" : "wait";
+}
+
+function skip(draft: Draft, action: PlanAction, record: ActionRecord): void {
+  const byFailure = record.failed > 0;
+  const skippedBy = byFailure ? "failure" : "dead-path";
+  draft.setRecord(action.index, { ...record, status: "SKIPPED", endedAt: draft.now, skippedBy });
+  draft.log("action.skipped", action, undefined, byFailure ? '{"by":"failure"}' : undefined);
+  draft.ended.push({
+    index: action.index,
+    taken: none,
+    dead: byFailure ? "skipped-by-failure" : "skipped",
+  });
+}

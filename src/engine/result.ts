@@ -1,0 +1,47 @@
+/**
+ * The result of a completed execution: its `output` template, resolved when it ended; otherwise the
+ * outputs of its terminal actions (completed, no edge taken), read when somebody asks, so that they
+ * are not stored twice.
+ */
+import type { ActionRecord } from "../model/execution.ts";
+import { fields } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
+import type { Plan } from "./plan.ts";
+import type { Needs } from "./template.ts";
+
+type Records = ReadonlyMap<number, ActionRecord>;
+
+function terminalKeys(plan: Plan, records: Records): string[] {
+  const keys: string[] = [];
+  for (const action of plan.actions) {
+    const record = records.get(action.index);
+    if (record?.status !== "COMPLETED") continue;
+    const taken = action.next.get(record.route ?? "default");
+    if (taken === undefined || taken.length === 0) keys.push(action.key);
+  }
+  return keys;
+}
+
+export function resultNeeds(plan: Plan, records: Records): Needs {
+  if (plan.output !== undefined) return { outputs: [], input: false };
+  return { outputs: terminalKeys(plan, records), input: false };
+}
+
+/** Fields of data that `resultText` reads. */
+export function resultFields(plan: Plan, records: Records): readonly string[] {
+  if (plan.output !== undefined) return [fields.result];
+  return terminalKeys(plan, records).map(fields.output);
+}
+
+export function resultText(
+  plan: Plan,
+  records: Records,
+  read: (field: string) => JsonText | undefined,
+): JsonText | undefined {
+  if (plan.output !== undefined) return read(fields.result);
+  const keys = terminalKeys(plan, records);
+  if (keys.length === 0) return "null";
+  if (keys.length === 1) return read(fields.output(keys[0]!)) ?? "null";
+  const members = keys.map((key) => `"${key}":${read(fields.output(key)) ?? "null"}`);
+  return `{${members.join(",")}}`;
+}

@@ -1,0 +1,71 @@
+/**
+ * The server's log: one JSON object a line. Fields are small scalars by type, so that a payload can
+ * never end up in the log by being passed along with something else.
+ */
+import type { Clock } from "./clock.ts";
+
+export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** An Error becomes its name, message and stack. */
+export type LogFields = Readonly<Record<string, string | number | boolean | Error | undefined>>;
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** The same log, with fields that every line carries. */
+  with(fields: LogFields): Logger;
+}
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  readonly clock: Clock;
+  /** Takes one line without its line end. */
+  readonly write: (line: string) => void;
+  readonly fields?: LogFields;
+}
+
+/** Longer texts are cut: a log line is for people, and no input decides how long it gets. */
+const textCharsMax = 4_000;
+
+function cut(text: string): string {
+  return text.length <= textCharsMax ? text : `${text.slice(0, textCharsMax)}…`;
+}
+
+function printable(value: LogFields[string]): unknown {
+  if (typeof value === "string") return cut(value);
+  if (!(value instanceof Error)) return value;
+  return { name: value.name, message: cut(value.message), stack: cut(value.stack ?? "") };
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const least = logLevels.indexOf(options.level);
+
+  function line(level: LogLevel, message: string, fields: LogFields = {}): void {
+    if (logLevels.indexOf(level) < least) return;
+    const entries = Object.entries({ ...options.fields, ...fields });
+    options.write(
+      JSON.stringify({
+        level,
+        time: new Date(options.clock.now()).toISOString(),
+        message: cut(message),
+        ...Object.fromEntries(entries.map(([name, value]) => [name, printable(value)])),
+      }),
+    );
+  }
+
+  return {
+    debug: (message, fields) => line("debug", message, fields),
+    info: (message, fields) => line("info", message, fields),
+    warn: (message, fields) => line("warn", message, fields),
+    error: (message, fields) => line("error", message, fields),
+    with: (fields) => createLogger({ ...options, fields: { ...options.fields, ...fields } }),
+  };
+}
+
+/** Lines on standard output, where process managers and containers look for them. */
+export function writeLine(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

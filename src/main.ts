@@ -1,0 +1,47 @@
+/** `bun run server`: reads the configuration, starts the server, stops it on a signal. */
+import { systemClock } from "./clock.ts";
+import { parseConfig } from "./config.ts";
+import { createLogger, writeLine } from "./log.ts";
+import { startServer } from "./server.ts";
+
+async function main(): Promise<void> {
+  const parsed = parseConfig(process.argv.slice(2), process.env);
+  if ("help" in parsed) return console.log(parsed.help);
+  if (!parsed.ok) {
+    console.error(parsed.problems.join("\n"));
+    process.exit(2);
+  }
+  const { config } = parsed;
+  const log = createLogger({ level: config.logLevel, clock: systemClock, write: writeLine });
+
+  const server = await startServer(config).catch((error: unknown) => {
+    console.error(`Orchy cannot start: ${error instanceof Error ? error.message : error}`);
+    process.exit(1);
+  });
+  log.info("Orchy is listening", {
+    http: `http://${config.host}:${server.httpPort}`,
+    grpc: `${config.host}:${server.grpcPort}`,
+    store: config.store.kind,
+    node: config.nodeName,
+  });
+
+  let stopping = false;
+  async function stop(signal: string): Promise<void> {
+    // Whoever asks twice does not want to wait for what is under way.
+    if (stopping) process.exit(130);
+    stopping = true;
+    log.info("stopping", { signal });
+    try {
+      await server.stop();
+      log.info("stopped");
+      process.exit(0);
+    } catch (error) {
+      log.error("stopping failed", { error: error as Error });
+      process.exit(1);
+    }
+  }
+  process.on("SIGTERM", () => void stop("SIGTERM"));
+  process.on("SIGINT", () => void stop("SIGINT"));
+}
+
+await main();

@@ -1,0 +1,102 @@
+/**
+ * The registered rules of user actions. They may change at any time, on any server: what is cached
+ * is used at once and read again in the background when it is older than a few seconds.
+ */
+import type { Clock } from "../clock.ts";
+import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { ActionDefinition } from "../model/definition.ts";
+import type { Document, Store } from "../store/store.ts";
+import type { Plan } from "../engine/plan.ts";
+
+interface CachedAction {
+  readonly definition: ActionDefinition | undefined;
+  readonly readAt: number;
+}
+
+const kind = "action";
+const freshMs = 5_000;
+const cachedMax = 10_000;
+
+export class ActionRegistry {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #cache = new Map<string, CachedAction>();
+  readonly #reading = new Map<string, Promise<void>>();
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  readonly registered = (name: string): ActionDefinition | undefined =>
+    this.#cache.get(name)?.definition;
+
+  /** Undefined when every user action of the plan is known; else wait before deciding. */
+  ensure(plan: Plan): Promise<unknown> | undefined {
+    const now = this.#clock.now();
+    let missing: Promise<void>[] | undefined;
+    for (const name of plan.userActionNames) {
+      const cached = this.#cache.get(name);
+      if (cached !== undefined && now - cached.readAt < freshMs) continue;
+      const reading = this.#read(name);
+      if (cached !== undefined) continue;
+      missing ??= [];
+      missing.push(reading);
+    }
+    return missing && Promise.all(missing);
+  }
+
+  #read(name: string): Promise<void> {
+    let reading = this.#reading.get(name);
+    if (reading === undefined) {
+      reading = this.#store
+        .getDocument({ kind, id: name })
+        .then((document) => this.#keep(name, parse(document)))
+        .finally(() => this.#reading.delete(name));
+      // Nobody waits for a read in the background; whoever waits sees the error as well.
+      reading.catch(() => {});
+      this.#reading.set(name, reading);
+    }
+    return reading;
+  }
+
+  #keep(name: string, definition: ActionDefinition | undefined): void {
+    if (this.#cache.size >= cachedMax) this.#cache.delete(this.#cache.keys().next().value!);
+    this.#cache.set(name, { definition, readAt: this.#clock.now() });
+  }
+
+  /** The last save wins; one that changes nothing writes nothing. */
+  async save(definition: ActionDefinition): Promise<void> {
+    const body = JSON.stringify(definition);
+    for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
+      const document = await this.#store.getDocument({ kind, id: definition.name });
+      if (document?.body === body) return this.#keep(definition.name, definition);
+      const answer = await this.#store.putDocument({
+        kind,
+        id: definition.name,
+        body,
+        expectedVersion: document?.version ?? 0,
+      });
+      if (answer.outcome === "saved") return this.#keep(definition.name, definition);
+    }
+    throw new OrchyError("UNAVAILABLE", "Too many saves of this action at once; try again.");
+  }
+
+  async get(name: string): Promise<ActionDefinition | undefined> {
+    return parse(await this.#store.getDocument({ kind, id: name }));
+  }
+
+  async list(limit: number, after?: string): Promise<readonly ActionDefinition[]> {
+    const documents = await this.#store.listDocuments({
+      kind,
+      limit,
+      ...(after !== undefined && { after }),
+    });
+    return documents.map((document) => JSON.parse(document.body));
+  }
+}
+
+function parse(document: Document | undefined): ActionDefinition | undefined {
+  return document === undefined ? undefined : JSON.parse(document.body);
+}

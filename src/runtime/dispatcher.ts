@@ -1,0 +1,276 @@
+/**
+ * Brings tasks to the polls that wait for them, in two ways. *Hand-off*: a commit that adds a task
+ * asks for a waiting poll and leases the task to it in the same commit. *Claim*: a poll with room
+ * asks the store for the queues that are hinted to hold something. Hints are only hints: a lost one
+ * costs a sweep, a wrong one a claim that finds nothing.
+ */
+import type { Clock, Ids } from "../clock.ts";
+import { limits } from "../limits.ts";
+import type { NewTask } from "../model/decision.ts";
+import { type ExecutionKey, formatToken, tokenPrefix } from "../model/ids.ts";
+import type { HandOff, LeasedTask, Store } from "../store/store.ts";
+import type { Log } from "../log.ts";
+import { Poll, type PollOptions } from "./poll.ts";
+
+/** While a queue has held something for longer than this, new tasks do not overtake it. */
+const overtakeMs = 500;
+
+export class Dispatcher {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #ids: Ids;
+  readonly #log: Log;
+  /** Called with the end of each lease given, so that its timer is looked at in time. */
+  readonly #onLease: (partition: number, leaseUntil: number) => void;
+  /** Waiting polls with room, by queue; the longest waiting first. */
+  readonly #waiting = new Map<string, Set<Poll>>();
+  /** Since when which partitions are thought to hold tasks, by queue. */
+  readonly #hints = new Map<string, Map<number, number>>();
+  readonly #polls = new Set<Poll>();
+  #draining = false;
+
+  constructor(parts: {
+    store: Store;
+    clock: Clock;
+    ids: Ids;
+    log: Log;
+    onLease: (partition: number, leaseUntil: number) => void;
+  }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#ids = parts.ids;
+    this.#log = parts.log;
+    this.#onLease = parts.onLease;
+  }
+
+  get parked(): number {
+    return this.#polls.size;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Registers a poll; from now on tasks may be handed to it. */
+  open(options: Omit<PollOptions, "nonce" | "clock" | "onClosed">): Poll {
+    const poll = new Poll({
+      ...options,
+      nonce: this.#ids.nonce(),
+      clock: this.#clock,
+      onClosed: (closed) => this.#forget(closed),
+    });
+    this.#polls.add(poll);
+    for (const queue of poll.queues) {
+      let waiting = this.#waiting.get(queue);
+      if (waiting === undefined) {
+        waiting = new Set();
+        this.#waiting.set(queue, waiting);
+      }
+      waiting.add(poll);
+    }
+    if (this.#draining) poll.close();
+    return poll;
+  }
+
+  #forget(poll: Poll): void {
+    this.#polls.delete(poll);
+    for (const queue of poll.queues) {
+      const waiting = this.#waiting.get(queue);
+      waiting?.delete(poll);
+      if (waiting?.size === 0) this.#waiting.delete(queue);
+    }
+  }
+
+  /** Answers every poll, empty-handed where there is nothing, and those that still come. */
+  drain(): void {
+    this.#draining = true;
+    for (const poll of [...this.#polls]) poll.close();
+  }
+
+  // Hand-off
+
+  /**
+   * Reserves a place for a task that is about to be committed: first in the poll that brought the
+   * result it follows from. `deliver` or `withdraw` must follow.
+   */
+  offer(
+    partition: number,
+    task: NewTask,
+    origin: Poll | undefined,
+    now: number,
+  ): { poll: Poll; lease: HandOff } | undefined {
+    const since = this.#hints.get(task.queue)?.get(partition);
+    if (since !== undefined && now - since > overtakeMs) return undefined;
+    const poll = this.#pollFor(task.queue, origin, since !== undefined);
+    if (poll === undefined) return undefined;
+    poll.reserved += 1;
+    const deadline = now + task.timeoutMs;
+    const silenceMs = task.heartbeatMs || poll.heartbeatMs || task.timeoutMs;
+    return {
+      poll,
+      lease: {
+        token: formatToken(tokenPrefix(now, poll.nonce), task.id),
+        workerId: poll.workerId,
+        leaseUntil: Math.min(now + silenceMs, deadline),
+        deadline,
+      },
+    };
+  }
+
+  /** Where older work is hinted, only the poll that brought the result may go on with its own. */
+  #pollFor(queue: string, origin: Poll | undefined, hinted: boolean): Poll | undefined {
+    if (origin?.room && origin.queueSet.has(queue)) return origin;
+    if (hinted) return undefined;
+    for (const poll of this.#waiting.get(queue) ?? []) if (poll.room > 0) return poll;
+    return undefined;
+  }
+
+  withdraw(poll: Poll): void {
+    poll.reserved -= 1;
+  }
+
+  /** The commit holds: the task belongs to the poll, or to another, or goes back. */
+  deliver(poll: Poll, task: LeasedTask): void {
+    poll.reserved -= 1;
+    this.#onLease(task.key.partition, task.leaseUntil);
+    this.#place(poll, task);
+  }
+
+  #place(poll: Poll, task: LeasedTask): void {
+    if (poll.add(task)) return;
+    for (const other of this.#waiting.get(task.queue) ?? []) {
+      // The lease was given under other terms of heartbeats: only a poll with the same may have it.
+      if (other.heartbeatMs === poll.heartbeatMs && other.room > 0 && other.add(task)) return;
+    }
+    this.giveBack([task]);
+  }
+
+  /** Tasks that cannot be delivered go back to their queues at once, no attempt burnt. */
+  giveBack(tasks: readonly LeasedTask[]): void {
+    for (const task of tasks) {
+      const { key, id, token } = task;
+      this.#store
+        .releaseTasks({
+          partition: key.partition,
+          tasks: [{ key, taskId: id, token }],
+          now: this.#clock.now(),
+        })
+        .then(([answer]) => {
+          if (answer === "released") this.hint(key.partition, task.queue);
+        })
+        // Its lease will lapse by itself.
+        .catch((error) => this.#log.warn("a task could not be given back", { id, error }));
+    }
+  }
+
+  // Claims
+
+  /** Something claimable was put into this queue. */
+  hint(partition: number, queue: string): void {
+    let partitions = this.#hints.get(queue);
+    if (partitions === undefined) {
+      partitions = new Map();
+      this.#hints.set(queue, partitions);
+    }
+    if (!partitions.has(partition)) partitions.set(partition, this.#clock.now());
+    for (const poll of this.#waiting.get(queue) ?? []) {
+      if (poll.room === 0) continue;
+      this.fill(poll);
+      break;
+    }
+  }
+
+  /** Reads the hints of a partition from the store: at start, after a resume, in a sweep. */
+  async refresh(partition: number): Promise<void> {
+    for (const queue of await this.#store.queueHints({ partition })) this.hint(partition, queue);
+  }
+
+  /** Claims for a poll from the partitions that are hinted to hold something for it. */
+  fill(poll: Poll): void {
+    if (poll.filling || poll.room === 0) return;
+    const partition = this.#hintedPartition(poll);
+    if (partition === undefined) return;
+    poll.filling = true;
+    this.#claim(poll, partition)
+      .catch((error) => this.#log.warn("a claim failed", { partition, error }))
+      .finally(() => {
+        poll.filling = false;
+        if (poll.room > 0) this.fill(poll);
+        else poll.settle();
+      });
+  }
+
+  #hintedPartition(poll: Poll): number | undefined {
+    for (const queue of poll.queues) {
+      const partitions = this.#hints.get(queue);
+      if (partitions === undefined) continue;
+      for (const partition of partitions.keys()) return partition;
+    }
+    return undefined;
+  }
+
+  async #claim(poll: Poll, partition: number): Promise<void> {
+    const queues = poll.queues.filter((queue) => this.#hints.get(queue)?.has(partition));
+    const limit = poll.room;
+    const now = this.#clock.now();
+    // Before the claim: what is added while it is under way must be hinted anew.
+    for (const queue of queues) this.#unhint(partition, queue);
+    poll.reserved += limit;
+    try {
+      const answer = await this.#store.claimTasks({
+        partition,
+        queues: queues.map((name) => ({ name, limit })),
+        limit,
+        tokenPrefix: tokenPrefix(now, this.#ids.nonce()),
+        workerId: poll.workerId,
+        heartbeatMs: poll.heartbeatMs,
+        now,
+      });
+      poll.reserved -= limit;
+      for (const task of answer.tasks) {
+        this.#onLease(partition, task.leaseUntil);
+        this.#place(poll, task);
+      }
+      for (const queue of answer.more) this.hint(partition, queue);
+    } catch (error) {
+      poll.reserved -= limit;
+      for (const queue of queues) this.#remember(partition, queue);
+      throw error;
+    }
+  }
+
+  /** After a failed claim the hint comes back, without a new claim at once. */
+  #remember(partition: number, queue: string): void {
+    const partitions = this.#hints.get(queue) ?? new Map<number, number>();
+    partitions.set(partition, this.#clock.now());
+    this.#hints.set(queue, partitions);
+  }
+
+  #unhint(partition: number, queue: string): void {
+    const partitions = this.#hints.get(queue);
+    partitions?.delete(partition);
+    if (partitions?.size === 0) this.#hints.delete(queue);
+  }
+}
+
+export function leasedTask(
+  key: ExecutionKey,
+  task: NewTask,
+  lease: HandOff,
+  now: number,
+): LeasedTask {
+  return {
+    key,
+    id: task.id,
+    queue: task.queue,
+    token: lease.token,
+    leasedAt: now,
+    leaseUntil: lease.leaseUntil,
+    deadline: lease.deadline,
+    heartbeatMs: lease.leaseUntil < lease.deadline ? lease.leaseUntil - now : 0,
+    header: task.header,
+    parameters: task.parameters,
+  };
+}
+
+export const dispatcherLimits = { parkedMax: limits.parkedPollersMax };

@@ -1,0 +1,571 @@
+/**
+ * Drives executions: a mailbox for each one that has something to do. All events that wait for an
+ * execution are decided together; load, decide, commit, and again on a conflict, a bounded number of
+ * times. What a commit brings about (tasks, timers, an end) is told to the other parts of the
+ * runtime after it holds, never before.
+ */
+import type { Clock, Ids } from "../clock.ts";
+import {
+  afterDecision,
+  decodeExecution,
+  effectCount,
+  encodeState,
+  mergeDecisions,
+} from "../engine/codec.ts";
+import { type Beginning, begin, decide } from "../engine/decide.ts";
+import type { Plan } from "../engine/plan.ts";
+import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { Log } from "../log.ts";
+import type { Decision, NewTask } from "../model/decision.ts";
+import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
+import { type Execution, isOpen } from "../model/execution.ts";
+import { type ExecutionKey, executionKey, fields } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import {
+  type CommitAnswer,
+  type CreateAnswer,
+  type HandOff,
+  type Head,
+  type Store,
+  type StoreEffects,
+  StoreFault,
+} from "../store/store.ts";
+import type { ActionRegistry } from "./action-registry.ts";
+import { type CachedExecution, ExecutionCache } from "./cache.ts";
+import { type Dispatcher, leasedTask } from "./dispatcher.ts";
+import type { Plans } from "./plans.ts";
+import type { Poll } from "./poll.ts";
+import { ScriptRunner } from "./scripts.ts";
+
+export type SubmitAnswer = EventAnswer | { readonly type: "not-found" } | { readonly type: "gone" };
+
+/** What the rest of the runtime hears about a commit, after it holds. */
+export interface Committed {
+  readonly key: ExecutionKey;
+  readonly before: Execution | undefined;
+  readonly after: Execution;
+  readonly decision: Decision;
+  readonly plan: Plan;
+}
+
+export interface DriverParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly plans: Plans;
+  readonly registry: ActionRegistry;
+  readonly dispatcher: Dispatcher;
+  readonly sandbox: Sandbox;
+  readonly onCommitted: (committed: Committed) => void;
+}
+
+interface Mail {
+  readonly event: ExecutionEvent;
+  /** The poll that brought it: what follows goes to it first. */
+  readonly origin?: Poll | undefined;
+  readonly bytes: number;
+  readonly resolve: (answer: SubmitAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Mailbox {
+  readonly key: ExecutionKey;
+  mail: Mail[];
+  running: boolean;
+  /** The last commit was cut: go on without waiting for the timer that guards it. */
+  more: boolean;
+  readonly scripts: ScriptRunner;
+}
+
+/** How long a commit waits for scripts that were just started: most take less than a millisecond. */
+const scriptFoldMs = 25;
+
+export class Driver {
+  readonly #parts: DriverParts;
+  readonly #boxes = new Map<string, Mailbox>();
+  readonly #cache = new ExecutionCache({
+    countMax: limits.cachedExecutionsMax,
+    bytesMax: limits.cachedExecutionBytesMax,
+  });
+  #idle: (() => void)[] = [];
+
+  constructor(parts: DriverParts) {
+    this.#parts = parts;
+  }
+
+  get mailboxes(): number {
+    return this.#boxes.size;
+  }
+
+  /** Answers after the event's effects are committed. */
+  submit(id: string, event: ExecutionEvent, origin?: Poll): Promise<SubmitAnswer> {
+    const box = this.#open(id);
+    if (box.mail.length >= limits.mailboxEventsMax) {
+      const message = `${limits.mailboxEventsMax} events are waiting for this execution already.`;
+      return Promise.reject(new OrchyError("RESOURCE_EXHAUSTED", message));
+    }
+    return new Promise((resolve, reject) => {
+      box.mail.push({ event, origin, bytes: eventBytes(event), resolve, reject });
+      box.scripts.wake();
+      this.#start(box);
+    });
+  }
+
+  #open(id: string): Mailbox {
+    let box = this.#boxes.get(id);
+    if (box === undefined) {
+      const key = executionKey(id, this.#parts.store.partitions);
+      const scripts = new ScriptRunner(this.#parts.sandbox, this.#parts.clock, (event) => {
+        this.submit(id, event).catch(() => {});
+      });
+      box = { key, mail: [], running: false, more: false, scripts };
+      this.#boxes.set(id, box);
+    }
+    return box;
+  }
+
+  #start(box: Mailbox): void {
+    if (box.running) return;
+    box.running = true;
+    this.#run(box);
+  }
+
+  async #run(box: Mailbox): Promise<void> {
+    while (box.mail.length > 0 || box.more) {
+      const batch = takeBatch(box);
+      try {
+        await this.#process(box, batch);
+      } catch (error) {
+        box.more = false;
+        this.#cache.drop(box.key.id);
+        box.scripts.abandon();
+        if (!(error instanceof OrchyError) && !(error instanceof StoreFault)) {
+          this.#parts.log.error("an execution could not be driven", { id: box.key.id, error });
+        }
+        for (const mail of batch) mail.reject(error);
+      }
+    }
+    box.running = false;
+    if (box.scripts.open === 0) this.#boxes.delete(box.key.id);
+    if (this.#boxes.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Resolves when nothing is under way. */
+  async drained(): Promise<void> {
+    if (this.#boxes.size === 0) return;
+    await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  // One batch: load, decide, commit
+
+  async #process(box: Mailbox, batch: Mail[]): Promise<void> {
+    let wanted = batch;
+    for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
+      const loaded = await this.#load(box.key);
+      if (loaded === "not-found" || loaded === "gone") {
+        for (const mail of wanted) mail.resolve({ type: loaded });
+        box.more = false;
+        return;
+      }
+      const plan = await this.#planOf(loaded.execution);
+      const decided = await this.#decide(box, loaded, plan, wanted);
+      if (!decided.decision.changed) {
+        answer(box, wanted, decided.decision);
+        box.more = false;
+        this.#cache.put(box.key.id, { ...loaded, execution: decided.before });
+        return;
+      }
+      const committed = await this.#commit(box, loaded.head, decided, plan);
+      if (committed.outcome === "done") {
+        answer(box, decided.mail, decided.decision);
+        box.more = decided.decision.more;
+        return;
+      }
+      // Another server was faster, or a lease or timer has moved on: decide on what is true now.
+      box.scripts.abandon();
+      this.#cache.drop(box.key.id);
+      wanted = withoutScripts(decided.mail);
+      if (committed.outcome === "stale") {
+        wanted = withoutStale(wanted, committed.tasks, committed.timers);
+        tries -= 1;
+      }
+      if (wanted.length === 0 && !box.more) return;
+    }
+    throw new OrchyError("UNAVAILABLE", "Others keep changing this execution; try again.");
+  }
+
+  async #load(key: ExecutionKey): Promise<CachedExecution | "not-found" | "gone"> {
+    const cached = this.#cache.get(key.id);
+    if (cached !== undefined) return cached;
+    const answer = await this.#parts.store.load({ key, fields: coldFields });
+    if (answer.outcome === "not_found") return "not-found";
+    if (answer.outcome === "tombstone") return "gone";
+    const execution = decodeExecution(answer.state, answer.data);
+    return { head: answer.head, execution, bytes: answer.state.length };
+  }
+
+  /** Synchronous in the steady state: an await costs a turn of the queue for each step. */
+  #planOf(execution: Execution): Plan | Promise<Plan> {
+    const { workflow, version } = execution.state;
+    const { plans, registry } = this.#parts;
+    const plan = plans.cached(workflow, version);
+    if (plan === undefined) {
+      return plans.get(workflow, version).then(async (read) => {
+        await registry.ensure(read);
+        return read;
+      });
+    }
+    const missing = registry.ensure(plan);
+    return missing === undefined ? plan : missing.then(() => plan);
+  }
+
+  /** Decides the batch, and on top of it what its scripts answer within a short time. */
+  async #decide(
+    box: Mailbox,
+    loaded: CachedExecution,
+    plan: Plan,
+    mail: Mail[],
+  ): Promise<Decided> {
+    const events = mail.map((item) => item.event);
+    if (box.more) events.push({ type: "timer", id: loaded.execution.state.continueTimer ?? "" });
+    let before = loaded.execution;
+    for (;;) {
+      const decision = decide(before, events, this.#surroundings(plan));
+      if (!("need" in decision)) {
+        return this.#foldScripts(box, { before, decision, mail, plan });
+      }
+      before = await this.#loadFields(box.key, before, decision.need);
+    }
+  }
+
+  #surroundings(plan: Plan) {
+    const { clock, registry } = this.#parts;
+    return { plan, now: clock.now(), registered: registry.registered };
+  }
+
+  async #loadFields(
+    key: ExecutionKey,
+    execution: Execution,
+    need: readonly string[],
+  ): Promise<Execution> {
+    const answer = await this.#parts.store.load({ key, fields: need });
+    if (answer.outcome !== "loaded") {
+      throw new OrchyError("UNAVAILABLE", "The execution was removed meanwhile.");
+    }
+    const data = new Map(execution.data);
+    for (const name of need) {
+      const text = answer.data.get(name);
+      // The state says that it exists: a commit in between is found by the next one's head check.
+      if (text === undefined) throw new StoreFault("not_applied", `${key.id} lacks ${name}`);
+      data.set(name, text);
+    }
+    return { ...execution, data };
+  }
+
+  async #foldScripts(box: Mailbox, decided: Decided): Promise<Decided> {
+    let { decision, mail } = decided;
+    let requests = decision.scripts;
+    const until = this.#parts.clock.now() + 2 * scriptFoldMs;
+    while (requests.length > 0 || box.scripts.fresh > 0) {
+      box.scripts.run(requests);
+      requests = [];
+      if (effectCount(decision) >= limits.commitEffectsMax / 2) break;
+      if (this.#parts.clock.now() >= until) break;
+      if (box.mail.length === 0) await box.scripts.anything(scriptFoldMs);
+      if (box.mail.length === 0) break;
+      const next = takeBatch(box);
+      const after = afterDecision(decided.before, decision);
+      const second = decide(after, next.map((item) => item.event), this.#surroundings(decided.plan));
+      if ("need" in second || effectCount(second) + effectCount(decision) > limits.commitEffectsMax) {
+        // It does not fit on top: commit what there is; these are decided next.
+        box.mail.unshift(...next);
+        break;
+      }
+      const taken = next.slice(0, second.answers.length);
+      box.mail.unshift(...next.slice(second.answers.length));
+      requests = second.scripts;
+      decision = mergeDecisions(decision, second);
+      mail = [...mail.slice(0, decision.answers.length - second.answers.length), ...taken];
+      if (taken.some((item) => item.event.type !== "script")) {
+        box.scripts.run(requests);
+        break;
+      }
+    }
+    box.scripts.age();
+    return { ...decided, decision, mail };
+  }
+
+  async #commit(
+    box: Mailbox,
+    expected: Head,
+    decided: Decided,
+    plan: Plan,
+  ): Promise<
+    | { outcome: "done" }
+    | { outcome: "conflict" }
+    | { outcome: "stale"; tasks: readonly string[]; timers: readonly string[] }
+  > {
+    const { decision, before } = decided;
+    const { store, clock, ids } = this.#parts;
+    const now = clock.now();
+    const commitId = ids.nonce();
+    const offers = this.#offer(box.key, decision, decided.mail, now);
+    let result: CommitAnswer;
+    try {
+      result = await store.commit({
+        key: box.key,
+        expected,
+        commitId,
+        state: encodeState(decision.state),
+        status: decision.state.status,
+        ...(decision.state.endedAt !== undefined && { endedAt: decision.state.endedAt }),
+        ...(decision.hold !== undefined && { hold: decision.hold }),
+        data: decision.data,
+        settle: decision.settle,
+        expire: decision.expire,
+        consumeTimers: decision.consumeTimers,
+        effects: offers.effects,
+        now,
+      });
+    } catch (error) {
+      offers.withdraw();
+      if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
+      return this.#resolveUnknown(box, commitId, error);
+    }
+    if (result.outcome === "committed" || result.outcome === "already_committed") {
+      const after = afterDecision(before, decision);
+      this.#keep(box.key, result.head, after);
+      offers.deliver();
+      this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
+      return { outcome: "done" };
+    }
+    offers.withdraw();
+    if (result.outcome === "stale") return result;
+    return { outcome: "conflict" };
+  }
+
+  /** After an unknown outcome nothing is delivered: what was committed is found by the store. */
+  async #resolveUnknown(
+    box: Mailbox,
+    commitId: string,
+    fault: StoreFault,
+  ): Promise<{ outcome: "done" } | { outcome: "conflict" }> {
+    this.#cache.drop(box.key.id);
+    const answer = await this.#parts.store.load({ key: box.key, fields: [] });
+    if (answer.outcome !== "loaded") throw fault;
+    if (!answer.recentCommitIds.includes(commitId)) return { outcome: "conflict" };
+    await this.#parts.dispatcher.refresh(box.key.partition);
+    return { outcome: "done" };
+  }
+
+  #keep(key: ExecutionKey, head: Head, execution: Execution): void {
+    // What has ended is hardly ever asked for again: its memory is worth more to others.
+    if (!isOpen(execution.state.status)) {
+      this.#cache.drop(key.id);
+      return;
+    }
+    let bytes = 1_000 + execution.records.size * 500;
+    for (const text of execution.data.values()) bytes += text.length + 100;
+    this.#cache.put(key.id, { head, execution, bytes });
+  }
+
+  /** Looks for a waiting poll for each new task, so that it is leased in the commit itself. */
+  #offer(key: ExecutionKey, decision: Decision, mail: readonly Mail[], now: number) {
+    const { dispatcher } = this.#parts;
+    const origin = mail[0]?.origin;
+    const offered: { poll: Poll; task: NewTask; lease: HandOff }[] = [];
+    const queued: NewTask[] = [];
+    const tasks: (NewTask & { lease?: HandOff })[] = [];
+    for (const task of decision.effects.tasks) {
+      const held = decision.state.status !== "RUNNING";
+      const offer = held ? undefined : dispatcher.offer(key.partition, task, origin, now);
+      if (offer === undefined) {
+        queued.push(task);
+        tasks.push(task);
+      } else {
+        offered.push({ ...offer, task });
+        tasks.push({ ...task, lease: offer.lease });
+      }
+    }
+    const effects: StoreEffects = { ...decision.effects, tasks };
+    return {
+      effects,
+      deliver: () => {
+        for (const { poll, task, lease } of offered) {
+          dispatcher.deliver(poll, leasedTask(key, task, lease, now));
+        }
+        for (const task of queued) dispatcher.hint(key.partition, task.queue);
+      },
+      withdraw: () => {
+        for (const { poll } of offered) dispatcher.withdraw(poll);
+      },
+    };
+  }
+
+  // Creation
+
+  /** Creates an execution; its first scripts are folded in as for any other commit. */
+  async create(
+    beginning: Omit<Beginning, "registered" | "now">,
+    requestHash: string,
+  ): Promise<CreateAnswer> {
+    const { store, clock, ids, registry } = this.#parts;
+    await registry.ensure(beginning.plan);
+    const { plan } = beginning;
+    const box = this.#open(beginning.id);
+    const alone = !box.running && box.mail.length === 0;
+    // Mail for an id that is being created waits until it is there.
+    if (alone) box.running = true;
+    const now = clock.now();
+    const first = begin({ ...beginning, now, registered: registry.registered });
+    const nothing: Execution = { state: first.state, records: new Map(), data: new Map() };
+    try {
+      const start: Decided = { before: nothing, decision: first, mail: [], plan };
+      const decided = alone ? await this.#foldScripts(box, start) : start;
+      const { decision } = decided;
+      const commitId = ids.nonce();
+      const offers = this.#offer(box.key, decision, [], now);
+      const { state } = decision;
+      const request = {
+        key: box.key,
+        commitId,
+        requestHash,
+        listing: {
+          id: state.id,
+          workflow: state.workflow,
+          version: state.version,
+          status: state.status,
+          startedAt: state.startedAt,
+          ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
+          ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
+        },
+        state: encodeState(state),
+        data: written(decision.data),
+        effects: offers.effects,
+        now,
+      };
+      let answer: CreateAnswer;
+      try {
+        answer = await createSurely(store, request);
+      } catch (error) {
+        offers.withdraw();
+        throw error;
+      }
+      if (answer.outcome !== "created") {
+        offers.withdraw();
+        box.scripts.abandon();
+        return answer;
+      }
+      const after = afterDecision(nothing, decision);
+      this.#keep(box.key, answer.head, after);
+      offers.deliver();
+      this.#parts.onCommitted({ key: box.key, before: undefined, after, decision, plan });
+      box.more = decision.more;
+      for (const [index, mail] of decided.mail.entries()) {
+        const reply = decision.answers[index];
+        if (reply !== undefined) mail.resolve(reply);
+      }
+      return answer;
+    } finally {
+      if (alone) {
+        box.running = false;
+        this.#start(box);
+      }
+    }
+  }
+}
+
+interface Decided {
+  readonly before: Execution;
+  readonly decision: Decision;
+  readonly mail: Mail[];
+  readonly plan: Plan;
+}
+
+/** What a cold load brings: everything that is small. Outputs follow when they are needed. */
+const coldFields: readonly string[] = [
+  fields.input,
+  ...Array.from(
+    { length: Math.ceil(limits.definitionActionsMax / limits.recordChunkActions) - 1 },
+    (_, chunk) => fields.records(chunk + 1),
+  ),
+];
+
+async function createSurely(
+  store: Store,
+  request: Parameters<Store["create"]>[0],
+): Promise<CreateAnswer> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await store.create(request);
+    } catch (error) {
+      const unknown = error instanceof StoreFault && error.outcome === "unknown";
+      if (!unknown) throw error;
+      // The same commit id repeated answers as the first call did.
+      if (tries >= 2) {
+        const message = "The store did not say whether the execution was started.";
+        throw new OrchyError("UNKNOWN_OUTCOME", message, [], { id: request.key.id });
+      }
+    }
+  }
+}
+
+function written(data: ReadonlyMap<string, JsonText | null>): Map<string, JsonText> {
+  const result = new Map<string, JsonText>();
+  for (const [field, text] of data) if (text !== null) result.set(field, text);
+  return result;
+}
+
+function takeBatch(box: Mailbox): Mail[] {
+  let count = 0;
+  let bytes = 0;
+  for (const mail of box.mail) {
+    bytes += mail.bytes;
+    if (count > 0 && bytes > limits.payloadBytesMax) break;
+    count += 1;
+    if (count === limits.mailboxEventsPerCommitMax) break;
+  }
+  return count === box.mail.length ? box.mail.splice(0) : box.mail.splice(0, count);
+}
+
+/** Answers each event that was decided; the others wait for the next decision. */
+function answer(box: Mailbox, mail: Mail[], decision: Decision): void {
+  for (const [index, item] of mail.entries()) {
+    const reply = decision.answers[index];
+    if (reply === undefined) {
+      box.mail.unshift(...mail.slice(index));
+      return;
+    }
+    item.resolve(reply);
+  }
+}
+
+/** Scripts answered what was never committed: they will be asked for again. */
+function withoutScripts(mail: readonly Mail[]): Mail[] {
+  return mail.filter((item) => item.event.type !== "script");
+}
+
+/** Tells those whose lease or timer has moved on, and keeps the others. */
+function withoutStale(
+  mail: readonly Mail[],
+  tasks: readonly string[],
+  timers: readonly string[],
+): Mail[] {
+  return mail.filter(({ event, resolve }) => {
+    const stale =
+      ("taskId" in event && tasks.includes(event.taskId)) ||
+      (event.type === "timer" && timers.includes(event.id));
+    if (stale) resolve({ type: "stale" });
+    return !stale;
+  });
+}
+
+function eventBytes(event: ExecutionEvent): number {
+  if (event.type === "result") return event.outcome.ok ? event.outcome.output.length : 1_000;
+  if (event.type === "signal") return event.payload.length;
+  if (event.type === "script") return event.outcome.ok ? event.outcome.output.length : 1_000;
+  return 100;
+}

@@ -1,0 +1,220 @@
+/**
+ * Workflow definitions in the store, and the plans made of them. Versions are immutable, so plans
+ * are cached; which version is the newest is read at each unversioned start, never cached.
+ *
+ * Two kinds of documents: `workflow`, one for each name, lists the versions and is the point where
+ * a save takes effect; `workflow-version`, one for each content, is written before it.
+ */
+import { compilePlan, type Plan } from "../engine/plan.ts";
+import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { WorkflowDefinition } from "../model/definition.ts";
+import type { Store } from "../store/store.ts";
+import { closest } from "./closest.ts";
+import { hashText } from "./hash.ts";
+import type { Page, WorkflowVersion } from "./orchestrator.ts";
+
+interface VersionEntry {
+  readonly version: number;
+  readonly hash: string;
+  readonly savedAt: number;
+}
+
+interface WorkflowHead {
+  /** Oldest first. */
+  readonly versions: readonly VersionEntry[];
+  readonly deletedAt?: number;
+}
+
+const headKind = "workflow";
+const versionKind = "workflow-version";
+
+export class Plans {
+  readonly #store: Store;
+  readonly #plans = new Map<string, Plan>();
+  readonly #heads = new Map<string, Promise<WorkflowHead | undefined>>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Saves a checked definition; one that equals the newest version changes nothing. */
+  async save(
+    definition: WorkflowDefinition,
+    now: number,
+  ): Promise<{ version: number; created: boolean }> {
+    const { version: _given, ...content } = definition;
+    const text = JSON.stringify(content);
+    const hash = hashText(text);
+    for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
+      const document = await this.#store.getDocument({ kind: headKind, id: definition.name });
+      const head: WorkflowHead =
+        document === undefined ? { versions: [] } : JSON.parse(document.body);
+      const newest = head.versions.at(-1);
+      if (newest?.hash === hash && head.deletedAt === undefined) {
+        return { version: newest.version, created: false };
+      }
+      const version = (newest?.version ?? 0) + 1;
+      await this.#writeContent(definition.name, { version, hash, text });
+      const versions = [...head.versions, { version, hash, savedAt: now }];
+      const answer = await this.#store.putDocument({
+        kind: headKind,
+        id: definition.name,
+        body: JSON.stringify({ versions } satisfies WorkflowHead),
+        expectedVersion: document?.version ?? 0,
+      });
+      if (answer.outcome === "saved") return { version, created: true };
+    }
+    throw new OrchyError("UNAVAILABLE", "Too many saves of this workflow at once; try again.");
+  }
+
+  /** The id contains the hash: a save that lost its race never overwrites the winner's content. */
+  async #writeContent(
+    name: string,
+    content: { version: number; hash: string; text: string },
+  ): Promise<void> {
+    await this.#store.putDocument({
+      kind: versionKind,
+      id: `${name}/${content.version}/${content.hash}`,
+      body: content.text,
+      expectedVersion: 0,
+    });
+  }
+
+  async #head(name: string): Promise<WorkflowHead | undefined> {
+    // Starts of one turn share one read: none of them began before it.
+    let reading = this.#heads.get(name);
+    if (reading === undefined) {
+      reading = this.#store
+        .getDocument({ kind: headKind, id: name })
+        .then((document) => (document === undefined ? undefined : JSON.parse(document.body)));
+      this.#heads.set(name, reading);
+      queueMicrotask(() => this.#heads.delete(name));
+    }
+    return reading;
+  }
+
+  /** Of a new start: the version asked for, or the newest of a workflow that is not deleted. */
+  async forStart(name: string, version: number | undefined): Promise<Plan> {
+    const head = await this.#head(name);
+    const newest = head?.versions.at(-1)?.version;
+    if (head === undefined || head.deletedAt !== undefined || newest === undefined) {
+      throw new OrchyError("NOT_FOUND", await this.#unknown(name));
+    }
+    return this.get(name, version ?? newest, head);
+  }
+
+  /** Of a running execution: deleted workflows keep their versions. */
+  async get(name: string, version: number, known?: WorkflowHead): Promise<Plan> {
+    const key = `${name}/${version}`;
+    const cached = this.#plans.get(key);
+    if (cached !== undefined) return cached;
+    const found = await this.#read(name, version, known);
+    const plan = compilePlan(found.definition, version);
+    if (this.#plans.size >= limits.cachedPlansMax) {
+      this.#plans.delete(this.#plans.keys().next().value!);
+    }
+    this.#plans.set(key, plan);
+    return plan;
+  }
+
+  cached(name: string, version: number): Plan | undefined {
+    return this.#plans.get(`${name}/${version}`);
+  }
+
+  async read(name: string, version: number | undefined): Promise<WorkflowVersion> {
+    const head = await this.#head(name);
+    const newest = head?.versions.at(-1)?.version;
+    if (head === undefined || newest === undefined) {
+      throw new OrchyError("NOT_FOUND", await this.#unknown(name));
+    }
+    if (head.deletedAt !== undefined && version === undefined) {
+      throw new OrchyError("DELETED", `The workflow ${name} has been deleted.`);
+    }
+    return this.#read(name, version ?? newest, head);
+  }
+
+  async #read(
+    name: string,
+    version: number,
+    known: WorkflowHead | undefined,
+  ): Promise<WorkflowVersion> {
+    const head = known ?? (await this.#head(name));
+    const entry = head?.versions.find((candidate) => candidate.version === version);
+    if (entry === undefined) {
+      const message = `The workflow ${name} has no version ${version}.`;
+      throw new OrchyError("NOT_FOUND", message);
+    }
+    const id = `${name}/${version}/${entry.hash}`;
+    const document = await this.#store.getDocument({ kind: versionKind, id });
+    if (document === undefined) throw new Error(`the content of ${id} is missing from the store`);
+    const definition: WorkflowDefinition = { ...JSON.parse(document.body), version };
+    return { name, version, savedAt: entry.savedAt, definition };
+  }
+
+  async list(page: { limit: number; cursor?: string }): Promise<Page<WorkflowVersion>> {
+    const items: WorkflowVersion[] = [];
+    let after = page.cursor;
+    for (;;) {
+      const documents = await this.#store.listDocuments({
+        kind: headKind,
+        ...(after !== undefined && { after }),
+        limit: page.limit,
+      });
+      for (const document of documents) {
+        after = document.id;
+        const head: WorkflowHead = JSON.parse(document.body);
+        const newest = head.versions.at(-1);
+        if (head.deletedAt !== undefined || newest === undefined) continue;
+        items.push(await this.#read(document.id, newest.version, head));
+        if (items.length === page.limit) return { items, cursor: document.id };
+      }
+      if (documents.length < page.limit) return { items };
+    }
+  }
+
+  /** Newest first; the cursor is the last version shown. */
+  async versions(
+    name: string,
+    page: { limit: number; cursor?: string },
+  ): Promise<Page<{ version: number; savedAt: number }>> {
+    const head = await this.#head(name);
+    if (head === undefined) throw new OrchyError("NOT_FOUND", await this.#unknown(name));
+    const before = page.cursor === undefined ? Number.POSITIVE_INFINITY : Number(page.cursor);
+    const rest = head.versions.filter((entry) => entry.version < before).reverse();
+    const items = rest
+      .slice(0, page.limit)
+      .map(({ version, savedAt }) => ({ version, savedAt }));
+    const last = items.at(-1);
+    if (rest.length <= page.limit || last === undefined) return { items };
+    return { items, cursor: String(last.version) };
+  }
+
+  async delete(name: string, now: number): Promise<void> {
+    for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
+      const document = await this.#store.getDocument({ kind: headKind, id: name });
+      if (document === undefined) throw new OrchyError("NOT_FOUND", await this.#unknown(name));
+      const head: WorkflowHead = JSON.parse(document.body);
+      if (head.deletedAt !== undefined) return;
+      const answer = await this.#store.putDocument({
+        kind: headKind,
+        id: name,
+        body: JSON.stringify({ ...head, deletedAt: now } satisfies WorkflowHead),
+        expectedVersion: document.version,
+      });
+      if (answer.outcome === "saved") return;
+    }
+    throw new OrchyError("UNAVAILABLE", "Too many saves of this workflow at once; try again.");
+  }
+
+  async #unknown(name: string): Promise<string> {
+    const documents = await this.#store.listDocuments({ kind: headKind, limit: 1_000 });
+    const names = documents.filter((document) => !document.body.includes('"deletedAt"'));
+    const near = closest(
+      name,
+      names.map((document) => document.id),
+    );
+    const hint = near === undefined ? "" : ` Did you mean ${near}?`;
+    return `There is no workflow ${name}.${hint}`;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * One poll while it waits: it collects tasks until it may answer. It answers when its results are
+ * settled and a task is there, when its time is up, or when its caller has gone.
+ */
+import type { Clock } from "../clock.ts";
+import { limits } from "../limits.ts";
+import type { LeasedTask } from "../store/store.ts";
+
+export interface PollOptions {
+  /** Queue keys that it takes tasks from. */
+  readonly queues: readonly string[];
+  readonly tasksMax: number;
+  readonly workerId: string;
+  /** Longest silence for tasks that name none; 0: the worker does not heartbeat. */
+  readonly heartbeatMs: number;
+  readonly nonce: string;
+  readonly clock: Clock;
+  readonly onClosed: (poll: Poll) => void;
+}
+
+export class Poll {
+  readonly queues: readonly string[];
+  readonly queueSet: ReadonlySet<string>;
+  readonly workerId: string;
+  readonly heartbeatMs: number;
+  readonly nonce: string;
+  /** Places promised to tasks whose commit or claim is under way. */
+  reserved = 0;
+  /** A claim for this poll is under way. */
+  filling = false;
+  /** Resolves with what it collected, once. */
+  readonly answered: Promise<readonly LeasedTask[]>;
+
+  readonly #options: PollOptions;
+  readonly #tasks: LeasedTask[] = [];
+  #bytes = 0;
+  #open = true;
+  #resultsOpen = false;
+  #flushing = false;
+  #resolve!: (tasks: readonly LeasedTask[]) => void;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(options: PollOptions) {
+    this.#options = options;
+    this.queues = options.queues;
+    this.queueSet = new Set(options.queues);
+    this.workerId = options.workerId;
+    this.heartbeatMs = options.heartbeatMs;
+    this.nonce = options.nonce;
+    this.answered = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  /** How many more tasks it takes. */
+  get room(): number {
+    if (!this.#open || this.#bytes >= limits.pollAnswerBytesMax) return 0;
+    return Math.max(0, this.#options.tasksMax - this.#tasks.length - this.reserved);
+  }
+
+  /** False: it has answered already, or the task would make the answer too large. */
+  add(task: LeasedTask): boolean {
+    if (!this.#open || this.#tasks.length >= this.#options.tasksMax) return false;
+    const bytes = task.parameters.length + task.header.length;
+    if (this.#tasks.length > 0 && this.#bytes + bytes > limits.pollAnswerBytesMax) {
+      this.close();
+      return false;
+    }
+    this.#tasks.push(task);
+    this.#bytes += bytes;
+    this.settle();
+    return true;
+  }
+
+  /** While results are being settled it does not answer, but for its caller's going away. */
+  holdForResults(): void {
+    this.#resultsOpen = true;
+  }
+
+  resultsSettled(options: { allAccepted: boolean }): void {
+    this.#resultsOpen = false;
+    if (options.allAccepted) this.settle();
+    else this.close();
+  }
+
+  /** From now on it waits for so long; zero: only for claims that are under way. */
+  startWaiting(waitMs: number): void {
+    if (!this.#open) return;
+    if (waitMs <= 0) {
+      if (this.reserved === 0) this.close();
+      else this.#cancelTimer = this.#options.clock.after(50, () => this.close());
+      return;
+    }
+    this.#cancelTimer = this.#options.clock.after(waitMs, () => this.close());
+    this.settle();
+  }
+
+  /** Answers soon if it may: after this turn's commits, which bring their tasks together. */
+  settle(): void {
+    if (this.#flushing || this.#resultsOpen || this.#tasks.length === 0) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      if (!this.#resultsOpen && (this.reserved === 0 || this.room === 0)) this.close();
+    });
+  }
+
+  /** Answers now with what it has. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#cancelTimer?.();
+    this.#options.onClosed(this);
+    this.#resolve(this.#tasks);
+  }
+}

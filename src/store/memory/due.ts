@@ -1,0 +1,93 @@
+/** What the memory store hands out by time: timers, ends of leases and queue waits, and messages. */
+import type { RecentClaims } from "../rules.ts";
+import type { ClaimDueAnswer, ClaimDueRequest, DueItem, OutboxMessage } from "../store.ts";
+import type { MemoryMessage, MemoryPartition, MemoryTask, MemoryTimer } from "./records.ts";
+
+type Due = MemoryTask | MemoryTimer;
+
+export function dueItem(item: Due): DueItem {
+  const key = item.execution.key;
+  if (item.kind === "timer") return { kind: "timer", key, id: item.id, at: item.at };
+  const until = item.until as number;
+  if (item.state === "queued" || item.lease === undefined) {
+    return { kind: "queue", key, taskId: item.id, queueUntil: until };
+  }
+  const { token, workerId, deadline } = item.lease;
+  return { kind: "lease", key, taskId: item.id, token, workerId, leaseUntil: until, deadline };
+}
+
+function withNextDue<Answer>(answer: Answer, next: number | null | undefined) {
+  return next === null || next === undefined ? answer : { ...answer, nextDue: next };
+}
+
+export function claimDue(
+  partition: MemoryPartition,
+  claims: RecentClaims<Due>,
+  request: ClaimDueRequest,
+): ClaimDueAnswer {
+  const { claimId, limit, hideMs, now } = request;
+  for (const task of partition.dropped) {
+    if ((task.until as number) < now) partition.deleteTask(task);
+  }
+  const earlier = claims
+    .recall(request.partition, claimId)
+    .filter((item) => item.claimId === claimId && partition.due.has(item));
+  if (earlier.length > 0) {
+    const next = partition.due.peek(earlier.length + 1).find((item) => item.claimId !== claimId);
+    return withNextDue({ items: earlier.map(dueItem) }, next?.due);
+  }
+  const first = partition.due.peek(limit + 1);
+  const given = first.slice(0, limit).filter((item) => (item.due as number) <= now);
+  const next = first[given.length];
+  const answer = withNextDue({ items: given.map(dueItem) }, next?.due);
+  for (const item of given) {
+    partition.due.delete(item);
+    item.due = now + hideMs;
+    item.claimId = claimId;
+    partition.due.add(item);
+  }
+  claims.remember(request.partition, claimId, given);
+  return answer;
+}
+
+function outboxMessage(message: MemoryMessage): OutboxMessage {
+  const { id, body, deliveries } = message;
+  return { key: message.execution.key, id, body, deliveries };
+}
+
+/** In order per source: a message waits until what its source sent before it is out of hiding. */
+export function claimOutbox(
+  partition: MemoryPartition,
+  claims: RecentClaims<MemoryMessage>,
+  request: ClaimDueRequest,
+): { readonly messages: readonly OutboxMessage[]; readonly nextDue?: number } {
+  const { claimId, limit, hideMs, now } = request;
+  let given = claims
+    .recall(request.partition, claimId)
+    .filter((message) => message.claimId === claimId && partition.messages.has(message));
+  const isRepeat = given.length > 0;
+  const blocked = new Set<unknown>();
+  const claimable: MemoryMessage[] = [];
+  let next: number | undefined;
+  for (const message of partition.messages) {
+    if (isRepeat && message.claimId === claimId) continue;
+    if (message.visibleAt > now) {
+      blocked.add(message.execution);
+      next = Math.min(next ?? message.visibleAt, message.visibleAt);
+    } else if (!blocked.has(message.execution)) {
+      claimable.push(message);
+    }
+  }
+  const left = isRepeat ? claimable : claimable.slice(limit);
+  for (const message of left) next = Math.min(next ?? message.visibleAt, message.visibleAt);
+  if (!isRepeat) {
+    given = claimable.slice(0, limit);
+    for (const message of given) {
+      message.deliveries++;
+      message.visibleAt = now + hideMs;
+      message.claimId = claimId;
+    }
+    claims.remember(request.partition, claimId, given);
+  }
+  return withNextDue({ messages: given.map(outboxMessage) }, next);
+}

@@ -1,0 +1,209 @@
+/** Executions in memory: create, commit, remove, and the reads of what they hold. */
+import { limits } from "../../limits.ts";
+import { compareText, removeRowsMax } from "../rules.ts";
+import type {
+  CommitAnswer,
+  CommitRequest,
+  CreateAnswer,
+  CreateRequest,
+  Head,
+  Listing,
+  ListRequest,
+  LoadAnswer,
+  LoadRequest,
+  StoreEffects,
+} from "../store.ts";
+import type { MemoryExecution, MemoryPartition } from "./records.ts";
+import { addTask, dropTask, setHeld, staleTasks } from "./tasks.ts";
+
+function sameHead(a: Head, b: Head): boolean {
+  return a.revision === b.revision && a.commitId === b.commitId;
+}
+
+export class MemoryExecutions {
+  readonly #partition: MemoryPartition;
+  readonly #nextSequence: () => number;
+
+  constructor(partition: MemoryPartition, nextSequence: () => number) {
+    this.#partition = partition;
+    this.#nextSequence = nextSequence;
+  }
+
+  /** One that is neither removed nor being removed. */
+  live(id: string): MemoryExecution | undefined {
+    const execution = this.#partition.executions.get(id);
+    return execution?.tombstoneUntil === undefined ? execution : undefined;
+  }
+
+  create(request: CreateRequest): CreateAnswer {
+    const { key, commitId, requestHash, listing, state, now } = request;
+    const known = this.#partition.executions.get(key.id);
+    if (known?.tombstoneUntil !== undefined) {
+      if (now < known.tombstoneUntil || this.#deleteRows(known)) return { outcome: "tombstone" };
+    } else if (known !== undefined) {
+      if (known.createdBy.commitId === commitId)
+        return { outcome: "created", head: known.createdBy };
+      const exists = { outcome: "exists", head: known.head, status: known.listing.status } as const;
+      return known.requestHash === undefined
+        ? exists
+        : { ...exists, requestHash: known.requestHash };
+    }
+    const head: Head = { revision: 1, commitId };
+    const execution: MemoryExecution = {
+      ...{ key, listing, createdBy: head, requestHash, head, recentCommitIds: [commitId] },
+      ...{ held: false, state, data: new Map(request.data), history: [] },
+      ...{ tasks: new Map(), timers: new Map(), messages: new Map(), tombstoneUntil: undefined },
+    };
+    this.#partition.executions.set(key.id, execution);
+    this.#apply(execution, request.effects, now);
+    return { outcome: "created", head };
+  }
+
+  load(request: LoadRequest): LoadAnswer {
+    const execution = this.#partition.executions.get(request.key.id);
+    if (execution === undefined) return { outcome: "not_found" };
+    if (execution.tombstoneUntil !== undefined) return { outcome: "tombstone" };
+    const { head, recentCommitIds, held, state } = execution;
+    const data = new Map<string, string>();
+    for (const name of request.fields ?? execution.data.keys()) {
+      const value = execution.data.get(name);
+      if (value !== undefined) data.set(name, value);
+    }
+    const status = execution.listing.status;
+    return { outcome: "loaded", head, recentCommitIds, status, held, state, data };
+  }
+
+  commit(request: CommitRequest): CommitAnswer {
+    const execution = this.live(request.key.id);
+    if (execution === undefined) return { outcome: "not_found" };
+    const { commitId, now } = request;
+    if (execution.recentCommitIds.includes(commitId)) {
+      return { outcome: "already_committed", head: execution.head };
+    }
+    if (!sameHead(execution.head, request.expected)) {
+      return { outcome: "conflict", head: execution.head };
+    }
+    const tasks = staleTasks(execution, request);
+    const timers = request.consumeTimers
+      .filter(({ id, claimId }) => execution.timers.get(id)?.claimId !== claimId)
+      .map(({ id }) => id);
+    if (tasks.length > 0 || timers.length > 0) return { outcome: "stale", tasks, timers };
+
+    for (const { taskId } of [...request.settle, ...request.expire])
+      this.#deleteTask(execution, taskId);
+    for (const { id } of request.consumeTimers) this.#deleteTimer(execution, id);
+    if (request.hold !== undefined)
+      setHeld(this.#partition, execution, { held: request.hold, now });
+    for (const [name, value] of request.data) {
+      if (value === null) execution.data.delete(name);
+      else execution.data.set(name, value);
+    }
+    this.#apply(execution, request.effects, now);
+    this.#advance(execution, request);
+    return { outcome: "committed", head: execution.head };
+  }
+
+  remove(request: {
+    expected: Head;
+    id: string;
+    tombstoneUntil: number;
+  }): "removed" | "more" | "conflict" | "not_found" {
+    const execution = this.#partition.executions.get(request.id);
+    if (execution === undefined) return "not_found";
+    if (!sameHead(execution.head, request.expected)) {
+      return execution.tombstoneUntil === undefined ? "conflict" : "not_found";
+    }
+    execution.tombstoneUntil ??= request.tombstoneUntil;
+    return this.#deleteRows(execution) ? "more" : "removed";
+  }
+
+  purgeTombstones(now: number): void {
+    for (const [id, execution] of this.#partition.executions) {
+      if (execution.tombstoneUntil === undefined || execution.tombstoneUntil > now) continue;
+      if (!this.#deleteRows(execution)) this.#partition.executions.delete(id);
+    }
+  }
+
+  list(request: ListRequest): Listing[] {
+    const { index, value, after, limit } = request;
+    return [...this.#partition.executions.values()]
+      .filter((execution) => execution.tombstoneUntil === undefined)
+      .map((execution) => execution.listing)
+      .filter((listing) => index === "all" || listing[index] === value)
+      .filter((listing) => after === undefined || isNewer(after, listing))
+      .sort((a, b) => (isNewer(a, b) ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  #deleteTask(execution: MemoryExecution, id: string): void {
+    const task = execution.tasks.get(id);
+    if (task !== undefined) this.#partition.deleteTask(task);
+  }
+
+  #deleteTimer(execution: MemoryExecution, id: string): void {
+    const timer = execution.timers.get(id);
+    if (timer !== undefined) this.#partition.deleteTimer(timer);
+  }
+
+  /** All drops come before all additions: a commit may replace what it ends. */
+  #apply(execution: MemoryExecution, effects: StoreEffects, now: number): void {
+    for (const id of effects.dropTasks) {
+      const task = execution.tasks.get(id);
+      if (task !== undefined) dropTask(this.#partition, task);
+    }
+    for (const id of effects.dropTimers) this.#deleteTimer(execution, id);
+    for (const task of effects.tasks) {
+      addTask(this.#partition, execution, task, { sequence: this.#nextSequence(), now });
+    }
+    for (const timer of effects.timers) {
+      this.#partition.addTimer(execution, timer, this.#nextSequence());
+    }
+    for (const { id, body } of effects.messages) {
+      const known = execution.messages.get(id);
+      if (known !== undefined) this.#partition.deleteMessage(known);
+      const added = { execution, id, body, deliveries: 0, visibleAt: now, claimId: undefined };
+      execution.messages.set(id, added);
+      this.#partition.messages.add(added);
+    }
+    execution.history.push(...effects.history);
+  }
+
+  #advance(execution: MemoryExecution, request: CommitRequest): void {
+    const { commitId, status, endedAt, state } = request;
+    const { endedAt: _, ...listing } = execution.listing;
+    execution.listing =
+      endedAt === undefined ? { ...listing, status } : { ...listing, status, endedAt };
+    execution.state = state;
+    execution.head = { revision: execution.head.revision + 1, commitId };
+    execution.recentCommitIds = [...execution.recentCommitIds, commitId].slice(
+      -limits.commitIdsKept,
+    );
+  }
+
+  /** A chunk of what the execution owns; answers whether something is left. */
+  #deleteRows(execution: MemoryExecution): boolean {
+    let room = removeRowsMax;
+    const deleteSome = <Row>(rows: Iterable<Row>, deleteOne: (row: Row) => void) => {
+      for (const row of rows) {
+        if (room === 0) return;
+        deleteOne(row);
+        room--;
+      }
+    };
+    deleteSome(execution.tasks.values(), (task) => this.#partition.deleteTask(task));
+    deleteSome(execution.timers.values(), (timer) => this.#partition.deleteTimer(timer));
+    deleteSome(execution.messages.values(), (message) => this.#partition.deleteMessage(message));
+    deleteSome(execution.data.keys(), (name) => execution.data.delete(name));
+    execution.history.splice(0, room);
+    execution.state = "";
+    const { tasks, timers, messages, data, history } = execution;
+    return tasks.size + timers.size + messages.size + data.size + history.length > 0;
+  }
+}
+
+type Place = { readonly startedAt: number; readonly id: string };
+
+function isNewer(a: Place, b: Place): boolean {
+  if (a.startedAt !== b.startedAt) return a.startedAt > b.startedAt;
+  return compareText(a.id, b.id) > 0;
+}

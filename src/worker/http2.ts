@@ -1,0 +1,122 @@
+/**
+ * HTTP/2 to one server: a single connection that carries all calls side by side, also parked polls.
+ * Pings find a connection that hangs, so that its calls fail instead of waiting for ever.
+ */
+import { type ClientHttp2Session, connect, constants } from "node:http2";
+import { CallError, type Connection, type HttpAnswer, type Post, requestHeaders } from "./transport.ts";
+
+const pingEveryMs = 10_000;
+const pongWithinMs = 5_000;
+/** What the server may send before it hears back: one largest answer, and four of them at once. */
+const streamWindowBytes = 4 * 1024 * 1024;
+const connectionWindowBytes = 16 * 1024 * 1024;
+
+export function openHttp2(server: URL): Connection {
+  const session = connect(server.origin, {
+    settings: { enablePush: false, initialWindowSize: streamWindowBytes },
+  });
+  let fault: Error | undefined;
+  let ended = false;
+  const ping = setInterval(() => pingOnce(session), pingEveryMs);
+  session.on("connect", () => session.setLocalWindowSize(connectionWindowBytes));
+  session.on("error", (error: Error) => {
+    fault = error;
+  });
+  session.on("goaway", () => {
+    ended = true;
+  });
+  session.on("close", () => {
+    ended = true;
+    clearInterval(ping);
+  });
+  return {
+    post(request) {
+      if (ended || session.closed || session.destroyed) {
+        return Promise.reject(broken(fault?.message ?? "the connection has ended"));
+      }
+      return postOnce(session, server, request, () => fault);
+    },
+    retire: () => session.close(),
+    destroy: () => session.destroy(),
+  };
+}
+
+function broken(message: string): CallError {
+  return new CallError("unavailable", message, true);
+}
+
+function pingOnce(session: ClientHttp2Session): void {
+  if (session.closed || session.destroyed || session.connecting) return;
+  const lost = setTimeout(
+    () => session.destroy(new Error("the server does not answer pings")),
+    pongWithinMs,
+  );
+  session.ping(() => clearTimeout(lost));
+}
+
+function postOnce(
+  session: ClientHttp2Session,
+  server: URL,
+  { path, body, timeoutMs, abort }: Post,
+  fault: () => Error | undefined,
+): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({
+      ...requestHeaders,
+      ":method": "POST",
+      ":path": server.pathname.replace(/\/$/, "") + path,
+      "content-length": body.byteLength,
+    });
+    const chunks: Buffer[] = [];
+    let status = 0;
+    let date: string | undefined;
+    let lengthBytes: number | undefined;
+    let failure: CallError | undefined;
+
+    const giveUp = (error: CallError): void => {
+      failure ??= error;
+      stream.close(constants.NGHTTP2_CANCEL);
+    };
+    const timer = setTimeout(
+      () => giveUp(new CallError("deadline_exceeded", `no answer in ${timeoutMs} ms`, true)),
+      timeoutMs,
+    );
+    const onAbort = (): void => giveUp(new CallError("canceled", "given up by the worker"));
+    abort?.addEventListener("abort", onAbort, { once: true });
+    if (abort?.aborted === true) onAbort();
+
+    const settle = (): void => {
+      clearTimeout(timer);
+      abort?.removeEventListener("abort", onAbort);
+    };
+    const complete = (): boolean => {
+      const received = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+      // A stream that was cut also "ends": only the whole length, or a clean close, is an answer.
+      if (failure !== undefined || status === 0) return false;
+      return lengthBytes === undefined ? stream.closed && stream.rstCode === 0 : received === lengthBytes;
+    };
+    const answer = (): void => {
+      settle();
+      resolve({ status, date, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) });
+    };
+    stream.on("response", (headers) => {
+      status = Number(headers[":status"]);
+      date = headers.date;
+      const length = headers["content-length"];
+      if (length !== undefined) lengthBytes = Number(length);
+    });
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("end", () => {
+      if (complete()) answer();
+    });
+    stream.on("error", (error: Error) => {
+      failure ??= broken(fault()?.message ?? error.message);
+    });
+    stream.on("close", () => {
+      if (complete()) return answer();
+      settle();
+      reject(failure ?? broken(fault()?.message ?? "the connection was cut"));
+    });
+    stream.end(body);
+  });
+}

@@ -1,0 +1,196 @@
+/**
+ * The way to the servers: one of them at a time, the next one when it fails or drains, with growing
+ * pauses. Each new session begins with `onConnect` (registering actions), and gives typed calls.
+ */
+import {
+  type DescMessage,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { systemClock } from "../clock.ts";
+import { openHttp1 } from "./http1.ts";
+import { openHttp2 } from "./http2.ts";
+import { backoffMs, sleep } from "./pause.ts";
+import { CallError, type Connection, type HttpAnswer, type TransportKind } from "./transport.ts";
+
+export interface Logger {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+export interface CallOptions {
+  readonly timeoutMs: number;
+  readonly abort?: AbortSignal | undefined;
+}
+
+export interface LinkOptions {
+  readonly servers: readonly string[];
+  readonly transport: TransportKind;
+  readonly logger: Logger;
+  /** Runs on each new session before anybody else may use it. */
+  readonly onConnect?: (session: Session) => Promise<void>;
+}
+
+/** A refusal that no repetition and no other server would change. */
+const finalCodes: ReadonlySet<string> = new Set([
+  "invalid_argument",
+  "unauthenticated",
+  "permission_denied",
+  "unimplemented",
+]);
+
+/** Date headers count whole seconds; less than this is not a difference between clocks. */
+const clockOffsetMsMin = 2_000;
+
+/** One connection to one server. */
+export class Session {
+  readonly server: URL;
+  /** The server's clock minus ours, when they differ clearly. */
+  clockOffsetMs = 0;
+  private readonly connection: Connection;
+
+  constructor(server: URL, kind: TransportKind) {
+    this.server = server;
+    this.connection = kind === "http1" ? openHttp1(server) : openHttp2(server);
+  }
+
+  async call<Input extends DescMessage, Output extends DescMessage>(
+    method: DescMethodUnary<Input, Output>,
+    request: MessageShape<Input>,
+    { timeoutMs, abort }: CallOptions,
+  ): Promise<MessageShape<Output>> {
+    const path = `/${method.parent.typeName}/${method.name}`;
+    const body = toBinary(method.input, request);
+    const answer = await this.connection.post({ path, body, timeoutMs, abort });
+    this.readClock(answer);
+    if (answer.status !== 200) throw refusal(answer);
+    return fromBinary(method.output, answer.body);
+  }
+
+  retire(): void {
+    this.connection.retire();
+  }
+
+  destroy(): void {
+    this.connection.destroy();
+  }
+
+  private readClock({ date }: HttpAnswer): void {
+    const serverMs = date === undefined ? Number.NaN : Date.parse(date);
+    if (Number.isNaN(serverMs)) return;
+    const offsetMs = serverMs - systemClock.now();
+    this.clockOffsetMs = Math.abs(offsetMs) < clockOffsetMsMin ? 0 : offsetMs;
+  }
+}
+
+function refusal({ status, body }: HttpAnswer): CallError {
+  const text = new TextDecoder().decode(body);
+  try {
+    const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown };
+    if (typeof code === "string") return new CallError(code, String(message ?? code));
+  } catch {
+    // Not Connect's own JSON: something between us and the server has answered.
+  }
+  const code = status === 401 ? "unauthenticated" : status === 403 ? "permission_denied" : "unavailable";
+  return new CallError(code, `HTTP status ${status}: ${text.slice(0, 200)}`);
+}
+
+export class Link {
+  private readonly options: LinkOptions;
+  private readonly servers: readonly URL[];
+  private readonly closed = new AbortController();
+  private current: Session | undefined;
+  private connecting: Promise<Session> | undefined;
+  private serverIndex = 0;
+  /** Since the last good answer. */
+  private failures = 0;
+
+  constructor(options: LinkOptions) {
+    this.options = options;
+    this.servers = options.servers.map(parseServer);
+    if (this.servers.length === 0) throw new TypeError("A worker needs the address of a server.");
+  }
+
+  /**
+   * The session to use now; waits for as long as no server answers. Throws only when the link was
+   * closed, or when a server refuses what `onConnect` says for good.
+   */
+  ready(): Promise<Session> {
+    if (this.current !== undefined) return Promise.resolve(this.current);
+    this.connecting ??= this.connect().finally(() => {
+      this.connecting = undefined;
+    });
+    return this.connecting;
+  }
+
+  succeeded(session: Session): void {
+    if (session === this.current) this.failures = 0;
+  }
+
+  /** Tells about a failed call, so that the next one goes another way if that can help. */
+  failed(session: Session, error: unknown): void {
+    if (session !== this.current || this.closed.signal.aborted) return;
+    const code = error instanceof CallError ? error.code : "internal";
+    if (code === "canceled" || finalCodes.has(code)) return;
+    this.failures += 1;
+    this.leave(session, `${session.server.host}: ${(error as Error).message}`);
+    if (error instanceof CallError && error.broken) session.destroy();
+    else session.retire();
+  }
+
+  /** The server is shutting down. */
+  draining(session: Session): void {
+    if (session !== this.current) return;
+    if (this.servers.length === 1) this.failures += 1;
+    this.leave(session, `${session.server.host} is shutting down`);
+    session.retire();
+  }
+
+  close(): void {
+    this.closed.abort();
+    this.current?.destroy();
+    this.current = undefined;
+  }
+
+  private leave(_session: Session, reason: string): void {
+    this.current = undefined;
+    this.serverIndex += 1;
+    // One line for a row of failures: the first tells, the end of it is told by connect().
+    if (this.failures <= 1) this.options.logger.warn(`${reason}; connecting again`);
+  }
+
+  private async connect(): Promise<Session> {
+    const { transport, logger, onConnect } = this.options;
+    for (;;) {
+      if (this.failures > 0) await sleep(backoffMs(this.failures), this.closed.signal);
+      if (this.closed.signal.aborted) throw new CallError("canceled", "the worker has stopped");
+      const server = this.servers[this.serverIndex % this.servers.length]!;
+      const session = new Session(server, transport);
+      try {
+        await onConnect?.(session);
+        if (this.failures > 1) logger.info(`connected to ${server.host}`);
+        this.current = session;
+        return session;
+      } catch (error) {
+        session.destroy();
+        if (error instanceof CallError && finalCodes.has(error.code)) throw error;
+        this.failures += 1;
+        this.serverIndex += 1;
+        if (this.failures === 1) {
+          logger.warn(`${server.host}: ${(error as Error).message}; trying again`);
+        }
+      }
+    }
+  }
+}
+
+function parseServer(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    throw new TypeError(`"${text}" is no server address; one looks like http://localhost:8080`);
+  }
+  return url;
+}

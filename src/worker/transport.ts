@@ -1,0 +1,50 @@
+/**
+ * What a call to a server needs from the network: post bytes to a path, get bytes back. Two kinds of
+ * connection do it (http1.ts, http2.ts); unary Connect calls need no more.
+ */
+
+export type TransportKind = "http1" | "http2";
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: Uint8Array;
+  /** The server's `Date` header: what its clock says. */
+  readonly date: string | undefined;
+}
+
+export interface Post {
+  readonly path: string;
+  readonly body: Uint8Array;
+  readonly timeoutMs: number;
+  readonly abort?: AbortSignal | undefined;
+}
+
+export interface Connection {
+  /** Throws a CallError when there is no complete answer. */
+  post(post: Post): Promise<HttpAnswer>;
+  /** Lets calls under way end, and takes no more. */
+  retire(): void;
+  /** Ends at once; calls under way fail. */
+  destroy(): void;
+}
+
+/** A call without a good answer. */
+export class CallError extends Error {
+  override readonly name = "CallError";
+  /** A Connect code in snake case; "unavailable" and "deadline_exceeded" come from the network too. */
+  readonly code: string;
+  /** The network failed, so whether the server did what it was asked is not known. */
+  readonly broken: boolean;
+
+  constructor(code: string, message: string, broken = false) {
+    super(message);
+    this.code = code;
+    this.broken = broken;
+  }
+}
+
+export const requestHeaders = {
+  "content-type": "application/proto",
+  "connect-protocol-version": "1",
+  "user-agent": "orchy-worker",
+} as const;
