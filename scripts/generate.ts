@@ -11,7 +11,9 @@ const target = join(root, "src", "gen");
 
 async function readTree(directory: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(
+    () => [],
+  );
   for (const entry of entries) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);

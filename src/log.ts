@@ -69,3 +69,8 @@ export function createLogger(options: LoggerOptions): Logger {
 export function writeLine(line: string): void {
   process.stdout.write(`${line}\n`);
 }
+
+/** What was thrown, as an Error: anything can be thrown. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -95,8 +95,8 @@ function keyMatches(text: string, open: number, end: number, key: string): boole
     return !key.includes("\\");
   }
   if (end - open - 2 <= key.length) return false;
-  const escape = text.indexOf("\\", open + 1);
-  return escape >= 0 && escape < end && keyOf(text, open, end) === key;
+  const firstEscape = text.indexOf("\\", open + 1);
+  return firstEscape >= 0 && firstEscape < end && keyOf(text, open, end) === key;
 }
 
 function keyOf(text: string, open: number, end: number): string {

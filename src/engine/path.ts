@@ -153,9 +153,9 @@ class PathParser {
   }
 
   #escape(): string {
-    const escape = this.#match(escapeAt);
-    if (escape === undefined) return this.#unexpected("a valid escape such as \\' or \\\\");
-    return escape === "\\'" ? "'" : JSON.parse(`"${escape}"`);
+    const sequence = this.#match(escapeAt);
+    if (sequence === undefined) return this.#unexpected("a valid escape such as \\' or \\\\");
+    return sequence === "\\'" ? "'" : JSON.parse(`"${sequence}"`);
   }
 
   #peek(): string | undefined {
@@ -213,16 +213,20 @@ export function findAll(text: JsonText, steps: readonly PathStep[]): JsonText {
 function collect(text: JsonText, step: PathStep, into: JsonText[]): void {
   switch (step.kind) {
     case "member":
-      return collectKeys(text, [step.key], into);
+      collectKeys(text, [step.key], into);
+      break;
     case "union":
-      return collectKeys(text, step.keys, into);
+      collectKeys(text, step.keys, into);
+      break;
     case "wildcard":
       for (const child of childrenOf(text)) into.push(child);
-      return;
+      break;
     case "slice":
-      return collectSlice(elementTexts(text) ?? [], step, into);
+      collectSlice(elementTexts(text) ?? [], step, into);
+      break;
     case "descendants":
-      return collectDescendants(text, into);
+      collectDescendants(text, into);
+      break;
     default:
       unreachable(step);
   }

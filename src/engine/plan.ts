@@ -143,14 +143,20 @@ export function compilePlan(definition: WorkflowDefinition, version: number): Pl
     ancestors: new Ancestors(targets, order),
     byKey: new Map(order.map((from, index) => [String(specs[from]!.id), index])),
   };
+  const actions = order.map((from, index) => compileAction(context, from, index));
+  const userNames = actions.flatMap((action) => (action.kind === "user" ? [action.name] : []));
   const roots = [definition.rootAction].flat().map((id) => context.byKey.get(String(id))!);
   return {
     definition,
     workflow: definition.name,
     version,
-    actions: order.map((from, index) => compileAction(context, from, index)),
+    actions,
     byKey: context.byKey,
     roots: [...new Set(roots)].sort((one, other) => one - other),
+    userActionNames: [...new Set(userNames)],
+    userActionNames: [
+      ...new Set(specs.filter((spec) => spec.type === "user").map((spec) => spec.name)),
+    ],
     output: optionalTemplate(definition.output),
     timeoutMs: toMilliseconds(definition.timeoutSeconds),
     onSuccess: compileFollowUp(definition.onSuccess),

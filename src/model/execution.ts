@@ -158,16 +158,14 @@ export interface Execution {
   readonly data: ReadonlyMap<string, JsonText>;
 }
 
-/** The message that starts a follow-up workflow (onSuccess, onFailure). */
+/**
+ * The message that starts a follow-up workflow (onSuccess, onFailure). The id of what it starts is
+ * a hash of the source's id and the message's, so that a repeat finds it there.
+ */
 export interface StartMessage {
   readonly type: "start";
-  readonly executionId: string;
   readonly workflow: string;
   readonly input: JsonText;
   readonly depth: number;
-  /** W3C traceparent of the start request, carried to each task. */
-  readonly traceContext?: string;
   readonly correlationId?: string;
 }
-
-export type { FollowUp };

@@ -5,21 +5,23 @@
  * costs a sweep, a wrong one a claim that finds nothing.
  */
 import type { Clock, Ids } from "../clock.ts";
-import { limits } from "../limits.ts";
 import type { NewTask } from "../model/decision.ts";
 import { type ExecutionKey, formatToken, tokenPrefix } from "../model/ids.ts";
 import type { HandOff, LeasedTask, Store } from "../store/store.ts";
-import type { Log } from "../log.ts";
+import { asError, type Logger } from "../log.ts";
 import { Poll, type PollOptions } from "./poll.ts";
 
 /** While a queue has held something for longer than this, new tasks do not overtake it. */
 const overtakeMs = 500;
 
+/** How many partitions one poll asks at the same time. */
+const claimsAtOnce = 16;
+
 export class Dispatcher {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #ids: Ids;
-  readonly #log: Log;
+  readonly #log: Logger;
   /** Called with the end of each lease given, so that its timer is looked at in time. */
   readonly #onLease: (partition: number, leaseUntil: number) => void;
   /** Waiting polls with room, by queue; the longest waiting first. */
@@ -33,7 +35,7 @@ export class Dispatcher {
     store: Store;
     clock: Clock;
     ids: Ids;
-    log: Log;
+    log: Logger;
     onLease: (partition: number, leaseUntil: number) => void;
   }) {
     this.#store = parts.store;
@@ -159,7 +161,7 @@ export class Dispatcher {
           if (answer === "released") this.hint(key.partition, task.queue);
         })
         // Its lease will lapse by itself.
-        .catch((error) => this.#log.warn("a task could not be given back", { id, error }));
+        .catch((error) => this.#log.warn("a task could not be given back", { id, error: asError(error) }));
     }
   }
 
@@ -185,33 +187,42 @@ export class Dispatcher {
     for (const queue of await this.#store.queueHints({ partition })) this.hint(partition, queue);
   }
 
-  /** Claims for a poll from the partitions that are hinted to hold something for it. */
+  /** Claims for a poll from partitions that are hinted to hold something for it, several at once. */
   fill(poll: Poll): void {
-    if (poll.filling || poll.room === 0) return;
-    const partition = this.#hintedPartition(poll);
-    if (partition === undefined) return;
-    poll.filling = true;
-    this.#claim(poll, partition)
-      .catch((error) => this.#log.warn("a claim failed", { partition, error }))
-      .finally(() => {
-        poll.filling = false;
-        if (poll.room > 0) this.fill(poll);
-        else poll.settle();
-      });
-  }
-
-  #hintedPartition(poll: Poll): number | undefined {
-    for (const queue of poll.queues) {
-      const partitions = this.#hints.get(queue);
-      if (partitions === undefined) continue;
-      for (const partition of partitions.keys()) return partition;
+    if (poll.filling) return;
+    const partitions = poll.room > 0 ? this.#hintedPartitions(poll) : [];
+    if (partitions.length === 0) {
+      poll.filled();
+      return;
     }
-    return undefined;
+    poll.filling = true;
+    const limit = Math.max(1, Math.floor(poll.room / partitions.length));
+    const claims = partitions.slice(0, poll.room).map((partition) =>
+      this.#claim(poll, partition, limit).catch((error) => {
+        this.#log.warn("a claim failed", { partition, error: asError(error) });
+      }),
+    );
+    Promise.all(claims).then(() => {
+      poll.filling = false;
+      // A poll that found something answers; one that found nothing looks at what was hinted since.
+      if (poll.empty) this.fill(poll);
+      else poll.filled();
+    });
   }
 
-  async #claim(poll: Poll, partition: number): Promise<void> {
+  #hintedPartitions(poll: Poll): number[] {
+    const found = new Set<number>();
+    for (const queue of poll.queues) {
+      for (const partition of this.#hints.get(queue)?.keys() ?? []) {
+        found.add(partition);
+        if (found.size >= claimsAtOnce) return [...found];
+      }
+    }
+    return [...found];
+  }
+
+  async #claim(poll: Poll, partition: number, limit: number): Promise<void> {
     const queues = poll.queues.filter((queue) => this.#hints.get(queue)?.has(partition));
-    const limit = poll.room;
     const now = this.#clock.now();
     // Before the claim: what is added while it is under way must be hinted anew.
     for (const queue of queues) this.#unhint(partition, queue);
@@ -272,5 +283,3 @@ export function leasedTask(
     parameters: task.parameters,
   };
 }
-
-export const dispatcherLimits = { parkedMax: limits.parkedPollersMax };

@@ -16,7 +16,7 @@ import { type Beginning, begin, decide } from "../engine/decide.ts";
 import type { Plan } from "../engine/plan.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import type { Log } from "../log.ts";
+import { asError, type Logger } from "../log.ts";
 import type { Decision, NewTask } from "../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
 import { type Execution, isOpen } from "../model/execution.ts";
@@ -54,7 +54,7 @@ export interface DriverParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly log: Log;
+  readonly log: Logger;
   readonly plans: Plans;
   readonly registry: ActionRegistry;
   readonly dispatcher: Dispatcher;
@@ -141,9 +141,12 @@ export class Driver {
       } catch (error) {
         box.more = false;
         this.#cache.drop(box.key.id);
-        box.scripts.abandon();
+        box.scripts.abandonFresh();
         if (!(error instanceof OrchyError) && !(error instanceof StoreFault)) {
-          this.#parts.log.error("an execution could not be driven", { id: box.key.id, error });
+          this.#parts.log.error("an execution could not be driven", {
+            id: box.key.id,
+            error: asError(error),
+          });
         }
         for (const mail of batch) mail.reject(error);
       }
@@ -185,7 +188,7 @@ export class Driver {
         return;
       }
       // Another server was faster, or a lease or timer has moved on: decide on what is true now.
-      box.scripts.abandon();
+      box.scripts.abandonFresh();
       this.#cache.drop(box.key.id);
       wanted = withoutScripts(decided.mail);
       if (committed.outcome === "stale") {
@@ -365,6 +368,7 @@ export class Driver {
     // What has ended is hardly ever asked for again: its memory is worth more to others.
     if (!isOpen(execution.state.status)) {
       this.#cache.drop(key.id);
+      this.#boxes.get(key.id)?.scripts.abandonAll();
       return;
     }
     let bytes = 1_000 + execution.records.size * 500;
@@ -456,7 +460,7 @@ export class Driver {
       }
       if (answer.outcome !== "created") {
         offers.withdraw();
-        box.scripts.abandon();
+        box.scripts.abandonFresh();
         return answer;
       }
       const after = afterDecision(nothing, decision);

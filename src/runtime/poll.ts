@@ -36,6 +36,7 @@ export class Poll {
   #bytes = 0;
   #open = true;
   #resultsOpen = false;
+  #patient = true;
   #flushing = false;
   #resolve!: (tasks: readonly LeasedTask[]) => void;
   #cancelTimer: (() => void) | undefined;
@@ -83,25 +84,32 @@ export class Poll {
     else this.close();
   }
 
+  get empty(): boolean {
+    return this.#open && this.#tasks.length === 0;
+  }
+
   /** From now on it waits for so long; zero: only for claims that are under way. */
   startWaiting(waitMs: number): void {
     if (!this.#open) return;
-    if (waitMs <= 0) {
-      if (this.reserved === 0) this.close();
-      else this.#cancelTimer = this.#options.clock.after(50, () => this.close());
-      return;
-    }
-    this.#cancelTimer = this.#options.clock.after(waitMs, () => this.close());
+    this.#patient = waitMs > 0;
+    if (this.#patient) this.#cancelTimer = this.#options.clock.after(waitMs, () => this.close());
+    if (!this.filling) this.filled();
+  }
+
+  /** No claim is under way: answers if it may, or if it does not wait for more. */
+  filled(): void {
     this.settle();
+    if (!this.#patient && this.reserved === 0 && !this.#resultsOpen) this.close();
   }
 
   /** Answers soon if it may: after this turn's commits, which bring their tasks together. */
   settle(): void {
     if (this.#flushing || this.#resultsOpen || this.#tasks.length === 0) return;
+    if (!this.#open || this.reserved > 0) return;
     this.#flushing = true;
     setImmediate(() => {
       this.#flushing = false;
-      if (!this.#resultsOpen && (this.reserved === 0 || this.room === 0)) this.close();
+      if (!this.#resultsOpen && this.reserved === 0) this.close();
     });
   }
 

@@ -136,7 +136,7 @@ export class Link {
     const code = error instanceof CallError ? error.code : "internal";
     if (code === "canceled" || finalCodes.has(code)) return;
     this.failures += 1;
-    this.leave(session, `${session.server.host}: ${(error as Error).message}`);
+    this.leave(`${session.server.host}: ${(error as Error).message}`);
     if (error instanceof CallError && error.broken) session.destroy();
     else session.retire();
   }
@@ -145,7 +145,7 @@ export class Link {
   draining(session: Session): void {
     if (session !== this.current) return;
     if (this.servers.length === 1) this.failures += 1;
-    this.leave(session, `${session.server.host} is shutting down`);
+    this.leave(`${session.server.host} is shutting down`);
     session.retire();
   }
 
@@ -155,7 +155,7 @@ export class Link {
     this.current = undefined;
   }
 
-  private leave(_session: Session, reason: string): void {
+  private leave(reason: string): void {
     this.current = undefined;
     this.serverIndex += 1;
     // One line for a row of failures: the first tells, the end of it is told by connect().

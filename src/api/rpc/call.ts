@@ -50,7 +50,9 @@ export function mount<Service extends DescService>(
 ): readonly MountedMethod[] {
   return service.methods.map((method) => {
     if (!isUnary(method)) throw new Error(`${service.typeName}.${method.name} is not unary`);
-    const run = methods[method.localName as keyof typeof methods] as unknown as MountedMethod["run"];
+    const run = methods[
+      method.localName as keyof typeof methods
+    ] as unknown as MountedMethod["run"];
     return { path: `/${service.typeName}/${method.name}`, method, run };
   });
 }

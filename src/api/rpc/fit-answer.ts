@@ -2,8 +2,10 @@
  * A poll's answer closes at limits.pollAnswerBytesMax as protobuf, below the 4 MiB that gRPC clients
  * accept by default. The orchestrator counts text; how large a task becomes is known only here.
  */
+import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+import type { CallContext } from "./call.ts";
 
 /** As protobuf, `[1,1,…]` takes five and a half times its text: the worst there is. */
 const structBytesPerByte = 6;
@@ -16,6 +18,7 @@ const frameBytes = 6;
 
 export interface FitRequest<Message> {
   readonly orchestrator: Orchestrator;
+  readonly call: CallContext;
   readonly tasks: readonly PolledTask[];
   readonly workerId: string;
   readonly translate: (task: PolledTask) => Message;
@@ -26,6 +29,18 @@ export interface FitRequest<Message> {
 
 /** Translates what fits; releases what does not; fails what would not fit even alone. */
 export async function fitAnswer<Message>(request: FitRequest<Message>): Promise<Message[]> {
+  try {
+    if (request.call.signal.aborted) throw new OrchyError("UNAVAILABLE", "The caller has gone.");
+    return await fit(request);
+  } catch (error) {
+    // Nobody will hear of these leases: others can have the tasks at once, with no attempt burnt.
+    const tokens = request.tasks.map(({ token }) => token);
+    if (tokens.length > 0) await request.orchestrator.release(tokens).catch(() => []);
+    throw error;
+  }
+}
+
+async function fit<Message>(request: FitRequest<Message>): Promise<Message[]> {
   const { orchestrator, tasks, translate } = request;
   const roomBytes = limits.pollAnswerBytesMax - request.otherBytes;
   if (mostBytes(tasks) <= roomBytes) return tasks.map(translate);

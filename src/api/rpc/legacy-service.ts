@@ -81,7 +81,8 @@ export function createActionService(options: LegacyOptions): UnaryMethods<typeof
         call,
         name: actionType,
         batchSize,
-        translate: (task) => create(ActionSchema, { ...toFields(task), actionName: task.name, type }),
+        translate: (task) =>
+          create(ActionSchema, { ...toFields(task), actionName: task.name, type }),
         encodedBytes: (action) => toBinary(ActionSchema, action).length,
       });
       return create(ActionsSchema, { actions });
@@ -168,17 +169,10 @@ async function poll<Message>(request: PollCall<Message>): Promise<Message[]> {
     results: [],
     abort: call.signal,
   });
-  try {
-    if (call.signal.aborted) throw new OrchyError("UNAVAILABLE", "The caller has gone.");
-    const fit = { orchestrator, tasks, workerId, translate, encodedBytes, otherBytes: 0 };
-    const carried = await fitAnswer(fit);
-    if (carried.length === 0) throw new OrchyError("NOT_FOUND", `No task of ${name} is waiting.`);
-    return carried;
-  } catch (error) {
-    // Nobody will hear of these leases: others can have the tasks at once, with no attempt burnt.
-    await orchestrator.release(tasks.map(({ token }) => token)).catch(() => []);
-    throw error;
-  }
+  const fit = { orchestrator, call, tasks, workerId, translate, encodedBytes, otherBytes: 0 };
+  const carried = await fitAnswer(fit);
+  if (carried.length === 0) throw new OrchyError("NOT_FOUND", `No task of ${name} is waiting.`);
+  return carried;
 }
 
 function workerIdOf(call: CallContext): string {

@@ -3,8 +3,8 @@
  * within the limits, and text becomes protobuf values. A wrong payload is answered, not thrown.
  */
 import { create, type JsonObject } from "@bufbuild/protobuf";
-import { ListValueSchema, NullValue, StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { Value } from "@bufbuild/protobuf/wkt";
+import { ListValueSchema, NullValue, StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { limits } from "../../limits.ts";
 import type { JsonText } from "../../model/json.ts";
 

@@ -74,7 +74,9 @@ function checkOutcome(result: TaskResult): CheckedOutcome {
   }
   if (output === undefined) return { ok: true, output: "null" };
   const checked = checkValue(output, limits.payloadBytesMax);
-  return checked.ok ? { ok: true, output: checked.text } : { invalid: `output: ${checked.message}` };
+  return checked.ok
+    ? { ok: true, output: checked.text }
+    : { invalid: `output: ${checked.message}` };
 }
 
 function checkFailure(message: FailureMessage): CheckedOutcome {

@@ -133,25 +133,18 @@ async function poll(
     results: checked.sent,
     abort: call.signal,
   });
-  try {
-    if (call.signal.aborted) throw new OrchyError("UNAVAILABLE", "The caller has gone.");
-    const results = checked.answer(answer.results);
-    const { draining } = answer;
-    const bare = create(PollResponseSchema, { results, draining });
-    const tasks = await fitAnswer({
-      orchestrator,
-      tasks: answer.tasks,
-      workerId,
-      translate: (task) => toTask(task, request.payloadFormat),
-      encodedBytes: (task) => toBinary(TaskSchema, task).length,
-      otherBytes: results.length === 0 ? 0 : toBinary(PollResponseSchema, bare).length,
-    });
-    return Object.assign(bare, { tasks });
-  } catch (error) {
-    // Nobody will hear of these leases: others can have the tasks at once, with no attempt burnt.
-    await orchestrator.release(answer.tasks.map(({ token }) => token)).catch(() => []);
-    throw error;
-  }
+  const results = checked.answer(answer.results);
+  const response = create(PollResponseSchema, { results, draining: answer.draining });
+  response.tasks = await fitAnswer({
+    orchestrator,
+    call,
+    tasks: answer.tasks,
+    workerId,
+    translate: (task) => toTask(task, request.payloadFormat),
+    encodedBytes: (task) => toBinary(TaskSchema, task).length,
+    otherBytes: results.length === 0 ? 0 : toBinary(PollResponseSchema, response).length,
+  });
+  return response;
 }
 
 /** Ends ahead of the caller's deadline: an empty answer is better than a cut call. */

@@ -66,7 +66,10 @@ export function addTask(
 /** A leased task stays behind as a tombstone, so that its worker's heartbeat hears `cancelled`. */
 export function dropTask(partition: MemoryPartition, task: MemoryTask): void {
   if (task.state === "dropped") return;
-  if (task.state === "queued") return partition.deleteTask(task);
+  if (task.state === "queued") {
+    partition.deleteTask(task);
+    return;
+  }
   partition.unindex(task);
   task.state = "dropped";
   task.due = null;
@@ -176,6 +179,6 @@ export function releaseTask(
 export function taskView(task: MemoryTask): TaskView {
   const { id, queue } = task;
   if (task.state === "queued" || task.lease === undefined) return { id, queue, state: "queued" };
-  const { workerId, leasedAt } = task.lease;
-  return { id, queue, state: "leased", workerId, leasedAt, leaseUntil: task.until as number };
+  const { workerId, token } = task.lease;
+  return { id, queue, state: "leased", workerId, token, leaseUntil: task.until as number };
 }

@@ -1,0 +1,225 @@
+/**
+ * Serves the worker services on the HTTP port: Connect unary (protobuf and JSON) by an adapter of
+ * our own that reads and writes whole bodies, which costs half of what the library's streams cost
+ * per call; gRPC-Web through the library.
+ */
+import { fromBinary, type Message, toBinary, toJsonString } from "@bufbuild/protobuf";
+import { createConnectRouter, createContextValues } from "@connectrpc/connect";
+import {
+  createAsyncIterable,
+  type UniversalHandler,
+  universalServerRequestFromFetch,
+  universalServerResponseToFetch,
+} from "@connectrpc/connect/protocol";
+import { OrchyError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { CallContext, MountedMethod, Peer } from "./call.ts";
+import { decodeJson } from "./decode-json.ts";
+import { readBody } from "./read-body.ts";
+import { canceled, deadlineExceeded, type RpcError, rpcError } from "./rpc-error.ts";
+import {
+  binaryOptions,
+  mountServices,
+  peerKey,
+  route,
+  routerOptions,
+  type ServiceOptions,
+  workerServices,
+} from "./services.ts";
+
+/** What it needs of the server that received the request: a `Bun.Server`. */
+export interface RequestSource {
+  requestIP(request: Request): { readonly address: string } | null;
+  timeout(request: Request, seconds: number): void;
+}
+
+export interface ConnectHandler {
+  /** Whether a path belongs to an RPC service, be its method known or not. */
+  handles(pathname: string): boolean;
+  /** Always answers; never throws. */
+  fetch(request: Request, server: RequestSource): Promise<Response>;
+}
+
+type Encoding = "proto" | "json";
+
+export function createConnectHandler(options: ServiceOptions): ConnectHandler {
+  const { log } = options;
+  const mounted = mountServices(options);
+  const methods = new Map(mounted.map((method) => [method.path, method]));
+  const prefixes = workerServices.map(({ typeName }) => `/${typeName}/`);
+  const grpcWeb = grpcWebHandlers(mounted, options);
+
+  async function answer(request: Request, server: RequestSource): Promise<Response> {
+    const path = pathOf(request.url);
+    const method = methods.get(path);
+    if (method === undefined) {
+      const message = `There is no method ${path.slice(0, 300)}.`;
+      return errorResponse({ status: 404, code: "unimplemented", message });
+    }
+    if (request.method !== "POST") {
+      const message = "RPC methods are called with POST.";
+      const error = errorResponse({ status: 405, code: "unimplemented", message });
+      error.headers.set("allow", "POST");
+      return error;
+    }
+    const type = contentType(request);
+    const encoding = encodings.get(type);
+    const peer = () => peerOf(request, server);
+    if (encoding !== undefined) return call({ request, server, peer, method, encoding });
+    if (!type.startsWith("application/grpc-web")) return errorResponse(unsupported(type));
+
+    const body = createAsyncIterable([await readBodyThenPark(request, server)]);
+    const contextValues = createContextValues().set(peerKey, peer);
+    const universal = { ...universalServerRequestFromFetch(request, {}), body, contextValues };
+    return universalServerResponseToFetch(await grpcWeb.get(path)!(universal));
+  }
+
+  async function call(received: Received): Promise<Response> {
+    const { request, server, peer, method, encoding } = received;
+    const deadline = startDeadline(request);
+    if ("error" in deadline) return errorResponse(deadline.error);
+    const { signal, timeoutMs, passed } = deadline;
+
+    async function run(): Promise<Response> {
+      const input = decode(method, encoding, await readBodyThenPark(request, server));
+      const output = await method.run(input, { signal, timeoutMs, peer });
+      return new Response(encode(method, encoding, output), { headers: headers[encoding] });
+    }
+
+    try {
+      return await (passed === undefined ? run() : Promise.race([run(), passed]));
+    } catch (error) {
+      if (error instanceof DeadlinePassed) return errorResponse(deadlineExceeded);
+      if (request.signal.aborted) return errorResponse(canceled);
+      return errorResponse(rpcError(error, method.path, log));
+    } finally {
+      deadline.end();
+    }
+  }
+
+  return {
+    handles: (pathname) => prefixes.some((prefix) => pathname.startsWith(prefix)),
+    async fetch(request, server) {
+      try {
+        return await answer(request, server);
+      } catch (error) {
+        return errorResponse(rpcError(error, pathOf(request.url), log));
+      }
+    },
+  };
+}
+
+interface Received {
+  readonly request: Request;
+  readonly server: RequestSource;
+  readonly peer: () => Peer;
+  readonly method: MountedMethod;
+  readonly encoding: Encoding;
+}
+
+/**
+ * A parked poll is silent for longer than the server's idle timeout, which would end it and, with
+ * HTTP/2, its whole connection. While a body is awaited the timeout stays.
+ */
+async function readBodyThenPark(request: Request, server: RequestSource): Promise<Uint8Array> {
+  const body = await readBody(request);
+  server.timeout(request, 0);
+  return body;
+}
+
+/** Without parsing the whole URL, which costs more than the rest of the dispatch. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const end = url.indexOf("?", start);
+  return end < 0 ? url.slice(start) : url.slice(start, end);
+}
+
+function peerOf(request: Request, server: RequestSource): Peer {
+  return { address: server.requestIP(request)?.address, verified: false };
+}
+
+const encodings: ReadonlyMap<string, Encoding> = new Map([
+  ["application/proto", "proto"],
+  ["application/json", "json"],
+]);
+
+const headers = {
+  proto: { "content-type": "application/proto" },
+  json: { "content-type": "application/json" },
+} as const;
+
+/** The media type without its parameters. */
+function contentType(request: Request): string {
+  const sent = request.headers.get("content-type") ?? "";
+  const end = sent.indexOf(";");
+  return (end < 0 ? sent : sent.slice(0, end)).trim().toLowerCase();
+}
+
+function unsupported(type: string): RpcError {
+  const sent = type === "" ? "No content type was sent" : `Content type ${type.slice(0, 100)}`;
+  const grpc = type.startsWith("application/grpc") ? " gRPC has a port of its own." : "";
+  return {
+    status: 415,
+    code: "invalid_argument",
+    message: `${sent}; use application/json, application/proto or application/grpc-web.${grpc}`,
+  };
+}
+
+function decode(method: MountedMethod, encoding: Encoding, bytes: Uint8Array): Message {
+  if (encoding === "json") return decodeJson(method.method.input, bytes);
+  try {
+    return fromBinary(method.method.input, bytes, binaryOptions);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.slice(0, 300) : String(error);
+    throw new OrchyError("INVALID_ARGUMENT", `The body is not a valid message: ${reason}`);
+  }
+}
+
+function encode(method: MountedMethod, encoding: Encoding, output: Message): Uint8Array | string {
+  const schema = method.method.output;
+  return encoding === "proto" ? toBinary(schema, output) : toJsonString(schema, output);
+}
+
+function errorResponse({ status, code, message }: RpcError): Response {
+  return Response.json({ code, message }, { status });
+}
+
+class DeadlinePassed extends Error {}
+
+interface Deadline extends Pick<CallContext, "signal" | "timeoutMs"> {
+  /** Rejects when the time is up. */
+  readonly passed: Promise<never> | undefined;
+  end(): void;
+}
+
+/** Most callers name no deadline, and pay for none. */
+function startDeadline(request: Request): Deadline | { readonly error: RpcError } {
+  const sent = request.headers.get("connect-timeout-ms");
+  if (sent === null) {
+    return { signal: request.signal, timeoutMs: undefined, passed: undefined, end() {} };
+  }
+  const timeoutMs = /^\d{1,10}$/.test(sent) ? Number(sent) : Number.NaN;
+  if (!(timeoutMs <= limits.rpcTimeoutMsMax)) {
+    const message = `Connect-Timeout-Ms must be an integer of up to ${limits.rpcTimeoutMsMax}.`;
+    return { error: { status: 400, code: "invalid_argument", message } };
+  }
+  const time = new AbortController();
+  let handle: ReturnType<typeof setTimeout> | undefined;
+  const passed = new Promise<never>((_resolve, reject) => {
+    handle = setTimeout(() => {
+      time.abort();
+      reject(new DeadlinePassed());
+    }, timeoutMs);
+  });
+  const signal = AbortSignal.any([request.signal, time.signal]);
+  return { signal, timeoutMs, passed, end: () => clearTimeout(handle) };
+}
+
+function grpcWebHandlers(
+  methods: readonly MountedMethod[],
+  options: ServiceOptions,
+): ReadonlyMap<string, UniversalHandler> {
+  const router = createConnectRouter({ ...routerOptions, grpc: false, connect: false });
+  route(router, methods, options.log);
+  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+}

@@ -1,0 +1,123 @@
+/**
+ * Serves native gRPC clients over plain HTTP/2: the worker services, health and reflection. It has
+ * a port of its own because gRPC needs trailers, which the HTTP server cannot send.
+ */
+import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { createContextValues } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { limits } from "../../limits.ts";
+import { createHealthService } from "./health-service.ts";
+import { routeReflection } from "./reflection-service.ts";
+import {
+  mountServices,
+  peerKey,
+  route,
+  routerOptions,
+  type ServiceOptions,
+  workerServices,
+} from "./services.ts";
+
+export interface GrpcServerOptions extends ServiceOptions {
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+}
+
+export interface GrpcServer {
+  readonly port: number;
+  /** Takes no new calls, lets those under way end. Parked polls end when the orchestrator drains. */
+  drain(): Promise<void>;
+  /** Ends at once; calls under way are cut off. */
+  stop(): Promise<void>;
+}
+
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const draining = new AbortController();
+  const server = createServer({
+    maxHeaderListPairs: 100,
+    settings: {
+      maxConcurrentStreams: limits.grpcStreamsPerConnectionMax,
+      maxHeaderListSize: limits.rpcHeaderBytesMax,
+    },
+  });
+  const sessions = trackSessions(server, options);
+  server.on("request", createAdapter(options, draining.signal));
+  const port = await listen(server, options);
+
+  return {
+    port,
+    async drain() {
+      draining.abort();
+      const closed = close(server);
+      await Promise.all([closed, ...[...sessions].map(closeSession)]);
+    },
+    async stop() {
+      draining.abort();
+      const closed = close(server);
+      for (const session of sessions) session.destroy();
+      await closed;
+    },
+  };
+}
+
+function createAdapter(options: GrpcServerOptions, draining: AbortSignal) {
+  const described = [...workerServices, Health];
+  const services = new Set(described.map(({ typeName }) => typeName));
+  const { orchestrator, log } = options;
+  return connectNodeAdapter({
+    ...routerOptions,
+    connect: false,
+    grpcWeb: false,
+    contextValues: (request) => {
+      const { socket } = request;
+      const verified = "authorized" in socket && socket.authorized === true;
+      const peer = () => ({ address: socket.remoteAddress, verified });
+      return createContextValues().set(peerKey, peer);
+    },
+    routes(router) {
+      route(router, mountServices(options), log);
+      router.service(Health, createHealthService({ orchestrator, services, draining }));
+      routeReflection(router, described);
+    },
+  });
+}
+
+function trackSessions(server: Http2Server, options: GrpcServerOptions) {
+  const sessions = new Set<ServerHttp2Session>();
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    // A connection that breaks is everyday business of its peer's; it must not end the process.
+    session.on("error", (error) => options.log?.debug("a gRPC connection failed", { error }));
+  });
+  server.on("sessionError", (error) => {
+    options.log?.debug("a gRPC connection failed", { error });
+  });
+  return sessions;
+}
+
+function listen(server: Http2Server, options: GrpcServerOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, () => {
+      server.off("error", reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+function close(server: Http2Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+  });
+}
+
+/** Tells the peer to open no more streams, and waits for those that are open. */
+function closeSession(session: ServerHttp2Session): Promise<void> {
+  return new Promise((resolve) => {
+    if (session.destroyed) resolve();
+    else session.close(resolve);
+  });
+}

@@ -1,0 +1,72 @@
+/** All services of workers: each is implemented once, and served by Connect, gRPC-Web and gRPC. */
+import { type ConnectRouter, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { ActionService } from "../../gen/legacy/action_service_pb.ts";
+import { TaskService } from "../../gen/legacy/task_service_pb.ts";
+import { WorkerService } from "../../gen/orchy/v1/worker_pb.ts";
+import { limits } from "../../limits.ts";
+import type { Logger } from "../../log.ts";
+import { type CallContext, type MountedMethod, mount, type Peer } from "./call.ts";
+import { createActionService, createTaskService, type LegacyOptions } from "./legacy-service.ts";
+import { rpcError, toConnectError } from "./rpc-error.ts";
+import { createWorkerService } from "./worker-service.ts";
+
+export interface ServiceOptions extends LegacyOptions {
+  readonly log?: Logger;
+}
+
+export const workerServices = [WorkerService, TaskService, ActionService] as const;
+
+export function mountServices(options: ServiceOptions): readonly MountedMethod[] {
+  return [
+    ...mount(WorkerService, createWorkerService(options.orchestrator)),
+    ...mount(TaskService, createTaskService(options)),
+    ...mount(ActionService, createActionService(options)),
+  ];
+}
+
+/**
+ * One level of JSON in a Struct takes up to three nested messages; deeper ones cannot be told apart
+ * from garbage, and cost the whole call.
+ */
+const recursionLimit = 4 * limits.jsonDepthMax;
+
+export const binaryOptions = { readUnknownFields: false, recursionLimit } as const;
+export const jsonOptions = { ignoreUnknownFields: true, recursionLimit } as const;
+
+/** Options of the library's own handlers, which serve gRPC and gRPC-Web. */
+export const routerOptions = {
+  readMaxBytes: limits.requestBytesMax,
+  maxTimeoutMs: limits.rpcTimeoutMsMax,
+  binaryOptions,
+  jsonOptions,
+} as const;
+
+const unknownPeer: Peer = { address: undefined, verified: false };
+
+/** Where those who serve a call leave its peer for the services. */
+export const peerKey = createContextKey<() => Peer>(() => unknownPeer);
+
+/** Makes the methods known to a router of the library. */
+export function route(
+  router: ConnectRouter,
+  methods: readonly MountedMethod[],
+  log: Logger | undefined,
+): void {
+  for (const { method, path, run } of methods) {
+    router.rpc(method, async (request, context) => {
+      try {
+        return await run(request, toCall(context));
+      } catch (error) {
+        throw toConnectError(rpcError(error, path, log));
+      }
+    });
+  }
+}
+
+function toCall(context: HandlerContext): CallContext {
+  return {
+    signal: context.signal,
+    timeoutMs: context.timeoutMs(),
+    peer: context.values.get(peerKey),
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * Promise 3: a RUNNING execution always owns at least one thing that will move it on, and each open
+ * action owns its own. A checker for tests, and for the sweeper in production.
+ */
+import type { ActionRecord, Execution } from "../model/execution.ts";
+import { formatTaskId } from "../model/ids.ts";
+import { joinVerdict } from "./flow.ts";
+import type { Plan, PlanAction } from "./plan.ts";
+
+/** What the store holds for the execution. */
+export interface Owned {
+  readonly tasks: ReadonlySet<string>;
+  readonly timers: ReadonlySet<string>;
+}
+
+/** Sentences about what is broken; none when all is well. */
+export function violations(plan: Plan, execution: Execution, owned: Owned): string[] {
+  const { state, records } = execution;
+  const found: string[] = [];
+  let open = state.ready.filter((index) => records.get(index)?.status !== "RETRYING").length;
+  for (const action of plan.actions) {
+    const record = records.get(action.index);
+    if (record === undefined) continue;
+    if (isOpenAction(record)) open += 1;
+    if (state.status === "RUNNING" || state.status === "PAUSED") {
+      found.push(...actionViolations(execution, action, record, owned));
+    }
+  }
+  if (state.status === "RUNNING") {
+    if (open === 0) found.push("it is RUNNING and nothing is open");
+    if (open !== state.open) found.push(`it counts ${state.open} open actions, there are ${open}`);
+    const cut = state.ready.length > 0 || state.closing.length > 0;
+    if (cut && !ownsContinue(execution, owned)) found.push("what was cut has no timer");
+  } else if (state.closing.length > 0 && !ownsContinue(execution, owned)) {
+    found.push("closing was cut and has no timer");
+  }
+  return found;
+}
+
+function isOpenAction(record: ActionRecord): boolean {
+  return ["SCHEDULED", "RUNNING", "WAITING", "RETRYING"].includes(record.status);
+}
+
+function ownsContinue({ state }: Execution, owned: Owned): boolean {
+  return state.continueTimer !== undefined && owned.timers.has(state.continueTimer);
+}
+
+function actionViolations(
+  { state }: Execution,
+  action: PlanAction,
+  record: ActionRecord,
+  owned: Owned,
+): string[] {
+  const timers = record.timers ?? [];
+  const held = new Set(state.heldTimers.map((timer) => timer.id));
+  const hasTimer = timers.some((timer) => owned.timers.has(timer) || held.has(timer));
+  const ready = state.ready.includes(action.index);
+  switch (record.status) {
+    case "SCHEDULED": {
+      const taskId = formatTaskId({
+        executionId: state.id,
+        run: state.run,
+        handout: record.handout ?? 0,
+        actionKey: action.key,
+      });
+      return owned.tasks.has(taskId) ? [] : [`${action.key} is SCHEDULED without a task`];
+    }
+    case "RUNNING":
+    case "RETRYING":
+      return hasTimer || ready ? [] : [`${action.key} is ${record.status} without a timer`];
+    case "WAITING":
+      return hasTimer || record.events !== undefined ? [] : [`${action.key} waits for nothing`];
+    case "PENDING": {
+      const verdict = joinVerdict(action, record);
+      if (verdict === "start" && !ready) return [`${action.key} may start and is not ready`];
+      return verdict === "skip" ? [`${action.key} should have been skipped`] : [];
+    }
+    default:
+      return timers.some((timer) => owned.timers.has(timer))
+        ? [`${action.key} has ended and still owns a timer`]
+        : [];
+  }
+}

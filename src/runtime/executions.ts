@@ -1,0 +1,215 @@
+/** Starting executions and acting on them: start, signal, pause, resume, cancel, delete. */
+import type { Clock, Ids } from "../clock.ts";
+import { pick } from "../engine/json-text.ts";
+import { OrchyError, unreachable } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { StartMessage } from "../model/execution.ts";
+import { isOpen, type ExecutionStatus } from "../model/execution.ts";
+import { type ExecutionKey, executionKey } from "../model/ids.ts";
+import type { OutboxMessage, Store } from "../store/store.ts";
+import type { Driver, SubmitAnswer } from "./driver.ts";
+import { hashId, hashText } from "./hash.ts";
+import type { Orchestrator, StartAnswer, StartRequest } from "./orchestrator.ts";
+import type { Plans } from "./plans.ts";
+
+interface Parts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly driver: Driver;
+  readonly plans: Plans;
+  readonly namespace: string;
+}
+
+export class Executions {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async start(request: StartRequest): Promise<StartAnswer> {
+    const { ids, namespace } = this.#parts;
+    const { idempotencyKey, workflow } = request;
+    const id =
+      request.executionId ??
+      (idempotencyKey === undefined ? ids.uuid() : hashId(namespace, workflow, idempotencyKey));
+    return this.#create(id, request, 0);
+  }
+
+  async #create(id: string, request: StartRequest, depth: number): Promise<StartAnswer> {
+    const { plans, driver, store } = this.#parts;
+    const plan = await plans.forStart(request.workflow, request.version);
+    const requestHash = hashRequest(request);
+    const { input, priority, correlationId, traceContext, signal } = request;
+    const answer = await driver.create(
+      {
+        id,
+        plan,
+        input,
+        seed: seedOf(id),
+        depth,
+        ...(priority !== undefined && { priority }),
+        ...(correlationId !== undefined && { correlationId }),
+        ...(traceContext !== undefined && { traceContext }),
+        ...(signal !== undefined && { signal }),
+      },
+      requestHash,
+    );
+    switch (answer.outcome) {
+      case "created":
+        return { id, created: true, status: "RUNNING" };
+      case "exists":
+        if (answer.requestHash === requestHash) {
+          return { id, created: false, status: answer.status };
+        }
+        throw new OrchyError("CONFLICT", `The execution ${id} was started by another request.`);
+      case "tombstone":
+        throw gone(executionKey(id, store.partitions));
+      default:
+        return unreachable(answer);
+    }
+  }
+
+  /** A message from another execution's outbox; safe to repeat, as its id names what it starts. */
+  async deliver(message: OutboxMessage): Promise<{ undeliverable?: string }> {
+    const start = JSON.parse(message.body) as StartMessage;
+    const { workflow, depth, correlationId } = start;
+    const id = hashId(this.#parts.namespace, message.key.id, message.id);
+    const request: StartRequest = {
+      workflow,
+      // Taken as text: large integers in it stay exact.
+      input: pick(message.body, ["input"]) ?? "null",
+      ...(correlationId !== undefined && { correlationId }),
+    };
+    try {
+      await this.#create(id, request, depth);
+      return {};
+    } catch (error) {
+      if (!(error instanceof OrchyError)) throw error;
+      if (error.code !== "NOT_FOUND" && error.code !== "DELETED") throw error;
+      return error.code === "DELETED" ? {} : { undeliverable: error.message };
+    }
+  }
+
+  async giveUp(message: OutboxMessage, failure: string): Promise<void> {
+    const event = { type: "outbox", id: message.id, failure } as const;
+    await this.#parts.driver.submit(message.key.id, event);
+  }
+
+  async signal(
+    request: Parameters<Orchestrator["signal"]>[0],
+  ): Promise<"accepted" | "duplicate"> {
+    await this.#mustBelong(request.id, request.workflow);
+    const { event, payload, signalId } = request;
+    const answer = await this.#parts.driver.submit(request.id, {
+      type: "signal",
+      event,
+      payload,
+      ...(signalId !== undefined && { causeId: `signal:${signalId}` }),
+    });
+    return this.#accepted(request.id, answer);
+  }
+
+  async operate(request: Parameters<Orchestrator["operate"]>[0]): Promise<ExecutionStatus> {
+    await this.#mustBelong(request.id, request.workflow);
+    const { operation, reason, operationId } = request;
+    const answer = await this.#parts.driver.submit(request.id, {
+      type: "operation",
+      operation,
+      ...(reason !== undefined && { reason }),
+      ...(operationId !== undefined && { causeId: `operation:${operationId}` }),
+    });
+    await this.#accepted(request.id, answer);
+    return this.status(request.id);
+  }
+
+  async status(id: string): Promise<ExecutionStatus> {
+    const key = executionKey(id, this.#parts.store.partitions);
+    const loaded = await this.#parts.store.load({ key, fields: [] });
+    if (loaded.outcome === "loaded") return loaded.status;
+    throw loaded.outcome === "tombstone" ? gone(key) : notFound(key);
+  }
+
+  async #accepted(id: string, answer: SubmitAnswer): Promise<"accepted" | "duplicate"> {
+    const key = executionKey(id, this.#parts.store.partitions);
+    switch (answer.type) {
+      case "accepted":
+      case "duplicate":
+        return answer.type;
+      case "stale":
+        return "duplicate";
+      case "invalid-state":
+        throw new OrchyError("INVALID_STATE", answer.message, [], {
+          status: await this.status(id),
+        });
+      case "too-many":
+        throw new OrchyError("TOO_MANY", answer.message);
+      case "not-found":
+        throw notFound(key);
+      case "gone":
+        throw gone(key);
+      default:
+        return unreachable(answer);
+    }
+  }
+
+  /** The original routes name the workflow as well. */
+  async #mustBelong(id: string, workflow: string | undefined): Promise<void> {
+    if (workflow === undefined) return;
+    const key = executionKey(id, this.#parts.store.partitions);
+    const loaded = await this.#parts.store.load({ key, fields: [] });
+    if (loaded.outcome === "tombstone") throw gone(key);
+    if (loaded.outcome === "not_found" || JSON.parse(loaded.state).workflow !== workflow) {
+      throw new OrchyError("NOT_FOUND", `There is no execution ${id} of the workflow ${workflow}.`);
+    }
+  }
+
+  async delete(id: string): Promise<void> {
+    const key = executionKey(id, this.#parts.store.partitions);
+    const removed = await this.remove(key);
+    if (removed === "not_found") throw notFound(key);
+    if (removed !== "open") return;
+    const status = await this.status(id);
+    const message = `The execution is ${status}; only finished ones can be deleted. Cancel it first.`;
+    throw new OrchyError("INVALID_STATE", message, [], { status });
+  }
+
+  /** Removes a finished execution; also what its retention timer does. */
+  async remove(key: ExecutionKey): Promise<"removed" | "open" | "not_found"> {
+    const { store, clock } = this.#parts;
+    for (;;) {
+      const loaded = await store.load({ key, fields: [] });
+      if (loaded.outcome === "not_found") return "not_found";
+      if (loaded.outcome === "loaded" && isOpen(loaded.status)) return "open";
+      const now = clock.now();
+      const answer = await store.remove({
+        key,
+        expected: loaded.outcome === "loaded" ? loaded.head : { revision: 0, commitId: "" },
+        tombstoneUntil: now + limits.tombstoneSecondsMin * 1000,
+        now,
+      });
+      if (answer === "removed" || answer === "not_found") return answer;
+      if (answer === "conflict" && loaded.outcome === "tombstone") return "removed";
+    }
+  }
+}
+
+export function notFound(key: ExecutionKey): OrchyError {
+  return new OrchyError("NOT_FOUND", `There is no execution ${key.id}.`);
+}
+
+export function gone(key: ExecutionKey): OrchyError {
+  return new OrchyError("DELETED", `The execution ${key.id} has been deleted.`);
+}
+
+/** The same request, repeated, has the same hash; its trace does not belong to what it asks. */
+function hashRequest(request: StartRequest): string {
+  const { workflow, version, input, correlationId, priority, signal } = request;
+  return hashText(JSON.stringify([workflow, version, input, correlationId, priority, signal]));
+}
+
+/** Chance inside an execution comes from its id: a repeated start begins alike. */
+function seedOf(id: string): number {
+  return Number.parseInt(hashText(id).slice(0, 8), 16);
+}

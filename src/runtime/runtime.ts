@@ -1,0 +1,206 @@
+/**
+ * The imperative shell around the engine: puts its parts together and is the one `Orchestrator` that
+ * every edge calls. It keeps nothing that cannot be lost: all state is in the store.
+ */
+import type { Clock, Ids } from "../clock.ts";
+import { limits } from "../limits.ts";
+import type { Logger } from "../log.ts";
+import { retentionTimer } from "../engine/end.ts";
+import { isOpen } from "../model/execution.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { DueItem, Store } from "../store/store.ts";
+import { ActionRegistry } from "./action-registry.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { type Committed, Driver } from "./driver.ts";
+import { Executions } from "./executions.ts";
+import { tellFaults } from "./faults.ts";
+import { Observers } from "./observers.ts";
+import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
+import { OutboxLoop } from "./outbox-loop.ts";
+import { Plans } from "./plans.ts";
+import { ServerRegistry } from "./server-registry.ts";
+import { TimerLoop } from "./timer-loop.ts";
+import { Views } from "./views.ts";
+import { Watchers } from "./watchers.ts";
+import { WorkerDesk } from "./worker-desk.ts";
+import { Workflows } from "./workflows.ts";
+
+export interface RuntimeParts {
+  readonly store: Store;
+  readonly sandbox: Sandbox;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  readonly namespace: string;
+}
+
+export interface Runtime extends Orchestrator {
+  /** Begins to work off what the store holds, and shows this server among the live ones. */
+  open(self: ServerView): Promise<void>;
+  /** Polls are answered, those that come are turned away; what is under way goes on. */
+  drain(): void;
+  /** After `drain`: waits for what is under way, for limits.drainMs at most. */
+  close(): Promise<void>;
+}
+
+/** Share of the store's room above which the server is no longer ready for new work. */
+const pressureMax = 0.8;
+
+export function createRuntime(parts: RuntimeParts): Runtime {
+  const { store, sandbox, clock, ids, log } = parts;
+  const plans = new Plans(store);
+  const registry = new ActionRegistry(store, clock);
+  const watchers = new Watchers();
+  const views = new Views({ store, plans });
+  const observers = new Observers({ store, clock, views, watchers });
+  const servers = new ServerRegistry({ store, clock, log });
+
+  const dispatcher = new Dispatcher({
+    store,
+    clock,
+    ids,
+    log,
+    onLease: (partition, leaseUntil) => timers.note(partition, leaseUntil),
+  });
+  const driver = new Driver({
+    store,
+    clock,
+    ids,
+    log,
+    plans,
+    registry,
+    dispatcher,
+    sandbox,
+    onCommitted,
+  });
+  const executions = new Executions({
+    store,
+    clock,
+    ids,
+    driver,
+    plans,
+    namespace: parts.namespace,
+  });
+  const timers = new TimerLoop({ store, clock, ids, log, handle: handleDue });
+  const outbox = new OutboxLoop({
+    store,
+    clock,
+    ids,
+    log,
+    deliver: (message) => executions.deliver(message),
+    giveUp: (message, reason) => executions.giveUp(message, reason),
+  });
+  const workflows = new Workflows({ store, clock, log, sandbox, plans, registry });
+  const desk = new WorkerDesk({ store, clock, log, dispatcher, driver });
+
+  function onCommitted(committed: Committed): void {
+    const { key, decision, before, after } = committed;
+    const { partition } = key;
+    for (const timer of decision.effects.timers) timers.note(partition, timer.at);
+    for (const task of decision.effects.tasks) {
+      if (task.queueTimeoutMs > 0) timers.note(partition, clock.now() + task.queueTimeoutMs);
+    }
+    if (decision.effects.messages.length > 0) outbox.note(partition);
+    const letGo = decision.hold === false;
+    if (letGo) dispatcher.refresh(partition).catch(() => {});
+    if (letGo) timers.note(partition, clock.now());
+    watchers.notify(committed);
+    const ended = !isOpen(after.state.status) && (before === undefined || isOpen(before.state.status));
+    if (ended && after.state.status !== "COMPLETED") {
+      const { id, workflow, status, failure } = after.state;
+      log.info("an execution ended", { id, workflow, status, code: failure?.code });
+    }
+  }
+
+  async function handleDue(item: DueItem, claimId: string): Promise<void> {
+    const { id } = item.key;
+    switch (item.kind) {
+      case "timer":
+        if (item.id === retentionTimer) await executions.remove(item.key);
+        else await driver.submit(id, { type: "timer", id: item.id, claimId });
+        return;
+      case "lease": {
+        const { taskId, token, leaseUntil, workerId: worker } = item;
+        const heartbeat = leaseUntil < item.deadline;
+        const event = { type: "lease-expired", taskId, token, leaseUntil, heartbeat, worker };
+        await driver.submit(id, event as Parameters<Driver["submit"]>[1]);
+        return;
+      }
+      case "queue": {
+        const { taskId, queueUntil } = item;
+        await driver.submit(id, { type: "queue-timeout", taskId, queueUntil });
+        return;
+      }
+    }
+  }
+
+  async function readiness(): Promise<Readiness> {
+    const checks: Record<string, { ok: boolean; message: string }> = {};
+    try {
+      const { used } = await store.pressure();
+      const percent = `${Math.round(used * 100)} % of its room is used.`;
+      checks["store"] = { ok: used < pressureMax, message: `${store.traits.durability} ${percent}` };
+    } catch (error) {
+      checks["store"] = { ok: false, message: `The store cannot be reached: ${error}` };
+    }
+    const draining = dispatcher.draining;
+    const message = draining ? "The server is shutting down." : "The server takes work.";
+    checks["server"] = { ok: !draining, message };
+    return { ready: Object.values(checks).every((check) => check.ok), checks };
+  }
+
+  return {
+    saveWorkflow: (definition, options) => tellFaults(() => workflows.save(definition, options)),
+    validateWorkflow: (definition) =>
+      tellFaults(() => workflows.check(definition, { lenient: false })),
+    getWorkflow: (name, version) => tellFaults(() => plans.read(name, version)),
+    listWorkflows: (page) => tellFaults(() => plans.list(page)),
+    listVersions: (name, page) => tellFaults(() => plans.versions(name, page)),
+    deleteWorkflow: (name) => tellFaults(() => plans.delete(name, clock.now())),
+
+    saveAction: (definition, options) =>
+      tellFaults(() => workflows.saveAction(definition, options)),
+    getAction: (name) => tellFaults(() => workflows.action(name)),
+    listActions: (page) => tellFaults(() => workflows.actions(page)),
+
+    start: (request) => tellFaults(() => executions.start(request)),
+    getExecution: (id) => tellFaults(() => views.execution(id)),
+    listExecutions: (request) => tellFaults(() => views.list(request)),
+    history: (id, page) => tellFaults(() => observers.history(id, page)),
+    waitForResult: (id, waitMs, abort) =>
+      tellFaults(() => observers.waitForResult(id, waitMs, abort)),
+    watch: (id, listener, abort) => tellFaults(() => observers.watch(id, listener, abort)),
+    signal: (request) => tellFaults(() => executions.signal(request)),
+    operate: (request) => tellFaults(() => executions.operate(request)),
+    deleteExecution: (id) => tellFaults(() => executions.delete(id)),
+
+    poll: (request) => tellFaults(() => desk.poll(request)),
+    complete: (results, workerId) => tellFaults(() => desk.complete(results, workerId)),
+    heartbeat: (tokens) => tellFaults(() => desk.heartbeat(tokens)),
+    release: (tokens) => tellFaults(() => desk.release(tokens)),
+    completeByHandout: (result) => tellFaults(() => desk.completeByHandout(result)),
+
+    workers: () => desk.workers(),
+    servers: () => tellFaults(() => servers.list()),
+    readiness,
+
+    async open(self) {
+      for (let partition = 0; partition < store.partitions; partition++) {
+        await dispatcher.refresh(partition);
+      }
+      timers.start();
+      outbox.start();
+      await servers.join(self);
+    },
+    drain: () => dispatcher.drain(),
+    async close() {
+      dispatcher.drain();
+      await servers.leave();
+      const { promise: tooLong, resolve } = Promise.withResolvers<void>();
+      const cancel = clock.after(limits.drainMs, resolve);
+      const done = Promise.all([timers.stop(), outbox.stop()]).then(() => driver.drained());
+      await Promise.race([done, tooLong]);
+      cancel();
+    },
+  };
+}

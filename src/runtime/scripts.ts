@@ -1,0 +1,84 @@
+/**
+ * The scripts of one execution that are being evaluated. Those that were started by a decision not
+ * yet committed are *fresh*: their outcome may still be folded into the same commit.
+ */
+import type { Clock } from "../clock.ts";
+import type { ScriptRequest } from "../model/decision.ts";
+import type { ExecutionEvent } from "../model/event.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+
+export class ScriptRunner {
+  readonly #sandbox: Sandbox;
+  readonly #clock: Clock;
+  readonly #onOutcome: (event: ExecutionEvent) => void;
+  readonly #running = new Map<number, AbortController>();
+  readonly #fresh = new Set<number>();
+  #wake: (() => void) | undefined;
+
+  constructor(sandbox: Sandbox, clock: Clock, onOutcome: (event: ExecutionEvent) => void) {
+    this.#sandbox = sandbox;
+    this.#clock = clock;
+    this.#onOutcome = onOutcome;
+  }
+
+  get open(): number {
+    return this.#running.size;
+  }
+
+  get fresh(): number {
+    return this.#fresh.size;
+  }
+
+  run(requests: readonly ScriptRequest[]): void {
+    for (const request of requests) {
+      const { handout } = request;
+      const abort = new AbortController();
+      this.#running.set(handout, abort);
+      this.#fresh.add(handout);
+      this.#sandbox.evaluate(request, abort.signal).then((outcome) => {
+        // An abandoned script's hand-out may have been given to something else meanwhile.
+        if (this.#running.get(handout) !== abort) return;
+        this.#running.delete(handout);
+        this.#fresh.delete(handout);
+        this.#onOutcome({ type: "script", handout, outcome });
+      });
+    }
+  }
+
+  /** Resolves at the next `wake`, or after so long. */
+  async anything(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#clock.after(ms, resolve);
+    this.#wake = resolve;
+    await promise;
+    this.#wake = undefined;
+    cancel();
+  }
+
+  /** Mail has come. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** The commit is on its way: what still runs is answered later, as an event of its own. */
+  age(): void {
+    this.#fresh.clear();
+  }
+
+  /** Forgets the scripts of a decision that was never committed. */
+  abandonFresh(): void {
+    for (const handout of this.#fresh) this.#abort(handout);
+  }
+
+  /** The execution has ended: nobody waits for any of them. */
+  abandonAll(): void {
+    for (const handout of [...this.#running.keys()]) this.#abort(handout);
+  }
+
+  #abort(handout: number): void {
+    const abort = this.#running.get(handout);
+    this.#running.delete(handout);
+    this.#fresh.delete(handout);
+    abort?.abort();
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Everything that happens later: delays, timeouts, backoffs, leases, retention. Sleeps until the
+ * earliest moment that any partition names, claims what is due there, and hands it on. What is
+ * claimed and not consumed shows up again after limits.timerHideMs, here or on another server.
+ */
+import type { Clock, Ids } from "../clock.ts";
+import { limits } from "../limits.ts";
+import { asError, type Logger } from "../log.ts";
+import type { DueItem, Store } from "../store/store.ts";
+import { PartitionAlarm } from "./partition-alarm.ts";
+
+export interface TimerLoopParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  /** Resolves when it is handled; a rejection leaves it to its next showing. */
+  readonly handle: (item: DueItem, claimId: string) => Promise<void>;
+}
+
+export class TimerLoop {
+  readonly #parts: TimerLoopParts;
+  readonly #alarm: PartitionAlarm;
+  /** Claims whose items are still being handled, so that a stop can wait for them. */
+  readonly #underWay = new Set<Promise<unknown>>();
+
+  constructor(parts: TimerLoopParts) {
+    this.#parts = parts;
+    this.#alarm = new PartitionAlarm({
+      partitions: parts.store.partitions,
+      clock: parts.clock,
+      ring: (partition) => this.#claim(partition),
+    });
+  }
+
+  start(): void {
+    this.#alarm.start();
+  }
+
+  /** Something in this partition is due at this moment. */
+  note(partition: number, at: number): void {
+    this.#alarm.note(partition, at);
+  }
+
+  async stop(): Promise<void> {
+    await this.#alarm.stop();
+    await Promise.allSettled(this.#underWay);
+  }
+
+  /** Answers when to ring again. */
+  async #claim(partition: number): Promise<number | undefined> {
+    const { store, clock, ids, log } = this.#parts;
+    const claimId = ids.nonce();
+    const limit = limits.timersPerClaimMax;
+    const now = clock.now();
+    const answer = await store.claimDue({
+      partition,
+      claimId,
+      limit,
+      hideMs: limits.timerHideMs,
+      now,
+    });
+    for (const item of answer.items) {
+      const handling = this.#parts
+        .handle(item, claimId)
+        .catch((error) => {
+          log.warn("something due could not be handled yet", { error: asError(error) });
+          this.note(partition, clock.now() + limits.timerHideMs);
+        })
+        .finally(() => this.#underWay.delete(handling));
+      this.#underWay.add(handling);
+    }
+    return answer.items.length === limit ? now : answer.nextDue;
+  }
+}

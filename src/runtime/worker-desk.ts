@@ -1,0 +1,227 @@
+/** What workers ask for: tasks, and that their results, heartbeats and releases count. */
+import type { Clock } from "../clock.ts";
+import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import { asError, type Logger } from "../log.ts";
+import type { TaskHeader } from "../model/decision.ts";
+import {
+  type ExecutionKey,
+  executionKey,
+  parseTaskId,
+  parseToken,
+  queueKey,
+} from "../model/ids.ts";
+import type { LeasedTask, Store } from "../store/store.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Driver, SubmitAnswer } from "./driver.ts";
+import type {
+  HandoutResult,
+  PollAnswer,
+  PolledTask,
+  PollRequest,
+  ResultAnswerType,
+  ResultSent,
+  WorkerView,
+} from "./orchestrator.ts";
+import type { Poll } from "./poll.ts";
+
+interface Parts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly dispatcher: Dispatcher;
+  readonly driver: Driver;
+}
+
+interface TokenOf {
+  readonly key: ExecutionKey;
+  readonly taskId: string;
+  readonly token: string;
+}
+
+const workersMax = 10_000;
+const workerSeenMs = 5 * 60_000;
+
+export class WorkerDesk {
+  readonly #parts: Parts;
+  /** Who polls for what; the longest unseen first. */
+  readonly #workers = new Map<string, WorkerView>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async poll(request: PollRequest): Promise<PollAnswer> {
+    const { dispatcher } = this.#parts;
+    if (dispatcher.parked >= limits.parkedPollersMax) {
+      throw new OrchyError("TOO_MANY", `${limits.parkedPollersMax} polls are waiting already.`);
+    }
+    this.#seen(request);
+    const poll = dispatcher.open({
+      queues: queueKeys(request),
+      tasksMax: request.maxTasks,
+      workerId: request.workerId,
+      heartbeatMs: request.heartbeats ? limits.heartbeatSecondsDefault * 1000 : 0,
+    });
+    const onAbort = () => poll.close();
+    request.abort?.addEventListener("abort", onAbort);
+    if (request.abort?.aborted) poll.close();
+    try {
+      const results = await this.#settleWith(poll, request.results);
+      dispatcher.fill(poll);
+      poll.startWaiting(request.waitMs);
+      const tasks = await poll.answered;
+      if (request.abort?.aborted) {
+        dispatcher.giveBack(tasks);
+        return { tasks: [], results, draining: dispatcher.draining };
+      }
+      return { tasks: tasks.map(polledTask), results, draining: dispatcher.draining };
+    } finally {
+      request.abort?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #settleWith(
+    poll: Poll,
+    results: readonly ResultSent[],
+  ): Promise<readonly ResultAnswerType[]> {
+    if (results.length === 0) return [];
+    poll.holdForResults();
+    const answers = await this.#settle(results, poll.workerId, poll);
+    const allAccepted = answers.every((answer) => answer === "accepted" || answer === "duplicate");
+    poll.resultsSettled({ allAccepted });
+    return answers;
+  }
+
+  complete(results: readonly ResultSent[], workerId: string): Promise<ResultAnswerType[]> {
+    return this.#settle(results, workerId, undefined);
+  }
+
+  #settle(
+    results: readonly ResultSent[],
+    worker: string,
+    origin: Poll | undefined,
+  ): Promise<ResultAnswerType[]> {
+    return Promise.all(results.map((result) => this.#settleOne(result, worker, origin)));
+  }
+
+  async #settleOne(
+    result: ResultSent,
+    worker: string,
+    origin: Poll | undefined,
+  ): Promise<ResultAnswerType> {
+    const { driver, log } = this.#parts;
+    const { token, outcome } = result;
+    const taskId = parseToken(token)?.taskId;
+    const task = taskId === undefined ? undefined : parseTaskId(taskId);
+    if (taskId === undefined || task === undefined) return "stale";
+    try {
+      const event = { type: "result", taskId, token, outcome, worker } as const;
+      return resultAnswer(await driver.submit(task.executionId, event, origin));
+    } catch (error) {
+      // One result that could not be settled never spoils the others: its worker sends it again.
+      log.warn("a result could not be settled", { taskId, error: asError(error) });
+      return "retry";
+    }
+  }
+
+  /** The original wire names a lease by its hand-out: the store knows the token. */
+  async completeByHandout(result: HandoutResult): Promise<ResultAnswerType> {
+    const { store } = this.#parts;
+    const key = executionKey(result.executionId, store.partitions);
+    const { tasks } = await store.holdings(key);
+    for (const { id, token } of tasks) {
+      if (parseTaskId(id)?.handout !== result.handout || token === undefined) continue;
+      return this.#settleOne({ token, outcome: result.outcome }, result.workerId, undefined);
+    }
+    return "stale";
+  }
+
+  async heartbeat(
+    tokens: readonly string[],
+  ): Promise<readonly ("extended" | "stale" | "cancelled")[]> {
+    const { store, clock } = this.#parts;
+    return this.#byPartition(tokens, "stale", async (partition, leases) => {
+      const now = clock.now();
+      const until = now + limits.heartbeatSecondsDefault * 1000;
+      const asked = leases.map((lease) => ({ ...lease, until }));
+      const answers = await store.extendLeases({ partition, leases: asked, now });
+      return answers.map((answer) => answer.outcome);
+    });
+  }
+
+  async release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]> {
+    const { store, clock, dispatcher } = this.#parts;
+    return this.#byPartition(tokens, "stale", async (partition, tasks) => {
+      const answers = await store.releaseTasks({ partition, tasks, now: clock.now() });
+      if (answers.includes("released")) await dispatcher.refresh(partition);
+      return answers;
+    });
+  }
+
+  /** One call for each partition; text that is no token is answered without asking. */
+  async #byPartition<Answer>(
+    tokens: readonly string[],
+    unknown: Answer,
+    ask: (partition: number, leases: TokenOf[]) => Promise<readonly Answer[]>,
+  ): Promise<Answer[]> {
+    const answers: Answer[] = tokens.map(() => unknown);
+    const groups = new Map<number, { index: number; lease: TokenOf }[]>();
+    for (const [index, token] of tokens.entries()) {
+      const lease = this.#tokenOf(token);
+      if (lease === undefined) continue;
+      const group = groups.get(lease.key.partition) ?? [];
+      group.push({ index, lease });
+      groups.set(lease.key.partition, group);
+    }
+    await Promise.all(
+      [...groups].map(async ([partition, group]) => {
+        const found = await ask(
+          partition,
+          group.map(({ lease }) => lease),
+        );
+        for (const [place, { index }] of group.entries()) answers[index] = found[place] ?? unknown;
+      }),
+    );
+    return answers;
+  }
+
+  #tokenOf(token: string): TokenOf | undefined {
+    const taskId = parseToken(token)?.taskId;
+    const task = taskId === undefined ? undefined : parseTaskId(taskId);
+    if (taskId === undefined || task === undefined) return undefined;
+    return { key: executionKey(task.executionId, this.#parts.store.partitions), taskId, token };
+  }
+
+  // Who is there
+
+  #seen(request: PollRequest): void {
+    const { workerId: id, actions, queues } = request;
+    if (id === "") return;
+    this.#workers.delete(id);
+    this.#workers.set(id, { id, actions, queues, lastSeenAt: this.#parts.clock.now() });
+    if (this.#workers.size > workersMax) this.#workers.delete(this.#workers.keys().next().value!);
+  }
+
+  workers(): readonly WorkerView[] {
+    const since = this.#parts.clock.now() - workerSeenMs;
+    return [...this.#workers.values()].filter((worker) => worker.lastSeenAt >= since).reverse();
+  }
+}
+
+function queueKeys(request: PollRequest): string[] {
+  const keys: string[] = [];
+  for (const queue of request.queues) {
+    for (const action of request.actions) keys.push(queueKey(queue, action));
+  }
+  return keys;
+}
+
+function resultAnswer(answer: SubmitAnswer): ResultAnswerType {
+  return answer.type === "accepted" || answer.type === "duplicate" ? answer.type : "stale";
+}
+
+function polledTask(task: LeasedTask): PolledTask {
+  const header = JSON.parse(task.header) as TaskHeader;
+  return { ...task, ...header, header: task.header };
+}

@@ -1,0 +1,74 @@
+/**
+ * How many tasks of each action this worker has room for. A poll reserves what it asks for under
+ * each of its names, so whatever mix comes back, no action ever holds more than its concurrency.
+ */
+import { limits } from "../limits.ts";
+
+export interface Ask {
+  readonly actions: readonly string[];
+  readonly maxTasks: number;
+}
+
+interface Room {
+  readonly concurrency: number;
+  running: number;
+  /** What polls under way may bring. */
+  reserved: number;
+}
+
+const tasksPerPollMax = Math.min(100, limits.pollTasksMax);
+
+export class Rooms {
+  private readonly rooms = new Map<string, Room>();
+
+  add(action: string, concurrency: number): void {
+    this.rooms.set(action, { concurrency, running: 0, reserved: 0 });
+  }
+
+  /**
+   * What the next poll may ask for, or undefined without room. `sharing`: how many polls, with this
+   * one, are to divide the room among them.
+   */
+  ask(sharing: number): Ask | undefined {
+    const actions: string[] = [];
+    let least = Number.POSITIVE_INFINITY;
+    let most = 0;
+    for (const [action, room] of this.rooms) {
+      const free = room.concurrency - room.running - room.reserved;
+      if (free <= 0 || actions.length === limits.pollActionsMax) continue;
+      actions.push(action);
+      least = Math.min(least, free);
+      most = Math.max(most, free);
+    }
+    if (actions.length === 0) return undefined;
+    // With unequal rooms the smallest is asked for whole: the polls that follow leave it out.
+    const share = least < most ? least : Math.ceil(least / sharing);
+    return { actions, maxTasks: Math.min(share, tasksPerPollMax) };
+  }
+
+  /** Some action has much more room than the polls under way ask for. */
+  get wanting(): boolean {
+    for (const { concurrency, running, reserved } of this.rooms.values()) {
+      const available = concurrency - running;
+      const wanted = Math.min(available / 2, tasksPerPollMax);
+      if (available > 0 && reserved < wanted) return true;
+    }
+    return false;
+  }
+
+  reserve({ actions, maxTasks }: Ask): void {
+    for (const action of actions) this.rooms.get(action)!.reserved += maxTasks;
+  }
+
+  unreserve({ actions, maxTasks }: Ask): void {
+    for (const action of actions) this.rooms.get(action)!.reserved -= maxTasks;
+  }
+
+  enter(action: string): void {
+    this.rooms.get(action)!.running += 1;
+  }
+
+  leave(action: string): void {
+    this.rooms.get(action)!.running -= 1;
+  }
+}

@@ -1,0 +1,174 @@
+/** The tasks that this worker holds: runs their handlers, and stops them when the server says so. */
+import type { Task } from "../gen/orchy/v1/worker_pb.ts";
+import { limits } from "../limits.ts";
+import { failureOf, NonRetryableError, type StopReason, TaskStopped } from "./errors.ts";
+import type { Outbox } from "./outbox.ts";
+
+export interface TaskContext {
+  readonly executionId: string;
+  readonly workflow: string;
+  /** The action's id in the workflow, as text. */
+  readonly actionId: string;
+  /** Name of the action. */
+  readonly action: string;
+  /** From 1. */
+  readonly attempt: number;
+  /** End of this attempt, by the server's clock. */
+  readonly deadline: Date;
+  /** Aborted, with a TaskStopped, when the result is not needed any more. */
+  readonly signal: AbortSignal;
+  readonly correlationId: string | undefined;
+  /** W3C traceparent. */
+  readonly traceContext: string | undefined;
+  /** The parameters exactly as sent: integers beyond 2^53 keep their digits. */
+  readonly parametersText: string;
+  /** Heartbeats go out by themselves; this one shows `progress` (JSON) with the running action. */
+  readonly heartbeat: (progress?: unknown) => void;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a handler knows what its action's input is.
+export type Handler = (input: any, context: TaskContext) => unknown;
+
+/** Shows `progressJson` with the running action, soon. */
+export type ShowProgress = (token: string, progressJson: string) => void;
+
+class RunningTask implements TaskContext {
+  readonly executionId: string;
+  readonly workflow: string;
+  readonly actionId: string;
+  readonly action: string;
+  readonly attempt: number;
+  readonly correlationId: string | undefined;
+  readonly traceContext: string | undefined;
+  readonly parametersText: string;
+  readonly heartbeat: (progress?: unknown) => void;
+  readonly token: string;
+  stopped: StopReason | undefined;
+  private readonly deadlineMs: number;
+  private controller: AbortController | undefined;
+
+  constructor(task: Task, show: ShowProgress) {
+    this.token = task.token;
+    this.executionId = task.executionId;
+    this.workflow = task.workflow;
+    this.actionId = task.actionId;
+    this.action = task.action;
+    this.attempt = task.attempt;
+    this.deadlineMs = Number(task.deadlineMs);
+    this.correlationId = task.correlationId === "" ? undefined : task.correlationId;
+    this.traceContext = task.traceContext === "" ? undefined : task.traceContext;
+    this.parametersText = textOf(task.parametersJson);
+    this.heartbeat = (progress) => show(task.token, progressJson(progress));
+  }
+
+  get deadline(): Date {
+    return new Date(this.deadlineMs);
+  }
+
+  /** Made when it is first asked for: most handlers never do. */
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.stopped !== undefined) this.controller.abort(new TaskStopped(this.stopped));
+    }
+    return this.controller.signal;
+  }
+
+  stop(reason: StopReason): void {
+    if (this.stopped === "cancelled" || this.stopped === "stale") return;
+    this.stopped = reason;
+    this.controller?.abort(new TaskStopped(reason));
+  }
+
+  /** Nobody waits for the result. */
+  get lost(): boolean {
+    return this.stopped !== undefined && this.stopped !== "deadline";
+  }
+}
+
+export class Tasks {
+  private readonly handlers: ReadonlyMap<string, Handler>;
+  private readonly outbox: Outbox;
+  private readonly show: ShowProgress;
+  private readonly held = new Map<string, RunningTask>();
+  private idled: (() => void)[] = [];
+
+  constructor(handlers: ReadonlyMap<string, Handler>, outbox: Outbox, show: ShowProgress) {
+    this.handlers = handlers;
+    this.outbox = outbox;
+    this.show = show;
+  }
+
+  /** Resolves when the handler has ended; never throws. The result is in the outbox by then. */
+  async run(task: Task): Promise<void> {
+    const running = new RunningTask(task, this.show);
+    this.held.set(task.token, running);
+    try {
+      const output: unknown = await this.handlers.get(task.action)!(
+        JSON.parse(running.parametersText),
+        running,
+      );
+      if (!running.lost) this.outbox.addOutput(task.token, outputJson(output));
+    } catch (error) {
+      if (!running.lost) this.outbox.addFailure(task.token, failureOf(error));
+    }
+    this.held.delete(task.token);
+    if (this.held.size === 0) for (const call of this.idled.splice(0)) call();
+  }
+
+  stop(token: string, reason: StopReason): void {
+    this.held.get(token)?.stop(reason);
+  }
+
+  /** Gives up all that still run, and returns their tokens. */
+  abandon(): string[] {
+    const tokens: string[] = [];
+    for (const task of this.held.values()) {
+      if (!task.lost) tokens.push(task.token);
+      task.stop("stopping");
+    }
+    return tokens;
+  }
+
+  /** Resolves when no handler runs. */
+  idle(): Promise<void> {
+    if (this.held.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.idled.push(resolve));
+  }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8") || "{}";
+}
+
+function outputJson(output: unknown): Uint8Array {
+  let text: string | undefined;
+  try {
+    text = output === undefined ? "null" : (JSON.stringify(output) as string | undefined);
+  } catch (error) {
+    throw new NonRetryableError("OUTPUT_NOT_JSON", `the output is no JSON: ${message(error)}`);
+  }
+  if (text === undefined) {
+    throw new NonRetryableError("OUTPUT_NOT_JSON", `the output is no JSON: a ${typeof output}`);
+  }
+  const bytes = Buffer.from(text);
+  const { payloadBytesMax } = limits;
+  if (bytes.byteLength > payloadBytesMax) {
+    const sizes = `${bytes.byteLength} bytes of JSON, at most ${payloadBytesMax} are allowed`;
+    throw new NonRetryableError("OUTPUT_TOO_LARGE", `the output has ${sizes}`);
+  }
+  return bytes;
+}
+
+function progressJson(progress: unknown): string {
+  const text = progress === undefined ? "null" : (JSON.stringify(progress) as string | undefined);
+  if (text === undefined) throw new TypeError("The progress is no JSON.");
+  if (Buffer.byteLength(text) > limits.progressBytesMax) {
+    throw new TypeError(`The progress has more than ${limits.progressBytesMax} bytes of JSON.`);
+  }
+  return text;
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,397 @@
+/** The rules of the language, one by one, as an execution shows them. */
+import { describe, expect, test } from "bun:test";
+import type { ActionSpec, WorkflowDefinition } from "../../src/model/definition.ts";
+import { World } from "../support/world.ts";
+
+const user = (id: string, rest: Partial<ActionSpec> = {}): ActionSpec => ({
+  id,
+  type: "user",
+  name: `do-${id}`,
+  ...rest,
+});
+
+const system = (id: string, name: string, rest: object = {}): ActionSpec =>
+  ({ id, type: "system", name, ...rest }) as ActionSpec;
+
+const workflow = (actions: ActionSpec[], rest: Partial<WorkflowDefinition> = {}) =>
+  ({ name: "w", rootAction: actions[0]!.id, actions, ...rest }) as WorkflowDefinition;
+
+const noRetry = { retry: { retryCount: 0 } };
+
+describe("edges and joins", () => {
+  const diamond = (join?: ActionSpec["join"]) =>
+    workflow([
+      user("a", { next: { default: ["b", "c"] } }),
+      user("b", { next: { default: "d" }, onError: { default: [] }, ...noRetry }),
+      user("c", { next: { default: "d" } }),
+      user("d", join === undefined ? {} : { join }),
+    ]);
+
+  test("a diamond joins by itself", () => {
+    const world = new World(diamond());
+    world.complete("a");
+    world.complete("b");
+    expect(world.statusOf("d")).toBe("PENDING");
+    world.complete("c");
+    expect(world.statusOf("d")).toBe("SCHEDULED");
+    world.complete("d", { done: true });
+    expect(world.status).toBe("COMPLETED");
+  });
+
+  test("a failure that onError routes kills the join behind it, and what follows", () => {
+    const world = new World(diamond());
+    world.complete("a");
+    world.fail("b");
+    expect(world.statusOf("d")).toBe("SKIPPED");
+    expect(world.record("d")?.skippedBy).toBe("failure");
+    world.complete("c");
+    expect(world.status).toBe("COMPLETED");
+  });
+
+  test("any starts at the first taken edge, once", () => {
+    const world = new World(diamond("any"));
+    world.complete("a");
+    world.complete("c");
+    expect(world.statusOf("d")).toBe("SCHEDULED");
+    world.complete("b");
+    world.complete("d");
+    expect(world.status).toBe("COMPLETED");
+    expect(world.startsOf.get("d")).toBe(1);
+  });
+
+  test("settled starts when all are decided, failures or not", () => {
+    const world = new World(diamond("settled"));
+    world.complete("a");
+    world.fail("b");
+    expect(world.statusOf("d")).toBe("PENDING");
+    world.complete("c");
+    expect(world.statusOf("d")).toBe("SCHEDULED");
+  });
+
+  test("n is skipped when it cannot be reached any more", () => {
+    const world = new World(diamond(2));
+    world.complete("a");
+    world.fail("b");
+    expect(world.statusOf("d")).toBe("SKIPPED");
+  });
+
+  test("a merge after a switch does not wait for the branch not chosen", () => {
+    const world = new World(
+      workflow([
+        system("s", "switch", { expression: "$.input.k", next: { x: "b", default: "c" } }),
+        user("b", { next: { default: "d" } }),
+        user("c", { next: { default: "d" } }),
+        user("d"),
+      ]),
+      { input: { k: "x" } },
+    );
+    expect(world.statusOf("c")).toBe("SKIPPED");
+    expect(world.record("c")?.skippedBy).toBe("dead-path");
+    world.complete("b");
+    expect(world.statusOf("d")).toBe("SCHEDULED");
+  });
+
+  test("a thousand actions start in portions, none lost", () => {
+    const leaves = Array.from({ length: 998 }, (_, i) => user(`l${i}`, { next: { default: "z" } }));
+    const ids = leaves.map((leaf) => leaf.id);
+    const world = new World(
+      workflow([user("a", { next: { default: ids } }), ...leaves, user("z")]),
+    );
+    world.complete("a");
+    expect(world.tasks.size).toBe(998);
+    for (const id of ids) world.complete(String(id));
+    world.complete("z");
+    expect(world.status).toBe("COMPLETED");
+  });
+
+  test("a long row of system actions is cut and goes on", () => {
+    const row = Array.from({ length: 300 }, (_, i) =>
+      system(`t${i}`, "transform", i < 299 ? { next: { default: `t${i + 1}` } } : {}),
+    );
+    expect(new World(workflow(row)).status).toBe("COMPLETED");
+  });
+});
+
+describe("failures", () => {
+  test("retries by policy, then the execution fails and the others are cancelled", () => {
+    const world = new World(
+      workflow(
+        [
+          user("a", { retry: { retryCount: 2, retryAfterSeconds: 10, retryPolicy: "FIXED", jitter: 0 } }),
+          user("b"),
+        ],
+        { rootAction: ["a", "b"] },
+      ),
+    );
+    world.fail("a");
+    expect(world.statusOf("a")).toBe("RETRYING");
+    const before = world.now;
+    world.fireNext();
+    expect(world.now - before).toBe(10_000);
+    world.fail("a");
+    world.fireNext();
+    expect(world.record("a")?.attempt).toBe(3);
+    world.fail("a", "LAST");
+    expect(world.status).toBe("FAILED");
+    expect(world.execution.state.failure).toMatchObject({ code: "LAST", action: "a" });
+    expect(world.statusOf("b")).toBe("CANCELLED");
+    expect(world.tasks.size).toBe(0);
+  });
+
+  test("a failure that says so, or whose code says so, is not retried", () => {
+    const codes = { retry: { retryCount: 5, nonRetryable: ["FATAL"] } };
+    const one = new World(workflow([user("a", codes)]));
+    one.fail("a", "FATAL");
+    expect(one.status).toBe("FAILED");
+    const other = new World(workflow([user("a", codes)]));
+    other.fail("a", "X", false);
+    expect(other.status).toBe("FAILED");
+  });
+
+  test("optional turns a final failure into an output", () => {
+    const world = new World(
+      workflow([user("a", { optional: true, next: { default: "b" }, ...noRetry }), user("b")]),
+    );
+    world.fail("a", "X");
+    expect(world.output("a")).toMatchObject({ error: { code: "X" } });
+    expect(world.statusOf("b")).toBe("SCHEDULED");
+  });
+
+  test("repeats and late results change nothing", () => {
+    const world = new World(workflow([user("a", { next: { default: "b" } }), user("b")]));
+    const task = world.task("a");
+    const token = world.tokenOf(task);
+    const result = {
+      type: "result",
+      taskId: task.id,
+      token,
+      outcome: { ok: true, output: "1" },
+    } as const;
+    expect(world.send(result)[0]?.type).toBe("accepted");
+    expect(world.send(result)[0]?.type).toBe("duplicate");
+    const other = { ...result, token: token.replace("nonce", "other") };
+    expect(world.send(other)[0]?.type).toBe("stale");
+    expect(world.send({ ...result, taskId: "nonsense" })[0]?.type).toBe("stale");
+  });
+
+  test("a lapsed lease ends the attempt; a lapsed queue ends the action", () => {
+    const world = new World(workflow([user("a", { retry: { retryCount: 1 } })]));
+    const task = world.task("a");
+    world.send({
+      type: "lease-expired",
+      taskId: task.id,
+      token: world.tokenOf(task),
+      leaseUntil: 1,
+      heartbeat: true,
+    });
+    expect(world.statusOf("a")).toBe("RETRYING");
+    expect(world.record("a")?.attempts?.[0]?.failure?.code).toBe("HEARTBEAT_LOST");
+    world.fireNext();
+    world.send({ type: "queue-timeout", taskId: world.task("a").id, queueUntil: 1 });
+    expect(world.statusOf("a")).toBe("TIMED_OUT");
+    expect(world.execution.state.failure?.code).toBe("QUEUE_TIMEOUT");
+  });
+
+  test("totalTimeoutSeconds ends all attempts together", () => {
+    const world = new World(workflow([user("a", { totalTimeoutSeconds: 5 })]));
+    world.fireNext();
+    expect(world.execution.state.failure?.code).toBe("TOTAL_TIMEOUT");
+    expect(world.tasks.size).toBe(0);
+  });
+});
+
+describe("system actions", () => {
+  test.each([
+    [200, "200"],
+    [200.0, "200"],
+    ["200", "200"],
+    [true, "true"],
+    [null, "default"],
+    [undefined, "default"],
+    ["other", "default"],
+  ])("switch: %p takes %p", (value, route) => {
+    const routes = { "200": "b", true: "c", default: "d" };
+    const world = new World(
+      workflow([
+        system("s", "switch", { expression: "{$.input.v}", next: routes }),
+        user("b"),
+        user("c"),
+        user("d"),
+      ]),
+      { input: { v: value } },
+    );
+    expect(world.output("s")).toEqual({ route });
+    expect(world.record("s")?.route).toBe(route);
+  });
+
+  test("switch without a fitting route fails", () => {
+    const world = new World(
+      workflow([system("s", "switch", { expression: "$.input.v", next: { x: "b" } }), user("b")]),
+      { input: { v: 1 } },
+    );
+    expect(world.execution.state.failure?.code).toBe("NO_MATCHING_ROUTE");
+  });
+
+  test("javascript: output, route and failure come from the evaluation", () => {
+    const definition = workflow([
+      system("j", "javascript", { expression: "1", next: { x: "b", default: "c" } }),
+      user("b"),
+      user("c"),
+    ]);
+    const world = new World(definition, { input: { a: 1 } });
+    const script = world.scripts[0]!;
+    expect(script.input).toBe('{"a":1}');
+    const outcome = { ok: true, output: '{"r":1}', route: "x" } as const;
+    world.send({ type: "script", handout: script.handout, outcome });
+    expect(world.output("j")).toEqual({ r: 1 });
+    expect(world.statusOf("b")).toBe("SCHEDULED");
+    expect(world.statusOf("c")).toBe("SKIPPED");
+
+    const unknown = new World(definition);
+    const { handout } = unknown.scripts[0]!;
+    unknown.send({ type: "script", handout, outcome: { ...outcome, route: "nowhere" } });
+    expect(unknown.execution.state.failure?.code).toBe("NO_MATCHING_ROUTE");
+  });
+
+  test("javascript: a server that died in the middle is followed by another evaluation", () => {
+    const world = new World(workflow([system("j", "javascript", { expression: "1" })]));
+    world.fireNext();
+    expect(world.scripts).toHaveLength(2);
+    const [first, second] = world.scripts;
+    const outcome = { ok: true, output: "{}" } as const;
+    const late = { type: "script", handout: first!.handout, outcome } as const;
+    expect(world.send(late)[0]?.type).toBe("stale");
+    world.send({ ...late, handout: second!.handout });
+    expect(world.status).toBe("COMPLETED");
+  });
+
+  test("delay: fractions and templates; the past is over at once; nonsense fails", () => {
+    const world = new World(
+      workflow([system("d", "delay", { delaySeconds: "$.input.s" })]),
+      { input: { s: 1.5 } },
+    );
+    expect(world.record("d")?.dueAt).toBe(world.now + 1_500);
+    world.fireNext();
+    expect(world.status).toBe("COMPLETED");
+    const until = (value: string) =>
+      new World(workflow([system("d", "delay", { until: "$.input.u" })]), { input: { u: value } });
+    expect(until("2001-01-01T00:00:00Z").status).toBe("COMPLETED");
+    expect(until("soon").execution.state.failure?.code).toBe("INVALID_VALUE");
+  });
+
+  test("wait: signals late, early, by name, once; timeout", () => {
+    const definition = workflow([
+      system("w", "wait", {
+        event: ["yes", "no"],
+        timeoutSeconds: 60,
+        next: { yes: "b", timeout: "c" },
+      }),
+      user("b"),
+      user("c"),
+    ]);
+    const late = new World(definition);
+    const signal = { type: "signal", event: "yes", payload: "7", causeId: "one" } as const;
+    expect(late.send({ ...signal, event: "other", causeId: "zero" })[0]?.type).toBe("accepted");
+    expect(late.send(signal)[0]?.type).toBe("accepted");
+    expect(late.send(signal)[0]?.type).toBe("duplicate");
+    expect(late.output("w")).toEqual({ event: "yes", payload: 7 });
+    expect(late.statusOf("b")).toBe("SCHEDULED");
+
+    const early = new World(definition, { signal: { event: "yes", payload: '"early"' } });
+    expect(early.output("w")).toEqual({ event: "yes", payload: "early" });
+    expect(early.execution.state.signals).toEqual([]);
+
+    const never = new World(definition);
+    never.fireNext();
+    expect(never.output("w")).toEqual({ timedOut: true });
+    expect(never.statusOf("c")).toBe("SCHEDULED");
+  });
+
+  test("wait: of several, the one that started first; the 101st early signal is refused", () => {
+    const world = new World(
+      workflow([system("v", "wait", { event: "e" }), system("w", "wait", { event: "e" })], {
+        rootAction: ["v", "w"],
+      }),
+    );
+    world.send({ type: "signal", event: "e", payload: "1" });
+    expect([world.statusOf("v"), world.statusOf("w")]).toEqual(["COMPLETED", "WAITING"]);
+    const other = { type: "signal", event: "other", payload: "null" } as const;
+    for (let i = 0; i < 100; i++) expect(world.send(other)[0]?.type).toBe("accepted");
+    expect(world.send(other)[0]?.type).toBe("too-many");
+  });
+
+  test("strict: a missing reference fails; otherwise it is null", () => {
+    const action = (strict: boolean) =>
+      workflow([system("t", "transform", { parameters: { a: "$.input.none" }, strict })]);
+    expect(new World(action(false)).output("t")).toEqual({ a: null });
+    expect(new World(action(true)).execution.state.failure?.code).toBe("REFERENCE_NOT_FOUND");
+  });
+});
+
+describe("whole executions", () => {
+  test("the result: a template, one terminal action, several, none", () => {
+    const world = new World(
+      workflow([user("a")], { output: { x: "$.a.output.v", id: "{$.execution.workflow}!" } }),
+    );
+    world.complete("a", { v: [1] });
+    expect(JSON.parse(world.execution.data.get("result")!)).toEqual({ x: [1], id: "w!" });
+  });
+
+  test("pause holds what would start; resume goes on; both are idempotent", () => {
+    const world = new World(workflow([user("a", { next: { default: "b" } }), user("b")]));
+    const operate = (operation: "pause" | "resume" | "cancel") =>
+      world.send({ type: "operation", operation })[0]?.type;
+    expect(operate("pause")).toBe("accepted");
+    expect(operate("pause")).toBe("accepted");
+    expect([world.status, world.held]).toEqual(["PAUSED", true]);
+    world.complete("a");
+    expect(world.statusOf("b")).toBe("PENDING");
+    expect(operate("resume")).toBe("accepted");
+    expect(operate("resume")).toBe("accepted");
+    expect([world.status, world.held, world.statusOf("b")]).toEqual(["RUNNING", false, "SCHEDULED"]);
+    world.complete("b");
+    expect(operate("pause")).toBe("invalid-state");
+  });
+
+  test("paused time does not count for the execution's timeout", () => {
+    const world = new World(workflow([user("a")], { timeoutSeconds: 60 }));
+    const start = world.now;
+    world.now += 10_000;
+    world.send({ type: "operation", operation: "pause" });
+    world.fireNext();
+    expect(world.status).toBe("PAUSED");
+    world.now = start + 500_000;
+    world.send({ type: "operation", operation: "resume" });
+    expect(world.status).toBe("RUNNING");
+    world.fireNext();
+    expect(world.now).toBe(start + 500_000 + 50_000);
+    expect(world.status).toBe("TIMED_OUT");
+  });
+
+  test("cancel ends everything, whatever is open", () => {
+    const world = new World(
+      workflow(
+        [user("a"), system("w", "wait", { event: "e" }), system("d", "delay", { delaySeconds: 9 })],
+        { rootAction: ["a", "w", "d"] },
+      ),
+    );
+    world.send({ type: "operation", operation: "cancel", reason: "enough" });
+    expect(world.status).toBe("CANCELLED");
+    expect(world.execution.state.cancelReason).toBe("enough");
+    expect([world.tasks.size, [...world.timers.keys()]]).toEqual([0, ["retention"]]);
+  });
+
+  test("what follows an end is sent with input, outcome and execution", () => {
+    const world = new World(
+      workflow([user("a", noRetry)], { onFailure: { workflow: "cleanup" } }),
+      { input: { n: 1 } },
+    );
+    world.fail("a", "X");
+    expect(JSON.parse(world.messages[0]!)).toMatchObject({
+      type: "start",
+      workflow: "cleanup",
+      depth: 1,
+      input: { input: { n: 1 }, error: { code: "X" }, execution: { workflow: "w" } },
+    });
+  });
+});

@@ -1,0 +1,178 @@
+/**
+ * An engine with a world around it that keeps what a store would keep: tasks, timers, data. Every
+ * decision is made twice and compared, passes through its stored form, and is checked against the
+ * invariants. Tests choose what happens next.
+ */
+import { expect } from "bun:test";
+import { afterDecision, decodeExecution, encodeState } from "../../src/engine/codec.ts";
+import { begin, decide } from "../../src/engine/decide.ts";
+import { violations } from "../../src/engine/invariants.ts";
+import { compilePlan, type Plan } from "../../src/engine/plan.ts";
+import type { Decision, NewTask, ScriptRequest } from "../../src/model/decision.ts";
+import type { ActionDefinition, WorkflowDefinition } from "../../src/model/definition.ts";
+import type { EventAnswer, ExecutionEvent, TaskOutcome } from "../../src/model/event.ts";
+import type { ActionRecord, Execution } from "../../src/model/execution.ts";
+import { formatToken, tokenPrefix } from "../../src/model/ids.ts";
+
+export const executionId = "018f0000-0000-7000-8000-000000000001";
+
+export class World {
+  readonly plan: Plan;
+  now = 1_700_000_000_000;
+  execution: Execution;
+  readonly tasks = new Map<string, NewTask>();
+  readonly timers = new Map<string, number>();
+  readonly messages: string[] = [];
+  readonly history: { kind: string; action?: string }[] = [];
+  scripts: ScriptRequest[] = [];
+  /** How often each action was started: user actions by tasks, others by their history. */
+  readonly startsOf = new Map<string, number>();
+  held = false;
+  readonly registered: Record<string, ActionDefinition>;
+
+  constructor(
+    definition: WorkflowDefinition,
+    options: {
+      input?: unknown;
+      registered?: Record<string, ActionDefinition>;
+      signal?: { event: string; payload: string };
+    } = {},
+  ) {
+    this.plan = compilePlan(definition, 1);
+    this.registered = options.registered ?? {};
+    const decision = begin({
+      ...this.#surroundings(),
+      id: executionId,
+      input: JSON.stringify(options.input ?? {}),
+      seed: 42,
+      ...(options.signal !== undefined && { signal: options.signal }),
+    });
+    const empty = { state: decision.state, records: new Map(), data: new Map() };
+    this.execution = empty;
+    this.#apply(decision);
+    this.#goOn(decision.more);
+  }
+
+  get status() {
+    return this.execution.state.status;
+  }
+
+  record(key: string): ActionRecord | undefined {
+    const index = this.plan.byKey.get(key);
+    return index === undefined ? undefined : this.execution.records.get(index);
+  }
+
+  statusOf(key: string): string {
+    return this.record(key)?.status ?? "PENDING";
+  }
+
+  output(key: string): unknown {
+    const text = this.execution.data.get(`output:${key}`);
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  send(...events: ExecutionEvent[]): EventAnswer[] {
+    const answers: EventAnswer[] = [];
+    let rest = events;
+    while (rest.length > 0) {
+      const decision = this.#decide(rest);
+      answers.push(...decision.answers);
+      rest = rest.slice(decision.answers.length);
+      this.#apply(decision);
+      if (rest.length === 0) this.#goOn(decision.more);
+    }
+    return answers;
+  }
+
+  /** The open task of an action. */
+  task(key: string): NewTask {
+    for (const task of this.tasks.values()) if (task.id.endsWith(`:${key}`)) return task;
+    throw new Error(`no open task for ${key}; open: ${[...this.tasks.keys()]}`);
+  }
+
+  tokenOf(task: NewTask): string {
+    return formatToken(tokenPrefix(this.now, "nonce"), task.id);
+  }
+
+  finish(key: string, outcome: TaskOutcome): EventAnswer {
+    const task = this.task(key);
+    const token = this.tokenOf(task);
+    return this.send({ type: "result", taskId: task.id, token, outcome })[0]!;
+  }
+
+  complete(key: string, output: unknown = {}): EventAnswer {
+    return this.finish(key, { ok: true, output: JSON.stringify(output) });
+  }
+
+  fail(key: string, code = "BROKEN", retryable = true): EventAnswer {
+    const failure = { code, message: "it broke" };
+    return this.finish(key, { ok: false, failure, retryable });
+  }
+
+  /** Lets time pass to the next timer and fires it; false when there is none. */
+  fireNext(): boolean {
+    const [next] = [...this.timers]
+      .filter(([id]) => id !== "retention")
+      .sort(([, a], [, b]) => a - b);
+    if (next === undefined) return false;
+    this.now = Math.max(this.now, next[1]);
+    this.fire(next[0]);
+    return true;
+  }
+
+  fire(id: string): void {
+    this.send({ type: "timer", id, claimId: "claim" });
+  }
+
+  #surroundings() {
+    return { plan: this.plan, now: this.now, registered: (name: string) => this.registered[name] };
+  }
+
+  #decide(events: readonly ExecutionEvent[]): Decision {
+    const decision = decide(this.execution, events, this.#surroundings());
+    const again = decide(this.execution, events, this.#surroundings());
+    if ("need" in decision) throw new Error(`needs ${decision.need}`);
+    expect(again).toEqual(decision);
+    return decision;
+  }
+
+  #goOn(more: boolean): void {
+    for (let going = more; going; ) {
+      const id = this.execution.state.continueTimer ?? "";
+      const decision = this.#decide([{ type: "timer", id }]);
+      this.#apply(decision);
+      going = decision.more;
+    }
+  }
+
+  #apply(decision: Decision): void {
+    const { effects } = decision;
+    for (const { taskId } of decision.settle) expect(this.tasks.delete(taskId)).toBe(true);
+    for (const { taskId } of decision.expire) this.tasks.delete(taskId);
+    for (const { id } of decision.consumeTimers) expect(this.timers.delete(id)).toBe(true);
+    for (const id of effects.dropTasks) this.tasks.delete(id);
+    for (const id of effects.dropTimers) this.timers.delete(id);
+    for (const task of effects.tasks) {
+      expect(this.tasks.has(task.id)).toBe(false);
+      this.tasks.set(task.id, task);
+    }
+    for (const { id, at } of effects.timers) this.timers.set(id, at);
+    for (const { body } of effects.messages) this.messages.push(body);
+    for (const text of effects.history) {
+      for (const entry of JSON.parse(text)) this.#note(entry);
+    }
+    if (decision.hold !== undefined) this.held = decision.hold;
+    this.scripts = [...this.scripts, ...decision.scripts];
+    const after = afterDecision(this.execution, decision);
+    this.execution = decodeExecution(encodeState(after.state), after.data);
+    const owned = { tasks: new Set(this.tasks.keys()), timers: new Set(this.timers.keys()) };
+    expect(violations(this.plan, this.execution, owned)).toEqual([]);
+  }
+
+  #note(entry: { kind: string; action?: string; attempt?: number }): void {
+    this.history.push(entry);
+    const first = entry.kind === "action.scheduled" && entry.attempt === 1;
+    if (entry.action === undefined || !(first || entry.kind === "action.waiting")) return;
+    this.startsOf.set(entry.action, (this.startsOf.get(entry.action) ?? 0) + 1);
+  }
+}
