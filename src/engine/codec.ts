@@ -7,8 +7,26 @@ import type { JsonText } from "../model/json.ts";
 
 const stateVersionMax = 1;
 
+/** Records are never changed in place, so the text of one that a commit did not touch is kept. */
+const recordTexts = new WeakMap<ActionRecord, JsonText>();
+
 export function encodeState(state: ExecutionState): JsonText {
-  return JSON.stringify(state);
+  const { records, ...small } = state;
+  const head = JSON.stringify(small).slice(0, -1);
+  return `${head},"records":${encodeRecords(Object.entries(records))}}`;
+}
+
+export function encodeRecords(records: Iterable<readonly [number | string, ActionRecord]>): JsonText {
+  let text = "";
+  for (const [index, record] of records) {
+    let part = recordTexts.get(record);
+    if (part === undefined) {
+      part = JSON.stringify(record);
+      recordTexts.set(record, part);
+    }
+    text += `${text === "" ? "" : ","}"${index}":${part}`;
+  }
+  return `{${text}}`;
 }
 
 /** Throws when the record was written by a newer server than this one. */

@@ -125,7 +125,9 @@ function proceed(draft: Draft): Decision {
   propagate(draft);
   restoreHeldTimers(draft);
   while (state.status === "RUNNING" && draft.ready.length > 0 && hasRoomToStart(draft)) {
-    startAction(draft, plan.actions[draft.ready.shift()!]!);
+    const action = plan.actions[draft.ready.shift()!]!;
+    draft.forgetEdges(action.index);
+    startAction(draft, action);
     propagate(draft);
   }
   if (state.status === "RUNNING" && state.open === 0) completeExecution(draft);

@@ -10,6 +10,7 @@ import type { ActionRecord, Execution, ExecutionState } from "../model/execution
 import { fields, formatTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Plan, PlanAction } from "./plan.ts";
+import { encodeRecords } from "./codec.ts";
 import type { DataView, Needs } from "./template.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -39,7 +40,7 @@ interface EndedAction {
   readonly dead: "not-chosen" | "failure-routed" | "skipped" | "skipped-by-failure";
 }
 
-const pending: ActionRecord = { status: "PENDING", decided: 0, taken: 0, failed: 0 };
+const pending: ActionRecord = { status: "PENDING" };
 
 export class Draft {
   readonly plan: Plan;
@@ -97,6 +98,12 @@ export class Draft {
     this.changed = true;
   }
 
+  /** What its edges said is of no use any more. */
+  forgetEdges(index: number): void {
+    const { edges, ...record } = this.record(index);
+    if (edges !== undefined) this.records.set(index, record);
+  }
+
   nextHandout(): number {
     this.state.handout += 1;
     return this.state.handout;
@@ -134,7 +141,7 @@ export class Draft {
   hasOutput(index: number): boolean {
     const record = this.records.get(index);
     if (record === undefined) return false;
-    return record.status === "COMPLETED" || (record.failure !== undefined && "route" in record);
+    return record.status === "COMPLETED" || record.route !== undefined;
   }
 
   /** Throws MissingData when something that exists has not been loaded. */
@@ -195,7 +202,9 @@ export class Draft {
     this.#count();
   }
 
+  /** The store drops before it adds: what this decision itself added is just not added. */
   dropTask(id: string): void {
+    removeById(this.#tasks, id);
     this.#dropTasks.push(id);
     this.#count();
   }
@@ -206,6 +215,7 @@ export class Draft {
   }
 
   dropTimer(id: string): void {
+    removeById(this.#timers, id);
     this.#dropTimers.push(id);
     this.#count();
   }
@@ -298,13 +308,18 @@ export class Draft {
 
   #chunkText(chunk: number): JsonText {
     const from = chunk * limits.recordChunkActions;
-    const part: Record<number, ActionRecord> = {};
+    const part: [number, ActionRecord][] = [];
     for (let index = from; index < from + limits.recordChunkActions; index++) {
       const record = this.records.get(index);
-      if (record !== undefined) part[index] = record;
+      if (record !== undefined) part.push([index, record]);
     }
-    return JSON.stringify(part);
+    return encodeRecords(part);
   }
+}
+
+function removeById(items: { readonly id: string }[], id: string): void {
+  const index = items.findIndex((item) => item.id === id);
+  if (index >= 0) items.splice(index, 1);
 }
 
 /** `$.execution` as text. */

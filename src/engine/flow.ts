@@ -3,7 +3,7 @@
  * from its edges whether its action starts, is skipped, or waits on. Dead paths run down the graph
  * by a work list, so that long rows of skipped actions cost no stack.
  */
-import type { ActionRecord, Failure } from "../model/execution.ts";
+import type { ActionRecord, EdgeCounts, Failure } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Draft } from "./draft.ts";
@@ -28,7 +28,12 @@ export function completeAction(
 ): void {
   draft.write(fields.output(action.key), end.output);
   const record = closeRecord(draft, action, end.attempts);
-  draft.setRecord(action.index, { ...record, status: "COMPLETED", route: end.route });
+  const { route } = end;
+  draft.setRecord(action.index, {
+    ...record,
+    status: "COMPLETED",
+    ...(route !== "default" && { route }),
+  });
   draft.log("action.completed", action, record.attempt, routeDetails(end.route));
   draft.ended.push({
     index: action.index,
@@ -57,7 +62,7 @@ export function failAction(
   }
   if (action.optional) {
     draft.write(fields.output(action.key), JSON.stringify({ error: failure }));
-    draft.setRecord(action.index, { ...record, status: "COMPLETED", failure, route: "default" });
+    draft.setRecord(action.index, { ...record, status: "COMPLETED", failure });
     const taken = action.next.get("default") ?? none;
     draft.ended.push({ index: action.index, taken, dead: "not-chosen" });
     return;
@@ -89,9 +94,6 @@ function closeRecord(
   const kept = attempts ?? record.attempts;
   return {
     status: record.status,
-    decided: record.decided,
-    taken: record.taken,
-    failed: record.failed,
     ...(record.startedAt !== undefined && { startedAt: record.startedAt }),
     endedAt: draft.now,
     ...(record.attempt !== undefined && { attempt: record.attempt }),
@@ -118,32 +120,31 @@ function deadEdge(source: PlanAction, target: number, cause: string): Edge {
   return "dead";
 }
 
+const noEdges: EdgeCounts = { decided: 0, taken: 0, failed: 0 };
+
 function decideEdge(draft: Draft, target: number, edge: Edge): void {
-  const before = draft.record(target);
-  const record: ActionRecord = {
-    ...before,
+  const record = draft.record(target);
+  // An action that has started or was skipped is decided once and for all.
+  if (record.status !== "PENDING") return;
+  const before = record.edges ?? noEdges;
+  const edges: EdgeCounts = {
     decided: before.decided + 1,
     taken: before.taken + (edge === "taken" ? 1 : 0),
     failed: before.failed + (edge === "dead-by-failure" ? 1 : 0),
   };
-  draft.setRecord(target, record);
-  // An action that has started or was skipped is decided once and for all.
-  if (record.status !== "PENDING" || isReady(draft, target, before)) return;
+  draft.setRecord(target, { ...record, edges });
   const action = draft.plan.actions[target]!;
-  const verdict = joinVerdict(action, record);
+  // An earlier edge has already put it in the row of those that start.
+  if (joinVerdict(action, before) === "start") return;
+  const verdict = joinVerdict(action, edges);
   if (verdict === "start") makeReady(draft, target);
-  else if (verdict === "skip") skip(draft, action, record);
+  else if (verdict === "skip") skip(draft, action, edges.failed > 0);
 }
 
-/** Whether an earlier edge has already put it in the row of those that start. */
-function isReady(draft: Draft, target: number, before: ActionRecord): boolean {
-  return joinVerdict(draft.plan.actions[target]!, before) === "start";
-}
-
-/** The rules of `join`; see "Flow" in the language. */
+/** The rules of `join`, for an action that has not started; see "Flow" in the language. */
 export function joinVerdict(
   action: Pick<PlanAction, "join" | "incoming">,
-  edges: Pick<ActionRecord, "decided" | "taken" | "failed">,
+  edges: EdgeCounts,
 ): "start" | "skip" | "wait" {
   const { join, incoming } = action;
   const { decided, taken, failed } = edges;
@@ -162,10 +163,9 @@ export function joinVerdict(
   return taken + undecided < wanted ? "skip" : "wait";
 }
 
-function skip(draft: Draft, action: PlanAction, record: ActionRecord): void {
-  const byFailure = record.failed > 0;
+function skip(draft: Draft, action: PlanAction, byFailure: boolean): void {
   const skippedBy = byFailure ? "failure" : "dead-path";
-  draft.setRecord(action.index, { ...record, status: "SKIPPED", endedAt: draft.now, skippedBy });
+  draft.setRecord(action.index, { status: "SKIPPED", endedAt: draft.now, skippedBy });
   draft.log("action.skipped", action, undefined, byFailure ? '{"by":"failure"}' : undefined);
   draft.ended.push({
     index: action.index,

@@ -71,7 +71,7 @@ function actionViolations(
     case "WAITING":
       return hasTimer || record.events !== undefined ? [] : [`${action.key} waits for nothing`];
     case "PENDING": {
-      const verdict = joinVerdict(action, record);
+      const verdict = record.edges === undefined ? "wait" : joinVerdict(action, record.edges);
       if (verdict === "start" && !ready) return [`${action.key} may start and is not ready`];
       return verdict === "skip" ? [`${action.key} should have been skipped`] : [];
     }

@@ -154,9 +154,6 @@ export function compilePlan(definition: WorkflowDefinition, version: number): Pl
     byKey: context.byKey,
     roots: [...new Set(roots)].sort((one, other) => one - other),
     userActionNames: [...new Set(userNames)],
-    userActionNames: [
-      ...new Set(specs.filter((spec) => spec.type === "user").map((spec) => spec.name)),
-    ],
     output: optionalTemplate(definition.output),
     timeoutMs: toMilliseconds(definition.timeoutSeconds),
     onSuccess: compileFollowUp(definition.onSuccess),

@@ -5,7 +5,7 @@
 import type { JsonText } from "../model/json.ts";
 import { pick } from "./json-text.ts";
 import { findAll, isDefinite, type PathStep, parsePath, ReferenceSyntaxError } from "./path.ts";
-import type { DataView, Needs } from "./template.ts";
+import type { Needs, DataView as View } from "./template.ts";
 
 export { ReferenceSyntaxError };
 
@@ -89,13 +89,13 @@ function needsOf(root: ReferenceRoot): Needs {
 }
 
 /** The text of the value, or undefined when it is missing; never for an indefinite path. */
-export function resolveReference(reference: Reference, view: DataView): JsonText | undefined {
+export function resolveReference(reference: Reference, view: View): JsonText | undefined {
   const text = lookedUpIn(reference, view);
   if (reference.definite) return text === undefined ? undefined : pick(text, reference.keys);
   return text === undefined ? "[]" : findAll(text, reference.steps);
 }
 
-function lookedUpIn(reference: Reference, view: DataView): JsonText | undefined {
+function lookedUpIn(reference: Reference, view: View): JsonText | undefined {
   const { root } = reference;
   switch (root.kind) {
     case "input":
@@ -113,7 +113,7 @@ function lookedUpIn(reference: Reference, view: DataView): JsonText | undefined 
 }
 
 /** `$` itself. */
-function wholeText(view: DataView): JsonText {
+function wholeText(view: View): JsonText {
   const members = [`"input":${view.input}`];
   for (const key of view.outputKeys()) {
     const output = view.output(key);

@@ -54,13 +54,18 @@ export interface AttemptRecord {
   readonly failure?: Failure;
 }
 
-/** An action that has been touched: reached by a decided edge, started, or ended. */
-export interface ActionRecord {
-  readonly status: ActionStatus;
-  /** Incoming edges: decided so far; of these taken; of the dead ones, dead by failure. */
+/** Incoming edges: decided so far; of these taken; of the dead ones, dead by failure. */
+export interface EdgeCounts {
   readonly decided: number;
   readonly taken: number;
   readonly failed: number;
+}
+
+/** An action that has been touched: reached by a decided edge, started, or ended. */
+export interface ActionRecord {
+  readonly status: ActionStatus;
+  /** While PENDING: what is known of its incoming edges. */
+  readonly edges?: EdgeCounts;
   readonly startedAt?: number;
   readonly endedAt?: number;
   /** Hand-out of the open task, timer, wait or script. */
@@ -80,7 +85,7 @@ export interface ActionRecord {
   readonly dueAt?: number;
   /** Waits: the events that end it. */
   readonly events?: readonly string[];
-  /** Route it took when it ended. */
+  /** Route it took when it ended; absent: `default`. */
   readonly route?: string;
   readonly failure?: Failure;
   /** SKIPPED: whether because of a failure upstream or only a branch not chosen. */

@@ -149,7 +149,7 @@ function outputsOf(plan: Plan, execution: Execution): Map<string, JsonText> {
   return outputs;
 }
 
-const untouched: ActionRecord = { status: "PENDING", decided: 0, taken: 0, failed: 0 };
+const untouched: ActionRecord = { status: "PENDING" };
 
 function actionView(
   execution: Execution,
@@ -158,6 +158,7 @@ function actionView(
 ): ActionView {
   const record = execution.records.get(action.index) ?? untouched;
   const task = openTask(execution, action, record, holdings);
+  const ended = record.status === "COMPLETED" || record.route !== undefined;
   const { skippedBy, route, startedAt, endedAt, dueAt, events, failure } = record;
   return {
     id: action.id,
@@ -166,7 +167,7 @@ function actionView(
     name: action.kind === "user" ? action.name : action.kind,
     status: task?.state === "leased" ? "RUNNING" : record.status,
     ...(skippedBy !== undefined && { skippedBy }),
-    ...(route !== undefined && { route }),
+    ...(ended && { route: route ?? "default" }),
     ...(startedAt !== undefined && { startedAt }),
     ...(endedAt !== undefined && { endedAt }),
     ...(dueAt !== undefined && { dueAt }),

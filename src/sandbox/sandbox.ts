@@ -10,6 +10,10 @@ export interface ScriptInput {
   readonly execution: JsonText;
   /** Output of each completed action by its key: `$[key] = {output}`. */
   readonly outputs: Readonly<Record<string, JsonText>>;
+  /** Further members of `$` as they are (e.g. `last` and `iteration` of a loop); never output. */
+  readonly members?: Readonly<Record<string, JsonText>>;
+  /** Ids of the workflow's other actions: left on `$` by the script, they are not output. */
+  readonly reserved?: readonly string[];
 }
 
 export interface Sandbox {

@@ -68,7 +68,8 @@ function jsonOf(value: unknown): JsonValue | undefined {
   if (value === undefined) return undefined;
   try {
     const text = JSON.stringify(value) as string | undefined;
-    if (text === undefined || Buffer.byteLength(text) > limits.errorDetailsBytesMax) return undefined;
+    if (text === undefined || Buffer.byteLength(text) > limits.errorDetailsBytesMax)
+      return undefined;
     return JSON.parse(text) as JsonValue;
   } catch {
     return undefined;

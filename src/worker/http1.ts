@@ -4,7 +4,13 @@
  */
 import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { CallError, type Connection, type HttpAnswer, type Post, requestHeaders } from "./transport.ts";
+import {
+  CallError,
+  type Connection,
+  type HttpAnswer,
+  type Post,
+  requestHeaders,
+} from "./transport.ts";
 
 export function openHttp1(server: URL): Connection {
   const destroyed = new AbortController();

@@ -3,7 +3,13 @@
  * Pings find a connection that hangs, so that its calls fail instead of waiting for ever.
  */
 import { type ClientHttp2Session, connect, constants } from "node:http2";
-import { CallError, type Connection, type HttpAnswer, type Post, requestHeaders } from "./transport.ts";
+import {
+  CallError,
+  type Connection,
+  type HttpAnswer,
+  type Post,
+  requestHeaders,
+} from "./transport.ts";
 
 const pingEveryMs = 10_000;
 const pongWithinMs = 5_000;
@@ -93,7 +99,9 @@ function postOnce(
       const received = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
       // A stream that was cut also "ends": only the whole length, or a clean close, is an answer.
       if (failure !== undefined || status === 0) return false;
-      return lengthBytes === undefined ? stream.closed && stream.rstCode === 0 : received === lengthBytes;
+      return lengthBytes === undefined
+        ? stream.closed && stream.rstCode === 0
+        : received === lengthBytes;
     };
     const answer = (): void => {
       settle();

@@ -13,13 +13,21 @@ import { systemClock } from "../clock.ts";
 import { openHttp1 } from "./http1.ts";
 import { openHttp2 } from "./http2.ts";
 import { backoffMs, sleep } from "./pause.ts";
-import { CallError, type Connection, type HttpAnswer, type TransportKind } from "./transport.ts";
+import {
+  CallError,
+  type Connection,
+  finalCodes,
+  type HttpAnswer,
+  type TransportKind,
+} from "./transport.ts";
 
 export interface Logger {
   info(message: string): void;
   warn(message: string): void;
   error(message: string): void;
 }
+
+export const quietLogger: Logger = { info() {}, warn() {}, error() {} };
 
 export interface CallOptions {
   readonly timeoutMs: number;
@@ -33,14 +41,6 @@ export interface LinkOptions {
   /** Runs on each new session before anybody else may use it. */
   readonly onConnect?: (session: Session) => Promise<void>;
 }
-
-/** A refusal that no repetition and no other server would change. */
-const finalCodes: ReadonlySet<string> = new Set([
-  "invalid_argument",
-  "unauthenticated",
-  "permission_denied",
-  "unimplemented",
-]);
 
 /** Date headers count whole seconds; less than this is not a difference between clocks. */
 const clockOffsetMsMin = 2_000;
@@ -94,7 +94,8 @@ function refusal({ status, body }: HttpAnswer): CallError {
   } catch {
     // Not Connect's own JSON: something between us and the server has answered.
   }
-  const code = status === 401 ? "unauthenticated" : status === 403 ? "permission_denied" : "unavailable";
+  const code =
+    status === 401 ? "unauthenticated" : status === 403 ? "permission_denied" : "unavailable";
   return new CallError(code, `HTTP status ${status}: ${text.slice(0, 200)}`);
 }
 
@@ -112,6 +113,11 @@ export class Link {
     this.options = options;
     this.servers = options.servers.map(parseServer);
     if (this.servers.length === 0) throw new TypeError("A worker needs the address of a server.");
+  }
+
+  /** The session of now, if there is one. */
+  get session(): Session | undefined {
+    return this.current;
   }
 
   /**

@@ -95,7 +95,11 @@ export class Outbox {
       if (status === ResultStatus.INVALID && !pending.replacement) {
         this.unanswered -= 1;
         const message = `the server refused the result: ${answer?.message ?? ""}`;
-        const failure = create(FailureSchema, { code: "RESULT_REFUSED", message, retryable: false });
+        const failure = create(FailureSchema, {
+          code: "RESULT_REFUSED",
+          message,
+          retryable: false,
+        });
         this.addFailure(pending.token, failure, true);
         return;
       }

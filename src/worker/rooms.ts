@@ -25,6 +25,10 @@ export class Rooms {
     this.rooms.set(action, { concurrency, running: 0, reserved: 0 });
   }
 
+  has(action: string): boolean {
+    return this.rooms.has(action);
+  }
+
   /**
    * What the next poll may ask for, or undefined without room. `sharing`: how many polls, with this
    * one, are to divide the room among them.

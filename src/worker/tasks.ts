@@ -29,8 +29,8 @@ export interface TaskContext {
 // biome-ignore lint/suspicious/noExplicitAny: a handler knows what its action's input is.
 export type Handler = (input: any, context: TaskContext) => unknown;
 
-/** Shows `progressJson` with the running action, soon. */
-export type ShowProgress = (token: string, progressJson: string) => void;
+/** Sends a heartbeat soon, with the progress (JSON text) if there is any. */
+export type SendHeartbeat = (token: string, progressJson: string | undefined) => void;
 
 class RunningTask implements TaskContext {
   readonly executionId: string;
@@ -47,7 +47,7 @@ class RunningTask implements TaskContext {
   private readonly deadlineMs: number;
   private controller: AbortController | undefined;
 
-  constructor(task: Task, show: ShowProgress) {
+  constructor(task: Task, beat: SendHeartbeat) {
     this.token = task.token;
     this.executionId = task.executionId;
     this.workflow = task.workflow;
@@ -58,7 +58,7 @@ class RunningTask implements TaskContext {
     this.correlationId = task.correlationId === "" ? undefined : task.correlationId;
     this.traceContext = task.traceContext === "" ? undefined : task.traceContext;
     this.parametersText = textOf(task.parametersJson);
-    this.heartbeat = (progress) => show(task.token, progressJson(progress));
+    this.heartbeat = (progress) => beat(task.token, progressJson(progress));
   }
 
   get deadline(): Date {
@@ -89,19 +89,19 @@ class RunningTask implements TaskContext {
 export class Tasks {
   private readonly handlers: ReadonlyMap<string, Handler>;
   private readonly outbox: Outbox;
-  private readonly show: ShowProgress;
+  private readonly beat: SendHeartbeat;
   private readonly held = new Map<string, RunningTask>();
   private idled: (() => void)[] = [];
 
-  constructor(handlers: ReadonlyMap<string, Handler>, outbox: Outbox, show: ShowProgress) {
+  constructor(handlers: ReadonlyMap<string, Handler>, outbox: Outbox, beat: SendHeartbeat) {
     this.handlers = handlers;
     this.outbox = outbox;
-    this.show = show;
+    this.beat = beat;
   }
 
   /** Resolves when the handler has ended; never throws. The result is in the outbox by then. */
   async run(task: Task): Promise<void> {
-    const running = new RunningTask(task, this.show);
+    const running = new RunningTask(task, this.beat);
     this.held.set(task.token, running);
     try {
       const output: unknown = await this.handlers.get(task.action)!(
@@ -160,8 +160,9 @@ function outputJson(output: unknown): Uint8Array {
   return bytes;
 }
 
-function progressJson(progress: unknown): string {
-  const text = progress === undefined ? "null" : (JSON.stringify(progress) as string | undefined);
+function progressJson(progress: unknown): string | undefined {
+  if (progress === undefined) return undefined;
+  const text = JSON.stringify(progress) as string | undefined;
   if (text === undefined) throw new TypeError("The progress is no JSON.");
   if (Buffer.byteLength(text) > limits.progressBytesMax) {
     throw new TypeError(`The progress has more than ${limits.progressBytesMax} bytes of JSON.`);

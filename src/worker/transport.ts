@@ -48,3 +48,11 @@ export const requestHeaders = {
   "connect-protocol-version": "1",
   "user-agent": "orchy-worker",
 } as const;
+
+/** A refusal that no repetition and no other server would change. */
+export const finalCodes: ReadonlySet<string> = new Set([
+  "invalid_argument",
+  "unauthenticated",
+  "permission_denied",
+  "unimplemented",
+]);

@@ -1,24 +1,14 @@
 /** Refusals and faults as answers: one form for `/v1`, one for the original routes. */
 import { errorKinds, OrchyError } from "../../errors.ts";
-import { StoreFault } from "../../store/store.ts";
+import { asError } from "../../log.ts";
 import type { Answer, Services, Style } from "./route.ts";
 
 /** What the caller may know of anything thrown. A fault's own words stay in the log. */
 export function toOrchyError(error: unknown, services: Pick<Services, "ids" | "log">): OrchyError {
   if (error instanceof OrchyError) return error;
-  if (error instanceof StoreFault) return fromStoreFault(error);
   const reference = services.ids.nonce();
-  const cause = error instanceof Error ? error : new Error(String(error));
-  services.log.error("a request failed", { reference, error: cause });
+  services.log.error("a request failed", { reference, error: asError(error) });
   return new OrchyError("INTERNAL", errorKinds.INTERNAL.sentence, [], { reference });
-}
-
-function fromStoreFault(fault: StoreFault): OrchyError {
-  if (fault.outcome === "unknown") {
-    return new OrchyError("UNKNOWN_OUTCOME", errorKinds.UNKNOWN_OUTCOME.sentence);
-  }
-  const code = fault.reason === "exhausted" ? "RESOURCE_EXHAUSTED" : "UNAVAILABLE";
-  return new OrchyError(code, errorKinds[code].sentence);
 }
 
 /** Seconds after which a repeat makes sense, for codes where one does. */

@@ -1,6 +1,6 @@
 /** Decodes requests sent as JSON. What is wrong is told with a pointer to where it is. */
 import { type DescMessage, fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
-import { OrchyError } from "../../errors.ts";
+import { OrchyError, type Problem } from "../../errors.ts";
 import { jsonOptions } from "./services.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -21,37 +21,31 @@ export function decodeJson(schema: DescMessage, bytes: Uint8Array): Message {
   }
 }
 
-/** Descends to the innermost message that cannot be decoded: the library names no place. */
-function locate(schema: DescMessage, json: JsonValue, pointer = "") {
-  for (const { child, name, value } of children(schema, json)) {
-    const message = failure(child, value);
-    if (message !== undefined) return locate(child, value, `${pointer}/${name}`);
-  }
-  return { pointer, message: failure(schema, json) ?? "cannot be decoded" };
-}
-
-interface Child {
-  readonly child: DescMessage;
-  readonly name: string;
-  readonly value: JsonValue;
-}
-
-function* children(schema: DescMessage, json: JsonValue): Iterable<Child> {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return;
-  if (schema.typeName.startsWith("google.protobuf.")) return;
-  for (const field of schema.fields) {
-    const child = "message" in field ? field.message : undefined;
-    const name = field.jsonName in json ? field.jsonName : field.name;
-    const value = json[name];
-    if (child === undefined || value === undefined || value === null) continue;
-    if (field.fieldKind === "message") {
-      yield { child, name, value };
-    } else if (field.fieldKind === "list" && Array.isArray(value)) {
-      for (const [index, item] of value.entries()) {
-        yield { child, name: `${name}/${index}`, value: item };
-      }
+/** Descends to the innermost member that cannot be decoded: the library names no place. */
+function locate(schema: DescMessage, json: JsonValue, pointer = ""): Problem {
+  const message = failure(schema, json) ?? "cannot be decoded";
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return { pointer, message };
+  for (const [name, value] of Object.entries(json)) {
+    const reason = failure(schema, { [name]: value });
+    const field = schema.fields.find((each) => each.jsonName === name || each.name === name);
+    if (reason === undefined || field === undefined) continue;
+    if (field.fieldKind === "message") return inside(field.message, value, `${pointer}/${name}`);
+    if (field.fieldKind === "list" && Array.isArray(value)) {
+      const index = value.findIndex((item) => failure(schema, { [name]: [item] }) !== undefined);
+      const place = `${pointer}/${name}/${Math.max(index, 0)}`;
+      if (field.listKind === "message") return inside(field.message, value[index] ?? null, place);
+      return { pointer: place, message: reason };
     }
+    return { pointer: `${pointer}/${name}`, message: reason };
   }
+  return { pointer, message };
+}
+
+/** Free JSON has no members known to a schema. */
+function inside(schema: DescMessage, json: JsonValue, pointer: string): Problem {
+  const isFree = schema.typeName.startsWith("google.protobuf.");
+  if (!isFree) return locate(schema, json, pointer);
+  return { pointer, message: failure(schema, json) ?? "cannot be decoded" };
 }
 
 function failure(schema: DescMessage, json: JsonValue): string | undefined {
@@ -60,6 +54,6 @@ function failure(schema: DescMessage, json: JsonValue): string | undefined {
     return undefined;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return message.slice(0, 300);
+    return message.replace(/^cannot decode field \S+ from JSON: /, "").slice(0, 300);
   }
 }

@@ -117,7 +117,9 @@ function close(server: Http2Server): Promise<void> {
 /** Tells the peer to open no more streams, and waits for those that are open. */
 function closeSession(session: ServerHttp2Session): Promise<void> {
   return new Promise((resolve) => {
-    if (session.destroyed) resolve();
-    else session.close(resolve);
+    if (session.destroyed) return resolve();
+    // The event, as Bun does not call back what is given to close().
+    session.once("close", resolve);
+    session.close();
   });
 }

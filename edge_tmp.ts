@@ -1,0 +1,10 @@
+import { startEdge } from "/work/main/test/api/rpc/edge.ts";
+const edge = await startEdge({ legacyWorkers: "open" });
+console.log(edge.url, edge.grpcUrl);
+edge.desk.onAborted = () => console.log("ABORTED", edge.desk.waiting);
+edge.desk.onParked = () => console.log("PARKED");
+for (let i = 0; i < 5; i++) edge.desk.add("log-action", JSON.stringify({ i, text: "hello" }));
+for (let i = 0; i < 5; i++) edge.desk.add("old", JSON.stringify({ i, text: "hello" }), {actionId: "s"});
+process.on("uncaughtException", (e) => console.log("UNCAUGHT", e));
+process.on("unhandledRejection", (e) => console.log("UNHANDLED", e));
+process.on("SIGTERM", async () => { console.log("drain"); const t=performance.now(); setTimeout(()=>{console.log("ending polls"); edge.desk.endPolls()}, 1000); await edge.grpc.drain(); console.log("drained", performance.now()-t); await edge.stop(); console.log("stopped"); });

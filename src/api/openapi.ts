@@ -1,0 +1,119 @@
+/** The OpenAPI 3.1 document, made from the route table and the schemas that check the requests. */
+import { toJsonSchema } from "@valibot/to-json-schema";
+import type * as v from "valibot";
+import { type ErrorCode, errorKinds } from "../errors.ts";
+import { version } from "../version.ts";
+import { errorSchema, originalErrorSchema } from "./rest/answer-schemas.ts";
+import type { Fields, Route, Schema } from "./rest/route.ts";
+
+type JsonObject = Record<string, unknown>;
+
+/** What any request can meet, besides what its route names. */
+const commonErrors: readonly ErrorCode[] = ["INVALID_ARGUMENT", "INTERNAL", "UNAVAILABLE"];
+const bodyErrors: readonly ErrorCode[] = ["TOO_LARGE", "REQUEST_TIMEOUT"];
+
+export function openapiDocument(routes: readonly Route[]): JsonObject {
+  const paths: Record<string, JsonObject> = {};
+  for (const route of routes) {
+    paths[route.path] ??= {};
+    paths[route.path]![route.method.toLowerCase()] = operation(route);
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Orchy",
+      version,
+      description: "Workflows as JSON, executed by workers in any language.",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url: "/" }],
+    tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
+    paths,
+    components: {
+      schemas: { Error: jsonSchema(errorSchema), OriginalError: jsonSchema(originalErrorSchema) },
+    },
+  };
+}
+
+function operation(route: Route): JsonObject {
+  return {
+    operationId: operationId(route),
+    summary: route.summary,
+    tags: [route.tag],
+    parameters: [
+      ...parameters(route.params, "path"),
+      ...parameters(route.query, "query"),
+      ...parameters(route.headers, "header"),
+    ],
+    ...(route.body && {
+      requestBody: {
+        required: !route.bodyOptional,
+        content: { "application/json": { schema: jsonSchema(route.body) } },
+      },
+    }),
+    responses: responses(route),
+  };
+}
+
+/** "GET /v1/executions/{id}/result" is `get-v1-executions-id-result`. */
+function operationId(route: Route): string {
+  const words = route.path.match(/[A-Za-z0-9.-]+/g) ?? ["index"];
+  return [route.method.toLowerCase(), ...words].join("-");
+}
+
+function parameters(entries: Fields, place: "path" | "query" | "header"): JsonObject[] {
+  return Object.entries(entries as Record<string, Schema>).map(([name, schema]) => ({
+    name,
+    in: place,
+    required: schema.type !== "optional",
+    schema: jsonSchema(schema),
+  }));
+}
+
+function responses(route: Route): JsonObject {
+  const all: Record<string, JsonObject> = {};
+  for (const code of errorsOf(route)) {
+    const { status, sentence } = errorKinds[code];
+    const before = all[status]?.["description"];
+    all[status] = {
+      description: before ? `${before} ${code}: ${sentence}` : `${code}: ${sentence}`,
+      content: { "application/json": { schema: errorReference(route) } },
+    };
+  }
+  for (const [status, answer] of Object.entries(route.answers)) {
+    const ok = Number(status) < 400;
+    all[status] = { description: ok ? "Done." : "Not now.", ...content(answer) };
+  }
+  return all;
+}
+
+function errorsOf(route: Route): ReadonlySet<ErrorCode> {
+  const strictBody = route.body && route.style === "v1" ? ["UNSUPPORTED_MEDIA_TYPE"] : [];
+  return new Set<ErrorCode>([
+    ...commonErrors,
+    ...route.errors,
+    ...(route.body ? bodyErrors : []),
+    ...(strictBody as ErrorCode[]),
+    ...(route.changes ? (["FORBIDDEN"] as const) : []),
+  ]);
+}
+
+function errorReference(route: Route): JsonObject {
+  return { $ref: `#/components/schemas/${route.style === "v1" ? "Error" : "OriginalError"}` };
+}
+
+function content(answer: Schema | string | null): JsonObject {
+  if (answer === null) return {};
+  if (typeof answer === "string") return { content: { [answer]: { schema: {} } } };
+  return { content: { "application/json": { schema: jsonSchema(answer) } } };
+}
+
+/** Rules that JSON Schema cannot tell are left out; they still apply. */
+function jsonSchema(schema: v.GenericSchema): JsonObject {
+  const { $schema: _dialect, ...rest } = toJsonSchema(schema, {
+    target: "draft-2020-12",
+    typeMode: "input",
+    errorMode: "ignore",
+  });
+  return rest;
+}

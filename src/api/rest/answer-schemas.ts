@@ -1,0 +1,227 @@
+/** What `/v1` answers, as schemas: for the OpenAPI document, and for tests to hold answers against. */
+import * as v from "valibot";
+import { errorKinds } from "../../errors.ts";
+import { statusSchema } from "../schemas.ts";
+
+const time = v.pipe(v.string(), v.isoTimestamp());
+const json = v.unknown();
+const optionalTime = v.optional(time);
+
+const problem = v.strictObject({
+  pointer: v.pipe(
+    v.string(),
+    v.description("JSON pointer into the body; ?name in the query, {name} in the path, or a header."),
+  ),
+  message: v.string(),
+});
+
+const warnings = v.array(problem);
+
+export const errorSchema = v.strictObject({
+  error: v.looseObject({
+    code: v.picklist(Object.keys(errorKinds)),
+    message: v.string(),
+    details: v.array(problem),
+  }),
+});
+
+export const originalErrorSchema = v.strictObject({ error: v.string() });
+
+const cursor = v.optional(
+  v.pipe(v.string(), v.description("Ask for the next page with it; absent on the last page.")),
+);
+
+function page(item: v.GenericSchema) {
+  return v.strictObject({ items: v.array(item), cursor });
+}
+
+export const savedWorkflowSchema = v.strictObject({
+  name: v.string(),
+  version: v.number(),
+  created: v.pipe(v.boolean(), v.description("False: it equals the newest version.")),
+  warnings,
+});
+
+export const validatedSchema = v.strictObject({ valid: v.literal(true), warnings });
+
+export const workflowSchema = v.strictObject({
+  name: v.string(),
+  version: v.number(),
+  savedAt: time,
+  definition: v.looseObject({}),
+});
+
+export const workflowsSchema = page(workflowSchema);
+export const versionsSchema = page(v.strictObject({ version: v.number(), savedAt: time }));
+
+export const actionSchema = v.looseObject({ name: v.string() });
+
+export const actionStatsSchema = v.strictObject({
+  definition: actionSchema,
+  queued: v.number(),
+  running: v.number(),
+  oldestWaitingAt: optionalTime,
+  queues: v.array(
+    v.strictObject({
+      queue: v.string(),
+      queued: v.number(),
+      running: v.number(),
+      oldestWaitingAt: optionalTime,
+    }),
+  ),
+});
+
+export const actionsSchema = page(actionStatsSchema);
+
+const failure = v.strictObject({
+  code: v.string(),
+  message: v.string(),
+  details: v.optional(json),
+  action: v.optional(v.string()),
+});
+
+export const startedSchema = v.strictObject({
+  id: v.string(),
+  status: statusSchema,
+  created: v.pipe(v.boolean(), v.description("False: the same request was made before.")),
+});
+
+export const resultSchema = v.strictObject({
+  id: v.string(),
+  status: statusSchema,
+  result: v.optional(json),
+  error: v.optional(failure),
+});
+
+export const startedResultSchema = v.strictObject({
+  ...resultSchema.entries,
+  created: v.boolean(),
+});
+
+const listing = {
+  id: v.string(),
+  workflow: v.string(),
+  version: v.number(),
+  status: statusSchema,
+  startedAt: time,
+  endedAt: optionalTime,
+  correlationId: v.optional(v.string()),
+};
+
+export const executionsSchema = page(v.strictObject(listing));
+
+const attempt = v.strictObject({
+  number: v.number(),
+  worker: v.optional(v.string()),
+  startedAt: optionalTime,
+  endedAt: optionalTime,
+  leaseUntil: optionalTime,
+  error: v.optional(failure),
+});
+
+const actionStatuses = [
+  "PENDING",
+  "SCHEDULED",
+  "RUNNING",
+  "WAITING",
+  "RETRYING",
+  "COMPLETED",
+  "FAILED",
+  "TIMED_OUT",
+  "CANCELLED",
+  "SKIPPED",
+] as const;
+
+const action = v.strictObject({
+  id: v.union([v.number(), v.string()]),
+  type: v.picklist(["user", "system"]),
+  name: v.string(),
+  status: v.picklist(actionStatuses),
+  skippedBy: v.optional(v.string()),
+  route: v.optional(v.string()),
+  startedAt: optionalTime,
+  endedAt: optionalTime,
+  dueAt: optionalTime,
+  events: v.optional(v.array(v.string())),
+  error: v.optional(failure),
+  attempts: v.array(attempt),
+  output: v.optional(json),
+});
+
+export const executionSchema = v.strictObject({
+  ...listing,
+  run: v.number(),
+  pausedAt: optionalTime,
+  cancelReason: v.optional(v.string()),
+  input: json,
+  result: v.optional(json),
+  error: v.optional(failure),
+  actions: v.array(action),
+  data: v.pipe(
+    v.looseObject({ input: json }),
+    v.description("What templates see: the input, and {output} by action id."),
+  ),
+  bufferedSignals: v.array(v.string()),
+});
+
+export const historySchema = page(
+  v.strictObject({
+    sequence: v.number(),
+    at: time,
+    kind: v.string(),
+    action: v.optional(v.string()),
+    attempt: v.optional(v.number()),
+    details: v.optional(json),
+  }),
+);
+
+export const operationAnswerSchema = v.strictObject({ id: v.string(), status: statusSchema });
+export const signalAnswerSchema = v.strictObject({
+  outcome: v.picklist(["accepted", "duplicate"]),
+});
+
+export const workersSchema = page(
+  v.strictObject({
+    id: v.string(),
+    actions: v.array(v.string()),
+    queues: v.array(v.string()),
+    lastSeenAt: time,
+  }),
+);
+
+export const serversSchema = page(
+  v.strictObject({
+    id: v.string(),
+    name: v.string(),
+    grpcAddress: v.string(),
+    httpAddress: v.string(),
+    startedAt: time,
+    version: v.string(),
+  }),
+);
+
+export const readinessSchema = v.strictObject({
+  ready: v.boolean(),
+  checks: v.record(v.string(), v.strictObject({ ok: v.boolean(), message: v.string() })),
+});
+
+export const liveSchema = v.strictObject({ status: v.literal("live") });
+
+export const createdSchema = v.strictObject({ created: v.literal(true) });
+export const flowSchema = v.strictObject({ flowId: v.string() });
+export const originalActionSchema = v.strictObject({
+  name: v.string(),
+  retry_count: v.number(),
+  retry_after_seconds: v.number(),
+  retry_policy: v.string(),
+  timeout_seconds: v.number(),
+});
+export const originalExecutionSchema = v.strictObject({
+  id: v.string(),
+  state: v.string(),
+  runningActions: v.array(v.union([v.number(), v.string()])),
+  executedActions: v.array(v.union([v.number(), v.string()])),
+  event: v.string(),
+  data: v.looseObject({ input: json }),
+});
+export const originalOperationSchema = v.strictObject({ id: v.string(), state: v.string() });

@@ -1,0 +1,80 @@
+/** Live changes of an execution as server-sent events. */
+import { OrchyError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import { asError } from "../../log.ts";
+import type { HistoryEntry } from "../../model/entry.ts";
+import { toJsonText } from "./json.ts";
+import type { Answer, Services } from "./route.ts";
+import { entryView } from "./views.ts";
+
+/**
+ * Each entry of the history is an event of type `entry`, with its sequence as id; the last event is
+ * `end` with the final status. `gone` aborts when the caller leaves or the server stops.
+ */
+export async function eventStream(
+  id: string,
+  services: Services,
+  gone: AbortSignal,
+): Promise<Answer> {
+  const { orchestrator, clock, log } = services;
+  // Once the stream has begun, its status can no longer say that there is no such execution.
+  await orchestrator.waitForResult(id, 0);
+
+  const encoder = new TextEncoder();
+  const over = new AbortController();
+  let stopBeats = () => {};
+  const end = () => over.abort();
+
+  function start(stream: ReadableStreamDefaultController<Uint8Array>): void {
+    function send(text: string): void {
+      if (over.signal.aborted) return;
+      stream.enqueue(encoder.encode(text));
+      // A reader that does not keep up is let go, so that it costs a bounded amount of memory.
+      if ((stream.desiredSize ?? 0) < -limits.eventStreamBytesMax) end();
+    }
+    function event(type: string, data: unknown, sequence?: number): void {
+      const name = sequence === undefined ? "" : `id: ${sequence}\n`;
+      send(`${name}event: ${type}\ndata: ${toJsonText(data)}\n\n`);
+    }
+    function beat(): void {
+      stopBeats = clock.after(limits.eventStreamBeatMs, () => {
+        send(": still here\n\n");
+        beat();
+      });
+    }
+    async function follow(): Promise<void> {
+      const listener = (entry: HistoryEntry) =>
+        event("entry", entryView(entry), entry.sequence);
+      await orchestrator.watch(id, listener, over.signal);
+      if (over.signal.aborted) return;
+      const { status } = await orchestrator.waitForResult(id, 0);
+      event("end", { id, status });
+    }
+
+    gone.addEventListener("abort", end, { once: true });
+    if (gone.aborted) end();
+    over.signal.addEventListener("abort", () => stopBeats(), { once: true });
+    // The first bytes tell the caller that the stream is open.
+    send(": open\n\n");
+    beat();
+    follow()
+      .catch((error: unknown) => {
+        // Removed meanwhile: the stream ends, as the execution did.
+        if (error instanceof OrchyError) return;
+        log.error("an event stream failed", { id, error: asError(error) });
+      })
+      .finally(() => {
+        stopBeats();
+        end();
+        try {
+          stream.close();
+        } catch {
+          // The caller has closed it already.
+        }
+      });
+  }
+
+  const strategy = new ByteLengthQueuingStrategy({ highWaterMark: 0 });
+  const body = new ReadableStream({ start, cancel: end }, strategy);
+  return { status: 200, text: { type: "text/event-stream", body } };
+}

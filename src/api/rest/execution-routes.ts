@@ -1,0 +1,153 @@
+/** Starting and reading executions over `/v1`. */
+import * as v from "valibot";
+import { OrchyError } from "../../errors.ts";
+import { asError } from "../../log.ts";
+import { isOpen } from "../../model/execution.ts";
+import type { ExecutionResult, StartAnswer } from "../../runtime/orchestrator.ts";
+import { decodeCursor } from "../../runtime/views.ts";
+import * as requests from "../schemas.ts";
+import * as answers from "./answer-schemas.ts";
+import { eventStream } from "./event-stream.ts";
+import { payloadText } from "./payload.ts";
+import { type Answer, type Call, type Route, route } from "./route.ts";
+import { entryView, executionView, listingView, pageView, resultView } from "./views.ts";
+import { given } from "./workflow-routes.ts";
+
+const idPath = { id: requests.executionIdSchema };
+const wait = { wait: v.optional(requests.waitSchema) };
+
+/** W3C trace context; another form of it is not worth refusing a start for. */
+const tracePattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+type StartCall = Call<unknown, { wait?: number | undefined }, StartBody>;
+type StartBody = v.InferOutput<typeof requests.startSchema>;
+
+async function start(call: StartCall): Promise<Answer> {
+  const { body, query, headers, services } = call;
+  const { workflow, version, executionId, correlationId, priority, signal } = body;
+  const idempotencyKey = headers.get("idempotency-key") ?? undefined;
+  if (executionId !== undefined && idempotencyKey !== undefined) {
+    const message = "It cannot be combined with the header Idempotency-Key; one of them is enough.";
+    throw new OrchyError("INVALID_ARGUMENT", "The body is wrong.", [
+      { pointer: "/executionId", message },
+    ]);
+  }
+  const trace = headers.get("traceparent") ?? "";
+  const started = await services.orchestrator.start({
+    workflow,
+    input: payloadText(call, ["input"], "{}"),
+    ...given({ version, executionId, correlationId, priority, idempotencyKey }),
+    ...(signal && {
+      signal: { event: signal.event, payload: payloadText(call, ["signal", "payload"], "null") },
+    }),
+    ...(tracePattern.test(trace) && { traceContext: trace }),
+  });
+  const result = query.wait === undefined ? undefined : await resultInTime(call, started);
+  const location = `/v1/executions/${encodeURIComponent(started.id)}`;
+  if (result) {
+    const json = { ...resultView(result), created: started.created };
+    return { status: 200, json, headers: { location } };
+  }
+  const { id, status, created } = started;
+  return { status: 202, json: { id, status, created }, headers: { location } };
+}
+
+/** The start stands, whatever happens to the wait: its caller must get the id. */
+async function resultInTime(
+  { query, services, hold }: StartCall,
+  { id }: StartAnswer,
+): Promise<ExecutionResult | undefined> {
+  try {
+    const result = await services.orchestrator.waitForResult(id, query.wait! * 1000, hold());
+    return isOpen(result.status) ? undefined : result;
+  } catch (error) {
+    if (!(error instanceof OrchyError)) {
+      services.log.error("waiting for a result failed", { id, error: asError(error) });
+    }
+    return undefined;
+  }
+}
+
+export const executionRoutes: readonly Route[] = [
+  route("POST /v1/executions", {
+    tag: "Executions",
+    summary: "Start an execution; with `wait`, answer 200 with its result if it ends in time",
+    query: wait,
+    body: requests.startSchema,
+    headers: { "idempotency-key": v.optional(requests.idempotencyKeySchema) },
+    answers: { 200: answers.startedResultSchema, 202: answers.startedSchema },
+    errors: ["NOT_FOUND", "CONFLICT", "DELETED", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
+    handle: start,
+  }),
+  route("GET /v1/executions", {
+    tag: "Executions",
+    summary: "Executions, newest first",
+    query: {
+      workflow: v.optional(requests.nameSchema),
+      status: v.optional(requests.statusSchema),
+      correlationId: v.optional(requests.correlationIdSchema),
+      startedAfter: v.optional(requests.momentSchema),
+      startedBefore: v.optional(requests.momentSchema),
+      limit: requests.limitSchema,
+      cursor: requests.cursorSchema((text) => decodeCursor(text) !== undefined),
+    },
+    answers: { 200: answers.executionsSchema },
+    async handle({ query, services }) {
+      const { startedAfter, startedBefore, ...rest } = query;
+      const page = await services.orchestrator.listExecutions({
+        ...given(rest),
+        ...(startedAfter !== undefined && { startedAfter: requests.parseMoment(startedAfter) }),
+        ...(startedBefore !== undefined && { startedBefore: requests.parseMoment(startedBefore) }),
+      });
+      return { status: 200, json: pageView(page, listingView) };
+    },
+  }),
+  route("GET /v1/executions/{id}", {
+    tag: "Executions",
+    summary: "All of an execution: status, actions with attempts, data, result, error",
+    params: idPath,
+    answers: { 200: answers.executionSchema },
+    errors: ["NOT_FOUND", "DELETED"],
+    async handle({ params, services }) {
+      const execution = await services.orchestrator.getExecution(params.id);
+      return { status: 200, json: executionView(execution) };
+    },
+  }),
+  route("GET /v1/executions/{id}/history", {
+    tag: "Executions",
+    summary: "Every change, oldest first",
+    params: idPath,
+    query: {
+      limit: requests.limitSchema,
+      cursor: requests.cursorSchema((text) => /^\d{1,10}\.\d{1,6}$/.test(text)),
+    },
+    answers: { 200: answers.historySchema },
+    errors: ["NOT_FOUND", "DELETED"],
+    async handle({ params, query, services }) {
+      const page = await services.orchestrator.history(params.id, given(query));
+      return { status: 200, json: pageView(page, entryView) };
+    },
+  }),
+  route("GET /v1/executions/{id}/events", {
+    tag: "Executions",
+    summary: "Changes as server-sent events, first those that were, until the execution ends",
+    params: idPath,
+    answers: { 200: "text/event-stream" },
+    errors: ["NOT_FOUND", "DELETED"],
+    handle: ({ params, services, hold }) => eventStream(params.id, services, hold()),
+  }),
+  route("GET /v1/executions/{id}/result", {
+    tag: "Executions",
+    summary: "Status, and the result once there is one; with `wait`, as soon as it ends",
+    params: idPath,
+    query: wait,
+    answers: { 200: answers.resultSchema, 202: answers.resultSchema },
+    errors: ["NOT_FOUND", "DELETED"],
+    async handle({ params, query, services, hold }) {
+      const waitMs = (query.wait ?? 0) * 1000;
+      const signal = waitMs > 0 ? hold() : undefined;
+      const result = await services.orchestrator.waitForResult(params.id, waitMs, signal);
+      return { status: isOpen(result.status) ? 202 : 200, json: resultView(result) };
+    },
+  }),
+];

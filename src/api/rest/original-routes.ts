@@ -1,0 +1,157 @@
+/** The routes as they were before `/v1`, so that existing scripts go on running. */
+import { OrchyError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { ActionDefinition } from "../../model/definition.ts";
+import * as requests from "../schemas.ts";
+import * as answers from "./answer-schemas.ts";
+import { payloadText } from "./payload.ts";
+import { type Route, route } from "./route.ts";
+import { originalExecutionView, originalState } from "./views.ts";
+
+const common = { tag: "Original routes", style: "original" } as const;
+const namePath = { name: requests.nameSchema };
+const flowPath = { name: requests.nameSchema, id: requests.executionIdSchema };
+
+/** An old definition may hold fields that mean nothing any more: the log says so. */
+function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
+  return route(`POST ${path}`, {
+    ...common,
+    summary: "Save a definition",
+    body: requests.definitionSchema,
+    bodyBytesMax: limits.definitionBytesMax,
+    answers: { 200: answers.createdSchema },
+    errors: ["DEFINITION_REFUSED"],
+    async handle({ body, services }) {
+      const { orchestrator, log } = services;
+      const { name, version, warnings } = await orchestrator.saveWorkflow(body, { lenient: true });
+      if (warnings.length > 0) {
+        const told = warnings.map(({ pointer, message }) => `${pointer}: ${message}`).join(" ");
+        log.warn("a workflow was saved with warnings", { name, version, warnings: told });
+      }
+      return { status: 200, json: { created: true } };
+    },
+  });
+}
+
+function readWorkflow(path: "/workflow/{name}" | "/metadata/workflow/{name}"): Route {
+  return route(`GET ${path}`, {
+    ...common,
+    summary: "The newest definition",
+    params: namePath,
+    answers: { 200: answers.actionSchema },
+    errors: ["NOT_FOUND", "DELETED"],
+    async handle({ params, services }) {
+      const { definition } = await services.orchestrator.getWorkflow(params.name);
+      return { status: 200, json: definition };
+    },
+  });
+}
+
+function startFlow(path: "/flow/execute" | "/execution"): Route {
+  return route(`POST ${path}`, {
+    ...common,
+    summary: "Start an execution of the newest version",
+    body: requests.originalStartSchema,
+    answers: { 200: answers.flowSchema },
+    errors: ["NOT_FOUND", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
+    async handle(call) {
+      const input = payloadText(call, ["input"], "{}");
+      const { id } = await call.services.orchestrator.start({ workflow: call.body.name, input });
+      return { status: 200, json: { flowId: id } };
+    },
+  });
+}
+
+/** These change things by GET, as they always did. */
+function operation(name: "pause" | "resume"): Route {
+  return route(`GET /execution/{name}/{id}/${name}`, {
+    ...common,
+    summary: name === "pause" ? "Start nothing new" : "Start what was held",
+    changes: true,
+    params: flowPath,
+    answers: { 200: answers.originalOperationSchema },
+    errors: ["NOT_FOUND", "DELETED", "INVALID_STATE"],
+    async handle({ params: { name: workflow, id }, services }) {
+      const status = await services.orchestrator.operate({ id, workflow, operation: name });
+      return { status: 200, json: { id, state: originalState({ status, actions: [] }) } };
+    },
+  });
+}
+
+function sendEvent(path: "/flow/event" | "/event"): Route {
+  return route(`POST ${path}`, {
+    ...common,
+    summary: "Send an event to an execution",
+    body: requests.originalEventSchema,
+    answers: { 200: null },
+    errors: ["NOT_FOUND", "DELETED", "INVALID_STATE", "TOO_MANY"],
+    async handle(call) {
+      const { name: workflow, flowId: id, event } = call.body;
+      const payload = payloadText(call, ["payload"], "null");
+      await call.services.orchestrator.signal({ id, workflow, event, payload });
+      return { status: 200 };
+    },
+  });
+}
+
+/** Snake case, with the values that apply where the definition is silent. */
+function originalAction(definition: ActionDefinition): unknown {
+  return {
+    name: definition.name,
+    retry_count: definition.retryCount ?? limits.retryCountDefault,
+    retry_after_seconds: definition.retryAfterSeconds ?? limits.retryAfterSecondsDefault,
+    retry_policy: definition.retryPolicy ?? "EXPONENTIAL",
+    timeout_seconds: definition.timeoutSeconds ?? limits.attemptTimeoutSecondsDefault,
+  };
+}
+
+export const originalRoutes: readonly Route[] = [
+  saveWorkflow("/workflow"),
+  saveWorkflow("/metadata/workflow"),
+  readWorkflow("/workflow/{name}"),
+  readWorkflow("/metadata/workflow/{name}"),
+  route("POST /metadata/action", {
+    ...common,
+    summary: "Save the rules of a user action",
+    body: requests.actionDefinitionSchema,
+    bodyBytesMax: limits.definitionBytesMax,
+    answers: { 200: answers.createdSchema },
+    errors: ["DEFINITION_REFUSED"],
+    async handle({ body, services }) {
+      await services.orchestrator.saveAction(body, { lenient: true });
+      return { status: 200, json: { created: true } };
+    },
+  }),
+  route("GET /metadata/action/{name}", {
+    ...common,
+    summary: "The rules of a user action",
+    params: namePath,
+    answers: { 200: answers.originalActionSchema },
+    errors: ["NOT_FOUND"],
+    async handle({ params, services }) {
+      const { definition } = await services.orchestrator.getAction(params.name);
+      return { status: 200, json: originalAction(definition) };
+    },
+  }),
+  startFlow("/flow/execute"),
+  startFlow("/execution"),
+  route("GET /execution/{name}/{id}", {
+    ...common,
+    summary: "State and data of an execution",
+    params: flowPath,
+    answers: { 200: answers.originalExecutionSchema },
+    errors: ["NOT_FOUND", "DELETED"],
+    async handle({ params: { name, id }, services }) {
+      const execution = await services.orchestrator.getExecution(id);
+      if (execution.workflow !== name) {
+        const message = `There is no execution ${id} of the workflow ${name}.`;
+        throw new OrchyError("NOT_FOUND", message);
+      }
+      return { status: 200, json: originalExecutionView(execution) };
+    },
+  }),
+  operation("pause"),
+  operation("resume"),
+  sendEvent("/flow/event"),
+  sendEvent("/event"),
+];

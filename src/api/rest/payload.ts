@@ -1,0 +1,22 @@
+/** Payloads of requests: taken as the text they were sent as, and bounded. */
+import { OrchyError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { JsonText } from "../../model/json.ts";
+import { pointerStep } from "./check.ts";
+import type { Call } from "./route.ts";
+
+/** The member at `path`, or `absent` when nothing was sent. */
+export function payloadText(
+  call: Pick<Call<unknown, unknown, unknown>, "bodyText">,
+  path: readonly string[],
+  absent: JsonText,
+): JsonText {
+  const text = call.bodyText(...path);
+  if (text === undefined) return absent;
+  if (Buffer.byteLength(text) > limits.payloadBytesMax) {
+    const message = `It is larger than ${limits.payloadBytesMax} bytes.`;
+    const pointer = path.map(pointerStep).join("");
+    throw new OrchyError("TOO_LARGE", "A payload is too large.", [{ pointer, message }]);
+  }
+  return text;
+}

@@ -1,0 +1,21 @@
+/** The route table: all there is over REST. */
+import type { Clock } from "../../clock.ts";
+import { executionRoutes } from "./execution-routes.ts";
+import { operationRoutes } from "./operation-routes.ts";
+import { originalRoutes } from "./original-routes.ts";
+import type { Route } from "./route.ts";
+import { selfRoutes, serverRoutes } from "./server-routes.ts";
+import { actionRoutes, workflowRoutes } from "./workflow-routes.ts";
+
+export function allRoutes(clock: Clock): readonly Route[] {
+  const routes: readonly Route[] = [
+    ...workflowRoutes,
+    ...actionRoutes,
+    ...executionRoutes,
+    ...operationRoutes,
+    ...serverRoutes,
+    ...originalRoutes,
+    ...selfRoutes(() => routes, clock),
+  ];
+  return routes;
+}

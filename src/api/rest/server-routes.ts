@@ -1,0 +1,107 @@
+/** What operators and monitors ask: workers, servers, health, metrics, and what is here at all. */
+import type { Clock } from "../../clock.ts";
+import { openapiDocument } from "../openapi.ts";
+import * as answers from "./answer-schemas.ts";
+import { moment } from "./json.ts";
+import { type Route, route } from "./route.ts";
+
+const tag = "Server";
+
+export const serverRoutes: readonly Route[] = [
+  route("GET /v1/workers", {
+    tag,
+    summary: "Who polls this server for what, and when last",
+    answers: { 200: answers.workersSchema },
+    handle({ services }) {
+      const items = services.orchestrator.workers().map((worker) => ({
+        ...worker,
+        lastSeenAt: moment(worker.lastSeenAt),
+      }));
+      return { status: 200, json: { items } };
+    },
+  }),
+  route("GET /v1/servers", {
+    tag,
+    summary: "Live servers",
+    answers: { 200: answers.serversSchema },
+    async handle({ services }) {
+      const servers = await services.orchestrator.servers();
+      const items = servers.map((one) => ({ ...one, startedAt: moment(one.startedAt) }));
+      return { status: 200, json: { items } };
+    },
+  }),
+  route("GET /health/live", {
+    tag,
+    summary: "Whether the process answers",
+    answers: { 200: answers.liveSchema },
+    handle: () => ({ status: 200, json: { status: "live" } }),
+  }),
+  route("GET /health/ready", {
+    tag,
+    summary: "Whether it can take work now, and why not",
+    answers: { 200: answers.readinessSchema, 503: answers.readinessSchema },
+    async handle({ services }) {
+      const readiness = await services.orchestrator.readiness();
+      return { status: readiness.ready ? 200 : 503, json: readiness };
+    },
+  }),
+];
+
+/** Routes that tell of the others. */
+export function selfRoutes(all: () => readonly Route[], clock: Clock): readonly Route[] {
+  const startedAt = clock.now();
+  let document: unknown;
+  return [
+    route("GET /", {
+      tag,
+      summary: "What is here",
+      answers: { 200: "text/plain; charset=utf-8" },
+      handle: () => ({ status: 200, text: { type: "text/plain; charset=utf-8", body: index } }),
+    }),
+    route("GET /openapi.json", {
+      tag,
+      summary: "This document",
+      answers: { 200: "application/json" },
+      handle() {
+        document ??= openapiDocument(all());
+        return { status: 200, json: document };
+      },
+    }),
+    route("GET /metrics", {
+      tag,
+      summary: "Metrics of this process, as Prometheus text",
+      answers: { 200: metricsType },
+      handle: ({ services }) => ({
+        status: 200,
+        text: { type: metricsType, body: metrics(services.clock.now() - startedAt) },
+      }),
+    }),
+  ];
+}
+
+const index = `Orchy, a workflow orchestrator.
+
+/openapi.json   all routes, as OpenAPI 3.1
+/v1/workflows   definitions
+/v1/executions  executions
+/v1/workers     who polls for work
+/health/ready   whether this server can take work
+/metrics        Prometheus text
+`;
+
+const metricsType = "text/plain; version=0.0.4; charset=utf-8";
+
+function metrics(upMs: number): string {
+  const { rss, heapUsed } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  return [
+    metric("orchy_uptime_seconds", "gauge", "Seconds since this server started.", upMs / 1e3),
+    metric("process_resident_memory_bytes", "gauge", "Memory of the process.", rss),
+    metric("process_heap_used_bytes", "gauge", "Memory in use on the heap.", heapUsed),
+    metric("process_cpu_seconds_total", "counter", "Processor time.", (user + system) / 1e6),
+  ].join("");
+}
+
+function metric(name: string, type: string, help: string, value: number): string {
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`;
+}

@@ -1,0 +1,148 @@
+/** Workflow and action definitions over `/v1`. */
+import * as v from "valibot";
+import { OrchyError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import * as requests from "../schemas.ts";
+import * as answers from "./answer-schemas.ts";
+import { moment } from "./json.ts";
+import { type Route, route } from "./route.ts";
+import { actionStatsView, pageView, workflowView } from "./views.ts";
+
+const isName = (text: string) => v.is(requests.nameSchema, text);
+const namePath = { name: requests.nameSchema };
+const byName = { limit: requests.limitSchema, cursor: requests.cursorSchema(isName) };
+const byVersion = {
+  limit: requests.limitSchema,
+  cursor: requests.cursorSchema((text) => /^\d{1,10}$/.test(text)),
+};
+
+const definitionBody = {
+  body: requests.definitionSchema,
+  bodyBytesMax: limits.definitionBytesMax,
+  errors: ["DEFINITION_REFUSED"],
+} as const;
+
+export const workflowRoutes: readonly Route[] = [
+  route("POST /v1/workflows", {
+    tag: "Workflows",
+    summary: "Save a definition; one that equals the newest version changes nothing",
+    ...definitionBody,
+    answers: { 200: answers.savedWorkflowSchema, 201: answers.savedWorkflowSchema },
+    async handle({ body, services }) {
+      const saved = await services.orchestrator.saveWorkflow(body, { lenient: false });
+      return { status: saved.created ? 201 : 200, json: saved };
+    },
+  }),
+  route("POST /v1/workflows/validate", {
+    tag: "Workflows",
+    summary: "Check a definition as saving it would; nothing is saved",
+    ...definitionBody,
+    answers: { 200: answers.validatedSchema },
+    async handle({ body, services }) {
+      const { warnings } = await services.orchestrator.validateWorkflow(body);
+      return { status: 200, json: { valid: true, warnings } };
+    },
+  }),
+  route("GET /v1/workflows", {
+    tag: "Workflows",
+    summary: "The newest version of each workflow, by name",
+    query: byName,
+    answers: { 200: answers.workflowsSchema },
+    async handle({ query, services }) {
+      const page = await services.orchestrator.listWorkflows(given(query));
+      return { status: 200, json: pageView(page, workflowView) };
+    },
+  }),
+  route("GET /v1/workflows/{name}", {
+    tag: "Workflows",
+    summary: "One version, or the newest",
+    params: namePath,
+    query: { version: v.optional(requests.versionSchema) },
+    answers: { 200: answers.workflowSchema },
+    errors: ["NOT_FOUND", "DELETED"],
+    async handle({ params, query, services }) {
+      const workflow = await services.orchestrator.getWorkflow(params.name, query.version);
+      return { status: 200, json: workflowView(workflow) };
+    },
+  }),
+  route("GET /v1/workflows/{name}/versions", {
+    tag: "Workflows",
+    summary: "All versions, newest first",
+    params: namePath,
+    query: byVersion,
+    answers: { 200: answers.versionsSchema },
+    errors: ["NOT_FOUND"],
+    async handle({ params, query, services }) {
+      const page = await services.orchestrator.listVersions(params.name, given(query));
+      const view = (one: { version: number; savedAt: number }) => ({
+        version: one.version,
+        savedAt: moment(one.savedAt),
+      });
+      return { status: 200, json: pageView(page, view) };
+    },
+  }),
+  route("DELETE /v1/workflows/{name}", {
+    tag: "Workflows",
+    summary: "Hide a workflow from new starts; running executions go on",
+    params: namePath,
+    answers: { 204: null },
+    errors: ["NOT_FOUND"],
+    async handle({ params, services }) {
+      await services.orchestrator.deleteWorkflow(params.name);
+      return { status: 204 };
+    },
+  }),
+];
+
+export const actionRoutes: readonly Route[] = [
+  route("PUT /v1/actions/{name}", {
+    tag: "Actions",
+    summary: "Save the rules of a user action",
+    params: namePath,
+    body: requests.actionDefinitionSchema,
+    bodyBytesMax: limits.definitionBytesMax,
+    answers: { 200: answers.actionSchema },
+    errors: ["DEFINITION_REFUSED"],
+    async handle({ params, body, services }) {
+      const sent = Object.hasOwn(body, "name") ? body["name"] : params.name;
+      if (sent !== params.name) {
+        const message = `It must be left out, or be ${params.name} as in the path.`;
+        throw new OrchyError("INVALID_ARGUMENT", "The body is wrong.", [
+          { pointer: "/name", message },
+        ]);
+      }
+      const definition = { ...body, name: params.name };
+      const saved = await services.orchestrator.saveAction(definition, { lenient: false });
+      return { status: 200, json: saved };
+    },
+  }),
+  route("GET /v1/actions", {
+    tag: "Actions",
+    summary: "Registered actions with what waits and runs, by name",
+    query: byName,
+    answers: { 200: answers.actionsSchema },
+    async handle({ query, services }) {
+      const page = await services.orchestrator.listActions(given(query));
+      return { status: 200, json: pageView(page, actionStatsView) };
+    },
+  }),
+  route("GET /v1/actions/{name}", {
+    tag: "Actions",
+    summary: "One action with what waits and runs",
+    params: namePath,
+    answers: { 200: answers.actionStatsSchema },
+    errors: ["NOT_FOUND"],
+    async handle({ params, services }) {
+      const stats = await services.orchestrator.getAction(params.name);
+      return { status: 200, json: actionStatsView(stats) };
+    },
+  }),
+];
+
+/** Without members that are undefined: absent and undefined are not the same to the orchestrator. */
+export function given<T extends object>(
+  value: T,
+): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const entries = Object.entries(value).filter(([, member]) => member !== undefined);
+  return Object.fromEntries(entries) as never;
+}

@@ -1,0 +1,161 @@
+/**
+ * What requests may carry, as schemas: they check every request and become the OpenAPI document.
+ * Each rule carries the sentence that a caller reads when it is broken.
+ */
+import * as v from "valibot";
+import { limits } from "../limits.ts";
+import { executionStatuses } from "../model/execution.ts";
+
+/** Text that can be stored, compared and logged: no control characters, no halves of characters. */
+function words(charsMax: number) {
+  return v.pipe(
+    v.string(),
+    v.minLength(1, "It must not be empty."),
+    v.maxLength(charsMax, `It must be at most ${charsMax} characters long.`),
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.
+    v.regex(/^[^\u0000-\u001f\u007f]*$/, "It must not contain control characters."),
+    v.check((text) => text.isWellFormed(), "It must be well-formed Unicode."),
+  );
+}
+
+function wholeNumber(min: number, max: number) {
+  return v.pipe(
+    v.number(),
+    v.integer("It must be a whole number."),
+    v.minValue(min, `It must be at least ${min}.`),
+    v.maxValue(max, `It must be at most ${max}.`),
+  );
+}
+
+const nameRule =
+  `It must be 1 to ${limits.nameCharsMax} characters of A-Z, a-z, 0-9, ".", "_", "-", ` +
+  "and begin with a letter or a digit.";
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+export const nameSchema = v.pipe(v.string(), v.regex(namePattern, nameRule));
+/** Server-made ids are UUIDs; callers may choose their own. */
+export const executionIdSchema = v.pipe(v.string(), v.regex(namePattern, nameRule));
+/** A number or a word, as text. */
+export const actionIdSchema = v.pipe(
+  v.string(),
+  v.regex(/^(?:\d{1,10}|[A-Za-z_][A-Za-z0-9_-]{0,63})$/, "It must be the id of an action."),
+);
+export const versionSchema = wholeNumber(1, 2 ** 31 - 1);
+export const prioritySchema = wholeNumber(limits.priorityMin, limits.priorityMax);
+export const eventSchema = words(limits.eventNameCharsMax);
+export const reasonSchema = words(limits.errorMessageCharsMax);
+export const correlationIdSchema = words(limits.correlationIdCharsMax);
+export const causeIdSchema = words(limits.signalIdCharsMax);
+export const statusSchema = v.picklist(executionStatuses);
+
+export const idempotencyKeySchema = v.pipe(
+  v.string(),
+  v.minLength(1, "It must not be empty."),
+  v.maxLength(
+    limits.idempotencyKeyCharsMax,
+    `It must be at most ${limits.idempotencyKeyCharsMax} characters long.`,
+  ),
+  v.regex(/^[\x20-\x7e]*$/, "It must consist of printable ASCII characters."),
+);
+
+/** Any JSON value; payloads are taken from the request's text, not from the parsed value. */
+export const payloadSchema = v.pipe(
+  v.unknown(),
+  v.description(`Any JSON value, at most ${limits.payloadBytesMax} bytes; passed on exactly.`),
+);
+
+const momentPattern =
+  /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/;
+
+/** ISO 8601 with a zone, a date (UTC), or milliseconds since the epoch. */
+export const momentSchema = v.pipe(
+  v.string(),
+  v.check(
+    (text) => !Number.isNaN(parseMoment(text)),
+    "It must be an ISO 8601 time such as 2030-01-31T12:00:00Z, or milliseconds since 1970.",
+  ),
+  v.description("ISO 8601 time with a zone, or milliseconds since 1970."),
+);
+
+/** NaN for what is no moment. */
+export function parseMoment(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  return momentPattern.test(text) ? Date.parse(text) : Number.NaN;
+}
+
+export const waitSchema = v.pipe(
+  v.number(),
+  v.minValue(0, "It must be at least 0."),
+  v.maxValue(limits.resultWaitSecondsMax, `It must be at most ${limits.resultWaitSecondsMax}.`),
+  v.description("Seconds to wait for the end of the execution."),
+);
+
+export const limitSchema = v.optional(
+  wholeNumber(1, limits.listLimitMax),
+  limits.listLimitDefault,
+);
+
+const cursorRule = "It is no cursor of this list; take it from the page before, as it is.";
+
+/** Cursors are opaque to callers; `isCursor` knows what the list in question gave out. */
+export function cursorSchema(isCursor: (text: string) => boolean) {
+  return v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => text.length <= 1_024 && isCursor(text), cursorRule),
+      v.description("From the page before; absent: the first page."),
+    ),
+  );
+}
+
+/**
+ * Definitions are checked by the engine, which reports every problem with its place; here they only
+ * have to be objects.
+ */
+export const definitionSchema = v.pipe(
+  v.looseObject({}),
+  v.description("A workflow definition: name, rootAction, actions and more."),
+);
+
+export const actionDefinitionSchema = v.pipe(
+  v.looseObject({}),
+  v.description("The rules of a user action, in camel or snake case."),
+);
+
+export const startSchema = v.strictObject({
+  workflow: nameSchema,
+  version: v.optional(versionSchema),
+  input: v.optional(payloadSchema),
+  executionId: v.optional(executionIdSchema),
+  correlationId: v.optional(correlationIdSchema),
+  priority: v.optional(prioritySchema),
+  signal: v.optional(
+    v.strictObject({ event: eventSchema, payload: v.optional(payloadSchema) }),
+  ),
+});
+
+export const signalSchema = v.strictObject({
+  event: eventSchema,
+  payload: v.optional(payloadSchema),
+  signalId: v.optional(causeIdSchema),
+});
+
+export const operationSchema = v.strictObject({ operationId: v.optional(causeIdSchema) });
+
+export const cancelSchema = v.strictObject({
+  reason: v.optional(reasonSchema),
+  operationId: v.optional(causeIdSchema),
+});
+
+/** Bodies of the original routes: what they do not know, they ignore. */
+export const originalStartSchema = v.object({
+  name: nameSchema,
+  input: v.optional(payloadSchema),
+});
+
+export const originalEventSchema = v.object({
+  name: nameSchema,
+  flowId: executionIdSchema,
+  event: eventSchema,
+  payload: v.optional(payloadSchema),
+});

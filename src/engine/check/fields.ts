@@ -1,0 +1,162 @@
+/**
+ * Readers: each checks one value and answers it in the form that the engine uses, or tells what is
+ * wrong with it and answers undefined. Objects are read by a table of their fields.
+ */
+import { limits } from "../../limits.ts";
+import type { Json } from "../../model/json.ts";
+import { below, nearest, quoted, type Report, shown } from "./report.ts";
+
+export type Reader = (value: unknown, pointer: string, report: Report) => Json | undefined;
+
+/** A Map: names such as `constructor` are then no fields. */
+export type Fields = ReadonlyMap<string, Reader>;
+
+export type ReadObject = { readonly [field: string]: Json };
+
+export interface ObjectRules {
+  /** For messages: `an action`. */
+  readonly what: string;
+  readonly fields: Fields;
+  readonly required?: readonly string[];
+  /** Why a field that exists elsewhere may not stand here; undefined: it exists nowhere. */
+  readonly elsewhere?: (field: string) => string | undefined;
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Fields that are wrong are told and left out of what is answered. */
+export function readObject(
+  value: unknown,
+  pointer: string,
+  report: Report,
+  rules: ObjectRules,
+): ReadObject | undefined {
+  if (!isObject(value)) {
+    report.problem(pointer, `${rules.what} must be an object, not ${shown(value)}.`);
+    return undefined;
+  }
+  const entries: [string, Json][] = [];
+  for (const [field, member] of Object.entries(value)) {
+    if (member === undefined) continue;
+    const at = below(pointer, field);
+    const reader = rules.fields.get(field);
+    if (reader === undefined) {
+      unknownField(field, at, report, rules);
+      continue;
+    }
+    // Old definitions were written out with null for what is absent.
+    if (member === null && report.lenient && !rules.required?.includes(field)) continue;
+    const read = reader(member, at, report);
+    if (read !== undefined) entries.push([field, read]);
+  }
+  for (const field of rules.required ?? []) {
+    if (Object.hasOwn(value, field) && value[field] !== undefined) continue;
+    report.problem(pointer, `${rules.what} needs the field ${quoted(field)}.`);
+  }
+  return Object.fromEntries(entries);
+}
+
+function unknownField(field: string, at: string, report: Report, rules: ObjectRules): void {
+  const dropped = report.lenient ? " It is ignored." : "";
+  report.superfluous(at, () => {
+    const reason = rules.elsewhere?.(field);
+    if (reason !== undefined) return `${reason}${dropped}`;
+    const hint = nearest(field, [...rules.fields.keys()]);
+    return `${rules.what} has no field ${quoted(field)}${hint}.${dropped}`;
+  });
+}
+
+export const boolean: Reader = (value, pointer, report) => {
+  if (typeof value === "boolean") return value;
+  report.problem(pointer, `It must be true or false, not ${shown(value)}.`);
+  return undefined;
+};
+
+export function integer(lowest: number, highest: number): Reader {
+  return (value, pointer, report) => {
+    if (Number.isInteger(value) && Number(value) >= lowest && Number(value) <= highest) {
+      return Number(value);
+    }
+    const range = `from ${lowest} to ${highest}`;
+    report.problem(pointer, `It must be an integer ${range}, not ${shown(value)}.`);
+    return undefined;
+  };
+}
+
+export function number(lowest: number, highest: number): Reader {
+  return (value, pointer, report) => {
+    if (typeof value === "number" && value >= lowest && value <= highest) return value;
+    const range = `from ${lowest} to ${highest}`;
+    report.problem(pointer, `It must be a number ${range}, not ${shown(value)}.`);
+    return undefined;
+  };
+}
+
+/** Fractions are allowed; 0 means none. */
+export const seconds: Reader = number(0, limits.secondsMax);
+
+/** A time that must not be nothing; old definitions write 0 for what is not set. */
+export const someSeconds: Reader = (value, pointer, report) => {
+  if (value === 0) {
+    report.superfluous(pointer, "It must be more than 0 seconds; leave it out for the default.");
+    return undefined;
+  }
+  return seconds(value, pointer, report);
+};
+
+export function text(longest: number, pattern?: { matches: RegExp; says: string }): Reader {
+  return (value, pointer, report) => {
+    const says = pattern?.says ?? `text of 1 to ${longest} characters`;
+    const fits = typeof value === "string" && value.length > 0 && value.length <= longest;
+    if (fits && (pattern === undefined || pattern.matches.test(value))) return value;
+    report.problem(pointer, `It must be ${says}, not ${shown(value)}.`);
+    return undefined;
+  };
+}
+
+/** Names of workflows and queues. */
+export const plainName: Reader = text(limits.nameCharsMax, {
+  matches: /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
+  says: "a name of 1 to 128 letters, digits, dots, dashes and underscores that begins with a letter or digit",
+});
+
+/** Names of user actions are the workers' own: anything that can be read. */
+export const actionName: Reader = text(limits.nameCharsMax, {
+  matches: /^\P{Cc}+$/u,
+  says: `a name of 1 to ${limits.nameCharsMax} characters without control characters`,
+});
+
+export const description: Reader = (value, pointer, report) => {
+  if (typeof value === "string" && value.length <= limits.descriptionCharsMax) return value;
+  const longest = limits.descriptionCharsMax;
+  report.problem(pointer, `It must be text of at most ${longest} characters.`);
+  return undefined;
+};
+
+/** One of some words, in any letter case. */
+export function oneOf(words: readonly string[]): Reader {
+  return (value, pointer, report) => {
+    const wanted = typeof value === "string" ? value.toLowerCase() : undefined;
+    const found = words.find((word) => word.toLowerCase() === wanted);
+    if (found !== undefined) return found;
+    report.problem(pointer, () => {
+      const hint = typeof value === "string" ? nearest(value, words) : "";
+      return `It must be one of ${words.map(quoted).join(", ")}, not ${shown(value)}${hint}.`;
+    });
+    return undefined;
+  };
+}
+
+export function listOf(item: Reader, most: number): Reader {
+  return (value, pointer, report) => {
+    if (!Array.isArray(value) || value.length > most) {
+      const found = Array.isArray(value) ? `${value.length} elements` : shown(value);
+      report.problem(pointer, `It must be an array of at most ${most} elements, not ${found}.`);
+      return undefined;
+    }
+    const items = value.map((element, index) => item(element, below(pointer, index), report));
+    return items.filter((element) => element !== undefined);
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * What a check finds: problems, which refuse a definition, and warnings, which do not. All are
+ * gathered, up to a bound; beyond it the last one says how many more there are.
+ */
+import { closest } from "fastest-levenshtein";
+import type { Problem } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { Reference } from "../reference.ts";
+
+/** Made only when it is told: the nearest of 1,000 names takes time to find. */
+type Message = string | (() => string);
+
+class Findings {
+  readonly #kept: Problem[] = [];
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(pointer: string, message: Message): void {
+    this.#count += 1;
+    if (this.#kept.length === limits.definitionProblemsMax) return;
+    this.#kept.push({ pointer, message: typeof message === "string" ? message : message() });
+  }
+
+  list(): readonly Problem[] {
+    const untold = this.#count - limits.definitionProblemsMax;
+    if (untold <= 0) return this.#kept;
+    const message = `And ${untold + 1} more; they are told once these are put right.`;
+    return [...this.#kept.slice(0, -1), { pointer: "", message }];
+  }
+}
+
+/** A reference, and the string that holds it. */
+export interface FoundReference {
+  readonly pointer: string;
+  readonly reference: Reference;
+}
+
+export class Report {
+  /** What would be refused as unknown is only warned about, and dropped. */
+  readonly lenient: boolean;
+  readonly references: FoundReference[] = [];
+  readonly scripts: { readonly pointer: string; readonly expression: string }[] = [];
+  readonly #problems = new Findings();
+  readonly #warnings = new Findings();
+
+  constructor(lenient: boolean) {
+    this.lenient = lenient;
+  }
+
+  get failed(): boolean {
+    return this.#problems.count > 0;
+  }
+
+  get problems(): readonly Problem[] {
+    return this.#problems.list();
+  }
+
+  get warnings(): readonly Problem[] {
+    return this.#warnings.list();
+  }
+
+  problem(pointer: string, message: Message): void {
+    this.#problems.add(pointer, message);
+  }
+
+  warning(pointer: string, message: Message): void {
+    this.#warnings.add(pointer, message);
+  }
+
+  /** For what old definitions may hold and new ones may not. */
+  superfluous(pointer: string, message: Message): void {
+    if (this.lenient) this.warning(pointer, message);
+    else this.problem(pointer, message);
+  }
+}
+
+/** Pointer of a member or an element. */
+export function below(pointer: string, key: string | number): string {
+  if (typeof key === "number") return `${pointer}/${key}`;
+  return `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** A sentence part that names the nearest of some names; empty when there is none to name. */
+export function nearest(name: string, known: readonly string[]): string {
+  const bare = name.toLowerCase();
+  const sameLetters = known.find((candidate) => candidate.toLowerCase() === bare);
+  if (sameLetters !== undefined) return `; the nearest is ${quoted(sameLetters)}`;
+  // Very long names are compared by their beginnings: the comparison takes time.
+  const found = known.length === 0 ? undefined : closest(name.slice(0, 200), [...known]);
+  return found === undefined ? "" : `; the nearest is ${quoted(found)}`;
+}
+
+export function quoted(name: string | number): string {
+  return JSON.stringify(typeof name === "string" && name.length > 80 ? cut(name) : name);
+}
+
+function cut(text: string): string {
+  return `${text.slice(0, 80)}…`;
+}
+
+/** What stands where something else was expected, for a message. */
+export function shown(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return "an object";
+  if (typeof value === "string") return value === "" ? "an empty string" : quoted(value);
+  return String(value).slice(0, 80);
+}

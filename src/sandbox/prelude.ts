@@ -1,0 +1,130 @@
+/**
+ * What surrounds a script inside QuickJS: builds `$`, gathers the output, words an exception.
+ * It runs in the script's own world, so it keeps every function that it needs from before the
+ * script ran, and looks nothing up on prototypes that the script may have changed.
+ */
+
+/** Thrown values come out as JSON `{name, message, stack}`; this name marks our own refusals. */
+export const refusalName = "Refusal";
+
+/** A refusal with this message says that the output is too long to be carried. */
+export const outputTooLarge = "output-too-large";
+
+/** Answers `[define, collect, describe]`; lives through one evaluation. */
+export const prelude = `((outputCharsMax) => {
+  "use strict";
+  const world = globalThis;
+  const { parse, stringify } = JSON;
+  const { create, defineProperty, getPrototypeOf, keys: namesOf, prototype: plain } = Object;
+  const { apply } = Reflect;
+  const { slice } = String.prototype;
+  const PromiseKind = Promise;
+  const asText = String;
+
+  const data = (value) =>
+    ({ __proto__: null, value, writable: true, enumerable: true, configurable: true });
+  const root = {};
+  const given = create(null);
+  defineProperty(world, "$", { ...data(root), __proto__: null, configurable: false });
+
+  // A member is parsed when it is touched, and is a plain property from then on.
+  const define = (name, text, isOutput) => {
+    given[name] = true;
+    let value;
+    const get = () => {
+      if (text !== undefined) {
+        value = isOutput ? { output: parse(text) } : parse(text);
+        text = undefined;
+        try { defineProperty(root, name, data(value)); } catch {}
+      }
+      return value;
+    };
+    const set = function (changed) { defineProperty(this, name, data(changed)); };
+    defineProperty(root, name, { __proto__: null, get, set, enumerable: true, configurable: true });
+  };
+  const reserve = (text) => {
+    const names = parse(text);
+    for (let index = 0; index < names.length; index += 1) given[names[index]] = true;
+  };
+
+  const refuse = (message) => ({ __proto__: null, name: "${refusalName}", message, stack: "" });
+  const show = (name) => (name.length > 100 ? apply(slice, name, [0, 100]) + "..." : name);
+  const check = (name, value) => {
+    let what;
+    const type = typeof value;
+    if (type === "function") what = "a function";
+    else if (type === "symbol") what = "a symbol";
+    else if (type === "bigint") what = "a BigInt";
+    else if (type === "object" && value instanceof PromiseKind) what = "a promise";
+    if (what === undefined) return value;
+    throw refuse('The output holds ' + what + ' at "' + show(name) + '", which JSON cannot carry.');
+  };
+  const isPlain = (value) => {
+    if (typeof value !== "object" || value === null) return false;
+    const kind = getPrototypeOf(value);
+    return kind === plain || kind === null;
+  };
+
+  // Answers the route as JSON text (or nothing), a line feed, and the output as JSON text.
+  const collect = (completion) => {
+    const dollar = world.$;
+    if (typeof dollar !== "object" || dollar === null) throw refuse("\`$\` is no longer an object.");
+    const output = create(null);
+    let route;
+    let left = 0;
+    const names = namesOf(dollar);
+    for (let index = 0; index < names.length; index += 1) {
+      const name = names[index];
+      if (given[name]) continue;
+      const value = dollar[name];
+      if (value === undefined) continue;
+      if (name === "route" && typeof value === "string") {
+        route = value;
+        continue;
+      }
+      output[name] = value;
+      left += 1;
+    }
+    // The value of \`$.route = "x"\` as the last statement is the route, not an output.
+    if (left === 0 && completion !== undefined && !(route !== undefined && completion === route)) {
+      if (isPlain(completion)) {
+        const own = namesOf(completion);
+        for (let index = 0; index < own.length; index += 1) output[own[index]] = completion[own[index]];
+      } else {
+        output.result = completion;
+      }
+    }
+    let text;
+    try {
+      text = stringify(output, check);
+    } catch (thrown) {
+      const cycle = thrown !== null && typeof thrown === "object"
+        && thrown.message === "circular reference";
+      throw cycle ? refuse("The output refers to itself (a cycle), which JSON cannot carry.") : thrown;
+    }
+    if (text.length > outputCharsMax) throw refuse("${outputTooLarge}");
+    return (route === undefined ? "" : stringify(route)) + "\\n" + text;
+  };
+
+  const cut = (value) => apply(slice, value, [0, 4000]);
+  const describe = (thrown) => {
+    let name = "";
+    let message = "";
+    let stack = "";
+    try {
+      if (typeof thrown === "object" && thrown !== null && typeof thrown.message === "string") {
+        message = cut(thrown.message);
+        if (typeof thrown.name === "string") name = cut(thrown.name);
+        if (typeof thrown.stack === "string") stack = cut(thrown.stack);
+      } else if (isPlain(thrown)) {
+        message = cut(stringify(thrown));
+      } else {
+        message = cut(asText(thrown));
+      }
+    } catch {
+      message = "a value that cannot be shown";
+    }
+    return stringify({ __proto__: null, name, message, stack });
+  };
+  return { __proto__: null, define, reserve, collect, describe };
+})`;

@@ -1,0 +1,172 @@
+/**
+ * Extends the leases of held tasks, in batches, at a third of the silence each may keep. Runs in a
+ * thread of its own (heartbeat-thread.ts), or in the main one where that is not possible.
+ */
+import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { systemClock } from "../clock.ts";
+import {
+  type HeartbeatItem,
+  HeartbeatItemSchema,
+  HeartbeatRequestSchema,
+  HeartbeatStatus,
+  WorkerService,
+} from "../gen/orchy/v1/worker_pb.ts";
+import { limits } from "../limits.ts";
+import type { StopReason } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { sleep } from "./pause.ts";
+
+export interface Lease {
+  readonly token: string;
+  /** Longest silence; 0: no heartbeats, only the deadline counts. */
+  readonly heartbeatMs: number;
+  /** By our own clock. */
+  readonly deadlineMs: number;
+}
+
+interface Held extends Lease {
+  dueMs: number;
+  progressJson: string | undefined;
+}
+
+export type OnStop = (token: string, reason: StopReason) => void;
+
+const beatsPerSilence = 3;
+const callTimeoutMsMin = 1_000;
+const callTimeoutMsMax = 10_000;
+/** What is due within this share of its interval goes along. */
+const earlyShare = 0.25;
+const batchBytesMax = limits.requestBytesMax / 2;
+
+export class HeartbeatLoop {
+  private readonly link: Link;
+  private readonly workerId: string;
+  private readonly onStop: OnStop;
+  private readonly held = new Map<string, Held>();
+  private readonly stopped = new AbortController();
+  private wake = new AbortController();
+  private wakesAtMs = 0;
+
+  constructor(link: Link, workerId: string, onStop: OnStop) {
+    this.link = link;
+    this.workerId = workerId;
+    this.onStop = onStop;
+  }
+
+  hold(leases: readonly Lease[]): void {
+    const nowMs = systemClock.now();
+    for (const lease of leases) {
+      const intervalMs = lease.heartbeatMs / beatsPerSilence;
+      const dueMs = lease.heartbeatMs === 0 ? lease.deadlineMs : nowMs + intervalMs;
+      this.held.set(lease.token, { ...lease, dueMs, progressJson: undefined });
+      if (Math.min(dueMs, lease.deadlineMs) < this.wakesAtMs) this.wake.abort();
+    }
+  }
+
+  drop(tokens: readonly string[]): void {
+    for (const token of tokens) this.held.delete(token);
+  }
+
+  beatNow(token: string, progressJson: string | undefined): void {
+    const held = this.held.get(token);
+    if (held === undefined) return;
+    held.progressJson = progressJson ?? held.progressJson;
+    held.dueMs = systemClock.now();
+    this.wake.abort();
+  }
+
+  /** Until stop(). */
+  async run(): Promise<void> {
+    while (!this.stopped.signal.aborted) {
+      await this.sleepUntilDue();
+      const due = this.takeDue();
+      if (due.length > 0) await this.beat(due);
+    }
+  }
+
+  stop(): void {
+    this.stopped.abort();
+    this.wake.abort();
+  }
+
+  private async sleepUntilDue(): Promise<void> {
+    const nowMs = systemClock.now();
+    let nextMs = nowMs + limits.sleepMsMax;
+    for (const { dueMs, deadlineMs } of this.held.values()) {
+      nextMs = Math.min(nextMs, dueMs, deadlineMs);
+    }
+    this.wake = new AbortController();
+    this.wakesAtMs = nextMs;
+    if (this.stopped.signal.aborted) return;
+    await sleep(Math.max(0, nextMs - nowMs), this.wake.signal);
+    this.wakesAtMs = 0;
+  }
+
+  private takeDue(): Held[] {
+    const nowMs = systemClock.now();
+    const due: Held[] = [];
+    let bytes = 0;
+    for (const held of this.held.values()) {
+      if (nowMs >= held.deadlineMs) {
+        this.held.delete(held.token);
+        this.onStop(held.token, "deadline");
+        continue;
+      }
+      if (held.heartbeatMs === 0 && held.dueMs > nowMs) continue;
+      const early = (held.heartbeatMs / beatsPerSilence) * earlyShare;
+      if (held.dueMs - early > nowMs) continue;
+      bytes += held.token.length + (held.progressJson?.length ?? 0) * 3;
+      if (due.length === limits.heartbeatsPerCallMax || bytes > batchBytesMax) break;
+      due.push(held);
+    }
+    return due;
+  }
+
+  private async beat(due: readonly Held[]): Promise<void> {
+    const sent = due.map((held) => ({ held, progressJson: held.progressJson }));
+    const shortestMs = Math.min(...due.map(({ heartbeatMs }) => heartbeatMs || callTimeoutMsMax));
+    const timeoutMs = Math.max(
+      callTimeoutMsMin,
+      Math.min(shortestMs / beatsPerSilence, callTimeoutMsMax),
+    );
+    const session = await this.link.ready().catch(() => undefined);
+    if (session === undefined) {
+      await sleep(callTimeoutMsMin, this.stopped.signal);
+      return;
+    }
+    try {
+      const tasks = sent.map(({ held, progressJson }) => itemOf(held.token, progressJson));
+      const request = create(HeartbeatRequestSchema, { tasks, workerId: this.workerId });
+      const options = { timeoutMs, abort: this.stopped.signal };
+      const answer = await session.call(WorkerService.method.heartbeat, request, options);
+      this.link.succeeded(session);
+      const nowMs = systemClock.now();
+      sent.forEach(({ held, progressJson }, index) => {
+        const { heartbeatMs, deadlineMs } = held;
+        held.dueMs = heartbeatMs === 0 ? deadlineMs : nowMs + heartbeatMs / beatsPerSilence;
+        if (held.progressJson === progressJson) held.progressJson = undefined;
+        else held.dueMs = nowMs;
+        this.apply(held.token, answer.statuses[index]);
+      });
+    } catch (error) {
+      // They stay due; the link pauses before it gives the next session.
+      this.link.failed(session, error);
+      await sleep(100, this.stopped.signal);
+    }
+  }
+
+  private apply(token: string, status: HeartbeatStatus | undefined): void {
+    const lost = status === HeartbeatStatus.CANCELLED || status === HeartbeatStatus.STALE;
+    if (!lost || !this.held.delete(token)) return;
+    this.onStop(token, status === HeartbeatStatus.CANCELLED ? "cancelled" : "stale");
+  }
+}
+
+function itemOf(token: string, progressJson: string | undefined): HeartbeatItem {
+  const item = create(HeartbeatItemSchema, { token });
+  if (progressJson !== undefined) {
+    item.progress = fromJson(ValueSchema, JSON.parse(progressJson) as JsonValue);
+  }
+  return item;
+}

@@ -1,0 +1,241 @@
+/**
+ * A worker: takes tasks of the actions that it is given handlers for, and gives their results back.
+ * It outlives its servers: it connects again, tells its actions again, repeats what was not answered.
+ */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { create } from "@bufbuild/protobuf";
+import {
+  type ActionDefinition,
+  ActionDefinitionSchema,
+  RegisterActionsRequestSchema,
+  WorkerService,
+} from "../gen/orchy/v1/worker_pb.ts";
+import { limits } from "../limits.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { Link, type Logger, type Session } from "./link.ts";
+import { Outbox } from "./outbox.ts";
+import { sleep } from "./pause.ts";
+import { Pump } from "./pump.ts";
+import { Rooms } from "./rooms.ts";
+import { type Handler, Tasks } from "./tasks.ts";
+import type { TransportKind } from "./transport.ts";
+
+export interface WorkerOptions {
+  /** Address of a server's HTTP port, or of several: the next one is used when one fails. */
+  readonly server: string | readonly string[];
+  /** Queues to take tasks from. Default: the one named "default". */
+  readonly queues?: readonly string[];
+  /** How many tasks of one action may run here at once, unless the action says. Default 100. */
+  readonly concurrency?: number;
+  /** Polls that wait at the server side by side, 1 to 8. Default 2. */
+  readonly pollers?: number;
+  /** Names this process in lists and attempts. Default: host, process id and a random end. */
+  readonly workerId?: string;
+  readonly transport?: TransportKind;
+  readonly logger?: Logger;
+}
+
+export interface ActionOptions {
+  /** How many tasks of this action may run in this worker at once. */
+  readonly concurrency?: number;
+  /** Retries after the first attempt. Default 3. */
+  readonly retryCount?: number;
+  readonly retryAfterSeconds?: number;
+  readonly retryPolicy?: "FIXED" | "BACKOFF" | "EXPONENTIAL";
+  readonly maxRetryAfterSeconds?: number;
+  /** Share of the delay between attempts that is random, 0 to 1. */
+  readonly jitter?: number;
+  /** Longest attempt. Default 300. */
+  readonly timeoutSeconds?: number;
+  /** Longest silence of a worker before its attempt counts as lost. Default 30. */
+  readonly heartbeatSeconds?: number;
+  readonly queueTimeoutSeconds?: number;
+  readonly totalTimeoutSeconds?: number;
+  /** Error codes that end the retries. */
+  readonly nonRetryable?: readonly string[];
+}
+
+export interface StopOptions {
+  /** How long running handlers may go on; then their tasks are given back. Default 10 s. */
+  readonly drainMs?: number;
+}
+
+const concurrencyDefault = 100;
+const concurrencyMax = 100_000;
+const pollersDefault = 2;
+const pollersMax = 8;
+const registerTimeoutMs = 10_000;
+const pollGraceMs = 100;
+/** For results that no server has answered for yet when everything else has ended. */
+const flushMs = 5_000;
+
+const consoleLogger: Logger = {
+  info: (message) => console.log(message),
+  warn: (message) => console.warn(message),
+  error: (message) => console.error(message),
+};
+
+export class Worker {
+  readonly workerId: string;
+  private readonly options: WorkerOptions;
+  private readonly logger: Logger;
+  private readonly handlers = new Map<string, Handler>();
+  private readonly definitions: ActionDefinition[] = [];
+  private readonly rooms = new Rooms();
+  private parts:
+    | { link: Link; outbox: Outbox; tasks: Tasks; heartbeats: Heartbeats; pump: Pump }
+    | undefined;
+  private stopping: Promise<void> | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.options = options;
+    this.logger = options.logger ?? consoleLogger;
+    const ownId = `${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`;
+    this.workerId = (options.workerId ?? ownId).slice(0, limits.workerIdCharsMax);
+    wholeNumber("concurrency", options.concurrency ?? concurrencyDefault, concurrencyMax);
+    wholeNumber("pollers", options.pollers ?? pollersDefault, pollersMax);
+  }
+
+  /** Tells what to do for tasks of the action `name`. Before start(). */
+  action(name: string, handler: Handler): this;
+  action(name: string, options: ActionOptions, handler: Handler): this;
+  action(name: string, optionsOrHandler: ActionOptions | Handler, handler?: Handler): this {
+    const [options, run] =
+      typeof optionsOrHandler === "function" ? [{}, optionsOrHandler] : [optionsOrHandler, handler];
+    if (typeof run !== "function") throw new TypeError(`The action "${name}" needs a handler.`);
+    if (this.parts !== undefined) throw new Error("Actions are given before the worker starts.");
+    if (this.handlers.has(name)) throw new Error(`The action "${name}" is there twice.`);
+    const { concurrency, nonRetryable, ...rules } = options;
+    const room = concurrency ?? this.options.concurrency ?? concurrencyDefault;
+    wholeNumber(`concurrency of "${name}"`, room, concurrencyMax);
+    this.rooms.add(name, room);
+    this.handlers.set(name, run);
+    this.definitions.push(
+      create(ActionDefinitionSchema, { ...rules, name, nonRetryable: [...(nonRetryable ?? [])] }),
+    );
+    return this;
+  }
+
+  /**
+   * Resolves when a server knows this worker's actions, however long that takes. Throws when the
+   * server refuses them.
+   */
+  async start(): Promise<void> {
+    if (this.parts !== undefined) throw new Error("The worker was started before.");
+    if (this.handlers.size === 0) throw new Error("The worker has no actions.");
+    const parts = this.build();
+    this.parts = parts;
+    try {
+      const session = await parts.link.ready();
+      const names = [...this.handlers.keys()].join(", ");
+      this.logger.info(`worker ${this.workerId} at ${session.server.origin} runs ${names}`);
+    } catch (error) {
+      if (this.stopping !== undefined) return;
+      parts.link.close();
+      throw error;
+    }
+    if (this.stopping !== undefined) return;
+    parts.heartbeats.start();
+    parts.pump.start();
+  }
+
+  /**
+   * Takes no more tasks, lets the handlers end, gives back what does not end in time, and sends
+   * the results that are still here.
+   */
+  stop(options: StopOptions = {}): Promise<void> {
+    this.stopping ??= this.drain(options.drainMs ?? limits.drainMs);
+    return this.stopping;
+  }
+
+  /** Runs until SIGTERM or SIGINT, then drains. A second signal ends the process at once. */
+  async run(options: StopOptions = {}): Promise<void> {
+    let signals = 0;
+    let asked: () => void = () => {};
+    const signalled = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const onSignal = (): void => {
+      signals += 1;
+      if (signals > 1) process.exit(1);
+      asked();
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+    try {
+      await Promise.race([this.start().then(() => signalled), signalled]);
+      await this.stop(options);
+    } finally {
+      process.off("SIGTERM", onSignal);
+      process.off("SIGINT", onSignal);
+    }
+  }
+
+  private build(): NonNullable<Worker["parts"]> {
+    const { server, transport = "http2", queues = [], pollers = pollersDefault } = this.options;
+    const { logger, workerId, rooms } = this;
+    const servers = typeof server === "string" ? [server] : server;
+    const onConnect = (session: Session): Promise<void> => this.register(session);
+    const link = new Link({ servers, transport, logger, onConnect });
+    const outbox = new Outbox({
+      onReady: () => pump.schedule(),
+      onSettled: (tokens) => heartbeats.drop(tokens),
+      warn: (message) => logger.warn(message),
+    });
+    const tasks = new Tasks(this.handlers, outbox, (token, json) =>
+      heartbeats.beatNow(token, json),
+    );
+    const heartbeats = new Heartbeats({
+      servers,
+      transport,
+      workerId,
+      logger,
+      onStop: (token, reason) => tasks.stop(token, reason),
+    });
+    const common = { link, outbox, tasks, heartbeats };
+    const pump = new Pump({ ...common, rooms, logger, workerId, queues, pollers });
+    return { ...common, pump };
+  }
+
+  private async register(session: Session): Promise<void> {
+    const { definitions, workerId } = this;
+    const { registeredActionsPerCallMax } = limits;
+    for (let start = 0; start < definitions.length; start += registeredActionsPerCallMax) {
+      const actions = definitions.slice(start, start + registeredActionsPerCallMax);
+      const request = create(RegisterActionsRequestSchema, { actions, workerId });
+      const options = { timeoutMs: registerTimeoutMs };
+      await session.call(WorkerService.method.registerActions, request, options);
+    }
+  }
+
+  private async drain(drainMs: number): Promise<void> {
+    if (this.parts === undefined) return;
+    const { pump, tasks, outbox, heartbeats, link } = this.parts;
+    await pump.stopPolling(pollGraceMs);
+    await within(drainMs, tasks.idle());
+    const abandoned = tasks.abandon();
+    if (abandoned.length > 0) {
+      this.logger.warn(`${abandoned.length} tasks did not end in ${drainMs} ms: they go back`);
+      await within(flushMs, pump.release(abandoned));
+    }
+    const flushed = await within(flushMs, outbox.empty());
+    if (!flushed) this.logger.warn("Some results could not be sent; their leases will lapse.");
+    await heartbeats.stop();
+    link.close();
+  }
+}
+
+/** True when `work` ended within `ms`. */
+async function within(ms: number, work: Promise<void>): Promise<boolean> {
+  const late = new AbortController();
+  const done = work.then(() => true);
+  const result = await Promise.race([done, sleep(ms, late.signal).then(() => false)]);
+  late.abort();
+  return result;
+}
+
+function wholeNumber(what: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= max) return;
+  throw new TypeError(`The ${what} is a whole number from 1 to ${max}, not ${value}.`);
+}
