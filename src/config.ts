@@ -83,7 +83,8 @@ function readStore(text: string): { value: StoreAddress } | { problem: string } 
   const path = /^sqlite:(.+)$/s.exec(text)?.[1];
   if (path !== undefined && !path.includes("\0")) return { value: { kind: "sqlite", path } };
   if (/^rediss?:\/\/[^\s/]+/.test(text)) return { value: { kind: "redis", url: text } };
-  if (/^redis-cluster:\/\/[^\s/]+/.test(text)) return { value: { kind: "redis-cluster", url: text } };
+  if (/^redis-cluster:\/\/[^\s/]+/.test(text))
+    return { value: { kind: "redis-cluster", url: text } };
   return { problem: storeRule };
 }
 
@@ -149,7 +150,10 @@ const flags = {
     placeholder: "name",
     default: "",
     explanation: "how this server calls itself; the host's name by default",
-    read: matching(/^[A-Za-z0-9._-]{0,128}$/, "must be at most 128 of A-Z, a-z, 0-9, '.', '_', '-'"),
+    read: matching(
+      /^[A-Za-z0-9._-]{0,128}$/,
+      "must be at most 128 of A-Z, a-z, 0-9, '.', '_', '-'",
+    ),
   }),
   insecure: flag({
     default: "false",

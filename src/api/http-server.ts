@@ -10,6 +10,7 @@ import type { Logger } from "../log.ts";
 import type { Orchestrator } from "../runtime/orchestrator.ts";
 import { checkAnnouncedLength } from "./body.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
+import type { Held } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
 
 /** The RPC services as they are mounted here. */
@@ -57,9 +58,14 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
       return refusal(error as OrchyError);
     }
     if (connect.handles(path)) return connect.fetch(request, server);
-    const held = new HeldRequest(request, server, draining.signal);
-    const response = await rest(request, { hold: held.hold });
-    return held.release(response);
+    let held: Held | undefined;
+    const hold = () => {
+      held ??= holdRequest(request, server, draining.signal);
+      return held;
+    };
+    const response = await rest(request, { hold });
+    if (response.headers.get("content-type") !== "text/event-stream") held?.release();
+    return response;
   }
 
   /** Polls and results pass: the orchestrator answers them, and workers must be able to finish. */
@@ -112,49 +118,24 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
 }
 
 /**
- * A request that may wait. Bun closes a connection on which nothing moves, and with it, over HTTP/2,
- * all of its other requests; so the timeout is off while a request waits, and on again after.
+ * Lets a request wait. Bun closes a connection on which nothing moves, so the timeout is off while
+ * it waits, and on again after.
  */
-class HeldRequest {
-  readonly #request: Request;
-  readonly #server: Server<undefined>;
-  readonly #draining: AbortSignal;
-  #gone: AbortController | undefined;
-
-  constructor(request: Request, server: Server<undefined>, draining: AbortSignal) {
-    this.#request = request;
-    this.#server = server;
-    this.#draining = draining;
+function holdRequest(request: Request, server: Server<undefined>, draining: AbortSignal): Held {
+  const gone = new AbortController();
+  const sources = [request.signal, draining];
+  const end = () => gone.abort();
+  server.timeout(request, 0);
+  for (const source of sources) {
+    if (source.aborted) end();
+    else source.addEventListener("abort", end);
   }
-
-  readonly hold = (): AbortSignal => {
-    if (this.#gone) return this.#gone.signal;
-    this.#gone = new AbortController();
-    this.#server.timeout(this.#request, 0);
-    for (const signal of [this.#request.signal, this.#draining]) {
-      if (signal.aborted) this.#end();
-      signal.addEventListener("abort", this.#end);
-    }
-    return this.#gone.signal;
+  return {
+    signal: gone.signal,
+    release() {
+      // The listeners would otherwise keep the request for as long as the server runs.
+      for (const source of sources) source.removeEventListener("abort", end);
+      server.timeout(request, limits.httpIdleSeconds);
+    },
   };
-
-  readonly #end = () => {
-    this.#gone?.abort();
-    this.#letGo();
-  };
-
-  /** The listeners would otherwise keep the request for as long as the server runs. */
-  #letGo(): void {
-    this.#request.signal.removeEventListener("abort", this.#end);
-    this.#draining.removeEventListener("abort", this.#end);
-  }
-
-  /** With its answer at hand, a request waits no more, unless the answer is a stream. */
-  release(response: Response): Response {
-    if (this.#gone && response.headers.get("content-type") !== "text/event-stream") {
-      this.#letGo();
-      this.#server.timeout(this.#request, limits.httpIdleSeconds);
-    }
-    return response;
-  }
 }

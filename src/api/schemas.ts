@@ -12,8 +12,7 @@ function words(charsMax: number) {
     v.string(),
     v.minLength(1, "It must not be empty."),
     v.maxLength(charsMax, `It must be at most ${charsMax} characters long.`),
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.
-    v.regex(/^[^\u0000-\u001f\u007f]*$/, "It must not contain control characters."),
+    v.regex(/^\P{Cc}*$/u, "It must not contain control characters."),
     v.check((text) => text.isWellFormed(), "It must be well-formed Unicode."),
   );
 }
@@ -64,8 +63,7 @@ export const payloadSchema = v.pipe(
   v.description(`Any JSON value, at most ${limits.payloadBytesMax} bytes; passed on exactly.`),
 );
 
-const momentPattern =
-  /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/;
+const momentPattern = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/;
 
 /** ISO 8601 with a zone, a date (UTC), or milliseconds since the epoch. */
 export const momentSchema = v.pipe(
@@ -90,10 +88,7 @@ export const waitSchema = v.pipe(
   v.description("Seconds to wait for the end of the execution."),
 );
 
-export const limitSchema = v.optional(
-  wholeNumber(1, limits.listLimitMax),
-  limits.listLimitDefault,
-);
+export const limitSchema = v.optional(wholeNumber(1, limits.listLimitMax), limits.listLimitDefault);
 
 const cursorRule = "It is no cursor of this list; take it from the page before, as it is.";
 
@@ -129,9 +124,7 @@ export const startSchema = v.strictObject({
   executionId: v.optional(executionIdSchema),
   correlationId: v.optional(correlationIdSchema),
   priority: v.optional(prioritySchema),
-  signal: v.optional(
-    v.strictObject({ event: eventSchema, payload: v.optional(payloadSchema) }),
-  ),
+  signal: v.optional(v.strictObject({ event: eventSchema, payload: v.optional(payloadSchema) })),
 });
 
 export const signalSchema = v.strictObject({

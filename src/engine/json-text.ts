@@ -59,6 +59,36 @@ export function elementTexts(text: JsonText): JsonText[] | undefined {
   return elements;
 }
 
+/**
+ * Answers as `pick` does, and remembers what it has taken apart: for many looks into large texts,
+ * each of which would otherwise read the text again.
+ */
+export class TextIndex {
+  readonly #parts = new Map<JsonText, ReadonlyMap<string, JsonText> | readonly JsonText[]>();
+
+  pick(text: JsonText, path: readonly (string | number)[]): JsonText | undefined {
+    let at: JsonText | undefined = text;
+    for (const [passed, step] of path.entries()) {
+      if (at.length < indexedCharsMin) return pick(at, path.slice(passed));
+      const parts = this.#partsOf(at);
+      at = parts instanceof Map ? parts.get(`${step}`) : (parts as JsonText[])[indexOf(step)];
+      if (at === undefined) return undefined;
+    }
+    return at.trim();
+  }
+
+  #partsOf(text: JsonText): ReadonlyMap<string, JsonText> | readonly JsonText[] {
+    let parts = this.#parts.get(text);
+    if (parts === undefined) {
+      parts = memberTexts(text) ?? elementTexts(text) ?? [];
+      this.#parts.set(text, parts);
+    }
+    return parts;
+  }
+}
+
+const indexedCharsMin = 4_096;
+
 /** Where the value of the last member with this key begins, or -1. */
 function findMember(text: string, object: number, key: string): number {
   let found = -1;

@@ -199,7 +199,10 @@ export function isDefinite(steps: readonly PathStep[]): boolean {
   return steps.every((step) => step.kind === "member");
 }
 
-/** The text of an array of all values that the path finds, in the order of the text. */
+/**
+ * The text of an array of all values that the path finds, in the order of the text. Beyond the
+ * size of a payload it is cut off: whoever uses it refuses it by its length.
+ */
 export function findAll(text: JsonText, steps: readonly PathStep[]): JsonText {
   let found: JsonText[] = [text];
   for (const step of steps) {
@@ -207,7 +210,12 @@ export function findAll(text: JsonText, steps: readonly PathStep[]): JsonText {
     for (const value of found) collect(value, step, next);
     found = next;
   }
-  return `[${found.join(",")}]`;
+  let list = "";
+  for (const value of found) {
+    if (list.length > limits.payloadBytesMax) break;
+    list += list === "" ? value : `,${value}`;
+  }
+  return `[${list}]`;
 }
 
 function collect(text: JsonText, step: PathStep, into: JsonText[]): void {

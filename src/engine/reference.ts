@@ -3,7 +3,7 @@
  * member paths, nearly all of them, run as a walk over the text that was compiled at registration.
  */
 import type { JsonText } from "../model/json.ts";
-import { pick } from "./json-text.ts";
+import { pick, type TextIndex } from "./json-text.ts";
 import { findAll, isDefinite, type PathStep, parsePath, ReferenceSyntaxError } from "./path.ts";
 import type { Needs, DataView as View } from "./template.ts";
 
@@ -89,10 +89,15 @@ function needsOf(root: ReferenceRoot): Needs {
 }
 
 /** The text of the value, or undefined when it is missing; never for an indefinite path. */
-export function resolveReference(reference: Reference, view: View): JsonText | undefined {
+export function resolveReference(
+  reference: Reference,
+  view: View,
+  index?: TextIndex,
+): JsonText | undefined {
   const text = lookedUpIn(reference, view);
-  if (reference.definite) return text === undefined ? undefined : pick(text, reference.keys);
-  return text === undefined ? "[]" : findAll(text, reference.steps);
+  if (!reference.definite) return text === undefined ? "[]" : findAll(text, reference.steps);
+  if (text === undefined) return undefined;
+  return index === undefined ? pick(text, reference.keys) : index.pick(text, reference.keys);
 }
 
 function lookedUpIn(reference: Reference, view: View): JsonText | undefined {

@@ -4,6 +4,7 @@
  */
 import { limits } from "../limits.ts";
 import type { Json, JsonText } from "../model/json.ts";
+import { TextIndex } from "./json-text.ts";
 import {
   beginsReference,
   parseReference,
@@ -233,23 +234,33 @@ export type Resolved =
   | { readonly ok: false; readonly missing: string };
 
 /** `strict`: a missing reference is an outcome of its own; otherwise it is null, or empty text. */
+/**
+ * `strict`: a missing reference is an outcome of its own; otherwise it is null, or empty text. A
+ * text longer than a payload may be is cut off: whoever uses it refuses it by its length.
+ */
 export function resolveTemplate(
   template: Template,
   view: DataView,
   options?: { strict?: boolean },
 ): Resolved {
+  const { slots, tail } = template;
+  const index = slots.length >= indexedSlotsMin ? new TextIndex() : undefined;
   let text = "";
-  for (const { before, reference, embedded } of template.slots) {
-    const value = resolveReference(reference, view);
+  for (const { before, reference, embedded } of slots) {
+    const value = resolveReference(reference, view, index);
     if (value === undefined && options?.strict === true) {
       return { ok: false, missing: reference.text };
     }
     text += before;
     if (embedded) text += value === undefined ? "" : embeddedText(value);
     else text += value ?? "null";
+    if (text.length > limits.payloadBytesMax) break;
   }
-  return { ok: true, text: text + template.tail };
+  return { ok: true, text: text + tail };
 }
+
+/** Fewer looks into a text do not repay taking it apart. */
+const indexedSlotsMin = 4;
 
 /** A value inside a longer string: strings as they are, other values as JSON. */
 function embeddedText(value: JsonText): string {

@@ -10,7 +10,7 @@ export const refusalName = "Refusal";
 /** A refusal with this message says that the output is too long to be carried. */
 export const outputTooLarge = "output-too-large";
 
-/** Answers `[define, collect, describe]`; lives through one evaluation. */
+/** Answers `{seed, define, reserve, collect, describe}`, good for one evaluation. */
 export const prelude = `((outputCharsMax) => {
   "use strict";
   const world = globalThis;
@@ -21,11 +21,25 @@ export const prelude = `((outputCharsMax) => {
   const PromiseKind = Promise;
   const asText = String;
 
+  // The generator sfc32. Every world begins in the same state, so chance has to be brought in.
+  const seed = (a, b, c, d) => {
+    const next = () => {
+      const sum = (((a + b) | 0) + d) | 0;
+      d = (d + 1) | 0;
+      a = b ^ (b >>> 9);
+      b = (c + (c << 3)) | 0;
+      c = (((c << 21) | (c >>> 11)) + sum) | 0;
+      return sum >>> 0;
+    };
+    const random = () => ((next() >>> 5) * 67108864 + (next() >>> 6)) / 9007199254740992;
+    defineProperty(Math, "random", { __proto__: null, value: random });
+  };
+
   const data = (value) =>
     ({ __proto__: null, value, writable: true, enumerable: true, configurable: true });
   const root = {};
   const given = create(null);
-  defineProperty(world, "$", { ...data(root), __proto__: null, configurable: false });
+  defineProperty(world, "$", { __proto__: null, value: root, writable: true });
 
   // A member is parsed when it is touched, and is a plain property from then on.
   const define = (name, text, isOutput) => {
@@ -126,5 +140,5 @@ export const prelude = `((outputCharsMax) => {
     }
     return stringify({ __proto__: null, name, message, stack });
   };
-  return { __proto__: null, define, reserve, collect, describe };
+  return { __proto__: null, seed, define, reserve, collect, describe };
 })`;

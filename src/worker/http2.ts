@@ -16,9 +16,12 @@ const pongWithinMs = 5_000;
 /** What the server may send before it hears back: one largest answer, and four of them at once. */
 const streamWindowBytes = 4 * 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
+/** Bun refuses new calls while more than this waits to be sent; the default of 10 MB is one call. */
+const unsentMegabytesMax = 1_024;
 
 export function openHttp2(server: URL): Connection {
   const session = connect(server.origin, {
+    maxSessionMemory: unsentMegabytesMax,
     settings: { enablePush: false, initialWindowSize: streamWindowBytes },
   });
   let fault: Error | undefined;

@@ -104,6 +104,8 @@ export class Link {
   private readonly servers: readonly URL[];
   private readonly closed = new AbortController();
   private current: Session | undefined;
+  /** Not yet usable by others. */
+  private opening: Session | undefined;
   private connecting: Promise<Session> | undefined;
   private serverIndex = 0;
   /** Since the last good answer. */
@@ -158,6 +160,7 @@ export class Link {
   close(): void {
     this.closed.abort();
     this.current?.destroy();
+    this.opening?.destroy();
     this.current = undefined;
   }
 
@@ -175,9 +178,11 @@ export class Link {
       if (this.closed.signal.aborted) throw new CallError("canceled", "the worker has stopped");
       const server = this.servers[this.serverIndex % this.servers.length]!;
       const session = new Session(server, transport);
+      this.opening = session;
       try {
         await onConnect?.(session);
         if (this.failures > 1) logger.info(`connected to ${server.host}`);
+        if (this.closed.signal.aborted) throw new CallError("canceled", "the worker has stopped");
         this.current = session;
         return session;
       } catch (error) {
@@ -188,6 +193,8 @@ export class Link {
         if (this.failures === 1) {
           logger.warn(`${server.host}: ${(error as Error).message}; trying again`);
         }
+      } finally {
+        this.opening = undefined;
       }
     }
   }

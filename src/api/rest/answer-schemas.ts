@@ -10,7 +10,9 @@ const optionalTime = v.optional(time);
 const problem = v.strictObject({
   pointer: v.pipe(
     v.string(),
-    v.description("JSON pointer into the body; ?name in the query, {name} in the path, or a header."),
+    v.description(
+      "JSON pointer into the body; ?name in the query, {name} in the path, or a header.",
+    ),
   ),
   message: v.string(),
 });

@@ -4,22 +4,23 @@ import { limits } from "../../limits.ts";
 import { asError } from "../../log.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
 import { toJsonText } from "./json.ts";
-import type { Answer, Services } from "./route.ts";
+import type { Answer, Held, Services } from "./route.ts";
 import { entryView } from "./views.ts";
 
 /**
  * Each entry of the history is an event of type `entry`, with its sequence as id; the last event is
- * `end` with the final status. `gone` aborts when the caller leaves or the server stops.
+ * `end` with the final status.
  */
 export async function eventStream(
   id: string,
   services: Services,
-  gone: AbortSignal,
+  hold: () => Held,
 ): Promise<Answer> {
   const { orchestrator, clock, log } = services;
   // Once the stream has begun, its status can no longer say that there is no such execution.
   await orchestrator.waitForResult(id, 0);
 
+  const held = hold();
   const encoder = new TextEncoder();
   const over = new AbortController();
   let stopBeats = () => {};
@@ -43,16 +44,15 @@ export async function eventStream(
       });
     }
     async function follow(): Promise<void> {
-      const listener = (entry: HistoryEntry) =>
-        event("entry", entryView(entry), entry.sequence);
+      const listener = (entry: HistoryEntry) => event("entry", entryView(entry), entry.sequence);
       await orchestrator.watch(id, listener, over.signal);
       if (over.signal.aborted) return;
       const { status } = await orchestrator.waitForResult(id, 0);
       event("end", { id, status });
     }
 
-    gone.addEventListener("abort", end, { once: true });
-    if (gone.aborted) end();
+    held.signal.addEventListener("abort", end, { once: true });
+    if (held.signal.aborted) end();
     over.signal.addEventListener("abort", () => stopBeats(), { once: true });
     // The first bytes tell the caller that the stream is open.
     send(": open\n\n");
@@ -64,8 +64,8 @@ export async function eventStream(
         log.error("an event stream failed", { id, error: asError(error) });
       })
       .finally(() => {
-        stopBeats();
         end();
+        held.release();
         try {
           stream.close();
         } catch {

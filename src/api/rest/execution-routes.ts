@@ -58,7 +58,7 @@ async function resultInTime(
   { id }: StartAnswer,
 ): Promise<ExecutionResult | undefined> {
   try {
-    const result = await services.orchestrator.waitForResult(id, query.wait! * 1000, hold());
+    const result = await services.orchestrator.waitForResult(id, query.wait! * 1000, hold().signal);
     return isOpen(result.status) ? undefined : result;
   } catch (error) {
     if (!(error instanceof OrchyError)) {
@@ -134,7 +134,7 @@ export const executionRoutes: readonly Route[] = [
     params: idPath,
     answers: { 200: "text/event-stream" },
     errors: ["NOT_FOUND", "DELETED"],
-    handle: ({ params, services, hold }) => eventStream(params.id, services, hold()),
+    handle: ({ params, services, hold }) => eventStream(params.id, services, hold),
   }),
   route("GET /v1/executions/{id}/result", {
     tag: "Executions",
@@ -145,7 +145,7 @@ export const executionRoutes: readonly Route[] = [
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params, query, services, hold }) {
       const waitMs = (query.wait ?? 0) * 1000;
-      const signal = waitMs > 0 ? hold() : undefined;
+      const signal = waitMs > 0 ? hold().signal : undefined;
       const result = await services.orchestrator.waitForResult(params.id, waitMs, signal);
       return { status: isOpen(result.status) ? 202 : 200, json: resultView(result) };
     },

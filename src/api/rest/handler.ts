@@ -4,13 +4,13 @@ import { limits } from "../../limits.ts";
 import { errorAnswer, toOrchyError } from "./errors.ts";
 import { toJsonText } from "./json.ts";
 import { readCall } from "./request.ts";
-import type { Answer, Route, Services } from "./route.ts";
+import type { Answer, Held, Route, Services } from "./route.ts";
 import { createRouter } from "./router.ts";
 
 /** What the handler needs of the HTTP server that received the request. */
 export interface Connection {
   /** Lets the connection be silent for as long as the request waits. */
-  readonly hold: (request: Request) => AbortSignal;
+  readonly hold: () => Held;
 }
 
 export type RestHandler = (request: Request, connection: Connection) => Promise<Response>;
@@ -37,7 +37,7 @@ export function createRestHandler(routes: readonly Route[], services: Services):
       const match = router.match(request.method, path);
       route = match.route;
       refuseOtherSites(request, route);
-      const hold = () => connection.hold(request);
+      const { hold } = connection;
       const call = await readCall({ ...match, query, request, services, hold });
       answer = await route.handle(call as never);
     } catch (thrown) {

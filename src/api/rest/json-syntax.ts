@@ -62,8 +62,9 @@ export function findSyntaxProblem(text: string): SyntaxProblem | undefined {
 const blank = /[ \t\n\r]*/y;
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const literal = /true|false|null/y;
-const plain = /[^"\\\u0000-\u001f]*/y;
-const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+/** Anything but quotes, backslashes and control characters. */
+const plain = /[ !#-[\]-\uffff]*/y;
+const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
 /** A scanner without recursion; it stops at the first thing that JSON does not allow. */
 class Scanner {
@@ -133,7 +134,7 @@ class Scanner {
     for (;;) {
       this.#take(plain);
       if (this.#takeText('"')) return true;
-      if (!this.#take(escape)) {
+      if (!this.#take(escaped)) {
         const at = this.#text[this.offset];
         if (at === undefined) return this.#fail("a closing double quote");
         return this.#fail(at === "\\" ? "a valid escape" : "an escape for a control character");

@@ -5,7 +5,7 @@ import { limits } from "../../limits.ts";
 import { readBody } from "../body.ts";
 import { checkJson, checkTexts, unknownName } from "./check.ts";
 import { findSyntaxProblem, isTooDeep } from "./json-syntax.ts";
-import type { Call, Route, Services } from "./route.ts";
+import type { Call, Held, Route, Services } from "./route.ts";
 
 export interface Incoming {
   readonly route: Route;
@@ -13,7 +13,7 @@ export interface Incoming {
   readonly query: string;
   readonly request: Request;
   readonly services: Services;
-  readonly hold: () => AbortSignal;
+  readonly hold: () => Held;
 }
 
 export type AnyCall = Call<unknown, unknown, unknown>;
@@ -65,7 +65,8 @@ function readQuery(route: Route, query: string): unknown {
   }
   const checked = checkTexts(route.query, texts, (name) => `?${name}`);
   if (!checked.ok) problems.push(...checked.problems);
-  if (problems.length === 0 || (checked.ok && route.style === "original")) return valid(checked, "");
+  if (problems.length === 0 || (checked.ok && route.style === "original"))
+    return valid(checked, "");
   throw new OrchyError("INVALID_ARGUMENT", "The query is wrong.", problems);
 }
 

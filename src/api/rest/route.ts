@@ -39,11 +39,16 @@ export interface Call<Params, Query, Body> {
   readonly bodyText: (...path: string[]) => JsonText | undefined;
   readonly headers: Headers;
   readonly services: Services;
-  /**
-   * Called by handlers that wait: the connection may be silent from here on. Aborts when the caller
-   * is gone or the server stops.
-   */
-  readonly hold: () => AbortSignal;
+  /** Called by handlers that wait: the connection may be silent from here on. */
+  readonly hold: () => Held;
+}
+
+/** A request that may wait in silence. */
+export interface Held {
+  /** Aborts when the caller is gone or the server stops. */
+  readonly signal: AbortSignal;
+  /** The end of the wait. Only streams call it: other answers end it by being there. */
+  readonly release: () => void;
 }
 
 /** How a route reads and refuses: `v1` is strict; `original` is as forgiving as it always was. */
@@ -88,9 +93,7 @@ interface RouteInput<P extends Fields, Q extends Fields, B extends Schema | unde
   readonly headers?: Fields;
   readonly answers: Route["answers"];
   readonly errors?: readonly ErrorCode[];
-  readonly handle: (
-    call: Call<Values<P>, Values<Q>, Value<B>>,
-  ) => Promise<Answer> | Answer;
+  readonly handle: (call: Call<Values<P>, Values<Q>, Value<B>>) => Promise<Answer> | Answer;
 }
 
 /** `at` is like "GET /v1/executions/{id}". The types of the schemas reach the handler. */

@@ -1,7 +1,8 @@
 /** What the orchestrator answers, in the form of the REST answers. */
-import { isOpen } from "../../model/execution.ts";
-import type { Failure } from "../../model/execution.ts";
+
 import type { HistoryEntry } from "../../model/entry.ts";
+import type { Failure } from "../../model/execution.ts";
+import { isOpen } from "../../model/execution.ts";
 import type {
   ActionStats,
   ActionView,

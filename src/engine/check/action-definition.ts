@@ -5,7 +5,6 @@ import {
   actionName,
   type Fields,
   integer,
-  isObject,
   listOf,
   number,
   oneOf,
@@ -16,22 +15,23 @@ import {
   someSeconds,
   text,
 } from "./fields.ts";
-import { below, type Report } from "./report.ts";
+import type { Report } from "./report.ts";
 
 const retryPolicy = oneOf(["FIXED", "BACKOFF", "EXPONENTIAL"]);
 
 const retryFields: readonly (readonly [string, Reader])[] = [
   ["retryCount", integer(0, limits.retryCountMax)],
   ["retryAfterSeconds", seconds],
-  // Old clients send an empty text for what is not set.
-  ["retryPolicy", (value, at, report) => emptyIfLenient(value, report) ?? retryPolicy(value, at, report)],
+  ["retryPolicy", policy],
   ["maxRetryAfterSeconds", seconds],
   ["jitter", number(0, 1)],
   ["nonRetryable", listOf(text(limits.errorCodeCharsMax), limits.nonRetryableCodesMax)],
 ];
 
-function emptyIfLenient(value: unknown, report: Report): Json | undefined {
-  return report.lenient && value === "" ? "EXPONENTIAL" : undefined;
+/** Old clients send an empty text for what is not set. */
+function policy(value: unknown, pointer: string, report: Report): Json | undefined {
+  if (report.lenient && value === "") return undefined;
+  return retryPolicy(value, pointer, report);
 }
 
 export const timeoutFields: readonly (readonly [string, Reader])[] = [
@@ -51,27 +51,18 @@ const actionDefinition: Fields = new Map([
 ]);
 
 /** `retry` of an action in a workflow. */
-export const retry: Reader = (value, pointer, report) => {
-  const read = camelCased(value, pointer, report, retrySpec);
-  return readObject(read, pointer, report, { what: "retry", fields: retrySpec });
-};
+export const retry: Reader = (value, pointer, report) =>
+  readObject(value, pointer, report, { what: "retry", fields: retrySpec, nameOf: camelCase });
 
 export function readActionDefinition(value: unknown, report: Report): ReadObject | undefined {
-  const read = camelCased(value, "", report, actionDefinition);
-  const what = "An action definition";
-  return readObject(read, "", report, { what, fields: actionDefinition, required: ["name"] });
+  return readObject(value, "", report, {
+    what: "An action definition",
+    fields: actionDefinition,
+    required: ["name"],
+    nameOf: camelCase,
+  });
 }
 
-/** Known fields may be written in snake case; both spellings at once are one too many. */
-function camelCased(value: unknown, pointer: string, report: Report, fields: Fields): unknown {
-  if (!isObject(value)) return value;
-  const entries = Object.entries(value).map(([field, member]): [string, unknown] => {
-    const camel = field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    if (camel === field || !fields.has(camel)) return [field, member];
-    if (Object.hasOwn(value, camel)) {
-      report.problem(below(pointer, field), `It is given twice: as ${field} and as ${camel}.`);
-    }
-    return [camel, member];
-  });
-  return Object.fromEntries(entries);
+function camelCase(field: string): string {
+  return field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

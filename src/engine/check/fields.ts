@@ -18,6 +18,8 @@ export interface ObjectRules {
   readonly what: string;
   readonly fields: Fields;
   readonly required?: readonly string[];
+  /** The name of a field that may be spelled in several ways. */
+  readonly nameOf?: (spelled: string) => string;
   /** Why a field that exists elsewhere may not stand here; undefined: it exists nowhere. */
   readonly elsewhere?: (field: string) => string | undefined;
 }
@@ -37,25 +39,27 @@ export function readObject(
     report.problem(pointer, `${rules.what} must be an object, not ${shown(value)}.`);
     return undefined;
   }
-  const entries: [string, Json][] = [];
-  for (const [field, member] of Object.entries(value)) {
+  const entries = new Map<string, Json | undefined>();
+  for (const [spelled, member] of Object.entries(value)) {
     if (member === undefined) continue;
-    const at = below(pointer, field);
+    const at = below(pointer, spelled);
+    const field = rules.nameOf?.(spelled) ?? spelled;
     const reader = rules.fields.get(field);
     if (reader === undefined) {
-      unknownField(field, at, report, rules);
+      unknownField(spelled, at, report, rules);
       continue;
     }
     // Old definitions were written out with null for what is absent.
     if (member === null && report.lenient && !rules.required?.includes(field)) continue;
-    const read = reader(member, at, report);
-    if (read !== undefined) entries.push([field, read]);
+    if (entries.has(field)) report.problem(at, `It is given twice, as ${quoted(field)} too.`);
+    entries.set(field, reader(member, at, report));
   }
   for (const field of rules.required ?? []) {
-    if (Object.hasOwn(value, field) && value[field] !== undefined) continue;
-    report.problem(pointer, `${rules.what} needs the field ${quoted(field)}.`);
+    if (!entries.has(field))
+      report.problem(pointer, `${rules.what} needs the field ${quoted(field)}.`);
   }
-  return Object.fromEntries(entries);
+  const read = [...entries].filter((entry): entry is [string, Json] => entry[1] !== undefined);
+  return Object.fromEntries(read);
 }
 
 function unknownField(field: string, at: string, report: Report, rules: ObjectRules): void {

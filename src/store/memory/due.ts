@@ -61,33 +61,29 @@ export function claimOutbox(
   claims: RecentClaims<MemoryMessage>,
   request: ClaimDueRequest,
 ): { readonly messages: readonly OutboxMessage[]; readonly nextDue?: number } {
-  const { claimId, limit, hideMs, now } = request;
-  let given = claims
+  const { claimId, hideMs, now } = request;
+  const earlier = claims
     .recall(request.partition, claimId)
     .filter((message) => message.claimId === claimId && partition.messages.has(message));
-  const isRepeat = given.length > 0;
+  const limit = earlier.length > 0 ? 0 : request.limit;
   const blocked = new Set<unknown>();
-  const claimable: MemoryMessage[] = [];
+  const given: MemoryMessage[] = [];
   let next: number | undefined;
   for (const message of partition.messages) {
-    if (isRepeat && message.claimId === claimId) continue;
-    if (message.visibleAt > now) {
-      blocked.add(message.execution);
-      next = Math.min(next ?? message.visibleAt, message.visibleAt);
-    } else if (!blocked.has(message.execution)) {
-      claimable.push(message);
+    if (earlier.includes(message) || blocked.has(message.execution)) continue;
+    if (message.visibleAt <= now && given.length < limit) {
+      given.push(message);
+      continue;
     }
+    next = Math.min(next ?? message.visibleAt, message.visibleAt);
+    if (message.visibleAt <= now) break;
+    blocked.add(message.execution);
   }
-  const left = isRepeat ? claimable : claimable.slice(limit);
-  for (const message of left) next = Math.min(next ?? message.visibleAt, message.visibleAt);
-  if (!isRepeat) {
-    given = claimable.slice(0, limit);
-    for (const message of given) {
-      message.deliveries++;
-      message.visibleAt = now + hideMs;
-      message.claimId = claimId;
-    }
-    claims.remember(request.partition, claimId, given);
+  for (const message of given) {
+    message.deliveries++;
+    message.visibleAt = now + hideMs;
+    message.claimId = claimId;
   }
-  return withNextDue({ messages: given.map(outboxMessage) }, next);
+  claims.remember(request.partition, claimId, given);
+  return withNextDue({ messages: [...earlier, ...given].map(outboxMessage) }, next);
 }

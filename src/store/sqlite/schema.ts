@@ -10,6 +10,9 @@ import type { Database } from "bun:sqlite";
 /** State of a task's row. */
 export const taskState = { queued: 0, leased: 1, dropped: 2 } as const;
 
+/** Room for the sequence of history entries below the number of their execution. */
+export const historyRoom = 2 ** 20;
+
 /** Each is applied once, in order; one that has been released is never changed. */
 const migrations: readonly string[] = [
   `
@@ -57,7 +60,7 @@ const migrations: readonly string[] = [
   ) STRICT;
   CREATE UNIQUE INDEX fields_name ON fields (execution, name);
 
-  -- The key is the execution's number << 20 | the entry's sequence.
+  -- The key is the execution's number * ${historyRoom} + the entry's sequence.
   CREATE TABLE history (number INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT;
 
   -- until: end of the lease, or of the wait in the queue. queue_left: what is left of that wait

@@ -1,7 +1,8 @@
 /** Starts the RPC edge on real ports of this machine: HTTP (Connect, gRPC-Web) and gRPC. */
-import type { LegacyWorkers } from "../../../src/api/rpc/legacy-service.ts";
+
 import { createConnectHandler } from "../../../src/api/rpc/connect-handler.ts";
 import { type GrpcServer, startGrpcServer } from "../../../src/api/rpc/grpc-server.ts";
+import type { LegacyWorkers } from "../../../src/api/rpc/legacy-service.ts";
 import { createDesk, type Desk } from "./desk.ts";
 
 export interface Edge {
@@ -12,7 +13,9 @@ export interface Edge {
   stop(): Promise<void>;
 }
 
-export async function startEdge({ legacyWorkers = "loopback" as LegacyWorkers } = {}): Promise<Edge> {
+export async function startEdge({
+  legacyWorkers = "loopback" as LegacyWorkers,
+} = {}): Promise<Edge> {
   const desk = createDesk();
   const options = { orchestrator: desk, legacyWorkers };
   const handler = createConnectHandler(options);

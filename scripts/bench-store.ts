@@ -1,0 +1,141 @@
+/**
+ * Micro benchmark of the embedded stores: `bun scripts/bench-store.ts [rounds] [folder]`. A step is
+ * the commit of a running execution at full load: one task settled, the next one added and leased,
+ * one field, one history entry. Chains of calls run side by side, as pollers would make them.
+ */
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { executionKey, formatToken } from "../src/model/ids.ts";
+import { MemoryStore } from "../src/store/memory/memory-store.ts";
+import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
+import type { Head, Store, StoreEffects } from "../src/store/store.ts";
+
+const rounds = Number(process.argv[2] ?? 5);
+const folder = mkdtempSync(join(process.argv[3] ?? tmpdir(), "orchy-bench-"));
+const partitions = 64;
+const executions = 2_000;
+const stepsEach = 10;
+const chains = 64;
+const now = 1_760_000_000_000;
+const parameters = JSON.stringify({ order: "A-1001", lines: [1, 2, 3], note: "x".repeat(80) });
+const state = JSON.stringify({ stateVersion: 1, records: "r".repeat(500) });
+const entry = JSON.stringify({ at: now, type: "task.completed", action: "charge", attempt: 1 });
+
+function effects(changed: Partial<StoreEffects>): StoreEffects {
+  const none = { tasks: [], dropTasks: [], timers: [], dropTimers: [], messages: [], history: [] };
+  return { ...none, ...changed };
+}
+
+function newTask(id: string, token?: string) {
+  const lease = { workerId: "worker-1", leaseUntil: now + 30_000, deadline: now + 300_000 };
+  return {
+    ...{ id, queue: "default/charge", priority: 0, timeoutMs: 300_000, heartbeatMs: 30_000 },
+    ...{ queueTimeoutMs: 0, header: '{"workflow":"orders"}', parameters },
+    ...(token !== undefined && { lease: { ...lease, token } }),
+  };
+}
+
+/** Runs `count` jobs, `chains` at a time; answers jobs per second. */
+async function rate(count: number, job: (index: number) => Promise<unknown>): Promise<number> {
+  let next = 0;
+  const start = performance.now();
+  const chain = async () => {
+    while (next < count) await job(next++);
+  };
+  await Promise.all(Array.from({ length: chains }, chain));
+  return (count / (performance.now() - start)) * 1_000;
+}
+
+/** Longest pause of the event loop, in milliseconds, while the work runs. */
+async function stall(work: () => Promise<void>): Promise<number> {
+  let longest = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  await work();
+  clearInterval(timer);
+  return longest;
+}
+
+async function round(store: Store): Promise<Record<string, number>> {
+  const ids = Array.from({ length: executions }, () => Bun.randomUUIDv7());
+  const heads: Head[] = [];
+  const claimed: { id: string; token: string }[] = [];
+  const result: Record<string, number> = {};
+  result["creates/s"] = await rate(executions, async (i) => {
+    const id = ids[i] as string;
+    const listing = {
+      id,
+      workflow: "orders",
+      version: 1,
+      status: "RUNNING",
+      startedAt: now,
+    } as const;
+    const answer = await store.create({
+      ...{ key: executionKey(id, partitions), commitId: `create-${i}`, listing, state, now },
+      data: new Map([["input", parameters]]),
+      effects: effects({ tasks: [newTask(`${id}:1:0:a`)], history: [entry] }),
+    });
+    if (answer.outcome === "created") heads[i] = answer.head;
+  });
+  const numbers = new Map(ids.map((id, i) => [id, i]));
+  const start = performance.now();
+  for (let partition = 0; partition < partitions; partition++) {
+    const answer = await store.claimTasks({
+      ...{ partition, queues: [{ name: "default/charge", limit: 100 }], limit: 100 },
+      ...{ tokenPrefix: `p.${partition}.${ids[0]}`, workerId: "w", heartbeatMs: 30_000, now },
+    });
+    for (const { id, token, key } of answer.tasks) {
+      claimed[numbers.get(key.id) as number] = { id, token };
+    }
+  }
+  const count = claimed.filter((task) => task !== undefined).length;
+  result["claimed tasks/s"] = (count / (performance.now() - start)) * 1_000;
+  if (count !== executions) throw new Error(`claimed ${count} of ${executions}`);
+  result["longest pause ms"] = await stall(async () => {
+    result["steps/s"] = await rate(executions * stepsEach, async (n) => {
+      const i = n % executions;
+      const id = ids[i] as string;
+      const task = claimed[i] as { id: string; token: string };
+      const step = Math.floor(n / executions) + 1;
+      const nextId = `${id}:1:${step}:a`;
+      const token = formatToken("mf3.0123456789abcdef", nextId);
+      const answer = await store.commit({
+        ...{ key: executionKey(id, partitions), expected: heads[i] as Head, state, now },
+        ...{ commitId: `0123456789-${step}`, status: "RUNNING", expire: [], consumeTimers: [] },
+        data: new Map([[`output:${step}`, parameters]]),
+        settle: [{ taskId: task.id, token: task.token }],
+        effects: effects({ tasks: [newTask(nextId, token)], history: [entry] }),
+      });
+      if (answer.outcome !== "committed") throw new Error(`step: ${answer.outcome}`);
+      heads[i] = answer.head;
+      claimed[i] = { id: nextId, token };
+    });
+  });
+  return result;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+}
+
+async function bench(name: string, store: Store) {
+  const results: Record<string, number>[] = [];
+  for (let i = 0; i < rounds; i++) results.push(await round(store));
+  await store.close();
+  const row: Record<string, string | number> = { store: name };
+  for (const column of Object.keys(results[0] as object)) {
+    row[column] = Math.round(median(results.map((result) => result[column] as number)));
+  }
+  return row;
+}
+
+const path = join(folder, "store.db");
+const table = [await bench("memory", new MemoryStore({ partitions }))];
+table.push(await bench("sqlite", openSqliteStore({ path, partitions })));
+console.table(table);
+console.log(`Database: ${Math.round(statSync(path).size / 2 ** 20)} MiB after ${rounds} rounds.`);
+rmSync(folder, { recursive: true });

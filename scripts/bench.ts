@@ -1,0 +1,292 @@
+/**
+ * `bun run bench`: one server on SQLite, one TypeScript worker in a process of its own, chains of 1
+ * and 5 user actions. Prints tables; nothing here passes or fails.
+ *
+ * - *drain*: executions are started first, then the worker comes: the engine and the worker path.
+ * - *loop*: so many executions are kept under way all the time: starts are part of the load.
+ * - *idle*, *half load*: latency of whole chains, divided by their steps.
+ * - *waiting*: memory of the server while many executions wait for a signal.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Subprocess } from "bun";
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    executions: { type: "string", default: "10000" },
+    waiting: { type: "string", default: "100000" },
+    store: { type: "string", default: "sqlite" },
+    transport: { type: "string", default: "http2,http1" },
+    partitions: { type: "string" },
+    profile: { type: "boolean", default: false },
+  },
+});
+
+const root = join(import.meta.dir, "..");
+
+interface Running {
+  readonly process: Subprocess<"ignore", "pipe", "inherit">;
+  readonly url: string;
+}
+
+async function firstLine(process: Subprocess<"ignore", "pipe", "inherit">): Promise<string> {
+  const reader = process.stdout.getReader();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`the process ended: ${text}`);
+    text += new TextDecoder().decode(value);
+  }
+  reader.releaseLock();
+  return text;
+}
+
+async function startServer(folder: string): Promise<Running> {
+  const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
+  const flags = ["--http-port", "0", "--grpc-port", "0", "--store", store];
+  if (options.partitions !== undefined) flags.push("--partitions", options.partitions);
+  const profile = options.profile ? ["--cpu-prof", "--cpu-prof-dir", "/tmp/orchy-profile"] : [];
+  const server = Bun.spawn([process.execPath, ...profile, join(root, "src/main.ts"), ...flags], {
+    stdout: "pipe",
+    stderr: "inherit",
+    stdin: "ignore",
+  });
+  const line = JSON.parse((await firstLine(server)).split("\n")[0]!);
+  return { process: server, url: `http://127.0.0.1:${line.httpPort}` };
+}
+
+async function startWorker(url: string, transport: string): Promise<Running> {
+  const worker = Bun.spawn(
+    [process.execPath, join(root, "scripts/bench-worker.ts"), url, transport],
+    { stdout: "pipe", stderr: "inherit", stdin: "ignore" },
+  );
+  await firstLine(worker);
+  return { process: worker, url };
+}
+
+async function stop(running: Running): Promise<void> {
+  running.process.kill("SIGTERM");
+  await running.process.exited;
+}
+
+/** CPU seconds and resident MiB of a process. */
+function usage(pid: number): { cpu: number; rss: number } {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+  return { cpu: (Number(stat[11]) + Number(stat[12])) / 100, rss };
+}
+
+async function call(url: string, path: string, body: unknown): Promise<Record<string, unknown>> {
+  const response = await fetch(url + path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  return (await response.json()) as Record<string, unknown>;
+}
+
+function chain(length: number) {
+  const actions = Array.from({ length }, (_, index) => ({
+    id: index + 1,
+    type: "user",
+    name: "bench-step",
+    parameters: { value: "$.input.value" },
+    ...(index + 1 < length && { next: { default: index + 2 } }),
+  }));
+  return { name: `bench-chain-${length}`, rootAction: 1, actions };
+}
+
+function start(url: string, workflow: string, wait = 0): Promise<Record<string, unknown>> {
+  const query = wait > 0 ? `?wait=${wait}` : "";
+  return call(url, `/v1/executions${query}`, { workflow, input: { value: 7 } });
+}
+
+async function startMany(url: string, workflow: string, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  let left = count;
+  const lane = async () => {
+    while (left-- > 0) ids.push(String((await start(url, workflow))["id"]));
+  };
+  await Promise.all(Array.from({ length: 32 }, lane));
+  return ids;
+}
+
+/** Asks for the result of the last ones: with first in, first out, then all have ended. */
+async function allEnded(url: string, ids: readonly string[]): Promise<void> {
+  for (const id of ids.slice(-200)) {
+    for (;;) {
+      const response = await fetch(`${url}/v1/executions/${id}/result?wait=60`);
+      const { status } = (await response.json()) as { status: string };
+      if (status === "COMPLETED") break;
+      if (status !== "RUNNING") throw new Error(`${id} is ${status}`);
+    }
+  }
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+function percentile(numbers: readonly number[], share: number): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
+
+interface Throughput {
+  readonly executionsPerSecond: number;
+  readonly stepsPerSecond: number;
+  readonly serverMicros: number;
+  readonly workerMicros: number;
+  readonly serverRss: number;
+  readonly workerRss: number;
+}
+
+async function measure(
+  server: Running,
+  worker: Running,
+  steps: number,
+  executions: number,
+  work: () => Promise<void>,
+): Promise<Throughput> {
+  const serverBefore = usage(server.process.pid);
+  const workerBefore = usage(worker.process.pid);
+  const begun = performance.now();
+  await work();
+  const seconds = (performance.now() - begun) / 1000;
+  const serverAfter = usage(server.process.pid);
+  const workerAfter = usage(worker.process.pid);
+  const total = executions * steps;
+  return {
+    executionsPerSecond: executions / seconds,
+    stepsPerSecond: total / seconds,
+    serverMicros: ((serverAfter.cpu - serverBefore.cpu) * 1e6) / total,
+    workerMicros: ((workerAfter.cpu - workerBefore.cpu) * 1e6) / total,
+    serverRss: serverAfter.rss,
+    workerRss: workerAfter.rss,
+  };
+}
+
+async function drain(server: Running, transport: string, steps: number): Promise<Throughput> {
+  const workflow = `bench-chain-${steps}`;
+  const executions = Number(options.executions);
+  const ids = await startMany(server.url, workflow, executions);
+  const worker = await startWorker(server.url, transport);
+  const result = await measure(server, worker, steps, executions, () => allEnded(server.url, ids));
+  await stop(worker);
+  return result;
+}
+
+async function loop(server: Running, transport: string, steps: number): Promise<Throughput> {
+  const executions = Number(options.executions);
+  const worker = await startWorker(server.url, transport);
+  const result = await measure(server, worker, steps, executions, async () => {
+    const ids = await startMany(server.url, `bench-chain-${steps}`, executions);
+    await allEnded(server.url, ids);
+  });
+  await stop(worker);
+  return result;
+}
+
+/** Whole chains from start to result, in milliseconds, with so many under way at a time. */
+async function latencies(url: string, steps: number, count: number, lanes: number) {
+  const times: number[] = [];
+  let left = count;
+  const lane = async () => {
+    while (left-- > 0) {
+      const begun = performance.now();
+      const { status } = await start(url, `bench-chain-${steps}`, 30);
+      if (status !== "COMPLETED") throw new Error(`ended ${status}`);
+      times.push(performance.now() - begun);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return times;
+}
+
+function row(name: string, results: readonly Throughput[]) {
+  const of = (key: keyof Throughput) => Math.round(median(results.map((result) => result[key])));
+  return {
+    name,
+    "executions/s": of("executionsPerSecond"),
+    "steps/s": of("stepsPerSecond"),
+    "server µs/step": of("serverMicros"),
+    "worker µs/step": of("workerMicros"),
+    "server MiB": of("serverRss"),
+    "worker MiB": of("workerRss"),
+  };
+}
+
+const folder = mkdtempSync(join(tmpdir(), "orchy-bench-"));
+const server = await startServer(folder);
+try {
+  for (const steps of [1, 5]) await call(server.url, "/v1/workflows", chain(steps));
+  const transports = options.transport.split(",");
+  const rounds = Number(options.rounds);
+
+  const results = new Map<string, Throughput[]>();
+  const keep = (name: string, result: Throughput) =>
+    results.set(name, [...(results.get(name) ?? []), result]);
+  // One round warms up and is not counted; then the variants take turns.
+  for (let round = 0; round <= rounds; round++) {
+    for (const transport of transports) {
+      for (const steps of [1, 5]) {
+        const drained = await drain(server, transport, steps);
+        const looped = await loop(server, transport, steps);
+        if (round === 0) continue;
+        keep(`chain of ${steps}, ${transport}, drain`, drained);
+        keep(`chain of ${steps}, ${transport}, loop`, looped);
+      }
+    }
+  }
+  console.table([...results].map(([name, list]) => row(name, list)));
+
+  const latencyRows = [];
+  for (const transport of transports) {
+    const worker = await startWorker(server.url, transport);
+    for (const [load, lanes] of [["idle", 1] as const, ["half load", 8] as const]) {
+      for (const steps of [1, 5]) {
+        await latencies(server.url, steps, 100, lanes);
+        const times = await latencies(server.url, steps, 400 * lanes, lanes);
+        latencyRows.push({
+          name: `chain of ${steps}, ${transport}, ${load}`,
+          "chain p50 ms": percentile(times, 0.5).toFixed(2),
+          "chain p99 ms": percentile(times, 0.99).toFixed(2),
+          "step p50 ms": (percentile(times, 0.5) / steps).toFixed(2),
+          "step p99 ms": (percentile(times, 0.99) / steps).toFixed(2),
+        });
+      }
+    }
+    await stop(worker);
+  }
+  console.table(latencyRows);
+} finally {
+  await stop(server);
+}
+
+const waiting = Number(options.waiting);
+if (waiting > 0) {
+  const fresh = await startServer(mkdtempSync(join(folder, "waiting-")));
+  await call(fresh.url, "/v1/workflows", {
+    name: "bench-wait",
+    rootAction: 1,
+    actions: [{ id: 1, type: "system", name: "wait", event: "go", timeoutSeconds: 86_400 }],
+  });
+  const begun = performance.now();
+  await startMany(fresh.url, "bench-wait", waiting);
+  const seconds = (performance.now() - begun) / 1000;
+  console.table([
+    {
+      "executions waiting": waiting,
+      "starts/s": Math.round(waiting / seconds),
+      "server MiB": Math.round(usage(fresh.process.pid).rss),
+    },
+  ]);
+  await stop(fresh);
+}
+rmSync(folder, { recursive: true, force: true });

@@ -1,0 +1,351 @@
+/**
+ * One QuickJS interpreter inside a script process: fresh world per script, deadline, memory, stack
+ * and output bounds. It trusts nothing that a script leaves behind: an interpreter that grew,
+ * overflowed or broke is thrown away whole.
+ */
+
+import type {
+  EmscriptenModuleLoader,
+  QuickJSContext,
+  QuickJSEmscriptenModule,
+  QuickJSHandle,
+  QuickJSWASMModule,
+} from "quickjs-emscripten";
+import { newQuickJSWASMModuleFromVariant, newVariant, RELEASE_SYNC } from "quickjs-emscripten";
+import type { ScriptOutcome } from "../model/event.ts";
+import { outputTooLarge, prelude, refusalName } from "./prelude.ts";
+
+export interface ScriptLimits {
+  readonly scriptMs: number;
+  readonly memoryBytes: number;
+  readonly stackBytes: number;
+  readonly outputBytesMax: number;
+  readonly outputDepthMax: number;
+  readonly messageCharsMax: number;
+}
+
+/** A member of `$`: its JSON text, as it is or as the `output` of an action. */
+export interface Member {
+  readonly name: string;
+  readonly text: string;
+  readonly isOutput: boolean;
+}
+
+export interface Script {
+  readonly expression: string;
+  readonly members: readonly Member[];
+  /** JSON text of an array of names that are never output; empty for none. */
+  readonly reserved: string;
+}
+
+const pageBytes = 65_536;
+/** The WASM module begins with this much; a script's share comes on top. */
+const baseBytes = 16 * 1024 * 1024;
+/**
+ * Room beyond the limit, so that the limit is noticed before the heap is really full: the glue
+ * around QuickJS does not survive that. (QuickJS counts no sizes when compiled to WASM, so its own
+ * memory limit does not hold; what bounds a script is the size of the WASM memory.)
+ */
+const reserveBytes = 16 * 1024 * 1024;
+const fileName = "script.js";
+
+type LimitName = "deadline" | "memory" | "stack" | "output" | "depth" | "broken";
+
+class LimitReached extends Error {
+  readonly limit: LimitName;
+
+  constructor(limit: LimitName, detail = "") {
+    super(detail);
+    this.limit = limit;
+  }
+}
+
+class ScriptThrew extends Error {}
+
+/** A WASM machine with one QuickJS world in it, and the bytes that this world began with. */
+interface Machine {
+  readonly memory: WebAssembly.Memory;
+  readonly context: QuickJSContext;
+  readonly seed: QuickJSHandle;
+  readonly define: QuickJSHandle;
+  readonly reserve: QuickJSHandle;
+  readonly collect: QuickJSHandle;
+  readonly describe: QuickJSHandle;
+  readonly beginning: Uint8Array;
+}
+
+export class Interpreter {
+  readonly #limits: ScriptLimits;
+  #machine: Machine | undefined;
+  /** When the running script must end, on the monotonic clock: a changed wall clock ends none. */
+  #endsAt = Number.POSITIVE_INFINITY;
+  #interrupted: LimitName | undefined;
+  #isBroken = false;
+
+  private constructor(limits: ScriptLimits) {
+    this.#limits = limits;
+  }
+
+  static async open(limits: ScriptLimits): Promise<Interpreter> {
+    const interpreter = new Interpreter(limits);
+    await interpreter.renew();
+    return interpreter;
+  }
+
+  evaluate(script: Script): ScriptOutcome {
+    return this.#guarded<ScriptOutcome>(
+      (machine) => {
+        this.#fill(machine, script);
+        const result = machine.context.evalCode(script.expression, fileName, { type: "global" });
+        return this.#readOutput(machine, this.#unwrap(machine, result));
+      },
+      (code, message) => ({ ok: false, code, message }),
+    );
+  }
+
+  /** What is wrong with a script's syntax, or undefined. Nothing of it runs. */
+  check(expression: string): string | undefined {
+    return this.#guarded<string | undefined>(
+      (machine) => {
+        const options = { type: "global", compileOnly: true } as const;
+        this.#unwrap(machine, machine.context.evalCode(expression, fileName, options));
+        return undefined;
+      },
+      (_code, message) => message,
+    );
+  }
+
+  /**
+   * Makes the world new; call it after each answer, when it is sent. Writing back the bytes that
+   * the world began with takes less than half of the time of a new context, whatever the script
+   * left behind, and undoes everything: handles need no disposal.
+   */
+  async renew(): Promise<void> {
+    this.#endsAt = Number.POSITIVE_INFINITY;
+    this.#interrupted = undefined;
+    const grown = this.#memoryBytes() > baseBytes + this.#limits.memoryBytes / 2;
+    if (this.#machine === undefined || this.#isBroken || grown) {
+      this.#machine = undefined;
+      this.#machine = await openMachine(this.#limits, () => this.#mustStop());
+      this.#isBroken = false;
+      // Gives the memory of the old machine back to the system at once.
+      Bun.gc(true);
+    } else {
+      new Uint8Array(this.#machine.memory.buffer).set(this.#machine.beginning);
+    }
+  }
+
+  /** Runs under the limits and words what goes wrong. */
+  #guarded<T>(
+    run: (machine: Machine) => T,
+    failed: (code: "SCRIPT_ERROR" | "SCRIPT_LIMIT", message: string) => T,
+  ): T {
+    const machine = this.#machine;
+    if (machine === undefined) throw new Error("the interpreter was not renewed");
+    this.#endsAt = performance.now() + this.#limits.scriptMs;
+    try {
+      const result = run(machine);
+      this.#assertWithinLimits();
+      return result;
+    } catch (thrown) {
+      if (thrown instanceof ScriptThrew) {
+        return failed("SCRIPT_ERROR", thrown.message.slice(0, this.#limits.messageCharsMax));
+      }
+      return failed("SCRIPT_LIMIT", this.#describeLimit(this.#limitOf(thrown)));
+    }
+  }
+
+  #mustStop(): boolean {
+    if (performance.now() > this.#endsAt) this.#interrupted ??= "deadline";
+    else if (this.#isMemoryPassed()) this.#interrupted ??= "memory";
+    return this.#interrupted !== undefined;
+  }
+
+  #memoryBytes(): number {
+    return this.#machine?.memory.buffer.byteLength ?? 0;
+  }
+
+  #isMemoryPassed(): boolean {
+    return this.#memoryBytes() > baseBytes + this.#limits.memoryBytes;
+  }
+
+  #assertWithinLimits(): void {
+    // A script that was told to stop may not answer after all, nor may one whose heap was full.
+    if (this.#interrupted !== undefined) throw new LimitReached(this.#interrupted);
+    if (this.#isMemoryPassed()) throw new LimitReached("memory");
+  }
+
+  #fill(machine: Machine, script: Script): void {
+    const { context } = machine;
+    const call = (part: QuickJSHandle, ...values: QuickJSHandle[]) =>
+      this.#unwrap(machine, context.callFunction(part, context.undefined, ...values));
+    const [a = 0, b = 0, c = 0, d = 0] = crypto.getRandomValues(new Int32Array(4));
+    call(machine.seed, ...[a, b, c, d].map((number) => context.newNumber(number)));
+    if (script.reserved !== "") call(machine.reserve, context.newString(script.reserved));
+    for (const { name, text, isOutput } of script.members) {
+      const flag = isOutput ? context.true : context.false;
+      call(machine.define, context.newString(name), context.newString(text), flag);
+    }
+  }
+
+  #readOutput(machine: Machine, completion: QuickJSHandle): ScriptOutcome {
+    const { context } = machine;
+    const result = context.callFunction(machine.collect, context.undefined, completion);
+    const text = context.getString(this.#unwrap(machine, result));
+    const lineFeed = text.indexOf("\n");
+    const route = text.slice(0, lineFeed);
+    const output = text.slice(lineFeed + 1);
+    if (Buffer.byteLength(output) > this.#limits.outputBytesMax) throw new LimitReached("output");
+    if (isDeeper(output, this.#limits.outputDepthMax)) throw new LimitReached("depth");
+    return route === ""
+      ? { ok: true, output }
+      : { ok: true, output, route: JSON.parse(route) as string };
+  }
+
+  /** The value of a call into QuickJS; what was thrown there becomes one of our two errors. */
+  #unwrap(machine: Machine, result: ReturnType<QuickJSContext["evalCode"]>): QuickJSHandle {
+    this.#assertWithinLimits();
+    if (result.error === undefined) return result.value;
+    const { context } = machine;
+    const described = context.callFunction(machine.describe, context.undefined, result.error);
+    this.#assertWithinLimits();
+    if (described.error !== undefined) throw new ScriptThrew("The script threw an exception.");
+    const { name, message, stack } = JSON.parse(context.getString(described.value)) as {
+      name: string;
+      message: string;
+      stack: string;
+    };
+    if (name === refusalName) {
+      throw message === outputTooLarge ? new LimitReached("output") : new ScriptThrew(message);
+    }
+    if (name === "InternalError") {
+      if (message === "stack overflow") throw new LimitReached("stack");
+      if (message === "out of memory" || message === "string too long") {
+        throw new LimitReached("memory");
+      }
+    }
+    throw new ScriptThrew(worded(name, message, stack));
+  }
+
+  #limitOf(thrown: unknown): LimitReached {
+    if (thrown instanceof LimitReached) {
+      // After these two the heap is as the script left it; a new machine is safer and cheap.
+      if (thrown.limit === "memory" || thrown.limit === "stack") this.#isBroken = true;
+      return thrown;
+    }
+    this.#isBroken = true;
+    if (this.#interrupted !== undefined) return new LimitReached(this.#interrupted);
+    if (this.#isMemoryPassed()) return new LimitReached("memory");
+    // The engine around the WASM machine says this when native recursion goes too deep.
+    if (thrown instanceof RangeError) return new LimitReached("stack");
+    return new LimitReached("broken", thrown instanceof Error ? thrown.message : String(thrown));
+  }
+
+  #describeLimit(reached: LimitReached): string {
+    const limits = this.#limits;
+    switch (reached.limit) {
+      case "deadline":
+        return deadlineMessage(limits.scriptMs);
+      case "memory":
+        return `The script and its data used more than ${mebibytes(limits.memoryBytes)} of memory.`;
+      case "stack":
+        return "The script recursed too deeply: its stack is full.";
+      case "output":
+        return `The output is larger than ${mebibytes(limits.outputBytesMax)} as JSON.`;
+      case "depth":
+        return `The output is nested more than ${limits.outputDepthMax} levels deep.`;
+      case "broken":
+        return `The script broke its interpreter (${reached.message.slice(0, 200)}).`;
+    }
+  }
+}
+
+export function deadlineMessage(scriptMs: number): string {
+  return `The script did not end within ${scriptMs} ms.`;
+}
+
+export function mebibytes(bytes: number): string {
+  return `${Number((bytes / (1024 * 1024)).toFixed(1))} MiB`;
+}
+
+/** `TypeError: … (line 2, column 9)`: the innermost place that is in the script itself. */
+function worded(name: string, message: string, stack: string): string {
+  const place = /\bscript\.js:(\d+)(?::(\d+))?/.exec(stack);
+  const prefix = name === "" ? "" : `${name}: `;
+  const text = `${prefix}${message}` || "The script threw an empty exception.";
+  if (place === null) return text;
+  const column = place[2] === undefined ? "" : `, column ${place[2]}`;
+  return `${text} (line ${place[1]}${column})`;
+}
+
+/** Whether JSON text is nested deeper than so many levels. */
+function isDeeper(json: string, depthMax: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const code = json.charCodeAt(at);
+    if (inString) {
+      if (code === 0x5c) at += 1;
+      else if (code === 0x22) inString = false;
+    } else if (code === 0x22) {
+      inString = true;
+    } else if (code === 0x7b || code === 0x5b) {
+      depth += 1;
+      if (depth > depthMax) return true;
+    } else if (code === 0x7d || code === 0x5d) {
+      depth -= 1;
+    }
+  }
+  return false;
+}
+
+async function openMachine(limits: ScriptLimits, mustStop: () => boolean): Promise<Machine> {
+  const pages = (bytes: number) => Math.ceil(bytes / pageBytes);
+  const memory = new WebAssembly.Memory({
+    initial: pages(baseBytes),
+    maximum: pages(baseBytes + limits.memoryBytes + reserveBytes),
+  });
+  const { quickjs, module } = await openModule(memory);
+  const runtime = quickjs.newRuntime();
+  runtime.setMaxStackSize(limits.stackBytes);
+  runtime.setInterruptHandler(mustStop);
+  const context = runtime.newContext();
+  const make = context.unwrapResult(context.evalCode(prelude, "prelude.js", { type: "global" }));
+  const outputCharsMax = context.newNumber(limits.outputBytesMax);
+  const made = context.callFunction(make, context.undefined, outputCharsMax);
+  const parts = context.unwrapResult(made);
+  const part = (name: string) => context.getProp(parts, name);
+  const handles = {
+    seed: part("seed"),
+    define: part("define"),
+    reserve: part("reserve"),
+    collect: part("collect"),
+    describe: part("describe"),
+  };
+  // No hole between the blocks in use is this large, so it lies behind all of them.
+  const end = module._malloc(baseBytes / 16);
+  module._free(end);
+  const beginning = new Uint8Array(memory.buffer).slice(0, end + 16);
+  return { memory, context, ...handles, beginning };
+}
+
+interface Module {
+  readonly quickjs: QuickJSWASMModule;
+  readonly module: QuickJSEmscriptenModule;
+}
+
+async function openModule(memory: WebAssembly.Memory): Promise<Module> {
+  type Load = EmscriptenModuleLoader<QuickJSEmscriptenModule>;
+  const variant = newVariant(RELEASE_SYNC, { wasmMemory: memory });
+  const load = (await variant.importModuleLoader()) as Load;
+  const module = await load();
+  const allocate = module._malloc;
+  // The library writes to whatever it gets; a null pointer must not come that far.
+  module._malloc = (bytes: number) => {
+    const pointer = allocate(bytes);
+    if (pointer === 0) throw new LimitReached("memory");
+    return pointer;
+  };
+  const loaded = { ...variant, importModuleLoader: async () => async () => module };
+  return { quickjs: await newQuickJSWASMModuleFromVariant(loaded), module };
+}

@@ -1,0 +1,34 @@
+/** Opens the store that a URL names. */
+import { MemoryStore } from "./memory/memory-store.ts";
+import { openSqliteStore } from "./sqlite/sqlite-store.ts";
+import type { Store } from "./store.ts";
+
+export interface OpenOptions {
+  readonly partitions: number;
+  /** Keeps the records of one installation apart from others'. */
+  readonly namespace: string;
+}
+
+const known = "use sqlite:PATH for one server, or memory: for trials";
+
+/** Throws a plain Error of one sentence when the URL, or what it names, cannot be used. */
+export async function openStore(url: string, options: OpenOptions): Promise<Store> {
+  const colon = url.indexOf(":");
+  const scheme = url.slice(0, Math.max(0, colon));
+  const rest = url.slice(colon + 1);
+  switch (scheme) {
+    case "memory":
+      if (rest !== "") throw new Error("The store memory: takes no path.");
+      return new MemoryStore(options);
+    case "sqlite":
+      if (rest === "") throw new Error("The store sqlite: names no file; write sqlite:PATH.");
+      return openSqliteStore({ path: rest, ...options });
+    case "redis":
+    case "rediss":
+    case "redis+cluster":
+      throw new Error(`The Redis store is not built yet; ${known}.`);
+    default:
+      // The rest of the URL may hold a password.
+      throw new Error(`There is no store of the kind "${scheme}"; ${known}.`);
+  }
+}

@@ -1,0 +1,74 @@
+/** Documents and the registry of servers, in SQLite. */
+import type { Database } from "bun:sqlite";
+import type { JsonText } from "../../model/json.ts";
+import type { Document, PutAnswer } from "../store.ts";
+
+/** Sorts after every id that begins with the same prefix. */
+const lastCharacter = "\u{10ffff}";
+
+function prepareStatements(database: Database) {
+  return {
+    get: database.prepare<Document, [string, string]>(
+      "SELECT id, version, body FROM documents WHERE kind = ? AND id = ?",
+    ),
+    put: database.prepare(`
+      INSERT INTO documents (kind, id, version, body) VALUES (?, ?, ?, ?)
+      ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, body = excluded.body`),
+    list: database.prepare<Document, [string, string, string, string, number]>(`
+      SELECT id, version, body FROM documents
+      WHERE kind = ? AND id >= ? AND id < ? AND id > ? ORDER BY id LIMIT ?`),
+    delete: database.prepare("DELETE FROM documents WHERE kind = ? AND id = ?"),
+    beat: database.prepare("INSERT OR REPLACE INTO servers (id, until, body) VALUES (?, ?, ?)"),
+    purgeServers: database.prepare("DELETE FROM servers WHERE until <= ?"),
+    servers: database.prepare<{ id: string; body: string }, [number]>(
+      "SELECT id, body FROM servers WHERE until > ? ORDER BY id",
+    ),
+    leave: database.prepare("DELETE FROM servers WHERE id = ?"),
+  };
+}
+
+export class Documents {
+  readonly #sql: ReturnType<typeof prepareStatements>;
+
+  constructor(database: Database) {
+    this.#sql = prepareStatements(database);
+  }
+
+  get(kind: string, id: string): Document | undefined {
+    return this.#sql.get.get(kind, id) ?? undefined;
+  }
+
+  /** A put that finds its own result is a repeat of itself. */
+  put(request: { kind: string; id: string; body: JsonText; expectedVersion: number }): PutAnswer {
+    const { kind, id, body, expectedVersion } = request;
+    const known = this.get(kind, id);
+    const current = known?.version ?? 0;
+    const version = expectedVersion + 1;
+    if (current === version && known?.body === body) return { outcome: "saved", version };
+    if (current !== expectedVersion) return { outcome: "conflict", version: current };
+    this.#sql.put.run(kind, id, version, body);
+    return { outcome: "saved", version };
+  }
+
+  list(request: { kind: string; prefix?: string; after?: string; limit: number }): Document[] {
+    const { kind, prefix = "", after = "", limit } = request;
+    return this.#sql.list.all(kind, prefix, prefix + lastCharacter, after, limit);
+  }
+
+  delete(kind: string, id: string): boolean {
+    return this.#sql.delete.run(kind, id).changes > 0;
+  }
+
+  beat(server: { id: string; body: JsonText; now: number; ttlMs: number }): void {
+    this.#sql.purgeServers.run(server.now);
+    this.#sql.beat.run(server.id, server.now + server.ttlMs, server.body);
+  }
+
+  servers(now: number): { readonly id: string; readonly body: JsonText }[] {
+    return this.#sql.servers.all(now);
+  }
+
+  leave(id: string): void {
+    this.#sql.leave.run(id);
+  }
+}

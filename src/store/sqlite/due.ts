@@ -1,0 +1,117 @@
+/** Due items in SQLite: timers, and the ends of leases and of waits in a queue. */
+import type { Database } from "bun:sqlite";
+import { RecentClaims } from "../rules.ts";
+import type { ClaimDueAnswer, ClaimDueRequest, DueItem } from "../store.ts";
+import { taskState } from "./schema.ts";
+
+interface TimerRow {
+  readonly kind: "timer";
+  readonly number: number;
+  readonly executionId: string;
+  readonly due: number;
+  readonly id: string;
+  readonly at: number;
+}
+
+interface TaskRow {
+  readonly kind: "task";
+  readonly number: number;
+  readonly executionId: string;
+  readonly due: number;
+  readonly id: string;
+  readonly state: number;
+  readonly until: number;
+  readonly deadline: number;
+  readonly token: string;
+  readonly workerId: string;
+}
+
+type Row = TimerRow | TaskRow;
+
+const select = {
+  timers: `
+    SELECT 'timer' AS kind, timers.number, executions.id AS executionId, due, timers.id, at
+    FROM timers JOIN executions ON executions.number = execution`,
+  tasks: `
+    SELECT 'task' AS kind, tasks.number, executions.id AS executionId, due, tasks.id, state, until,
+      deadline, token, worker_id AS workerId
+    FROM tasks JOIN executions ON executions.number = execution`,
+};
+
+function prepareFor<Of extends Row>(database: Database, table: "timers" | "tasks") {
+  return {
+    selectDue: database.prepare<Of, [number, number, number]>(`
+      ${select[table]} WHERE ${table}.partition = ? AND due <= ?
+      ORDER BY due, ${table}.number LIMIT ?`),
+    selectClaimed: database.prepare<Of, [number, string]>(`
+      ${select[table]} WHERE ${table}.number = ? AND claim_id = ?`),
+    firstOfOthers: database.prepare(`
+      SELECT due FROM ${table} WHERE partition = ? AND due IS NOT NULL AND claim_id IS NOT ?
+      ORDER BY due LIMIT 1`),
+    hide: database.prepare(`UPDATE ${table} SET due = ?, claim_id = ? WHERE number = ?`),
+  };
+}
+
+function dueItem(row: Row, partition: number): DueItem {
+  const key = { partition, id: row.executionId };
+  if (row.kind === "timer") return { kind: "timer", key, id: row.id, at: row.at };
+  const { id: taskId, until, token, workerId, deadline } = row;
+  if (row.state === taskState.queued) return { kind: "queue", key, taskId, queueUntil: until };
+  return { kind: "lease", key, taskId, token, workerId, leaseUntil: until, deadline };
+}
+
+export class DueItems {
+  readonly #timers: ReturnType<typeof prepareFor<TimerRow>>;
+  readonly #tasks: ReturnType<typeof prepareFor<TaskRow>>;
+  readonly #claims = new RecentClaims<Row>();
+
+  constructor(database: Database) {
+    this.#timers = prepareFor<TimerRow>(database, "timers");
+    this.#tasks = prepareFor<TaskRow>(database, "tasks");
+  }
+
+  claim(request: ClaimDueRequest): ClaimDueAnswer {
+    const { partition, claimId, limit, hideMs, now } = request;
+    const earlier = this.#recall(request);
+    if (earlier.length > 0) {
+      return this.#answer(earlier, partition, this.#firstOfOthers(partition, claimId));
+    }
+    const rows: Row[] = [
+      ...this.#timers.selectDue.all(partition, now, limit + 1),
+      ...this.#tasks.selectDue.all(partition, now, limit + 1),
+    ];
+    // The sort is stable: at the same moment timers come first, and each kind in its own order.
+    rows.sort((a, b) => a.due - b.due);
+    const given = rows.slice(0, limit);
+    for (const row of given) {
+      const { hide } = row.kind === "timer" ? this.#timers : this.#tasks;
+      hide.run(now + hideMs, claimId, row.number);
+    }
+    this.#claims.remember(partition, claimId, given);
+    const next = rows[limit]?.due ?? this.#firstOfOthers(partition, claimId);
+    return this.#answer(given, partition, next);
+  }
+
+  #recall(request: ClaimDueRequest): Row[] {
+    const rows: Row[] = [];
+    for (const { kind, number } of this.#claims.recall(request.partition, request.claimId)) {
+      const { selectClaimed } = kind === "timer" ? this.#timers : this.#tasks;
+      const row = selectClaimed.get(number, request.claimId);
+      if (row !== null) rows.push(row);
+    }
+    return rows;
+  }
+
+  /** The earliest moment of what this claim was not given. */
+  #firstOfOthers(partition: number, claimId: string): number | undefined {
+    const moments = [this.#timers, this.#tasks]
+      .map(({ firstOfOthers }) => firstOfOthers.values(partition, claimId)[0]?.[0])
+      .filter((due) => due !== undefined);
+    return moments.length === 0 ? undefined : Math.min(...(moments as number[]));
+  }
+
+  #answer(rows: readonly Row[], partition: number, next: number | undefined): ClaimDueAnswer {
+    const items = rows.map((row) => dueItem(row, partition));
+    return next === undefined ? { items } : { items, nextDue: next };
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Keeps the write-ahead log short without stopping the event loop: a thread copies the log into
+ * the database while commits go on; what they added meanwhile is little, and is copied here, so
+ * that the next commit starts the log anew. Backups run in the same thread.
+ */
+import type { Database, Statement } from "bun:sqlite";
+import type { Chore } from "./housekeeper-thread.ts";
+
+/** Pages in the log that make a copy worth while. */
+const framesToCopy = 2_000;
+/** Pages in the log from which on what the thread left is copied here. */
+const framesToFinish = 8_000;
+/** Pages in the log that are copied here at once, whatever the thread does. */
+const framesMax = 64_000;
+/** Flushes between looks at the log. */
+const flushesPerLook = 8;
+
+interface Log {
+  readonly log: number;
+  readonly checkpointed: number;
+}
+
+export class Housekeeper {
+  readonly #path: string;
+  readonly #look: Statement<Log>;
+  readonly #copy: Statement<Log>;
+  readonly #waiting: ((problem: string | null) => void)[] = [];
+  #thread: Worker | undefined;
+  #flushes = 0;
+  #isCopying = false;
+
+  constructor(database: Database, path: string) {
+    this.#path = path;
+    // A SQLite that does not know NOOP yet takes it for PASSIVE.
+    this.#look = database.prepare("PRAGMA wal_checkpoint(NOOP)");
+    this.#copy = database.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+  }
+
+  /** Called after each transaction. */
+  afterFlush(): void {
+    this.#flushes++;
+    if (this.#flushes < flushesPerLook) return;
+    this.#flushes = 0;
+    const { log, checkpointed } = this.#look.get() as Log;
+    if (log > framesMax) this.#copy.get();
+    else if (!this.#isCopying && log - checkpointed > framesToCopy) void this.#copyAside();
+  }
+
+  async backup(path: string): Promise<void> {
+    const problem = await this.#ask({ kind: "backup", path });
+    if (problem !== null) throw new Error(`The backup to ${path} failed: ${problem}.`);
+  }
+
+  /** Waits for what is under way, so that no file is cut short. */
+  async close(): Promise<void> {
+    const thread = this.#thread;
+    if (thread === undefined) return;
+    if (this.#waiting.length > 0) await this.#ask({ kind: "checkpoint" });
+    thread.terminate();
+  }
+
+  async #copyAside(): Promise<void> {
+    this.#isCopying = true;
+    await this.#ask({ kind: "checkpoint" });
+    const { log } = this.#look.get() as Log;
+    if (log > framesToFinish) this.#copy.get();
+    this.#isCopying = false;
+  }
+
+  #ask(chore: Chore): Promise<string | null> {
+    const thread = this.#thread ?? this.#start();
+    this.#thread = thread;
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      thread.postMessage(chore);
+    });
+  }
+
+  /** Started when it is first needed: small stores never need it. */
+  #start(): Worker {
+    const thread = new Worker(new URL("./housekeeper-thread.ts", import.meta.url));
+    thread.unref();
+    const answer = (problem: string | null) => this.#waiting.shift()?.(problem);
+    thread.onmessage = (event: MessageEvent<string | null>) => answer(event.data);
+    thread.onerror = (event) => answer(event.message);
+    thread.postMessage(this.#path);
+    return thread;
+  }
+}

@@ -1,0 +1,51 @@
+/** Timers in SQLite: set, moved, dropped, consumed. */
+import type { Database } from "bun:sqlite";
+import type { NewTimer } from "../../model/decision.ts";
+import type { CommitRequest } from "../store.ts";
+
+type Consumed = CommitRequest["consumeTimers"][number];
+
+function prepareStatements(database: Database) {
+  return {
+    insert: database.prepare(`
+      INSERT INTO timers (execution, partition, due, at, id) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (execution, id) DO UPDATE
+      SET due = excluded.due, at = excluded.at, claim_id = NULL`),
+    drop: database.prepare("DELETE FROM timers WHERE execution = ? AND id = ?"),
+    find: database.prepare("SELECT 1 FROM timers WHERE execution = ? AND id = ? AND claim_id = ?"),
+    consume: database.prepare("DELETE FROM timers WHERE execution = ? AND id = ? AND claim_id = ?"),
+    selectAll: database.prepare<NewTimer, [number]>(
+      "SELECT id, at FROM timers WHERE execution = ? ORDER BY number",
+    ),
+  };
+}
+
+export class Timers {
+  readonly #sql: ReturnType<typeof prepareStatements>;
+
+  constructor(database: Database) {
+    this.#sql = prepareStatements(database);
+  }
+
+  add(owner: { readonly execution: number; readonly partition: number }, timer: NewTimer): void {
+    this.#sql.insert.run(owner.execution, owner.partition, timer.at, timer.at, timer.id);
+  }
+
+  drop(execution: number, id: string): void {
+    this.#sql.drop.run(execution, id);
+  }
+
+  stale(execution: number, consumed: readonly Consumed[]): string[] {
+    return consumed
+      .filter(({ id, claimId }) => this.#sql.find.values(execution, id, claimId).length === 0)
+      .map(({ id }) => id);
+  }
+
+  consume(execution: number, consumed: Consumed): boolean {
+    return this.#sql.consume.run(execution, consumed.id, consumed.claimId).changes > 0;
+  }
+
+  of(execution: number): readonly NewTimer[] {
+    return this.#sql.selectAll.all(execution);
+  }
+}

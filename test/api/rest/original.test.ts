@@ -1,0 +1,139 @@
+/** The original routes, as existing scripts call them. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { call, startTestServer, type TestServer, work } from "./support.ts";
+import { delaying, echo, greet, waiting } from "./workflows.ts";
+
+let server: TestServer;
+const get = (path: string) => call(server, "GET", path);
+const post = (path: string, body?: unknown, headers?: Record<string, string>) =>
+  call(server, "POST", path, body, headers);
+
+beforeAll(async () => {
+  server = await startTestServer();
+  for (const definition of [echo, greet, waiting, delaying]) await post("/workflow", definition);
+});
+afterAll(() => server.stop());
+
+async function start(name: string, input?: unknown): Promise<string> {
+  return (await post("/flow/execute", { name, input })).json.flowId;
+}
+
+test("an old definition is saved, its unknown fields noted in the log", async () => {
+  const old = { ...greet, name: "old", schemaVersion: 2 };
+  const reply = await post("/metadata/workflow", old);
+  expect(reply.status).toBe(200);
+  expect(reply.json).toEqual({ created: true });
+  const warning = server.log.find((line) => line["name"] === "old");
+  expect(warning).toMatchObject({ level: "warn" });
+  expect(String(warning?.["warnings"])).toContain("/schemaVersion");
+  for (const path of ["/workflow/old", "/metadata/workflow/old"]) {
+    expect((await get(path)).json).toMatchObject({ name: "old", rootAction: 1 });
+  }
+});
+
+test("an action's rules go in and out in snake case", async () => {
+  const action = {
+    name: "old-action",
+    retry_count: 2,
+    retry_after_seconds: 5,
+    retry_policy: "FIXED",
+    timeout_seconds: 60,
+  };
+  expect((await post("/metadata/action", action)).json).toEqual({ created: true });
+  expect((await get("/metadata/action/old-action")).json).toEqual(action);
+  await post("/metadata/action", { name: "plain" });
+  expect((await get("/metadata/action/plain")).json).toEqual({
+    name: "plain",
+    retry_count: 3,
+    retry_after_seconds: 1,
+    retry_policy: "EXPONENTIAL",
+    timeout_seconds: 300,
+  });
+});
+
+test("an execution is started, seen running and seen completed", async () => {
+  const reply = await post("/execution", `{"name":"greet","input":{"n":9007199254740993}}`);
+  const id = reply.json.flowId;
+  const at = `/execution/greet/${id}`;
+  expect((await get(at)).json).toMatchObject({
+    id,
+    state: "RUNNING",
+    runningActions: [1],
+    executedActions: [],
+    event: "",
+  });
+  await work(server, "say-hello", `{"key1":"200"}`);
+  const ended = await get(at);
+  expect(ended.json).toMatchObject({
+    state: "COMPLETED",
+    runningActions: [],
+    executedActions: [1],
+    data: { "1": { output: { key1: "200" } } },
+  });
+  expect(ended.text).toContain(`"input":{"n":9007199254740993}`);
+  expect((await get(`/execution/echo/${id}`)).status).toBe(404);
+});
+
+test("a script may forget the content type", async () => {
+  const body = JSON.stringify({ name: "echo", input: 1 });
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  expect((await post("/flow/execute", body, headers)).status).toBe(200);
+});
+
+test("waits and delays show in the state, and an event ends the wait", async () => {
+  const delayed = await start("delaying");
+  expect((await get(`/execution/delaying/${delayed}`)).json).toMatchObject({
+    state: "DELAY WAITING",
+    runningActions: [7],
+  });
+  const id = await start("waiting");
+  const at = `/execution/waiting/${id}`;
+  expect((await get(at)).json).toMatchObject({ state: "EVENT WAITING", event: "go" });
+  const sent = await post("/flow/event", { name: "waiting", flowId: id, event: "go" });
+  expect([sent.status, sent.text]).toEqual([200, ""]);
+  expect((await get(at)).json).toMatchObject({
+    state: "COMPLETED",
+    data: { "3": { output: { event: "go", payload: null } } },
+  });
+  const other = await start("waiting");
+  const event = { name: "waiting", flowId: other, event: "go", payload: [1] };
+  expect((await post("/event", event)).status).toBe(200);
+  expect((await get(`/execution/waiting/${other}`)).json.data["3"].output.payload).toEqual([1]);
+});
+
+test("pause and resume work by GET, and only by that", async () => {
+  const id = await start("waiting");
+  const at = `/execution/waiting/${id}`;
+  expect((await get(`${at}/pause`)).json).toEqual({ id, state: "PAUSED" });
+  expect((await get(at)).json.state).toBe("PAUSED");
+  expect((await get(`${at}/resume`)).json).toEqual({ id, state: "RUNNING" });
+  const head = await call(server, "HEAD", `${at}/pause`);
+  expect(head.status).toBe(405);
+  // A page of another site can make a browser fetch this address.
+  const headers = { "sec-fetch-site": "cross-site" };
+  expect((await call(server, "GET", `${at}/pause`, undefined, headers)).status).toBe(403);
+  expect((await get(at)).json.state).toBe("EVENT WAITING");
+});
+
+test("a cancelled execution is a failed one", async () => {
+  const id = await start("waiting");
+  await post(`/v1/executions/${id}/cancel`);
+  expect((await get(`/execution/waiting/${id}`)).json.state).toBe("FAILED");
+  const paused = await get(`/execution/waiting/${id}/pause`);
+  expect(paused.status).toBe(409);
+});
+
+test("errors are one text, with all that is needed to mend the request", async () => {
+  const unknown = await post("/flow/execute", { name: "gret" });
+  expect(unknown.status).toBe(404);
+  expect(unknown.json.error).toContain("greet");
+  const wrong = await post("/flow/event", { name: "waiting", event: 7 });
+  expect(wrong.status).toBe(400);
+  expect(wrong.json.error).toContain("/flowId: It is missing.");
+  expect(wrong.json.error).toContain("/event: It must be a string, not a number.");
+  const flow = { name: "waiting", flowId: "00000000-0000-7000-8000-000000000000", event: "go" };
+  expect((await post("/event", flow)).status).toBe(404);
+  const refused = await post("/workflow", { name: "bad" });
+  expect(refused.status).toBe(422);
+  expect(refused.json.error).toContain("/actions");
+});

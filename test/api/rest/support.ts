@@ -1,0 +1,150 @@
+/**
+ * A server to talk to over its real port, and a client that holds every answer against the schema
+ * that its route promises.
+ */
+import { expect } from "bun:test";
+import * as v from "valibot";
+import { startHttpServer } from "../../../src/api/http-server.ts";
+import { errorSchema, originalErrorSchema } from "../../../src/api/rest/answer-schemas.ts";
+import type { Route } from "../../../src/api/rest/route.ts";
+import { createRouter } from "../../../src/api/rest/router.ts";
+import { allRoutes } from "../../../src/api/rest/routes.ts";
+import { createConnectHandler } from "../../../src/api/rpc/connect-handler.ts";
+import { type Clock, systemClock, systemIds } from "../../../src/clock.ts";
+import { createLogger } from "../../../src/log.ts";
+import type { Orchestrator } from "../../../src/runtime/orchestrator.ts";
+import { createRuntime } from "../../../src/runtime/runtime.ts";
+import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
+import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
+
+export interface TestServer {
+  readonly port: number;
+  readonly url: string;
+  /** What workers would do over their own wire. */
+  readonly orchestrator: Orchestrator;
+  /** Lines of the log, parsed. */
+  readonly log: Record<string, unknown>[];
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A thousand times as fast, for what the edge waits for. */
+export const fastClock: Clock = {
+  now: systemClock.now,
+  after: (ms, callback) => systemClock.after(ms / 1000, callback),
+};
+
+/** The workflows of these tests contain no scripts. */
+const sandbox: Sandbox = {
+  evaluate: () => Promise.reject(new Error("no scripts here")),
+  check: async () => undefined,
+  stop: async () => {},
+};
+
+export async function startTestServer(options: { edgeClock?: Clock } = {}): Promise<TestServer> {
+  const lines: Record<string, unknown>[] = [];
+  const clock = systemClock;
+  const log = createLogger({ level: "info", clock, write: (line) => lines.push(JSON.parse(line)) });
+  const store = new MemoryStore({ partitions: 4 });
+  const runtime = createRuntime({ store, sandbox, clock, ids: systemIds, log, namespace: "test" });
+  const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers: "loopback", log });
+  const http = startHttpServer({
+    host: "127.0.0.1",
+    port: 0,
+    orchestrator: runtime,
+    connect,
+    log,
+    clock: options.edgeClock ?? clock,
+  });
+  await runtime.open({
+    id: systemIds.uuid(),
+    name: "test",
+    grpcAddress: "127.0.0.1:1",
+    httpAddress: `127.0.0.1:${http.port}`,
+    startedAt: clock.now(),
+    version: "0",
+  });
+  return {
+    port: http.port,
+    url: `http://127.0.0.1:${http.port}`,
+    orchestrator: runtime,
+    log: lines,
+    drain: () => http.drain(),
+    async stop() {
+      await http.drain();
+      await http.stop();
+      await runtime.close();
+      await store.close();
+    },
+  };
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came.
+  readonly json: any;
+}
+
+const router = createRouter(allRoutes(systemClock));
+
+/** A string body is sent as it is; anything else as JSON. */
+export async function call(
+  server: Pick<TestServer, "url">,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Reply> {
+  const response = await fetch(server.url + path, {
+    method,
+    headers: { ...(body !== undefined && { "content-type": "application/json" }), ...headers },
+    ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get("content-type") === "application/json";
+  const json = isJson && text !== "" ? JSON.parse(text) : undefined;
+  if (method !== "HEAD") holdAgainstSchema({ method, path, status: response.status, text, json });
+  return { status: response.status, headers: response.headers, text, json };
+}
+
+interface Answered {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly text: string;
+  readonly json: unknown;
+}
+
+function holdAgainstSchema({ method, path, status, text, json }: Answered): void {
+  const pathOnly = path.split("?")[0]!;
+  let route: Route | undefined;
+  try {
+    route = router.match(method, pathOnly).route;
+  } catch {
+    // Refusals are answers too.
+  }
+  const promised = route?.answers[status];
+  if (promised === null) return expect(text).toBe("");
+  if (typeof promised === "string") return;
+  const style = route?.style ?? router.styleOf(pathOnly);
+  const schema = promised ?? (style === "v1" ? errorSchema : originalErrorSchema);
+  if (!promised) expect(status).toBeGreaterThanOrEqual(400);
+  const issues = v.safeParse(schema, json).issues ?? [];
+  expect(issues.map((one) => `${v.getDotPath(one)}: ${one.message}`)).toEqual([]);
+}
+
+/** Takes the tasks of an action and completes each with the output. */
+export async function work(server: TestServer, action: string, output: string): Promise<number> {
+  const poll = { queues: ["default"], maxTasks: 10, waitMs: 5_000, heartbeats: false };
+  const { tasks } = await server.orchestrator.poll({
+    ...poll,
+    actions: [action],
+    workerId: "worker-1",
+    results: [],
+  });
+  const results = tasks.map(({ token }) => ({ token, outcome: { ok: true, output } as const }));
+  await server.orchestrator.complete(results, "worker-1");
+  return tasks.length;
+}
