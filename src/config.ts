@@ -267,8 +267,12 @@ function readFlags(argv: readonly string[]): GivenFlags {
   const values = new Map<FlagName, string>();
   const problems: string[] = [];
   let help = false;
+  // What follows an unknown flag is probably its value, and not worth a sentence of its own.
+  let afterUnknown = false;
   for (const token of tokens) {
-    if (token.kind === "option-terminator") continue;
+    const excused = afterUnknown && token.kind === "positional";
+    afterUnknown = token.kind === "option" && !isFlagName(token.name);
+    if (token.kind === "option-terminator" || excused) continue;
     if (token.kind === "positional") {
       problems.push(`${JSON.stringify(token.value)} is not understood; flags begin with --.`);
     } else if (token.name === "help") {

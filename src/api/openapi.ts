@@ -74,7 +74,7 @@ function responses(route: Route): JsonObject {
   const all: Record<string, JsonObject> = {};
   for (const code of errorsOf(route)) {
     const { status, sentence } = errorKinds[code];
-    const before = all[status]?.["description"];
+    const before = all[status]?.description;
     all[status] = {
       description: before ? `${before} ${code}: ${sentence}` : `${code}: ${sentence}`,
       content: { "application/json": { schema: errorReference(route) } },

@@ -52,6 +52,7 @@ class PathParser {
         this.#fail(`it has more than ${limits.pathStepsMax} steps`);
       }
     }
+    if (this.#steps.at(-1)?.kind === "descendants") this.#unexpected("a member's name or *");
     if (this.#steps.filter((step) => step.kind === "descendants").length > 1) {
       this.#fail("it may hold .. only once");
     }

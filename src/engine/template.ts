@@ -233,7 +233,6 @@ export type Resolved =
   | { readonly ok: true; readonly text: JsonText }
   | { readonly ok: false; readonly missing: string };
 
-/** `strict`: a missing reference is an outcome of its own; otherwise it is null, or empty text. */
 /**
  * `strict`: a missing reference is an outcome of its own; otherwise it is null, or empty text. A
  * text longer than a payload may be is cut off: whoever uses it refuses it by its length.

@@ -48,7 +48,7 @@ function answer(interpreter: Interpreter, texts: readonly string[]): string[] {
     members.push({ name: rest[at]!, isOutput: rest[at + 1] === "output", text: rest[at + 2]! });
   }
   const outcome = interpreter.evaluate({ expression, members, reserved });
-  if (!outcome.ok) return [outcome.code, outcome.message];
+  if (!outcome.ok) return [outcome.code === "SCRIPT_LIMIT" ? "limit" : "error", outcome.message];
   return outcome.route === undefined
     ? ["ok", outcome.output]
     : ["ok", outcome.output, outcome.route];

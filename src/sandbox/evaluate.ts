@@ -13,6 +13,7 @@ import type {
 } from "quickjs-emscripten";
 import { newQuickJSWASMModuleFromVariant, newVariant, RELEASE_SYNC } from "quickjs-emscripten";
 import type { ScriptOutcome } from "../model/event.ts";
+import { deadlineMessage, mebibytes } from "./messages.ts";
 import { outputTooLarge, prelude, refusalName } from "./prelude.ts";
 
 export interface ScriptLimits {
@@ -258,14 +259,6 @@ export class Interpreter {
         return `The script broke its interpreter (${reached.message.slice(0, 200)}).`;
     }
   }
-}
-
-export function deadlineMessage(scriptMs: number): string {
-  return `The script did not end within ${scriptMs} ms.`;
-}
-
-export function mebibytes(bytes: number): string {
-  return `${Number((bytes / (1024 * 1024)).toFixed(1))} MiB`;
 }
 
 /** `TypeError: … (line 2, column 9)`: the innermost place that is in the script itself. */

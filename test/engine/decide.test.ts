@@ -117,7 +117,9 @@ describe("failures", () => {
     const world = new World(
       workflow(
         [
-          user("a", { retry: { retryCount: 2, retryAfterSeconds: 10, retryPolicy: "FIXED", jitter: 0 } }),
+          user("a", {
+            retry: { retryCount: 2, retryAfterSeconds: 10, retryPolicy: "FIXED", jitter: 0 },
+          }),
           user("b"),
         ],
         { rootAction: ["a", "b"] },
@@ -266,10 +268,9 @@ describe("system actions", () => {
   });
 
   test("delay: fractions and templates; the past is over at once; nonsense fails", () => {
-    const world = new World(
-      workflow([system("d", "delay", { delaySeconds: "$.input.s" })]),
-      { input: { s: 1.5 } },
-    );
+    const world = new World(workflow([system("d", "delay", { delaySeconds: "$.input.s" })]), {
+      input: { s: 1.5 },
+    });
     expect(world.record("d")?.dueAt).toBe(world.now + 1_500);
     world.fireNext();
     expect(world.status).toBe("COMPLETED");
@@ -348,7 +349,11 @@ describe("whole executions", () => {
     expect(world.statusOf("b")).toBe("PENDING");
     expect(operate("resume")).toBe("accepted");
     expect(operate("resume")).toBe("accepted");
-    expect([world.status, world.held, world.statusOf("b")]).toEqual(["RUNNING", false, "SCHEDULED"]);
+    expect([world.status, world.held, world.statusOf("b")]).toEqual([
+      "RUNNING",
+      false,
+      "SCHEDULED",
+    ]);
     world.complete("b");
     expect(operate("pause")).toBe("invalid-state");
   });

@@ -257,50 +257,6 @@ describe("room", () => {
 });
 
 describe("heartbeats", () => {
-  test("go on, and hear of a cancel, while a handler keeps the thread busy", async () => {
-    const server = startServer();
-    // The handler blocks this test's thread too, so the worker runs in a process of its own.
-    const script = `
-      import { Worker } from ${JSON.stringify(`${import.meta.dir}/../../src/worker/index.ts`)};
-      const worker = new Worker({ server: process.argv[1] ?? process.argv[2] });
-      worker.action("block", async (input, context) => {
-        const end = performance.now() + input.ms;
-        while (performance.now() < end);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        if (context.signal.aborted) console.log("aborted", context.signal.reason.reason);
-      });
-      await worker.run();`;
-    const child = Bun.spawn([process.execPath, "-e", script, server.url], {
-      stdout: "pipe",
-      stderr: "inherit",
-    });
-    running.push({
-      stop: () => {
-        child.kill();
-        return child.exited;
-      },
-    });
-    await server.until(() => server.registered.length > 0);
-    const started = performance.now();
-    const token = server.add("block", { ms: 1200 }, { heartbeatMs: 300n });
-    await server.until(() => (server.beats.get(token)?.length ?? 0) >= 4);
-    server.cancelled.add(token);
-    const beats = server.beats.get(token)!;
-    expect(beats.at(-1)! - started).toBeLessThan(1150);
-    child.stdout.pipeTo(
-      new WritableStream({
-        write: (chunk) => {
-          output += new TextDecoder().decode(chunk);
-          server.changed();
-        },
-      }),
-    );
-    let output = "";
-    await server.until(() => output.includes("aborted"));
-    expect(output).toContain("aborted cancelled");
-    expect(server.settled.has(token)).toBe(false);
-  });
-
   test("abort the signal of a cancelled task, and its result is not sent", async () => {
     const server = startServer();
     const worker = newWorker(server.url);
@@ -335,7 +291,6 @@ describe("heartbeats", () => {
     const token = server.add("late", {}, { heartbeatMs: 90n, deadlineMs });
     await server.until(() => server.settled.has(token));
     expect(heard).toBe("deadline");
-    expect(server.beats.get(token)!.length).toBeGreaterThan(0);
   });
 
   test("show progress at once", async () => {

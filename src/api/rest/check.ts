@@ -24,15 +24,22 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return name.length > limits.nameCharsMax ? undefined : closest(name, known);
 }
 
-/** A JSON value; strict object schemas refuse unknown members, at any depth. */
+/**
+ * A JSON value; strict object schemas refuse unknown members, at any depth. Answers the value as it
+ * came: Valibot's copy would lack members such as `__proto__`, which are plain data here.
+ */
 export function checkJson(schema: Schema, value: unknown): Checked {
-  const problems = unknownMembers(schema, value, "");
-  const answer = v.safeParse(schema, value);
-  // Unknown members have been reported above, with their nearest names and all of them.
-  for (const issue of (answer.issues ?? []).filter((one) => one.expected !== "never")) {
-    problems.push({ pointer: pointerOf(issue), message: describe(issue) });
+  const problems = checkMembers(schema, value, "");
+  const said = new Set(problems.map(({ pointer }) => pointer));
+  for (const issue of v.safeParse(schema, value).issues ?? []) {
+    if (issue.expected === "never") continue;
+    const steps = issue.path?.map((step) => pointerStep(step.key)) ?? [];
+    // What has been said of a value above stands for all that is inside it.
+    if (steps.some((_, i) => said.has(steps.slice(0, i).join("")))) continue;
+    const pointer = steps.join("");
+    if (!said.has(pointer)) problems.push({ pointer, message: describe(issue) });
   }
-  return conclude(problems, answer.output);
+  return conclude(problems, value);
 }
 
 /**
@@ -76,17 +83,18 @@ function convert(schema: Schema, text: string): unknown {
 }
 
 /**
- * Valibot looks names up with `in`, so that `toString` would count as known, and it stops at the
- * first unknown member; hence this walk of our own.
+ * Valibot takes arrays for objects, looks names up with `in`, so that `toString` would count as
+ * known, and stops at the first unknown member; hence this walk of our own.
  */
-function unknownMembers(schema: Schema, value: unknown, pointer: string): Problem[] {
+function checkMembers(schema: Schema, value: unknown, pointer: string): Problem[] {
   const { type, entries } = bare(schema) as Schema & { entries?: Entries };
-  if (!entries || typeof value !== "object" || value === null || Array.isArray(value)) return [];
+  if (!entries || typeof value !== "object" || value === null) return [];
+  if (Array.isArray(value)) return [{ pointer, message: "It must be an object, not an array." }];
   const problems: Problem[] = [];
   for (const [name, member] of Object.entries(value)) {
     const at = pointer + pointerStep(name.slice(0, limits.nameCharsMax));
     if (Object.hasOwn(entries, name)) {
-      problems.push(...unknownMembers(entries[name]!, member, at));
+      problems.push(...checkMembers(entries[name]!, member, at));
     } else if (type === "strict_object" && problems.length < limits.definitionProblemsMax) {
       problems.push({ pointer: at, message: unknownName("member", name, Object.keys(entries)) });
     }
@@ -99,10 +107,6 @@ export function unknownName(what: string, name: string, known: readonly string[]
   if (nearest) return `There is no such ${what}; did you mean "${nearest}"?`;
   if (known.length === 0) return `There is no such ${what}; none is known here.`;
   return `There is no such ${what}; known are ${known.join(", ")}.`;
-}
-
-function pointerOf(issue: v.BaseIssue<unknown>): string {
-  return (issue.path ?? []).map((step) => pointerStep(step.key)).join("");
 }
 
 const typeNames: Readonly<Record<string, string>> = {

@@ -20,7 +20,7 @@ function retryAfter(status: number): string | undefined {
 export function errorAnswer(error: OrchyError, style: Style): Answer {
   const { status } = errorKinds[error.code];
   const seconds = retryAfter(status);
-  const allow = error.code === "METHOD_NOT_ALLOWED" ? String(error.extra["allow"]) : undefined;
+  const allow = error.code === "METHOD_NOT_ALLOWED" ? String(error.extra.allow) : undefined;
   return {
     status,
     json: style === "v1" ? { error: body(error) } : { error: sentence(error) },
@@ -38,6 +38,8 @@ function body(error: OrchyError): unknown {
 
 /** The original form has room for text alone, so the details are told in it. */
 function sentence(error: OrchyError): string {
-  const details = error.details.map(({ pointer, message }) => `${pointer}: ${message}`);
+  const details = error.details.map(({ pointer, message }) =>
+    pointer ? `${pointer}: ${message}` : message,
+  );
   return [error.message, ...details].join(" ");
 }

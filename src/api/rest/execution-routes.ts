@@ -54,11 +54,12 @@ async function start(call: StartCall): Promise<Answer> {
 
 /** The start stands, whatever happens to the wait: its caller must get the id. */
 async function resultInTime(
-  { query, services, hold }: StartCall,
+  call: StartCall,
   { id }: StartAnswer,
 ): Promise<ExecutionResult | undefined> {
+  const { query, services } = call;
   try {
-    const result = await services.orchestrator.waitForResult(id, query.wait! * 1000, hold().signal);
+    const result = await waitFor(id, query.wait, call);
     return isOpen(result.status) ? undefined : result;
   } catch (error) {
     if (!(error instanceof OrchyError)) {
@@ -66,6 +67,18 @@ async function resultInTime(
     }
     return undefined;
   }
+}
+
+/** With a caller that is gone, or a server that stops, there is nothing to wait for. */
+function waitFor(
+  id: string,
+  seconds: number | undefined,
+  { services, hold }: Pick<StartCall, "services" | "hold">,
+): Promise<ExecutionResult> {
+  const { orchestrator } = services;
+  if (!seconds) return orchestrator.waitForResult(id, 0);
+  const { signal } = hold();
+  return orchestrator.waitForResult(id, signal.aborted ? 0 : seconds * 1000, signal);
 }
 
 export const executionRoutes: readonly Route[] = [
@@ -143,10 +156,8 @@ export const executionRoutes: readonly Route[] = [
     query: wait,
     answers: { 200: answers.resultSchema, 202: answers.resultSchema },
     errors: ["NOT_FOUND", "DELETED"],
-    async handle({ params, query, services, hold }) {
-      const waitMs = (query.wait ?? 0) * 1000;
-      const signal = waitMs > 0 ? hold().signal : undefined;
-      const result = await services.orchestrator.waitForResult(params.id, waitMs, signal);
+    async handle(call) {
+      const result = await waitFor(call.params.id, call.query.wait, call);
       return { status: isOpen(result.status) ? 202 : 200, json: resultView(result) };
     },
   }),

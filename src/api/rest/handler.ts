@@ -84,7 +84,7 @@ function toResponse(answer: Answer, headOnly: boolean): Response {
     body = `${toJsonText(answer.json)}\n`;
   }
   // What a refused body still holds must not be taken for the next request.
-  if (answer.status === 413 || answer.status === 408) headers["connection"] = "close";
+  if (answer.status === 413 || answer.status === 408) headers.connection = "close";
   if (headOnly && body instanceof ReadableStream) {
     body.cancel().catch(() => {});
     body = null;

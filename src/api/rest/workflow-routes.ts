@@ -104,7 +104,7 @@ export const actionRoutes: readonly Route[] = [
     answers: { 200: answers.actionSchema },
     errors: ["DEFINITION_REFUSED"],
     async handle({ params, body, services }) {
-      const sent = Object.hasOwn(body, "name") ? body["name"] : params.name;
+      const sent = Object.hasOwn(body, "name") ? body.name : params.name;
       if (sent !== params.name) {
         const message = `It must be left out, or be ${params.name} as in the path.`;
         throw new OrchyError("INVALID_ARGUMENT", "The body is wrong.", [

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import http2 from "node:http2";
 import net from "node:net";
 import { limits } from "../../../src/limits.ts";
-import { call, type Reply, startTestServer, type TestServer } from "./support.ts";
+import { call, type Reply, send, startTestServer, type TestServer } from "./support.ts";
 import { echo, waiting } from "./workflows.ts";
 
 let server: TestServer;
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   expect((await get("/health/live")).status).toBe(200);
-  expect(server.log.filter((line) => line["level"] === "error")).toEqual([]);
+  expect(server.log.filter((line) => line.level === "error")).toEqual([]);
   await server.stop();
 });
 
@@ -74,7 +74,7 @@ describe("bodies", () => {
       expect(reply.status).toBe(400);
       expect(reply.json.error.message).toContain("nested deeper than 128");
     }
-    const braces = `{"a":`.repeat(500_000);
+    const braces = `{"a":`.repeat(300_000);
     expect((await post("/v1/workflows", braces)).status).toBe(400);
   });
 
@@ -91,7 +91,7 @@ describe("bodies", () => {
       const action = await call(server, "PUT", "/v1/actions/a", `{"${name}":{"x":1}}`);
       expect(action.status).toBe(422);
     }
-    expect(({} as Record<string, unknown>)["x"]).toBeUndefined();
+    expect(({} as Record<string, unknown>).x).toBeUndefined();
   });
 
   test("unknown members are all named, each with the nearest known one", async () => {
@@ -217,7 +217,7 @@ describe("addresses", () => {
     ["/flow/exectue", 404, "/flow/execute"],
     ["/execution/echo/a%00b", 400, "{id}"],
     ["/%E2%98%83", 404, "no such route"],
-    ["//", 404, "no such route"],
+    ["/v1//executions", 404, "no such route"],
   ];
   test.each(paths)("%s is answered with %d", async (path, status, told) => {
     const reply = await get(path);
@@ -234,7 +234,8 @@ describe("addresses", () => {
     expect(reply.headers.get("allow")).toBe("POST, GET, HEAD");
     const original = await call(server, "DELETE", "/flow/event");
     expect(original.headers.get("allow")).toBe("POST");
-    expect((await get("/orchy.v1.WorkerService/Poll")).status).toBe(405);
+    const poll = await fetch(`${server.url}/orchy.v1.WorkerService/Poll`);
+    expect(poll.status).toBe(405);
   });
 
   test("a bad idempotency key is refused", async () => {
@@ -268,7 +269,10 @@ async function rawRequest(text: string | Uint8Array): Promise<string> {
 describe("on the wire", () => {
   const long = "a".repeat(100_000);
   const requests: readonly [string, string][] = [
-    ["a query of 100,000 characters", `GET /v1/executions?workflow=${long} HTTP/1.1\r\nhost: a\r\n\r\n`],
+    [
+      "a query of 100,000 characters",
+      `GET /v1/executions?workflow=${long} HTTP/1.1\r\nhost: a\r\n\r\n`,
+    ],
     ["a huge header", `GET /v1/executions HTTP/1.1\r\nhost: a\r\nx: ${long}\r\n\r\n`],
     ["a NUL in the path", "GET /v1/\0 HTTP/1.1\r\nhost: a\r\n\r\n"],
     ["no host", "GET /v1/executions HTTP/1.1\r\n\r\n"],
@@ -295,26 +299,21 @@ describe("on the wire", () => {
 
   test("HTTP/2 is served and refused alike", async () => {
     const session = http2.connect(server.url);
-    async function send(headers: http2.OutgoingHttpHeaders, body = "") {
-      const { promise, resolve } = Promise.withResolvers<{ status: number; text: string }>();
-      const stream = session.request(headers);
-      let status = 0;
-      let text = "";
-      stream.on("response", (got) => (status = Number(got[":status"])));
-      stream.on("data", (data) => (text += data));
-      stream.on("close", () => resolve({ status, text }));
-      stream.end(body);
-      return promise;
-    }
-    const execute = { ":method": "POST", ":path": "/v1/executions?wait=5", "content-type": "application/json" };
-    const done = await send(execute, `{"workflow":"echo","input":1}`);
+    const execute = {
+      ":method": "POST",
+      ":path": "/v1/executions?wait=5",
+      "content-type": "application/json",
+    };
+    const done = await send(session, execute, { workflow: "echo", input: 1 });
     expect(done).toMatchObject({ status: 200, text: expect.stringContaining(`"result":1`) });
-    expect((await send(execute, `{"workflow":`)).status).toBe(400);
-    expect((await send({ ":path": "/v1/executions/a%00b" })).status).toBe(400);
-    expect((await send({ ":path": `/v1/executions?workflow=${"a".repeat(10_000)}` })).status).toBe(400);
-    const big = await send(execute, "x".repeat(limits.requestBytesMax + 1));
+    expect((await send(session, execute, `{"workflow":`)).status).toBe(400);
+    expect((await send(session, { ":path": "/v1/executions/a%00b" })).status).toBe(400);
+    expect(
+      (await send(session, { ":path": `/v1/executions?workflow=${"a".repeat(10_000)}` })).status,
+    ).toBe(400);
+    const big = await send(session, execute, "x".repeat(limits.requestBytesMax + 1));
     expect(big).toMatchObject({ status: 413, text: expect.stringContaining("TOO_LARGE") });
-    expect((await send({ ":path": "/health/live" })).status).toBe(200);
+    expect((await send(session, { ":path": "/health/live" })).status).toBe(200);
     session.destroy();
   });
 });

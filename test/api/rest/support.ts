@@ -3,6 +3,7 @@
  * that its route promises.
  */
 import { expect } from "bun:test";
+import type { ClientHttp2Session, OutgoingHttpHeaders } from "node:http2";
 import * as v from "valibot";
 import { startHttpServer } from "../../../src/api/http-server.ts";
 import { errorSchema, originalErrorSchema } from "../../../src/api/rest/answer-schemas.ts";
@@ -12,16 +13,15 @@ import { allRoutes } from "../../../src/api/rest/routes.ts";
 import { createConnectHandler } from "../../../src/api/rpc/connect-handler.ts";
 import { type Clock, systemClock, systemIds } from "../../../src/clock.ts";
 import { createLogger } from "../../../src/log.ts";
-import type { Orchestrator } from "../../../src/runtime/orchestrator.ts";
-import { createRuntime } from "../../../src/runtime/runtime.ts";
+import { createRuntime, type Runtime } from "../../../src/runtime/runtime.ts";
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 
 export interface TestServer {
   readonly port: number;
   readonly url: string;
-  /** What workers would do over their own wire. */
-  readonly orchestrator: Orchestrator;
+  /** For what workers would do over their own wire. */
+  readonly orchestrator: Runtime;
   /** Lines of the log, parsed. */
   readonly log: Record<string, unknown>[];
   drain(): Promise<void>;
@@ -126,13 +126,35 @@ function holdAgainstSchema({ method, path, status, text, json }: Answered): void
     // Refusals are answers too.
   }
   const promised = route?.answers[status];
-  if (promised === null) return expect(text).toBe("");
-  if (typeof promised === "string") return;
+  if (promised === null) expect(text).toBe("");
+  if (promised === null || typeof promised === "string") return;
   const style = route?.style ?? router.styleOf(pathOnly);
   const schema = promised ?? (style === "v1" ? errorSchema : originalErrorSchema);
   if (!promised) expect(status).toBeGreaterThanOrEqual(400);
   const issues = v.safeParse(schema, json).issues ?? [];
   expect(issues.map((one) => `${v.getDotPath(one)}: ${one.message}`)).toEqual([]);
+}
+
+/** One request over HTTP/2. */
+export async function send(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+  body?: unknown,
+): Promise<{ status: number; text: string }> {
+  const { promise, resolve } = Promise.withResolvers<{ status: number; text: string }>();
+  const stream = session.request(headers);
+  let status = 0;
+  let text = "";
+  stream.on("response", (got) => {
+    status = Number(got[":status"]);
+  });
+  stream.on("data", (data) => {
+    text += data;
+  });
+  stream.on("error", () => {});
+  stream.on("close", () => resolve({ status, text }));
+  stream.end(typeof body === "object" ? JSON.stringify(body) : body);
+  return promise;
 }
 
 /** Takes the tasks of an action and completes each with the output. */

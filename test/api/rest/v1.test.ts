@@ -88,7 +88,9 @@ describe("actions", () => {
     const one = await get("/v1/actions/counted");
     expect(one.json).toMatchObject({ queued: 1, running: 0, queues: [{ queue: "default" }] });
     expect(one.json.oldestWaitingAt).toMatch(/^\d{4}-.*Z$/);
-    expect((await get("/v1/actions")).json.items).toMatchObject([{ definition: { name: "counted" } }]);
+    expect((await get("/v1/actions")).json.items).toMatchObject([
+      { definition: { name: "counted" } },
+    ]);
     expect((await get("/v1/actions/absent")).status).toBe(404);
   });
 
@@ -111,7 +113,11 @@ describe("executions", () => {
     expect(id).toMatch(uuid);
     expect(started.headers.get("location")).toBe(`/v1/executions/${id}`);
     const open = await get(`/v1/executions/${id}`);
-    expect(open.json).toMatchObject({ status: "RUNNING", workflow: "greet", correlationId: "order 7" });
+    expect(open.json).toMatchObject({
+      status: "RUNNING",
+      workflow: "greet",
+      correlationId: "order 7",
+    });
     expect(open.text).toContain(`"input":${input}`);
 
     expect(await work(server, "say-hello", `{"n": 98765432109876543210}`)).toBe(1);
@@ -157,7 +163,10 @@ describe("executions", () => {
     expect(other.json.error.code).toBe("CONFLICT");
 
     const own = { workflow: "waiting", executionId: "order-13.a" };
-    expect((await post("/v1/executions", own)).json).toMatchObject({ id: "order-13.a", created: true });
+    expect((await post("/v1/executions", own)).json).toMatchObject({
+      id: "order-13.a",
+      created: true,
+    });
     expect((await post("/v1/executions", own)).json.created).toBe(false);
     expect((await post("/v1/executions", own, key)).status).toBe(400);
   });
@@ -180,10 +189,12 @@ describe("executions", () => {
     expect(items.map((one: { id: string }) => one.id)).toEqual(ids);
     expect((await list("status=COMPLETED")).json.items).toEqual([]);
     expect((await list("workflow=echo")).json.items).toEqual([]);
-    expect((await list("workflow=waiting&status=RUNNING&startedAfter=2020-01-01")).json.items.length)
-      .toBe(3);
-    expect((await list(`startedBefore=${Date.parse(items[0].startedAt) - 60_000}`)).json.items)
-      .toEqual([]);
+    expect(
+      (await list("workflow=waiting&status=RUNNING&startedAfter=2020-01-01")).json.items.length,
+    ).toBe(3);
+    expect(
+      (await list(`startedBefore=${Date.parse(items[0].startedAt) - 60_000}`)).json.items,
+    ).toEqual([]);
     expect((await list("startedAfter=2999-01-01T00:00:00Z")).json.items).toEqual([]);
   });
 

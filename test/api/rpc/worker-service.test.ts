@@ -172,7 +172,7 @@ test("what a poll asks reaches the orchestrator, with defaults filled in", async
 });
 
 test("an answer closes below 4 MiB: the surplus is released, and comes with the next poll", async () => {
-  // 700 kB of text, 1.3 MB as a Struct: the text of five fits, the Structs of two do.
+  // 550 kB of text, 1.2 MB as a Struct: the text of all five would fit, three Structs do.
   const parameters = JSON.stringify({ items: Array(110_000).fill(0.25) });
   for (let i = 0; i < 5; i++) edge.desk.add("a", parameters);
   const counts: number[] = [];

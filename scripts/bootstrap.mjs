@@ -1,0 +1,63 @@
+/**
+ * Runs Bun with the arguments given: `node scripts/bootstrap.mjs scripts/start.ts`. It needs nothing
+ * but Node.js and npm: what the project depends on, Bun among it, is installed first where missing.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(fileURLToPath(import.meta.url), "..", "..");
+const bun = join(root, "node_modules", ".bin", process.platform === "win32" ? "bun.exe" : "bun");
+
+function fail(sentence) {
+  console.error(sentence);
+  process.exit(1);
+}
+
+function run(command, args) {
+  const result = spawnSync(command, args, { cwd: root, encoding: "utf8", shell: false });
+  const output = `${result.stdout ?? ""}${result.stderr ?? ""}${result.error ?? ""}`.trim();
+  return { ok: result.status === 0, output };
+}
+
+/** npm writes this file last, so an interrupted installation is begun again. */
+function isInstalled() {
+  const written = join(root, "node_modules", ".package-lock.json");
+  if (!existsSync(written)) return false;
+  return statSync(written).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs;
+}
+
+function installDependencies() {
+  if (isInstalled()) return;
+  console.error("Installing dependencies (npm ci) ...");
+  const npm = process.env.npm_execpath;
+  const args = ["ci", "--no-fund", "--no-audit"];
+  const result = npm?.endsWith(".js") ? run(process.execPath, [npm, ...args]) : run("npm", args);
+  if (!result.ok) fail(`${result.output}\nThe dependencies could not be installed.`);
+}
+
+/** Where npm runs no install scripts, the binary that Bun's would have put in place is missing. */
+function placeBun() {
+  if (run(bun, ["--version"]).ok) return;
+  console.error("Putting Bun in place ...");
+  const result = run(process.execPath, [join(root, "node_modules", "bun", "install.js")]);
+  const check = run(bun, ["--version"]);
+  if (!check.ok) fail(`${result.output}\n${check.output}\nBun cannot be run on this machine.`);
+}
+
+installDependencies();
+placeBun();
+
+const child = spawn(bun, process.argv.slice(2), { stdio: "inherit" });
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
+  // A terminal sends its signals to the child too; sent again they would count twice there.
+  process.on(signal, () => {
+    if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
+  });
+}
+child.on("error", (error) => fail(`Bun cannot be run: ${error.message}`));
+child.on("exit", (code, signal) => {
+  process.exit(code ?? 128 + (constants.signals[signal] ?? 0));
+});

@@ -1,0 +1,94 @@
+/** The OpenAPI document: complete, well formed, and true to what the routes do. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { allRoutes } from "../../../src/api/rest/routes.ts";
+import { systemClock } from "../../../src/clock.ts";
+import { call, startTestServer, type TestServer } from "./support.ts";
+
+let server: TestServer;
+// biome-ignore lint/suspicious/noExplicitAny: a document to look around in.
+let document: any;
+
+beforeAll(async () => {
+  server = await startTestServer();
+  document = (await call(server, "GET", "/openapi.json")).json;
+});
+afterAll(() => server.stop());
+
+test("names its version, and every route of the table", () => {
+  expect(document.openapi).toBe("3.1.0");
+  for (const route of allRoutes(systemClock)) {
+    const operation = document.paths[route.path]?.[route.method.toLowerCase()];
+    expect(operation, `${route.method} ${route.path}`).toBeDefined();
+    const statuses = Object.keys(operation.responses);
+    expect(statuses).toEqual(expect.arrayContaining([...Object.keys(route.answers), "400", "500"]));
+  }
+});
+
+test("contains the routes that scripts and the specification rely on", () => {
+  expect(Object.keys(document.paths)).toEqual(
+    expect.arrayContaining([
+      "/v1/workflows/validate",
+      "/v1/executions/{id}/actions/{actionId}/retry-now",
+      "/metadata/action/{name}",
+      "/execution/{name}/{id}/resume",
+      "/flow/event",
+    ]),
+  );
+});
+
+test("every path parameter is declared, every operation has its own id", () => {
+  const ids = new Set<string>();
+  for (const [path, methods] of Object.entries<Record<string, Operation>>(document.paths)) {
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+    for (const operation of Object.values(methods)) {
+      const declared = operation.parameters.filter((one) => one.in === "path");
+      expect(declared.map((one) => one.name)).toEqual(inPath as string[]);
+      expect(declared.every((one) => one.required)).toBe(true);
+      expect(ids.has(operation.operationId)).toBe(false);
+      ids.add(operation.operationId);
+    }
+  }
+});
+
+interface Operation {
+  readonly operationId: string;
+  readonly parameters: readonly { name: string; in: string; required: boolean; schema: object }[];
+}
+
+test("every reference leads somewhere, every schema is an object", () => {
+  function walk(value: unknown, at: string): void {
+    if (typeof value !== "object" || value === null) return;
+    for (const [name, member] of Object.entries(value)) {
+      if (name === "$ref") {
+        const path = String(member).split("/").slice(1);
+        const target = path.reduce<unknown>(
+          (v, k) => (v as Record<string, unknown>)?.[k],
+          document,
+        );
+        expect(target, `${at} refers to ${member}`).toBeDefined();
+      }
+      if (name === "schema") expect(typeof member).toBe("object");
+      walk(member, `${at}/${name}`);
+    }
+  }
+  walk(document, "");
+});
+
+test("says what the checks say", () => {
+  const start = document.paths["/v1/executions"].post;
+  const body = start.requestBody.content["application/json"].schema;
+  expect(body.required).toEqual(["workflow"]);
+  expect(body.additionalProperties).toBe(false);
+  expect(body.properties.workflow.pattern).toBe("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$");
+  expect(body.properties.priority).toMatchObject({ minimum: -100, maximum: 100 });
+  const list = document.paths["/v1/executions"].get.parameters as Operation["parameters"];
+  const limit = list.find((one) => one.name === "limit");
+  expect(limit).toMatchObject({
+    in: "query",
+    required: false,
+    schema: { maximum: 500, default: 50 },
+  });
+  expect(start.responses["413"].content["application/json"].schema).toEqual({
+    $ref: "#/components/schemas/Error",
+  });
+});

@@ -1,0 +1,137 @@
+/** What takes time: event streams, waits, slow bodies, and a server that stops. */
+import { afterEach, expect, test } from "bun:test";
+import http2 from "node:http2";
+import net from "node:net";
+import { call, fastClock, send, startTestServer, type TestServer } from "./support.ts";
+import { echo, waiting } from "./workflows.ts";
+
+let server: TestServer;
+afterEach(() => server.stop());
+
+async function startWaiting(): Promise<string> {
+  await call(server, "POST", "/v1/workflows", waiting);
+  return (await call(server, "POST", "/v1/executions", { workflow: "waiting" })).json.id;
+}
+
+/** Reads an event stream block by block. */
+async function* blocks(response: Response): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of response.body!) {
+    text += decoder.decode(chunk, { stream: true });
+    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+      yield text.slice(0, end);
+      text = text.slice(end + 2);
+    }
+  }
+}
+
+const dataOf = (block: string) => JSON.parse(block.split("data: ")[1]!);
+
+test("events tell what was, what happens, and the end", async () => {
+  server = await startTestServer();
+  const id = await startWaiting();
+  const response = await fetch(`${server.url}/v1/executions/${id}/events`);
+  expect(response.headers.get("content-type")).toBe("text/event-stream");
+  const seen: string[] = [];
+  let signalled = false;
+  for await (const block of blocks(response)) {
+    seen.push(block);
+    if (signalled || !block.includes("event: entry")) continue;
+    signalled = true;
+    await call(server, "POST", `/v1/executions/${id}/signal`, { event: "go" });
+  }
+  const entries = seen.filter((one) => one.includes("event: entry")).map(dataOf);
+  const history = await call(server, "GET", `/v1/executions/${id}/history`);
+  expect(entries).toEqual(history.json.items);
+  expect(seen.at(-1)).toContain("event: end");
+  expect(dataOf(seen.at(-1)!)).toEqual({ id, status: "COMPLETED" });
+});
+
+test("events of an ended execution are told, and the stream ends; HEAD opens none", async () => {
+  server = await startTestServer();
+  await call(server, "POST", "/v1/workflows", echo);
+  const { id } = (await call(server, "POST", "/v1/executions?wait=5", { workflow: "echo" })).json;
+  const response = await fetch(`${server.url}/v1/executions/${id}/events`);
+  const text = await response.text();
+  expect(text).toContain("event: entry");
+  expect(text.trimEnd()).toEndWith(`"status":"COMPLETED"}`);
+  const head = await call(server, "HEAD", `/v1/executions/${id}/events`);
+  expect([head.status, head.text]).toEqual([200, ""]);
+  expect((await call(server, "GET", "/v1/executions/absent/events")).status).toBe(404);
+});
+
+test("a silent stream shows that it lives, and a caller may leave", async () => {
+  server = await startTestServer({ edgeClock: fastClock });
+  const id = await startWaiting();
+  const leave = new AbortController();
+  const response = await fetch(`${server.url}/v1/executions/${id}/events`, {
+    signal: leave.signal,
+  });
+  const seen: string[] = [];
+  for await (const block of blocks(response)) {
+    seen.push(block);
+    if (seen.filter((one) => one === ": still here").length === 3) break;
+  }
+  leave.abort();
+  expect(seen).toContain(": still here");
+  expect((await call(server, "GET", "/health/live")).status).toBe(200);
+});
+
+test("a body that does not arrive is given up", async () => {
+  server = await startTestServer({ edgeClock: fastClock });
+  const socket = net.connect(server.port, "127.0.0.1");
+  socket.write("POST /v1/executions HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{");
+  let text = "";
+  for await (const chunk of socket) {
+    text += chunk;
+    if (text.includes("}}")) break;
+  }
+  expect(text).toStartWith("HTTP/1.1 408 ");
+  expect(text).toContain("REQUEST_TIMEOUT");
+});
+
+test("a server that drains ends waits and streams", async () => {
+  server = await startTestServer();
+  const id = await startWaiting();
+  const events = await fetch(`${server.url}/v1/executions/${id}/events`);
+  const reader = blocks(events);
+  await reader.next();
+  const waits = call(server, "POST", "/v1/executions?wait=60", { workflow: "waiting" });
+  await countExecutions(2);
+
+  const drained = server.drain();
+  expect((await waits).status).toBe(202);
+  for await (const block of reader) expect(block).not.toContain("event: end");
+  await drained;
+  expect(fetch(`${server.url}/health/live`)).rejects.toThrow();
+});
+
+/** Resolves when so many executions have been started. */
+async function countExecutions(count: number): Promise<void> {
+  for (;;) {
+    const { items } = await server.orchestrator.listExecutions({ limit: 10 });
+    if (items.length >= count) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test("a server that drains serves what is under way on a connection, and refuses what comes", async () => {
+  server = await startTestServer();
+  const session = http2.connect(server.url);
+  const json = { ":method": "POST", "content-type": "application/json" };
+  const poll = { actions: ["nothing"], maxTasks: 1, waitSeconds: 30 };
+  const polled = send(session, { ...json, ":path": "/orchy.v1.WorkerService/Poll" }, poll);
+  while (server.orchestrator.workers().length === 0) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const drained = server.drain();
+  const refused = await send(session, { ...json, ":path": "/v1/executions" }, { workflow: "a" });
+  expect(refused.status).toBe(503);
+  expect(refused.text).toContain("shutting down");
+  expect((await send(session, { ":path": "/health/ready" })).status).toBe(200);
+  server.orchestrator.drain();
+  expect((await polled).status).toBe(200);
+  await drained;
+  session.destroy();
+});

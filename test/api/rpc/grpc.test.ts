@@ -1,0 +1,203 @@
+/** The gRPC port: worker service, errors and limits, health, reflection, drain. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { connect } from "node:net";
+import { fromBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { OrchyError } from "../../../src/errors.ts";
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as Status,
+} from "../../../src/gen/grpc/health/v1/health_pb.ts";
+import {
+  ServerReflection,
+  type ServerReflectionRequest,
+} from "../../../src/gen/grpc/reflection/v1/reflection_pb.ts";
+import { WorkerService } from "../../../src/gen/orchy/v1/worker_pb.ts";
+import { limits } from "../../../src/limits.ts";
+import { type Edge, startEdge } from "./edge.ts";
+
+let edge: Edge;
+let sessions: Http2SessionManager;
+let transport: Transport;
+
+beforeEach(async () => {
+  edge = await startEdge();
+  sessions = new Http2SessionManager(edge.grpcUrl);
+  transport = createGrpcTransport({ baseUrl: edge.grpcUrl, sessionManager: sessions });
+});
+afterEach(async () => {
+  sessions.abort();
+  await edge.stop();
+});
+
+const codeOf = (call: Promise<unknown>) =>
+  call.then(
+    () => undefined,
+    (error) => ConnectError.from(error).code,
+  );
+
+test("a worker's round: poll, result with the next poll, errors with their codes", async () => {
+  const client = createClient(WorkerService, transport);
+  edge.desk.add("a", '{"x":[1,{"y":null}]}');
+  const { tasks } = await client.poll({ actions: ["a"], waitSeconds: 5 });
+  expect(tasks[0]).toMatchObject({ action: "a", parameters: { x: [1, { y: null }] } });
+  const outputJson = new TextEncoder().encode('"done"');
+  const results = [{ token: tasks[0]!.token, outputJson }];
+  expect((await client.poll({ actions: ["a"], results })).results).toMatchObject([{ status: 1 }]);
+
+  expect(await codeOf(client.poll({}))).toBe(Code.InvalidArgument);
+  edge.desk.fault = new OrchyError("UNAVAILABLE", "The store is away.");
+  expect(await codeOf(client.poll({ actions: ["a"] }))).toBe(Code.Unavailable);
+  edge.desk.fault = new Error("secret");
+  const fault = await client.poll({ actions: ["a"] }).catch(ConnectError.from);
+  expect(fault).toMatchObject({ code: Code.Internal, rawMessage: "A fault of Orchy itself." });
+});
+
+test("problems are told in full up to what fits a header, then counted", async () => {
+  const client = createClient(WorkerService, transport);
+  const actions = Array.from({ length: 500 }, (_, index) => ({ name: `bad-${index}` }));
+  const error = await client.registerActions({ actions }).catch(ConnectError.from);
+  expect(error).toMatchObject({ code: Code.InvalidArgument });
+  expect((error as ConnectError).rawMessage).toMatch(/\/actions\/0\/retryCount.*and \d+ more$/s);
+});
+
+test("a parked poll hears of a task at once", async () => {
+  const client = createClient(WorkerService, transport);
+  edge.desk.onParked = () => edge.desk.add("a", "{}");
+  expect((await client.poll({ actions: ["a"], waitSeconds: 60 })).tasks).toHaveLength(1);
+});
+
+test("a caller's deadline ends a poll empty ahead of it; one out of range is refused", async () => {
+  const client = createClient(WorkerService, transport);
+  const request = { actions: ["a"], waitSeconds: 60 };
+  expect((await client.poll(request, { timeoutMs: 500 })).tasks).toEqual([]);
+  const headers = { "grpc-timeout": "90000S" };
+  expect(await codeOf(client.poll(request, { headers }))).toBe(Code.InvalidArgument);
+});
+
+test("oversize messages and metadata are refused, and the server goes on", async () => {
+  const client = createClient(WorkerService, transport);
+  const big = new Uint8Array(limits.requestBytesMax);
+  const call = client.complete({ results: [{ token: "t", outputJson: big }] });
+  expect(await codeOf(call)).toBe(Code.ResourceExhausted);
+
+  const headers = { "x-large": "x".repeat(100_000) };
+  expect(await codeOf(client.poll({ actions: ["a"] }, { headers }))).toBeDefined();
+  sessions.abort();
+  const fresh = createClient(WorkerService, createGrpcTransport({ baseUrl: edge.grpcUrl }));
+  expect((await fresh.poll({ actions: ["a"] })).tasks).toEqual([]);
+});
+
+test("connections that speak no HTTP/2, or break off, do no harm", async () => {
+  const { hostname, port } = new URL(edge.grpcUrl);
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  for (const bytes of [
+    "GET / HTTP/1.1\r\n\r\n",
+    `${preface}\x00\x00`,
+    `${preface}${"\xff".repeat(99)}`,
+  ]) {
+    await new Promise<void>((resolve) => {
+      const socket = connect(Number(port), hostname, () => socket.end(bytes, "latin1"));
+      socket.resume();
+      socket.on("error", () => undefined);
+      socket.on("close", () => resolve());
+    });
+  }
+  const client = createClient(WorkerService, transport);
+  expect((await client.poll({ actions: ["a"] })).tasks).toEqual([]);
+});
+
+test("unknown methods are unimplemented", async () => {
+  const method = { ...WorkerService.method.poll, name: "Nope" };
+  const call = transport.unary(method, undefined, undefined, undefined, {});
+  expect(await codeOf(call)).toBe(Code.Unimplemented);
+});
+
+test("health follows readiness; unknown services are NOT_FOUND", async () => {
+  const health = createClient(Health, transport);
+  for (const service of ["", "orchy.v1.WorkerService", "TaskService", "grpc.health.v1.Health"]) {
+    expect((await health.check({ service })).status).toBe(Status.SERVING);
+  }
+  edge.desk.ready = false;
+  expect((await health.check({})).status).toBe(Status.NOT_SERVING);
+  expect(await codeOf(health.check({ service: "nope" }))).toBe(Code.NotFound);
+});
+
+test("watching health: the status at once, then each change, then the drain", async () => {
+  const health = createClient(Health, transport);
+  const seen: Status[] = [];
+  for await (const { status } of health.watch({})) {
+    seen.push(status);
+    if (seen.length === 1) edge.desk.ready = false;
+    if (seen.length === 2) edge.desk.ready = true;
+    if (seen.length === 3) void edge.grpc.drain();
+  }
+  const { SERVING, NOT_SERVING } = Status;
+  expect(seen).toEqual([SERVING, NOT_SERVING, SERVING, NOT_SERVING]);
+});
+
+test.each(["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"])(
+  "reflection under %s describes every service",
+  async (typeName) => {
+    const { method } = ServerReflection;
+    const parent = { ...ServerReflection, typeName };
+    const service = {
+      ...parent,
+      method: { serverReflectionInfo: { ...method.serverReflectionInfo, parent } },
+      methods: [{ ...method.serverReflectionInfo, parent }],
+    } as typeof ServerReflection;
+    const client = createClient(service, transport);
+    const ask = async (messageRequest: ServerReflectionRequest["messageRequest"]) => {
+      async function* one() {
+        yield { messageRequest };
+      }
+      for await (const { messageResponse } of client.serverReflectionInfo(one())) {
+        return messageResponse;
+      }
+      throw new Error("no answer");
+    };
+
+    const list = await ask({ case: "listServices", value: "" });
+    const listed = list.case === "listServicesResponse" ? list.value.service : [];
+    expect(listed.map(({ name }) => name).sort()).toEqual([
+      "ActionService",
+      "TaskService",
+      "grpc.health.v1.Health",
+      "grpc.reflection.v1.ServerReflection",
+      "orchy.v1.WorkerService",
+    ]);
+    for (const [symbol, file] of [
+      ["orchy.v1.WorkerService", "orchy/v1/worker.proto"],
+      ["orchy.v1.TaskResult", "orchy/v1/worker.proto"],
+      ["TaskResult.Status", "legacy/task_service.proto"],
+      ["Server", "legacy/common.proto"],
+    ] as const) {
+      const found = await ask({ case: "fileContainingSymbol", value: symbol });
+      const files = found.case === "fileDescriptorResponse" ? found.value.fileDescriptorProto : [];
+      const names = files.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes).name);
+      expect(names[0]).toBe(file);
+    }
+    const missing = await ask({ case: "fileContainingSymbol", value: "nope" });
+    expect(missing).toMatchObject({ case: "errorResponse", value: { errorCode: Code.NotFound } });
+  },
+);
+
+test("drain: no new connections, calls under way end, idle connections are closed", async () => {
+  const idle = new Http2SessionManager(edge.grpcUrl);
+  const bystander = createGrpcTransport({ baseUrl: edge.grpcUrl, sessionManager: idle });
+  await createClient(Health, bystander).check({});
+
+  const parked = Promise.withResolvers<void>();
+  edge.desk.onParked = parked.resolve;
+  const poll = createClient(WorkerService, transport).poll({ actions: ["a"], waitSeconds: 60 });
+  await parked.promise;
+  const drained = edge.grpc.drain();
+  const late = createGrpcTransport({ baseUrl: edge.grpcUrl });
+  expect(await codeOf(createClient(Health, late).check({}))).toBe(Code.Unavailable);
+
+  edge.desk.endPolls();
+  expect((await poll).draining).toBe(true);
+  await drained;
+});

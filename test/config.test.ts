@@ -1,0 +1,125 @@
+/** Flags and environment variables, as an operator meets them. */
+import { expect, test } from "bun:test";
+import { type Config, parseConfig } from "../src/config.ts";
+
+function read(argv: string[], env: Record<string, string> = {}): Config {
+  const parsed = parseConfig(argv, env);
+  if (!("ok" in parsed) || !parsed.ok) throw new Error(JSON.stringify(parsed));
+  return parsed.config;
+}
+
+function problems(argv: string[], env: Record<string, string> = {}): readonly string[] {
+  const parsed = parseConfig(argv, env);
+  return "ok" in parsed && !parsed.ok ? parsed.problems : [];
+}
+
+test("without flags, the defaults are those that are documented", () => {
+  const { nodeName, ...config } = read([]);
+  expect(nodeName).not.toBe("");
+  expect(config).toEqual({
+    host: "127.0.0.1",
+    httpPort: 8080,
+    grpcPort: 8099,
+    store: { kind: "sqlite", path: "./data/orchy.db" },
+    namespace: "orchy",
+    partitions: 64,
+    insecure: false,
+    legacyWorkers: "loopback",
+    logLevel: "info",
+  });
+});
+
+test("every flag can be given, in both forms", () => {
+  const argv = "--host 0.0.0.0 --http-port=0 --grpc-port 0 --store memory: --namespace blue";
+  const more = "--partitions 8 --advertise a.example:99 --node-name n1 --insecure";
+  const last = "--legacy-workers OPEN --log-level=debug";
+  expect(read(`${argv} ${more} ${last}`.split(" "))).toEqual({
+    host: "0.0.0.0",
+    httpPort: 0,
+    grpcPort: 0,
+    store: { kind: "memory" },
+    namespace: "blue",
+    partitions: 8,
+    advertise: "a.example:99",
+    nodeName: "n1",
+    insecure: true,
+    legacyWorkers: "open",
+    logLevel: "debug",
+  });
+});
+
+test("environment variables stand in for flags, and flags win", () => {
+  const env = {
+    ORCHY_HTTP_PORT: "1000",
+    ORCHY_GRPC_PORT: "1001",
+    ORCHY_INSECURE: "1",
+    ORCHY_STORE: "",
+  };
+  const config = read(["--http-port", "2000"], env);
+  expect(config).toMatchObject({ httpPort: 2000, grpcPort: 1001, insecure: true });
+  expect(config.store.kind).toBe("sqlite");
+  expect(read(["--insecure=false"], env).insecure).toBe(false);
+});
+
+test("stores are told apart by their scheme", () => {
+  expect(read(["--store", "redis://h:1/0"]).store).toEqual({ kind: "redis", url: "redis://h:1/0" });
+  expect(read(["--store", "redis-cluster://a:1,b:2"]).store.kind).toBe("redis-cluster");
+  expect(read(["--store", "sqlite:/tmp/x y.db"]).store).toEqual({
+    kind: "sqlite",
+    path: "/tmp/x y.db",
+  });
+});
+
+const refused: readonly [string[], string][] = [
+  [["--http-port", "70000"], `--http-port "70000": must be a whole number from 0 to 65535.`],
+  [["--http-port", "-1"], "whole number"],
+  [["--http-port", "80a"], "whole number"],
+  [["--http-port", ""], "whole number"],
+  [["--http-port"], "--http-port needs a value."],
+  [["--http-port", "--insecure"], "--http-port needs a value."],
+  [["--http-port", "1", "--http-port", "2"], "given twice"],
+  [["--http-prt", "1"], "There is no flag --http-prt; did you mean --http-port?"],
+  [["--quantum-entanglement"], "--help lists"],
+  [["--__proto__", "1"], "There is no flag --__proto__"],
+  [["-p", "1"], "There is no flag -p"],
+  [["8080"], `"8080" is not understood`],
+  [["--store", "mysql://x"], "must be sqlite:<file>"],
+  [["--store", "sqlite:"], "must be sqlite:<file>"],
+  [["--partitions", "0"], "from 1 to 4096"],
+  [["--namespace", "A B"], "a-z"],
+  [["--advertise", "nohost"], "host:port"],
+  [["--advertise", "h:0"], "host:port"],
+  [["--legacy-workers", "all"], "one of loopback, mtls, open"],
+  [["--log-level", "loud"], "one of debug"],
+  [["--insecure=maybe"], "true or false"],
+  [["--host", "0.0.0.0"], "add --insecure"],
+  [["--host", "http://x"], "without a port"],
+  [["--http-port", "1", "--grpc-port", "1"], "must differ"],
+];
+test.each(refused)("%p is refused in a sentence", (argv, told) => {
+  const found = problems(argv);
+  expect(found.join("\n")).toContain(told);
+});
+
+test("all problems are told at once, and name where the value came from", () => {
+  const found = problems(["--partitions", "x", "--lgo-level", "info"], {
+    ORCHY_HTTP_PORT: "tcp://10.0.0.1:80",
+  });
+  expect(found.length).toBe(3);
+  expect(found.join("\n")).toContain(`ORCHY_HTTP_PORT "tcp://10.0.0.1:80"`);
+});
+
+test("help lists every flag", () => {
+  for (const flag of ["--help", "-h"]) {
+    const parsed = parseConfig([flag, "--nonsense"], {});
+    if (!("help" in parsed)) throw new Error("no help");
+    for (const name of [
+      "--http-port <port>",
+      "--insecure",
+      "ORCHY_HTTP_PORT",
+      "sqlite:./data/orchy.db",
+    ]) {
+      expect(parsed.help).toContain(name);
+    }
+  }
+});
