@@ -1,7 +1,7 @@
 /** Wires a whole server: store, sandbox, runtime and both ports. Tests start theirs with it too. */
 import { hostname } from "node:os";
 import { startHttpServer } from "./api/http-server.ts";
-import { createConnectHandler } from "./api/rpc/handler.ts";
+import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
 import { type Clock, type Ids, systemClock, systemIds } from "./clock.ts";
 import type { Config } from "./config.ts";

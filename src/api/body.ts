@@ -7,17 +7,13 @@ function tooLarge(bytesMax: number): OrchyError {
   return new OrchyError("TOO_LARGE", `The body is larger than ${bytesMax} bytes.`);
 }
 
-/** Refuses by the announced length, before anything is read. */
-export function checkAnnouncedLength(headers: Headers, bytesMax: number): void {
-  if (Number(headers.get("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax);
-}
-
 /** Throws OrchyError: TOO_LARGE, REQUEST_TIMEOUT, or INVALID_ARGUMENT if the body is cut off. */
 export async function readBody(
   request: Request,
   options: { readonly bytesMax: number; readonly clock: Clock },
 ): Promise<Uint8Array> {
-  checkAnnouncedLength(request.headers, options.bytesMax);
+  const announced = Number(request.headers.get("content-length") ?? 0);
+  if (announced > options.bytesMax) throw tooLarge(options.bytesMax);
   if (!request.body) return new Uint8Array();
   const reader = request.body.getReader();
   const late = Promise.withResolvers<never>();

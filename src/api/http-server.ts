@@ -4,11 +4,10 @@
  */
 import type { Server } from "bun";
 import { type Clock, type Ids, systemIds } from "../clock.ts";
-import { OrchyError } from "../errors.ts";
+import { errorKinds, OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { Orchestrator } from "../runtime/orchestrator.ts";
-import { checkAnnouncedLength } from "./body.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
 import type { Held } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
@@ -41,23 +40,16 @@ export interface HttpServer {
   stop(): Promise<void>;
 }
 
+/** How often a draining server looks whether all answers have been sent. */
+const drainLookMs = 10;
+
 /** Throws when the port cannot be taken. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
   const { orchestrator, connect, log, clock, ids = systemIds } = options;
   const rest = createRestHandler(allRoutes(clock), { orchestrator, clock, ids, log });
   const draining = new AbortController();
-  let underWay = 0;
-  let onIdle = () => {};
 
-  async function answer(request: Request, server: Server<undefined>): Promise<Response> {
-    const { path } = splitUrl(request.url);
-    try {
-      checkAnnouncedLength(request.headers, limits.requestBytesMax);
-      refuseWhileDraining(path);
-    } catch (error) {
-      return refusal(error as OrchyError);
-    }
-    if (connect.handles(path)) return connect.fetch(request, server);
+  async function answerRest(request: Request, server: Server<undefined>): Promise<Response> {
     let held: Held | undefined;
     const hold = () => {
       held ??= holdRequest(request, server, draining.signal);
@@ -68,12 +60,6 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     return response;
   }
 
-  /** Polls and results pass: the orchestrator answers them, and workers must be able to finish. */
-  function refuseWhileDraining(path: string): void {
-    if (!draining.signal.aborted || path.startsWith("/health/") || connect.handles(path)) return;
-    throw new OrchyError("UNAVAILABLE", "This server is shutting down; ask another one.");
-  }
-
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
@@ -81,34 +67,27 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     maxRequestBodySize: serverBodyBytesMax,
     idleTimeout: limits.httpIdleSeconds,
     development: false,
-    async fetch(request, server) {
-      underWay++;
-      try {
-        return await answer(request, server);
-      } finally {
-        underWay--;
-        if (underWay === 0) onIdle();
-      }
+    fetch(request, server) {
+      const isRpc = connect.handles(splitUrl(request.url).path);
+      return isRpc ? connect.fetch(request, server) : answerRest(request, server);
     },
     error(error) {
       log.error("the HTTP server failed", { error });
-      return refusal(new OrchyError("INTERNAL", "A fault of Orchy itself."));
+      return refusal(new OrchyError("INTERNAL", errorKinds.INTERNAL.sentence));
     },
   });
+
+  const sleep = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve));
 
   return {
     port: server.port!,
     async drain() {
-      if (draining.signal.aborted) return;
       draining.abort();
-      // Resolves when all connections are closed, which idle ones may never be.
+      // Closes idle connections and takes no new ones; clients of HTTP/2 are told to go elsewhere.
+      // What it promises may come before the answers that are under way, so they are watched.
       server.stop().catch(() => {});
-      if (underWay === 0) return;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      onIdle = resolve;
-      const cancel = clock.after(limits.drainMs, resolve);
-      await promise;
-      cancel();
+      const until = clock.now() + limits.drainMs;
+      while (server.pendingRequests > 0 && clock.now() < until) await sleep(drainLookMs);
     },
     async stop() {
       draining.abort();

@@ -77,7 +77,10 @@ function sourcesOf(targets: Targets): number[][] {
   return sources;
 }
 
-/** Every action that is left has a source that is left: going back, one comes by again. */
+/**
+ * Every action that is left has a source that is left: going back, one comes by again. The cycle
+ * begins with its smallest position.
+ */
 function findCycle(sources: readonly (readonly number[])[], done: Uint8Array): number[] {
   const way: number[] = [];
   const placeInWay = new Map<number, number>();
@@ -87,7 +90,9 @@ function findCycle(sources: readonly (readonly number[])[], done: Uint8Array): n
     way.push(at);
     at = sources[at]!.find((source) => done[source] === 0)!;
   }
-  return way.slice(placeInWay.get(at)!).reverse();
+  const cycle = way.slice(placeInWay.get(at)!).reverse();
+  const first = cycle.indexOf(Math.min(...cycle));
+  return [...cycle.slice(first), ...cycle.slice(0, first)];
 }
 
 /** Which positions can be reached from these. */

@@ -67,6 +67,7 @@ export class TextIndex {
   readonly #parts = new Map<JsonText, ReadonlyMap<string, JsonText> | readonly JsonText[]>();
 
   pick(text: JsonText, path: readonly (string | number)[]): JsonText | undefined {
+    if (text.length < indexedCharsMin) return pick(text, path);
     let at: JsonText | undefined = text;
     for (const [passed, step] of path.entries()) {
       if (at.length < indexedCharsMin) return pick(at, path.slice(passed));

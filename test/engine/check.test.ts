@@ -83,7 +83,14 @@ describe("what is right", () => {
 
   test.each([
     [{ name: "workflow", workflow: "child", version: 2, parameters: { a: "$.input" } }],
-    [{ name: "map", items: "$.input.list", action: "a", parameters: { i: "$.item.x {$.index}" } }],
+    [
+      {
+        name: "map",
+        items: "$.input.list",
+        action: "a",
+        parameters: { i: "{$.item.x} {$.index}" },
+      },
+    ],
     [{ name: "map", items: "{$.input.list}", workflow: "w", tolerate: "20%", maxConcurrency: 5 }],
     [{ name: "loop", workflow: "w", while: "$.last", maxIterations: 3, parameters: "$.last.x" }],
     [{ name: "terminate", status: "FAILED", reason: "Because {$.input.why}" }],

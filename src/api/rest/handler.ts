@@ -92,7 +92,7 @@ function toResponse(answer: Answer, headOnly: boolean): Response {
   return new Response(body, { status: answer.status, headers });
 }
 
-/** For what is refused before, or without, looking for a route. */
+/** For what is refused without looking for a route. */
 export function refusal(error: OrchyError): Response {
   return toResponse(errorAnswer(error, "v1"), false);
 }
