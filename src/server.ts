@@ -33,7 +33,7 @@ export async function startServer(config: Config, parts: ServerParts = {}): Prom
   const log =
     parts.log ?? createLogger({ level: config.logLevel, clock, write: writeLine });
   const { namespace, partitions, host, legacyWorkers } = config;
-  const store = parts.store ?? (await openStore(config.store, { partitions, namespace }));
+  const store = parts.store ?? (await openStore(storeUrl(config.store), { partitions, namespace }));
   const sandbox = createSandbox({ clock });
   const runtime = createRuntime({ store, sandbox, clock, ids, log, namespace });
   const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers, log });
@@ -71,4 +71,9 @@ export async function startServer(config: Config, parts: ServerParts = {}): Prom
       await store.close();
     },
   };
+}
+
+function storeUrl(address: Config["store"]): string {
+  if (address.kind === "memory") return "memory:";
+  return address.kind === "sqlite" ? `sqlite:${address.path}` : address.url;
 }

@@ -103,17 +103,45 @@ export function cursorSchema(isCursor: (text: string) => boolean) {
   );
 }
 
+/** A field that the engine checks: here it is only told of. */
+function told(description: string) {
+  return v.optional(v.pipe(v.unknown(), v.description(description)));
+}
+
 /**
  * Definitions are checked by the engine, which reports every problem with its place; here they only
  * have to be objects.
  */
 export const definitionSchema = v.pipe(
-  v.looseObject({}),
-  v.description("A workflow definition: name, rootAction, actions and more."),
+  v.looseObject({
+    name: told("Names the workflow; needed."),
+    rootAction: told("Id of the first action, or an array of ids; needed."),
+    actions: told("The actions, each with id, type, name and what its kind takes; needed."),
+    description: told("Free text."),
+    output: told("Template for the result; by default the outputs of the last actions."),
+    timeoutSeconds: told("For the whole execution, pauses not counted."),
+    onSuccess: told("NOOP, DELETE, or the workflow to start then."),
+    onFailure: told("NOOP, DELETE, or the workflow to start then."),
+    retentionSeconds: told("How long a finished execution is kept."),
+  }),
+  v.description("A workflow definition. Everything that is wrong with it is answered at once."),
 );
 
 export const actionDefinitionSchema = v.pipe(
-  v.looseObject({}),
+  v.looseObject({
+    name: told("Names the action, as workers register it."),
+    retryCount: told("Retries after the first attempt."),
+    retryAfterSeconds: told("Delay before a retry."),
+    retryPolicy: told("FIXED, BACKOFF or EXPONENTIAL."),
+    maxRetryAfterSeconds: told("Longest delay before a retry."),
+    jitter: told("Share of the delay that is random, 0 to 1."),
+    timeoutSeconds: told("For one attempt, from hand-out."),
+    heartbeatSeconds: told("Longest silence of a worker."),
+    queueTimeoutSeconds: told("Longest wait in the queue."),
+    totalTimeoutSeconds: told("For all attempts together."),
+    concurrency: told("How many may run at once."),
+    nonRetryable: told("Error codes that end the retries."),
+  }),
   v.description("The rules of a user action, in camel or snake case."),
 );
 

@@ -5,9 +5,9 @@
  */
 import { readSync, writeSync } from "node:fs";
 import { setPriority } from "node:os";
-import type { ScriptLimits } from "./evaluate.ts";
 import { Interpreter } from "./evaluate.ts";
 import { encodeFrame, FrameReader } from "./frame.ts";
+import type { ScriptLimits } from "./machine.ts";
 
 /** Scripts yield to the server when both want the same core. */
 const niceness = 10;

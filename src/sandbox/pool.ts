@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
 import type { ScriptOutcome } from "../model/event.ts";
-import type { ScriptLimits } from "./evaluate.ts";
+import type { ScriptLimits } from "./machine.ts";
 import { deadlineMessage, mebibytes } from "./messages.ts";
 import type { ScriptProcess } from "./process.ts";
 import { startScriptProcess } from "./process.ts";

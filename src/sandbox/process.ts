@@ -3,8 +3,8 @@
  * its end. It gets no environment, no working directory of the server's, and no open file but its
  * pipes; when its input closes, it ends by itself.
  */
-import type { ScriptLimits } from "./evaluate.ts";
 import { encodeFrame, FrameReader } from "./frame.ts";
+import type { ScriptLimits } from "./machine.ts";
 
 export interface ScriptProcess {
   readonly pid: number;

@@ -16,6 +16,7 @@ import { createLogger } from "../../../src/log.ts";
 import { createRuntime, type Runtime } from "../../../src/runtime/runtime.ts";
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
+import type { Store } from "../../../src/store/store.ts";
 
 export interface TestServer {
   readonly port: number;
@@ -41,11 +42,13 @@ const sandbox: Sandbox = {
   stop: async () => {},
 };
 
-export async function startTestServer(options: { edgeClock?: Clock } = {}): Promise<TestServer> {
+export async function startTestServer(
+  options: { edgeClock?: Clock; store?: Store } = {},
+): Promise<TestServer> {
   const lines: Record<string, unknown>[] = [];
   const clock = systemClock;
   const log = createLogger({ level: "info", clock, write: (line) => lines.push(JSON.parse(line)) });
-  const store = new MemoryStore({ partitions: 4 });
+  const store = options.store ?? new MemoryStore({ partitions: 4 });
   const runtime = createRuntime({ store, sandbox, clock, ids: systemIds, log, namespace: "test" });
   const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers: "loopback", log });
   const http = startHttpServer({
