@@ -55,7 +55,7 @@ async function startServer(folder: string): Promise<Running> {
     stdin: "ignore",
   });
   const line = JSON.parse((await firstLine(server)).split("\n")[0]!);
-  return { process: server, url: `http://127.0.0.1:${line.httpPort}` };
+  return { process: server, url: line.http };
 }
 
 async function startWorker(url: string, transport: string): Promise<Running> {

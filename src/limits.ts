@@ -79,8 +79,8 @@ export const limits = {
   mailboxEventsPerCommitMax: 50,
   mailboxEventsMax: 10_000,
   systemActionsPerCommitMax: 50,
-  groupCommitOperationsMax: 64,
-  groupCommitMs: 4,
+  groupCommitOperationsMax: 256,
+  groupCommitMs: 10,
 
   // One execution.
   signalsBufferedMax: 100,

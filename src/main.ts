@@ -1,7 +1,8 @@
 /** `bun run server`: reads the configuration, starts the server, stops it on a signal. */
 import { systemClock } from "./clock.ts";
 import { parseConfig } from "./config.ts";
-import { createLogger, writeLine } from "./log.ts";
+import { limits } from "./limits.ts";
+import { asError, createLogger, writeLine } from "./log.ts";
 import { startServer } from "./server.ts";
 
 async function main(): Promise<void> {
@@ -31,17 +32,24 @@ async function main(): Promise<void> {
     if (stopping) process.exit(130);
     stopping = true;
     log.info("stopping", { signal });
+    // What is waited for, such as the end of a child process, need not keep this one alive.
+    setInterval(() => {}, limits.sleepMsMax);
     try {
       await server.stop();
       log.info("stopped");
-      process.exit(0);
+      exitAfterOutput(0);
     } catch (error) {
-      log.error("stopping failed", { error: error as Error });
-      process.exit(1);
+      log.error("stopping failed", { error: asError(error) });
+      exitAfterOutput(1);
     }
   }
   process.on("SIGTERM", () => void stop("SIGTERM"));
   process.on("SIGINT", () => void stop("SIGINT"));
+}
+
+/** An exit at once would lose the lines of the log that are not written yet. */
+function exitAfterOutput(code: number): void {
+  process.stdout.write("", () => process.exit(code));
 }
 
 await main();

@@ -10,15 +10,18 @@ const stateVersionMax = 1;
 /** Records are never changed in place, so the text of one that a commit did not touch is kept. */
 const recordTexts = new WeakMap<ActionRecord, JsonText>();
 
-export function encodeState(state: ExecutionState): JsonText {
-  const { records, ...small } = state;
-  const head = JSON.stringify(small).slice(0, -1);
-  return `${head},"records":${encodeRecords(Object.entries(records))}}`;
+/** The first chunk of records is part of the text; later ones are fields of data. */
+export function encodeState({ state, records }: Pick<Execution, "state" | "records">): JsonText {
+  return `${JSON.stringify(state).slice(0, -1)},"records":${encodeRecords(records, 0)}}`;
 }
 
-export function encodeRecords(records: Iterable<readonly [number | string, ActionRecord]>): JsonText {
+/** The records of one chunk. */
+export function encodeRecords(records: Execution["records"], chunk: number): JsonText {
+  const from = chunk * limits.recordChunkActions;
+  const to = from + limits.recordChunkActions;
   let text = "";
   for (const [index, record] of records) {
+    if (index < from || index >= to) continue;
     let part = recordTexts.get(record);
     if (part === undefined) {
       part = JSON.stringify(record);
@@ -31,14 +34,16 @@ export function encodeRecords(records: Iterable<readonly [number | string, Actio
 
 /** Throws when the record was written by a newer server than this one. */
 export function decodeExecution(state: JsonText, data: ReadonlyMap<string, JsonText>): Execution {
-  const decoded = JSON.parse(state) as ExecutionState;
+  const { records: first, ...decoded } = JSON.parse(state) as ExecutionState & {
+    readonly records: Readonly<Record<string, ActionRecord>>;
+  };
   if (decoded.stateVersion > stateVersionMax) {
     throw new Error(
       `Execution ${decoded.id} was written by a newer server (format ${decoded.stateVersion}, this server reads up to ${stateVersionMax}). Update this server.`,
     );
   }
   const records = new Map<number, ActionRecord>();
-  addRecords(records, decoded.records);
+  addRecords(records, first);
   for (const [name, text] of data) {
     if (name.startsWith("records:")) addRecords(records, JSON.parse(text));
   }

@@ -91,7 +91,6 @@ function firstState(beginning: Beginning): ExecutionState {
     causes: [],
     historySequence: 0,
     depth: beginning.depth ?? 0,
-    records: {},
   };
 }
 

@@ -274,13 +274,8 @@ export class Draft {
     const { state, records } = this;
     state.ready = this.ready;
     state.closing = this.closing;
-    const firstChunk: Record<number, ActionRecord> = {};
-    for (const [index, record] of records) {
-      if (index < limits.recordChunkActions) firstChunk[index] = record;
-    }
-    state.records = firstChunk;
     for (const chunk of this.#dirtyChunks) {
-      if (chunk > 0) this.#written.set(fields.records(chunk), this.#chunkText(chunk));
+      if (chunk > 0) this.#written.set(fields.records(chunk), encodeRecords(records, chunk));
     }
     return {
       state,
@@ -304,16 +299,6 @@ export class Draft {
       changed: this.changed,
       more,
     };
-  }
-
-  #chunkText(chunk: number): JsonText {
-    const from = chunk * limits.recordChunkActions;
-    const part: [number, ActionRecord][] = [];
-    for (let index = from; index < from + limits.recordChunkActions; index++) {
-      const record = this.records.get(index);
-      if (record !== undefined) part.push([index, record]);
-    }
-    return encodeRecords(part);
   }
 }
 

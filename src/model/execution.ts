@@ -149,8 +149,6 @@ export interface ExecutionState {
   /** W3C traceparent of the start request, carried to each task. */
   readonly traceContext?: string;
   readonly followUpFailure?: string;
-  /** Records of the first chunk of actions, by plan index. */
-  readonly records: Readonly<Record<number, ActionRecord>>;
 }
 
 /**

@@ -4,14 +4,7 @@
  * overflowed or broke is thrown away whole.
  */
 
-import type {
-  EmscriptenModuleLoader,
-  QuickJSContext,
-  QuickJSEmscriptenModule,
-  QuickJSHandle,
-  QuickJSWASMModule,
-} from "quickjs-emscripten";
-import { newQuickJSWASMModuleFromVariant, newVariant, RELEASE_SYNC } from "quickjs-emscripten";
+import type { QuickJSContext, QuickJSHandle } from "quickjs-emscripten";
 import type { ScriptOutcome } from "../model/event.ts";
 import type { LimitName, Machine, ScriptLimits } from "./machine.ts";
 import { baseBytes, LimitReached, openMachine } from "./machine.ts";

@@ -164,7 +164,7 @@ export class World {
     if (decision.hold !== undefined) this.held = decision.hold;
     this.scripts = [...this.scripts, ...decision.scripts];
     const after = afterDecision(this.execution, decision);
-    this.execution = decodeExecution(encodeState(after.state), after.data);
+    this.execution = decodeExecution(encodeState(after), after.data);
     const owned = { tasks: new Set(this.tasks.keys()), timers: new Set(this.timers.keys()) };
     expect(violations(this.plan, this.execution, owned)).toEqual([]);
   }

@@ -1,0 +1,121 @@
+/** What `npm start` and `npm run demo` share: a server with both example workflows and their worker. */
+import { join } from "node:path";
+import { type Config, parseConfig } from "../src/config.ts";
+import { type RunningServer, startServer } from "../src/server.ts";
+
+const root = join(import.meta.dirname, "..");
+export const exampleNames = ["seed", "order"] as const;
+
+/** The worker drains first, for which it needs the server. */
+const workerEndsWithinMs = 15_000;
+
+/** Ends the process with the reason when a flag or a variable is wrong, and after `--help`. */
+export function readConfig(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Config {
+  const parsed = parseConfig(argv, env);
+  if ("help" in parsed) {
+    console.log(parsed.help);
+    process.exit(0);
+  }
+  if (parsed.ok) return parsed.config;
+  console.error(parsed.problems.join("\n"));
+  process.exit(2);
+}
+
+/** Ends the process with one sentence when the server cannot start. */
+export async function startOrExplain(config: Config): Promise<RunningServer> {
+  try {
+    return await startServer(config);
+  } catch (error) {
+    console.error(`Orchy cannot start: ${await explain(error, config)}`);
+    process.exit(1);
+  }
+}
+
+async function explain(error: unknown, config: Config): Promise<string> {
+  const { message, code } = error as { message?: string; code?: string };
+  if (code !== "EADDRINUSE") return message ?? String(error);
+  for (const [flag, port] of [
+    ["--http-port", config.httpPort],
+    ["--grpc-port", config.grpcPort],
+  ] as const) {
+    if (await isFree(config.host, port)) continue;
+    return (
+      `port ${port} is taken by another program (perhaps another Orchy): stop that one, or take ` +
+      `another port with ${flag} <port>, e.g. npm start -- ${flag} ${port + 1}`
+    );
+  }
+  return message ?? code;
+}
+
+async function isFree(hostname: string, port: number): Promise<boolean> {
+  try {
+    const listener = Bun.listen({ hostname, port, socket: { data() {} } });
+    listener.stop(true);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Where this machine reaches the server: one that listens everywhere is not called 0.0.0.0. */
+export function addressOf(config: Config, port: number): string {
+  if (config.host === "0.0.0.0") return `http://127.0.0.1:${port}`;
+  if (config.host === "::") return `http://[::1]:${port}`;
+  return `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+}
+
+/** Posts JSON and answers the JSON; throws with the server's own words. */
+export async function post(url: string, body: string): Promise<Record<string, unknown>> {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(url, { method: "POST", headers, body });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url} answers ${response.status}: ${text}`);
+  return text === "" ? {} : JSON.parse(text);
+}
+
+export async function saveExamples(url: string): Promise<void> {
+  for (const name of exampleNames) {
+    await post(`${url}/v1/workflows`, await Bun.file(`${root}/examples/${name}.json`).text());
+  }
+}
+
+export interface ExampleWorker {
+  readonly exited: Promise<number>;
+  /** `signalled`: it has had the signal already, as a terminal sends it to all. */
+  stop(signalled?: boolean): Promise<void>;
+}
+
+/** `onLine` gets what the worker prints, instead of the terminal. */
+export function startExampleWorker(url: string, onLine?: (line: string) => void): ExampleWorker {
+  const child = Bun.spawn([process.execPath, join(root, "examples", "worker.ts"), url], {
+    stdin: "ignore",
+    stdout: onLine === undefined ? "inherit" : "pipe",
+    stderr: "inherit",
+  });
+  if (onLine !== undefined) void readLines(child.stdout as ReadableStream<Uint8Array>, onLine);
+  return {
+    exited: child.exited,
+    async stop(signalled = false) {
+      if (!signalled) child.kill("SIGTERM");
+      const late = setTimeout(() => child.kill("SIGKILL"), workerEndsWithinMs);
+      await child.exited;
+      clearTimeout(late);
+    },
+  };
+}
+
+async function readLines(
+  stream: ReadableStream<Uint8Array>,
+  onLine: (line: string) => void,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * `npm test`: every check of the project. Shows the output of what fails, and ends with the line
+ * "N passed, N failed", where each check counts one and each test of the suite counts one.
+ */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const installed = (name: string): string => join(root, "node_modules", ".bin", name);
+const counts = { passed: 0, failed: 0 };
+
+const checks: readonly (readonly [name: string, command: readonly string[]])[] = [
+  ["format and lint", [installed("biome"), "ci", "--diagnostic-level=warn"]],
+  ["types", [installed("tsc"), "--noEmit"]],
+  ["generated code", [process.execPath, "scripts/generate.ts", "--check"]],
+];
+
+for (const [name, command] of checks) {
+  const startedMs = performance.now();
+  const child = Bun.spawn([...command], { cwd: root, stdout: "pipe", stderr: "pipe" });
+  const [output, errors, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  console.log(`${code === 0 ? "ok    " : "FAILED"} ${name} (${seconds} s)`);
+  if (code !== 0) console.log(`${output}${errors}`.trimEnd());
+  counts[code === 0 ? "passed" : "failed"] += 1;
+}
+
+const folder = await mkdtemp(join(tmpdir(), "orchy-test-"));
+try {
+  const report = join(folder, "report.xml");
+  const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
+  const args = process.argv.slice(2);
+  const suite = Bun.spawn([process.execPath, "test", ...reporter, ...args], {
+    cwd: root,
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  const code = await suite.exited;
+  const { tests, failures, skipped } = await readReport(report);
+  counts.passed += tests - failures - skipped;
+  counts.failed += failures;
+  // An error outside every test, or no report at all, is in no count of tests.
+  if (code !== 0 && failures === 0) counts.failed += 1;
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+console.log(`${counts.passed} passed, ${counts.failed} failed`);
+process.exit(counts.failed === 0 ? 0 : 1);
+
+/** The totals of a JUnit report, from the attributes of its outermost element. */
+async function readReport(
+  path: string,
+): Promise<{ tests: number; failures: number; skipped: number }> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  const totals = /<testsuites\b[^>]*>/.exec(text)?.[0] ?? "";
+  const total = (name: string): number =>
+    Number(new RegExp(`\\b${name}="(\\d+)"`).exec(totals)?.[1] ?? 0);
+  return { tests: total("tests"), failures: total("failures"), skipped: total("skipped") };
+}
