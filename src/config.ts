@@ -163,7 +163,7 @@ const flags = {
   "legacy-workers": flag({
     placeholder: "rule",
     default: "loopback",
-    explanation: `from where workers of the original wire are served: ${legacyWorkerRules.join(", ")}`,
+    explanation: `from where original workers are served: ${legacyWorkerRules.join(", ")}`,
     read: oneOf(legacyWorkerRules),
   }),
   "log-level": flag({
@@ -236,7 +236,7 @@ function contradictions(config: Config): string[] {
   }
   if (!isLoopback(config.host) && !config.insecure) {
     problems.push(
-      `--host ${config.host} can be reached from other machines, and callers need no credentials: ` +
+      `--host ${config.host} can be reached from elsewhere, and callers need no credentials: ` +
         "add --insecure if that is meant, or listen on 127.0.0.1.",
     );
   }

@@ -1,4 +1,4 @@
-/** What `/v1` answers, as schemas: for the OpenAPI document, and for tests to hold answers against. */
+/** What is answered, as schemas: for the OpenAPI document, and for tests to hold answers against. */
 import * as v from "valibot";
 import { errorKinds } from "../../errors.ts";
 import { statusSchema } from "../schemas.ts";

@@ -14,7 +14,7 @@ export function raw(text: JsonText): RawJson {
   return new RawJson(text);
 }
 
-/** Like JSON.stringify for plain values, but for RawJson. Members that are undefined are left out. */
+/** Like JSON.stringify, but for RawJson. Members that are undefined are left out. */
 export function toJsonText(value: unknown): JsonText {
   if (value instanceof RawJson) return value.text;
   if (Array.isArray(value)) return `[${value.map(toJsonText).join(",")}]`;

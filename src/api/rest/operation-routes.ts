@@ -25,7 +25,7 @@ function operation(name: "pause" | "resume" | "cancel", summary: string): Route 
   });
 }
 
-/** Part of the language, not built yet: callers hear so, rather than that there is no such route. */
+/** Part of the language, not built yet: callers hear so, not that there is no such route. */
 function later(path: `/${string}`, summary: string): Route {
   const actionId = path.includes("{actionId}") ? { actionId: requests.actionIdSchema } : {};
   return route(`POST ${path}`, {

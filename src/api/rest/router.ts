@@ -98,6 +98,6 @@ function methodNotAllowed(method: string, fitting: readonly Entry[]): OrchyError
   const methods = fitting.map(({ route }) => route.method as string);
   if (fitting.some(({ route }) => serves(route, "HEAD"))) methods.push("HEAD");
   const allow = methods.join(", ");
-  const message = `${method} does not apply to this route; ${allow} ${methods.length > 1 ? "do" : "does"}.`;
+  const message = `${method} does not apply to this route; what does: ${allow}.`;
   return new OrchyError("METHOD_NOT_ALLOWED", message, [], { allow });
 }

@@ -139,7 +139,7 @@ export const actionRoutes: readonly Route[] = [
   }),
 ];
 
-/** Without members that are undefined: absent and undefined are not the same to the orchestrator. */
+/** Without members that are undefined: to the orchestrator, those are not the same as absent. */
 export function given<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   const entries = Object.entries(value).filter(([, member]) => member !== undefined);
   return Object.fromEntries(entries) as never;

@@ -1,0 +1,62 @@
+/** The server as a process: what an operator sees of its start and its end. */
+import { expect, test } from "bun:test";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, watch, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const main = new URL("../src/main.ts", import.meta.url).pathname;
+
+function run(flags: readonly string[], output?: string) {
+  return Bun.spawn([process.execPath, main, "--store", "memory:", "--grpc-port", "0", ...flags], {
+    env: {},
+    stdout: output === undefined ? "ignore" : Bun.file(output),
+    stderr: "pipe",
+  });
+}
+
+// A file, as a process that writes to a pipe is kept alive by it, and this one must not rely on that.
+test("a server says where it listens, and stops wholly on a signal", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "orchy-main-"));
+  const output = join(folder, "log");
+  await writeFile(output, "");
+  const changes = watch(output);
+  const server = run(["--http-port", "0"], output);
+  let lines: { message: string; http?: string }[] = [];
+  for await (const _ of changes) {
+    lines = (await readFile(output, "utf8"))
+      .split("\n")
+      .filter(Boolean)
+      .map((one) => JSON.parse(one));
+    if (lines.length > 0) break;
+  }
+  expect((await fetch(`${lines[0]!.http}/health/ready`)).status).toBe(200);
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+  const told = (await readFile(output, "utf8"))
+    .trim()
+    .split("\n")
+    .map((one) => JSON.parse(one).message);
+  expect(told).toEqual(["Orchy is listening", "stopping", "stopped"]);
+  await rm(folder, { recursive: true });
+});
+
+test("bad flags end it with a sentence each", async () => {
+  const server = run(["--http-prt", "1", "--partitions", "0"]);
+  expect(await new Response(server.stderr).text()).toBe(
+    "There is no flag --http-prt; did you mean --http-port?\n" +
+      '--partitions "0": must be a whole number from 1 to 4096.\n',
+  );
+  expect(await server.exited).toBe(2);
+});
+
+test("a port that is taken is told in a sentence", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as { port: number };
+  const server = run(["--http-port", String(port)]);
+  expect(await new Response(server.stderr).text()).toContain(`port ${port}`);
+  expect(await server.exited).toBe(1);
+  other.close();
+});
