@@ -57,6 +57,11 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
     if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
   });
 }
+// npm hands signals to the shell between us, which dies of them and tells nobody.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) child.kill("SIGTERM");
+}, 500).unref();
 child.on("error", (error) => fail(`Bun cannot be run: ${error.message}`));
 child.on("exit", (code, signal) => {
   process.exit(code ?? 128 + (constants.signals[signal] ?? 0));

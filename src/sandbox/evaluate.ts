@@ -177,7 +177,7 @@ export class Interpreter {
     if (name === refusalName) {
       throw message === outputTooLarge ? new LimitReached("output") : new ScriptThrew(message);
     }
-    if (name === "InternalError") {
+    if (name === "InternalError" || name === "SyntaxError") {
       if (message === "stack overflow") throw new LimitReached("stack");
       if (message === "out of memory" || message === "string too long") {
         throw new LimitReached("memory");

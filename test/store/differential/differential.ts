@@ -6,6 +6,7 @@ import { expect } from "bun:test";
 import type * as contract from "../../../src/store/store.ts";
 import { Chance } from "./chance.ts";
 import { Knowledge } from "./knowledge.ts";
+import { learn } from "./learning.ts";
 import { type Operation, Operations, type Space } from "./operations.ts";
 
 export interface DifferentialOptions extends Space {
@@ -48,105 +49,6 @@ function normalised(operation: Operation, answer: unknown, known: Knowledge, now
   }
 }
 
-/** Notes the outcome, and what later requests may use. */
-function learn(
-  operation: Operation,
-  answer: unknown,
-  known: Knowledge,
-  reached: Set<string>,
-): void {
-  const request = operation.request as never;
-  const note = (outcome: string) => reached.add(`${operation.name} ${outcome}`);
-  switch (operation.name) {
-    case "create":
-      return learnCreate(request, answer as contract.CreateAnswer, known, note);
-    case "commit":
-      return learnCommit(request, answer as contract.CommitAnswer, known, note);
-    case "load":
-      note((answer as contract.LoadAnswer).outcome);
-      return;
-    case "remove": {
-      const { key, tombstoneUntil } = request as Parameters<contract.Store["remove"]>[0];
-      note(answer as string);
-      if (answer !== "removed" && answer !== "more") return;
-      const earlier = known.tombstones.get(key.id) ?? tombstoneUntil;
-      known.tombstones.set(key.id, Math.min(earlier, tombstoneUntil));
-      return;
-    }
-    case "claimTasks": {
-      const { tasks, more } = answer as contract.ClaimTasksAnswer;
-      note(tasks.length > 0 ? "some" : "none");
-      if (more.length > 0) note("more");
-      for (const task of tasks)
-        known.leases.add({ ...task, taskId: task.id, until: task.leaseUntil });
-      return;
-    }
-    case "claimTask": {
-      const task = answer as contract.LeasedTask | undefined;
-      note(task === undefined ? "none" : "one");
-      if (task) known.leases.add({ ...task, taskId: task.id, until: task.leaseUntil });
-      return;
-    }
-    case "extendLeases":
-      for (const one of answer as contract.ExtendAnswer[]) note(one.outcome);
-      return;
-    case "releaseTasks":
-      for (const one of answer as string[]) note(one);
-      return;
-    case "claimDue": {
-      const { claimId } = request as contract.ClaimDueRequest;
-      for (const item of (answer as contract.ClaimDueAnswer).items) {
-        note(item.kind);
-        known.due.add({ claimId, item });
-      }
-      return;
-    }
-    case "claimOutbox": {
-      const { messages } = answer as { messages: readonly contract.OutboxMessage[] };
-      for (const { key, id, deliveries } of messages) {
-        note(deliveries > 1 ? "again" : "first");
-        known.messages.add({ key, id });
-      }
-      return;
-    }
-    case "putDocument":
-      note((answer as contract.PutAnswer).outcome);
-      return;
-  }
-}
-
-function learnCreate(
-  { key }: contract.CreateRequest,
-  answer: contract.CreateAnswer,
-  known: Knowledge,
-  note: (outcome: string) => void,
-): void {
-  note(answer.outcome);
-  if (answer.outcome === "tombstone") return;
-  if (answer.outcome === "exists" || !known.heads.has(key.id)) known.heads.set(key.id, answer.head);
-  if (answer.outcome === "created" && known.tombstones.delete(key.id)) {
-    known.heads.set(key.id, answer.head);
-  }
-}
-
-function learnCommit(
-  { key }: contract.CommitRequest,
-  answer: contract.CommitAnswer,
-  known: Knowledge,
-  note: (outcome: string) => void,
-): void {
-  note(answer.outcome);
-  if (answer.outcome === "stale") {
-    if (answer.tasks.length > 0) note("stale tasks");
-    if (answer.timers.length > 0) note("stale timers");
-    return;
-  }
-  if (answer.outcome === "not_found") return;
-  const old = known.heads.get(key.id);
-  if (old !== undefined) known.oldHeads.add(old);
-  known.heads.set(key.id, answer.head);
-}
-
 export async function runDifferential(options: DifferentialOptions): Promise<void> {
   const { reference, others, reached } = options;
   const chance = new Chance(options.seed);
@@ -154,8 +56,8 @@ export async function runDifferential(options: DifferentialOptions): Promise<voi
   const operations = new Operations(chance, known, options);
   const trace: Operation[] = [];
   const runTogether = async (group: readonly Operation[]) => {
-    const call1 = (store: contract.Store) => Promise.all(group.map((one) => call(store, one)));
-    const [expected, ...actual] = await Promise.all([reference, ...others].map(call1));
+    const callAll = (store: contract.Store) => Promise.all(group.map((one) => call(store, one)));
+    const [expected, ...actual] = await Promise.all([reference, ...others].map(callAll));
     for (const [i, operation] of group.entries()) {
       trace.push(operation);
       for (const answers of actual) {
@@ -163,7 +65,7 @@ export async function runDifferential(options: DifferentialOptions): Promise<voi
           normalised(operation, expected?.[i], known, operations.now),
         );
       }
-      learn(operation, expected?.[i], known, reached);
+      learn({ ...operation, answer: expected?.[i] as never }, known, reached);
     }
   };
   try {

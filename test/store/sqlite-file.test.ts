@@ -1,0 +1,252 @@
+/** What is particular to SQLite: its file, its lock, its faults, its backup. */
+import { Database } from "bun:sqlite";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { openStore } from "../../src/store/open.ts";
+import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
+import type { StoreFault } from "../../src/store/store.ts";
+import { createRequest, newTask, partitions, start, t0 } from "./conformance/subject.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+let folder: ReturnType<typeof temporaryFolder>;
+let path: string;
+const opened: SqliteStore[] = [];
+
+beforeEach(() => {
+  folder = temporaryFolder();
+  path = join(folder.path, "orchy.db");
+});
+
+afterEach(async () => {
+  for (const store of opened.splice(0)) await store.close();
+  folder.remove();
+});
+
+function open(changes: Partial<Parameters<typeof openSqliteStore>[0]> = {}): SqliteStore {
+  const store = openSqliteStore({ path, partitions, ...changes });
+  opened.push(store);
+  return store;
+}
+
+/** What opening throws, as text. */
+function refusal(changes: Parameters<typeof open>[0] = {}): string {
+  try {
+    open(changes);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return "none";
+}
+
+describe("the file of a SQLite store", () => {
+  test("everything is there after it is closed and opened again", async () => {
+    const first = open();
+    const data = new Map([["input", '"ü"']]);
+    const effects = { tasks: [newTask("t1")], timers: [{ id: "x", at: t0 }], history: ["1"] };
+    const e = await start(first, "e1", { data, effects });
+    await e.commit({ hold: true, history: ["2"] });
+    await first.putDocument({ kind: "k", id: "d", body: "1", expectedVersion: 0 });
+    await first.close();
+    const second = open();
+    const { key, head } = e;
+    expect(await second.load({ key })).toMatchObject({ head, held: true, data });
+    expect(await second.history({ key, after: 0, limit: 9 })).toEqual(["1", "2"]);
+    expect((await second.holdings(key)).tasks).toMatchObject([{ id: "t1", state: "queued" }]);
+    expect(await second.getDocument({ kind: "k", id: "d" })).toMatchObject({ body: "1" });
+  });
+
+  test("a second opening is refused until the first is closed", async () => {
+    const first = open();
+    expect(refusal()).toBe(
+      `${path} is in use by another Orchy server; one process at a time can open a SQLite store.`,
+    );
+    await first.close();
+    expect(refusal()).toBe("none");
+  });
+
+  test("another partition count or namespace is refused, and named", async () => {
+    await open().close();
+    expect(refusal({ partitions: 8 })).toBe(
+      `${path} was made with partitions 4 and cannot be opened with partitions 8.`,
+    );
+    expect(refusal({ namespace: "other" })).toBe(
+      `${path} was made with namespace default and cannot be opened with namespace other.`,
+    );
+    expect(refusal()).toBe("none");
+  });
+
+  test("a newer schema and a foreign database are refused, and left alone", async () => {
+    await open().close();
+    const newer = new Database(path);
+    newer.run("PRAGMA user_version = 99");
+    newer.close();
+    expect(refusal()).toContain("was written by a newer Orchy (schema 99;");
+    path = join(folder.path, "foreign.db");
+    const foreign = new Database(path);
+    foreign.run("CREATE TABLE theirs (a)");
+    foreign.close();
+    expect(refusal()).toContain("is a database of another program");
+    const after = new Database(path);
+    expect(after.query("SELECT name FROM sqlite_schema").values()).toEqual([["theirs"]]);
+    expect(after.query("PRAGMA journal_mode").values()).toEqual([["delete"]]);
+    after.close();
+  });
+
+  test("a refused opening lets go of the lock", async () => {
+    await open().close();
+    expect(refusal({ partitions: 8 })).not.toBe("none");
+    expect(refusal()).toBe("none");
+  });
+
+  test("every transaction is synced before it is acknowledged", async () => {
+    await open().close();
+    const database = new Database(path);
+    expect(database.query("PRAGMA journal_mode").values()).toEqual([["wal"]]);
+    database.close();
+    expect(open().traits.durability).toContain("synchronous=FULL");
+  });
+});
+
+describe("a full disk", () => {
+  const large = JSON.stringify("x".repeat(40_000));
+
+  async function fill(store: SqliteStore): Promise<StoreFault> {
+    for (let i = 0; i < 100; i++) {
+      const data = new Map([["f", large]]);
+      try {
+        await store.create(createRequest(`fill${i}`, { data }));
+      } catch (error) {
+        return error as StoreFault;
+      }
+    }
+    throw new Error("The disk never filled up.");
+  }
+
+  test("writes are refused as exhausted, reads go on, and writes do once there is room", async () => {
+    const store = open({ pagesMax: 200 });
+    const e = await start(store, "e1", { data: new Map([["f", large]]) });
+    const fault = await fill(store);
+    expect(fault.name).toBe("StoreFault");
+    expect([fault.outcome, fault.reason]).toEqual(["not_applied", "exhausted"]);
+    expect((await store.pressure()).used).toBeGreaterThan(0.8);
+    expect((await store.load({ key: e.key })).outcome).toBe("loaded");
+    const { key, head: expected } = e;
+    const removal = { key, expected, tombstoneUntil: t0, now: t0 };
+    expect(await store.remove(removal)).toBe("removed");
+    const again = createRequest("e2", { data: new Map([["f", large]]) });
+    expect((await store.create(again)).outcome).toBe("created");
+    expect((await store.load({ key: again.key })).outcome).toBe("loaded");
+  });
+
+  test("of a group, only the operations that find no room fail", async () => {
+    const store = open({ pagesMax: 200 });
+    await fill(store);
+    const small = Array.from({ length: 3 }, (_, i) => createRequest(`small${i}`));
+    const big = createRequest("big", {
+      data: new Map([
+        ["a", large],
+        ["b", large],
+      ]),
+    });
+    const answers = await Promise.allSettled(
+      [small[0]!, big, small[1]!, small[2]!].map((request) => store.create(request)),
+    );
+    const statuses = answers.map((answer) => answer.status);
+    expect(statuses).toEqual(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+    expect(await store.load({ key: big.key })).toEqual({ outcome: "not_found" });
+    expect((await store.load({ key: small[2]!.key })).outcome).toBe("loaded");
+  });
+
+  test("a failed commit leaves the head as it was", async () => {
+    const store = open({ pagesMax: 200 });
+    const e = await start(store, "e1");
+    await fill(store);
+    const data = new Map(["a", "b", "c"].map((name) => [name, large]));
+    const request = e.request({ data, state: '"lost"', status: "FAILED" });
+    expect(store.commit(request)).rejects.toMatchObject({ outcome: "not_applied" });
+    expect(await store.load({ key: e.key })).toMatchObject({ head: e.head, state: "{}" });
+    await e.commit({ state: '"kept"' });
+    expect(await store.load({ key: e.key })).toMatchObject({ state: '"kept"', data: new Map() });
+  });
+});
+
+describe("keeping house", () => {
+  test("a backup is a store of its own, taken while work goes on", async () => {
+    const store = open();
+    const e = await start(store, "e1", { data: new Map([["f", '"before"']]) });
+    const copy = join(folder.path, "it's a copy.db");
+    const backup = store.backup(copy);
+    const busy = Array.from({ length: 50 }, (_, i) => start(store, `busy${i}`));
+    await Promise.all([backup, ...busy]);
+    await e.commit({ data: new Map([["f", '"after"']]) });
+    const restored = open({ path: copy });
+    const loaded = await restored.load({ key: e.key });
+    expect(loaded).toMatchObject({ data: new Map([["f", '"before"']]) });
+    expect((await start(restored, "new")).head.revision).toBe(1);
+  });
+
+  test("a backup does not overwrite a file", async () => {
+    const store = open();
+    await start(store, "e1");
+    const copy = join(folder.path, "copy.db");
+    await store.backup(copy);
+    expect(store.backup(copy)).rejects.toThrow(`The backup to ${copy} failed`);
+  });
+
+  test("the write-ahead log stays short under load", async () => {
+    const store = open();
+    const text = JSON.stringify("x".repeat(2_000));
+    const e = await Promise.all(
+      Array.from({ length: 64 }, (_, i) => start(store, `e${i}`, { state: text })),
+    );
+    let longest = 0;
+    for (let round = 0; round < 400; round++) {
+      await Promise.all(e.map((one) => one.commit({ state: text, history: [text] })));
+      longest = Math.max(longest, statSync(`${path}-wal`).size);
+    }
+    const written = 400 * 64 * 2 * text.length;
+    expect(longest).toBeLessThan(written / 2);
+    await store.close();
+    expect(existsSync(`${path}-wal`)).toBe(false);
+  }, 30_000);
+
+  test("a closed store refuses calls, and finishes what was asked before", async () => {
+    const store = open();
+    const created = store.create(createRequest("e1"));
+    const closed = store.close();
+    const late = store.create(createRequest("e2"));
+    expect((await created).outcome).toBe("created");
+    expect(late).rejects.toMatchObject({ outcome: "not_applied", message: "The store is closed." });
+    await closed;
+    opened.splice(0);
+  });
+});
+
+describe("the URL of a store", () => {
+  const options = { partitions, namespace: "default" };
+
+  test("names memory or a SQLite file", async () => {
+    const memory = await openStore("memory:", options);
+    expect([memory.traits.name, memory.partitions]).toEqual(["memory", partitions]);
+    const sqlite = await openStore(`sqlite:${path}`, options);
+    expect(sqlite.traits.name).toBe("sqlite");
+    await start(sqlite, "e1");
+    await sqlite.close();
+    expect(existsSync(path)).toBe(true);
+  });
+
+  test("is refused with one sentence when it names anything else", async () => {
+    const known = "use sqlite:PATH for one server, or memory: for trials.";
+    const sentences = {
+      "redis://user:secret@host": `The Redis store is not built yet; ${known}`,
+      "postgres://secret@host": `There is no store of the kind "postgres"; ${known}`,
+      "orchy.db": `There is no store of the kind ""; ${known}`,
+      "sqlite:": "The store sqlite: names no file; write sqlite:PATH.",
+      "memory:x": "The store memory: takes no path.",
+    };
+    for (const [url, sentence] of Object.entries(sentences)) {
+      expect(openStore(url, options)).rejects.toThrow(sentence);
+    }
+  });
+});
