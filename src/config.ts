@@ -24,8 +24,8 @@ export interface Config {
   readonly grpcPort: number;
   readonly store: StoreAddress;
   readonly namespace: string;
-  /** Fixed when a namespace is created. */
-  readonly partitions: number;
+  /** Fixed when a namespace is created; absent: as it was created, or the store's default. */
+  readonly partitions?: number;
   /** host:port under which workers reach the gRPC port; absent: the host and port listened on. */
   readonly advertise?: string;
   readonly nodeName: string;
@@ -51,6 +51,11 @@ interface Flag<Value> {
 
 function matching(pattern: RegExp, rule: string) {
   return (text: string) => (pattern.test(text) ? { value: text } : { problem: rule });
+}
+
+/** Absent text means: not set. */
+function optional<Value>(read: Flag<Value>["read"]): Flag<Value | undefined>["read"] {
+  return (text) => (text === "" ? { value: undefined } : read(text));
 }
 
 function integer(min: number, max: number) {
@@ -136,9 +141,9 @@ const flags = {
   }),
   partitions: flag({
     placeholder: "count",
-    default: String(limits.partitionsDefault),
-    explanation: "fixed when a namespace is created",
-    read: integer(1, limits.partitionsMax),
+    default: "",
+    explanation: `fixed when a namespace is created; by default ${limits.partitionsEmbeddedDefault} on one server's store, ${limits.partitionsDefault} on a shared one`,
+    read: optional(integer(1, limits.partitionsMax)),
   }),
   advertise: flag({
     placeholder: "host:port",
@@ -211,13 +216,14 @@ export function parseConfig(
   }
 
   const advertise = setting("advertise");
+  const partitions = setting("partitions");
   const config: Config = {
     host: setting("host"),
     httpPort: setting("http-port"),
     grpcPort: setting("grpc-port"),
     store: setting("store"),
     namespace: setting("namespace"),
-    partitions: setting("partitions"),
+    ...(partitions === undefined ? {} : { partitions }),
     ...(advertise === undefined ? {} : { advertise }),
     nodeName: setting("node-name") || hostname() || "orchy",
     insecure: setting("insecure"),

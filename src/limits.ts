@@ -128,6 +128,8 @@ export const limits = {
 
   // Partitions.
   partitionsDefault: 64,
+  /** One process has nothing to spread over, and neighbours share pages: a quarter of the writes. */
+  partitionsEmbeddedDefault: 1,
   partitionsMax: 4_096,
 } as const;
 

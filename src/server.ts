@@ -33,7 +33,10 @@ export async function startServer(config: Config, parts: ServerParts = {}): Prom
   const log =
     parts.log ?? createLogger({ level: config.logLevel, clock, write: writeLine });
   const { namespace, partitions, host, legacyWorkers } = config;
-  const store = parts.store ?? (await openStore(storeUrl(config.store), { partitions, namespace }));
+  const store = parts.store ?? (await openStore(storeUrl(config.store), {
+      namespace,
+      ...(partitions !== undefined && { partitions }),
+    }));
   const sandbox = createSandbox({ clock });
   const runtime = createRuntime({ store, sandbox, clock, ids, log, namespace });
   const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers, log });

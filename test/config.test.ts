@@ -22,7 +22,6 @@ test("without flags, the defaults are those that are documented", () => {
     grpcPort: 8099,
     store: { kind: "sqlite", path: "./data/orchy.db" },
     namespace: "orchy",
-    partitions: 64,
     insecure: false,
     legacyWorkers: "loopback",
     logLevel: "info",

@@ -1,10 +1,12 @@
 /** Opens the store that a URL names. */
+import { limits } from "../limits.ts";
 import { MemoryStore } from "./memory/memory-store.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { Store } from "./store.ts";
 
 export interface OpenOptions {
-  readonly partitions: number;
+  /** Absent: as the namespace was created, or the default of its kind of store. */
+  readonly partitions?: number;
   /** Keeps the records of one installation apart from others'. */
   readonly namespace: string;
 }
@@ -19,7 +21,7 @@ export async function openStore(url: string, options: OpenOptions): Promise<Stor
   switch (scheme) {
     case "memory":
       if (rest !== "") throw new Error("The store memory: takes no path.");
-      return new MemoryStore(options);
+      return new MemoryStore({ partitions: options.partitions ?? limits.partitionsEmbeddedDefault });
     case "sqlite":
       if (rest === "") throw new Error("The store sqlite: names no file; write sqlite:PATH.");
       return openSqliteStore({ path: rest, ...options });

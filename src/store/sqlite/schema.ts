@@ -6,6 +6,7 @@
  * of tasks, timers and messages repeat the partition: each claim is then one search of one index.
  */
 import type { Database } from "bun:sqlite";
+import { limits } from "../../limits.ts";
 
 /** State of a task's row. */
 export const taskState = { queued: 0, leased: 1, dropped: 2 } as const;
@@ -162,10 +163,10 @@ function checkSettings(
 ): void {
   for (const [name, value] of Object.entries(settings)) {
     database.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
-    const row = database.query("SELECT value FROM settings WHERE name = ?").values(name)[0];
-    if (row?.[0] === `${value}`) continue;
+    const stored = settingOf(database, name);
+    if (stored === `${value}`) continue;
     throw new Error(
-      `${path} was made with ${name} ${row?.[0]} and cannot be opened with ${name} ${value}.`,
+      `${path} was made with ${name} ${stored} and cannot be opened with ${name} ${value}.`,
     );
   }
 }
@@ -190,5 +191,15 @@ export function prepareDatabase(
     database.run(`PRAGMA user_version = ${migrations.length}`);
     database.run(`PRAGMA application_id = ${applicationId}`);
     checkSettings(database, path, settings);
+    keepDefault(database, "partitions", limits.partitionsEmbeddedDefault);
   })();
+}
+
+function keepDefault(database: Database, name: string, value: number): void {
+  database.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
+}
+
+export function settingOf(database: Database, name: string): string | undefined {
+  const row = database.query("SELECT value FROM settings WHERE name = ?").values(name)[0];
+  return row?.[0] as string | undefined;
 }

@@ -20,14 +20,15 @@ import { lockFile } from "./lock.ts";
 import { Messages } from "./messages.ts";
 import { Queues } from "./queues.ts";
 import { Removal } from "./removal.ts";
-import { prepareDatabase } from "./schema.ts";
+import { prepareDatabase, settingOf } from "./schema.ts";
 import { Tasks } from "./tasks.ts";
 import { Timers } from "./timers.ts";
 
 export interface SqliteOptions {
   /** The file; its folder is made when it does not exist. */
   readonly path: string;
-  readonly partitions: number;
+  /** Absent: as the file was made; a new one gets limits.partitionsEmbeddedDefault. */
+  readonly partitions?: number;
   readonly namespace?: string;
   /** Most pages of 4 KiB that the file may grow to. */
   readonly pagesMax?: number;
@@ -41,11 +42,14 @@ export function openSqliteStore(options: SqliteOptions): SqliteStore {
 }
 
 function openDatabase(options: SqliteOptions, lock: Database): Database {
-  const { path, partitions, namespace = "default", pagesMax } = options;
+  const { path, namespace = "default", pagesMax } = options;
   let database: Database | undefined;
   try {
     database = new Database(path, { create: true, readwrite: true });
-    prepareDatabase(database, path, { partitions, namespace });
+    prepareDatabase(database, path, {
+      namespace,
+      ...(options.partitions !== undefined && { partitions: options.partitions }),
+    });
     if (pagesMax !== undefined) database.run(`PRAGMA max_page_count = ${pagesMax}`);
     return database;
   } catch (error) {
@@ -80,11 +84,11 @@ export class SqliteStore implements contract.Store {
   readonly #documents: Documents;
 
   constructor(options: SqliteOptions) {
-    this.partitions = options.partitions;
     mkdirSync(dirname(options.path), { recursive: true });
     this.#lock = lockFile(options.path);
     const database = openDatabase(options, this.#lock);
     this.#database = database;
+    this.partitions = Number(settingOf(database, "partitions"));
     const heads = new Heads(database);
     const tasks = new Tasks(database);
     const timers = new Timers(database);

@@ -1,0 +1,216 @@
+/** The processes under the sandbox: replaced when they end, given up when told, gone when left. */
+import { afterEach, expect, test } from "bun:test";
+import { systemClock } from "../../src/clock.ts";
+import type { SandboxOptions } from "../../src/sandbox/pool.ts";
+import { createSandbox } from "../../src/sandbox/pool.ts";
+import type { Sandbox } from "../../src/sandbox/sandbox.ts";
+
+const opened: Sandbox[] = [];
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((sandbox) => sandbox.stop()));
+});
+
+function open(options: Partial<SandboxOptions> = {}): Sandbox {
+  const sandbox = createSandbox({ clock: systemClock, ...options });
+  opened.push(sandbox);
+  return sandbox;
+}
+
+const script = (expression: string) => ({
+  expression,
+  input: '{"x":5}',
+  execution: "{}",
+  outputs: {},
+});
+/** Burns for minutes; no interrupt reaches it. */
+const native = "'a'.repeat(3e7).indexOf('a'.repeat(1e6) + 'b')";
+const five = { ok: true, output: '{"result":5}' } as const;
+
+interface ProcessLine {
+  readonly pid: number;
+  readonly parent: number;
+  readonly nice: number;
+  readonly state: string;
+}
+
+function processes(): ProcessLine[] {
+  const { stdout } = Bun.spawnSync(["ps", "-A", "-o", "pid=,ppid=,nice=,stat="]);
+  const lines = stdout.toString().trim().split("\n");
+  return lines.map((line) => {
+    const [pid, parent, nice, state = ""] = line.trim().split(/\s+/);
+    return { pid: Number(pid), parent: Number(parent), nice: Number(nice), state };
+  });
+}
+
+/** Living children of a process, but for `ps` itself. */
+const childrenOf = (parent: number) =>
+  processes().filter((line) => line.parent === parent && line.nice > 0 && line.state[0] !== "Z");
+
+async function until(isReached: () => boolean, ms: number): Promise<boolean> {
+  const end = performance.now() + ms;
+  while (performance.now() < end) {
+    if (isReached()) return true;
+    await Bun.sleep(20);
+  }
+  return isReached();
+}
+
+test("a process that is killed from outside is replaced, and its script run again", async () => {
+  const sandbox = open({ processes: 1, scriptMs: 5_000 });
+  expect(await sandbox.evaluate(script("$.input.x"))).toEqual(five);
+  const [victim] = childrenOf(process.pid);
+  const slow = sandbox.evaluate(
+    script("const end = Date.now() + 300; while (Date.now() < end); 5"),
+  );
+  const queued = Array.from({ length: 20 }, () => sandbox.evaluate(script("$.input.x")));
+  process.kill(victim!.pid, "SIGKILL");
+  expect(await slow).toEqual(five);
+  expect(await Promise.all(queued)).toEqual(queued.map(() => five));
+});
+
+test("a script that loses two processes is answered, and those behind it too", async () => {
+  const sandbox = open({ processes: 1, scriptMs: 60_000 });
+  await sandbox.evaluate(script("1"));
+  const seen = new Set<number>();
+  const cursed = sandbox.evaluate(script(native));
+  const behind = sandbox.evaluate(script("$.input.x"));
+  for (let losses = 0; losses < 2; losses += 1) {
+    const fresh = () => childrenOf(process.pid).find((line) => !seen.has(line.pid));
+    expect(await until(() => fresh() !== undefined, 10_000)).toBeTrue();
+    const { pid } = fresh()!;
+    seen.add(pid);
+    // Once it is told to go on, it has the script: the process takes requests as soon as it is up.
+    expect(await until(() => fresh() === undefined && isBurning(pid), 10_000)).toBeTrue();
+    process.kill(pid, "SIGKILL");
+  }
+  expect(await cursed).toEqual({
+    ok: false,
+    code: "SCRIPT_LIMIT",
+    message: "The script's process ended each time it ran (SIGKILL).",
+  });
+  expect(await behind).toEqual(five);
+});
+
+/** Running, not waiting for a request. */
+function isBurning(pid: number): boolean {
+  return processes().some((line) => line.pid === pid && line.state.startsWith("R"));
+}
+
+test("scripts wait in order behind those that burn, and all are answered", async () => {
+  const sandbox = open({ scriptMs: 200, graceMs: 200 });
+  await Promise.all([sandbox.evaluate(script("1")), sandbox.evaluate(script("2"))]);
+  const order: string[] = [];
+  const told = (name: string, expression: string) =>
+    sandbox.evaluate(script(expression)).then((outcome) => {
+      order.push(name);
+      return outcome;
+    });
+  const outcomes = await Promise.all([
+    told("burns", native),
+    told("burns", native),
+    ...Array.from({ length: 6 }, (_, index) => told(`${index}`, "$.input.x")),
+    told("burns", native),
+  ]);
+  expect(outcomes.filter((outcome) => outcome.ok)).toEqual(Array.from({ length: 6 }, () => five));
+  expect(order.filter((name) => name === "burns")).toHaveLength(3);
+  expect(order.at(-1)).toBe("burns");
+});
+
+test("an abort answers at once, whether the script waits or runs", async () => {
+  const sandbox = open({ processes: 1, scriptMs: 1_000, graceMs: 500 });
+  await sandbox.evaluate(script("1"));
+  const [running, waiting] = [new AbortController(), new AbortController()];
+  const outcomes = [
+    sandbox.evaluate(script("for (;;);"), running.signal),
+    sandbox.evaluate(script("$.input.x"), waiting.signal),
+    sandbox.evaluate(script("$.input.x"), AbortSignal.abort()),
+  ];
+  const after = sandbox.evaluate(script("$.input.x"));
+  const began = performance.now();
+  running.abort();
+  waiting.abort();
+  for (const outcome of await Promise.all(outcomes)) {
+    expect(outcome).toMatchObject({ ok: false, code: "SCRIPT_ERROR" });
+  }
+  expect(performance.now() - began).toBeLessThan(500);
+  expect(await after).toEqual(five);
+});
+
+test("stop answers everybody and leaves no process", async () => {
+  const sandbox = open();
+  await Promise.all([sandbox.evaluate(script("1")), sandbox.evaluate(script("2"))]);
+  const before = childrenOf(process.pid).length;
+  expect(before).toBe(2);
+  const waiting = [native, native, "1", "2"].map((text) => sandbox.evaluate(script(text)));
+  await sandbox.stop();
+  waiting.push(sandbox.evaluate(script("1")));
+  for (const outcome of await Promise.all(waiting)) {
+    expect(outcome).toMatchObject({ ok: false, code: "SCRIPT_ERROR" });
+  }
+  expect(childrenOf(process.pid)).toEqual([]);
+  expect(await sandbox.check("1")).toBeString();
+});
+
+test("a script process has no environment, yields to the server, and outlives Ctrl-C", async () => {
+  const sandbox = open({ processes: 1 });
+  expect(await sandbox.evaluate(script("$.input.x"))).toEqual(five);
+  const [child] = childrenOf(process.pid);
+  expect(child!.nice).toBe(10);
+  if (process.platform === "linux") {
+    const environment = await Bun.file(`/proc/${child!.pid}/environ`).text();
+    expect(environment).toBe("");
+  }
+  process.kill(child!.pid, "SIGINT");
+  process.kill(child!.pid, "SIGTERM");
+  expect(await sandbox.evaluate(script("$.input.x"))).toEqual(five);
+  expect(childrenOf(process.pid).map((line) => line.pid)).toEqual([child!.pid]);
+});
+
+test("a server that is killed leaves no script burning", async () => {
+  const server = Bun.spawn([process.execPath, `${import.meta.dir}/orphan.ts`], { stdout: "pipe" });
+  const { value } = await server.stdout.getReader().read();
+  expect(new TextDecoder().decode(value)).toContain("burning");
+  const [child] = childrenOf(server.pid);
+  expect(child).toBeDefined();
+  expect(await until(() => isBurning(child!.pid), 5_000)).toBeTrue();
+  server.kill("SIGKILL");
+  await server.exited;
+  const isGone = () =>
+    processes().every((line) => line.pid !== child!.pid || line.state.startsWith("Z"));
+  expect(await until(isGone, 5_000)).toBeTrue();
+});
+
+test("while scripts burn, the server's own answers come as quickly as before", async () => {
+  const sandbox = open({ scriptMs: 300, graceMs: 200 });
+  await Promise.all([sandbox.evaluate(script("1")), sandbox.evaluate(script("2"))]);
+  using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("ok") });
+  const quiet = await p99(server.url, 1_500);
+  let isOver = false;
+  const burn = async (expressions: string[]) => {
+    for (let turn = 0; !isOver; turn += 1) {
+      await sandbox.evaluate(script(expressions[turn % expressions.length]!));
+    }
+  };
+  const burning = [
+    burn([native, "for (;;);"]),
+    burn(["const a = []; for (;;) a.push({})", native]),
+  ];
+  const loaded = await p99(server.url, 1_500);
+  isOver = true;
+  await Promise.all(burning);
+  console.log(`p99 quiet ${quiet.toFixed(2)} ms, with burning scripts ${loaded.toFixed(2)} ms`);
+  // Were the scripts in the server's process, a request would wait 300 ms and more.
+  expect(loaded).toBeLessThan(Math.max(quiet * 10, 50));
+});
+
+async function p99(url: URL, ms: number): Promise<number> {
+  const times: number[] = [];
+  const end = performance.now() + ms;
+  while (performance.now() < end) {
+    const began = performance.now();
+    await (await fetch(url)).text();
+    times.push(performance.now() - began);
+  }
+  times.sort((one, other) => one - other);
+  return times[Math.floor(times.length * 0.99)]!;
+}
