@@ -11,7 +11,7 @@ const installed = (name: string): string => join(root, "node_modules", ".bin", n
 const counts = { passed: 0, failed: 0 };
 
 const checks: readonly (readonly [name: string, command: readonly string[]])[] = [
-  ["format and lint", [installed("biome"), "ci", "--diagnostic-level=warn"]],
+  ["format and lint", [installed("biome"), "ci", "--colors=off"]],
   ["types", [installed("tsc"), "--noEmit"]],
   ["generated code", [process.execPath, "scripts/generate.ts", "--check"]],
 ];

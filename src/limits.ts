@@ -109,6 +109,7 @@ export const limits = {
   outboxHideMs: 10_000,
   outboxAttemptsMax: 20,
   sweepMs: 5_000,
+  sweptPerRound: 100,
   clockSkewMsMax: 1_000,
   drainMs: 10_000,
   serverBeatMs: 2_000,

@@ -30,10 +30,11 @@ export interface RunningServer {
 export async function startServer(config: Config, parts: ServerParts = {}): Promise<RunningServer> {
   const clock = parts.clock ?? systemClock;
   const ids = parts.ids ?? systemIds;
-  const log =
-    parts.log ?? createLogger({ level: config.logLevel, clock, write: writeLine });
+  const log = parts.log ?? createLogger({ level: config.logLevel, clock, write: writeLine });
   const { namespace, partitions, host, legacyWorkers } = config;
-  const store = parts.store ?? (await openStore(storeUrl(config.store), {
+  const store =
+    parts.store ??
+    (await openStore(storeUrl(config.store), {
       namespace,
       ...(partitions !== undefined && { partitions }),
     }));

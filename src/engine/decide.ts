@@ -27,6 +27,7 @@ import { close, completeExecution, recordFollowUpFailure } from "./end.ts";
 import { makeReady, propagate } from "./flow.ts";
 import { applyExecutionTimeout, applyOperation } from "./operations.ts";
 import type { PlanAction, UserPlanAction } from "./plan.ts";
+import { repair } from "./repair.ts";
 
 export interface Beginning extends Surroundings {
   readonly id: string;
@@ -189,6 +190,9 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
       return once(draft, event.causeId, () => applyOperation(draft, event));
     case "script":
       return applyScript(draft, event);
+    case "repair":
+      repair(draft, event);
+      return accepted;
     case "outbox":
       if (event.failure !== undefined) recordFollowUpFailure(draft, event.failure);
       return accepted;

@@ -9,9 +9,9 @@ import type { EventAnswer } from "../model/event.ts";
 import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
 import { fields, formatTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import type { Plan, PlanAction } from "./plan.ts";
 import { encodeRecords } from "./codec.ts";
-import type { DataView, Needs } from "./template.ts";
+import type { Plan, PlanAction } from "./plan.ts";
+import type { Needs, Scope } from "./scope.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -73,7 +73,7 @@ export class Draft {
   readonly #scripts: ScriptRequest[] = [];
   #bytes = 0;
   #effects = 0;
-  #view: DataView | undefined;
+  #view: Scope | undefined;
 
   constructor(execution: Execution, surroundings: Surroundings) {
     this.plan = surroundings.plan;
@@ -163,12 +163,12 @@ export class Draft {
   }
 
   /** `$`, as templates and references see it. Call `require` first. */
-  view(): DataView {
+  view(): Scope {
     this.#view ??= this.#makeView();
     return this.#view;
   }
 
-  #makeView(): DataView {
+  #makeView(): Scope {
     const draft = this;
     let execution: string | undefined;
     return {

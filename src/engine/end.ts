@@ -3,7 +3,7 @@
  * (onSuccess, onFailure, retention). Tasks and timers of what was open are dropped in portions.
  */
 import { limits } from "../limits.ts";
-import type { StartMessage, ExecutionStatus, Failure } from "../model/execution.ts";
+import type { ExecutionStatus, Failure, StartMessage } from "../model/execution.ts";
 import { isOpen } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";

@@ -15,10 +15,10 @@ import type { Json } from "../model/json.ts";
 import { Ancestors, countIncoming, orderOf, type Targets } from "./graph.ts";
 import { systemKindOf } from "./kinds.ts";
 import type { Reference } from "./reference.ts";
+import type { Needs } from "./scope.ts";
 import {
   compileTemplate,
   mergeNeeds,
-  type Needs,
   noNeeds,
   parseWholeReference,
   type Template,

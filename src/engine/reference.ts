@@ -5,7 +5,7 @@
 import type { JsonText } from "../model/json.ts";
 import { pick, type TextIndex } from "./json-text.ts";
 import { findAll, isDefinite, type PathStep, parsePath, ReferenceSyntaxError } from "./path.ts";
-import type { Needs, DataView as View } from "./template.ts";
+import type { Needs, Scope } from "./scope.ts";
 
 export { ReferenceSyntaxError };
 
@@ -91,7 +91,7 @@ function needsOf(root: ReferenceRoot): Needs {
 /** The text of the value, or undefined when it is missing; never for an indefinite path. */
 export function resolveReference(
   reference: Reference,
-  view: View,
+  view: Scope,
   index?: TextIndex,
 ): JsonText | undefined {
   const text = lookedUpIn(reference, view);
@@ -100,7 +100,7 @@ export function resolveReference(
   return index === undefined ? pick(text, reference.keys) : index.pick(text, reference.keys);
 }
 
-function lookedUpIn(reference: Reference, view: View): JsonText | undefined {
+function lookedUpIn(reference: Reference, view: Scope): JsonText | undefined {
   const { root } = reference;
   switch (root.kind) {
     case "input":
@@ -118,7 +118,7 @@ function lookedUpIn(reference: Reference, view: View): JsonText | undefined {
 }
 
 /** `$` itself. */
-function wholeText(view: View): JsonText {
+function wholeText(view: Scope): JsonText {
   const members = [`"input":${view.input}`];
   for (const key of view.outputKeys()) {
     const output = view.output(key);

@@ -7,7 +7,7 @@ import type { ActionRecord } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Plan } from "./plan.ts";
-import type { Needs } from "./template.ts";
+import type { Needs } from "./scope.ts";
 
 type Records = ReadonlyMap<number, ActionRecord>;
 

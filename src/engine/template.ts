@@ -12,25 +12,7 @@ import {
   ReferenceSyntaxError,
   resolveReference,
 } from "./reference.ts";
-
-/** Where a reference may look: `$`. */
-export interface DataView {
-  /** `$.input` */
-  readonly input: JsonText;
-  /** `$.execution` */
-  readonly execution: JsonText;
-  /** Output of a completed action; undefined when it has none. */
-  output(actionKey: string): JsonText | undefined;
-  /** Keys of all completed actions, for paths that range over `$`. */
-  outputKeys(): readonly string[];
-}
-
-/** Which parts of `$` something reads. */
-export interface Needs {
-  /** Keys of actions whose outputs are read; `all` for paths that range over `$`. */
-  readonly outputs: readonly string[] | "all";
-  readonly input: boolean;
-}
+import type { Needs, Scope } from "./scope.ts";
 
 export const noNeeds: Needs = { outputs: [], input: false };
 
@@ -239,7 +221,7 @@ export type Resolved =
  */
 export function resolveTemplate(
   template: Template,
-  view: DataView,
+  view: Scope,
   options?: { strict?: boolean },
 ): Resolved {
   const { slots, tail } = template;

@@ -1,6 +1,7 @@
 /** What the engine wants done: the next state, the data written, and effects. Nothing is done yet. */
-import type { ActionRecord, ExecutionState } from "./execution.ts";
+
 import type { EventAnswer } from "./event.ts";
+import type { ActionRecord, ExecutionState } from "./execution.ts";
 import type { JsonText } from "./json.ts";
 
 export interface NewTask {

@@ -28,7 +28,10 @@ export type JoinRule = "all" | "any" | "settled" | number;
 export type Routes = Readonly<Record<string, ActionId | readonly ActionId[]>>;
 
 /** What happens after the end of an execution. */
-export type FollowUp = "NOOP" | "DELETE" | { readonly workflow: string; readonly parameters?: Json };
+export type FollowUp =
+  | "NOOP"
+  | "DELETE"
+  | { readonly workflow: string; readonly parameters?: Json };
 
 export interface ActionSpec {
   readonly id: ActionId;

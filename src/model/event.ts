@@ -11,7 +11,11 @@ export type TaskOutcome =
 
 export type ScriptOutcome =
   | { readonly ok: true; readonly output: JsonText; readonly route?: string }
-  | { readonly ok: false; readonly code: "SCRIPT_ERROR" | "SCRIPT_LIMIT"; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly code: "SCRIPT_ERROR" | "SCRIPT_LIMIT";
+      readonly message: string;
+    };
 
 export type ExecutionEvent =
   /** A worker's word on an attempt. `token` was given with the task. */
@@ -49,6 +53,12 @@ export type ExecutionEvent =
     }
   /** A script of this process has been evaluated. */
   | { readonly type: "script"; readonly handout: number; readonly outcome: ScriptOutcome }
+  /** The sweeper found something broken; what the store holds for the execution. */
+  | {
+      readonly type: "repair";
+      readonly tasks: ReadonlySet<string>;
+      readonly timers: ReadonlySet<string>;
+    }
   /** A message of this execution's outbox was delivered, or given up. */
   | { readonly type: "outbox"; readonly id: string; readonly failure?: string };
 

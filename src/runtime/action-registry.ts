@@ -3,11 +3,11 @@
  * is used at once and read again in the background when it is older than a few seconds.
  */
 import type { Clock } from "../clock.ts";
+import type { Plan } from "../engine/plan.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { ActionDefinition } from "../model/definition.ts";
 import type { Document, Store } from "../store/store.ts";
-import type { Plan } from "../engine/plan.ts";
 
 interface CachedAction {
   readonly definition: ActionDefinition | undefined;

@@ -5,10 +5,10 @@
  * costs a sweep, a wrong one a claim that finds nothing.
  */
 import type { Clock, Ids } from "../clock.ts";
+import { asError, type Logger } from "../log.ts";
 import type { NewTask } from "../model/decision.ts";
 import { type ExecutionKey, formatToken, tokenPrefix } from "../model/ids.ts";
 import type { HandOff, LeasedTask, Store } from "../store/store.ts";
-import { asError, type Logger } from "../log.ts";
 import { Poll, type PollOptions } from "./poll.ts";
 
 /** While a queue has held something for longer than this, new tasks do not overtake it. */
@@ -161,7 +161,9 @@ export class Dispatcher {
           if (answer === "released") this.hint(key.partition, task.queue);
         })
         // Its lease will lapse by itself.
-        .catch((error) => this.#log.warn("a task could not be given back", { id, error: asError(error) }));
+        .catch((error) =>
+          this.#log.warn("a task could not be given back", { id, error: asError(error) }),
+        );
     }
   }
 

@@ -226,12 +226,7 @@ export class Driver {
   }
 
   /** Decides the batch, and on top of it what its scripts answer within a short time. */
-  async #decide(
-    box: Mailbox,
-    loaded: CachedExecution,
-    plan: Plan,
-    mail: Mail[],
-  ): Promise<Decided> {
+  async #decide(box: Mailbox, loaded: CachedExecution, plan: Plan, mail: Mail[]): Promise<Decided> {
     const events = mail.map((item) => item.event);
     if (box.more) events.push({ type: "timer", id: loaded.execution.state.continueTimer ?? "" });
     let before = loaded.execution;
@@ -281,8 +276,15 @@ export class Driver {
       if (box.mail.length === 0) break;
       const next = takeBatch(box);
       const after = afterDecision(decided.before, decision);
-      const second = decide(after, next.map((item) => item.event), this.#surroundings(decided.plan));
-      if ("need" in second || effectCount(second) + effectCount(decision) > limits.commitEffectsMax) {
+      const second = decide(
+        after,
+        next.map((item) => item.event),
+        this.#surroundings(decided.plan),
+      );
+      if (
+        "need" in second ||
+        effectCount(second) + effectCount(decision) > limits.commitEffectsMax
+      ) {
         // It does not fit on top: commit what there is; these are decided next.
         box.mail.unshift(...next);
         break;

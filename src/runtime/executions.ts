@@ -4,7 +4,7 @@ import { pick } from "../engine/json-text.ts";
 import { OrchyError, unreachable } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { StartMessage } from "../model/execution.ts";
-import { isOpen, type ExecutionStatus } from "../model/execution.ts";
+import { type ExecutionStatus, isOpen } from "../model/execution.ts";
 import { type ExecutionKey, executionKey } from "../model/ids.ts";
 import type { OutboxMessage, Store } from "../store/store.ts";
 import type { Driver, SubmitAnswer } from "./driver.ts";
@@ -97,9 +97,7 @@ export class Executions {
     await this.#parts.driver.submit(message.key.id, event);
   }
 
-  async signal(
-    request: Parameters<Orchestrator["signal"]>[0],
-  ): Promise<"accepted" | "duplicate"> {
+  async signal(request: Parameters<Orchestrator["signal"]>[0]): Promise<"accepted" | "duplicate"> {
     await this.#mustBelong(request.id, request.workflow);
     const { event, payload, signalId } = request;
     const answer = await this.#parts.driver.submit(request.id, {

@@ -50,10 +50,7 @@ export class Observers {
     }
   }
 
-  async history(
-    id: string,
-    page: { limit: number; cursor?: string },
-  ): Promise<Page<HistoryEntry>> {
+  async history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>> {
     const { store } = this.#parts;
     const key = executionKey(id, store.partitions);
     const loaded = await store.load({ key, fields: [] });
@@ -129,4 +126,3 @@ export class Observers {
     }
   }
 }
-

@@ -2,9 +2,8 @@
  * What the edge calls: everything Orchy can do, as one interface. REST, the worker service and the
  * original wire are thin translations of it. Refusals are thrown as OrchyError; payloads are text.
  */
-import type { OrchyError } from "../errors.ts";
+import type { OrchyError, Problem } from "../errors.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../model/definition.ts";
-import type { Problem } from "../errors.ts";
 import type { HistoryEntry } from "../model/entry.ts";
 import type { TaskOutcome } from "../model/event.ts";
 import type { ActionStatus, AttemptRecord, ExecutionStatus, Failure } from "../model/execution.ts";
@@ -207,18 +206,11 @@ export interface Orchestrator {
   start(request: StartRequest): Promise<StartAnswer>;
   getExecution(id: string): Promise<ExecutionView>;
   listExecutions(request: ListExecutions): Promise<Page<Listing>>;
-  history(
-    id: string,
-    page: { limit: number; cursor?: string },
-  ): Promise<Page<HistoryEntry>>;
+  history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>>;
   /** Answers when the execution has ended, the time is up, or the caller is gone. */
   waitForResult(id: string, waitMs: number, abort?: AbortSignal): Promise<ExecutionResult>;
   /** Live changes: calls back with each new entry, then ends after the execution has ended. */
-  watch(
-    id: string,
-    listener: (entry: HistoryEntry) => void,
-    abort: AbortSignal,
-  ): Promise<void>;
+  watch(id: string, listener: (entry: HistoryEntry) => void, abort: AbortSignal): Promise<void>;
   /** `workflow`, when given, must be the execution's; otherwise NOT_FOUND. */
   signal(request: {
     readonly id: string;
@@ -238,10 +230,7 @@ export interface Orchestrator {
   deleteExecution(id: string): Promise<void>;
 
   poll(request: PollRequest): Promise<PollAnswer>;
-  complete(
-    results: readonly ResultSent[],
-    workerId: string,
-  ): Promise<readonly ResultAnswerType[]>;
+  complete(results: readonly ResultSent[], workerId: string): Promise<readonly ResultAnswerType[]>;
   heartbeat(tokens: readonly string[]): Promise<readonly ("extended" | "stale" | "cancelled")[]>;
   release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]>;
   /** Settles the task that holds this hand-out, whichever server leased it. */

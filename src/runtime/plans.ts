@@ -182,9 +182,7 @@ export class Plans {
     if (head === undefined) throw new OrchyError("NOT_FOUND", await this.#unknown(name));
     const before = page.cursor === undefined ? Number.POSITIVE_INFINITY : Number(page.cursor);
     const rest = head.versions.filter((entry) => entry.version < before).reverse();
-    const items = rest
-      .slice(0, page.limit)
-      .map(({ version, savedAt }) => ({ version, savedAt }));
+    const items = rest.slice(0, page.limit).map(({ version, savedAt }) => ({ version, savedAt }));
     const last = items.at(-1);
     if (rest.length <= page.limit || last === undefined) return { items };
     return { items, cursor: String(last.version) };

@@ -3,9 +3,9 @@
  * every edge calls. It keeps nothing that cannot be lost: all state is in the store.
  */
 import type { Clock, Ids } from "../clock.ts";
+import { retentionTimer } from "../engine/end.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
-import { retentionTimer } from "../engine/end.ts";
 import { isOpen } from "../model/execution.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { DueItem, Store } from "../store/store.ts";
@@ -19,6 +19,7 @@ import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
 import { OutboxLoop } from "./outbox-loop.ts";
 import { Plans } from "./plans.ts";
 import { ServerRegistry } from "./server-registry.ts";
+import { Sweeper } from "./sweeper.ts";
 import { TimerLoop } from "./timer-loop.ts";
 import { Views } from "./views.ts";
 import { Watchers } from "./watchers.ts";
@@ -91,6 +92,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     giveUp: (message, reason) => executions.giveUp(message, reason),
   });
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry });
+  const sweeper = new Sweeper({ store, clock, log, plans, driver });
   const desk = new WorkerDesk({ store, clock, log, dispatcher, driver });
 
   function onCommitted(committed: Committed): void {
@@ -105,7 +107,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     if (letGo) dispatcher.refresh(partition).catch(() => {});
     if (letGo) timers.note(partition, clock.now());
     watchers.notify(committed);
-    const ended = !isOpen(after.state.status) && (before === undefined || isOpen(before.state.status));
+    const ended =
+      !isOpen(after.state.status) && (before === undefined || isOpen(before.state.status));
     if (ended && after.state.status !== "COMPLETED") {
       const { id, workflow, status, failure } = after.state;
       log.info("an execution ended", { id, workflow, status, code: failure?.code });
@@ -139,7 +142,10 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     try {
       const { used } = await store.pressure();
       const percent = `${Math.round(used * 100)} % of its room is used.`;
-      checks["store"] = { ok: used < pressureMax, message: `${store.traits.durability} ${percent}` };
+      checks["store"] = {
+        ok: used < pressureMax,
+        message: `${store.traits.durability} ${percent}`,
+      };
     } catch (error) {
       checks["store"] = { ok: false, message: `The store cannot be reached: ${error}` };
     }
@@ -190,6 +196,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       }
       timers.start();
       outbox.start();
+      sweeper.start();
       await servers.join(self);
     },
     drain: () => dispatcher.drain(),
@@ -198,7 +205,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       await servers.leave();
       const { promise: tooLong, resolve } = Promise.withResolvers<void>();
       const cancel = clock.after(limits.drainMs, resolve);
-      const done = Promise.all([timers.stop(), outbox.stop()]).then(() => driver.drained());
+      const done = Promise.all([timers.stop(), outbox.stop(), sweeper.stop()]).then(() =>
+        driver.drained(),
+      );
       await Promise.race([done, tooLong]);
       cancel();
     },

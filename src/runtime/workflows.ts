@@ -88,7 +88,9 @@ export class Workflows {
       all.push(...(await store.queueStats({ partition })));
     }
     return definitions.map((definition) => {
-      const own = all.filter(({ queue }) => queue.slice(queue.indexOf("/") + 1) === definition.name);
+      const own = all.filter(
+        ({ queue }) => queue.slice(queue.indexOf("/") + 1) === definition.name,
+      );
       return actionStats(definition, own);
     });
   }

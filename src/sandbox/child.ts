@@ -1,7 +1,8 @@
 /**
  * The program of a script process: reads a request from standard input, evaluates it, writes the
  * answer to standard output, one after the other, until its input ends. It has nothing else to do,
- * so it reads and writes synchronously.
+ * so it reads and writes synchronously. Each frame that it writes begins with `ready` or `busy`:
+ * whether it takes the next request now, or says so later.
  */
 import { readSync, writeSync } from "node:fs";
 import { setPriority } from "node:os";
@@ -61,7 +62,11 @@ const interpreter = await Interpreter.open(limits);
 setPriority(niceness);
 write(["ready"]);
 for (let texts = read(); texts !== undefined; texts = read()) {
-  write(answer(interpreter, texts));
+  const answered = answer(interpreter, texts);
+  // A new machine takes long enough to be announced: no script's time runs meanwhile.
+  const { isWorn } = interpreter;
+  write([isWorn ? "busy" : "ready", ...answered]);
   await interpreter.renew();
+  if (isWorn) write(["ready"]);
 }
 process.exit(0);

@@ -1,6 +1,6 @@
 /**
  * The WASM machine that a script runs in: QuickJS with bounded memory, one prepared world, and a
- * copy of the bytes that this world began with.
+ * copy of the bytes that this world began with, to begin anew.
  */
 
 import type {
@@ -31,6 +31,8 @@ export const baseBytes = 16 * 1024 * 1024;
  * memory limit does not hold; what bounds a script is the size of the WASM memory.)
  */
 const reserveBytes = 16 * 1024 * 1024;
+const skipMarginBytes = 128 * 1024;
+
 export type LimitName = "deadline" | "memory" | "stack" | "output" | "depth" | "broken";
 
 export class LimitReached extends Error {
@@ -42,7 +44,7 @@ export class LimitReached extends Error {
   }
 }
 
-/** A WASM machine with one QuickJS world in it, and the bytes that this world began with. */
+/** A WASM machine with one QuickJS world in it. */
 export interface Machine {
   readonly memory: WebAssembly.Memory;
   readonly context: QuickJSContext;
@@ -51,7 +53,8 @@ export interface Machine {
   readonly reserve: QuickJSHandle;
   readonly collect: QuickJSHandle;
   readonly describe: QuickJSHandle;
-  readonly beginning: Uint8Array;
+  /** Makes the world new, whatever a script did to it. */
+  readonly restore: () => void;
 }
 
 export async function openMachine(limits: ScriptLimits, mustStop: () => boolean): Promise<Machine> {
@@ -67,9 +70,8 @@ export async function openMachine(limits: ScriptLimits, mustStop: () => boolean)
   const context = runtime.newContext();
   const make = context.unwrapResult(context.evalCode(prelude, "prelude.js", { type: "global" }));
   const outputCharsMax = context.newNumber(limits.outputBytesMax);
-  const made = context.callFunction(make, context.undefined, outputCharsMax);
-  const parts = context.unwrapResult(made);
-  const part = (name: string) => context.getProp(parts, name);
+  const made = context.unwrapResult(context.callFunction(make, context.undefined, outputCharsMax));
+  const part = (name: string) => context.getProp(made, name);
   const handles = {
     seed: part("seed"),
     define: part("define"),
@@ -80,8 +82,40 @@ export async function openMachine(limits: ScriptLimits, mustStop: () => boolean)
   // No hole between the blocks in use is this large, so it lies behind all of them.
   const end = module._malloc(baseBytes / 16);
   module._free(end);
-  const beginning = new Uint8Array(memory.buffer).slice(0, end + 16);
-  return { memory, context, ...handles, beginning };
+  const parts = copyParts(memory, end + 16, limits.stackBytes);
+  const restore = () => {
+    const bytes = new Uint8Array(memory.buffer);
+    for (const { at, copy } of parts) bytes.set(copy, at);
+  };
+  return { memory, context, ...handles, restore };
+}
+
+interface Part {
+  readonly at: number;
+  readonly copy: Uint8Array;
+}
+
+/**
+ * Copies what must be written back to begin anew: everything but the depth of the stack. That is
+ * the one long run of zeros (5 MiB in a module of 5.4), of which no script reaches more than
+ * `stackBytes` from above; static variables that are still zero may begin it.
+ */
+function copyParts(memory: WebAssembly.Memory, end: number, stackBytes: number): Part[] {
+  const words = new Int32Array(memory.buffer, 0, Math.floor(end / 4));
+  let [gapFrom, gapTo, from] = [0, 0, 0];
+  for (let at = 0; at <= words.length; at += 1) {
+    if (words[at] === 0) continue;
+    if (at - from > gapTo - gapFrom) [gapFrom, gapTo] = [from, at];
+    from = at + 1;
+  }
+  const skipFrom = gapFrom * 4 + skipMarginBytes;
+  const skipTo = gapTo * 4 - stackBytes - skipMarginBytes;
+  const bytes = new Uint8Array(memory.buffer);
+  if (skipTo <= skipFrom) return [{ at: 0, copy: bytes.slice(0, end) }];
+  return [
+    { at: 0, copy: bytes.slice(0, skipFrom) },
+    { at: skipTo, copy: bytes.slice(skipTo, end) },
+  ];
 }
 
 interface Module {

@@ -186,21 +186,25 @@ class ScriptPool implements Sandbox {
       return;
     }
     slot.process = process;
+    this.#awaitReady(slot);
+  }
+
+  #awaitReady(slot: Slot): void {
     slot.cancelTimer = this.#clock.after(startMs, () => {
       this.#lost(slot, `it was not ready after ${startMs} ms`);
     });
   }
 
-  #heard(slot: Slot, texts: readonly string[]): void {
+  #heard(slot: Slot, [state, ...answer]: readonly string[]): void {
     slot.cancelTimer();
-    if (slot.isReady) {
-      const { job } = slot;
+    const { job } = slot;
+    if (job !== undefined && answer.length > 0) {
       slot.job = undefined;
-      if (job !== undefined) settle(job, texts);
-    } else {
-      slot.isReady = true;
-      this.#failedStarts = 0;
+      settle(job, answer);
     }
+    slot.isReady = state === "ready";
+    if (slot.isReady) this.#failedStarts = 0;
+    else this.#awaitReady(slot);
     this.#dispatch();
   }
 

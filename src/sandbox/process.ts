@@ -15,7 +15,7 @@ export interface ScriptProcess {
 }
 
 export interface ScriptProcessListener {
-  /** One frame from the process; the first says that it is ready. */
+  /** One frame: whether the process is `ready` or `busy`, then the answer, if it is one. */
   heard(texts: string[]): void;
   /** Everything that it wrote has been heard; nothing comes after this. */
   ended(reason: string): void;
@@ -24,7 +24,7 @@ export interface ScriptProcessListener {
 /** Texts around the output in an answer: status, route, message. */
 const answerRoomBytes = 1024 * 1024;
 
-const program = new URL("./child.ts", import.meta.url).pathname;
+const program = `${import.meta.dir}/child.ts`;
 
 /** Throws when the system gives no process. */
 export function startScriptProcess(

@@ -14,6 +14,7 @@ export interface ThreadData {
   readonly workerId: string;
 }
 
+/** Travels as JSON text. */
 export type ToThread =
   | { readonly type: "hold"; readonly leases: readonly Lease[] }
   | { readonly type: "drop"; readonly tokens: readonly string[] }
@@ -32,7 +33,8 @@ function start(data: ThreadData): void {
   const loop = new HeartbeatLoop(link, workerId, (token, reason) =>
     port.postMessage({ token, reason } satisfies FromThread),
   );
-  port.on("message", (message: ToThread) => {
+  port.on("message", (text: string) => {
+    const message = JSON.parse(text) as ToThread;
     if (message.type === "hold") loop.hold(message.leases);
     else if (message.type === "drop") loop.drop(message.tokens);
     else loop.beatNow(message.token, message.progressJson);

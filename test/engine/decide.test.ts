@@ -400,3 +400,22 @@ describe("whole executions", () => {
     });
   });
 });
+
+describe("repair", () => {
+  test("what the store lost is made anew, and late holders are fenced off", () => {
+    const world = new World(
+      workflow([user("a"), system("d", "delay", { delaySeconds: 9 })], { rootAction: ["a", "d"] }),
+    );
+    const lost = world.task("a");
+    world.tasks.clear();
+    world.timers.clear();
+    world.send({ type: "repair", tasks: new Set(), timers: new Set() });
+    const late = { taskId: lost.id, token: world.tokenOf(lost) };
+    const outcome = { ok: true, output: "1" } as const;
+    expect(world.send({ type: "result", ...late, outcome })[0]?.type).toBe("stale");
+    expect(world.record("a")?.attempt).toBe(1);
+    world.fireNext();
+    world.complete("a");
+    expect(world.status).toBe("COMPLETED");
+  });
+});

@@ -12,7 +12,11 @@ const graceMs = 250;
 const marginMs = 1_500;
 const sandbox = createSandbox({ clock: systemClock, scriptMs, graceMs });
 /** Where the deadline is far, so that on a slow machine too another limit is met first. */
-const patient = createSandbox({ clock: systemClock, scriptMs: 10_000 });
+const patient = createSandbox({
+  clock: systemClock,
+  scriptMs: 10_000,
+  memoryBytes: 24 * 1024 * 1024,
+});
 afterAll(() => Promise.all([sandbox.stop(), patient.stop()]));
 
 const scriptOf = (expression: string, outputs: Record<string, string> = {}) => ({
@@ -25,7 +29,7 @@ const evaluate = (expression: string, outputs?: Record<string, string>) =>
   sandbox.evaluate(scriptOf(expression, outputs));
 
 const deadline = "did not end within 250 ms";
-const memory = "more than 64 MiB of memory";
+const memory = "more than 24 MiB of memory";
 const stack = "stack is full";
 const large = "larger than 3 MiB";
 
@@ -52,7 +56,7 @@ const limited: [script: string, limit: string][] = [
   ["eval('for (;;);')", deadline],
   // Native loops: nothing but a kill ends them.
   ["'a'.repeat(2e7).indexOf('a'.repeat(1e5) + 'b')", deadline],
-  ["const n = 7n ** 600000n; n * n * n; (n * n).toString()", deadline],
+  ["for (;;) (7n ** 300000n).toString()", deadline],
   ["const a = []; a.length = 4e9; a.lastIndexOf(5)", deadline],
   // Memory.
   ["const a = []; for (;;) a.push([])", memory],
@@ -69,7 +73,7 @@ const limited: [script: string, limit: string][] = [
   ["function f() { return f() + 1 } f()", stack],
   ["const f = () => { try { f() } finally { f() } }; f()", ""],
   ["JSON.parse('['.repeat(1e6))", stack],
-  ["let a = []; for (let n = 0; n < 2e4; n += 1) a = [a]; a", stack],
+  ["let a = []; for (let n = 0; n < 8e3; n += 1) a = [a]; a", "more than 128 levels"],
   ["let a = []; for (let n = 0; n < 1e5; n += 1) a = [a]; String(a)", stack],
   ["eval('('.repeat(1e5))", stack],
   ["new Proxy({}, { get(target, key, self) { return self[key] } }).a", stack],
@@ -81,7 +85,7 @@ const limited: [script: string, limit: string][] = [
   // Output.
   ["'x'.repeat(3 * 1024 * 1024)", large],
   ["'\\u20ac'.repeat(1.2e6)", large],
-  ["new Array(8e5).fill(null)", large],
+  ["new Array(7e5).fill(null)", large],
   ["let a = []; for (let n = 0; n < 200; n += 1) a = [a]; a", "more than 128 levels"],
   [
     "const a = {}; let b = a; for (let n = 0; n < 40; n += 1) { b.l = {}; b.r = b.l; b = b.l }; a",
@@ -104,6 +108,8 @@ describe("a script that passes a limit", () => {
     while (!isOver) {
       expect(await evaluate("$.input.x")).toEqual({ ok: true, output: '{"result":5}' });
       others += 1;
+      // A trickle: the two cores are for the hostile script.
+      await Bun.sleep(5);
     }
     const outcome = await hostile;
     const ms = performance.now() - began;
@@ -158,7 +164,6 @@ test("data beyond the memory is refused, data within it is not in the way", asyn
     ok: true,
     output: '{"result":3000000}',
   });
-  for (const count of [20, 30]) {
-    expect(await evaluate("1", outputs(count))).toMatchObject({ ok: false, code: "SCRIPT_LIMIT" });
-  }
+  const refused = await evaluate("1", outputs(30));
+  expect(refused).toMatchObject({ ok: false, code: "SCRIPT_LIMIT" });
 });

@@ -71,17 +71,18 @@ test("a process that is killed from outside is replaced, and its script run agai
 test("a script that loses two processes is answered, and those behind it too", async () => {
   const sandbox = open({ processes: 1, scriptMs: 60_000 });
   await sandbox.evaluate(script("1"));
-  const seen = new Set<number>();
-  const cursed = sandbox.evaluate(script(native));
+  let isAnswered = false;
+  const cursed = sandbox.evaluate(script(native)).finally(() => {
+    isAnswered = true;
+  });
   const behind = sandbox.evaluate(script("$.input.x"));
-  for (let losses = 0; losses < 2; losses += 1) {
-    const fresh = () => childrenOf(process.pid).find((line) => !seen.has(line.pid));
-    expect(await until(() => fresh() !== undefined, 10_000)).toBeTrue();
-    const { pid } = fresh()!;
-    seen.add(pid);
-    // Once it is told to go on, it has the script: the process takes requests as soon as it is up.
-    expect(await until(() => fresh() === undefined && isBurning(pid), 10_000)).toBeTrue();
-    process.kill(pid, "SIGKILL");
+  // A process may be met while it still starts; that is no loss of the script.
+  for (let kills = 0; kills < 10 && !isAnswered; kills += 1) {
+    const burning = () => childrenOf(process.pid).find((line) => line.state.startsWith("R"));
+    expect(await until(() => isAnswered || burning() !== undefined, 10_000)).toBeTrue();
+    const victim = burning();
+    if (victim !== undefined && !isAnswered) process.kill(victim.pid, "SIGKILL");
+    await until(() => isAnswered || !processes().some((line) => line.pid === victim?.pid), 5_000);
   }
   expect(await cursed).toEqual({
     ok: false,
@@ -95,6 +96,18 @@ test("a script that loses two processes is answered, and those behind it too", a
 function isBurning(pid: number): boolean {
   return processes().some((line) => line.pid === pid && line.state.startsWith("R"));
 }
+
+test("when no process can be started, scripts are answered", async () => {
+  // More memory than a WASM module can have: each process ends with an error.
+  const sandbox = open({ memoryBytes: 2 ** 45 });
+  for (const _ of [1, 2]) {
+    const outcomes = [sandbox.evaluate(script("1")), sandbox.evaluate(script("2"))];
+    for (const outcome of await Promise.all(outcomes)) {
+      expect(outcome).toMatchObject({ ok: false, code: "SCRIPT_ERROR" });
+      expect(outcome.ok ? "" : outcome.message).toContain("No process could be started");
+    }
+  }
+});
 
 test("scripts wait in order behind those that burn, and all are answered", async () => {
   const sandbox = open({ scriptMs: 200, graceMs: 200 });
@@ -117,7 +130,7 @@ test("scripts wait in order behind those that burn, and all are answered", async
 });
 
 test("an abort answers at once, whether the script waits or runs", async () => {
-  const sandbox = open({ processes: 1, scriptMs: 1_000, graceMs: 500 });
+  const sandbox = open({ processes: 1, scriptMs: 500, graceMs: 500 });
   await sandbox.evaluate(script("1"));
   const [running, waiting] = [new AbortController(), new AbortController()];
   const outcomes = [
@@ -132,15 +145,14 @@ test("an abort answers at once, whether the script waits or runs", async () => {
   for (const outcome of await Promise.all(outcomes)) {
     expect(outcome).toMatchObject({ ok: false, code: "SCRIPT_ERROR" });
   }
-  expect(performance.now() - began).toBeLessThan(500);
+  expect(performance.now() - began).toBeLessThan(400);
   expect(await after).toEqual(five);
 });
 
 test("stop answers everybody and leaves no process", async () => {
   const sandbox = open();
   await Promise.all([sandbox.evaluate(script("1")), sandbox.evaluate(script("2"))]);
-  const before = childrenOf(process.pid).length;
-  expect(before).toBe(2);
+  expect(childrenOf(process.pid)).not.toBeEmpty();
   const waiting = [native, native, "1", "2"].map((text) => sandbox.evaluate(script(text)));
   await sandbox.stop();
   waiting.push(sandbox.evaluate(script("1")));
@@ -184,7 +196,7 @@ test("while scripts burn, the server's own answers come as quickly as before", a
   const sandbox = open({ scriptMs: 300, graceMs: 200 });
   await Promise.all([sandbox.evaluate(script("1")), sandbox.evaluate(script("2"))]);
   using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("ok") });
-  const quiet = await p99(server.url, 1_500);
+  const quiet = await p99(server.url, 1_200);
   let isOver = false;
   const burn = async (expressions: string[]) => {
     for (let turn = 0; !isOver; turn += 1) {
@@ -195,7 +207,7 @@ test("while scripts burn, the server's own answers come as quickly as before", a
     burn([native, "for (;;);"]),
     burn(["const a = []; for (;;) a.push({})", native]),
   ];
-  const loaded = await p99(server.url, 1_500);
+  const loaded = await p99(server.url, 1_200);
   isOver = true;
   await Promise.all(burning);
   console.log(`p99 quiet ${quiet.toFixed(2)} ms, with burning scripts ${loaded.toFixed(2)} ms`);

@@ -1,7 +1,7 @@
 /** Data for templates and references in tests. */
-import type { DataView as View } from "../../src/engine/template.ts";
+import type { Scope } from "../../src/engine/scope.ts";
 
-export function viewOf(data: { input?: string; outputs?: Record<string, string> }): View {
+export function viewOf(data: { input?: string; outputs?: Record<string, string> }): Scope {
   const outputs = new Map(Object.entries(data.outputs ?? {}));
   return {
     input: data.input ?? "null",

@@ -15,29 +15,33 @@ export function startAction(draft: Draft, action: PlanAction): void {
   if (action.kind !== "user") draft.systemActionsStarted += 1;
   switch (action.kind) {
     case "user":
-      return startUserAction(draft, action);
+      startUserAction(draft, action);
+      break;
     case "switch":
-      return startSwitch(draft, action);
+      startSwitch(draft, action);
+      break;
     case "javascript":
-      return startJavascript(draft, action);
+      startJavascript(draft, action);
+      break;
     case "delay":
-      return startDelay(draft, action);
+      startDelay(draft, action);
+      break;
     case "wait":
-      return startWait(draft, action);
+      startWait(draft, action);
+      break;
     case "transform":
-      return startTransform(draft, action);
+      startTransform(draft, action);
+      break;
     case "workflow":
     case "map":
     case "loop":
     case "terminate":
-    case "signal":
-      return failAction(draft, action, {
-        failure: {
-          code: "NOT_IMPLEMENTED",
-          message: `This server does not run ${action.kind} actions yet.`,
-        },
-      });
+    case "signal": {
+      const message = `This server does not run ${action.kind} actions yet.`;
+      failAction(draft, action, { failure: { code: "NOT_IMPLEMENTED", message } });
+      break;
+    }
     default:
-      return unreachable(action);
+      unreachable(action);
   }
 }

@@ -1,0 +1,99 @@
+/**
+ * Promise 3, checked in production: looks slowly at every RUNNING execution, and has the engine
+ * repair one that owns nothing that would move it on. What it finds is counted; it should be zero.
+ */
+import type { Clock } from "../clock.ts";
+import { decodeExecution } from "../engine/codec.ts";
+import { violations } from "../engine/invariants.ts";
+import { limits } from "../limits.ts";
+import { asError, type Logger } from "../log.ts";
+import { type ExecutionKey, executionKey } from "../model/ids.ts";
+import type { Store } from "../store/store.ts";
+import type { Driver } from "./driver.ts";
+import type { Plans } from "./plans.ts";
+
+export interface SweeperParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly plans: Plans;
+  readonly driver: Driver;
+}
+
+export class Sweeper {
+  readonly #parts: SweeperParts;
+  #partition = 0;
+  #after: { startedAt: number; id: string } | undefined;
+  #cancel: (() => void) | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
+  #running = false;
+  /** Executions found broken since the start of this server. */
+  found = 0;
+
+  constructor(parts: SweeperParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#running = true;
+    this.#rest();
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#cancel?.();
+    await this.#sweeping;
+  }
+
+  #rest(): void {
+    if (!this.#running) return;
+    this.#cancel = this.#parts.clock.after(limits.sweepMs, () => {
+      this.#sweeping = this.sweep()
+        .catch((error) => this.#parts.log.warn("a sweep failed", { error: asError(error) }))
+        .finally(() => this.#rest());
+    });
+  }
+
+  /** Looks at the next few executions. */
+  async sweep(): Promise<void> {
+    const { store } = this.#parts;
+    const rows = await store.list({
+      partition: this.#partition,
+      index: "status",
+      value: "RUNNING",
+      limit: limits.sweptPerRound,
+      ...(this.#after !== undefined && { after: this.#after }),
+    });
+    for (const row of rows) {
+      if (!this.#running) return;
+      await this.check(executionKey(row.id, store.partitions));
+    }
+    const last = rows.at(-1);
+    if (last !== undefined && rows.length === limits.sweptPerRound) {
+      this.#after = { startedAt: last.startedAt, id: last.id };
+    } else {
+      this.#after = undefined;
+      this.#partition = (this.#partition + 1) % store.partitions;
+    }
+  }
+
+  async check(key: ExecutionKey): Promise<readonly string[]> {
+    const { store, plans, driver, log } = this.#parts;
+    const loaded = await store.load({ key });
+    if (loaded.outcome !== "loaded") return [];
+    const holdings = await store.holdings(key);
+    const execution = decodeExecution(loaded.state, loaded.data);
+    const plan = await plans.get(execution.state.workflow, execution.state.version);
+    const tasks = new Set(holdings.tasks.map((task) => task.id));
+    const timers = new Set(holdings.timers.map((timer) => timer.id));
+    const found = violations(plan, execution, { tasks, timers });
+    if (found.length === 0) return [];
+    // A commit between the two reads explains everything: it is looked at in the next round.
+    const again = await store.load({ key, fields: [] });
+    if (again.outcome !== "loaded" || again.head.commitId !== loaded.head.commitId) return [];
+    this.found += 1;
+    log.error("an execution was broken and is repaired", { id: key.id, found: found.join("; ") });
+    await driver.submit(key.id, { type: "repair", tasks, timers });
+    return found;
+  }
+}
