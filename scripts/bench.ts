@@ -110,7 +110,7 @@ async function startMany(url: string, workflow: string, count: number): Promise<
   const ids: string[] = [];
   let left = count;
   const lane = async () => {
-    while (left-- > 0) ids.push(String((await start(url, workflow))["id"]));
+    while (left-- > 0) ids.push(String((await start(url, workflow)).id));
   };
   await Promise.all(Array.from({ length: 32 }, lane));
   return ids;

@@ -35,7 +35,7 @@ interface SourceFile {
 }
 
 const importPattern =
-  /\bfrom\s*"(\.[^"]+)"|\bimport\s*\(?\s*"(\.[^"]+)"|\bnew URL\(\s*"(\.[^"]+)"|\bimport\.meta\.dirname,\s*"([^"]+\.ts)"/g;
+  /\bfrom\s*"(\.[^"]+)"|\bimport\s*\(?\s*"(\.[^"]+)"|\bnew URL\(\s*"(\.[^"]+)"|\bimport\.meta\.dir(?:name)?\}\/([^`"]+\.ts)/g;
 
 function readSources(): ReadonlyMap<string, SourceFile> {
   const files = new Map<string, SourceFile>();

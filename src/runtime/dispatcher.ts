@@ -8,7 +8,7 @@ import type { Clock, Ids } from "../clock.ts";
 import { asError, type Logger } from "../log.ts";
 import type { NewTask } from "../model/decision.ts";
 import { type ExecutionKey, formatToken, tokenPrefix } from "../model/ids.ts";
-import type { HandOff, LeasedTask, Store } from "../store/store.ts";
+import { type HandOff, type LeasedTask, type Store, StoreFault } from "../store/store.ts";
 import { Poll, type PollOptions } from "./poll.ts";
 
 /** While a queue has held something for longer than this, new tasks do not overtake it. */
@@ -17,13 +17,16 @@ const overtakeMs = 500;
 /** How many partitions one poll asks at the same time. */
 const claimsAtOnce = 16;
 
+/** After a failed claim a waiting poll asks again so much later. */
+const claimRetryMs = 1_000;
+
 export class Dispatcher {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #ids: Ids;
   readonly #log: Logger;
-  /** Called with the end of each lease given, so that its timer is looked at in time. */
-  readonly #onLease: (partition: number, leaseUntil: number) => void;
+  /** Called with moments at which something of a partition may be due, so that it is looked at. */
+  readonly #onDue: (partition: number, at: number) => void;
   /** Waiting polls with room, by queue; the longest waiting first. */
   readonly #waiting = new Map<string, Set<Poll>>();
   /** Since when which partitions are thought to hold tasks, by queue. */
@@ -36,13 +39,13 @@ export class Dispatcher {
     clock: Clock;
     ids: Ids;
     log: Logger;
-    onLease: (partition: number, leaseUntil: number) => void;
+    onDue: (partition: number, at: number) => void;
   }) {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#ids = parts.ids;
     this.#log = parts.log;
-    this.#onLease = parts.onLease;
+    this.#onDue = parts.onDue;
   }
 
   get parked(): number {
@@ -128,13 +131,13 @@ export class Dispatcher {
   }
 
   withdraw(poll: Poll): void {
-    poll.reserved -= 1;
+    poll.withdraw();
   }
 
   /** The commit holds: the task belongs to the poll, or to another, or goes back. */
   deliver(poll: Poll, task: LeasedTask): void {
     poll.reserved -= 1;
-    this.#onLease(task.key.partition, task.leaseUntil);
+    this.#onDue(task.key.partition, task.leaseUntil);
     this.#place(poll, task);
   }
 
@@ -158,7 +161,9 @@ export class Dispatcher {
           now: this.#clock.now(),
         })
         .then(([answer]) => {
-          if (answer === "released") this.hint(key.partition, task.queue);
+          if (answer !== "released") return;
+          this.#onDue(key.partition, this.#clock.now());
+          this.hint(key.partition, task.queue);
         })
         // Its lease will lapse by itself.
         .catch((error) =>
@@ -177,15 +182,24 @@ export class Dispatcher {
       this.#hints.set(queue, partitions);
     }
     if (!partitions.has(partition)) partitions.set(partition, this.#clock.now());
+    this.#wake(queue);
+  }
+
+  /** Has the longest waiting poll with room claim, unless it is claiming already. */
+  #wake(queue: string, except?: Poll): void {
     for (const poll of this.#waiting.get(queue) ?? []) {
-      if (poll.room === 0) continue;
+      if (poll === except || poll.filling || poll.room === 0) continue;
       this.fill(poll);
-      break;
+      return;
     }
   }
 
-  /** Reads the hints of a partition from the store: at start, after a resume, in a sweep. */
+  /**
+   * Reads the hints of a partition from the store: at start, after a resume or release, in a sweep.
+   * The queue timeouts of what was let go run again.
+   */
   async refresh(partition: number): Promise<void> {
+    this.#onDue(partition, this.#clock.now());
     for (const queue of await this.#store.queueHints({ partition })) this.hint(partition, queue);
   }
 
@@ -198,17 +212,23 @@ export class Dispatcher {
       return;
     }
     poll.filling = true;
+    let failed = false;
     const limit = Math.max(1, Math.floor(poll.room / partitions.length));
     const claims = partitions.slice(0, poll.room).map((partition) =>
       this.#claim(poll, partition, limit).catch((error) => {
+        failed = true;
         this.#log.warn("a claim failed", { partition, error: asError(error) });
       }),
     );
     Promise.all(claims).then(() => {
       poll.filling = false;
       // A poll that found something answers; one that found nothing looks at what was hinted since.
-      if (poll.empty) this.fill(poll);
-      else poll.filled();
+      if (poll.empty && !failed) return this.fill(poll);
+      poll.filled();
+      // A store that fails is not asked again at once.
+      if (failed) this.#clock.after(claimRetryMs, () => this.fill(poll));
+      // What was hinted meanwhile is for others that wait.
+      else for (const queue of poll.queues) if (this.#hints.has(queue)) this.#wake(queue, poll);
     });
   }
 
@@ -230,7 +250,7 @@ export class Dispatcher {
     for (const queue of queues) this.#unhint(partition, queue);
     poll.reserved += limit;
     try {
-      const answer = await this.#store.claimTasks({
+      const request = {
         partition,
         queues: queues.map((name) => ({ name, limit })),
         limit,
@@ -238,10 +258,15 @@ export class Dispatcher {
         workerId: poll.workerId,
         heartbeatMs: poll.heartbeatMs,
         now,
+      };
+      const answer = await this.#store.claimTasks(request).catch((error) => {
+        if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
+        // The same claim repeated finds what it has leased.
+        return this.#store.claimTasks(request);
       });
       poll.reserved -= limit;
       for (const task of answer.tasks) {
-        this.#onLease(partition, task.leaseUntil);
+        this.#onDue(partition, task.leaseUntil);
         this.#place(poll, task);
       }
       for (const queue of answer.more) this.hint(partition, queue);

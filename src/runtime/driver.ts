@@ -14,6 +14,7 @@ import {
 } from "../engine/codec.ts";
 import { type Beginning, begin, decide } from "../engine/decide.ts";
 import type { Plan } from "../engine/plan.ts";
+import { userRules } from "../engine/user-rules.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
@@ -71,9 +72,22 @@ interface Mail {
   readonly reject: (error: unknown) => void;
 }
 
+/** A start that waits for its turn. */
+interface Creation {
+  readonly beginning: NewBeginning;
+  readonly requestHash: string;
+  readonly resolve: (answer: CreateAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type NewBeginning = Omit<Beginning, "registered" | "now">;
+
 interface Mailbox {
   readonly key: ExecutionKey;
+  readonly creations: Creation[];
   mail: Mail[];
+  /** What was taken out of it for the decision at hand. */
+  taken: Mail[];
   running: boolean;
   /** The last commit was cut: go on without waiting for the timer that guards it. */
   more: boolean;
@@ -91,6 +105,7 @@ export class Driver {
     bytesMax: limits.cachedExecutionBytesMax,
   });
   #idle: (() => void)[] = [];
+  #closed = false;
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
@@ -119,9 +134,9 @@ export class Driver {
     if (box === undefined) {
       const key = executionKey(id, this.#parts.store.partitions);
       const scripts = new ScriptRunner(this.#parts.sandbox, this.#parts.clock, (event) => {
-        this.submit(id, event).catch(() => {});
+        if (!this.#closed) this.submit(id, event).catch(() => {});
       });
-      box = { key, mail: [], running: false, more: false, scripts };
+      box = { key, creations: [], mail: [], taken: [], running: false, more: false, scripts };
       this.#boxes.set(id, box);
     }
     return box;
@@ -134,21 +149,24 @@ export class Driver {
   }
 
   async #run(box: Mailbox): Promise<void> {
-    while (box.mail.length > 0 || box.more) {
-      const batch = takeBatch(box);
+    while (box.creations.length > 0 || box.mail.length > 0 || box.more) {
+      box.taken = [];
+      const creation = box.creations.shift();
       try {
-        await this.#process(box, batch);
+        if (creation !== undefined) creation.resolve(await this.#createIn(box, creation));
+        else await this.#process(box, takeBatch(box));
       } catch (error) {
         box.more = false;
         this.#cache.drop(box.key.id);
-        box.scripts.abandonFresh();
+        abandonScripts(box, []);
         if (!(error instanceof OrchyError) && !(error instanceof StoreFault)) {
           this.#parts.log.error("an execution could not be driven", {
             id: box.key.id,
             error: asError(error),
           });
         }
-        for (const mail of batch) mail.reject(error);
+        creation?.reject(error);
+        for (const mail of box.taken) if (!box.mail.includes(mail)) mail.reject(error);
       }
     }
     box.running = false;
@@ -160,6 +178,11 @@ export class Driver {
   async drained(): Promise<void> {
     if (this.#boxes.size === 0) return;
     await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** From now on scripts that end are not heard any more: whoever goes on asks for them again. */
+  close(): void {
+    this.#closed = true;
   }
 
   // One batch: load, decide, commit
@@ -188,12 +211,14 @@ export class Driver {
         return;
       }
       // Another server was faster, or a lease or timer has moved on: decide on what is true now.
-      box.scripts.abandonFresh();
       this.#cache.drop(box.key.id);
-      wanted = withoutScripts(decided.mail);
+      wanted = abandonScripts(box, decided.mail);
       if (committed.outcome === "stale") {
-        wanted = withoutStale(wanted, committed.tasks, committed.timers);
-        tries -= 1;
+        const { stale, doubtful, rest } = partStale(wanted, committed);
+        for (const mail of stale) mail.resolve({ type: "stale" });
+        for (const mail of doubtful) await this.#process(box, [mail]);
+        wanted = rest;
+        if (stale.length + doubtful.length > 0) tries -= 1;
       }
       if (wanted.length === 0 && !box.more) return;
     }
@@ -227,13 +252,13 @@ export class Driver {
 
   /** Decides the batch, and on top of it what its scripts answer within a short time. */
   async #decide(box: Mailbox, loaded: CachedExecution, plan: Plan, mail: Mail[]): Promise<Decided> {
-    const events = mail.map((item) => item.event);
-    if (box.more) events.push({ type: "timer", id: loaded.execution.state.continueTimer ?? "" });
     let before = loaded.execution;
+    const all = box.more ? [...mail, continuation(before)] : mail;
+    const events = all.map((item) => item.event);
     for (;;) {
       const decision = decide(before, events, this.#surroundings(plan));
       if (!("need" in decision)) {
-        return this.#foldScripts(box, { before, decision, mail, plan });
+        return this.#foldScripts(box, { before, decision, mail: all, plan });
       }
       before = await this.#loadFields(box.key, before, decision.need);
     }
@@ -299,7 +324,6 @@ export class Driver {
         break;
       }
     }
-    box.scripts.age();
     return { ...decided, decision, mail };
   }
 
@@ -338,10 +362,17 @@ export class Driver {
     } catch (error) {
       offers.withdraw();
       if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
-      return this.#resolveUnknown(box, commitId, error);
+      const outcome = await this.#resolveUnknown(box, commitId, error);
+      if (outcome === "conflict") return { outcome };
+      box.scripts.age();
+      offers.giveBack();
+      const after = afterDecision(before, decision);
+      this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
+      return { outcome };
     }
     if (result.outcome === "committed" || result.outcome === "already_committed") {
       const after = afterDecision(before, decision);
+      box.scripts.age();
       this.#keep(box.key, result.head, after);
       offers.deliver();
       this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
@@ -352,18 +383,16 @@ export class Driver {
     return { outcome: "conflict" };
   }
 
-  /** After an unknown outcome nothing is delivered: what was committed is found by the store. */
+  /** After an unknown outcome nothing is delivered before the store has said what holds. */
   async #resolveUnknown(
     box: Mailbox,
     commitId: string,
     fault: StoreFault,
-  ): Promise<{ outcome: "done" } | { outcome: "conflict" }> {
+  ): Promise<"done" | "conflict"> {
     this.#cache.drop(box.key.id);
     const answer = await this.#parts.store.load({ key: box.key, fields: [] });
     if (answer.outcome !== "loaded") throw fault;
-    if (!answer.recentCommitIds.includes(commitId)) return { outcome: "conflict" };
-    await this.#parts.dispatcher.refresh(box.key.partition);
-    return { outcome: "done" };
+    return answer.recentCommitIds.includes(commitId) ? "done" : "conflict";
   }
 
   #keep(key: ExecutionKey, head: Head, execution: Execution): void {
@@ -408,79 +437,85 @@ export class Driver {
       withdraw: () => {
         for (const { poll } of offered) dispatcher.withdraw(poll);
       },
+      giveBack: () => {
+        dispatcher.giveBack(offered.map(({ task, lease }) => leasedTask(key, task, lease, now)));
+        for (const task of queued) dispatcher.hint(key.partition, task.queue);
+      },
     };
   }
 
   // Creation
 
-  /** Creates an execution; its first scripts are folded in as for any other commit. */
-  async create(
-    beginning: Omit<Beginning, "registered" | "now">,
-    requestHash: string,
-  ): Promise<CreateAnswer> {
-    const { store, clock, ids, registry } = this.#parts;
-    await registry.ensure(beginning.plan);
-    const { plan } = beginning;
+  /** Creates an execution. Mail for an id that is being created waits until it is there. */
+  create(beginning: NewBeginning, requestHash: string): Promise<CreateAnswer> {
     const box = this.#open(beginning.id);
-    const alone = !box.running && box.mail.length === 0;
-    // Mail for an id that is being created waits until it is there.
-    if (alone) box.running = true;
+    return new Promise((resolve, reject) => {
+      box.creations.push({ beginning, requestHash, resolve, reject });
+      this.#start(box);
+    });
+  }
+
+  /** Its first scripts are folded in as for any other commit. */
+  async #createIn(box: Mailbox, { beginning, requestHash }: Creation): Promise<CreateAnswer> {
+    const { store, clock, ids, registry } = this.#parts;
+    const { plan } = beginning;
+    await registry.ensure(plan);
     const now = clock.now();
     const first = begin({ ...beginning, now, registered: registry.registered });
     const nothing: Execution = { state: first.state, records: new Map(), data: new Map() };
+    const start: Decided = { before: nothing, decision: first, mail: [], plan };
+    // A repeated start must not run its scripts beside those of the execution that it finds.
+    const isKnown = box.scripts.open > 0 || this.#cache.get(box.key.id) !== undefined;
+    const decided = isKnown ? start : await this.#foldScripts(box, start);
+    const { decision } = decided;
+    const offers = this.#offer(box.key, decision, [], now);
+    const request = {
+      key: box.key,
+      commitId: ids.nonce(),
+      requestHash,
+      listing: listing(decision),
+      state: encodeState(decision),
+      data: written(decision.data),
+      effects: offers.effects,
+      now,
+    };
+    let answer: CreateAnswer;
     try {
-      const start: Decided = { before: nothing, decision: first, mail: [], plan };
-      const decided = alone ? await this.#foldScripts(box, start) : start;
-      const { decision } = decided;
-      const commitId = ids.nonce();
-      const offers = this.#offer(box.key, decision, [], now);
-      const { state } = decision;
-      const request = {
-        key: box.key,
-        commitId,
-        requestHash,
-        listing: {
-          id: state.id,
-          workflow: state.workflow,
-          version: state.version,
-          status: state.status,
-          startedAt: state.startedAt,
-          ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
-          ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
-        },
-        state: encodeState(decision),
-        data: written(decision.data),
-        effects: offers.effects,
-        now,
-      };
-      let answer: CreateAnswer;
-      try {
-        answer = await createSurely(store, request);
-      } catch (error) {
-        offers.withdraw();
-        throw error;
-      }
-      if (answer.outcome !== "created") {
-        offers.withdraw();
-        box.scripts.abandonFresh();
-        return answer;
-      }
-      const after = afterDecision(nothing, decision);
-      this.#keep(box.key, answer.head, after);
-      offers.deliver();
-      this.#parts.onCommitted({ key: box.key, before: undefined, after, decision, plan });
-      box.more = decision.more;
-      for (const [index, mail] of decided.mail.entries()) {
-        const reply = decision.answers[index];
-        if (reply !== undefined) mail.resolve(reply);
-      }
-      return answer;
-    } finally {
-      if (alone) {
-        box.running = false;
-        this.#start(box);
-      }
+      answer = await createSurely(store, request);
+    } catch (error) {
+      offers.withdraw();
+      throw error;
     }
+    if (answer.outcome !== "created") {
+      offers.withdraw();
+      // What was folded in is meant for the execution that is there.
+      const mail = abandonScripts(box, decided.mail);
+      box.mail.unshift(...mail);
+      return answer;
+    }
+    if (isKnown) box.scripts.run(decision.scripts);
+    box.scripts.age();
+    const after = afterDecision(nothing, decision);
+    this.#keep(box.key, answer.head, after);
+    offers.deliver();
+    this.#parts.onCommitted({ key: box.key, before: undefined, after, decision, plan });
+    box.more = decision.more;
+    for (const [index, mail] of decided.mail.entries()) mail.resolve(decision.answers[index]!);
+    return answer;
+  }
+
+  /** The longest silence that an action asks of its workers; 0: it asks for none. */
+  async heartbeatMs(key: ExecutionKey, actionKey: string): Promise<number> {
+    let execution = this.#cache.get(key.id)?.execution;
+    if (execution === undefined) {
+      const answer = await this.#parts.store.load({ key, fields: [] });
+      if (answer.outcome !== "loaded") return 0;
+      execution = decodeExecution(answer.state, answer.data);
+    }
+    const plan = await this.#planOf(execution);
+    const action = plan.actions[plan.byKey.get(actionKey) ?? -1];
+    if (action?.kind !== "user") return 0;
+    return userRules(action.overrides, this.#parts.registry.registered(action.name)).heartbeatMs;
   }
 }
 
@@ -534,7 +569,9 @@ function takeBatch(box: Mailbox): Mail[] {
     count += 1;
     if (count === limits.mailboxEventsPerCommitMax) break;
   }
-  return count === box.mail.length ? box.mail.splice(0) : box.mail.splice(0, count);
+  const batch = count === box.mail.length ? box.mail.splice(0) : box.mail.splice(0, count);
+  box.taken.push(...batch);
+  return batch;
 }
 
 /** Answers each event that was decided; the others wait for the next decision. */
@@ -549,24 +586,60 @@ function answer(box: Mailbox, mail: Mail[], decision: Decision): void {
   }
 }
 
-/** Scripts answered what was never committed: they will be asked for again. */
-function withoutScripts(mail: readonly Mail[]): Mail[] {
-  return mail.filter((item) => item.event.type !== "script");
+/** The driver's own word that there is more to do: answered to nobody. */
+function continuation({ state }: Execution): Mail {
+  const ignore = () => {};
+  const event = { type: "timer", id: state.continueTimer ?? "" } as const;
+  return { event, bytes: 0, resolve: ignore, reject: ignore };
 }
 
-/** Tells those whose lease or timer has moved on, and keeps the others. */
-function withoutStale(
+/**
+ * Scripts of a decision that was never committed will be asked for again, maybe under the numbers
+ * of others: what they have answered counts for nothing. Answers the mail without it.
+ */
+function abandonScripts(box: Mailbox, mail: readonly Mail[]): Mail[] {
+  const abandoned = box.scripts.abandonFresh();
+  const stands = ({ event }: Mail) => event.type !== "script" || !abandoned.has(event.handout);
+  box.mail = box.mail.filter(stands);
+  return mail.filter(stands);
+}
+
+interface Parted {
+  /** Their lease or timer has moved on. */
+  readonly stale: Mail[];
+  /** Several are about one task, and the store does not say which is stale: each goes alone. */
+  readonly doubtful: Mail[];
+  readonly rest: Mail[];
+}
+
+function partStale(
   mail: readonly Mail[],
-  tasks: readonly string[],
-  timers: readonly string[],
-): Mail[] {
-  return mail.filter(({ event, resolve }) => {
-    const stale =
-      ("taskId" in event && tasks.includes(event.taskId)) ||
-      (event.type === "timer" && timers.includes(event.id));
-    if (stale) resolve({ type: "stale" });
-    return !stale;
+  moved: { readonly tasks: readonly string[]; readonly timers: readonly string[] },
+): Parted {
+  const parted: Parted = { stale: [], doubtful: [], rest: [] };
+  const subjects = mail.map(({ event }) => {
+    if ("taskId" in event) return moved.tasks.includes(event.taskId) ? event.taskId : undefined;
+    return event.type === "timer" && moved.timers.includes(event.id) ? event.id : undefined;
   });
+  for (const [index, item] of mail.entries()) {
+    const subject = subjects[index];
+    if (subject === undefined) parted.rest.push(item);
+    else if (subjects.indexOf(subject) === subjects.lastIndexOf(subject)) parted.stale.push(item);
+    else parted.doubtful.push(item);
+  }
+  return parted;
+}
+
+function listing({ state }: Decision) {
+  return {
+    id: state.id,
+    workflow: state.workflow,
+    version: state.version,
+    status: state.status,
+    startedAt: state.startedAt,
+    ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
+    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
+  };
 }
 
 function eventBytes(event: ExecutionEvent): number {

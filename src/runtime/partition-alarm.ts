@@ -82,7 +82,9 @@ export class PartitionAlarm {
       next = clock.now() + retryMs;
     }
     this.#ringing.delete(partition);
-    if (next !== undefined && next < this.#moments[partition]!) this.#moments[partition] = next;
+    // Whatever was left there without a word, by others or by a lost answer, is found in time.
+    next = Math.min(next ?? Number.POSITIVE_INFINITY, clock.now() + limits.sleepMsMax);
+    if (next < this.#moments[partition]!) this.#moments[partition] = next;
     if (this.#moments[partition]! < this.#sleepUntil) this.#sleep();
   }
 }

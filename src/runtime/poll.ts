@@ -102,6 +102,12 @@ export class Poll {
     if (!this.#patient && this.reserved === 0 && !this.#resultsOpen) this.close();
   }
 
+  /** A promised place is not used: what it has collected may have waited only for that. */
+  withdraw(): void {
+    this.reserved -= 1;
+    if (!this.filling) this.filled();
+  }
+
   /** Answers soon if it may: after this turn's commits, which bring their tasks together. */
   settle(): void {
     if (this.#flushing || this.#resultsOpen || this.#tasks.length === 0) return;

@@ -61,7 +61,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     clock,
     ids,
     log,
-    onLease: (partition, leaseUntil) => timers.note(partition, leaseUntil),
+    onDue: (partition, at) => timers.note(partition, at),
   });
   const driver = new Driver({
     store,
@@ -142,16 +142,16 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     try {
       const { used } = await store.pressure();
       const percent = `${Math.round(used * 100)} % of its room is used.`;
-      checks["store"] = {
+      checks.store = {
         ok: used < pressureMax,
         message: `${store.traits.durability} ${percent}`,
       };
     } catch (error) {
-      checks["store"] = { ok: false, message: `The store cannot be reached: ${error}` };
+      checks.store = { ok: false, message: `The store cannot be reached: ${error}` };
     }
     const draining = dispatcher.draining;
     const message = draining ? "The server is shutting down." : "The server takes work.";
-    checks["server"] = { ok: !draining, message };
+    checks.server = { ok: !draining, message };
     return { ready: Object.values(checks).every((check) => check.ok), checks };
   }
 

@@ -1,6 +1,7 @@
 /**
  * The scripts of one execution that are being evaluated. Those that were started by a decision not
- * yet committed are *fresh*: their outcome may still be folded into the same commit.
+ * yet committed are *fresh*: their outcome may still be folded into the same commit, and counts for
+ * nothing if that decision is given up.
  */
 import type { Clock } from "../clock.ts";
 import type { ScriptRequest } from "../model/decision.ts";
@@ -25,8 +26,11 @@ export class ScriptRunner {
     return this.#running.size;
   }
 
+  /** Fresh ones that have not answered. */
   get fresh(): number {
-    return this.#fresh.size;
+    let count = 0;
+    for (const handout of this.#fresh) if (this.#running.has(handout)) count += 1;
+    return count;
   }
 
   run(requests: readonly ScriptRequest[]): void {
@@ -39,7 +43,6 @@ export class ScriptRunner {
         // An abandoned script's hand-out may have been given to something else meanwhile.
         if (this.#running.get(handout) !== abort) return;
         this.#running.delete(handout);
-        this.#fresh.delete(handout);
         this.#onOutcome({ type: "script", handout, outcome });
       });
     }
@@ -60,14 +63,16 @@ export class ScriptRunner {
     this.#wake?.();
   }
 
-  /** The commit is on its way: what still runs is answered later, as an event of its own. */
+  /** The commit holds: what still runs is answered later, as an event of its own. */
   age(): void {
     this.#fresh.clear();
   }
 
-  /** Forgets the scripts of a decision that was never committed. */
-  abandonFresh(): void {
-    for (const handout of this.#fresh) this.#abort(handout);
+  /** Forgets the scripts of a decision that was never committed; answers which they were. */
+  abandonFresh(): ReadonlySet<number> {
+    const abandoned = new Set(this.#fresh);
+    for (const handout of abandoned) this.#abort(handout);
+    return abandoned;
   }
 
   /** The execution has ended: nobody waits for any of them. */

@@ -142,12 +142,23 @@ export class WorkerDesk {
   ): Promise<readonly ("extended" | "stale" | "cancelled")[]> {
     const { store, clock } = this.#parts;
     return this.#byPartition(tokens, "stale", async (partition, leases) => {
+      const silences = await Promise.all(leases.map((lease) => this.#silenceMs(lease)));
       const now = clock.now();
-      const until = now + limits.heartbeatSecondsDefault * 1000;
-      const asked = leases.map((lease) => ({ ...lease, until }));
+      const asked = leases.map((lease, index) => ({ ...lease, until: now + silences[index]! }));
       const answers = await store.extendLeases({ partition, leases: asked, now });
       return answers.map((answer) => answer.outcome);
     });
+  }
+
+  /** How long its worker may be silent from now on: as long as from the start. */
+  async #silenceMs({ key, taskId }: TokenOf): Promise<number> {
+    const { driver, log } = this.#parts;
+    const actionKey = parseTaskId(taskId)?.actionKey ?? "";
+    const own = await driver.heartbeatMs(key, actionKey).catch((error) => {
+      log.warn("the rules of a heartbeat could not be read", { taskId, error: asError(error) });
+      return 0;
+    });
+    return own || limits.heartbeatSecondsDefault * 1000;
   }
 
   async release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]> {

@@ -82,7 +82,9 @@ export const prelude = `((outputCharsMax) => {
   // Answers the route as JSON text (or nothing), a line feed, and the output as JSON text.
   const collect = (completion) => {
     const dollar = world.$;
-    if (typeof dollar !== "object" || dollar === null) throw refuse("\`$\` is no longer an object.");
+    if (typeof dollar !== "object" || dollar === null) {
+      throw refuse("\`$\` is no longer an object.");
+    }
     const output = create(null);
     let route;
     let left = 0;
@@ -103,7 +105,9 @@ export const prelude = `((outputCharsMax) => {
     if (left === 0 && completion !== undefined && !(route !== undefined && completion === route)) {
       if (isPlain(completion)) {
         const own = namesOf(completion);
-        for (let index = 0; index < own.length; index += 1) output[own[index]] = completion[own[index]];
+        for (let index = 0; index < own.length; index += 1) {
+          output[own[index]] = completion[own[index]];
+        }
       } else {
         output.result = completion;
       }
@@ -114,7 +118,8 @@ export const prelude = `((outputCharsMax) => {
     } catch (thrown) {
       const cycle = thrown !== null && typeof thrown === "object"
         && thrown.message === "circular reference";
-      throw cycle ? refuse("The output refers to itself (a cycle), which JSON cannot carry.") : thrown;
+      if (!cycle) throw thrown;
+      throw refuse("The output refers to itself (a cycle), which JSON cannot carry.");
     }
     if (text.length > outputCharsMax) throw refuse("${outputTooLarge}");
     return (route === undefined ? "" : stringify(route)) + "\\n" + text;

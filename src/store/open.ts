@@ -21,7 +21,9 @@ export async function openStore(url: string, options: OpenOptions): Promise<Stor
   switch (scheme) {
     case "memory":
       if (rest !== "") throw new Error("The store memory: takes no path.");
-      return new MemoryStore({ partitions: options.partitions ?? limits.partitionsEmbeddedDefault });
+      return new MemoryStore({
+        partitions: options.partitions ?? limits.partitionsEmbeddedDefault,
+      });
     case "sqlite":
       if (rest === "") throw new Error("The store sqlite: names no file; write sqlite:PATH.");
       return openSqliteStore({ path: rest, ...options });

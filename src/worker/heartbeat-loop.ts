@@ -25,6 +25,14 @@ export interface Lease {
   readonly deadlineMs: number;
 }
 
+/** What the loop is told; travels to its thread as JSON text. */
+export interface LeaseChange {
+  readonly hold?: readonly Lease[];
+  readonly drop?: readonly string[];
+  /** One of them now, with the progress (JSON text) if there is any. */
+  readonly beat?: { readonly token: string; readonly progressJson: string | undefined };
+}
+
 interface Held extends Lease {
   dueMs: number;
   progressJson: string | undefined;
@@ -54,26 +62,10 @@ export class HeartbeatLoop {
     this.onStop = onStop;
   }
 
-  hold(leases: readonly Lease[]): void {
-    const nowMs = systemClock.now();
-    for (const lease of leases) {
-      const intervalMs = lease.heartbeatMs / beatsPerSilence;
-      const dueMs = lease.heartbeatMs === 0 ? lease.deadlineMs : nowMs + intervalMs;
-      this.held.set(lease.token, { ...lease, dueMs, progressJson: undefined });
-      if (Math.min(dueMs, lease.deadlineMs) < this.wakesAtMs) this.wake.abort();
-    }
-  }
-
-  drop(tokens: readonly string[]): void {
-    for (const token of tokens) this.held.delete(token);
-  }
-
-  beatNow(token: string, progressJson: string | undefined): void {
-    const held = this.held.get(token);
-    if (held === undefined) return;
-    held.progressJson = progressJson ?? held.progressJson;
-    held.dueMs = systemClock.now();
-    this.wake.abort();
+  apply({ drop, hold, beat }: LeaseChange): void {
+    for (const token of drop ?? []) this.held.delete(token);
+    if (hold !== undefined) this.hold(hold);
+    if (beat !== undefined) this.beatNow(beat.token, beat.progressJson);
   }
 
   /** Until stop(). */
@@ -87,6 +79,24 @@ export class HeartbeatLoop {
 
   stop(): void {
     this.stopped.abort();
+    this.wake.abort();
+  }
+
+  private hold(leases: readonly Lease[]): void {
+    const nowMs = systemClock.now();
+    for (const lease of leases) {
+      const intervalMs = lease.heartbeatMs / beatsPerSilence;
+      const dueMs = lease.heartbeatMs === 0 ? lease.deadlineMs : nowMs + intervalMs;
+      this.held.set(lease.token, { ...lease, dueMs, progressJson: undefined });
+      if (Math.min(dueMs, lease.deadlineMs) < this.wakesAtMs) this.wake.abort();
+    }
+  }
+
+  private beatNow(token: string, progressJson: string | undefined): void {
+    const held = this.held.get(token);
+    if (held === undefined) return;
+    held.progressJson = progressJson ?? held.progressJson;
+    held.dueMs = systemClock.now();
     this.wake.abort();
   }
 
@@ -147,7 +157,7 @@ export class HeartbeatLoop {
         held.dueMs = heartbeatMs === 0 ? deadlineMs : nowMs + heartbeatMs / beatsPerSilence;
         if (held.progressJson === progressJson) held.progressJson = undefined;
         else held.dueMs = nowMs;
-        this.apply(held.token, answer.statuses[index]);
+        this.hear(held.token, answer.statuses[index]);
       });
     } catch (error) {
       // They stay due; the link pauses before it gives the next session.
@@ -156,7 +166,7 @@ export class HeartbeatLoop {
     }
   }
 
-  private apply(token: string, status: HeartbeatStatus | undefined): void {
+  private hear(token: string, status: HeartbeatStatus | undefined): void {
     const lost = status === HeartbeatStatus.CANCELLED || status === HeartbeatStatus.STALE;
     if (!lost || !this.held.delete(token)) return;
     this.onStop(token, status === HeartbeatStatus.CANCELLED ? "cancelled" : "stale");

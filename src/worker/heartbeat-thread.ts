@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import type { StopReason } from "./errors.ts";
-import { HeartbeatLoop, type Lease } from "./heartbeat-loop.ts";
+import { HeartbeatLoop, type LeaseChange } from "./heartbeat-loop.ts";
 import { Link, quietLogger } from "./link.ts";
 import type { TransportKind } from "./transport.ts";
 
@@ -13,12 +13,6 @@ export interface ThreadData {
   readonly transport: TransportKind;
   readonly workerId: string;
 }
-
-/** Travels as JSON text. */
-export type ToThread =
-  | { readonly type: "hold"; readonly leases: readonly Lease[] }
-  | { readonly type: "drop"; readonly tokens: readonly string[] }
-  | { readonly type: "beat"; readonly token: string; readonly progressJson: string | undefined };
 
 export interface FromThread {
   readonly token: string;
@@ -33,12 +27,7 @@ function start(data: ThreadData): void {
   const loop = new HeartbeatLoop(link, workerId, (token, reason) =>
     port.postMessage({ token, reason } satisfies FromThread),
   );
-  port.on("message", (text: string) => {
-    const message = JSON.parse(text) as ToThread;
-    if (message.type === "hold") loop.hold(message.leases);
-    else if (message.type === "drop") loop.drop(message.tokens);
-    else loop.beatNow(message.token, message.progressJson);
-  });
+  port.on("message", (text: string) => loop.apply(JSON.parse(text) as LeaseChange));
   void loop.run();
 }
 

@@ -3,21 +3,21 @@
  * cannot run here, by the main thread, which says once what is lost thereby.
  */
 import { Worker as Thread } from "node:worker_threads";
-import { HeartbeatLoop, type Lease, type OnStop } from "./heartbeat-loop.ts";
-import type { FromThread, ThreadData, ToThread } from "./heartbeat-thread.ts";
+import { HeartbeatLoop, type Lease, type LeaseChange, type OnStop } from "./heartbeat-loop.ts";
+import type { FromThread, ThreadData } from "./heartbeat-thread.ts";
 import { Link, type Logger, quietLogger } from "./link.ts";
 
 export interface HeartbeatsOptions extends ThreadData {
   readonly logger: Logger;
   readonly onStop: OnStop;
-  /** Where the thread's code is; by default beside this file. */
-  readonly threadUrl?: URL;
 }
 
 /** Beside this file, in the sources as in what is built from them. */
-const ownThreadUrl = import.meta.url.endsWith(".ts")
+const threadUrl = import.meta.url.endsWith(".ts")
   ? new URL("./heartbeat-thread.ts", import.meta.url)
   : new URL("./heartbeat-thread.js", import.meta.url);
+
+const dropWithinMs = 500;
 
 export class Heartbeats {
   private readonly options: HeartbeatsOptions;
@@ -26,13 +26,15 @@ export class Heartbeats {
   private loop: HeartbeatLoop | undefined;
   private link: Link | undefined;
   private stopped = false;
+  private dropped: string[] = [];
+  private dropping: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: HeartbeatsOptions) {
     this.options = options;
   }
 
   start(): void {
-    const { servers, transport, workerId, threadUrl = ownThreadUrl } = this.options;
+    const { servers, transport, workerId } = this.options;
     const workerData: ThreadData = { servers, transport, workerId };
     try {
       this.thread = new Thread(threadUrl, { workerData });
@@ -45,33 +47,40 @@ export class Heartbeats {
     this.thread.on("exit", (code) => this.fallBack(new Error(`it ended with code ${code}`)));
   }
 
+  /** Takes effect at once: the caller's next step may block this thread. */
   hold(leases: readonly Lease[]): void {
     for (const lease of leases) this.leases.set(lease.token, lease);
-    this.tell({ type: "hold", leases });
+    this.tell({ hold: leases });
   }
 
+  /** Goes along with what else there is to tell: until then, at worst, a heartbeat is too many. */
   drop(tokens: readonly string[]): void {
-    for (const token of tokens) this.leases.delete(token);
-    this.tell({ type: "drop", tokens });
+    for (const token of tokens) {
+      this.leases.delete(token);
+      this.dropped.push(token);
+    }
+    this.dropping ??= setTimeout(() => this.tell({}), dropWithinMs);
   }
 
   beatNow(token: string, progressJson: string | undefined): void {
-    if (this.leases.has(token)) this.tell({ type: "beat", token, progressJson });
+    if (this.leases.has(token)) this.tell({ beat: { token, progressJson } });
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
+    clearTimeout(this.dropping);
     this.loop?.stop();
     this.link?.close();
     await this.thread?.terminate();
   }
 
-  private tell(message: ToThread): void {
+  private tell(news: Omit<LeaseChange, "drop">): void {
+    clearTimeout(this.dropping);
+    this.dropping = undefined;
+    const change: LeaseChange = { ...news, drop: this.dropped.splice(0) };
     // As text: cloning a list of objects took a quarter of a busy worker's time.
-    if (this.loop === undefined) this.thread?.postMessage(JSON.stringify(message));
-    else if (message.type === "hold") this.loop.hold(message.leases);
-    else if (message.type === "drop") this.loop.drop(message.tokens);
-    else this.loop.beatNow(message.token, message.progressJson);
+    if (this.loop === undefined) this.thread?.postMessage(JSON.stringify(change));
+    else this.loop.apply(change);
   }
 
   private stopTask: OnStop = (token, reason) => {
@@ -88,7 +97,7 @@ export class Heartbeats {
     );
     this.link = new Link({ servers, transport, logger: quietLogger });
     this.loop = new HeartbeatLoop(this.link, workerId, this.stopTask);
-    this.loop.hold([...this.leases.values()]);
+    this.loop.apply({ hold: [...this.leases.values()] });
     void this.loop.run();
   }
 }

@@ -53,6 +53,7 @@ export class Pump {
   private scheduled = false;
   /** In a row, of a kind that trying elsewhere does not change. */
   private refusals = 0;
+  private readonly underWay = new Set<Promise<void>>();
   private pollsEnded: (() => void) | undefined;
 
   constructor(options: PumpOptions) {
@@ -87,6 +88,11 @@ export class Pump {
     this.parked.abort();
   }
 
+  /** Resolves when no call is under way. */
+  async settled(): Promise<void> {
+    while (this.underWay.size > 0) await Promise.all(this.underWay);
+  }
+
   /** Best effort: what is not given back comes back when its lease lapses. */
   async release(tokens: readonly string[]): Promise<void> {
     const { link, heartbeats, workerId, logger } = this.options;
@@ -108,23 +114,30 @@ export class Pump {
       const ask = rooms.ask(Math.max(1, pollers - this.polls));
       if (ask === undefined) break;
       this.polls += 1;
-      void this.poll(ask, pollWaitSeconds).finally(() => {
+      this.track(this.poll(ask, pollWaitSeconds), () => {
         this.polls -= 1;
         if (this.polls === 0) this.pollsEnded?.();
-        this.schedule();
       });
     }
     while (outbox.ready > 0 && this.resultCalls < resultCallsMax) {
       const ask = this.polling ? rooms.ask(1) : undefined;
       this.resultCalls += 1;
       const call = ask === undefined ? this.complete() : this.poll(ask, 0);
-      void call.finally(() => {
+      this.track(call, () => {
         this.resultCalls -= 1;
-        this.schedule();
       });
       // Without a session the results stay where they are until there is one.
       if (this.options.link.session === undefined) break;
     }
+  }
+
+  private track(call: Promise<void>, onEnd: () => void): void {
+    const ended = call.then(() => {
+      this.underWay.delete(ended);
+      onEnd();
+      this.schedule();
+    });
+    this.underWay.add(ended);
   }
 
   /** One poll, with the results that are ready; never throws. */
@@ -212,7 +225,7 @@ export class Pump {
     const kept = this.polling ? received.filter(({ action }) => rooms.has(action)) : [];
     if (kept.length < received.length) {
       const refused = received.filter((task) => !kept.includes(task));
-      void this.release(refused.map(({ token }) => token));
+      this.track(this.release(refused.map(({ token }) => token)), () => {});
     }
     // Before the handlers: one of them may keep this thread busy from its first line on.
     heartbeats.hold(

@@ -221,6 +221,8 @@ export class Worker {
     }
     const flushed = await within(flushMs, outbox.empty());
     if (!flushed) this.logger.warn("Some results could not be sent; their leases will lapse.");
+    // Tasks that came while the worker was stopping are still on their way back.
+    await within(flushMs, pump.settled());
     await heartbeats.stop();
     link.close();
   }

@@ -17,7 +17,8 @@ const patient = createSandbox({
   scriptMs: 10_000,
   memoryBytes: 24 * 1024 * 1024,
 });
-afterAll(() => Promise.all([sandbox.stop(), patient.stop()]));
+const roomy = createSandbox({ clock: systemClock, scriptMs: 10_000, processes: 1 });
+afterAll(() => Promise.all([sandbox, patient, roomy].map((pool) => pool.stop())));
 
 const scriptOf = (expression: string, outputs: Record<string, string> = {}) => ({
   expression,
@@ -45,7 +46,6 @@ const limited: [script: string, limit: string][] = [
   ["(/(?:(?:(?:a*)*)*)*b/).test('a'.repeat(5000))", deadline],
   ["$.a = { toJSON() { for (;;); } }", deadline],
   ["Object.defineProperty($, 'a', { enumerable: true, get() { for (;;); } })", deadline],
-  ["throw { get message() { for (;;); } }", deadline],
   [
     "throw Object.assign(new Error(), { stack: { toString() { for (;;); } }, get name() { for (;;); } })",
     deadline,
@@ -53,7 +53,6 @@ const limited: [script: string, limit: string][] = [
   ["$ = new Proxy({}, { ownKeys() { for (;;); } })", deadline],
   ["`${{ [Symbol.toPrimitive]() { for (;;); } }}`", deadline],
   ["[3, 2, 1].sort(() => { for (;;); })", deadline],
-  ["eval('for (;;);')", deadline],
   // Native loops: nothing but a kill ends them.
   ["'a'.repeat(2e7).indexOf('a'.repeat(1e5) + 'b')", deadline],
   ["for (;;) (7n ** 300000n).toString()", deadline],
@@ -152,7 +151,7 @@ test("a script may keep 50 MB, and the next one has all of its memory too", asyn
   const keep =
     "globalThis.a = []; for (let n = 0; n < 50; n += 1) a.push(new Uint8Array(1e6).fill(1)); a.length";
   for (let round = 0; round < 6; round += 1) {
-    expect(await evaluate(keep)).toEqual({ ok: true, output: '{"result":50}' });
+    expect(await roomy.evaluate(scriptOf(keep))).toEqual({ ok: true, output: '{"result":50}' });
   }
 });
 
@@ -160,10 +159,10 @@ test("data beyond the memory is refused, data within it is not in the way", asyn
   const text = JSON.stringify("x".repeat(3_000_000));
   const outputs = (count: number) =>
     Object.fromEntries(Array.from({ length: count }, (_, index) => [`a${index}`, text]));
-  expect(await evaluate("$.a0.output.length", outputs(4))).toEqual({
+  expect(await roomy.evaluate(scriptOf("$.a0.output.length", outputs(4)))).toEqual({
     ok: true,
     output: '{"result":3000000}',
   });
-  const refused = await evaluate("1", outputs(30));
+  const refused = await roomy.evaluate(scriptOf("1", outputs(30)));
   expect(refused).toMatchObject({ ok: false, code: "SCRIPT_LIMIT" });
 });

@@ -21,9 +21,15 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
-async function startWorker(runtime: string, transport: string) {
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "orchy-worker-"));
+  cleanups.push(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
+async function startWorker(runtime: string, transport: string, path = program) {
   const server = new ScriptedServer().start();
-  const child = Bun.spawn([runtime, program, server.url, transport], {
+  const child = Bun.spawn([runtime, path, server.url, transport], {
     stdout: "pipe",
     stderr: "pipe",
   });
@@ -66,9 +72,7 @@ for (const [name, runtime] of [
   describe(`${name}`, () => {
     test("heartbeats go on, and hear of a cancel, while a handler blocks", async () => {
       const { server, seen } = await startWorker(runtime, "http2");
-      const folder = await mkdtemp(join(tmpdir(), "orchy-worker-"));
-      cleanups.push(() => rm(folder, { recursive: true }));
-      const untilFile = join(folder, "go-on");
+      const untilFile = join(await newFolder(), "go-on");
       const token = server.add("block", { untilFile }, { heartbeatMs: 300n });
       const beats = (): number => server.beats.get(token)?.length ?? 0;
       await server.until(() => beats() >= 3);
@@ -90,6 +94,18 @@ for (const [name, runtime] of [
       expect(await server.outcome(token)).toBe("slow has ended");
       expect(await child.exited).toBe(0);
       expect(seen.output).toContain("drained");
+    });
+
+    test("bundled into one file, it says once that heartbeats have no thread, and works", async () => {
+      const outdir = await newFolder();
+      await Bun.build({ entrypoints: [program], outdir, target: "node", conditions: ["bun"] });
+      const bundle = join(outdir, "worker-process.js");
+      const { server, seen } = await startWorker(runtime, "http2", bundle);
+      await server.until(() => seen.output.includes("heartbeats"));
+      const token = server.add("slow", { ms: 300 }, { heartbeatMs: 90n });
+      await server.until(() => server.beats.has(token));
+      expect(await server.outcome(token)).toBe("slow has ended");
+      expect(seen.output.match(/The thread for heartbeats does not run/g)).toHaveLength(1);
     });
 
     test("a server that is killed and comes back is found again", async () => {

@@ -340,6 +340,30 @@ describe("stopping", () => {
     expect(server.settled.size).toBe(1);
   });
 
+  test("gives back, unbegun, what arrives while it stops", async () => {
+    const server = startServer();
+    const worker = newWorker(server.url);
+    let ran = false;
+    worker.action("late", () => {
+      ran = true;
+    });
+    await worker.start();
+    await server.until(() => server.callsOf("Poll").length === 2);
+    const [leased, answer] = [gate(), gate()];
+    server.beforeAnswer = async (method) => {
+      if (method !== "Poll") return;
+      leased.open();
+      await answer.opened;
+    };
+    const token = server.add("late");
+    await leased.opened;
+    const stopped = worker.stop();
+    answer.open();
+    await stopped;
+    expect(server.released).toEqual([token]);
+    expect(ran).toBe(false);
+  });
+
   test("gives back what does not end in time", async () => {
     const server = startServer();
     const worker = newWorker(server.url);

@@ -7,6 +7,7 @@ import type {
   CommitRequest,
   CreateAnswer,
   CreateRequest,
+  HandOff,
   LoadAnswer,
   LoadRequest,
   StoreEffects,
@@ -21,7 +22,7 @@ import type { Timers } from "./timers.ts";
 function prepareStatements(database: Database) {
   return {
     insertExecution: database.prepare(`
-      INSERT INTO executions (partition, id, workflow, version, status, started_at, ended_at,
+      INSERT OR IGNORE INTO executions (partition, id, workflow, version, status, started_at, ended_at,
         correlation_id, created_by, request_hash)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     insertState: database.prepare(`
@@ -44,6 +45,21 @@ function prepareStatements(database: Database) {
     selectHistory: database.prepare(`
       SELECT entry FROM history WHERE number > ? AND number < ? ORDER BY number LIMIT ?`),
   };
+}
+
+type NewTask = StoreEffects["tasks"][number];
+
+/** The new task that may take the row of the one that a commit settles: see Tasks.succeed. */
+function successorOf(request: CommitRequest, held: boolean) {
+  const { settle, expire, consumeTimers, hold, effects } = request;
+  if (settle.length !== 1 || expire.length > 0 || consumeTimers.length > 0) return undefined;
+  if (held || hold !== undefined || effects.dropTasks.length > 0) return undefined;
+  const [task] = effects.tasks;
+  return task !== undefined && isLeased(task) ? task : undefined;
+}
+
+function isLeased(task: NewTask): task is NewTask & { readonly lease: HandOff } {
+  return task.lease !== undefined;
 }
 
 export class Executions {
@@ -72,6 +88,9 @@ export class Executions {
 
   create(request: CreateRequest): CreateAnswer {
     const { key, commitId, now } = request;
+    // Most ids are new: the insertion itself is the look-up.
+    const inserted = this.#heads.knows(key) ? undefined : this.#insert(request);
+    if (inserted !== undefined) return this.#fill(inserted, request);
     const known = this.#heads.find(key);
     if (known !== undefined && known.tombstoneUntil !== null) {
       if (now < known.tombstoneUntil) return { outcome: "tombstone" };
@@ -83,6 +102,12 @@ export class Executions {
       return { outcome: "exists", head, status, ...(requestHash !== null && { requestHash }) };
     }
     const row = this.#insert(request);
+    if (row === undefined) throw new Error(`the record of ${key.id} is in the way of itself`);
+    return this.#fill(row, request);
+  }
+
+  #fill(row: HeadRow, request: CreateRequest): CreateAnswer {
+    const { key, commitId } = request;
     for (const [name, value] of request.data) this.#sql.putField.run(row.number, name, value);
     this.#apply(row, key, request);
     this.#heads.add(key, row);
@@ -117,8 +142,16 @@ export class Executions {
     const head = { revision: row.revision, commitId: row.commitId };
     if (row.recent.includes(commitId)) return { outcome: "already_committed", head };
     if (!sameHead(row, request.expected)) return { outcome: "conflict", head };
-    const stale = this.#end(row.number, request);
-    if (stale !== undefined) return stale;
+    const successor = successorOf(request, row.held);
+    if (successor !== undefined) {
+      const settled = request.settle[0]!;
+      if (!this.#tasks.succeed(row.number, settled, successor, now)) {
+        return { outcome: "stale", tasks: [settled.taskId], timers: [] };
+      }
+    } else {
+      const stale = this.#end(row.number, request);
+      if (stale !== undefined) return stale;
+    }
 
     if (hold !== undefined && hold !== row.held) {
       this.#tasks.setHeld(row.number, { held: hold, now });
@@ -128,7 +161,7 @@ export class Executions {
       if (value === null) this.#sql.deleteField.run(row.number, name);
       else this.#sql.putField.run(row.number, name, value);
     }
-    this.#apply(row, key, request);
+    this.#apply(row, key, request, successor);
     this.#advance(row, request);
     return { outcome: "committed", head: { revision: row.revision, commitId } };
   }
@@ -144,14 +177,16 @@ export class Executions {
     return rows.map(([entry]) => entry as string);
   }
 
-  #insert(request: CreateRequest): HeadRow {
+  /** Undefined when there is one of this id already. */
+  #insert(request: CreateRequest): HeadRow | undefined {
     const { key, commitId, listing, state } = request;
     const requestHash = request.requestHash ?? null;
     const endedAt = listing.endedAt ?? null;
-    const { lastInsertRowid } = this.#sql.insertExecution.run(
+    const { changes, lastInsertRowid } = this.#sql.insertExecution.run(
       ...[key.partition, key.id, listing.workflow, listing.version, listing.status],
       ...[listing.startedAt, endedAt, listing.correlationId ?? null, commitId, requestHash],
     );
+    if (changes === 0) return undefined;
     const number = Number(lastInsertRowid);
     const history = request.effects.history.length;
     this.#sql.insertState.run(number, commitId, joinCommitIds([commitId]), history, state);
@@ -193,12 +228,13 @@ export class Executions {
     row: HeadRow,
     key: ExecutionKey,
     request: { readonly effects: StoreEffects; readonly now: number },
+    added?: NewTask,
   ): void {
     const { effects, now } = request;
     for (const id of effects.dropTasks) this.#tasks.drop(row.number, id);
     for (const id of effects.dropTimers) this.#timers.drop(row.number, id);
     const owner = { execution: row.number, partition: key.partition, held: row.held };
-    for (const task of effects.tasks) this.#tasks.add(owner, task, now);
+    for (const task of effects.tasks) if (task !== added) this.#tasks.add(owner, task, now);
     for (const timer of effects.timers) this.#timers.add(owner, timer);
     for (const message of effects.messages) this.#messages.add(owner, message, now);
     for (const entry of effects.history) {

@@ -53,6 +53,11 @@ export class Heads {
       WHERE id = ? AND partition = ?`);
   }
 
+  /** Whether it is known without a look. */
+  knows(key: ExecutionKey): boolean {
+    return this.#rows.has(`${key.partition}/${key.id}`);
+  }
+
   find(key: ExecutionKey): HeadRow | undefined {
     const name = `${key.partition}/${key.id}`;
     const known = this.#rows.get(name);

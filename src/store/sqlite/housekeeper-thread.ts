@@ -2,26 +2,35 @@
 import { Database } from "bun:sqlite";
 
 export type Chore =
+  | { readonly kind: "open"; readonly path: string }
   | { readonly kind: "checkpoint" }
-  | { readonly kind: "backup"; readonly path: string };
+  | { readonly kind: "backup"; readonly path: string }
+  | { readonly kind: "close" };
 
 declare const self: Worker;
 
 let database: Database | undefined;
 
 function run(chore: Chore): void {
-  if (chore.kind === "checkpoint") database?.query("PRAGMA wal_checkpoint(PASSIVE)").all();
-  else database?.run("VACUUM INTO ?", [chore.path]);
+  switch (chore.kind) {
+    case "open":
+      database = new Database(chore.path, { readwrite: true });
+      database.run("PRAGMA synchronous = FULL");
+      return;
+    case "checkpoint":
+      database?.query("PRAGMA wal_checkpoint(PASSIVE)").all();
+      return;
+    case "backup":
+      if (database === undefined) throw new Error("the database could not be opened");
+      database.run("VACUUM INTO ?", [chore.path]);
+      return;
+    case "close":
+      database?.close(true);
+  }
 }
 
-/** The first message is the path; each later one is answered by null or by what went wrong. */
-self.onmessage = (event: MessageEvent<string | Chore>) => {
-  if (typeof event.data === "string") {
-    database = new Database(event.data, { readwrite: true });
-    database.run("PRAGMA synchronous = FULL");
-    database.run("PRAGMA busy_timeout = 1000");
-    return;
-  }
+/** Each message is answered by null, or by what went wrong. */
+self.onmessage = (event: MessageEvent<Chore>) => {
   try {
     run(event.data);
     self.postMessage(null);

@@ -28,6 +28,7 @@ export class Housekeeper {
   #thread: Worker | undefined;
   #flushes = 0;
   #isCopying = false;
+  #isClosed = false;
 
   constructor(database: Database, path: string) {
     this.#path = path;
@@ -51,25 +52,32 @@ export class Housekeeper {
     if (problem !== null) throw new Error(`The backup to ${path} failed: ${problem}.`);
   }
 
-  /** Waits for what is under way, so that no file is cut short. */
+  /** Waits for what is under way; the thread's connection is closed before ours. */
   async close(): Promise<void> {
-    const thread = this.#thread;
-    if (thread === undefined) return;
-    if (this.#waiting.length > 0) await this.#ask({ kind: "checkpoint" });
-    thread.terminate();
+    this.#isClosed = true;
+    if (this.#thread === undefined) return;
+    await this.#ask({ kind: "close" });
+    this.#thread.terminate();
   }
 
   async #copyAside(): Promise<void> {
     this.#isCopying = true;
     await this.#ask({ kind: "checkpoint" });
+    this.#isCopying = false;
+    if (this.#isClosed) return;
     const { log } = this.#look.get() as Log;
     if (log > framesToFinish) this.#copy.get();
-    this.#isCopying = false;
   }
 
   #ask(chore: Chore): Promise<string | null> {
     const thread = this.#thread ?? this.#start();
     this.#thread = thread;
+    return this.#post(thread, chore);
+  }
+
+  /** The thread keeps the process alive only while it is busy. */
+  #post(thread: Worker, chore: Chore): Promise<string | null> {
+    thread.ref();
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
       thread.postMessage(chore);
@@ -79,11 +87,13 @@ export class Housekeeper {
   /** Started when it is first needed: small stores never need it. */
   #start(): Worker {
     const thread = new Worker(new URL("./housekeeper-thread.ts", import.meta.url));
-    thread.unref();
-    const answer = (problem: string | null) => this.#waiting.shift()?.(problem);
+    const answer = (problem: string | null) => {
+      this.#waiting.shift()?.(problem);
+      if (this.#waiting.length === 0) thread.unref();
+    };
     thread.onmessage = (event: MessageEvent<string | null>) => answer(event.data);
     thread.onerror = (event) => answer(event.message);
-    thread.postMessage(this.#path);
+    void this.#post(thread, { kind: "open", path: this.#path });
     return thread;
   }
 }

@@ -82,6 +82,7 @@ export class SqliteStore implements contract.Store {
   readonly #executions: Executions;
   readonly #listings: Listings;
   readonly #documents: Documents;
+  #closed: Promise<void> | undefined;
 
   constructor(options: SqliteOptions) {
     mkdirSync(dirname(options.path), { recursive: true });
@@ -280,10 +281,16 @@ export class SqliteStore implements contract.Store {
     return this.#housekeeper.backup(toPath);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#group.close();
     await this.#housekeeper.close();
-    this.#database.close();
-    this.#lock.close();
+    // Statements are finalized too: only then is the log copied into the file and removed.
+    this.#database.close(true);
+    this.#lock.close(true);
   }
 }

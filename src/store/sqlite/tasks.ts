@@ -4,7 +4,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { extendedUntil } from "../rules.ts";
-import type { CommitRequest, ExtendAnswer, StoreEffects, TaskView } from "../store.ts";
+import type { CommitRequest, ExtendAnswer, HandOff, StoreEffects, TaskView } from "../store.ts";
 import { taskState } from "./schema.ts";
 
 type NewTask = StoreEffects["tasks"][number];
@@ -35,6 +35,12 @@ function prepareStatements(database: Database) {
         leased_at, deadline, worker_id, token)
       VALUES (?1, ?2, ${leased}, 0, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?6, ?13, ?14,
         ?15)`),
+    succeed: database.prepare(`
+      UPDATE OR REPLACE tasks SET held = 0, priority = ?4, due = ?5, until = ?5, queue_left = ?6,
+        queued_at = ?7, timeout_ms = ?8, heartbeat_ms = ?9, queue = ?10, id = ?11, header = ?12,
+        parameters = ?13, leased_at = ?7, deadline = ?14, worker_id = ?15, token = ?16,
+        claim_id = NULL
+      WHERE execution = ?1 AND id = ?2 AND token = ?3 AND state = ${leased}`),
     findSettled: database.prepare(`SELECT 1 FROM tasks WHERE ${whereSettled}`),
     settle: database.prepare(`DELETE FROM tasks WHERE ${whereSettled}`),
     findLeaseEnded: database.prepare(`SELECT 1 FROM tasks WHERE ${whereLeaseEnded}`),
@@ -103,6 +109,21 @@ export class Tasks {
       ...[execution, partition, held ? 1 : 0, priority, until, queueLeft, now, timeoutMs],
       ...[heartbeatMs, queue, id, header, parameters],
     );
+  }
+
+  /**
+   * Settles one task and adds one that is handed out at once, in the same row: one statement for
+   * the step that nearly all steps are. False: the task to settle is not held with this token.
+   */
+  succeed(execution: number, ended: Settled, task: NewTask & { lease: HandOff }, now: number) {
+    const { id, queue, priority, timeoutMs, heartbeatMs, header, parameters, lease } = task;
+    const queueLeft = task.queueTimeoutMs > 0 ? task.queueTimeoutMs : null;
+    const { leaseUntil, deadline, workerId, token } = lease;
+    const { changes } = this.#sql.succeed.run(
+      ...[execution, ended.taskId, ended.token, priority, leaseUntil, queueLeft, now, timeoutMs],
+      ...[heartbeatMs, queue, id, header, parameters, deadline, workerId, token],
+    );
+    return changes > 0;
   }
 
   /** A leased task stays behind as a tombstone, so that its worker's heartbeat hears `cancelled`. */

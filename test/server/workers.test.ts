@@ -1,0 +1,263 @@
+/** Workers that are late, silent, wrong, cut off or many: what the real edge answers them. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  call,
+  saveWorkflow,
+  startExecution,
+  startTestServer,
+  type TestServer,
+  untilEnded,
+  untilEvent,
+} from "../support/orchy.ts";
+import {
+  actionOf,
+  complete,
+  done,
+  failed,
+  heartbeat,
+  poll,
+  pollOne,
+  release,
+  service,
+  single,
+} from "./calls.ts";
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startTestServer();
+});
+
+afterAll(() => server.remove());
+
+async function startSingle(name: string, rules: object = {}): Promise<string> {
+  await saveWorkflow(server, single(name, rules));
+  return startExecution(server, name);
+}
+
+describe("results", () => {
+  test("repeated, unknown, late and wrong ones change nothing and spoil no others", async () => {
+    const id = await startSingle("results");
+    const other = await startExecution(server, "results");
+    const tasks = await poll(server, { actions: ["results"], maxTasks: 2 });
+    const mine = tasks.find((task) => task.executionId === id)!;
+    const others = tasks.find((task) => task.executionId === other)!;
+    const unknown = mine.token.replace(id, crypto.randomUUID());
+    const swapped = mine.token.replace(id, other);
+    const answers = await complete(
+      server,
+      done({ token: unknown }, "unknown"),
+      done({ token: swapped }, "another's"),
+      done({ token: "nonsense" }, "nonsense"),
+      done({ token: "\u0000.\ud83d\ude00.a:1:1:b" }, "strange"),
+      done(mine, "first"),
+      { token: others.token, outputJson: "bm90IGpzb24=" },
+    );
+    expect(answers).toEqual(["STALE", "STALE", "STALE", "STALE", "ACCEPTED", "INVALID"]);
+    expect(await complete(server, done(mine, "again"))).toEqual(["DUPLICATE"]);
+    expect((await untilEnded(server, id)).result).toBe("first");
+    expect(await complete(server, done(others, "second"))).toEqual(["ACCEPTED"]);
+    expect((await untilEnded(server, other)).result).toBe("second");
+  });
+
+  test("a poll that brings a result that is not accepted answers at once", async () => {
+    const id = await startSingle("brings");
+    const task = await pollOne(server, "brings");
+    await complete(server, done(task, 1));
+    await untilEnded(server, id);
+    const stale = { token: task.token.replace(id, crypto.randomUUID()), output: 2 };
+    const request = { actions: ["brings"], waitSeconds: 30, results: [stale] };
+    const { results, tasks } = await service(server, "Poll", request);
+    expect([results, tasks]).toEqual([[{ status: "RESULT_STATUS_STALE" }], undefined]);
+  });
+
+  test("the holder's result is taken, though the one before sends his with it", async () => {
+    const id = await startSingle("overtaken");
+    const before = await pollOne(server, "overtaken");
+    expect(await release(server, before.token)).toEqual(["RELEASED"]);
+    const holder = await pollOne(server, "overtaken");
+    expect([holder.attempt, holder.token === before.token]).toEqual([1, false]);
+    const answers = await complete(server, done(before, "old"), done(holder, "new"));
+    expect(answers).toEqual(["STALE", "ACCEPTED"]);
+    expect((await untilEnded(server, id)).result).toBe("new");
+  });
+});
+
+describe("leases", () => {
+  test("a lapsed one is retried, and its late result refused", async () => {
+    const rules = { timeoutSeconds: 0.2, retry: { retryCount: 1, retryAfterSeconds: 0.01 } };
+    const id = await startSingle("lapses", rules);
+    const first = await pollOne(server, "lapses");
+    const second = await pollOne(server, "lapses");
+    expect([first.attempt, second.attempt]).toEqual([1, 2]);
+    expect(await complete(server, done(first, "late"))).toEqual(["STALE"]);
+    expect(await complete(server, done(second, "in time"))).toEqual(["ACCEPTED"]);
+    const body = await untilEnded(server, id);
+    expect(body.result).toBe("in time");
+    expect(body.actions[0].attempts[0].error.code).toBe("TIMEOUT");
+  });
+
+  test("heartbeats keep it, for as long as each is told to", async () => {
+    const id = await startSingle("beats", { heartbeatSeconds: 0.8, retry: { retryCount: 0 } });
+    const task = await pollOne(server, "beats");
+    for (let beats = 0; beats < 4; beats++) {
+      await Bun.sleep(300);
+      expect(await heartbeat(server, task.token, "unknown")).toEqual(["EXTENDED", "STALE"]);
+    }
+    expect(await complete(server, done(task, 1))).toEqual(["ACCEPTED"]);
+    expect((await untilEnded(server, id)).actions[0].attempts).toHaveLength(1);
+  });
+
+  test("silence after a heartbeat is noticed as soon as silence from the start", async () => {
+    const rules = { heartbeatSeconds: 0.3, retry: { retryCount: 0 } };
+    const id = await startSingle("falls-silent", rules);
+    const task = await pollOne(server, "falls-silent");
+    expect(await heartbeat(server, task.token)).toEqual(["EXTENDED"]);
+    const body = await untilEnded(server, id);
+    expect([body.status, body.error.code]).toEqual(["FAILED", "HEARTBEAT_LOST"]);
+    expect(await complete(server, done(task, "late"))).toEqual(["STALE"]);
+  });
+
+  test("a heartbeat extends by the action's own interval, be it a long one", async () => {
+    const id = await startSingle("patient", { heartbeatSeconds: 200 });
+    const task = await pollOne(server, "patient");
+    const before = Date.parse((await actionOf(server, id, "a")).attempts[0].leaseUntil);
+    await Bun.sleep(20);
+    expect(await heartbeat(server, task.token)).toEqual(["EXTENDED"]);
+    const after = Date.parse((await actionOf(server, id, "a")).attempts[0].leaseUntil);
+    expect(after).toBeGreaterThanOrEqual(before + 20);
+    await complete(server, done(task));
+  });
+
+  test("a cancelled task hears it at its heartbeat, and its result is not needed", async () => {
+    const id = await startSingle("cancelled");
+    const task = await pollOne(server, "cancelled");
+    await call(server, "POST", `/v1/executions/${id}/cancel`, { reason: "enough" });
+    expect(await heartbeat(server, task.token)).toEqual(["CANCELLED"]);
+    expect(await complete(server, done(task, 1))).toEqual(["STALE"]);
+    expect((await untilEnded(server, id)).cancelReason).toBe("enough");
+  });
+
+  test("a released task is queued again, no attempt burnt", async () => {
+    const id = await startSingle("released", { retry: { retryCount: 0 } });
+    for (let times = 0; times < 3; times++) {
+      const task = await pollOne(server, "released");
+      expect(task.attempt).toBe(1);
+      expect(await release(server, task.token, "unknown")).toEqual(["RELEASED", "STALE"]);
+    }
+    const task = await pollOne(server, "released");
+    await complete(server, done(task, "at last"));
+    expect((await untilEnded(server, id)).actions[0].attempts).toHaveLength(1);
+  });
+
+  test("a queue timeout goes on after a release", async () => {
+    const id = await startSingle("queue-timeout", { queueTimeoutSeconds: 0.5 });
+    const task = await pollOne(server, "queue-timeout");
+    // Longer than the whole timeout: it stands still while the task is leased.
+    await Bun.sleep(600);
+    expect(await release(server, task.token)).toEqual(["RELEASED"]);
+    const body = await untilEnded(server, id);
+    expect([body.status, body.error.code]).toEqual(["FAILED", "QUEUE_TIMEOUT"]);
+  });
+
+  test("a worker that dies on its task every time ends the execution with a clear error", async () => {
+    const rules = { timeoutSeconds: 0.1, retry: { retryCount: 2, retryAfterSeconds: 0.01 } };
+    const id = await startSingle("poison", rules);
+    for (const attempt of [1, 2, 3]) {
+      expect((await pollOne(server, "poison")).attempt).toBe(attempt);
+    }
+    const body = await untilEnded(server, id);
+    expect(body).toMatchObject({ status: "FAILED", error: { code: "TIMEOUT", action: "a" } });
+    expect(body.actions[0].attempts).toHaveLength(3);
+  });
+
+  test("totalTimeoutSeconds ends a backoff", async () => {
+    const retry = { retryCount: 5, retryAfterSeconds: 60 };
+    const id = await startSingle("total", { totalTimeoutSeconds: 0.3, retry });
+    expect(await complete(server, failed(await pollOne(server, "total"), "BROKEN"))).toEqual([
+      "ACCEPTED",
+    ]);
+    expect((await untilEnded(server, id)).error.code).toBe("TOTAL_TIMEOUT");
+  });
+
+  test("an error that is not retryable ends the attempts", async () => {
+    const id = await startSingle("final");
+    await complete(server, failed(await pollOne(server, "final"), "NO_WAY", false));
+    const body = await untilEnded(server, id);
+    expect([body.error.code, body.actions[0].attempts.length]).toEqual(["NO_WAY", 1]);
+  });
+});
+
+describe("pollers", () => {
+  test("one that waits is answered at once, though other starts fail meanwhile", async () => {
+    await saveWorkflow(server, single("answered"));
+    const waiting = poll(server, { actions: ["answered"], maxTasks: 100, waitSeconds: 15 });
+    const started = performance.now();
+    // All but one of them reserve a place in the poll and do not need it.
+    const starts = Array.from({ length: 100 }, () =>
+      startExecution(server, "answered", {}, { executionId: "one-of-100" }),
+    );
+    const tasks = await waiting;
+    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(tasks.map((task) => task.executionId)).toEqual(["one-of-100"]);
+    expect(new Set(await Promise.all(starts))).toEqual(new Set(["one-of-100"]));
+    await complete(server, done(tasks[0]!));
+  });
+
+  test("what was meant for one that is cut off goes to others at once, unburnt", async () => {
+    await saveWorkflow(server, single("cut"));
+    for (let round = 0; round < 10; round++) {
+      const cut = new AbortController();
+      const waiting = Array.from({ length: 5 }, () =>
+        fetch(`${server.url}/orchy.v1.WorkerService/Poll`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ actions: ["cut"], maxTasks: 3, waitSeconds: 30 }),
+          signal: cut.signal,
+        }).catch(() => undefined),
+      );
+      // A poll of another action that is answered was registered after them: they are parked.
+      await poll(server, { actions: ["none"], waitSeconds: 0 });
+      cut.abort();
+      const starts = Array.from({ length: 10 }, () => startExecution(server, "cut"));
+      await Promise.all(waiting);
+      const ids = new Set(await Promise.all(starts));
+      while (ids.size > 0) {
+        const tasks = await poll(server, { actions: ["cut"], maxTasks: 10, waitSeconds: 5 });
+        expect(tasks.length).toBeGreaterThan(0);
+        for (const task of tasks) {
+          expect([task.attempt, ids.delete(task.executionId)]).toEqual([1, true]);
+        }
+        await complete(server, ...tasks.map((task) => done(task)));
+      }
+    }
+  });
+
+  test("several of different actions and queues get what is theirs", async () => {
+    await saveWorkflow(server, single("queued-gpu", { queue: "gpu" }));
+    const request = { actions: ["other", "queued-gpu"], waitSeconds: 0.2 };
+    const id = await startExecution(server, "queued-gpu");
+    expect(await poll(server, request)).toEqual([]);
+    const gpu = { ...request, queues: ["cpu", "gpu"], waitSeconds: 10 };
+    const [task] = await poll(server, gpu);
+    expect(task!.executionId).toBe(id);
+    await complete(server, done(task!));
+  });
+
+  test("SSE shows each step of a retried action in order", async () => {
+    const id = await startSingle("steps", { retry: { retryCount: 1, retryAfterSeconds: 0.01 } });
+    await complete(server, failed(await pollOne(server, "steps"), "ONCE"));
+    await untilEvent(server, id, ({ kind }) => kind === "attempt.failed");
+    await complete(server, done(await pollOne(server, "steps")));
+    await untilEnded(server, id);
+    const { body } = await call(server, "GET", `/v1/executions/${id}/history`);
+    expect(body.items.map(({ kind }: { kind: string }) => kind)).toEqual([
+      "execution.started",
+      "action.scheduled",
+      "attempt.failed",
+      "action.scheduled",
+      "action.completed",
+      "execution.completed",
+    ]);
+  });
+});
