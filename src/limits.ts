@@ -116,7 +116,7 @@ export const limits = {
   serverTtlMs: 10_000,
 
   // Caches.
-  cachedExecutionsMax: 10_000,
+  cachedExecutionsMax: 50_000,
   cachedExecutionBytesMax: 64 * 1024 * 1024,
   cachedPlansMax: 1_000,
 

@@ -57,13 +57,9 @@ function addRecords(
   for (const [index, record] of Object.entries(part)) records.set(Number(index), record);
 }
 
-/** Names of the fields that hold the records of a plan with so many actions. */
-export function recordFields(actions: number): readonly string[] {
-  const names: string[] = [];
-  for (let chunk = 1; chunk * limits.recordChunkActions < actions; chunk++) {
-    names.push(fields.records(chunk));
-  }
-  return names;
+/** Names of the fields that hold further records: without them an execution is not complete. */
+export function recordFields({ recordChunks = 1 }: ExecutionState): readonly string[] {
+  return Array.from({ length: recordChunks - 1 }, (_, chunk) => fields.records(chunk + 1));
 }
 
 /** The execution as it will be once the decision is committed. */

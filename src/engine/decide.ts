@@ -69,8 +69,10 @@ export function begin(beginning: Beginning): Decision {
 
 function firstState(beginning: Beginning): ExecutionState {
   const { plan, now } = beginning;
+  const recordChunks = Math.ceil(plan.actions.length / limits.recordChunkActions);
   return {
     stateVersion: 1,
+    ...(recordChunks > 1 && { recordChunks }),
     id: beginning.id,
     workflow: plan.workflow,
     version: plan.version,

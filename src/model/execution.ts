@@ -146,6 +146,8 @@ export interface ExecutionState {
   readonly cancelReason?: string;
   /** How deep in a chain of onSuccess / onFailure this execution is. */
   readonly depth: number;
+  /** How many chunks of action records there are, the first one in the state; absent: 1. */
+  readonly recordChunks?: number;
   /** W3C traceparent of the start request, carried to each task. */
   readonly traceContext?: string;
   readonly followUpFailure?: string;

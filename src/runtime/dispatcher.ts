@@ -12,7 +12,7 @@ import { type HandOff, type LeasedTask, type Store, StoreFault } from "../store/
 import { Poll, type PollOptions } from "./poll.ts";
 
 /** While a queue has held something for longer than this, new tasks do not overtake it. */
-const overtakeMs = 500;
+const overtakeMs = 2_000;
 
 /** How many partitions one poll asks at the same time. */
 const claimsAtOnce = 16;

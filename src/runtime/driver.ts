@@ -11,6 +11,7 @@ import {
   effectCount,
   encodeState,
   mergeDecisions,
+  recordFields,
 } from "../engine/codec.ts";
 import { type Beginning, begin, decide } from "../engine/decide.ts";
 import type { Plan } from "../engine/plan.ts";
@@ -228,11 +229,17 @@ export class Driver {
   async #load(key: ExecutionKey): Promise<CachedExecution | "not-found" | "gone"> {
     const cached = this.#cache.get(key.id);
     if (cached !== undefined) return cached;
-    const answer = await this.#parts.store.load({ key, fields: coldFields });
+    // What is small comes at once; outputs follow when they are needed.
+    const answer = await this.#parts.store.load({ key, fields: [fields.input] });
     if (answer.outcome === "not_found") return "not-found";
     if (answer.outcome === "tombstone") return "gone";
     const execution = decodeExecution(answer.state, answer.data);
-    return { head: answer.head, execution, bytes: answer.state.length };
+    const more = recordFields(execution.state);
+    if (more.length === 0) return { head: answer.head, execution, bytes: answer.state.length };
+    const whole = await this.#parts.store.load({ key, fields: [fields.input, ...more] });
+    if (whole.outcome !== "loaded") return "gone";
+    const { head, state, data } = whole;
+    return { head, execution: decodeExecution(state, data), bytes: state.length };
   }
 
   /** Synchronous in the steady state: an await costs a turn of the queue for each step. */
@@ -525,15 +532,6 @@ interface Decided {
   readonly mail: Mail[];
   readonly plan: Plan;
 }
-
-/** What a cold load brings: everything that is small. Outputs follow when they are needed. */
-const coldFields: readonly string[] = [
-  fields.input,
-  ...Array.from(
-    { length: Math.ceil(limits.definitionActionsMax / limits.recordChunkActions) - 1 },
-    (_, chunk) => fields.records(chunk + 1),
-  ),
-];
 
 async function createSurely(
   store: Store,

@@ -166,29 +166,36 @@ export class Executions {
   async delete(id: string): Promise<void> {
     const key = executionKey(id, this.#parts.store.partitions);
     const removed = await this.remove(key);
+    if (removed === "removed") return;
     if (removed === "not_found") throw notFound(key);
-    if (removed !== "open") return;
+    if (removed === "gone") throw gone(key);
+    if (removed === "sending") {
+      throw new OrchyError("UNAVAILABLE", "What follows it is being started; try again.");
+    }
     const status = await this.status(id);
     const message = `The execution is ${status}; only finished ones can be deleted. Cancel it first.`;
     throw new OrchyError("INVALID_STATE", message, [], { status });
   }
 
-  /** Removes a finished execution; also what its retention timer does. */
-  async remove(key: ExecutionKey): Promise<"removed" | "open" | "not_found"> {
+  /**
+   * Removes a finished execution; also what its retention timer does. What it has sent (`sending`)
+   * is delivered first, as it would be removed with it.
+   */
+  async remove(key: ExecutionKey): Promise<"removed" | "open" | "sending" | "gone" | "not_found"> {
     const { store, clock } = this.#parts;
     for (;;) {
       const loaded = await store.load({ key, fields: [] });
       if (loaded.outcome === "not_found") return "not_found";
-      if (loaded.outcome === "loaded" && isOpen(loaded.status)) return "open";
+      if (loaded.outcome === "tombstone") return "gone";
+      if (isOpen(loaded.status)) return "open";
+      const { messages } = await store.holdings(key);
+      if (messages.length > 0) return "sending";
       const now = clock.now();
-      const answer = await store.remove({
-        key,
-        expected: loaded.outcome === "loaded" ? loaded.head : { revision: 0, commitId: "" },
-        tombstoneUntil: now + limits.tombstoneSecondsMin * 1000,
-        now,
-      });
-      if (answer === "removed" || answer === "not_found") return answer;
-      if (answer === "conflict" && loaded.outcome === "tombstone") return "removed";
+      const tombstoneUntil = now + limits.tombstoneSecondsMin * 1000;
+      const request = { key, expected: loaded.head, tombstoneUntil, now };
+      let answer = await store.remove(request);
+      while (answer === "more") answer = await store.remove(request);
+      if (answer !== "conflict") return answer;
     }
   }
 }

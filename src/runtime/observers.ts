@@ -39,6 +39,7 @@ export class Observers {
     const cancel = clock.after(waitMs, () => resolve(undefined));
     const onAbort = () => resolve(undefined);
     abort?.addEventListener("abort", onAbort);
+    if (abort?.aborted) resolve(undefined);
     try {
       const now = await views.result(id);
       if (!isOpen(now.status) || waitMs <= 0) return now;

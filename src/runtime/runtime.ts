@@ -116,11 +116,13 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   }
 
   async function handleDue(item: DueItem, claimId: string): Promise<void> {
-    const { id } = item.key;
+    const { id, partition } = item.key;
     switch (item.kind) {
       case "timer":
-        if (item.id === retentionTimer) await executions.remove(item.key);
-        else await driver.submit(id, { type: "timer", id: item.id, claimId });
+        if (item.id === retentionTimer) {
+          const removed = await executions.remove(item.key);
+          if (removed === "sending") timers.note(partition, clock.now() + limits.timerHideMs);
+        } else await driver.submit(id, { type: "timer", id: item.id, claimId });
         return;
       case "lease": {
         const { taskId, token, leaseUntil, workerId: worker } = item;
@@ -210,6 +212,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       );
       await Promise.race([done, tooLong]);
       cancel();
+      driver.close();
     },
   };
 }

@@ -193,6 +193,9 @@ export function applyTotalTimeout(draft: Draft, action: UserPlanAction, timer: s
   if (record.status === "SCHEDULED" && record.handout !== undefined) {
     draft.dropTask(draft.taskId(action, record.handout));
   }
+  // Its backoff may be over as well: the attempt that is about to start must not.
+  const place = draft.ready.indexOf(action.index);
+  if (place >= 0) draft.ready.splice(place, 1);
   const message = "All attempts together took longer than totalTimeoutSeconds.";
   failAction(draft, action, { failure: { code: "TOTAL_TIMEOUT", message } });
 }
