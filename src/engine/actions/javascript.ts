@@ -35,6 +35,8 @@ export function restartJavascript(draft: Draft, action: JavascriptPlanAction): v
 
 function request(draft: Draft, action: JavascriptPlanAction, handout: number): void {
   const view = draft.view();
+  // Only what is on `$` already is kept out of the script's output: it may name a property like an
+  // action that has not run (the order example does).
   const outputs: Record<string, JsonText> = {};
   for (const key of view.outputKeys()) {
     const text = view.output(key);

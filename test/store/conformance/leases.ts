@@ -451,4 +451,27 @@ function handOffTests(test: Test): void {
     const { tasks } = await claim(store, e.key.partition, { tokenPrefix: "1.m", now: t0 + 10 });
     expect(tasks).toMatchObject([{ id: "t1", leasedAt: t0 + 10, deadline: t0 + 300_010 }]);
   });
+
+  test("a handed-off task keeps the place of its own adding, not of its predecessor", async (store) => {
+    const tasks = [handedOff("t1", "1.n.t1"), newTask("t2")];
+    const e = await start(store, "e1", { effects: { tasks } });
+    const { key } = e;
+    const settle = [{ taskId: "t1", token: "1.n.t1" }];
+    await e.commit({ settle, tasks: [handedOff("t3", "1.n.t3")] });
+    await release(store, { key, taskId: "t3", token: "1.n.t3", now: t0 });
+    expect(await claimIds(store, key.partition, { tokenPrefix: "1.m" })).toEqual(["t2", "t3"]);
+  });
+
+  test("a task that is added again replaces the one of its id", async (store) => {
+    const tasks = [newTask("t1"), handedOff("t2", "1.n.t2")];
+    const e = await start(store, "e1", { effects: { tasks } });
+    const { key } = e;
+    const settle = [{ taskId: "t2", token: "1.n.t2" }];
+    await e.commit({ settle, tasks: [handedOff("t1", "1.n.t1")] });
+    expect(await claimIds(store, key.partition, { tokenPrefix: "1.m" })).toEqual([]);
+    expect((await store.holdings(key)).tasks).toMatchObject([{ id: "t1", token: "1.n.t1" }]);
+    await e.commit({ tasks: [newTask("t1", { parameters: "2" })] });
+    const { tasks: given } = await claim(store, key.partition, { tokenPrefix: "1.m" });
+    expect(given).toMatchObject([{ id: "t1", parameters: "2" }]);
+  });
 }
