@@ -29,34 +29,8 @@ export async function startOrExplain(config: Config): Promise<RunningServer> {
   try {
     return await startServer(config);
   } catch (error) {
-    console.error(`Orchy cannot start: ${await explain(error, config)}`);
+    console.error(`Orchy cannot start: ${error instanceof Error ? error.message : error}`);
     process.exit(1);
-  }
-}
-
-async function explain(error: unknown, config: Config): Promise<string> {
-  const { message, code } = error as { message?: string; code?: string };
-  if (code !== "EADDRINUSE") return message ?? String(error);
-  for (const [flag, port] of [
-    ["--http-port", config.httpPort],
-    ["--grpc-port", config.grpcPort],
-  ] as const) {
-    if (await isFree(config.host, port)) continue;
-    return (
-      `port ${port} is taken by another program (perhaps another Orchy): stop that one, or take ` +
-      `another port with ${flag} <port>, e.g. npm start -- ${flag} ${port + 1}`
-    );
-  }
-  return message ?? code;
-}
-
-async function isFree(hostname: string, port: number): Promise<boolean> {
-  try {
-    const listener = Bun.listen({ hostname, port, socket: { data() {} } });
-    listener.stop(true);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -5,6 +5,8 @@ import { limits } from "./limits.ts";
 import { asError, createLogger, writeLine } from "./log.ts";
 import { startServer } from "./server.ts";
 
+const sameSignalMs = 500;
+
 async function main(): Promise<void> {
   const parsed = parseConfig(process.argv.slice(2), process.env);
   if ("help" in parsed) return console.log(parsed.help);
@@ -26,11 +28,15 @@ async function main(): Promise<void> {
     node: config.nodeName,
   });
 
-  let stopping = false;
+  let stoppingSince: number | undefined;
   async function stop(signal: string): Promise<void> {
-    // Whoever asks twice does not want to wait for what is under way.
-    if (stopping) process.exit(130);
-    stopping = true;
+    if (stoppingSince !== undefined) {
+      // Whoever asks twice does not want to wait. A signal to a whole group of processes comes
+      // twice as well, but at once: from the sender, and passed on by the parent.
+      if (performance.now() - stoppingSince > sameSignalMs) process.exit(130);
+      return;
+    }
+    stoppingSince = performance.now();
     log.info("stopping", { signal });
     // What is waited for, such as the end of a child process, need not keep this one alive.
     setInterval(() => {}, limits.sleepMsMax);

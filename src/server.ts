@@ -5,6 +5,7 @@ import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
 import { type Clock, type Ids, systemClock, systemIds } from "./clock.ts";
 import type { Config } from "./config.ts";
+import { limits } from "./limits.ts";
 import { createLogger, type Logger, writeLine } from "./log.ts";
 import { createRuntime } from "./runtime/runtime.ts";
 import { createSandbox } from "./sandbox/pool.ts";
@@ -27,40 +28,44 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/** Lets go of everything it took when it cannot start; throws an Error of one sentence. */
 export async function startServer(config: Config, parts: ServerParts = {}): Promise<RunningServer> {
+  const closing: (() => Promise<void>)[] = [];
+  try {
+    return await startParts(config, parts, closing);
+  } catch (error) {
+    for (const close of closing.reverse()) await close();
+    throw await explained(error, config);
+  }
+}
+
+async function startParts(
+  config: Config,
+  parts: ServerParts,
+  closing: (() => Promise<void>)[],
+): Promise<RunningServer> {
   const clock = parts.clock ?? systemClock;
   const ids = parts.ids ?? systemIds;
   const log = parts.log ?? createLogger({ level: config.logLevel, clock, write: writeLine });
   const { namespace, partitions, host, legacyWorkers } = config;
-  const store =
-    parts.store ??
-    (await openStore(storeUrl(config.store), {
-      namespace,
-      ...(partitions !== undefined && { partitions }),
-    }));
+  const options = { namespace, ...(partitions !== undefined && { partitions }) };
+  const store = parts.store ?? (await openStore(storeUrl(config.store), options));
+  closing.push(() => store.close());
   const sandbox = createSandbox({ clock });
+  closing.push(() => sandbox.stop());
   const runtime = createRuntime({ store, sandbox, clock, ids, log, namespace });
+  const edge = { host, orchestrator: runtime, log };
   const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers, log });
-  const http = await startHttpServer({
-    host,
-    port: config.httpPort,
-    orchestrator: runtime,
-    connect,
-    log,
-    clock,
-  });
-  const grpc = await startGrpcServer({
-    host,
-    port: config.grpcPort,
-    orchestrator: runtime,
-    legacyWorkers,
-    log,
-  });
+  const http = await startHttpServer({ ...edge, port: config.httpPort, connect, clock });
+  closing.push(() => http.stop());
+  const grpc = await startGrpcServer({ ...edge, port: config.grpcPort, legacyWorkers });
+  closing.push(() => grpc.stop());
+  const reachable = isUnspecified(host) ? hostname() : host;
   await runtime.open({
     id: ids.uuid(),
-    name: config.nodeName ?? hostname(),
-    grpcAddress: config.advertise ?? `${host}:${grpc.port}`,
-    httpAddress: `${host}:${http.port}`,
+    name: config.nodeName,
+    grpcAddress: config.advertise ?? `${reachable}:${grpc.port}`,
+    httpAddress: `${reachable}:${http.port}`,
     startedAt: clock.now(),
     version,
   });
@@ -69,12 +74,50 @@ export async function startServer(config: Config, parts: ServerParts = {}): Prom
     grpcPort: grpc.port,
     async stop() {
       runtime.drain();
-      await Promise.all([http.drain(), grpc.drain()]);
+      const drained = Promise.all([http.drain(), grpc.drain()]).then(() => {});
+      await within(limits.drainMs, drained, clock);
       await runtime.close();
       await Promise.all([http.stop(), grpc.stop(), sandbox.stop()]);
       await store.close();
     },
   };
+}
+
+/** Waits for the work, or gives up waiting after so long. */
+async function within(ms: number, work: Promise<void>, clock: Clock): Promise<void> {
+  const { promise: tooLong, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(ms, resolve);
+  await Promise.race([work, tooLong]);
+  cancel();
+}
+
+function isUnspecified(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}
+
+/** A taken port is what goes wrong most: the sentence names it, and the flag that helps. */
+async function explained(error: unknown, config: Config): Promise<unknown> {
+  if ((error as { code?: string }).code !== "EADDRINUSE") return error;
+  for (const [flag, port] of [
+    ["--http-port", config.httpPort],
+    ["--grpc-port", config.grpcPort],
+  ] as const) {
+    if (isFree(config.host, port)) continue;
+    return new Error(
+      `port ${port} is taken by another program (perhaps another Orchy): stop that one, or take ` +
+        `another port with ${flag} <port>, e.g. ${flag} ${port + 1}`,
+    );
+  }
+  return error;
+}
+
+function isFree(hostname: string, port: number): boolean {
+  try {
+    Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function storeUrl(address: Config["store"]): string {

@@ -67,6 +67,8 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     maxRequestBodySize: serverBodyBytesMax,
     idleTimeout: limits.httpIdleSeconds,
     development: false,
+    // Otherwise a second server would quietly share the port, and take half of the requests.
+    reusePort: false,
     fetch(request, server) {
       const isRpc = connect.handles(splitUrl(request.url).path);
       return isRpc ? connect.fetch(request, server) : answerRest(request, server);

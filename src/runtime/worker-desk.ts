@@ -116,7 +116,13 @@ export class WorkerDesk {
     const task = taskId === undefined ? undefined : parseTaskId(taskId);
     if (taskId === undefined || task === undefined) return "stale";
     try {
-      const event = { type: "result", taskId, token, outcome, worker } as const;
+      const event = {
+        type: "result",
+        taskId,
+        token,
+        outcome,
+        ...(worker !== "" && { worker }),
+      } as const;
       return resultAnswer(await driver.submit(task.executionId, event, origin));
     } catch (error) {
       // One result that could not be settled never spoils the others: its worker sends it again.

@@ -29,7 +29,7 @@ export async function openStore(url: string, options: OpenOptions): Promise<Stor
       return openSqliteStore({ path: rest, ...options });
     case "redis":
     case "rediss":
-    case "redis+cluster":
+    case "redis-cluster":
       throw new Error(`The Redis store is not built yet; ${known}.`);
     default:
       // The rest of the URL may hold a password.

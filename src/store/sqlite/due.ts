@@ -42,7 +42,7 @@ function prepareFor<Of extends Row>(database: Database, table: "timers" | "tasks
   return {
     selectDue: database.prepare<Of, [number, number, number]>(`
       ${select[table]} WHERE ${table}.partition = ? AND due <= ?
-      ORDER BY due, ${table}.number LIMIT ?`),
+      ORDER BY due, ${table === "tasks" ? "place" : "timers.number"} LIMIT ?`),
     selectClaimed: database.prepare<Of, [number, string]>(`
       ${select[table]} WHERE ${table}.number = ? AND claim_id = ?`),
     firstOfOthers: database.prepare(`

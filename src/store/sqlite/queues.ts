@@ -46,7 +46,7 @@ const whereClaimable = `tasks.partition = ? AND queue = ? AND held = 0 AND state
 function prepareStatements(database: Database) {
   return {
     selectClaimable: database.prepare<TaskRow, [number, string, number]>(
-      `${selectTask} WHERE ${whereClaimable} ORDER BY priority DESC, tasks.number LIMIT ?`,
+      `${selectTask} WHERE ${whereClaimable} ORDER BY priority DESC, place LIMIT ?`,
     ),
     hasClaimable: database.prepare(`SELECT 1 FROM tasks WHERE ${whereClaimable} LIMIT 1`),
     selectQueued: database.prepare<TaskRow, [number, string]>(`

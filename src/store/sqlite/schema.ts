@@ -64,6 +64,8 @@ const migrations: readonly string[] = [
   -- The key is the execution's number * ${historyRoom} + the entry's sequence.
   CREATE TABLE history (number INTEGER PRIMARY KEY, entry TEXT NOT NULL) STRICT;
 
+  -- place: order of adding; the number does not tell it, as a step's task takes over the row of
+  -- the one before it.
   -- until: end of the lease, or of the wait in the queue. queue_left: what is left of that wait
   -- while it stands still. due: when claimDue gives the task next, hiding included.
   CREATE TABLE tasks (
@@ -73,6 +75,7 @@ const migrations: readonly string[] = [
     state INTEGER NOT NULL,
     held INTEGER NOT NULL,
     priority INTEGER NOT NULL,
+    place INTEGER NOT NULL,
     due INTEGER,
     until INTEGER,
     queue_left INTEGER,
@@ -90,7 +93,7 @@ const migrations: readonly string[] = [
     parameters TEXT NOT NULL
   ) STRICT;
   CREATE UNIQUE INDEX tasks_id ON tasks (execution, id);
-  CREATE INDEX tasks_queue ON tasks (partition, queue, held, priority DESC, number, queued_at)
+  CREATE INDEX tasks_queue ON tasks (partition, queue, held, priority DESC, place, queued_at)
     WHERE state = ${taskState.queued};
   CREATE INDEX tasks_due ON tasks (partition, due) WHERE due IS NOT NULL;
   CREATE INDEX tasks_dropped ON tasks (partition, until) WHERE state = ${taskState.dropped};
@@ -193,6 +196,13 @@ export function prepareDatabase(
     checkSettings(database, path, settings);
     keepDefault(database, "partitions", limits.partitionsEmbeddedDefault);
   })();
+}
+
+/** How often the file was opened, this time included. */
+export function countOpening(database: Database): number {
+  keepDefault(database, "openings", 0);
+  database.run("UPDATE settings SET value = value + 1 WHERE name = 'openings'");
+  return Number(settingOf(database, "openings"));
 }
 
 function keepDefault(database: Database, name: string, value: number): void {

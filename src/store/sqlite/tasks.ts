@@ -5,11 +5,14 @@
 import type { Database } from "bun:sqlite";
 import { extendedUntil } from "../rules.ts";
 import type { CommitRequest, ExtendAnswer, HandOff, StoreEffects, TaskView } from "../store.ts";
-import { taskState } from "./schema.ts";
+import { countOpening, taskState } from "./schema.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 type Settled = CommitRequest["settle"][number];
 type Expired = CommitRequest["expire"][number];
+
+/** Each opening of the file counts from beyond what the one before can have given. */
+const placesPerOpening = 2 ** 32;
 
 interface Owner {
   readonly execution: number;
@@ -27,19 +30,19 @@ function prepareStatements(database: Database) {
   return {
     insertQueued: database.prepare(`
       INSERT OR REPLACE INTO tasks (execution, partition, state, held, priority, due, until,
-        queue_left, queued_at, timeout_ms, heartbeat_ms, queue, id, header, parameters)
-      VALUES (?1, ?2, ${queued}, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)`),
+        queue_left, queued_at, timeout_ms, heartbeat_ms, queue, id, header, parameters, place)
+      VALUES (?1, ?2, ${queued}, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)`),
     insertLeased: database.prepare(`
       INSERT OR REPLACE INTO tasks (execution, partition, state, held, priority, due, until,
         queue_left, queued_at, timeout_ms, heartbeat_ms, queue, id, header, parameters,
-        leased_at, deadline, worker_id, token)
+        leased_at, deadline, worker_id, token, place)
       VALUES (?1, ?2, ${leased}, 0, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?6, ?13, ?14,
-        ?15)`),
+        ?15, ?16)`),
     succeed: database.prepare(`
       UPDATE OR REPLACE tasks SET held = 0, priority = ?4, due = ?5, until = ?5, queue_left = ?6,
         queued_at = ?7, timeout_ms = ?8, heartbeat_ms = ?9, queue = ?10, id = ?11, header = ?12,
         parameters = ?13, leased_at = ?7, deadline = ?14, worker_id = ?15, token = ?16,
-        claim_id = NULL
+        claim_id = NULL, place = ?17
       WHERE execution = ?1 AND id = ?2 AND token = ?3 AND state = ${leased}`),
     findSettled: database.prepare(`SELECT 1 FROM tasks WHERE ${whereSettled}`),
     settle: database.prepare(`DELETE FROM tasks WHERE ${whereSettled}`),
@@ -81,14 +84,17 @@ function prepareStatements(database: Database) {
       [number]
     >(`
       SELECT id, queue, state, worker_id AS worker, token, until
-      FROM tasks WHERE execution = ? AND state < ${dropped} ORDER BY number`),
+      FROM tasks WHERE execution = ? AND state < ${dropped} ORDER BY place`),
   };
 }
 
 export class Tasks {
   readonly #sql: ReturnType<typeof prepareStatements>;
 
+  #nextPlace: number;
+
   constructor(database: Database) {
+    this.#nextPlace = countOpening(database) * placesPerOpening;
     this.#sql = prepareStatements(database);
   }
 
@@ -100,14 +106,14 @@ export class Tasks {
       const { leaseUntil, deadline, workerId, token } = lease;
       this.#sql.insertLeased.run(
         ...[execution, partition, priority, leaseUntil, queueLeft, now, timeoutMs, heartbeatMs],
-        ...[queue, id, header, parameters, deadline, workerId, token],
+        ...[queue, id, header, parameters, deadline, workerId, token, this.#nextPlace++],
       );
       return;
     }
     const until = held || queueLeft === null ? null : now + queueLeft;
     this.#sql.insertQueued.run(
       ...[execution, partition, held ? 1 : 0, priority, until, queueLeft, now, timeoutMs],
-      ...[heartbeatMs, queue, id, header, parameters],
+      ...[heartbeatMs, queue, id, header, parameters, this.#nextPlace++],
     );
   }
 
@@ -122,6 +128,7 @@ export class Tasks {
     const { changes } = this.#sql.succeed.run(
       ...[execution, ended.taskId, ended.token, priority, leaseUntil, queueLeft, now, timeoutMs],
       ...[heartbeatMs, queue, id, header, parameters, deadline, workerId, token],
+      this.#nextPlace++,
     );
     return changes > 0;
   }
