@@ -43,6 +43,9 @@ export interface HttpServer {
 /** How often a draining server looks whether all answers have been sent. */
 const drainLookMs = 10;
 
+/** How long answers that are under way may take before connections are told to end. */
+const drainGraceMs = 500;
+
 /** Throws when the port cannot be taken. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
   const { orchestrator, connect, log, clock, ids = systemIds } = options;
@@ -81,15 +84,22 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
 
   const sleep = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve));
 
+  async function untilAnswered(withinMs: number): Promise<void> {
+    const until = clock.now() + withinMs;
+    while (server.pendingRequests > 0 && clock.now() < until) await sleep(drainLookMs);
+  }
+
   return {
     port: server.port!,
     async drain() {
       draining.abort();
+      // A client that hears of a connection's end may give up the answers that it waits for there,
+      // among them polls that were just given tasks: these are sent before.
+      await untilAnswered(drainGraceMs);
       // Closes idle connections and takes no new ones; clients of HTTP/2 are told to go elsewhere.
       // What it promises may come before the answers that are under way, so they are watched.
       server.stop().catch(() => {});
-      const until = clock.now() + limits.drainMs;
-      while (server.pendingRequests > 0 && clock.now() < until) await sleep(drainLookMs);
+      await untilAnswered(limits.drainMs);
     },
     async stop() {
       draining.abort();

@@ -63,6 +63,7 @@ export interface HandOff {
 }
 
 export interface StoreEffects {
+  /** One whose id exists is replaced; so is a message. */
   readonly tasks: readonly (NewTask & { readonly lease?: HandOff })[];
   /** Removed from the queue or their lease; a leased one leaves a tombstone until its lease ends. */
   readonly dropTasks: readonly string[];
@@ -125,7 +126,8 @@ export interface CommitRequest {
   readonly endedAt?: number;
   /**
    * True: none of the execution's queued tasks is handed out, and their queue timeouts stand still.
-   * False: they are claimable again and the timeouts go on. Absent: as before.
+   * False: they are claimable again and the timeouts go on. Absent: as before. The timeouts stand
+   * still while a task is leased, too: they count only the time in which it is on offer.
    */
   readonly hold?: boolean;
   /** Fields to write; null deletes. */
@@ -324,7 +326,10 @@ export interface Store {
     }[];
     readonly now: number;
   }): Promise<readonly ExtendAnswer[]>;
-  /** Back to the head of their queue's priority, no attempt burnt. Others' tokens: `stale`. */
+  /**
+   * Back to the place of their adding, no attempt burnt. Others' tokens: `stale`; a repeat is
+   * `released` until the task is leased again.
+   */
   releaseTasks(request: {
     readonly partition: number;
     readonly tasks: readonly {
@@ -335,7 +340,9 @@ export interface Store {
     readonly now: number;
   }): Promise<readonly ("released" | "stale")[]>;
 
+  /** Repeated with its claim id: what is still under it, if anything is, and nothing else. */
   claimDue(request: ClaimDueRequest): Promise<ClaimDueAnswer>;
+  /** In order per source: a hidden message holds back what its source sent after it. */
   claimOutbox(request: ClaimDueRequest): Promise<{
     readonly messages: readonly OutboxMessage[];
     readonly nextDue?: number;
@@ -372,7 +379,10 @@ export interface Store {
   /** Share of the store's room in use, 0 to 1, where it has a bound; 0 otherwise. */
   pressure(): Promise<{ readonly used: number }>;
 
-  /** Documents: `expectedVersion` 0 means that it must not exist; versions count from 1. */
+  /**
+   * Documents: `expectedVersion` 0 means that it must not exist; versions count from 1. A put that
+   * finds its own result, version and body, answers `saved` again.
+   */
   getDocument(request: {
     readonly kind: string;
     readonly id: string;

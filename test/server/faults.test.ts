@@ -22,6 +22,15 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
+/** A few at a time: more would wait for each other's connections. */
+async function inLanes<Item>(items: readonly Item[], work: (item: Item) => Promise<void>) {
+  const rest = [...items];
+  const lane = async () => {
+    for (let item = rest.pop(); item !== undefined; item = rest.pop()) await work(item);
+  };
+  await Promise.all(Array.from({ length: 10 }, lane));
+}
+
 async function newServer(): Promise<TestServer> {
   const server = await startTestServer();
   cleanups.push(() => server.remove());
@@ -187,7 +196,7 @@ test("10,000 timers due in the same second all fire, while others go on being se
   const ids = await Promise.all(
     Array.from({ length: 1_000 }, () => startExecution(server, "burst", input)),
   );
-  expect(Date.now()).toBeLessThan(at); console.log("left", at - Date.now());
+  expect(Date.now()).toBeLessThan(at);
 
   let slowestMs = 0;
   let over = false;
@@ -200,14 +209,11 @@ test("10,000 timers due in the same second all fire, while others go on being se
     }
   })();
   let latestMs = 0;
-  const lane = async () => {
-    for (let id = ids.pop(); id !== undefined; id = ids.pop()) {
-      const { status, endedAt } = await untilEnded(server, id);
-      expect(status).toBe("COMPLETED");
-      latestMs = Math.max(latestMs, Date.parse(endedAt) - at);
-    }
-  };
-  await Promise.all(Array.from({ length: 10 }, lane));
+  await inLanes(ids, async (id) => {
+    const { status, endedAt } = await untilEnded(server, id);
+    expect(status).toBe("COMPLETED");
+    latestMs = Math.max(latestMs, Date.parse(endedAt) - at);
+  });
   over = true;
   await others;
   console.log(
@@ -299,7 +305,7 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
   const acknowledged = new Map<string, number>();
   let refused = 0;
   const lane = async (from: number) => {
-    for (let n = from; n < from + 100; n++) {
+    for (let n = from; n < from + 75; n++) {
       try {
         acknowledged.set(await startExecution(server, "term", { n }), n);
       } catch {
@@ -313,19 +319,19 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
   for (let restarts = 0; restarts < 2; restarts++) {
     const enough = acknowledged.size + 60;
     while (acknowledged.size < enough) await new Promise((resolve) => setImmediate(resolve));
-    const t0 = performance.now(); child.kill("SIGTERM");
+    child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-    console.log("exit", performance.now() - t0); expect(output.text).not.toContain('"level":"error"');
+    expect(output.text).not.toContain('"level":"error"');
     ({ child, output, port } = await startProcess(folder, port));
   }
   await load;
-  expect(acknowledged.size + refused).toBe(400);
-  for (const [id, n] of acknowledged) {
-    const body = await untilEnded(server, id).catch(async () => { console.log(JSON.stringify((await call(server, "GET", `/v1/executions/${id}`)).body), JSON.stringify((await call(server, "GET", `/v1/executions/${id}/history`)).body)); throw new Error("stuck"); });
+  expect(acknowledged.size + refused).toBe(300);
+  await inLanes([...acknowledged], async ([id, n]) => {
+    const body = await untilEnded(server, id);
     expect([body.status, body.result]).toEqual(["COMPLETED", 2 * n]);
     const attempts = body.actions.map((action: { attempts: object[] }) => action.attempts.length);
     expect(attempts).toEqual([1, 0, 0, 1, 1]);
-  }
+  });
   await worker.stop();
 }, 40_000);
 

@@ -336,6 +336,8 @@ function atomicityTests(test: Test): void {
     const all = { partition, index: "all", value: "", limit: 9 } as const;
     await e.commit({ status: "FAILED", endedAt: t0 + 7 });
     expect(await store.list(all)).toMatchObject([{ status: "FAILED", endedAt: t0 + 7 }]);
+    await e.commit({ status: "FAILED", endedAt: t0 + 8 });
+    expect(await store.list(all)).toMatchObject([{ status: "FAILED", endedAt: t0 + 8 }]);
     await e.commit({ status: "RUNNING" });
     const [listing] = await store.list(all);
     expect(listing?.status).toBe("RUNNING");

@@ -379,6 +379,7 @@ function dropTests(test: Test): void {
     expect(await store.queueStats({ partition: key.partition })).toEqual([]);
     const at = (now: number) => extend(store, { key, ...heartbeat, now });
     expect(await at(t0 + 1)).toEqual({ outcome: "cancelled" });
+    expect(await claimDue(store, key.partition, t0 + 1_000, "c0")).toEqual({ items: [] });
     expect(await at(t0 + 1_000)).toEqual({ outcome: "cancelled" });
     expect(await extend(store, { key, ...heartbeat, token: "1.x.t1", now: t0 })).toEqual({
       outcome: "stale",

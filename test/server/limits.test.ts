@@ -1,0 +1,179 @@
+/** The largest that is allowed, end to end: payloads, workflows, numbers; and what is beyond it. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { limits } from "../../src/limits.ts";
+import {
+  call,
+  createWorker,
+  saveWorkflow,
+  startExecution,
+  startTestServer,
+  type TestServer,
+  untilEnded,
+} from "../support/orchy.ts";
+import { complete, done, poll, pollOne, service, single } from "./calls.ts";
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startTestServer();
+});
+
+afterAll(() => server.remove());
+
+/** A JSON string of exactly so many bytes. */
+const textOf = (bytes: number) => "x".repeat(bytes - 2);
+
+test("payloads of 3 MB pass whole through a chain of steps", async () => {
+  const step = (id: string, from: string, next?: string) => ({
+    ...{ id, type: "user", name: `large-${id}`, parameters: { text: from } },
+    ...(next !== undefined && { next: { default: next } }),
+  });
+  await saveWorkflow(server, {
+    name: "large",
+    rootAction: "a",
+    actions: [
+      step("a", "$.input", "b"),
+      step("b", "$.a.output", "t"),
+      {
+        ...{ id: "t", type: "system", name: "transform", parameters: { again: "$.b.output" } },
+        next: { default: "s" },
+      },
+      {
+        ...{ id: "s", type: "system", name: "javascript" },
+        ...{ expression: "$.size = $.t.output.again.length", next: { default: "c" } },
+      },
+      step("c", "$.t.output.again"),
+    ],
+  });
+  // Room for what the steps put around it.
+  const text = textOf(limits.payloadBytesMax - 100);
+  const id = await startExecution(server, "large", text);
+  for (const step of ["a", "b", "c"]) {
+    const task = await pollOne(server, `large-${step}`);
+    expect(task.parameters.text === text).toBe(true);
+    expect(await complete(server, done(task, text))).toEqual(["ACCEPTED"]);
+  }
+  const body = await untilEnded(server, id);
+  expect([body.status, body.data.s.output]).toEqual(["COMPLETED", { size: text.length }]);
+  expect(body.result === text).toBe(true);
+});
+
+test("several large tasks come in several answers, none lost", async () => {
+  await saveWorkflow(server, single("heavy", { parameters: { text: "$.input" } }));
+  const text = textOf(2_000_000);
+  const ids = new Set(
+    await Promise.all(Array.from({ length: 4 }, () => startExecution(server, "heavy", text))),
+  );
+  while (ids.size > 0) {
+    const tasks = await poll(server, { actions: ["heavy"], maxTasks: 10, waitSeconds: 5 });
+    expect(tasks).toHaveLength(1);
+    expect([tasks[0]!.attempt, ids.delete(tasks[0]!.executionId)]).toEqual([1, true]);
+    await complete(server, done(tasks[0]!));
+  }
+});
+
+test("what is too large is refused, and the attempt goes on", async () => {
+  await saveWorkflow(server, single("too-large"));
+  const tooLarge = textOf(limits.payloadBytesMax + 1);
+  const start = { workflow: "too-large", input: tooLarge };
+  const { status, body } = await call(server, "POST", "/v1/executions", start);
+  expect([status, body.error.code]).toEqual([413, "TOO_LARGE"]);
+  const id = await startExecution(server, "too-large");
+  const task = await pollOne(server, "too-large");
+  expect(await complete(server, done(task, tooLarge))).toEqual(["INVALID"]);
+  expect(await complete(server, done(task, "small"))).toEqual(["ACCEPTED"]);
+  expect((await untilEnded(server, id)).result).toBe("small");
+});
+
+test("an execution of 1,000 parallel actions runs, joins and is deleted", async () => {
+  const names = Array.from({ length: limits.definitionActionsMax - 1 }, (_, n) => `p${n}`);
+  await saveWorkflow(server, {
+    name: "wide",
+    rootAction: names,
+    actions: [
+      ...names.map((id, n) => ({
+        ...{ id, type: "user", name: "wide", parameters: { n }, next: { default: "join" } },
+      })),
+      {
+        ...{ id: "join", type: "system", name: "transform" },
+        parameters: { first: "$.p0.output", last: "$.p998.output" },
+      },
+    ],
+  });
+  const worker = createWorker(server);
+  let running = 0;
+  worker.action("wide", { concurrency: 200 }, async (input) => {
+    running += 1;
+    return (input as { n: number }).n;
+  });
+  await worker.start();
+  const id = await startExecution(server, "wide");
+  const body = await untilEnded(server, id);
+  await worker.stop();
+  expect([body.status, body.result]).toEqual(["COMPLETED", { first: 0, last: 998 }]);
+  expect(running).toBe(names.length);
+  const { status, body: page } = await call(server, "GET", `/v1/executions/${id}/history?limit=500`);
+  expect([status, page.items.length]).toEqual([200, 500]);
+  expect((await call(server, "DELETE", `/v1/executions/${id}`)).status).toBe(204);
+  expect((await call(server, "GET", `/v1/executions/${id}`)).status).toBe(410);
+}, 15_000);
+
+test("one that is cancelled with 1,000 actions open hands none of them out any more", async () => {
+  const ids = Array.from({ length: 1_000 }, (_, n) => `q${n}`);
+  await saveWorkflow(server, {
+    name: "wide-cancelled",
+    rootAction: ids,
+    actions: ids.map((id) => ({ id, type: "user", name: "wide-cancelled" })),
+  });
+  const id = await startExecution(server, "wide-cancelled");
+  const tasks = await poll(server, { actions: ["wide-cancelled"], maxTasks: 100 });
+  expect(tasks.length).toBeGreaterThan(0);
+  await call(server, "POST", `/v1/executions/${id}/cancel`);
+  const request = { actions: ["wide-cancelled"], maxTasks: 1_000, waitSeconds: 0.3 };
+  expect(await poll(server, request)).toEqual([]);
+  const answers = await complete(server, ...tasks.map((task) => done(task)));
+  expect(new Set(answers)).toEqual(new Set(["STALE"]));
+});
+
+test("integers beyond 2^53 pass exactly, from REST to a worker and back", async () => {
+  await saveWorkflow(server, {
+    ...single("exact", { parameters: { n: "$.input.n", in: ["{$.input.n}", "no {$.input.n}"] } }),
+    output: { worker: "$.a.output", picked: "$.a.output.n" },
+  });
+  const n = "123456789012345678901234567890";
+  const start = `{"workflow":"exact","input":{"n":${n}}}`;
+  const { body: started } = await call(server, "POST", "/v1/executions", start);
+  const request = {
+    ...{ actions: ["exact"], waitSeconds: 5, payloadFormat: "PAYLOAD_FORMAT_JSON" },
+  };
+  const { tasks } = await service(server, "Poll", request);
+  const parameters = atob(tasks[0].parametersJson);
+  expect(parameters).toBe(`{"n":${n},"in":[${n},"no ${n}"]}`);
+  await complete(server, { token: tasks[0].token, outputJson: btoa(`{"n":-${n}}`) });
+  await untilEnded(server, started.id);
+  const response = await fetch(`${server.url}/v1/executions/${started.id}/result`);
+  expect(await response.text()).toContain(`"result":{"worker":{"n":-${n}},"picked":-${n}}`);
+});
+
+test("more results than fit one commit are all settled", async () => {
+  const ids = Array.from({ length: 300 }, (_, n) => `m${n}`);
+  await saveWorkflow(server, {
+    name: "many",
+    rootAction: ids,
+    actions: [
+      ...ids.map((id) => ({ id, type: "user", name: "many", next: { default: `${id}-after` } })),
+      ...ids.map((id) => ({ id: `${id}-after`, type: "system", name: "transform" })),
+    ],
+  });
+  const id = await startExecution(server, "many");
+  const tokens: string[] = [];
+  while (tokens.length < ids.length) {
+    const tasks = await poll(server, { actions: ["many"], maxTasks: 300, waitSeconds: 5 });
+    tokens.push(...tasks.map((task) => task.token));
+  }
+  const results = tokens.map((token) => ({ token, output: token }));
+  const answers = await complete(server, ...results, ...results);
+  expect(answers.filter((answer) => answer === "ACCEPTED")).toHaveLength(300);
+  expect(answers.filter((answer) => answer === "DUPLICATE")).toHaveLength(300);
+  expect((await untilEnded(server, id)).status).toBe("COMPLETED");
+});
