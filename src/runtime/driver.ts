@@ -62,6 +62,8 @@ export interface DriverParts {
   readonly dispatcher: Dispatcher;
   readonly sandbox: Sandbox;
   readonly onCommitted: (committed: Committed) => void;
+  /** A decision that may hold or not: what it would bring about is to be looked for. */
+  readonly onUnknown: (key: ExecutionKey, decision: Decision) => void;
 }
 
 interface Mail {
@@ -97,6 +99,10 @@ interface Mailbox {
 
 /** How long a commit waits for scripts that were just started: most take less than a millisecond. */
 const scriptFoldMs = 25;
+
+/** How often, and after what pause each, an outcome is told again that could not be committed. */
+const scriptTellsMax = 10;
+const scriptTellMs = 1_000;
 
 export class Driver {
   readonly #parts: DriverParts;
@@ -135,12 +141,21 @@ export class Driver {
     if (box === undefined) {
       const key = executionKey(id, this.#parts.store.partitions);
       const scripts = new ScriptRunner(this.#parts.sandbox, this.#parts.clock, (event) => {
-        if (!this.#closed) this.submit(id, event).catch(() => {});
+        this.#tell(id, event);
       });
       box = { key, creations: [], mail: [], taken: [], running: false, more: false, scripts };
       this.#boxes.set(id, box);
     }
     return box;
+  }
+
+  /** What a script has answered; told again after a fault, as else its guard repeats it, late. */
+  #tell(id: string, event: ExecutionEvent, tries = 0): void {
+    if (this.#closed) return;
+    this.submit(id, event).catch(() => {
+      if (tries === scriptTellsMax) return;
+      this.#parts.clock.after(scriptTellMs, () => this.#tell(id, event, tries + 1));
+    });
   }
 
   #start(box: Mailbox): void {
@@ -159,7 +174,7 @@ export class Driver {
       } catch (error) {
         box.more = false;
         this.#cache.drop(box.key.id);
-        abandonScripts(box, []);
+        const taken = abandonScripts(box, box.taken);
         if (!(error instanceof OrchyError) && !(error instanceof StoreFault)) {
           this.#parts.log.error("an execution could not be driven", {
             id: box.key.id,
@@ -167,7 +182,7 @@ export class Driver {
           });
         }
         creation?.reject(error);
-        for (const mail of box.taken) if (!box.mail.includes(mail)) mail.reject(error);
+        for (const mail of taken) if (!box.mail.includes(mail)) mail.reject(error);
       }
     }
     box.running = false;
@@ -369,10 +384,14 @@ export class Driver {
     } catch (error) {
       offers.withdraw();
       if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
-      const outcome = await this.#resolveUnknown(box, commitId, error);
+      const outcome = await this.#resolveUnknown(box, commitId);
       if (outcome === "conflict") return { outcome };
-      box.scripts.age();
       offers.giveBack();
+      if (outcome === "unknown") {
+        this.#parts.onUnknown(box.key, decision);
+        throw error;
+      }
+      box.scripts.age();
       const after = afterDecision(before, decision);
       this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
       return { outcome };
@@ -391,22 +410,20 @@ export class Driver {
   }
 
   /** After an unknown outcome nothing is delivered before the store has said what holds. */
-  async #resolveUnknown(
-    box: Mailbox,
-    commitId: string,
-    fault: StoreFault,
-  ): Promise<"done" | "conflict"> {
+  async #resolveUnknown(box: Mailbox, commitId: string): Promise<"done" | "conflict" | "unknown"> {
     this.#cache.drop(box.key.id);
-    const answer = await this.#parts.store.load({ key: box.key, fields: [] });
-    if (answer.outcome !== "loaded") throw fault;
+    const request = { key: box.key, fields: [] };
+    const answer = await this.#parts.store.load(request).catch(() => undefined);
+    if (answer?.outcome !== "loaded") return "unknown";
     return answer.recentCommitIds.includes(commitId) ? "done" : "conflict";
   }
 
   #keep(key: ExecutionKey, head: Head, execution: Execution): void {
-    // What has ended is hardly ever asked for again: its memory is worth more to others.
-    if (!isOpen(execution.state.status)) {
+    const hasEnded = !isOpen(execution.state.status);
+    if (hasEnded) this.#boxes.get(key.id)?.scripts.abandonAll();
+    // What has ended, or only waits, is not asked for soon: its memory is worth more to others.
+    if (hasEnded || !isBusy(execution)) {
       this.#cache.drop(key.id);
-      this.#boxes.get(key.id)?.scripts.abandonAll();
       return;
     }
     let bytes = 1_000 + execution.records.size * 500;
@@ -491,6 +508,10 @@ export class Driver {
       answer = await createSurely(store, request);
     } catch (error) {
       offers.withdraw();
+      if (error instanceof OrchyError) {
+        offers.giveBack();
+        this.#parts.onUnknown(box.key, decision);
+      }
       throw error;
     }
     if (answer.outcome !== "created") {
@@ -526,6 +547,15 @@ export class Driver {
   }
 }
 
+/** Whether an action of it is with the workers or the sandbox, so that news of it is near. */
+function isBusy({ records, state }: Execution): boolean {
+  if (state.ready.length > 0) return true;
+  for (const { status } of records.values()) {
+    if (status === "SCHEDULED" || status === "RUNNING") return true;
+  }
+  return false;
+}
+
 interface Decided {
   readonly before: Execution;
   readonly decision: Decision;
@@ -533,15 +563,19 @@ interface Decided {
   readonly plan: Plan;
 }
 
+/** Throws an OrchyError when the store did not say what became of it. */
 async function createSurely(
   store: Store,
   request: Parameters<Store["create"]>[0],
 ): Promise<CreateAnswer> {
+  let unknown = false;
   for (let tries = 0; ; tries++) {
     try {
       return await store.create(request);
     } catch (error) {
-      const unknown = error instanceof StoreFault && error.outcome === "unknown";
+      if (!(error instanceof StoreFault)) throw error;
+      // That a repeat was not applied says nothing about the call before it.
+      unknown ||= error.outcome === "unknown";
       if (!unknown) throw error;
       // The same commit id repeated answers as the first call did.
       if (tries >= 2) {

@@ -45,7 +45,7 @@ export class OutboxLoop {
   }
 
   async #claim(partition: number): Promise<number | undefined> {
-    const { store, clock, ids } = this.#parts;
+    const { store, clock, ids, log } = this.#parts;
     const answer = await store.claimOutbox({
       partition,
       claimId: ids.nonce(),
@@ -57,7 +57,12 @@ export class OutboxLoop {
     // In order for each source: after a failure its later messages wait as well.
     for (const message of answer.messages) {
       if (blocked.has(message.key.id)) continue;
-      if (!(await this.#deliver(partition, message))) blocked.add(message.key.id);
+      const delivered = await this.#deliver(partition, message).catch((error) => {
+        // It shows up again; the others of this claim need not wait for that.
+        log.warn("a message could not be put away", { error: asError(error) });
+        return false;
+      });
+      if (!delivered) blocked.add(message.key.id);
     }
     if (blocked.size > 0) return clock.now() + limits.outboxHideMs;
     return answer.nextDue;

@@ -6,6 +6,7 @@ import type { Clock, Ids } from "../clock.ts";
 import { retentionTimer } from "../engine/end.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
+import type { Decision } from "../model/decision.ts";
 import { isOpen } from "../model/execution.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { DueItem, Store } from "../store/store.ts";
@@ -73,6 +74,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     dispatcher,
     sandbox,
     onCommitted,
+    onUnknown: ({ partition }, decision) => lookFor(partition, decision),
   });
   const executions = new Executions({
     store,
@@ -92,12 +94,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     giveUp: (message, reason) => executions.giveUp(message, reason),
   });
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry });
-  const sweeper = new Sweeper({ store, clock, log, plans, driver });
+  const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const desk = new WorkerDesk({ store, clock, log, dispatcher, driver });
 
-  function onCommitted(committed: Committed): void {
-    const { key, decision, before, after } = committed;
-    const { partition } = key;
+  /** What a decision has set in motion is looked at when it is due. */
+  function lookFor(partition: number, decision: Decision): void {
     for (const timer of decision.effects.timers) timers.note(partition, timer.at);
     for (const task of decision.effects.tasks) {
       if (task.queueTimeoutMs > 0) timers.note(partition, clock.now() + task.queueTimeoutMs);
@@ -105,7 +106,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     if (decision.effects.messages.length > 0) outbox.note(partition);
     const letGo = decision.hold === false;
     if (letGo) dispatcher.refresh(partition).catch(() => {});
-    if (letGo) timers.note(partition, clock.now());
+  }
+
+  function onCommitted(committed: Committed): void {
+    const { key, decision, before, after } = committed;
+    lookFor(key.partition, decision);
     watchers.notify(committed);
     const ended =
       !isOpen(after.state.status) && (before === undefined || isOpen(before.state.status));

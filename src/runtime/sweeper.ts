@@ -1,6 +1,7 @@
 /**
  * Promise 3, checked in production: looks slowly at every RUNNING execution, and has the engine
  * repair one that owns nothing that would move it on. What it finds is counted; it should be zero.
+ * It also looks for queued tasks that no poll has heard of, a partition at a time.
  */
 import type { Clock } from "../clock.ts";
 import { decodeExecution } from "../engine/codec.ts";
@@ -9,6 +10,7 @@ import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
 import { type ExecutionKey, executionKey } from "../model/ids.ts";
 import type { Store } from "../store/store.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 import type { Driver } from "./driver.ts";
 import type { Plans } from "./plans.ts";
 
@@ -18,11 +20,13 @@ export interface SweeperParts {
   readonly log: Logger;
   readonly plans: Plans;
   readonly driver: Driver;
+  readonly dispatcher: Dispatcher;
 }
 
 export class Sweeper {
   readonly #parts: SweeperParts;
   #partition = 0;
+  #queuesOf = 0;
   #after: { startedAt: number; id: string } | undefined;
   #cancel: (() => void) | undefined;
   #sweeping: Promise<void> = Promise.resolve();
@@ -56,7 +60,9 @@ export class Sweeper {
 
   /** Looks at the next few executions. */
   async sweep(): Promise<void> {
-    const { store } = this.#parts;
+    const { store, dispatcher } = this.#parts;
+    this.#queuesOf = (this.#queuesOf + 1) % store.partitions;
+    if (dispatcher.parked > 0) await dispatcher.refresh(this.#queuesOf);
     const rows = await store.list({
       partition: this.#partition,
       index: "status",
