@@ -15,6 +15,7 @@ import {
   untilEvent,
 } from "../support/orchy.ts";
 import { actionOf, complete, done, failed, poll, pollOne, single, type Task } from "./calls.ts";
+import { startUnsureServer } from "./unsure-store.ts";
 
 const cleanups: (() => unknown)[] = [];
 
@@ -60,7 +61,12 @@ describe("a restart", () => {
         { id: "d", type: "system", name: "delay", delaySeconds: 0.3 },
         { id: "t", type: "system", name: "wait", event: "never", timeoutSeconds: 0.3 },
         { id: "w", type: "system", name: "wait", event: "go" },
-        { id: "r", type: "user", name: "backoff", retry: { retryCount: 1, retryAfterSeconds: 0.3 } },
+        {
+          id: "r",
+          type: "user",
+          name: "backoff",
+          retry: { retryCount: 1, retryAfterSeconds: 0.3 },
+        },
         { id: "q", type: "user", name: "queued" },
         { id: "l", type: "user", name: "leased" },
         {
@@ -223,6 +229,48 @@ test("10,000 timers due in the same second all fire, while others go on being se
   expect(slowestMs).toBeLessThan(2_000);
 }, 30_000);
 
+test("a store whose answers are lost now and then changes nothing but the time it takes", async () => {
+  const server = await startUnsureServer(3);
+  cleanups.push(() => server.stop());
+  const step = (id: string, next?: string) => ({
+    ...{ id, type: "user", name: "unsure", retry: { retryCount: 0 } },
+    ...(next !== undefined && { next: { default: next } }),
+  });
+  await saveWorkflow(server, {
+    name: "unsure",
+    rootAction: "a",
+    actions: [
+      step("a", "d"),
+      { id: "d", type: "system", name: "delay", delaySeconds: 0.01, next: { default: "s" } },
+      {
+        ...{ id: "s", type: "system", name: "javascript", expression: "$.n = $.input.n * 2" },
+        next: { default: "b" },
+      },
+      step("b"),
+    ],
+    output: "$.s.output.n",
+    onSuccess: { workflow: "unsure-end" },
+  });
+  await saveWorkflow(server, single("unsure-end", { name: "unsure", retry: { retryCount: 0 } }));
+  const worker = createWorker(server);
+  worker.action("unsure", { concurrency: 10 }, async () => null);
+  await worker.start();
+  const ns = Array.from({ length: 60 }, (_, n) => n);
+  await inLanes(ns, async (n) => {
+    const executionId = `unsure-${n}`;
+    await startExecution(server, "unsure", { n }, { executionId });
+    const body = await untilEnded(server, executionId);
+    expect([body.status, body.result]).toEqual(["COMPLETED", 2 * n]);
+    const attempts = body.actions.map((action: { attempts: object[] }) => action.attempts.length);
+    expect(attempts).toEqual([1, 0, 0, 1]);
+  });
+  const ends = "/v1/executions?workflow=unsure-end&limit=100";
+  const { items } = (await call(server, "GET", ends)).body;
+  for (const { id } of items) expect((await untilEnded(server, id)).status).toBe("COMPLETED");
+  expect(server.lost()).toBeGreaterThan(60);
+  await worker.stop();
+}, 20_000);
+
 test("scripts that never end hold nothing else up", async () => {
   const server = await newServer();
   const scripted = (name: string, expression: string) => ({
@@ -252,7 +300,10 @@ test("scripts that never end hold nothing else up", async () => {
 async function startProcess(folder: string, port: number) {
   const flags = ["--http-port", `${port}`, "--grpc-port", "0", "--store", `sqlite:${folder}/o.db`];
   const main = join(import.meta.dir, "../../src/main.ts");
-  const child = Bun.spawn([process.execPath, main, ...flags], { stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn([process.execPath, main, ...flags], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   cleanups.push(async () => {
     child.kill("SIGKILL");
     await child.exited;

@@ -112,7 +112,11 @@ test("an execution of 1,000 parallel actions runs, joins and is deleted", async 
   await worker.stop();
   expect([body.status, body.result]).toEqual(["COMPLETED", { first: 0, last: 998 }]);
   expect(running).toBe(names.length);
-  const { status, body: page } = await call(server, "GET", `/v1/executions/${id}/history?limit=500`);
+  const { status, body: page } = await call(
+    server,
+    "GET",
+    `/v1/executions/${id}/history?limit=500`,
+  );
   expect([status, page.items.length]).toEqual([200, 500]);
   expect((await call(server, "DELETE", `/v1/executions/${id}`)).status).toBe(204);
   expect((await call(server, "GET", `/v1/executions/${id}`)).status).toBe(410);

@@ -288,7 +288,11 @@ describe("signals", () => {
     // A repeat of one that was kept is none of its own.
     expect((await signal(id, "go", 0, { signalId: `s${kept[0]}` })).body.outcome).toBe("duplicate");
     await complete(server, done(await pollOne(server, "early")));
-    await untilEvent(server, id, ({ kind, action }) => kind === "action.waiting" && action === "w3");
+    await untilEvent(
+      server,
+      id,
+      ({ kind, action }) => kind === "action.waiting" && action === "w3",
+    );
     const { body } = await call(server, "GET", `/v1/executions/${id}`);
     expect(body.bufferedSignals).toHaveLength(98);
     const consumed = [body.data.w1.output.payload, body.data.w2.output.payload];
@@ -311,7 +315,11 @@ describe("signals", () => {
       ],
     });
     const id = await startExecution(server, "two-waits");
-    await untilEvent(server, id, ({ action, kind }) => action === "first" && kind.endsWith("waiting"));
+    await untilEvent(
+      server,
+      id,
+      ({ action, kind }) => action === "first" && kind.endsWith("waiting"),
+    );
     await signal(id, "go", 1);
     await signal(id, "go", 2);
     const { data } = await untilEnded(server, id);
@@ -416,8 +424,12 @@ describe("what follows an end", () => {
         break;
       }
       expect((await signal(id, "go")).status).toBe(410);
-      expect((await call(server, "POST", "/v1/executions", { workflow, executionId: id })).status).toBe(410);
-      expect((await call(server, "GET", `/v1/executions?workflow=${workflow}`)).body.items).toEqual([]);
+      expect(
+        (await call(server, "POST", "/v1/executions", { workflow, executionId: id })).status,
+      ).toBe(410);
+      expect((await call(server, "GET", `/v1/executions?workflow=${workflow}`)).body.items).toEqual(
+        [],
+      );
     }
 
     await saveWorkflow(server, single("by-hand"));
