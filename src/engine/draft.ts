@@ -254,7 +254,12 @@ export class Draft {
   log(kind: string, action?: PlanAction, attempt?: number, details?: JsonText): void {
     this.state.historySequence += 1;
     const sequence = this.state.historySequence;
-    if (sequence > limits.historyEntriesMax) return;
+    // Of a very long history the middle is left out: its end tells how the execution ended.
+    if (sequence > limits.historyEntriesMax && !kind.startsWith("execution.")) {
+      if (sequence > limits.historyEntriesMax + 1) return;
+      this.#history.push(`{"sequence":${sequence},"at":${this.now},"kind":"history.thinned"}`);
+      return;
+    }
     let text = `{"sequence":${sequence},"at":${this.now},"kind":"${kind}"`;
     if (action !== undefined) text += `,"action":"${action.key}"`;
     if (attempt !== undefined) text += `,"attempt":${attempt}`;

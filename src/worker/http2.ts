@@ -31,8 +31,9 @@ export function openHttp2(server: URL): Connection {
   session.on("error", (error: Error) => {
     fault = error;
   });
+  let leaving = false;
   session.on("goaway", () => {
-    ended = true;
+    leaving = true;
   });
   session.on("close", () => {
     ended = true;
@@ -43,6 +44,8 @@ export function openHttp2(server: URL): Connection {
       if (ended || session.closed || session.destroyed) {
         return Promise.reject(broken(fault?.message ?? "the connection has ended"));
       }
+      // Calls that are under way are still answered: the connection is left, not cut.
+      if (leaving) return Promise.reject(new CallError("unavailable", "the server is leaving"));
       return postOnce(session, server, request, () => fault);
     },
     retire: () => session.close(),

@@ -1,5 +1,6 @@
 /** The rules of the language, one by one, as an execution shows them. */
 import { describe, expect, test } from "bun:test";
+import { limits } from "../../src/limits.ts";
 import type { ActionSpec, WorkflowDefinition } from "../../src/model/definition.ts";
 import { World } from "../support/world.ts";
 
@@ -418,4 +419,18 @@ describe("repair", () => {
     world.complete("a");
     expect(world.status).toBe("COMPLETED");
   });
+});
+
+test("a very long history says that it is thinned, and still tells the end", () => {
+  const world = new World(workflow([user("a", { retry: { retryCount: 1_000, jitter: 0 } })]));
+  const { historyEntriesMax } = limits;
+  const state = { ...world.execution.state, historySequence: historyEntriesMax - 1 };
+  world.execution = { ...world.execution, state };
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    world.fail("a");
+    world.fireNext();
+  }
+  world.complete("a");
+  const kinds = world.history.slice(2).map((entry) => entry.kind);
+  expect(kinds).toEqual(["attempt.failed", "history.thinned", "execution.completed"]);
 });
