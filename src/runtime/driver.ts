@@ -206,14 +206,18 @@ export class Driver {
   async #process(box: Mailbox, batch: Mail[]): Promise<void> {
     let wanted = batch;
     for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
-      const loaded = await this.#load(box.key);
+      // No await where nothing is to be waited for: this is every step of the steady state.
+      const loaded = this.#cache.get(box.key.id) ?? (await this.#load(box.key));
       if (loaded === "not-found" || loaded === "gone") {
         for (const mail of wanted) mail.resolve({ type: loaded });
         box.more = false;
         return;
       }
-      const plan = await this.#planOf(loaded.execution);
-      const decided = await this.#decide(box, loaded, plan, wanted);
+      const planned = this.#planOf(loaded.execution);
+      const plan = planned instanceof Promise ? await planned : planned;
+      const decided =
+        this.#decideAtOnce(box, loaded, plan, wanted) ??
+        (await this.#decide(box, loaded, plan, wanted));
       if (!decided.decision.changed) {
         answer(box, wanted, decided.decision);
         box.more = false;
@@ -242,8 +246,6 @@ export class Driver {
   }
 
   async #load(key: ExecutionKey): Promise<CachedExecution | "not-found" | "gone"> {
-    const cached = this.#cache.get(key.id);
-    if (cached !== undefined) return cached;
     // What is small comes at once; outputs follow when they are needed.
     const answer = await this.#parts.store.load({ key, fields: [fields.input] });
     if (answer.outcome === "not_found") return "not-found";
@@ -270,6 +272,21 @@ export class Driver {
     }
     const missing = registry.ensure(plan);
     return missing === undefined ? plan : missing.then(() => plan);
+  }
+
+  /** Undefined when data or scripts must be waited for. */
+  #decideAtOnce(
+    box: Mailbox,
+    loaded: CachedExecution,
+    plan: Plan,
+    mail: Mail[],
+  ): Decided | undefined {
+    if (box.more || box.scripts.fresh > 0) return undefined;
+    const before = loaded.execution;
+    const events = mail.map((item) => item.event);
+    const decision = decide(before, events, this.#surroundings(plan));
+    if ("need" in decision || decision.scripts.length > 0) return undefined;
+    return { before, decision, mail, plan };
   }
 
   /** Decides the batch, and on top of it what its scripts answer within a short time. */
