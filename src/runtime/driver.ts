@@ -21,7 +21,7 @@ import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
 import type { Decision, NewTask } from "../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
-import { type Execution, isOpen } from "../model/execution.ts";
+import { type Execution, type ExecutionStatus, isOpen } from "../model/execution.ts";
 import { type ExecutionKey, executionKey, fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -42,6 +42,11 @@ import type { Poll } from "./poll.ts";
 import { ScriptRunner } from "./scripts.ts";
 
 export type SubmitAnswer = EventAnswer | { readonly type: "not-found" } | { readonly type: "gone" };
+
+/** The store's answer, with the status after what was decided at once. */
+export type Created =
+  | Exclude<CreateAnswer, { outcome: "created" }>
+  | (Extract<CreateAnswer, { outcome: "created" }> & { readonly status: ExecutionStatus });
 
 /** What the rest of the runtime hears about a commit, after it holds. */
 export interface Committed {
@@ -79,7 +84,7 @@ interface Mail {
 interface Creation {
   readonly beginning: NewBeginning;
   readonly requestHash: string;
-  readonly resolve: (answer: CreateAnswer) => void;
+  readonly resolve: (answer: Created) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -488,7 +493,7 @@ export class Driver {
   // Creation
 
   /** Creates an execution. Mail for an id that is being created waits until it is there. */
-  create(beginning: NewBeginning, requestHash: string): Promise<CreateAnswer> {
+  create(beginning: NewBeginning, requestHash: string): Promise<Created> {
     const box = this.#open(beginning.id);
     return new Promise((resolve, reject) => {
       box.creations.push({ beginning, requestHash, resolve, reject });
@@ -497,7 +502,7 @@ export class Driver {
   }
 
   /** Its first scripts are folded in as for any other commit. */
-  async #createIn(box: Mailbox, { beginning, requestHash }: Creation): Promise<CreateAnswer> {
+  async #createIn(box: Mailbox, { beginning, requestHash }: Creation): Promise<Created> {
     const { store, clock, ids, registry } = this.#parts;
     const { plan } = beginning;
     await registry.ensure(plan);
@@ -546,7 +551,7 @@ export class Driver {
     this.#parts.onCommitted({ key: box.key, before: undefined, after, decision, plan });
     box.more = decision.more;
     for (const [index, mail] of decided.mail.entries()) mail.resolve(decision.answers[index]!);
-    return answer;
+    return { ...answer, status: decision.state.status };
   }
 
   /** The longest silence that an action asks of its workers; 0: it asks for none. */

@@ -58,7 +58,7 @@ export class Executions {
     );
     switch (answer.outcome) {
       case "created":
-        return { id, created: true, status: "RUNNING" };
+        return { id, created: true, status: answer.status };
       case "exists":
         if (answer.requestHash === requestHash) {
           return { id, created: false, status: answer.status };

@@ -65,11 +65,15 @@ export class Workflows {
   }
 
   async action(name: string): Promise<ActionStats> {
-    const definition = await this.#parts.registry.get(name);
-    if (definition === undefined) {
-      throw new OrchyError("NOT_FOUND", `No action named ${name} is registered.`);
+    const registered = await this.#parts.registry.get(name);
+    const [stats] = await this.#withStats([registered ?? { name }]);
+    // Tasks of an action that nobody has registered wait all the same, and somebody may ask why.
+    if (registered === undefined && stats!.queues.length === 0) {
+      throw new OrchyError(
+        "NOT_FOUND",
+        `No action named ${name} is registered, and none is queued.`,
+      );
     }
-    const [stats] = await this.#withStats([definition]);
     return stats!;
   }
 

@@ -447,3 +447,19 @@ describe("what follows an end", () => {
     expect((await call(server, "DELETE", `/v1/executions/${unknown}`)).status).toBe(404);
   });
 });
+
+test("a start tells the status after what was decided at once", async () => {
+  const actions = [{ id: "t", type: "system", name: "transform", parameters: { a: 1 } }];
+  await saveWorkflow(server, { name: "instant", rootAction: "t", actions });
+  const { body } = await call(server, "POST", "/v1/executions", { workflow: "instant", input: {} });
+  expect(body.status).toBe("COMPLETED");
+});
+
+test("an action that nobody has registered shows what waits for a worker", async () => {
+  const actions = [{ id: "u", type: "user", name: "unregistered" }];
+  await saveWorkflow(server, { name: "unregistered-user", rootAction: "u", actions });
+  expect((await call(server, "GET", "/v1/actions/unregistered")).status).toBe(404);
+  await startExecution(server, "unregistered-user");
+  const { status, body } = await call(server, "GET", "/v1/actions/unregistered");
+  expect([status, body.queued]).toEqual([200, 1]);
+});
