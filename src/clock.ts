@@ -39,3 +39,11 @@ function nonce(): string {
 }
 
 export const systemIds: Ids = { uuid: () => Bun.randomUUIDv7(), nonce };
+
+/** Waits for the work, or gives up waiting after so long. */
+export async function within(ms: number, work: Promise<unknown>, clock: Clock): Promise<void> {
+  const { promise: tooLong, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(ms, resolve);
+  await Promise.race([work, tooLong]);
+  cancel();
+}

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
-import { type Clock, type Ids, systemClock, systemIds } from "./clock.ts";
+import { type Clock, type Ids, systemClock, systemIds, within } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { limits } from "./limits.ts";
 import { createLogger, type Logger, writeLine } from "./log.ts";
@@ -81,14 +81,6 @@ async function startParts(
       await store.close();
     },
   };
-}
-
-/** Waits for the work, or gives up waiting after so long. */
-async function within(ms: number, work: Promise<void>, clock: Clock): Promise<void> {
-  const { promise: tooLong, resolve } = Promise.withResolvers<void>();
-  const cancel = clock.after(ms, resolve);
-  await Promise.race([work, tooLong]);
-  cancel();
 }
 
 function isUnspecified(host: string): boolean {

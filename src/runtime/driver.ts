@@ -37,6 +37,7 @@ import {
 import type { ActionRegistry } from "./action-registry.ts";
 import { type CachedExecution, ExecutionCache } from "./cache.ts";
 import { type Dispatcher, leasedTask } from "./dispatcher.ts";
+import { listing } from "./listing.ts";
 import type { Plans } from "./plans.ts";
 import type { Poll } from "./poll.ts";
 import { ScriptRunner } from "./scripts.ts";
@@ -220,9 +221,8 @@ export class Driver {
       }
       const planned = this.#planOf(loaded.execution);
       const plan = planned instanceof Promise ? await planned : planned;
-      const decided =
-        this.#decideAtOnce(box, loaded, plan, wanted) ??
-        (await this.#decide(box, loaded, plan, wanted));
+      const deciding = this.#decide(box, loaded.execution, plan, wanted);
+      const decided = deciding instanceof Promise ? await deciding : deciding;
       if (!decided.decision.changed) {
         answer(box, wanted, decided.decision);
         box.more = false;
@@ -279,33 +279,21 @@ export class Driver {
     return missing === undefined ? plan : missing.then(() => plan);
   }
 
-  /** Undefined when data or scripts must be waited for. */
-  #decideAtOnce(
-    box: Mailbox,
-    loaded: CachedExecution,
-    plan: Plan,
-    mail: Mail[],
-  ): Decided | undefined {
-    if (box.more || box.scripts.fresh > 0) return undefined;
-    const before = loaded.execution;
-    const events = mail.map((item) => item.event);
-    const decision = decide(before, events, this.#surroundings(plan));
-    if ("need" in decision || decision.scripts.length > 0) return undefined;
-    return { before, decision, mail, plan };
-  }
-
-  /** Decides the batch, and on top of it what its scripts answer within a short time. */
-  async #decide(box: Mailbox, loaded: CachedExecution, plan: Plan, mail: Mail[]): Promise<Decided> {
-    let before = loaded.execution;
+  /**
+   * Decides the batch, and on top of it what its scripts answer within a short time. At once where
+   * neither data nor scripts must be waited for.
+   */
+  #decide(box: Mailbox, before: Execution, plan: Plan, mail: Mail[]): Decided | Promise<Decided> {
     const all = box.more ? [...mail, continuation(before)] : mail;
     const events = all.map((item) => item.event);
-    for (;;) {
-      const decision = decide(before, events, this.#surroundings(plan));
-      if (!("need" in decision)) {
-        return this.#foldScripts(box, { before, decision, mail: all, plan });
-      }
-      before = await this.#loadFields(box.key, before, decision.need);
+    const decision = decide(before, events, this.#surroundings(plan));
+    if ("need" in decision) {
+      const loading = this.#loadFields(box.key, before, decision.need);
+      return loading.then((loaded) => this.#decide(box, loaded, plan, mail));
     }
+    const decided: Decided = { before, decision, mail: all, plan };
+    const hasScripts = decision.scripts.length > 0 || box.scripts.fresh > 0;
+    return hasScripts ? this.#foldScripts(box, decided) : decided;
   }
 
   #surroundings(plan: Plan) {
@@ -682,18 +670,6 @@ function partStale(
     else parted.doubtful.push(item);
   }
   return parted;
-}
-
-function listing({ state }: Decision) {
-  return {
-    id: state.id,
-    workflow: state.workflow,
-    version: state.version,
-    status: state.status,
-    startedAt: state.startedAt,
-    ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
-    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
-  };
 }
 
 function eventBytes(event: ExecutionEvent): number {

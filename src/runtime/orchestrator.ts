@@ -3,6 +3,7 @@
  * original wire are thin translations of it. Refusals are thrown as OrchyError; payloads are text.
  */
 import type { OrchyError, Problem } from "../errors.ts";
+import type { TaskHeader } from "../model/decision.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../model/definition.ts";
 import type { HistoryEntry } from "../model/entry.ts";
 import type { TaskOutcome } from "../model/event.ts";
@@ -120,23 +121,12 @@ export interface PollRequest {
   readonly workerId: string;
   readonly heartbeats: boolean;
   readonly results: readonly ResultSent[];
-  /** How many bytes a task takes in the answer's encoding, besides header and parameters. */
+  /** The caller has gone: what it was given goes back at once. */
   readonly abort?: AbortSignal;
 }
 
-export interface PolledTask extends LeasedTask {
-  readonly workflow: string;
-  readonly version: number;
-  readonly actionKey: string;
-  readonly actionId: number | string;
-  /** A number for it in any case, for the original worker wire. */
-  readonly actionNumber: number;
-  readonly name: string;
-  readonly attempt: number;
-  readonly handout: number;
-  readonly correlationId?: string;
-  readonly traceContext?: string;
-}
+/** A leased task with its header read. */
+export interface PolledTask extends LeasedTask, TaskHeader {}
 
 /** The original wire carries no token: its results name the lease by the task's hand-out number. */
 export interface HandoutResult {

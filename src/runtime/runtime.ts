@@ -2,7 +2,7 @@
  * The imperative shell around the engine: puts its parts together and is the one `Orchestrator` that
  * every edge calls. It keeps nothing that cannot be lost: all state is in the store.
  */
-import type { Clock, Ids } from "../clock.ts";
+import { type Clock, type Ids, within } from "../clock.ts";
 import { retentionTimer } from "../engine/end.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
@@ -210,13 +210,10 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     async close() {
       dispatcher.drain();
       await servers.leave();
-      const { promise: tooLong, resolve } = Promise.withResolvers<void>();
-      const cancel = clock.after(limits.drainMs, resolve);
       const done = Promise.all([timers.stop(), outbox.stop(), sweeper.stop()]).then(() =>
         driver.drained(),
       );
-      await Promise.race([done, tooLong]);
-      cancel();
+      await within(limits.drainMs, done, clock);
       driver.close();
     },
   };

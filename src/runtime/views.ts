@@ -8,6 +8,7 @@ import { executionKey, fields, formatTaskId, parseToken } from "../model/ids.ts"
 import type { JsonText } from "../model/json.ts";
 import type { Holdings, Listing, Store, TaskView } from "../store/store.ts";
 import { gone, notFound } from "./executions.ts";
+import { listing } from "./listing.ts";
 import type {
   ActionView,
   ExecutionResult,
@@ -126,18 +127,6 @@ export function hasResult(plan: Plan, execution: Execution): boolean {
 function finalResult(plan: Plan, execution: Execution): JsonText | undefined {
   if (execution.state.status !== "COMPLETED") return undefined;
   return resultText(plan, execution.records, (name) => execution.data.get(name));
-}
-
-export function listing({ state }: Execution): Listing {
-  return {
-    id: state.id,
-    workflow: state.workflow,
-    version: state.version,
-    status: state.status,
-    startedAt: state.startedAt,
-    ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
-    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
-  };
 }
 
 function outputsOf(plan: Plan, execution: Execution): Map<string, JsonText> {

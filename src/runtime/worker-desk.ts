@@ -112,9 +112,9 @@ export class WorkerDesk {
   ): Promise<ResultAnswerType> {
     const { driver, log } = this.#parts;
     const { token, outcome } = result;
-    const taskId = parseToken(token)?.taskId;
-    const task = taskId === undefined ? undefined : parseTaskId(taskId);
-    if (taskId === undefined || task === undefined) return "stale";
+    const held = this.#tokenOf(token);
+    if (held === undefined) return "stale";
+    const { key, taskId } = held;
     try {
       const event = {
         type: "result",
@@ -123,7 +123,7 @@ export class WorkerDesk {
         outcome,
         ...(worker !== "" && { worker }),
       } as const;
-      return resultAnswer(await driver.submit(task.executionId, event, origin));
+      return resultAnswer(await driver.submit(key.id, event, origin));
     } catch (error) {
       // One result that could not be settled never spoils the others: its worker sends it again.
       log.warn("a result could not be settled", { taskId, error: asError(error) });
