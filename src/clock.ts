@@ -25,17 +25,20 @@ export const systemClock: Clock = {
   },
 };
 
-const pool = new Uint8Array(12 * 256);
-let poolUsed = pool.length;
+/** 96 bits are 16 characters without a rest: many nonces are made and encoded at once. */
+const nonceChars = 16;
+const noncesPerPool = 256;
+let pool = "";
+let poolUsed = 0;
 
 function nonce(): string {
   if (poolUsed === pool.length) {
-    crypto.getRandomValues(pool);
+    const bytes = crypto.getRandomValues(Buffer.alloc(12 * noncesPerPool));
+    pool = bytes.toString("base64url");
     poolUsed = 0;
   }
-  const text = Buffer.from(pool.buffer, poolUsed, 12).toString("base64url");
-  poolUsed += 12;
-  return text;
+  poolUsed += nonceChars;
+  return pool.slice(poolUsed - nonceChars, poolUsed);
 }
 
 export const systemIds: Ids = { uuid: () => Bun.randomUUIDv7(), nonce };

@@ -79,6 +79,7 @@ export const limits = {
   mailboxEventsPerCommitMax: 50,
   mailboxEventsMax: 10_000,
   systemActionsPerCommitMax: 50,
+  groupCommitOperationsMin: 32,
   groupCommitOperationsMax: 256,
   groupCommitMs: 10,
 

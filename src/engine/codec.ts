@@ -4,19 +4,28 @@ import type { Decision } from "../model/decision.ts";
 import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-
-const stateVersionMax = 1;
+import {
+  readRecord,
+  readState,
+  type StoredRecord,
+  stateVersion,
+  writeRecord,
+  writeState,
+} from "./stored-state.ts";
 
 /** Records are never changed in place, so the text of one that a commit did not touch is kept. */
 const recordTexts = new WeakMap<ActionRecord, JsonText>();
 
 /** The first chunk of records is part of the text; later ones are fields of data. */
 export function encodeState({ state, records }: Pick<Execution, "state" | "records">): JsonText {
-  return `${JSON.stringify(state).slice(0, -1)},"records":${encodeRecords(records, 0)}}`;
+  return `${writeState(state)},"records":${encodeRecords({ state, records }, 0)}}`;
 }
 
 /** The records of one chunk. */
-export function encodeRecords(records: Execution["records"], chunk: number): JsonText {
+export function encodeRecords(
+  { state, records }: Pick<Execution, "state" | "records">,
+  chunk: number,
+): JsonText {
   const from = chunk * limits.recordChunkActions;
   const to = from + limits.recordChunkActions;
   let text = "";
@@ -24,7 +33,7 @@ export function encodeRecords(records: Execution["records"], chunk: number): Jso
     if (index < from || index >= to) continue;
     let part = recordTexts.get(record);
     if (part === undefined) {
-      part = JSON.stringify(record);
+      part = writeRecord(record, state.startedAt);
       recordTexts.set(record, part);
     }
     text += `${text === "" ? "" : ","}"${index}":${part}`;
@@ -32,29 +41,31 @@ export function encodeRecords(records: Execution["records"], chunk: number): Jso
   return `{${text}}`;
 }
 
+type StoredRecords = Readonly<Record<string, StoredRecord>>;
+
 /** Throws when the record was written by a newer server than this one. */
-export function decodeExecution(state: JsonText, data: ReadonlyMap<string, JsonText>): Execution {
-  const { records: first, ...decoded } = JSON.parse(state) as ExecutionState & {
-    readonly records: Readonly<Record<string, ActionRecord>>;
+export function decodeExecution(text: JsonText, data: ReadonlyMap<string, JsonText>): Execution {
+  const { records: chunk, ...stored } = JSON.parse(text) as Partial<ExecutionState> & {
+    readonly records: StoredRecords;
   };
-  if (decoded.stateVersion > stateVersionMax) {
+  const written: number = stored.stateVersion ?? 0;
+  if (written > stateVersion) {
     throw new Error(
-      `Execution ${decoded.id} was written by a newer server (format ${decoded.stateVersion}, this server reads up to ${stateVersionMax}). Update this server.`,
+      `Execution ${stored.id} was written by a newer server (format ${written}, this server reads up to ${stateVersion}). Update this server.`,
     );
   }
+  const state = readState(stored);
   const records = new Map<number, ActionRecord>();
-  addRecords(records, first);
-  for (const [name, text] of data) {
-    if (name.startsWith("records:")) addRecords(records, JSON.parse(text));
-  }
-  return { state: decoded, records, data };
-}
-
-function addRecords(
-  records: Map<number, ActionRecord>,
-  part: Readonly<Record<string, ActionRecord>>,
-): void {
-  for (const [index, record] of Object.entries(part)) records.set(Number(index), record);
+  const add = (part: StoredRecords) => {
+    for (const [index, record] of Object.entries(part)) {
+      // The first format wrote records as they are in memory.
+      const isPlain = written === 1;
+      records.set(Number(index), isPlain ? record : readRecord(record, state.startedAt));
+    }
+  };
+  add(chunk);
+  for (const [name, part] of data) if (name.startsWith("records:")) add(JSON.parse(part));
+  return { state, records, data };
 }
 
 /** Names of the fields that hold further records: without them an execution is not complete. */
@@ -64,7 +75,15 @@ export function recordFields({ recordChunks = 1 }: ExecutionState): readonly str
 
 /** The execution as it will be once the decision is committed. */
 export function afterDecision(before: Execution, decision: Decision): Execution {
-  const data = new Map(before.data);
+  return advance({ ...before, data: new Map(before.data) }, decision);
+}
+
+/**
+ * The same for a decision that holds. The caller gives up `before`: its data is taken over, so that
+ * a step costs what it changes and not what there is.
+ */
+export function advance(before: Execution, decision: Decision): Execution {
+  const data = before.data as Map<string, JsonText>;
   for (const [field, text] of decision.data) {
     if (text === null) data.delete(field);
     else data.set(field, text);

@@ -71,7 +71,7 @@ function firstState(beginning: Beginning): ExecutionState {
   const { plan, now } = beginning;
   const recordChunks = Math.ceil(plan.actions.length / limits.recordChunkActions);
   return {
-    stateVersion: 1,
+    stateVersion: 2,
     ...(recordChunks > 1 && { recordChunks }),
     id: beginning.id,
     workflow: plan.workflow,
@@ -172,7 +172,7 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
   switch (event.type) {
     case "result":
       return applyTaskEvent(draft, event.taskId, (action, handout) =>
-        applyResult(draft, action, { ...event, handout }),
+        applyResult(draft, action, handout, event),
       );
     case "lease-expired":
       draft.expire(event.taskId, event.token, event.leaseUntil);

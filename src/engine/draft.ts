@@ -13,7 +13,7 @@ import { encodeRecords } from "./codec.ts";
 import type { Plan, PlanAction } from "./plan.ts";
 import type { Needs, Scope } from "./scope.ts";
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What the engine may look up besides the execution itself. */
 export interface Surroundings {
@@ -100,8 +100,9 @@ export class Draft {
 
   /** What its edges said is of no use any more. */
   forgetEdges(index: number): void {
+    if (this.records.get(index)?.edges === undefined) return;
     const { edges, ...record } = this.record(index);
-    if (edges !== undefined) this.records.set(index, record);
+    this.records.set(index, record.status === "PENDING" ? pending : record);
   }
 
   nextHandout(): number {
@@ -280,7 +281,7 @@ export class Draft {
     state.ready = this.ready;
     state.closing = this.closing;
     for (const chunk of this.#dirtyChunks) {
-      if (chunk > 0) this.#written.set(fields.records(chunk), encodeRecords(records, chunk));
+      if (chunk > 0) this.#written.set(fields.records(chunk), encodeRecords(this, chunk));
     }
     return {
       state,

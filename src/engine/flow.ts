@@ -6,7 +6,7 @@
 import type { ActionRecord, EdgeCounts, Failure } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import type { Draft } from "./draft.ts";
+import type { Draft, Mutable } from "./draft.ts";
 import { endExecution } from "./end.ts";
 import type { PlanAction } from "./plan.ts";
 
@@ -28,12 +28,9 @@ export function completeAction(
 ): void {
   draft.write(fields.output(action.key), end.output);
   const record = closeRecord(draft, action, end.attempts);
-  const { route } = end;
-  draft.setRecord(action.index, {
-    ...record,
-    status: "COMPLETED",
-    ...(route !== "default" && { route }),
-  });
+  record.status = "COMPLETED";
+  if (end.route !== "default") record.route = end.route;
+  draft.setRecord(action.index, record);
   draft.log("action.completed", action, record.attempt, routeDetails(end.route));
   draft.ended.push({
     index: action.index,
@@ -87,19 +84,19 @@ function closeRecord(
   draft: Draft,
   action: PlanAction,
   attempts: ActionRecord["attempts"],
-): ActionRecord {
+): Mutable<ActionRecord> {
   const record = draft.record(action.index);
   for (const timer of record.timers ?? []) draft.dropTimer(timer);
   draft.state.open -= 1;
   const kept = attempts ?? record.attempts;
-  return {
-    status: record.status,
-    ...(record.startedAt !== undefined && { startedAt: record.startedAt }),
-    endedAt: draft.now,
-    ...(record.attempt !== undefined && { attempt: record.attempt }),
-    ...(kept !== undefined && { attempts: kept }),
-    ...(record.attemptsDropped !== undefined && { attemptsDropped: record.attemptsDropped }),
-  };
+  // Field by field: this is every step, and spreading costs several times as much.
+  const closed: Mutable<ActionRecord> = { status: record.status };
+  if (record.startedAt !== undefined) closed.startedAt = record.startedAt;
+  closed.endedAt = draft.now;
+  if (record.attempt !== undefined) closed.attempt = record.attempt;
+  if (kept !== undefined) closed.attempts = kept;
+  if (record.attemptsDropped !== undefined) closed.attemptsDropped = record.attemptsDropped;
+  return closed;
 }
 
 /** Decides the edges of everything that has ended, until nothing follows from it any more. */
@@ -132,7 +129,7 @@ function decideEdge(draft: Draft, target: number, edge: Edge): void {
     taken: before.taken + (edge === "taken" ? 1 : 0),
     failed: before.failed + (edge === "dead-by-failure" ? 1 : 0),
   };
-  draft.setRecord(target, { ...record, edges });
+  draft.setRecord(target, { status: "PENDING", edges });
   const action = draft.plan.actions[target]!;
   // An earlier edge has already put it in the row of those that start.
   if (joinVerdict(action, before) === "start") return;

@@ -2,6 +2,7 @@
  * A plan is a definition compiled once: edges, joins, parsed templates and paths. Versions are
  * immutable, so a plan never changes, and nothing is parsed on the hot path.
  */
+import type { TaskHeader } from "../model/decision.ts";
 import type {
   ActionSpec,
   FollowUp,
@@ -58,6 +59,8 @@ export interface UserPlanAction extends PlanActionBase {
   /** `queueKey(queue, name)` */
   readonly queueKey: string;
   readonly priority: number;
+  /** What is the same in the header of all its tasks: JSON text, not closed. */
+  readonly headerStart: string;
   /** What the workflow says; the rest comes from the action definition, then from limits.ts. */
   readonly overrides: RetrySpec & {
     readonly timeoutSeconds?: number;
@@ -136,6 +139,8 @@ export function compilePlan(definition: WorkflowDefinition, version: number): Pl
   const { order, cycles } = orderOf(targets);
   if (cycles.length > 0) throw new Error("a definition with cycles has not passed the checks");
   const context: Context = {
+    workflow: definition.name,
+    version,
     specs,
     targets,
     incoming: countIncoming(targets),
@@ -163,6 +168,8 @@ export function compilePlan(definition: WorkflowDefinition, version: number): Pl
 }
 
 interface Context {
+  readonly workflow: string;
+  readonly version: number;
   readonly specs: readonly ActionSpec[];
   /** By position in the definition, as are `incoming`, `numbers` and `ancestors`. */
   readonly targets: Targets;
@@ -192,7 +199,7 @@ function compileAction(context: Context, from: number, index: number): PlanActio
     strict: spec.strict ?? false,
     needs: parameters?.needs ?? noNeeds,
   };
-  if (spec.type.toLowerCase() === "user") return compileUser(spec, base);
+  if (spec.type.toLowerCase() === "user") return compileUser(context, spec, base);
   const ancestors = () => context.ancestors.of(from).map((source) => keyAt(context, source));
   return compileSystem(spec, base, ancestors);
 }
@@ -201,7 +208,11 @@ function keyAt(context: Context, position: number): string {
   return String(context.specs[position]!.id);
 }
 
-function compileUser(spec: ActionSpec, base: PlanActionBase): UserPlanAction {
+function compileUser(
+  { workflow, version }: Context,
+  spec: ActionSpec,
+  base: PlanActionBase,
+): UserPlanAction {
   const { name, queue = "default" } = spec;
   const { timeoutSeconds, heartbeatSeconds, queueTimeoutSeconds, totalTimeoutSeconds } = spec;
   const overrides: UserPlanAction["overrides"] = {
@@ -218,6 +229,14 @@ function compileUser(spec: ActionSpec, base: PlanActionBase): UserPlanAction {
     queue,
     queueKey: queueKey(queue, name),
     priority: spec.priority ?? 0,
+    headerStart: JSON.stringify({
+      workflow,
+      version,
+      actionKey: base.key,
+      actionId: base.id,
+      actionNumber: base.number,
+      name,
+    } satisfies Partial<TaskHeader>).slice(0, -1),
     overrides,
   };
 }

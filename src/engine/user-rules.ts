@@ -7,7 +7,24 @@ import { limits } from "../limits.ts";
 import type { ActionDefinition, UserRules } from "../model/definition.ts";
 import type { UserPlanAction } from "./plan.ts";
 
+/** The last rules made for a plan's action: they change only when it is registered anew. */
+const made = new WeakMap<
+  UserPlanAction["overrides"],
+  { readonly registered: ActionDefinition | undefined; readonly rules: UserRules }
+>();
+
 export function userRules(
+  overrides: UserPlanAction["overrides"],
+  registered: ActionDefinition | undefined,
+): UserRules {
+  const last = made.get(overrides);
+  if (last !== undefined && last.registered === registered) return last.rules;
+  const rules = makeRules(overrides, registered);
+  made.set(overrides, { registered, rules });
+  return rules;
+}
+
+function makeRules(
   overrides: UserPlanAction["overrides"],
   registered: ActionDefinition | undefined,
 ): UserRules {

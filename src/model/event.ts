@@ -24,6 +24,7 @@ export type ExecutionEvent =
       readonly taskId: string;
       readonly token: string;
       readonly outcome: TaskOutcome;
+      /** Absent or empty: it did not say who it is. */
       readonly worker?: string;
     }
   /** A lease ran out; `heartbeat`: for want of a heartbeat, not because the attempt's time ended. */

@@ -105,8 +105,8 @@ export interface HeldTimer {
 }
 
 export interface ExecutionState {
-  /** Format of this record; a server refuses what is newer than itself. */
-  readonly stateVersion: 1;
+  /** Format of the stored record; a server refuses what it does not know. */
+  readonly stateVersion: 2;
   readonly id: string;
   readonly workflow: string;
   readonly version: number;

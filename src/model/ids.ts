@@ -21,6 +21,7 @@ export interface ExecutionKey {
 
 /** FNV-1a over UTF-16 units: spreads ids over partitions; stable for ever, as stores depend on it. */
 export function partitionOf(executionId: string, partitions: number): number {
+  if (partitions === 1) return 0;
   let hash = 0x811c9dc5;
   for (let i = 0; i < executionId.length; i++) {
     hash ^= executionId.charCodeAt(i);
@@ -47,11 +48,26 @@ export function formatTaskId(id: TaskId): string {
 
 /** Answers undefined for text that no server ever made. */
 export function parseTaskId(text: string): TaskId | undefined {
-  const parts = text.split(":");
-  if (parts.length !== 4) return undefined;
-  const [executionId, runText, handoutText, actionKey] = parts as [string, string, string, string];
-  if (!/^\d{1,10}$/.test(runText) || !/^\d{1,12}$/.test(handoutText)) return undefined;
-  return { executionId, run: Number(runText), handout: Number(handoutText), actionKey };
+  const first = text.indexOf(":");
+  const second = text.indexOf(":", first + 1);
+  const third = text.indexOf(":", second + 1);
+  if (first < 0 || second < 0 || third < 0 || text.indexOf(":", third + 1) >= 0) return undefined;
+  const run = digits(text, first + 1, second, 10);
+  const handout = digits(text, second + 1, third, 12);
+  if (run === undefined || handout === undefined) return undefined;
+  return { executionId: text.slice(0, first), run, handout, actionKey: text.slice(third + 1) };
+}
+
+/** The number that stands there, of 1 to `most` decimal digits and nothing else. */
+function digits(text: string, from: number, to: number, most: number): number | undefined {
+  if (to === from || to - from > most) return undefined;
+  let number = 0;
+  for (let i = from; i < to; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return undefined;
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 /**
@@ -72,8 +88,20 @@ export interface Token {
   readonly taskId: string;
 }
 
+/** Edge and engine ask about the same token one after the other: the last answer is kept. */
+let lastText = "";
+let lastToken: Token | undefined;
+
 /** Execution ids may contain dots, so only the first two dots separate. */
 export function parseToken(text: string): Token | undefined {
+  if (text !== lastText) {
+    lastToken = readToken(text);
+    lastText = text;
+  }
+  return lastToken;
+}
+
+function readToken(text: string): Token | undefined {
   const first = text.indexOf(".");
   const second = text.indexOf(".", first + 1);
   if (first < 1 || second < 0) return undefined;

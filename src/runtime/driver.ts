@@ -6,6 +6,7 @@
  */
 import type { Clock, Ids } from "../clock.ts";
 import {
+  advance,
   afterDecision,
   decodeExecution,
   effectCount,
@@ -100,7 +101,8 @@ interface Mailbox {
   running: boolean;
   /** The last commit was cut: go on without waiting for the timer that guards it. */
   more: boolean;
-  readonly scripts: ScriptRunner;
+  /** Made with its first script: most executions have none. */
+  scripts: ScriptRunner | undefined;
 }
 
 /** How long a commit waits for scripts that were just started: most take less than a millisecond. */
@@ -137,7 +139,7 @@ export class Driver {
     }
     return new Promise((resolve, reject) => {
       box.mail.push({ event, origin, bytes: eventBytes(event), resolve, reject });
-      box.scripts.wake();
+      box.scripts?.wake();
       this.#start(box);
     });
   }
@@ -146,13 +148,24 @@ export class Driver {
     let box = this.#boxes.get(id);
     if (box === undefined) {
       const key = executionKey(id, this.#parts.store.partitions);
-      const scripts = new ScriptRunner(this.#parts.sandbox, this.#parts.clock, (event) => {
-        this.#tell(id, event);
-      });
-      box = { key, creations: [], mail: [], taken: [], running: false, more: false, scripts };
+      box = {
+        key,
+        creations: [],
+        mail: [],
+        taken: [],
+        running: false,
+        more: false,
+        scripts: undefined,
+      };
       this.#boxes.set(id, box);
     }
     return box;
+  }
+
+  #scriptsOf(box: Mailbox): ScriptRunner {
+    const { sandbox, clock } = this.#parts;
+    box.scripts ??= new ScriptRunner(sandbox, clock, (event) => this.#tell(box.key.id, event));
+    return box.scripts;
   }
 
   /** What a script has answered; told again after a fault, as else its guard repeats it, late. */
@@ -192,7 +205,7 @@ export class Driver {
       }
     }
     box.running = false;
-    if (box.scripts.open === 0) this.#boxes.delete(box.key.id);
+    if (!box.scripts?.open) this.#boxes.delete(box.key.id);
     if (this.#boxes.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
@@ -292,7 +305,7 @@ export class Driver {
       return loading.then((loaded) => this.#decide(box, loaded, plan, mail));
     }
     const decided: Decided = { before, decision, mail: all, plan };
-    const hasScripts = decision.scripts.length > 0 || box.scripts.fresh > 0;
+    const hasScripts = decision.scripts.length > 0 || hasFreshScripts(box);
     return hasScripts ? this.#foldScripts(box, decided) : decided;
   }
 
@@ -324,12 +337,13 @@ export class Driver {
     let { decision, mail } = decided;
     let requests = decision.scripts;
     const until = this.#parts.clock.now() + 2 * scriptFoldMs;
-    while (requests.length > 0 || box.scripts.fresh > 0) {
-      box.scripts.run(requests);
+    while (requests.length > 0 || hasFreshScripts(box)) {
+      const scripts = this.#scriptsOf(box);
+      scripts.run(requests);
       requests = [];
       if (effectCount(decision) >= limits.commitEffectsMax / 2) break;
       if (this.#parts.clock.now() >= until) break;
-      if (box.mail.length === 0) await box.scripts.anything(scriptFoldMs);
+      if (box.mail.length === 0) await scripts.anything(scriptFoldMs);
       if (box.mail.length === 0) break;
       const next = takeBatch(box);
       const after = afterDecision(decided.before, decision);
@@ -352,7 +366,7 @@ export class Driver {
       decision = mergeDecisions(decision, second);
       mail = [...mail.slice(0, decision.answers.length - second.answers.length), ...taken];
       if (taken.some((item) => item.event.type !== "script")) {
-        box.scripts.run(requests);
+        scripts.run(requests);
         break;
       }
     }
@@ -401,14 +415,14 @@ export class Driver {
         this.#parts.onUnknown(box.key, decision);
         throw error;
       }
-      box.scripts.age();
-      const after = afterDecision(before, decision);
+      box.scripts?.age();
+      const after = advance(before, decision);
       this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
       return { outcome };
     }
     if (result.outcome === "committed" || result.outcome === "already_committed") {
-      const after = afterDecision(before, decision);
-      box.scripts.age();
+      const after = advance(before, decision);
+      box.scripts?.age();
       this.#keep(box.key, result.head, after);
       offers.deliver();
       this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
@@ -430,7 +444,7 @@ export class Driver {
 
   #keep(key: ExecutionKey, head: Head, execution: Execution): void {
     const hasEnded = !isOpen(execution.state.status);
-    if (hasEnded) this.#boxes.get(key.id)?.scripts.abandonAll();
+    if (hasEnded) this.#boxes.get(key.id)?.scripts?.abandonAll();
     // What has ended, or only waits, is not asked for soon: its memory is worth more to others.
     if (hasEnded || !isBusy(execution)) {
       this.#cache.drop(key.id);
@@ -442,7 +456,8 @@ export class Driver {
   }
 
   /** Looks for a waiting poll for each new task, so that it is leased in the commit itself. */
-  #offer(key: ExecutionKey, decision: Decision, mail: readonly Mail[], now: number) {
+  #offer(key: ExecutionKey, decision: Decision, mail: readonly Mail[], now: number): Offers {
+    if (decision.effects.tasks.length === 0) return nothingOffered(decision.effects);
     const { dispatcher } = this.#parts;
     const origin = mail[0]?.origin;
     const offered: { poll: Poll; task: NewTask; lease: HandOff }[] = [];
@@ -499,7 +514,7 @@ export class Driver {
     const nothing: Execution = { state: first.state, records: new Map(), data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.
-    const isKnown = box.scripts.open > 0 || this.#cache.get(box.key.id) !== undefined;
+    const isKnown = Boolean(box.scripts?.open) || this.#cache.get(box.key.id) !== undefined;
     const decided = isKnown ? start : await this.#foldScripts(box, start);
     const { decision } = decided;
     const offers = this.#offer(box.key, decision, [], now);
@@ -531,9 +546,9 @@ export class Driver {
       box.mail.unshift(...mail);
       return answer;
     }
-    if (isKnown) box.scripts.run(decision.scripts);
-    box.scripts.age();
-    const after = afterDecision(nothing, decision);
+    if (isKnown) this.#scriptsOf(box).run(decision.scripts);
+    box.scripts?.age();
+    const after = advance(nothing, decision);
     this.#keep(box.key, answer.head, after);
     offers.deliver();
     this.#parts.onCommitted({ key: box.key, before: undefined, after, decision, plan });
@@ -566,11 +581,31 @@ function isBusy({ records, state }: Execution): boolean {
   return false;
 }
 
+function hasFreshScripts(box: Mailbox): boolean {
+  return box.scripts !== undefined && box.scripts.fresh > 0;
+}
+
 interface Decided {
   readonly before: Execution;
   readonly decision: Decision;
   readonly mail: Mail[];
   readonly plan: Plan;
+}
+
+/** New tasks with the places that were found for them, and what is to follow the commit. */
+interface Offers {
+  readonly effects: StoreEffects;
+  /** The commit holds. */
+  deliver(): void;
+  /** It does not. */
+  withdraw(): void;
+  /** It may hold, or held and its answer came too late: leases that exist go back. */
+  giveBack(): void;
+}
+
+function nothingOffered(effects: StoreEffects): Offers {
+  const nothing = () => {};
+  return { effects, deliver: nothing, withdraw: nothing, giveBack: nothing };
 }
 
 /** Throws an OrchyError when the store did not say what became of it. */
@@ -611,8 +646,10 @@ function takeBatch(box: Mailbox): Mail[] {
     count += 1;
     if (count === limits.mailboxEventsPerCommitMax) break;
   }
-  const batch = count === box.mail.length ? box.mail.splice(0) : box.mail.splice(0, count);
-  box.taken.push(...batch);
+  let batch = box.mail;
+  if (count === batch.length) box.mail = [];
+  else batch = box.mail.splice(0, count);
+  for (const mail of batch) box.taken.push(mail);
   return batch;
 }
 
@@ -640,7 +677,8 @@ function continuation({ state }: Execution): Mail {
  * of others: what they have answered counts for nothing. Answers the mail without it.
  */
 function abandonScripts(box: Mailbox, mail: readonly Mail[]): Mail[] {
-  const abandoned = box.scripts.abandonFresh();
+  const abandoned = box.scripts?.abandonFresh();
+  if (abandoned === undefined || abandoned.size === 0) return [...mail];
   const stands = ({ event }: Mail) => event.type !== "script" || !abandoned.has(event.handout);
   box.mail = box.mail.filter(stands);
   return mail.filter(stands);

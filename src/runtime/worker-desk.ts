@@ -105,30 +105,20 @@ export class WorkerDesk {
     return Promise.all(results.map((result) => this.#settleOne(result, worker, origin)));
   }
 
-  async #settleOne(
-    result: ResultSent,
+  #settleOne(
+    { token, outcome }: ResultSent,
     worker: string,
     origin: Poll | undefined,
-  ): Promise<ResultAnswerType> {
-    const { driver, log } = this.#parts;
-    const { token, outcome } = result;
+  ): Promise<ResultAnswerType> | ResultAnswerType {
     const held = this.#tokenOf(token);
     if (held === undefined) return "stale";
     const { key, taskId } = held;
-    try {
-      const event = {
-        type: "result",
-        taskId,
-        token,
-        outcome,
-        ...(worker !== "" && { worker }),
-      } as const;
-      return resultAnswer(await driver.submit(key.id, event, origin));
-    } catch (error) {
+    const event = { type: "result", taskId, token, outcome, worker } as const;
+    return this.#parts.driver.submit(key.id, event, origin).then(resultAnswer, (error) => {
       // One result that could not be settled never spoils the others: its worker sends it again.
-      log.warn("a result could not be settled", { taskId, error: asError(error) });
+      this.#parts.log.warn("a result could not be settled", { taskId, error: asError(error) });
       return "retry";
-    }
+    });
   }
 
   /** The original wire names a lease by its hand-out: the store knows the token. */

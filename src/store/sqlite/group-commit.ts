@@ -1,12 +1,13 @@
 /**
  * Group commit: the operations of one turn of the event loop share a transaction, and are answered
- * after its COMMIT. Operations check before they write, so all an operation can do half is fail in
+ * once it is on disk. The next group is written while the sync of the one before it goes on. Operations check before they write, so all an operation can do half is fail in
  * SQL; then the group is rolled back and its operations run again, each in a transaction of its own.
  */
 import { type Database, SQLiteError, type Statement } from "bun:sqlite";
 import type { Clock } from "../../clock.ts";
 import { limits } from "../../limits.ts";
 import { StoreFault } from "../store.ts";
+import type { LogSync } from "./log-sync.ts";
 
 interface Operation {
   readonly run: () => unknown;
@@ -40,21 +41,36 @@ function commitFault(error: unknown): StoreFault {
   );
 }
 
+/** Written but perhaps not on disk; and a disk that has failed once may have forgotten more. */
+function syncFault(cause: Error): StoreFault {
+  return new StoreFault("unknown", `SQLite's log could not be synced: ${cause.message}.`, {
+    cause,
+  });
+}
+
+function syncRefusal(cause: Error): StoreFault {
+  const message = `The disk did not keep the log (${cause.message}); start the server anew.`;
+  return new StoreFault("not_applied", message, { cause });
+}
+
 export class GroupCommit {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #onRollback: () => void;
   readonly #onFlush: () => void;
+  readonly #log: LogSync;
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #rollback: Statement;
   #waiting: Operation[] = [];
   #isScheduled = false;
-  #isClosed = false;
+  /** Set when nothing more is taken. */
+  #refusal: StoreFault | undefined;
 
   constructor(options: {
     readonly database: Database;
     readonly clock: Clock;
+    readonly log: LogSync;
     /** Whatever was cached of the database may be wrong now. */
     readonly onRollback: () => void;
     /** Called outside of any transaction. */
@@ -64,15 +80,14 @@ export class GroupCommit {
     this.#clock = options.clock;
     this.#onRollback = options.onRollback;
     this.#onFlush = options.onFlush;
+    this.#log = options.log;
     this.#begin = options.database.prepare("BEGIN");
     this.#commit = options.database.prepare("COMMIT");
     this.#rollback = options.database.prepare("ROLLBACK");
   }
 
   submit<Answer>(run: () => Answer): Promise<Answer> {
-    if (this.#isClosed) {
-      return Promise.reject(new StoreFault("not_applied", "The store is closed."));
-    }
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ run, resolve, reject });
       this.#schedule();
@@ -80,9 +95,10 @@ export class GroupCommit {
   }
 
   /** Finishes what was submitted; whatever comes later is refused. */
-  close(): void {
+  async close(): Promise<void> {
     while (this.#waiting.length > 0) this.#flushGroup();
-    this.#isClosed = true;
+    this.#refusal ??= new StoreFault("not_applied", "The store is closed.");
+    await new Promise<void>((resolve) => this.#log.settled(() => resolve()));
   }
 
   #schedule(): void {
@@ -90,6 +106,8 @@ export class GroupCommit {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
+      // A few operations would wait for the next sync anyway: they share a transaction until then.
+      if (this.#log.isRunning && this.#waiting.length < limits.groupCommitOperationsMin) return;
       if (this.#waiting.length > 0) this.#flushGroup();
       if (this.#waiting.length > 0) this.#schedule();
     });
@@ -129,6 +147,7 @@ export class GroupCommit {
     this.#settle([operation], [answer]);
   }
 
+  /** Writes the transaction, and answers once it is on disk: also what only read, as it may have read it. */
   #settle(operations: readonly Operation[], answers: readonly unknown[]): void {
     try {
       this.#commit.run();
@@ -138,7 +157,14 @@ export class GroupCommit {
       for (let i = 0; i < answers.length; i++) operations[i]?.reject(fault);
       return;
     }
-    for (let i = 0; i < answers.length; i++) operations[i]?.resolve(answers[i] as never);
+    this.#log.sync((error) => {
+      if (error !== null) this.#refusal ??= syncRefusal(error);
+      for (let i = 0; i < answers.length; i++) {
+        if (error === null) operations[i]?.resolve(answers[i] as never);
+        else operations[i]?.reject(syncFault(error));
+      }
+      if (this.#waiting.length > 0) this.#schedule();
+    });
     this.#onFlush();
   }
 

@@ -15,7 +15,7 @@ function run(chore: Chore): void {
   switch (chore.kind) {
     case "open":
       database = new Database(chore.path, { readwrite: true });
-      database.run("PRAGMA synchronous = FULL");
+      database.run("PRAGMA synchronous = NORMAL");
       return;
     case "checkpoint":
       database?.query("PRAGMA wal_checkpoint(PASSIVE)").all();

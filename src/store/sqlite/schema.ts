@@ -182,7 +182,7 @@ export function prepareDatabase(
 ): void {
   refuseForeign(database, path);
   database.run("PRAGMA journal_mode = WAL");
-  database.run("PRAGMA synchronous = FULL");
+  database.run("PRAGMA synchronous = NORMAL");
   database.run("PRAGMA wal_autocheckpoint = 0");
   database.run("PRAGMA journal_size_limit = 67108864");
   database.run("PRAGMA cache_size = -65536");

@@ -17,6 +17,7 @@ import { Heads } from "./heads.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import { Listings } from "./listings.ts";
 import { lockFile } from "./lock.ts";
+import { LogSync, type SyncFile } from "./log-sync.ts";
 import { Messages } from "./messages.ts";
 import { Queues } from "./queues.ts";
 import { Removal } from "./removal.ts";
@@ -34,6 +35,7 @@ export interface SqliteOptions {
   readonly pagesMax?: number;
   /** Bounds how long a group commit may take; nothing stored comes from it. */
   readonly clock?: Clock;
+  readonly sync?: SyncFile;
 }
 
 /** Throws a plain Error of one sentence when the file cannot be used. */
@@ -63,13 +65,14 @@ export class SqliteStore implements contract.Store {
   readonly traits: contract.Traits = {
     name: "sqlite",
     durability:
-      "What is acknowledged is on disk (WAL, synchronous=FULL): it survives a crash of the " +
+      "What is acknowledged is on disk (its log is synced first): it survives a crash of the " +
       "process and of the machine.",
     shared: false,
   };
   readonly partitions: number;
   readonly #lock: Database;
   readonly #database: Database;
+  readonly #log: LogSync;
   readonly #group: GroupCommit;
   readonly #housekeeper: Housekeeper;
   readonly #heads: Heads;
@@ -106,9 +109,11 @@ export class SqliteStore implements contract.Store {
     this.#listings = new Listings(database);
     this.#documents = new Documents(database);
     this.#housekeeper = new Housekeeper(database, options.path);
+    this.#log = new LogSync(options.path, options.sync);
     this.#group = new GroupCommit({
       database,
       clock: options.clock ?? systemClock,
+      log: this.#log,
       onRollback: () => heads.forgetAll(),
       onFlush: () => this.#housekeeper.afterFlush(),
     });
@@ -287,8 +292,9 @@ export class SqliteStore implements contract.Store {
   }
 
   async #close(): Promise<void> {
-    this.#group.close();
+    await this.#group.close();
     await this.#housekeeper.close();
+    this.#log.close();
     // Statements are finalized too: only then is the log copied into the file and removed.
     this.#database.close(true);
     this.#lock.close(true);

@@ -1,0 +1,170 @@
+/**
+ * How the control state is written: it goes to disk with every commit, so what is as it always is
+ * takes no room. Fields of the state that have their first value are left out; records have
+ * one-letter names and count time from the execution's start.
+ *
+ *     s  status, as its place in `statuses`      n  attempt        r  route
+ *     b  startedAt   e  endedAt                  h  handout        t  attempts
+ *
+ * An attempt is `[number, handout, startedAt, endedAt, nonce, worker, failure]`, without what is
+ * missing at its end; all other fields of a record keep their names.
+ */
+import type {
+  ActionRecord,
+  ActionStatus,
+  AttemptRecord,
+  ExecutionState,
+} from "../model/execution.ts";
+import type { JsonText } from "../model/json.ts";
+
+export const stateVersion = 2;
+
+/** What a new execution begins with; only `first` values of these fields are left out. */
+const first = {
+  status: "RUNNING",
+  run: 1,
+  priority: 0,
+  pausedMs: 0,
+  open: 0,
+  signalSequence: 0,
+  depth: 0,
+  heldTimers: [],
+  ready: [],
+  closing: [],
+  signals: [],
+  causes: [],
+} satisfies Partial<ExecutionState>;
+
+function isFirst(name: string, value: unknown): boolean {
+  const usual = (first as Readonly<Record<string, unknown>>)[name];
+  if (typeof usual !== "object") return usual === value && usual !== undefined;
+  return (value as readonly unknown[]).length === 0;
+}
+
+/** Without the closing brace. */
+export function writeState(state: ExecutionState): JsonText {
+  const kept: Record<string, unknown> = {};
+  for (const name in state) {
+    const value = state[name as keyof ExecutionState];
+    if (!isFirst(name, value)) kept[name] = value;
+  }
+  kept.stateVersion = stateVersion;
+  return JSON.stringify(kept).slice(0, -1);
+}
+
+export function readState(stored: Partial<ExecutionState>): ExecutionState {
+  return { ...first, ...stored, stateVersion } as ExecutionState;
+}
+
+/** Their order is part of what is stored: append only. */
+const statuses: readonly ActionStatus[] = [
+  "PENDING",
+  "SCHEDULED",
+  "RUNNING",
+  "WAITING",
+  "RETRYING",
+  "COMPLETED",
+  "FAILED",
+  "TIMED_OUT",
+  "CANCELLED",
+  "SKIPPED",
+];
+const placeOf = new Map(statuses.map((status, place) => [status, place]));
+
+/** Nonces and most workers' names hold nothing that JSON would escape. */
+const plain = /^[\w.:@/-]*$/;
+
+function quoted(text: string): JsonText {
+  return plain.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
+export function writeRecord(record: ActionRecord, startedAt: number): JsonText {
+  let text = `{"s":${placeOf.get(record.status)}`;
+  for (const name in record) {
+    const value = record[name as keyof ActionRecord];
+    if (value === undefined) continue;
+    switch (name as keyof ActionRecord) {
+      case "status":
+        break;
+      case "startedAt":
+        text += `,"b":${(value as number) - startedAt}`;
+        break;
+      case "endedAt":
+        text += `,"e":${(value as number) - startedAt}`;
+        break;
+      case "handout":
+        text += `,"h":${value}`;
+        break;
+      case "attempt":
+        text += `,"n":${value}`;
+        break;
+      case "route":
+        text += `,"r":${quoted(value as string)}`;
+        break;
+      case "attempts":
+        text += `,"t":[${record.attempts!.map((one) => writeAttempt(one, startedAt)).join(",")}]`;
+        break;
+      default:
+        text += `,"${name}":${JSON.stringify(value)}`;
+    }
+  }
+  return `${text}}`;
+}
+
+function writeAttempt(attempt: AttemptRecord, startedAt: number): JsonText {
+  const { nonce, worker, failure } = attempt;
+  const began = attempt.startedAt === undefined ? null : attempt.startedAt - startedAt;
+  let text = `[${attempt.number},${attempt.handout},${began},${attempt.endedAt - startedAt}`;
+  const length = failure !== undefined ? 3 : worker !== undefined ? 2 : nonce !== undefined ? 1 : 0;
+  if (length > 0) text += nonce === undefined ? ",null" : `,${quoted(nonce)}`;
+  if (length > 1) text += worker === undefined ? ",null" : `,${quoted(worker)}`;
+  if (length > 2) text += `,${JSON.stringify(failure)}`;
+  return `${text}]`;
+}
+
+type StoredAttempt = readonly [
+  number: number,
+  handout: number,
+  startedAt: number | null,
+  endedAt: number,
+  nonce?: string | null,
+  worker?: string | null,
+  failure?: AttemptRecord["failure"],
+];
+
+export type StoredRecord = ActionRecord & {
+  readonly s: number;
+  readonly b?: number;
+  readonly e?: number;
+  readonly h?: number;
+  readonly n?: number;
+  readonly r?: string;
+  readonly t?: readonly StoredAttempt[];
+};
+
+export function readRecord(stored: StoredRecord, startedAt: number): ActionRecord {
+  const { s, b, e, h, n, r, t, ...others } = stored;
+  return {
+    ...(b !== undefined && { startedAt: startedAt + b }),
+    ...(e !== undefined && { endedAt: startedAt + e }),
+    ...(h !== undefined && { handout: h }),
+    ...(n !== undefined && { attempt: n }),
+    ...(r !== undefined && { route: r }),
+    ...(t !== undefined && { attempts: t.map((attempt) => readAttempt(attempt, startedAt)) }),
+    ...others,
+    status: statuses[s]!,
+  };
+}
+
+function readAttempt(stored: StoredAttempt, startedAt: number): AttemptRecord {
+  const [number, handout, began, ended, nonce, worker, failure] = stored;
+  return {
+    number,
+    handout,
+    endedAt: startedAt + ended,
+    ...(nonce != null && { nonce }),
+    ...(began !== null && { startedAt: startedAt + began }),
+    ...(worker != null && { worker }),
+    ...(failure !== undefined && { failure }),
+  };
+}
