@@ -12,10 +12,10 @@ import type {
   LoadRequest,
   StoreEffects,
 } from "../store.ts";
-import { type HeadRow, type Heads, joinCommitIds, sameHead } from "./heads.ts";
+import { Contents } from "./contents.ts";
+import { type HeadRow, type Heads, sameHead } from "./heads.ts";
 import type { Messages } from "./messages.ts";
 import type { Removal } from "./removal.ts";
-import { historyRoom } from "./schema.ts";
 import type { Tasks } from "./tasks.ts";
 import type { Timers } from "./timers.ts";
 
@@ -26,24 +26,19 @@ function prepareStatements(database: Database) {
         correlation_id, created_by, request_hash)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     insertState: database.prepare(`
-      INSERT INTO states (execution, revision, commit_id, recent, held, history, state)
-      VALUES (?, 1, ?, ?, 0, ?, ?)`),
+      INSERT INTO states (execution, revision, commit_id, held, history, state, log)
+      VALUES (?, 1, ?, 0, ?, ?, ?)`),
     updateState: database.prepare(`
-      UPDATE states SET revision = ?, commit_id = ?, recent = ?, held = ?, history = ?, state = ?
+      UPDATE states SET revision = ?, commit_id = ?, held = ?, history = ?, state = ?,
+        log = log || ?
+      WHERE execution = ?`),
+    updateStateAndLog: database.prepare(`
+      UPDATE states SET revision = ?, commit_id = ?, held = ?, history = ?, state = ?, log = ?
       WHERE execution = ?`),
     updateStatus: database.prepare(
       "UPDATE executions SET status = ?, ended_at = ? WHERE number = ?",
     ),
-    selectState: database.prepare("SELECT state FROM states WHERE execution = ?"),
-    putField: database.prepare(`
-      INSERT INTO fields (execution, name, value) VALUES (?, ?, ?)
-      ON CONFLICT (execution, name) DO UPDATE SET value = excluded.value`),
-    deleteField: database.prepare("DELETE FROM fields WHERE execution = ? AND name = ?"),
-    selectField: database.prepare("SELECT value FROM fields WHERE execution = ? AND name = ?"),
-    selectFields: database.prepare("SELECT name, value FROM fields WHERE execution = ?"),
-    insertHistory: database.prepare("INSERT INTO history (number, entry) VALUES (?, ?)"),
-    selectHistory: database.prepare(`
-      SELECT entry FROM history WHERE number > ? AND number < ? ORDER BY number LIMIT ?`),
+    selectState: database.prepare("SELECT state, log FROM states WHERE execution = ?"),
   };
 }
 
@@ -68,6 +63,7 @@ export class Executions {
   readonly #timers: Timers;
   readonly #messages: Messages;
   readonly #removal: Removal;
+  readonly #contents: Contents;
   readonly #sql: ReturnType<typeof prepareStatements>;
 
   constructor(options: {
@@ -83,6 +79,7 @@ export class Executions {
     this.#timers = options.timers;
     this.#messages = options.messages;
     this.#removal = options.removal;
+    this.#contents = new Contents(options.database);
     this.#sql = prepareStatements(options.database);
   }
 
@@ -107,8 +104,10 @@ export class Executions {
   }
 
   #fill(row: HeadRow, request: CreateRequest): CreateAnswer {
-    const { key, commitId } = request;
-    for (const [name, value] of request.data) this.#sql.putField.run(row.number, name, value);
+    const { key, commitId, state } = request;
+    const { data, effects } = request;
+    const { append } = this.#contents.add(row, { data, history: effects.history });
+    this.#sql.insertState.run(row.number, commitId, row.history, state, append);
     this.#apply(row, key, request);
     this.#heads.add(key, row);
     return { outcome: "created", head: { revision: 1, commitId } };
@@ -118,17 +117,8 @@ export class Executions {
     const row = this.#heads.find(request.key);
     if (row === undefined) return { outcome: "not_found" };
     if (row.tombstoneUntil !== null) return { outcome: "tombstone" };
-    const state = this.#sql.selectState.values(row.number)[0]?.[0] as string;
-    const data = new Map<string, string>();
-    if (request.fields === undefined) {
-      for (const [name, value] of this.#sql.selectFields.values(row.number)) {
-        data.set(name as string, value as string);
-      }
-    }
-    for (const name of request.fields ?? []) {
-      const value = this.#sql.selectField.values(row.number, name)[0]?.[0];
-      if (value !== undefined) data.set(name, value as string);
-    }
+    const [state, log] = this.#sql.selectState.values(row.number)[0] as [string, string];
+    const data = this.#contents.fields(row.number, log, request.fields);
     return {
       ...{ outcome: "loaded", head: { revision: row.revision, commitId: row.commitId } },
       ...{ recentCommitIds: row.recent, status: row.status, held: row.held, state, data },
@@ -157,29 +147,21 @@ export class Executions {
       this.#tasks.setHeld(row.number, { held: hold, now });
       row.held = hold;
     }
-    for (const [name, value] of request.data) {
-      if (value === null) this.#sql.deleteField.run(row.number, name);
-      else this.#sql.putField.run(row.number, name, value);
-    }
     this.#apply(row, key, request, successor);
     this.#advance(row, request);
     return { outcome: "committed", head: { revision: row.revision, commitId } };
   }
 
   history(
-    execution: number,
+    row: HeadRow,
     request: { readonly after: number; readonly limit: number },
   ): readonly string[] {
-    const first = execution * historyRoom;
-    const rows = this.#sql.selectHistory.values(
-      ...[first + request.after, first + historyRoom, request.limit],
-    );
-    return rows.map(([entry]) => entry as string);
+    return this.#contents.history(row, request);
   }
 
   /** Undefined when there is one of this id already. */
   #insert(request: CreateRequest): HeadRow | undefined {
-    const { key, commitId, listing, state } = request;
+    const { key, commitId, listing } = request;
     const requestHash = request.requestHash ?? null;
     const endedAt = listing.endedAt ?? null;
     const { changes, lastInsertRowid } = this.#sql.insertExecution.run(
@@ -188,11 +170,10 @@ export class Executions {
     );
     if (changes === 0) return undefined;
     const number = Number(lastInsertRowid);
-    const history = request.effects.history.length;
-    this.#sql.insertState.run(number, commitId, joinCommitIds([commitId]), history, state);
     return {
       ...{ number, createdBy: commitId, requestHash, revision: 1, commitId, recent: [commitId] },
-      ...{ held: false, history: 0, status: listing.status, endedAt, tombstoneUntil: null },
+      ...{ held: false, history: 0, logChars: 0 },
+      ...{ status: listing.status, endedAt, tombstoneUntil: null },
     };
   }
 
@@ -237,11 +218,6 @@ export class Executions {
     for (const task of effects.tasks) if (task !== added) this.#tasks.add(owner, task, now);
     for (const timer of effects.timers) this.#timers.add(owner, timer);
     for (const message of effects.messages) this.#messages.add(owner, message, now);
-    for (const entry of effects.history) {
-      row.history++;
-      if (row.history >= historyRoom) throw new RangeError("This history is full.");
-      this.#sql.insertHistory.run(row.number * historyRoom + row.history, entry);
-    }
   }
 
   #advance(row: HeadRow, request: CommitRequest): void {
@@ -250,9 +226,11 @@ export class Executions {
     row.revision++;
     row.commitId = commitId;
     row.recent = [...row.recent.slice(1 - limits.commitIdsKept), commitId];
-    this.#sql.updateState.run(
-      ...[row.revision, commitId, joinCommitIds(row.recent), row.held ? 1 : 0],
-      ...[row.history, state, row.number],
+    const { data, effects } = request;
+    const { empty, append } = this.#contents.add(row, { data, history: effects.history });
+    const statement = empty ? this.#sql.updateStateAndLog : this.#sql.updateState;
+    statement.run(
+      ...[row.revision, commitId, row.held ? 1 : 0, row.history, state, append, row.number],
     );
     if (status === row.status && endedAt === row.endedAt) return;
     this.#sql.updateStatus.run(status, endedAt, row.number);

@@ -7,7 +7,8 @@ import type { ExecutionStatus } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { Head } from "../store.ts";
 
-const headsKept = 20_000;
+/** In each of two generations. */
+const headsKept = 10_000;
 
 export interface HeadRow {
   /** The execution's integer key. */
@@ -16,55 +17,59 @@ export interface HeadRow {
   readonly requestHash: string | null;
   revision: number;
   commitId: string;
-  /** Oldest first. */
+  /**
+   * Commit ids, oldest first. They are not stored: whoever repeats a commit lives in this process.
+   */
   recent: readonly string[];
   held: boolean;
   /** Entries in its history. */
   history: number;
+  /** Length of the log in its row of states. */
+  logChars: number;
   status: ExecutionStatus;
   endedAt: number | null;
   tombstoneUntil: number | null;
 }
 
 interface StoredRow extends Omit<HeadRow, "recent" | "held"> {
-  recent: string;
   held: number;
-}
-
-/** Commit ids are stored as lines: shorter than JSON, and nothing to parse. */
-export function joinCommitIds(ids: readonly string[]): string {
-  return ids.join("\n");
 }
 
 export function sameHead(row: HeadRow, head: Head): boolean {
   return row.revision === head.revision && row.commitId === head.commitId;
 }
 
+function nameOf(key: ExecutionKey): string {
+  return `${key.partition}/${key.id}`;
+}
+
 export class Heads {
-  readonly #rows = new Map<string, HeadRow>();
+  /** What was used lately; and before that: forgotten together when the first one is full. */
+  #young = new Map<string, HeadRow>();
+  #old = new Map<string, HeadRow>();
   readonly #select: Statement<StoredRow>;
 
   constructor(database: Database) {
     this.#select = database.prepare(`
       SELECT number, created_by AS createdBy, request_hash AS requestHash, revision,
-        commit_id AS commitId, recent, held, history, status, ended_at AS endedAt,
-        tombstone_until AS tombstoneUntil
+        commit_id AS commitId, held, history, length(log) AS logChars, status,
+        ended_at AS endedAt, tombstone_until AS tombstoneUntil
       FROM executions JOIN states ON execution = number
       WHERE id = ? AND partition = ?`);
   }
 
   /** Whether it is known without a look. */
   knows(key: ExecutionKey): boolean {
-    return this.#rows.has(`${key.partition}/${key.id}`);
+    return this.#known(nameOf(key)) !== undefined;
   }
 
   find(key: ExecutionKey): HeadRow | undefined {
-    const name = `${key.partition}/${key.id}`;
-    const known = this.#rows.get(name);
+    const name = nameOf(key);
+    const known = this.#known(name);
     if (known !== undefined) return known;
     const stored = this.#select.get(key.id, key.partition);
     if (stored === null) return undefined;
-    const row = { ...stored, recent: stored.recent.split("\n"), held: stored.held === 1 };
+    const row = { ...stored, recent: [stored.commitId], held: stored.held === 1 };
     this.#keep(name, row);
     return row;
   }
@@ -76,23 +81,32 @@ export class Heads {
   }
 
   add(key: ExecutionKey, row: HeadRow): void {
-    this.#keep(`${key.partition}/${key.id}`, row);
+    this.#keep(nameOf(key), row);
   }
 
   forget(key: ExecutionKey): void {
-    this.#rows.delete(`${key.partition}/${key.id}`);
+    this.#young.delete(nameOf(key));
+    this.#old.delete(nameOf(key));
   }
 
   forgetAll(): void {
-    this.#rows.clear();
+    this.#young.clear();
+    this.#old.clear();
+  }
+
+  #known(name: string): HeadRow | undefined {
+    const young = this.#young.get(name);
+    if (young !== undefined) return young;
+    const old = this.#old.get(name);
+    if (old !== undefined) this.#keep(name, old);
+    return old;
   }
 
   #keep(name: string, row: HeadRow): void {
-    this.#rows.set(name, row);
-    if (this.#rows.size <= headsKept) return;
-    for (const oldest of this.#rows.keys()) {
-      this.#rows.delete(oldest);
-      return;
+    if (this.#young.size >= headsKept) {
+      this.#old = this.#young;
+      this.#young = new Map();
     }
+    this.#young.set(name, row);
   }
 }

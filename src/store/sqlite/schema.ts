@@ -134,6 +134,11 @@ const migrations: readonly string[] = [
 
   CREATE TABLE servers (id TEXT PRIMARY KEY, until INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
   `,
+  // What is small of an execution's fields and history: see contents.ts.
+  `
+  ALTER TABLE states ADD COLUMN log TEXT NOT NULL DEFAULT '';
+  ALTER TABLE states DROP COLUMN recent;
+  `,
 ];
 
 /** "Orcy" in ASCII, in the header of the file. */

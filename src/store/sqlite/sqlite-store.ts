@@ -225,7 +225,7 @@ export class SqliteStore implements contract.Store {
     return this.#group.submit(() => {
       const row = this.#heads.live(request.key);
       if (row === undefined) return [];
-      return this.#executions.history(row.number, request);
+      return this.#executions.history(row, request);
     });
   }
 
