@@ -157,14 +157,16 @@ export class GroupCommit {
       for (let i = 0; i < answers.length; i++) operations[i]?.reject(fault);
       return;
     }
-    this.#log.sync((error) => {
+    const synced = (error: Error | null) => {
       if (error !== null) this.#refusal ??= syncRefusal(error);
       for (let i = 0; i < answers.length; i++) {
         if (error === null) operations[i]?.resolve(answers[i] as never);
         else operations[i]?.reject(syncFault(error));
       }
       if (this.#waiting.length > 0) this.#schedule();
-    });
+    };
+    if (answers.length === 1) this.#log.syncAtOnce(synced);
+    else this.#log.sync(synced);
     this.#onFlush();
   }
 

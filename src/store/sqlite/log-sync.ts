@@ -4,27 +4,50 @@
  * written counts once a sync that began later has ended. Frames carry a running checksum, so what
  * a crash leaves of the log is always its beginning: no transaction without those before it.
  */
-import { closeSync, fdatasync, openSync } from "node:fs";
+import { closeSync, fdatasync, fdatasyncSync, openSync } from "node:fs";
 
 type Callback = (error: Error | null) => void;
 
-/** Puts on disk what was written to an open file: fdatasync, or a test's disk. */
-export type SyncFile = (file: number, callback: Callback) => void;
+/** Puts on disk what was written to an open file, at once or aside. Tests bring one that fails. */
+export interface Disk {
+  sync(file: number): void;
+  syncAside(file: number, callback: Callback): void;
+}
+
+const realDisk: Disk = { sync: fdatasyncSync, syncAside: fdatasync };
 
 export class LogSync {
   readonly #file: number;
-  readonly #syncFile: SyncFile;
+  readonly #disk: Disk;
   /** What waits for the sync that is under way, and what came too late for it. */
   #current: Callback[] = [];
   #next: Callback[] = [];
 
-  constructor(databasePath: string, syncFile: SyncFile = fdatasync) {
+  constructor(databasePath: string, disk: Disk = realDisk) {
     this.#file = openSync(`${databasePath}-wal`, "r+");
-    this.#syncFile = syncFile;
+    this.#disk = disk;
   }
 
   get isRunning(): boolean {
     return this.#current.length > 0;
+  }
+
+  /**
+   * As `sync`, without going on meanwhile: of use where there is nothing else to do, as it spares
+   * the way to another thread and back.
+   */
+  syncAtOnce(callback: Callback): void {
+    if (this.isRunning) {
+      this.sync(callback);
+      return;
+    }
+    let fault: Error | null = null;
+    try {
+      this.#disk.sync(this.#file);
+    } catch (error) {
+      fault = error as Error;
+    }
+    callback(fault);
   }
 
   /** Calls back when all that was written before this call is on disk, or could not be put there. */
@@ -43,7 +66,7 @@ export class LogSync {
   #start(): void {
     this.#current = this.#next;
     this.#next = [];
-    this.#syncFile(this.#file, (error) => {
+    this.#disk.syncAside(this.#file, (error) => {
       const ended = this.#current;
       this.#current = [];
       if (this.#next.length > 0) this.#start();

@@ -17,7 +17,7 @@ import { Heads } from "./heads.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import { Listings } from "./listings.ts";
 import { lockFile } from "./lock.ts";
-import { LogSync, type SyncFile } from "./log-sync.ts";
+import { type Disk, LogSync } from "./log-sync.ts";
 import { Messages } from "./messages.ts";
 import { Queues } from "./queues.ts";
 import { Removal } from "./removal.ts";
@@ -35,7 +35,7 @@ export interface SqliteOptions {
   readonly pagesMax?: number;
   /** Bounds how long a group commit may take; nothing stored comes from it. */
   readonly clock?: Clock;
-  readonly sync?: SyncFile;
+  readonly disk?: Disk;
 }
 
 /** Throws a plain Error of one sentence when the file cannot be used. */
@@ -109,7 +109,7 @@ export class SqliteStore implements contract.Store {
     this.#listings = new Listings(database);
     this.#documents = new Documents(database);
     this.#housekeeper = new Housekeeper(database, options.path);
-    this.#log = new LogSync(options.path, options.sync);
+    this.#log = new LogSync(options.path, options.disk);
     this.#group = new GroupCommit({
       database,
       clock: options.clock ?? systemClock,
