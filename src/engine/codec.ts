@@ -28,7 +28,7 @@ export function encodeRecords(
 ): JsonText {
   const from = chunk * limits.recordChunkActions;
   const to = from + limits.recordChunkActions;
-  let text = "";
+  const parts: string[] = [];
   for (const [index, record] of records) {
     if (index < from || index >= to) continue;
     let part = recordTexts.get(record);
@@ -36,9 +36,9 @@ export function encodeRecords(
       part = writeRecord(record, state.startedAt);
       recordTexts.set(record, part);
     }
-    text += `${text === "" ? "" : ","}"${index}":${part}`;
+    parts.push(`"${index}":${part}`);
   }
-  return `{${text}}`;
+  return `{${parts.join(",")}}`;
 }
 
 type StoredRecords = Readonly<Record<string, StoredRecord>>;
