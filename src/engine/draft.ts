@@ -165,34 +165,8 @@ export class Draft {
 
   /** `$`, as templates and references see it. Call `require` first. */
   view(): Scope {
-    this.#view ??= this.#makeView();
+    this.#view ??= new DraftView(this);
     return this.#view;
-  }
-
-  #makeView(): Scope {
-    const draft = this;
-    let execution: string | undefined;
-    return {
-      get input() {
-        return draft.read(fields.input) ?? "null";
-      },
-      get execution() {
-        execution ??= executionText(draft.state);
-        return execution;
-      },
-      output(key) {
-        const index = draft.plan.byKey.get(key);
-        if (index === undefined || !draft.hasOutput(index)) return undefined;
-        return draft.read(fields.output(key));
-      },
-      outputKeys() {
-        const keys: string[] = [];
-        for (const action of draft.plan.actions) {
-          if (draft.hasOutput(action.index)) keys.push(action.key);
-        }
-        return keys;
-      },
-    };
   }
 
   // Effects
@@ -305,6 +279,35 @@ export class Draft {
       changed: this.changed,
       more,
     };
+  }
+}
+
+class DraftView implements Scope {
+  readonly #draft: Draft;
+  #execution: string | undefined;
+
+  constructor(draft: Draft) {
+    this.#draft = draft;
+  }
+
+  get input(): JsonText {
+    return this.#draft.read(fields.input) ?? "null";
+  }
+
+  get execution(): JsonText {
+    this.#execution ??= executionText(this.#draft.state);
+    return this.#execution;
+  }
+
+  output(key: string): JsonText | undefined {
+    const index = this.#draft.plan.byKey.get(key);
+    if (index === undefined || !this.#draft.hasOutput(index)) return undefined;
+    return this.#draft.read(fields.output(key));
+  }
+
+  outputKeys(): readonly string[] {
+    const withOutput = this.#draft.plan.actions.filter(({ index }) => this.#draft.hasOutput(index));
+    return withOutput.map(({ key }) => key);
   }
 }
 

@@ -24,11 +24,12 @@ export interface CheckedResults {
 
 type CheckedOutcome = TaskOutcome | { readonly invalid: string };
 
-const statuses: Readonly<Record<ResultAnswerType, ResultStatus>> = {
-  accepted: ResultStatus.ACCEPTED,
-  duplicate: ResultStatus.DUPLICATE,
-  stale: ResultStatus.STALE,
-  retry: ResultStatus.RETRY,
+/** Messages that are only read: one of each serves all answers. */
+const plainAnswers: Readonly<Record<ResultAnswerType, ResultAnswer>> = {
+  accepted: create(ResultAnswerSchema, { status: ResultStatus.ACCEPTED }),
+  duplicate: create(ResultAnswerSchema, { status: ResultStatus.DUPLICATE }),
+  stale: create(ResultAnswerSchema, { status: ResultStatus.STALE }),
+  retry: create(ResultAnswerSchema, { status: ResultStatus.RETRY }),
 };
 
 export function checkResults(results: readonly TaskResult[]): CheckedResults {
@@ -51,7 +52,7 @@ export function checkResults(results: readonly TaskResult[]): CheckedResults {
       let next = 0;
       return invalid.map((message) =>
         message === undefined
-          ? create(ResultAnswerSchema, { status: statuses[answers[next++]!] })
+          ? plainAnswers[answers[next++]!]
           : create(ResultAnswerSchema, { status: ResultStatus.INVALID, message }),
       );
     },
