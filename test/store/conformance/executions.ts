@@ -330,6 +330,37 @@ function atomicityTests(test: Test): void {
     expect((await e.try({ ...wrong, commitId: "e1-0" })).outcome).toBe("already_committed");
   });
 
+  test("fields and history grow over many commits, small pieces and large ones", async (store) => {
+    const e = await start(store, "e1", { data: new Map([["input", '"in"']]), effects: {} });
+    const data = new Map([["input", '"in"']]);
+    const history: string[] = [];
+    const piece = (step: number) => `"${step} ü€😀 ${"x".repeat((step * 7919) % 700)}"`;
+    for (let step = 0; step < 60; step++) {
+      const changed = new Map<string, string | null>([[`f${step % 7}`, piece(step)]]);
+      if (step % 5 === 0) changed.set("input", piece(step + 1));
+      if (step % 11 === 3) changed.set("f2", null);
+      if (step % 13 === 6) changed.set("large", `"${"y".repeat(9_000 + step)}"`);
+      const entries = Array.from({ length: step % 3 }, (_, i) => `[${step},${i},"h: 1,2:x"]`);
+      await e.commit({ data: changed, history: entries });
+      for (const [name, value] of changed)
+        value === null ? data.delete(name) : data.set(name, value);
+      history.push(...entries);
+      if (step % 4 > 0) continue;
+      const all = await store.load({ key: e.key });
+      expect(all.outcome === "loaded" && new Map([...all.data].sort())).toEqual(
+        new Map([...data].sort()),
+      );
+      const some = await store.load({ key: e.key, fields: ["f2", "large", "none"] });
+      const wanted = [...data].filter(([name]) => name === "f2" || name === "large").sort();
+      expect(some.outcome === "loaded" && [...some.data].sort()).toEqual(wanted);
+      for (const after of [0, 7, history.length - 2, history.length]) {
+        const page = await store.history({ key: e.key, after: Math.max(0, after), limit: 5 });
+        expect(page).toEqual(history.slice(Math.max(0, after)).slice(0, 5));
+      }
+    }
+    expect(await store.history({ key: e.key, after: 0, limit: 1_000 })).toEqual(history);
+  });
+
   test("the status of an end can be taken back by a later commit", async (store) => {
     const e = await start(store, "e1");
     const { partition } = e.key;
