@@ -12,7 +12,6 @@ import {
   effectCount,
   encodeState,
   mergeDecisions,
-  recordFields,
 } from "../engine/codec.ts";
 import { type Beginning, begin, decide } from "../engine/decide.ts";
 import type { Plan } from "../engine/plan.ts";
@@ -39,6 +38,7 @@ import type { ActionRegistry } from "./action-registry.ts";
 import { type CachedExecution, ExecutionCache } from "./cache.ts";
 import { type Dispatcher, leasedTask } from "./dispatcher.ts";
 import { listing } from "./listing.ts";
+import { loadExecution } from "./load.ts";
 import type { Plans } from "./plans.ts";
 import type { Poll } from "./poll.ts";
 import { ScriptRunner } from "./scripts.ts";
@@ -263,18 +263,9 @@ export class Driver {
     throw new OrchyError("UNAVAILABLE", "Others keep changing this execution; try again.");
   }
 
-  async #load(key: ExecutionKey): Promise<CachedExecution | "not-found" | "gone"> {
-    // What is small comes at once; outputs follow when they are needed.
-    const answer = await this.#parts.store.load({ key, fields: [fields.input] });
-    if (answer.outcome === "not_found") return "not-found";
-    if (answer.outcome === "tombstone") return "gone";
-    const execution = decodeExecution(answer.state, answer.data);
-    const more = recordFields(execution.state);
-    if (more.length === 0) return { head: answer.head, execution, bytes: answer.state.length };
-    const whole = await this.#parts.store.load({ key, fields: [fields.input, ...more] });
-    if (whole.outcome !== "loaded") return "gone";
-    const { head, state, data } = whole;
-    return { head, execution: decodeExecution(state, data), bytes: state.length };
+  /** What is small comes at once; outputs follow when they are needed. */
+  #load(key: ExecutionKey): Promise<CachedExecution | "not-found" | "gone"> {
+    return loadExecution(this.#parts.store, key, [fields.input]);
   }
 
   /** Synchronous in the steady state: an await costs a turn of the queue for each step. */

@@ -223,7 +223,10 @@ export interface Orchestrator {
   complete(results: readonly ResultSent[], workerId: string): Promise<readonly ResultAnswerType[]>;
   heartbeat(tokens: readonly string[]): Promise<readonly ("extended" | "stale" | "cancelled")[]>;
   release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]>;
-  /** Settles the task that holds this hand-out, whichever server leased it. */
+  /**
+   * Settles the task that holds this hand-out, whichever server leased it. Once a result has ended
+   * it, every further one is a duplicate.
+   */
   completeByHandout(result: HandoutResult): Promise<ResultAnswerType>;
 
   workers(): readonly WorkerView[];

@@ -95,7 +95,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   });
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
-  const desk = new WorkerDesk({ store, clock, log, dispatcher, driver });
+  const desk = new WorkerDesk({ store, clock, log, dispatcher, driver, plans });
 
   /** What a decision has set in motion is looked at when it is due. */
   function lookFor(partition: number, decision: Decision): void {

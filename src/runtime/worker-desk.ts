@@ -14,6 +14,7 @@ import {
 import type { LeasedTask, Store } from "../store/store.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Driver, SubmitAnswer } from "./driver.ts";
+import { findHandout } from "./handouts.ts";
 import type {
   HandoutResult,
   PollAnswer,
@@ -23,6 +24,7 @@ import type {
   ResultSent,
   WorkerView,
 } from "./orchestrator.ts";
+import type { Plans } from "./plans.ts";
 import type { Poll } from "./poll.ts";
 
 interface Parts {
@@ -31,6 +33,7 @@ interface Parts {
   readonly log: Logger;
   readonly dispatcher: Dispatcher;
   readonly driver: Driver;
+  readonly plans: Plans;
 }
 
 interface TokenOf {
@@ -121,16 +124,11 @@ export class WorkerDesk {
     });
   }
 
-  /** The original wire names a lease by its hand-out: the store knows the token. */
   async completeByHandout(result: HandoutResult): Promise<ResultAnswerType> {
-    const { store } = this.#parts;
-    const key = executionKey(result.executionId, store.partitions);
-    const { tasks } = await store.holdings(key);
-    for (const { id, token } of tasks) {
-      if (parseTaskId(id)?.handout !== result.handout || token === undefined) continue;
-      return this.#settleOne({ token, outcome: result.outcome }, result.workerId, undefined);
-    }
-    return "stale";
+    const found = await findHandout(this.#parts.store, this.#parts.plans, result);
+    if (typeof found === "string") return found;
+    const { outcome, workerId } = result;
+    return this.#settleOne({ token: found.token, outcome }, workerId, undefined);
   }
 
   async heartbeat(

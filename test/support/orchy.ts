@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseConfig } from "../../src/config.ts";
-import { type RunningServer, startServer } from "../../src/server.ts";
+import { type RunningServer, type ServerParts, startServer } from "../../src/server.ts";
 import { Worker } from "../../src/worker/index.ts";
 
 export interface TestServer extends RunningServer {
@@ -22,7 +22,7 @@ export interface Answer {
 }
 
 export async function startTestServer(
-  options: { store?: string; flags?: readonly string[]; folder?: string } = {},
+  options: { store?: string; flags?: readonly string[]; folder?: string; parts?: ServerParts } = {},
 ): Promise<TestServer> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "orchy-test-"));
   const store = options.store ?? `sqlite:${folder}/orchy.db`;
@@ -31,7 +31,7 @@ export async function startTestServer(
     { ORCHY_LOG_LEVEL: "error" },
   );
   if (!("ok" in parsed) || !parsed.ok) throw new Error(JSON.stringify(parsed));
-  const server = await startServer(parsed.config);
+  const server = await startServer(parsed.config, options.parts);
   return {
     ...server,
     url: `http://127.0.0.1:${server.httpPort}`,

@@ -99,7 +99,8 @@ export function createActionService(options: LegacyOptions): UnaryMethods<typeof
   };
 }
 
-function checkCaller(legacyWorkers: LegacyWorkers, call: CallContext): void {
+/** Throws a refusal to who is not served. */
+export function checkCaller(legacyWorkers: LegacyWorkers, call: Pick<CallContext, "peer">): void {
   switch (legacyWorkers) {
     case "open":
       return;

@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { WorkerService } from "../../../src/gen/orchy/v1/worker_pb.ts";
-import { type Edge, startEdge } from "./edge.ts";
+import { type Edge, startEdge } from "./desk-edge.ts";
 import { call } from "./http.ts";
 
 let edge: Edge;

@@ -1,41 +1,64 @@
-/** Starts the RPC edge on real ports of this machine: HTTP (Connect, gRPC-Web) and gRPC. */
-
-import { createConnectHandler } from "../../../src/api/rpc/connect-handler.ts";
-import { type GrpcServer, startGrpcServer } from "../../../src/api/rpc/grpc-server.ts";
-import type { LegacyWorkers } from "../../../src/api/rpc/legacy-service.ts";
-import { createDesk, type Desk } from "./desk.ts";
+/** A whole server for the RPC tests, and what they ask of it besides: tasks, outcomes, its store. */
+import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
+import { call, saveWorkflow, startTestServer, type TestServer } from "../../support/orchy.ts";
 
 export interface Edge {
-  readonly desk: Desk;
+  readonly server: TestServer;
+  /** A test may make its methods fail. */
+  readonly store: MemoryStore;
   readonly url: string;
   readonly grpcUrl: string;
-  readonly grpc: GrpcServer;
+  /** Starts an execution of `orders` with one task; its parameters arrive as this text. */
+  add(action: string, parameters: string, options?: AddOptions): Promise<string>;
+  /** The only action of an execution of `orders`. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came.
+  actionOf(executionId: string): Promise<any>;
+  /** The output of that action, to the letter. */
+  outputOf(executionId: string): Promise<string>;
   stop(): Promise<void>;
 }
 
-export async function startEdge({
-  legacyWorkers = "loopback" as LegacyWorkers,
-} = {}): Promise<Edge> {
-  const desk = createDesk();
-  const options = { orchestrator: desk, legacyWorkers };
-  const handler = createConnectHandler(options);
-  const http = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    http2: true,
-    fetch(request, server) {
-      if (!handler.handles(new URL(request.url).pathname)) return new Response("", { status: 404 });
-      return handler.fetch(request, server);
-    },
-  });
-  const grpc = await startGrpcServer({ ...options, host: "127.0.0.1", port: 0 });
+interface AddOptions {
+  readonly actionId?: number | string;
+  readonly queue?: string;
+}
+
+export async function startEdge(options: { flags?: readonly string[] } = {}): Promise<Edge> {
+  const store = new MemoryStore({ partitions: 1 });
+  const flags = options.flags ?? [];
+  const server = await startTestServer({ store: "memory:", flags, parts: { store } });
+  const { url } = server;
+  let stopping: Promise<void> | undefined;
   return {
-    desk,
-    url: `http://127.0.0.1:${http.port}`,
-    grpcUrl: `http://127.0.0.1:${grpc.port}`,
-    grpc,
-    async stop() {
-      await Promise.all([http.stop(true), grpc.stop()]);
+    server,
+    store,
+    url,
+    grpcUrl: `http://127.0.0.1:${server.grpcPort}`,
+    async add(action, parameters, { actionId = 1, queue = "default" } = {}) {
+      await saveWorkflow(server, {
+        name: "orders",
+        rootAction: actionId,
+        actions: [{ id: actionId, type: "user", name: action, queue, parameters: "$.input" }],
+      });
+      const start = `{"workflow":"orders","correlationId":"order-1","input":${parameters}}`;
+      const { status, body } = await call(server, "POST", "/v1/executions", start);
+      if (status !== 202) throw new Error(JSON.stringify(body));
+      return body.id;
+    },
+    async actionOf(executionId) {
+      const { body } = await call(server, "GET", `/v1/executions/${executionId}`);
+      return body.actions[0];
+    },
+    async outputOf(executionId) {
+      const response = await fetch(`${url}/v1/executions/${executionId}/result`);
+      const text = await response.text();
+      const found = /"result":(.*)\}\n$/.exec(text)?.[1];
+      if (found === undefined) throw new Error(text);
+      return found;
+    },
+    stop() {
+      stopping ??= server.remove();
+      return stopping;
     },
   };
 }

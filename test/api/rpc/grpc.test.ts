@@ -16,7 +16,7 @@ import {
 } from "../../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import { WorkerService } from "../../../src/gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../../src/limits.ts";
-import { type Edge, startEdge } from "./edge.ts";
+import { type Edge, startEdge } from "./desk-edge.ts";
 
 let edge: Edge;
 let sessions: Http2SessionManager;

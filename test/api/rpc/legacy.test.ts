@@ -4,11 +4,12 @@ import { create } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { createTaskService } from "../../../src/api/rpc/legacy-service.ts";
-import { ActionService } from "../../../src/gen/legacy/action_service_pb.ts";
-import { EmptyRequestSchema } from "../../../src/gen/legacy/common_pb.ts";
+import { checkCaller } from "../../../src/api/rpc/legacy-service.ts";
+import { ActionResult_Status, ActionService } from "../../../src/gen/legacy/action_service_pb.ts";
 import { TaskResult_Status, TaskService } from "../../../src/gen/legacy/task_service_pb.ts";
 import { limits } from "../../../src/limits.ts";
+import { StoreFault } from "../../../src/store/store.ts";
+import { call as http, saveWorkflow, startExecution, untilEnded } from "../../support/orchy.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";
 
@@ -29,93 +30,147 @@ const failed = (sent: Promise<unknown>) =>
   );
 
 test("TaskService: a task goes out with its number, and its result fences later ones", async () => {
-  edge.desk.add("old", '{"k":"v","n":[1]}', { actionId: "named" });
+  const id = await edge.add("old", '{"k":"v","n":[1]}', { actionId: "named" });
   const answer = await tasks().poll({ taskType: "old", batchSize: 10 });
   const [task] = answer.tasks;
-  expect(task).toMatchObject({
-    workflowName: "orders",
-    flowId: "execution-1",
-    actionId: 1_000_001,
-    taskName: "old",
-    retryCount: 1,
-  });
+  expect(task).toMatchObject({ workflowName: "orders", flowId: id, actionId: 1, taskName: "old" });
+  expect(task!.retryCount).toBeGreaterThan(0);
   expect(task?.data.k?.kind).toMatchObject({ case: "stringValue", value: "v" });
 
   const { flowId, workflowName, actionId, retryCount } = task!;
   const result = { flowId, workflowName, actionId, retryCount, data: { out: text("x") } };
-  expect(await tasks().push({ ...result, retryCount: 9 })).toMatchObject({ status: false });
-  expect(await tasks().push({ ...result, actionId: 4 })).toMatchObject({ status: false });
+  const refused = [
+    { ...result, retryCount: retryCount + 1 },
+    { ...result, actionId: 4 },
+    { ...result, workflowName: "others" },
+    { ...result, flowId: crypto.randomUUID() },
+  ];
+  for (const each of refused) expect(await tasks().push(each)).toMatchObject({ status: false });
+  expect((await edge.actionOf(id)).status).toBe("RUNNING");
   expect(await tasks().push(result)).toMatchObject({ status: true });
-  expect(await tasks().push(result)).toMatchObject({ status: true });
-  expect([...edge.desk.settled.values()]).toEqual([{ ok: true, output: '{"out":"x"}' }]);
+  expect(await edge.outputOf(id)).toBe('{"out":"x"}');
+});
+
+test("a repeat of an accepted result is true and changes nothing; only its own is", async () => {
+  const id = await edge.add("old", "{}", { actionId: 7 });
+  const [task] = (await tasks().poll({ taskType: "old", batchSize: 1 })).tasks;
+  const { flowId, workflowName, actionId, retryCount } = task!;
+  const result = { flowId, workflowName, actionId, retryCount, data: { out: text("x") } };
+  const atOnce = await Promise.all([1, 2, 3].map(() => tasks().push(result)));
+  expect(atOnce.map(({ status }) => status)).toEqual([true, true, true]);
+
+  const other = { ...result, data: { out: text("other") } };
+  expect(await tasks().push(other)).toMatchObject({ status: true });
+  expect(await tasks().push({ ...other, actionId: 0 })).toMatchObject({ status: true });
+  const { json } = await call(`${edge.url}/TaskService/Push`, JSON.stringify(task));
+  expect(json).toEqual({ status: true });
+  for (const wrong of [
+    { workflowName: "others" },
+    { actionId: 8 },
+    { retryCount: retryCount + 1 },
+  ]) {
+    expect(await tasks().push({ ...result, ...wrong })).toMatchObject({ status: false });
+  }
+  expect(await edge.outputOf(id)).toBe('{"out":"x"}');
+  expect((await edge.actionOf(id)).attempts).toHaveLength(1);
+});
+
+test("a result that comes after its lease has lapsed is false, and so is its repeat", async () => {
+  await saveWorkflow(edge.server, {
+    name: "lapsing",
+    rootAction: 1,
+    actions: [{ id: 1, type: "user", name: "old", timeoutSeconds: 0.05, retry: { retryCount: 0 } }],
+  });
+  const id = await startExecution(edge.server, "lapsing");
+  const [task] = (await tasks().poll({ taskType: "old", batchSize: 1 })).tasks;
+  expect(await untilEnded(edge.server, id)).toMatchObject({ status: "FAILED" });
+  const { flowId, workflowName, actionId, retryCount } = task!;
+  for (let tries = 0; tries < 2; tries++) {
+    const pushed = await tasks().push({ flowId, workflowName, actionId, retryCount });
+    expect(pushed).toMatchObject({ status: false });
+  }
 });
 
 test("ActionService: the same under its own names", async () => {
-  edge.desk.add("old", "{}", { actionId: 7 });
+  const id = await edge.add("old", "{}", { actionId: 7 });
   const { actions: polled } = await actions().poll({ actionType: "old", batchSize: 1 });
-  expect(polled).toMatchObject([{ actionName: "old", actionId: 7, type: 1, retryCount: 1 }]);
+  expect(polled).toMatchObject([{ actionName: "old", actionId: 7, type: 1 }]);
   const { flowId, retryCount } = polled[0]!;
   const data = { error: text("no stock") };
-  await actions().push({ flowId, workflowName: "orders", retryCount, status: 1, data });
-  expect([...edge.desk.settled.values()]).toEqual([
-    {
-      ok: false,
-      failure: { code: "WORKER_ERROR", message: "no stock", details: { error: "no stock" } },
-      retryable: true,
-    },
+  const result = {
+    flowId,
+    workflowName: "orders",
+    retryCount,
+    status: ActionResult_Status.FAIL,
+    data,
+  };
+  expect(await actions().push({ ...result, actionId: 8 })).toMatchObject({ status: false });
+  for (let tries = 0; tries < 2; tries++) {
+    expect(await actions().push(result)).toMatchObject({ status: true });
+  }
+  const { status, attempts } = await edge.actionOf(id);
+  expect(status).toBe("RETRYING");
+  expect(attempts).toMatchObject([
+    { error: { code: "WORKER_ERROR", message: "no stock", details: { error: "no stock" } } },
   ]);
 });
 
 test("a poll takes at most the batch asked for, and one when none is asked for", async () => {
-  for (let i = 0; i < 5; i++) edge.desk.add("old", "{}");
+  for (let i = 0; i < 5; i++) await edge.add("old", "{}");
   expect((await tasks().poll({ taskType: "old", batchSize: 3 })).tasks).toHaveLength(3);
   expect((await tasks().poll({ taskType: "old", batchSize: -2 })).tasks).toHaveLength(1);
 });
 
-test("no task: NOT_FOUND, at once", async () => {
+test("no task: NOT_FOUND, at once; no heartbeats: the lease lasts for the attempt", async () => {
   expect((await failed(tasks().poll({ taskType: "old", batchSize: 1 })))?.code).toBe(Code.NotFound);
   const answer = await call(`${edge.url}/ActionService/Poll`, '{"actionType":"old"}');
   expect([answer.status, answer.code]).toEqual([404, "not_found"]);
-  expect(edge.desk.lastPoll).toMatchObject({ waitMs: 0, heartbeats: false });
+  const id = await edge.add("old", "{}");
+  expect((await tasks().poll({ taskType: "old", batchSize: 1 })).tasks).toHaveLength(1);
+  const [attempt] = (await edge.actionOf(id)).attempts;
+  const leaseMs = Date.parse(attempt.leaseUntil) - Date.parse(attempt.startedAt);
+  expect(leaseMs).toBe(limits.attemptTimeoutSecondsDefault * 1000);
 });
 
 test("Connect JSON on the HTTP port", async () => {
-  edge.desk.add("old", '{"k":"v"}');
+  const id = await edge.add("old", '{"k":"v"}');
   const polled = await call(`${edge.url}/TaskService/Poll`, '{"taskType":"old","batchSize":1}');
   expect(polled.json.tasks).toEqual([
     {
       workflowName: "orders",
-      flowId: "execution-1",
+      flowId: id,
       data: { k: "v" },
       actionId: 1,
       taskName: "old",
-      retryCount: 1,
+      retryCount: expect.any(Number),
     },
   ]);
   const result = { ...polled.json.tasks[0], data: { error: 5, message: "m" }, status: "FAIL" };
   const pushed = await call(`${edge.url}/TaskService/Push`, JSON.stringify(result));
   expect(pushed.json).toEqual({ status: true });
-  expect([...edge.desk.settled.values()]).toMatchObject([{ failure: { message: "m" } }]);
+  expect((await edge.actionOf(id)).attempts).toMatchObject([{ error: { message: "m" } }]);
 });
 
 test("definitions: zero retries are a choice, no time and no policy are none", async () => {
   await tasks().saveTaskDef({ name: "a" });
   const whole = { name: "b", retryCount: 2, retryAfterSeconds: 3, timeoutSeconds: 9 };
   await actions().saveActionDefinition({ ...whole, retryPolicy: "FIXED" });
-  expect(edge.desk.saved).toEqual([
+  const { body } = await http(edge.server, "GET", "/v1/actions");
+  const saved = body.items.map(({ definition }: { definition: unknown }) => definition);
+  expect(saved).toEqual([
     { name: "a", retryCount: 0, retryAfterSeconds: 0 },
     { ...whole, retryPolicy: "FIXED" },
   ]);
-  const error = await failed(tasks().saveTaskDef({ name: "bad", retryCount: -1 }));
+  const error = await failed(tasks().saveTaskDef({ name: "c", retryCount: -1 }));
   expect(error?.code).toBe(Code.InvalidArgument);
 });
 
-test("the servers that workers dial", async () => {
-  const expected = [{ id: "server-1", rpcAddr: "127.0.0.1:8099" }];
+test("the servers that workers dial: never none", async () => {
+  const expected = [{ rpcAddr: edge.grpcUrl.replace("http://", "") }];
   expect((await tasks().getServers({})).servers).toMatchObject(expected);
   expect((await actions().getServers({})).servers).toMatchObject(expected);
-  edge.desk.servers = async () => [];
-  expect((await failed(tasks().getServers({})))?.code).toBe(Code.Unavailable);
+  edge.store.listServers = async () => [];
+  expect((await tasks().getServers({})).servers).toMatchObject(expected);
 });
 
 test("results that no server could take are refused", async () => {
@@ -127,8 +182,21 @@ test("results that no server could take are refused", async () => {
   }
   expect((await failed(tasks().push({})))?.code).toBe(Code.InvalidArgument);
   expect((await failed(tasks().poll({})))?.code).toBe(Code.InvalidArgument);
-  edge.desk.completeByHandout = async () => "retry";
-  expect((await failed(tasks().push({ flowId: "f" })))?.code).toBe(Code.Unavailable);
+});
+
+test("a result that the store cannot take now is to be sent again", async () => {
+  const id = await edge.add("old", "{}");
+  const [task] = (await tasks().poll({ taskType: "old", batchSize: 1 })).tasks;
+  const { flowId, workflowName, actionId, retryCount } = task!;
+  const result = { flowId, workflowName, actionId, retryCount };
+  const { commit } = edge.store;
+  edge.store.commit = async () => {
+    throw new StoreFault("not_applied", "away");
+  };
+  expect((await failed(tasks().push(result)))?.code).toBe(Code.Unavailable);
+  edge.store.commit = commit;
+  expect(await tasks().push(result)).toMatchObject({ status: true });
+  expect(await edge.outputOf(id)).toBe("{}");
 });
 
 test.each([
@@ -141,28 +209,15 @@ test.each([
   ["loopback", "127.0.0.1.example", false],
   ["loopback", undefined, false],
   ["open", "10.0.0.5", true],
-] as const)(
-  "--legacy-workers %s: a caller from %s is served: %p",
-  async (rule, address, served) => {
-    const service = createTaskService({ orchestrator: edge.desk, legacyWorkers: rule });
-    const peer = () => ({ address, verified: false });
-    const { signal } = new AbortController();
-    const answer = service.getServers(create(EmptyRequestSchema), {
-      signal,
-      timeoutMs: undefined,
-      peer,
-    });
-    const outcome = await answer.then(
-      () => "served",
-      (error) => error.code,
-    );
-    expect(outcome).toBe(served ? "served" : "FORBIDDEN");
-  },
-);
+] as const)("--legacy-workers %s: a caller from %s is served: %p", (rule, address, served) => {
+  const check = () => checkCaller(rule, { peer: () => ({ address, verified: false }) });
+  if (served) expect(check).not.toThrow();
+  else expect(check).toThrow("--legacy-workers");
+});
 
 test("--legacy-workers mtls: nobody is served without a certificate", async () => {
   await edge.stop();
-  edge = await startEdge({ legacyWorkers: "mtls" });
+  edge = await startEdge({ flags: ["--legacy-workers", "mtls"] });
   const error = await failed(tasks().getServers({}));
   expect(error?.code).toBe(Code.PermissionDenied);
   expect(error?.rawMessage).toContain("--legacy-workers mtls");

@@ -13,7 +13,7 @@ import {
   WorkerService,
 } from "../../../src/gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../../src/limits.ts";
-import { type Edge, startEdge } from "./edge.ts";
+import { type Edge, startEdge } from "./desk-edge.ts";
 import { call } from "./http.ts";
 
 let edge: Edge;
