@@ -4,9 +4,9 @@
  */
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
-import { closest, distance } from "fastest-levenshtein";
 import { limits } from "./limits.ts";
 import { type LogLevel, logLevels } from "./log.ts";
+import { nearest } from "./nearest.ts";
 
 export type StoreAddress =
   | { readonly kind: "memory" }
@@ -299,10 +299,9 @@ function readFlags(argv: readonly string[]): GivenFlags {
 }
 
 function unknownFlag(raw: string): string {
-  const nearest = closest(raw.replace(/^-+/, ""), flagNames);
-  const near = distance(raw.replace(/^-+/, ""), nearest) <= 4;
-  return near
-    ? `There is no flag ${raw}; did you mean --${nearest}?`
+  const near = nearest(raw.replace(/^-+/, ""), flagNames);
+  return near !== undefined
+    ? `There is no flag ${raw}; did you mean --${near}?`
     : `There is no flag ${raw}; --help lists those there are.`;
 }
 

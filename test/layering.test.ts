@@ -15,7 +15,17 @@ const levels: readonly (readonly string[])[] = [
   ["model"],
 ];
 /** Below all of these, and free to use each other. */
-const bottom = ["clock", "config", "errors", "gen", "limits", "log", "metrics", "version"];
+const bottom = [
+  "clock",
+  "config",
+  "errors",
+  "gen",
+  "limits",
+  "log",
+  "metrics",
+  "nearest",
+  "version",
+];
 /** The worker library is shipped alone. */
 const workerMayImport = ["worker", "gen", "limits", "clock"];
 /** What starts a program: nobody imports it. */

@@ -9,8 +9,8 @@ import { compilePlan, type Plan } from "../engine/plan.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { WorkflowDefinition } from "../model/definition.ts";
+import { nearest } from "../nearest.ts";
 import type { Store } from "../store/store.ts";
-import { closest } from "./closest.ts";
 import { hashText } from "./hash.ts";
 import type { Page, WorkflowVersion } from "./orchestrator.ts";
 
@@ -208,7 +208,7 @@ export class Plans {
   async #unknown(name: string): Promise<string> {
     const documents = await this.#store.listDocuments({ kind: headKind, limit: 1_000 });
     const names = documents.filter((document) => !document.body.includes('"deletedAt"'));
-    const near = closest(
+    const near = nearest(
       name,
       names.map((document) => document.id),
     );

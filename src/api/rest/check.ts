@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import type { Problem } from "../../errors.ts";
 import { limits } from "../../limits.ts";
-import { closest } from "../../runtime/closest.ts";
+import { nearest } from "../../nearest.ts";
 import type { Fields, Schema } from "./route.ts";
 
 type Entries = Readonly<Record<string, Schema>>;
@@ -17,11 +17,6 @@ export type Checked =
 /** A step of a JSON pointer. */
 export function pointerStep(key: unknown): string {
   return `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
-}
-
-/** Very long names are near nothing, and comparing them costs. */
-export function nearestName(name: string, known: readonly string[]): string | undefined {
-  return name.length > limits.nameCharsMax ? undefined : closest(name, known);
 }
 
 /**
@@ -103,8 +98,8 @@ function checkMembers(schema: Schema, value: unknown, pointer: string): Problem[
 }
 
 export function unknownName(what: string, name: string, known: readonly string[]): string {
-  const nearest = nearestName(name, known);
-  if (nearest) return `There is no such ${what}; did you mean "${nearest}"?`;
+  const near = nearest(name, known);
+  if (near !== undefined) return `There is no such ${what}; did you mean "${near}"?`;
   if (known.length === 0) return `There is no such ${what}; none is known here.`;
   return `There is no such ${what}; known are ${known.join(", ")}.`;
 }

@@ -1,6 +1,6 @@
 /** Finds the route of a request. Paths are few and short, so a look by shape is all it takes. */
 import { OrchyError } from "../../errors.ts";
-import { nearestName } from "./check.ts";
+import { nearest } from "../../nearest.ts";
 import type { Route, Style } from "./route.ts";
 
 export interface Match {
@@ -87,10 +87,11 @@ function notFound(path: string, routes: readonly Route[]): OrchyError {
       .map((segment, i) => (isParameter(segment) ? given[i] : segment))
       .join("/"),
   );
-  const nearest = nearestName(path, filled);
-  const hint = nearest
-    ? `did you mean ${near[filled.indexOf(nearest)]}?`
-    : "/openapi.json lists all routes.";
+  const meant = nearest(path, filled);
+  const hint =
+    meant !== undefined
+      ? `did you mean ${near[filled.indexOf(meant)]}?`
+      : "/openapi.json lists all routes.";
   return new OrchyError("NOT_FOUND", `There is no such route; ${hint}`);
 }
 

@@ -13,7 +13,7 @@ import {
   type Reader,
   text,
 } from "./fields.ts";
-import { below, nearest, quoted, shown } from "./report.ts";
+import { below, nearestHint, quoted, shown } from "./report.ts";
 import {
   momentTemplate,
   objectTemplate,
@@ -89,7 +89,7 @@ const join: Reader = (value, pointer, report) => {
   if (value === "all" || value === "any" || value === "settled") return value;
   if (Number.isInteger(value) && Number(value) >= 1) return Number(value);
   report.problem(pointer, () => {
-    const hint = typeof value === "string" ? nearest(value, ["all", "any", "settled"]) : "";
+    const hint = typeof value === "string" ? nearestHint(value, ["all", "any", "settled"]) : "";
     const allowed = `"all", "any", "settled" or a number of edges from 1`;
     return `It must be ${allowed}, not ${shown(value)}${hint}.`;
   });

@@ -9,7 +9,7 @@ import {
   requiredFields,
 } from "./action-fields.ts";
 import { type Fields, isObject, type Reader, type ReadObject, readObject } from "./fields.ts";
-import { below, nearest, quoted, type Report, shown } from "./report.ts";
+import { below, nearestHint, quoted, type Report, shown } from "./report.ts";
 import { template } from "./templates.ts";
 
 const kindName: Reader = (value) => systemKindOf(String(value));
@@ -90,7 +90,7 @@ function kindOf(
   const kind = typeof value.name === "string" ? systemKindOf(value.name) : undefined;
   if (kind !== undefined) return kind;
   report.problem(below(pointer, "name"), () => {
-    const hint = typeof value.name === "string" ? nearest(value.name, kindNames) : "";
+    const hint = typeof value.name === "string" ? nearestHint(value.name, kindNames) : "";
     const kinds = systemKinds.join(", ");
     return `There is no system action named ${shown(value.name)}${hint}. There are: ${kinds}.`;
   });
@@ -139,7 +139,7 @@ function checkWaitRoutes(
     const at = below(below(pointer, "next"), route);
     if (route !== "timeout") {
       report.problem(at, () => {
-        const hint = nearest(route, [...events, "timeout", "default"]);
+        const hint = nearestHint(route, [...events, "timeout", "default"]);
         return `The wait has no event ${quoted(route)}${hint}.`;
       });
     } else if (read.timeoutSeconds === undefined) {

@@ -21,7 +21,7 @@ import {
   someSeconds,
 } from "./fields.ts";
 import { checkGraph, type ReadAction } from "./graph-rules.ts";
-import { below, nearest, quoted, Report, shown } from "./report.ts";
+import { below, nearestHint, quoted, Report, shown } from "./report.ts";
 import { template } from "./templates.ts";
 
 export interface CheckedDefinition {
@@ -78,7 +78,7 @@ const followUp: Reader = (value, pointer, report) => {
     return readObject(value, pointer, report, rules);
   }
   report.problem(pointer, () => {
-    const hint = typeof value === "string" ? nearest(value, ["NOOP", "DELETE"]) : "";
+    const hint = typeof value === "string" ? nearestHint(value, ["NOOP", "DELETE"]) : "";
     return `It must be ${followUpForm}, not ${shown(value)}${hint}.`;
   });
   return undefined;
@@ -173,7 +173,7 @@ function warnOfUnregistered(
     if (knownActions.has(name) || told.has(name)) continue;
     told.add(name);
     report.warning(below(pointer, "name"), () => {
-      const hint = nearest(name, [...knownActions].slice(0, 1_000));
+      const hint = nearestHint(name, [...knownActions].slice(0, 1_000));
       return `No worker has registered ${quoted(name)} so far${hint}. Its tasks will wait for one.`;
     });
   }

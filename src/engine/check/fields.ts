@@ -4,7 +4,7 @@
  */
 import { limits } from "../../limits.ts";
 import type { Json } from "../../model/json.ts";
-import { below, nearest, quoted, type Report, shown } from "./report.ts";
+import { below, nearestHint, quoted, type Report, shown } from "./report.ts";
 
 export type Reader = (value: unknown, pointer: string, report: Report) => Json | undefined;
 
@@ -67,7 +67,7 @@ function unknownField(field: string, at: string, report: Report, rules: ObjectRu
   report.superfluous(at, () => {
     const reason = rules.elsewhere?.(field);
     if (reason !== undefined) return `${reason}${dropped}`;
-    const hint = nearest(field, [...rules.fields.keys()]);
+    const hint = nearestHint(field, [...rules.fields.keys()]);
     return `${rules.what} has no field ${quoted(field)}${hint}.${dropped}`;
   });
 }
@@ -146,7 +146,7 @@ export function oneOf(words: readonly string[]): Reader {
     const found = words.find((word) => word.toLowerCase() === wanted);
     if (found !== undefined) return found;
     report.problem(pointer, () => {
-      const hint = typeof value === "string" ? nearest(value, words) : "";
+      const hint = typeof value === "string" ? nearestHint(value, words) : "";
       return `It must be one of ${words.map(quoted).join(", ")}, not ${shown(value)}${hint}.`;
     });
     return undefined;

@@ -4,7 +4,7 @@ import type { Json } from "../../model/json.ts";
 import { Ancestors, countIncoming, orderOf, reachable } from "../graph.ts";
 import type { Reference } from "../reference.ts";
 import { isObject, type ReadObject } from "./fields.ts";
-import { below, type FoundReference, nearest, quoted, type Report } from "./report.ts";
+import { below, type FoundReference, nearestHint, quoted, type Report } from "./report.ts";
 
 /** An action as far as it could be read. */
 export interface ReadAction {
@@ -110,7 +110,7 @@ class GraphCheck {
   }
 
   #unknown(key: string): string {
-    return `There is no action with the id ${quoted(key)}${nearest(key, this.#keys)}.`;
+    return `There is no action with the id ${quoted(key)}${nearestHint(key, this.#keys)}.`;
   }
 
   /** Positions of the roots that exist. */
@@ -192,7 +192,7 @@ class GraphCheck {
       this.#report.problem(pointer, () => {
         const names = [...this.#keys, "input", "execution"];
         const what = `${quoted(reference.text)} refers to an action ${quoted(root.key)} that is not there`;
-        return `${what}${nearest(root.key, names)}; ${literal}.`;
+        return `${what}${nearestHint(root.key, names)}; ${literal}.`;
       });
       return;
     }
@@ -210,7 +210,7 @@ class GraphCheck {
     const first = reference.steps[0];
     if (first?.kind !== "member" || executionMembers.includes(String(first.key))) return;
     this.#report.warning(pointer, () => {
-      const hint = nearest(String(first.key), executionMembers);
+      const hint = nearestHint(String(first.key), executionMembers);
       return `${quoted(reference.text)} finds nothing: $.execution has no such member${hint}.`;
     });
   }

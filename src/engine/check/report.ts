@@ -2,9 +2,9 @@
  * What a check finds: problems, which refuse a definition, and warnings, which do not. All are
  * gathered, up to a bound; beyond it the last one says how many more there are.
  */
-import { closest } from "fastest-levenshtein";
 import type { Problem } from "../../errors.ts";
 import { limits } from "../../limits.ts";
+import { nearest } from "../../nearest.ts";
 import type { Reference } from "../reference.ts";
 
 /** Made only when it is told: the nearest of 1,000 names takes time to find. */
@@ -83,13 +83,9 @@ export function below(pointer: string, key: string | number): string {
   return `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
-/** A sentence part that names the nearest of some names; empty when there is none to name. */
-export function nearest(name: string, known: readonly string[]): string {
-  const bare = name.toLowerCase();
-  const sameLetters = known.find((candidate) => candidate.toLowerCase() === bare);
-  if (sameLetters !== undefined) return `; the nearest is ${quoted(sameLetters)}`;
-  // Very long names are compared by their beginnings: the comparison takes time.
-  const found = known.length === 0 ? undefined : closest(name.slice(0, 200), [...known]);
+/** A sentence part that names the nearest of some names; empty when none is near. */
+export function nearestHint(name: string, known: readonly string[]): string {
+  const found = nearest(name, known);
   return found === undefined ? "" : `; the nearest is ${quoted(found)}`;
 }
 
