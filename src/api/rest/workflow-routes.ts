@@ -2,15 +2,15 @@
 import * as v from "valibot";
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
+import type { Orchestrator, Page } from "../../runtime/orchestrator.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";
-import { type Route, route } from "./route.ts";
+import { type Route, route, type Schema } from "./route.ts";
 import { actionStatsView, pageView, workflowView } from "./views.ts";
 
 const isName = (text: string) => v.is(requests.nameSchema, text);
 const namePath = { name: requests.nameSchema };
-const byName = { limit: requests.limitSchema, cursor: requests.cursorSchema(isName) };
 const byVersion = {
   limit: requests.limitSchema,
   cursor: requests.cursorSchema((text) => /^\d{1,10}$/.test(text)),
@@ -21,6 +21,32 @@ const definitionBody = {
   bodyBytesMax: limits.definitionBytesMax,
   errors: ["DEFINITION_REFUSED"],
 } as const;
+
+interface NamedList<Item> {
+  readonly tag: string;
+  readonly summary: string;
+  readonly answer: Schema;
+  readonly list: (
+    orchestrator: Orchestrator,
+    page: { limit: number; cursor?: string },
+  ) => Promise<Page<Item>>;
+  readonly view: (item: Item) => unknown;
+}
+
+/** A list in order of its names; the cursor is the last one shown. */
+function listRoute<Item>(at: `GET /${string}`, named: NamedList<Item>): Route {
+  const { tag, summary, answer, list, view } = named;
+  return route(at, {
+    tag,
+    summary,
+    query: { limit: requests.limitSchema, cursor: requests.cursorSchema(isName) },
+    answers: { 200: answer },
+    async handle({ query, services }) {
+      const page = await list(services.orchestrator, given(query));
+      return { status: 200, json: pageView(page, view) };
+    },
+  });
+}
 
 export const workflowRoutes: readonly Route[] = [
   route("POST /v1/workflows", {
@@ -43,15 +69,12 @@ export const workflowRoutes: readonly Route[] = [
       return { status: 200, json: { valid: true, warnings } };
     },
   }),
-  route("GET /v1/workflows", {
+  listRoute("GET /v1/workflows", {
     tag: "Workflows",
     summary: "The newest version of each workflow, by name",
-    query: byName,
-    answers: { 200: answers.workflowsSchema },
-    async handle({ query, services }) {
-      const page = await services.orchestrator.listWorkflows(given(query));
-      return { status: 200, json: pageView(page, workflowView) };
-    },
+    answer: answers.workflowsSchema,
+    list: (orchestrator, page) => orchestrator.listWorkflows(page),
+    view: workflowView,
   }),
   route("GET /v1/workflows/{name}", {
     tag: "Workflows",
@@ -116,15 +139,12 @@ export const actionRoutes: readonly Route[] = [
       return { status: 200, json: saved };
     },
   }),
-  route("GET /v1/actions", {
+  listRoute("GET /v1/actions", {
     tag: "Actions",
     summary: "Registered actions with what waits and runs, by name",
-    query: byName,
-    answers: { 200: answers.actionsSchema },
-    async handle({ query, services }) {
-      const page = await services.orchestrator.listActions(given(query));
-      return { status: 200, json: pageView(page, actionStatsView) };
-    },
+    answer: answers.actionsSchema,
+    list: (orchestrator, page) => orchestrator.listActions(page),
+    view: actionStatsView,
   }),
   route("GET /v1/actions/{name}", {
     tag: "Actions",
