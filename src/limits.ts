@@ -121,6 +121,9 @@ export const limits = {
   cachedExecutionBytesMax: 64 * 1024 * 1024,
   cachedPlansMax: 1_000,
 
+  // Metrics: so many workflows are told apart.
+  metricWorkflowsMax: 100,
+
   // The sandbox.
   scriptMs: 1_000,
   scriptGraceMs: 500,

@@ -7,8 +7,11 @@ import { type Clock, type Ids, systemClock, systemIds, within } from "./clock.ts
 import type { Config } from "./config.ts";
 import { limits } from "./limits.ts";
 import { createLogger, type Logger, writeLine } from "./log.ts";
+import { Metrics } from "./metrics.ts";
 import { createRuntime } from "./runtime/runtime.ts";
+import { meterSandbox } from "./sandbox/metered.ts";
 import { createSandbox } from "./sandbox/pool.ts";
+import { meterStore } from "./store/metered.ts";
 import { openStore } from "./store/open.ts";
 import type { Store } from "./store/store.ts";
 import { version } from "./version.ts";
@@ -49,17 +52,21 @@ async function startParts(
   const log = parts.log ?? createLogger({ level: config.logLevel, clock, write: writeLine });
   const { namespace, partitions, host, legacyWorkers } = config;
   const options = { namespace, ...(partitions !== undefined && { partitions }) };
-  const store = parts.store ?? (await openStore(storeUrl(config.store), options));
+  const metrics = new Metrics();
+  const opened = parts.store ?? (await openStore(storeUrl(config.store), options));
+  const store = meterStore(opened, metrics);
   closing.push(() => store.close());
-  const sandbox = createSandbox({ clock });
+  const sandbox = meterSandbox(createSandbox({ clock }), metrics);
   closing.push(() => sandbox.stop());
-  const runtime = createRuntime({ store, sandbox, clock, ids, log, namespace });
-  const edge = { host, orchestrator: runtime, log };
-  const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers, log });
+  const runtime = createRuntime({ store, sandbox, clock, ids, log, metrics, namespace });
+  const edge = { host, orchestrator: runtime, log, metrics };
+  const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers, log, metrics });
   const http = await startHttpServer({ ...edge, port: config.httpPort, connect, clock });
   closing.push(() => http.stop());
   const grpc = await startGrpcServer({ ...edge, port: config.grpcPort, legacyWorkers });
   closing.push(() => grpc.stop());
+  const unwatch = metrics.watchLoop(clock);
+  closing.push(async () => unwatch());
   const reachable = isUnspecified(host) ? hostname() : host;
   await runtime.open({
     id: ids.uuid(),
@@ -77,6 +84,7 @@ async function startParts(
       const drained = Promise.all([http.drain(), grpc.drain()]).then(() => {});
       await within(limits.drainMs, drained, clock);
       await runtime.close();
+      unwatch();
       await Promise.all([http.stop(), grpc.stop(), sandbox.stop()]);
       await store.close();
     },

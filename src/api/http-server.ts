@@ -7,6 +7,7 @@ import { type Clock, type Ids, systemIds } from "../clock.ts";
 import { errorKinds, OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Orchestrator } from "../runtime/orchestrator.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
 import type { Held } from "./rest/route.ts";
@@ -25,6 +26,7 @@ export interface HttpServerOptions {
   readonly orchestrator: Orchestrator;
   readonly connect: RpcHandler;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly clock: Clock;
   readonly ids?: Ids;
 }
@@ -48,8 +50,8 @@ const drainGraceMs = 500;
 
 /** Throws when the port cannot be taken. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
-  const { orchestrator, connect, log, clock, ids = systemIds } = options;
-  const rest = createRestHandler(allRoutes(clock), { orchestrator, clock, ids, log });
+  const { orchestrator, connect, log, metrics, clock, ids = systemIds } = options;
+  const rest = createRestHandler(allRoutes(), { orchestrator, clock, ids, log, metrics });
   const draining = new AbortController();
 
   async function answerRest(request: Request, server: Server<undefined>): Promise<Response> {

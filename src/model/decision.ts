@@ -32,6 +32,8 @@ export interface TaskHeader {
   readonly name: string;
   readonly attempt: number;
   readonly handout: number;
+  /** When it was put on offer. */
+  readonly offeredAt?: number;
   readonly correlationId?: string;
   readonly traceContext?: string;
 }

@@ -6,6 +6,7 @@ import { type Clock, type Ids, within } from "../clock.ts";
 import { retentionTimer } from "../engine/end.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Decision } from "../model/decision.ts";
 import { isOpen } from "../model/execution.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -33,6 +34,7 @@ export interface RuntimeParts {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly namespace: string;
 }
 
@@ -49,7 +51,7 @@ export interface Runtime extends Orchestrator {
 const pressureMax = 0.8;
 
 export function createRuntime(parts: RuntimeParts): Runtime {
-  const { store, sandbox, clock, ids, log } = parts;
+  const { store, sandbox, clock, ids, log, metrics } = parts;
   const plans = new Plans(store);
   const registry = new ActionRegistry(store, clock);
   const watchers = new Watchers();
@@ -95,7 +97,12 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   });
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
-  const desk = new WorkerDesk({ store, clock, log, dispatcher, driver, plans });
+  const desk = new WorkerDesk({ store, clock, log, dispatcher, driver, plans, metrics });
+  metrics.read({
+    parkedPolls: () => dispatcher.parked,
+    mailboxes: () => driver.mailboxes,
+    repairs: () => sweeper.found,
+  });
 
   /** What a decision has set in motion is looked at when it is due. */
   function lookFor(partition: number, decision: Decision): void {
@@ -112,16 +119,18 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     const { key, decision, before, after } = committed;
     lookFor(key.partition, decision);
     watchers.notify(committed);
-    const ended =
-      !isOpen(after.state.status) && (before === undefined || isOpen(before.state.status));
-    if (ended && after.state.status !== "COMPLETED") {
-      const { id, workflow, status, failure } = after.state;
+    const { id, workflow, status, failure } = after.state;
+    if (before === undefined) metrics.executionStarted(workflow);
+    const ended = !isOpen(status) && (before === undefined || isOpen(before.state.status));
+    if (ended) metrics.executionEnded(workflow, status);
+    if (ended && status !== "COMPLETED") {
       log.info("an execution ended", { id, workflow, status, code: failure?.code });
     }
   }
 
   async function handleDue(item: DueItem, claimId: string): Promise<void> {
     const { id, partition } = item.key;
+    metrics.due(item.kind, clock.now() - dueAt(item));
     switch (item.kind) {
       case "timer":
         if (item.id === retentionTimer) {
@@ -217,4 +226,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       driver.close();
     },
   };
+}
+
+function dueAt(item: DueItem): number {
+  if (item.kind === "timer") return item.at;
+  return item.kind === "lease" ? item.leaseUntil : item.queueUntil;
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
 import type { TaskHeader } from "../model/decision.ts";
 import {
   type ExecutionKey,
@@ -34,6 +35,7 @@ interface Parts {
   readonly dispatcher: Dispatcher;
   readonly driver: Driver;
   readonly plans: Plans;
+  readonly metrics: Metrics;
 }
 
 interface TokenOf {
@@ -78,7 +80,8 @@ export class WorkerDesk {
         dispatcher.giveBack(tasks);
         return { tasks: [], results, draining: dispatcher.draining };
       }
-      return { tasks: tasks.map(polledTask), results, draining: dispatcher.draining };
+      const polled = tasks.map((task) => this.#handedOut(task));
+      return { tasks: polled, results, draining: dispatcher.draining };
     } finally {
       request.abort?.removeEventListener("abort", onAbort);
     }
@@ -114,19 +117,38 @@ export class WorkerDesk {
     origin: Poll | undefined,
   ): Promise<ResultAnswerType> | ResultAnswerType {
     const held = this.#tokenOf(token);
-    if (held === undefined) return "stale";
+    if (held === undefined) return this.#told("stale");
     const { key, taskId } = held;
+    const leasedAt = parseToken(token)?.leasedAt;
     const event = { type: "result", taskId, token, outcome, worker } as const;
-    return this.#parts.driver.submit(key.id, event, origin).then(resultAnswer, (error) => {
-      // One result that could not be settled never spoils the others: its worker sends it again.
-      this.#parts.log.warn("a result could not be settled", { taskId, error: asError(error) });
-      return "retry";
-    });
+    return this.#parts.driver.submit(key.id, event, origin).then(
+      (answer) => this.#told(resultAnswer(answer), leasedAt),
+      (error) => {
+        // One result that could not be settled never spoils the others: its worker sends it again.
+        this.#parts.log.warn("a result could not be settled", { taskId, error: asError(error) });
+        return this.#told("retry");
+      },
+    );
+  }
+
+  #handedOut(task: LeasedTask): PolledTask {
+    const header = JSON.parse(task.header) as TaskHeader;
+    const { offeredAt } = header;
+    const waitedMs = offeredAt === undefined ? undefined : task.leasedAt - offeredAt;
+    this.#parts.metrics.taskHandedOut(waitedMs);
+    return { ...task, ...header, header: task.header };
+  }
+
+  #told(answer: ResultAnswerType, leasedAt?: number): ResultAnswerType {
+    const { metrics, clock } = this.#parts;
+    metrics.result(answer);
+    if (answer === "accepted" && leasedAt !== undefined) metrics.taskRan(clock.now() - leasedAt);
+    return answer;
   }
 
   async completeByHandout(result: HandoutResult): Promise<ResultAnswerType> {
     const found = await findHandout(this.#parts.store, this.#parts.plans, result);
-    if (typeof found === "string") return found;
+    if (typeof found === "string") return this.#told(found);
     const { outcome, workerId } = result;
     return this.#settleOne({ token: found.token, outcome }, workerId, undefined);
   }
@@ -224,9 +246,4 @@ function queueKeys(request: PollRequest): string[] {
 
 function resultAnswer(answer: SubmitAnswer): ResultAnswerType {
   return answer.type === "accepted" || answer.type === "duplicate" ? answer.type : "stale";
-}
-
-function polledTask(task: LeasedTask): PolledTask {
-  const header = JSON.parse(task.header) as TaskHeader;
-  return { ...task, ...header, header: task.header };
 }

@@ -26,7 +26,7 @@ const protectiveHeaders = {
 
 export function createRestHandler(routes: readonly Route[], services: Services): RestHandler {
   const router = createRouter(routes);
-  const { clock, log } = services;
+  const { clock, log, metrics } = services;
 
   return async (request, connection) => {
     const startedAt = clock.now();
@@ -44,6 +44,7 @@ export function createRestHandler(routes: readonly Route[], services: Services):
       const style = route?.style ?? router.styleOf(path);
       answer = errorAnswer(toOrchyError(thrown, services), style);
     }
+    metrics.restRequest(route?.method ?? "none", route?.path ?? "none", answer.status);
     log.debug("request", {
       method: request.method,
       route: route?.path,

@@ -6,6 +6,7 @@ import type * as v from "valibot";
 import type { Clock, Ids } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import type { Metrics } from "../../metrics.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Orchestrator } from "../../runtime/orchestrator.ts";
 
@@ -19,6 +20,7 @@ export interface Services {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
+  readonly metrics: Metrics;
 }
 
 export interface Answer {

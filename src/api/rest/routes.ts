@@ -1,5 +1,4 @@
 /** The route table: all there is over REST. */
-import type { Clock } from "../../clock.ts";
 import { executionRoutes } from "./execution-routes.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import { originalRoutes } from "./original-routes.ts";
@@ -7,7 +6,7 @@ import type { Route } from "./route.ts";
 import { selfRoutes, serverRoutes } from "./server-routes.ts";
 import { actionRoutes, workflowRoutes } from "./workflow-routes.ts";
 
-export function allRoutes(clock: Clock): readonly Route[] {
+export function allRoutes(): readonly Route[] {
   const routes: readonly Route[] = [
     ...workflowRoutes,
     ...actionRoutes,
@@ -15,7 +14,7 @@ export function allRoutes(clock: Clock): readonly Route[] {
     ...operationRoutes,
     ...serverRoutes,
     ...originalRoutes,
-    ...selfRoutes(() => routes, clock),
+    ...selfRoutes(() => routes),
   ];
   return routes;
 }

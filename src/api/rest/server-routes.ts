@@ -1,5 +1,4 @@
 /** What operators and monitors ask: workers, servers, health, metrics, and what is here at all. */
-import type { Clock } from "../../clock.ts";
 import { openapiDocument } from "../openapi.ts";
 import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";
@@ -48,8 +47,7 @@ export const serverRoutes: readonly Route[] = [
 ];
 
 /** Routes that tell of the others. */
-export function selfRoutes(all: () => readonly Route[], clock: Clock): readonly Route[] {
-  const startedAt = clock.now();
+export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
   let document: unknown;
   return [
     route("GET /", {
@@ -69,12 +67,12 @@ export function selfRoutes(all: () => readonly Route[], clock: Clock): readonly 
     }),
     route("GET /metrics", {
       tag,
-      summary: "Metrics of this process, as Prometheus text",
+      summary: "Metrics of this server, as Prometheus text",
       answers: { 200: metricsType },
-      handle: ({ services }) => ({
-        status: 200,
-        text: { type: metricsType, body: metrics(services.clock.now() - startedAt) },
-      }),
+      async handle({ services }) {
+        const body = await services.metrics.text();
+        return { status: 200, text: { type: metricsType, body } };
+      },
     }),
   ];
 }
@@ -90,18 +88,3 @@ const index = `Orchy, a workflow orchestrator.
 `;
 
 const metricsType = "text/plain; version=0.0.4; charset=utf-8";
-
-function metrics(upMs: number): string {
-  const { rss, heapUsed } = process.memoryUsage();
-  const { user, system } = process.cpuUsage();
-  return [
-    metric("orchy_uptime_seconds", "gauge", "Seconds since this server started.", upMs / 1e3),
-    metric("process_resident_memory_bytes", "gauge", "Memory of the process.", rss),
-    metric("process_heap_used_bytes", "gauge", "Memory in use on the heap.", heapUsed),
-    metric("process_cpu_seconds_total", "counter", "Processor time.", (user + system) / 1e6),
-  ].join("");
-}
-
-function metric(name: string, type: string, help: string, value: number): string {
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`;
-}

@@ -43,7 +43,7 @@ export interface ConnectHandler {
 type Encoding = "proto" | "json";
 
 export function createConnectHandler(options: ServiceOptions): ConnectHandler {
-  const { log } = options;
+  const { log, metrics } = options;
   const mounted = mountServices(options);
   const methods = new Map(mounted.map((method) => [method.path, method]));
   const prefixes = workerServices.map(({ typeName }) => `/${typeName}/`);
@@ -76,8 +76,12 @@ export function createConnectHandler(options: ServiceOptions): ConnectHandler {
 
   async function call(received: Received): Promise<Response> {
     const { request, server, peer, method, encoding } = received;
+    const refuse = (error: RpcError) => {
+      metrics?.rpcRequest(method.path, error.code);
+      return errorResponse(error);
+    };
     const deadline = startDeadline(request);
-    if ("error" in deadline) return errorResponse(deadline.error);
+    if ("error" in deadline) return refuse(deadline.error);
     const { signal, timeoutMs, passed } = deadline;
 
     async function run(): Promise<Response> {
@@ -87,11 +91,13 @@ export function createConnectHandler(options: ServiceOptions): ConnectHandler {
     }
 
     try {
-      return await (passed === undefined ? run() : Promise.race([run(), passed]));
+      const response = await (passed === undefined ? run() : Promise.race([run(), passed]));
+      metrics?.rpcRequest(method.path, "ok");
+      return response;
     } catch (error) {
-      if (error instanceof DeadlinePassed) return errorResponse(deadlineExceeded);
-      if (request.signal.aborted) return errorResponse(canceled);
-      return errorResponse(rpcError(error, method.path, log));
+      if (error instanceof DeadlinePassed) return refuse(deadlineExceeded);
+      if (request.signal.aborted) return refuse(canceled);
+      return refuse(rpcError(error, method.path, log));
     } finally {
       deadline.end();
     }
@@ -220,6 +226,6 @@ function grpcWebHandlers(
   options: ServiceOptions,
 ): ReadonlyMap<string, UniversalHandler> {
   const router = createConnectRouter({ ...routerOptions, grpc: false, connect: false });
-  route(router, methods, options.log);
+  route(router, methods, options);
   return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 }

@@ -65,7 +65,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 function createAdapter(options: GrpcServerOptions, draining: AbortSignal) {
   const described = [...workerServices, Health];
   const services = new Set(described.map(({ typeName }) => typeName));
-  const { orchestrator, log } = options;
+  const { orchestrator } = options;
   return connectNodeAdapter({
     ...routerOptions,
     connect: false,
@@ -77,7 +77,7 @@ function createAdapter(options: GrpcServerOptions, draining: AbortSignal) {
       return createContextValues().set(peerKey, peer);
     },
     routes(router) {
-      route(router, mountServices(options), log);
+      route(router, mountServices(options), options);
       router.service(Health, createHealthService({ orchestrator, services, draining }));
       routeReflection(router, described);
     },

@@ -5,6 +5,7 @@ import { TaskService } from "../../gen/legacy/task_service_pb.ts";
 import { WorkerService } from "../../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
+import type { Metrics } from "../../metrics.ts";
 import { type CallContext, type MountedMethod, mount, type Peer } from "./call.ts";
 import { createActionService, createTaskService, type LegacyOptions } from "./legacy-service.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
@@ -12,6 +13,7 @@ import { createWorkerService } from "./worker-service.ts";
 
 export interface ServiceOptions extends LegacyOptions {
   readonly log?: Logger;
+  readonly metrics?: Metrics;
 }
 
 export const workerServices = [WorkerService, TaskService, ActionService] as const;
@@ -50,14 +52,18 @@ export const peerKey = createContextKey<() => Peer>(() => unknownPeer);
 export function route(
   router: ConnectRouter,
   methods: readonly MountedMethod[],
-  log: Logger | undefined,
+  { log, metrics }: Pick<ServiceOptions, "log" | "metrics">,
 ): void {
   for (const { method, path, run } of methods) {
     router.rpc(method, async (request, context) => {
       try {
-        return await run(request, toCall(context));
-      } catch (error) {
-        throw toConnectError(rpcError(error, path, log));
+        const answer = await run(request, toCall(context));
+        metrics?.rpcRequest(path, "ok");
+        return answer;
+      } catch (thrown) {
+        const error = rpcError(thrown, path, log);
+        metrics?.rpcRequest(path, error.code);
+        throw toConnectError(error);
       }
     });
   }

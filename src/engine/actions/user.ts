@@ -82,6 +82,7 @@ function headerText(
 ): string {
   const { correlationId, traceContext } = draft.state;
   let header = `${action.headerStart},"attempt":${attempt},"handout":${handout}`;
+  header += `,"offeredAt":${draft.now}`;
   if (correlationId !== undefined) header += `,"correlationId":${JSON.stringify(correlationId)}`;
   if (traceContext !== undefined) header += `,"traceContext":${JSON.stringify(traceContext)}`;
   return `${header}}`;

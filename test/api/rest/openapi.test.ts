@@ -1,7 +1,6 @@
 /** The OpenAPI document: complete, well formed, and true to what the routes do. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { allRoutes } from "../../../src/api/rest/routes.ts";
-import { systemClock } from "../../../src/clock.ts";
 import { call, startTestServer, type TestServer } from "./support.ts";
 
 let server: TestServer;
@@ -16,7 +15,7 @@ afterAll(() => server.stop());
 
 test("names its version, and every route of the table", () => {
   expect(document.openapi).toBe("3.1.0");
-  for (const route of allRoutes(systemClock)) {
+  for (const route of allRoutes()) {
     const operation = document.paths[route.path]?.[route.method.toLowerCase()];
     expect(operation, `${route.method} ${route.path}`).toBeDefined();
     const statuses = Object.keys(operation.responses);

@@ -13,6 +13,7 @@ import { allRoutes } from "../../../src/api/rest/routes.ts";
 import { createConnectHandler } from "../../../src/api/rpc/connect-handler.ts";
 import { type Clock, systemClock, systemIds } from "../../../src/clock.ts";
 import { createLogger } from "../../../src/log.ts";
+import { Metrics } from "../../../src/metrics.ts";
 import { createRuntime, type Runtime } from "../../../src/runtime/runtime.ts";
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
@@ -49,7 +50,9 @@ export async function startTestServer(
   const clock = systemClock;
   const log = createLogger({ level: "info", clock, write: (line) => lines.push(JSON.parse(line)) });
   const store = options.store ?? new MemoryStore({ partitions: 4 });
-  const runtime = createRuntime({ store, sandbox, clock, ids: systemIds, log, namespace: "test" });
+  const metrics = new Metrics();
+  const parts = { store, sandbox, clock, ids: systemIds, log, metrics };
+  const runtime = createRuntime({ ...parts, namespace: "test" });
   const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers: "loopback", log });
   const http = startHttpServer({
     host: "127.0.0.1",
@@ -57,6 +60,7 @@ export async function startTestServer(
     orchestrator: runtime,
     connect,
     log,
+    metrics,
     clock: options.edgeClock ?? clock,
   });
   await runtime.open({
@@ -90,7 +94,7 @@ export interface Reply {
   readonly json: any;
 }
 
-const router = createRouter(allRoutes(systemClock));
+const router = createRouter(allRoutes());
 
 /** A string body is sent as it is; anything else as JSON. */
 export async function call(

@@ -1,0 +1,238 @@
+/**
+ * What this server counts and measures, as Prometheus text. The names of metrics and labels are all
+ * here; labels are bounded, so that no caller can make the text grow. Children are bound once: to
+ * look for one by its labels would cost more than the count.
+ */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Clock } from "./clock.ts";
+import { limits } from "./limits.ts";
+
+/** Seconds: what takes part of a millisecond, up to what somebody waits for. */
+const callBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10];
+/** Seconds: from a hand-off at once to a backlog of hours. */
+const taskBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200];
+
+const lagProbeMs = 100;
+
+/** Values that are read when somebody asks. */
+export interface Readings {
+  readonly parkedPolls: () => number;
+  readonly mailboxes: () => number;
+  readonly repairs: () => number;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #workflows = new Set<string>();
+
+  readonly #started = this.#counter("executions_started_total", "Executions started.", "workflow");
+  readonly #ended = this.#counter(
+    "executions_ended_total",
+    "Executions that have ended, by their status.",
+    "workflow",
+    "status",
+  );
+  readonly #tasks = this.#counter("tasks_handed_out_total", "Tasks given to workers.");
+  readonly #results = this.#counter(
+    "task_results_total",
+    "Results that workers brought, by what became of them.",
+    "status",
+  );
+  readonly #taskWait = this.#histogram(
+    "task_wait_seconds",
+    "From the moment a task is offered to its hand-out.",
+    taskBuckets,
+  );
+  readonly #taskRun = this.#histogram(
+    "task_run_seconds",
+    "From a task's hand-out to its accepted result.",
+    taskBuckets,
+  );
+  readonly #timers = this.#histogram(
+    "timer_lateness_seconds",
+    "How late what was due was looked at, by its kind.",
+    callBuckets,
+    "kind",
+  );
+  readonly #store = this.#histogram(
+    "store_call_seconds",
+    "Calls of the store, by operation and outcome.",
+    callBuckets,
+    "operation",
+    "outcome",
+  );
+  readonly #scripts = this.#histogram(
+    "script_seconds",
+    "Evaluations of scripts, by outcome.",
+    callBuckets,
+    "outcome",
+  );
+  readonly #rest = this.#counter(
+    "rest_requests_total",
+    "REST requests answered, by route and status.",
+    "method",
+    "route",
+    "status",
+  );
+  readonly #rpc = this.#counter(
+    "rpc_requests_total",
+    "RPC calls answered, by method and status.",
+    "method",
+    "status",
+  );
+  readonly #lag = this.#histogram(
+    "event_loop_lag_seconds",
+    "How late a timer of the process fires.",
+    callBuckets,
+  );
+
+  constructor() {
+    const startedAt = performance.now();
+    const upSeconds = () => (performance.now() - startedAt) / 1000;
+    this.#gauge("uptime_seconds", "Time since this server started.", upSeconds);
+    this.#process();
+  }
+
+  executionStarted(workflow: string): void {
+    this.#started(this.#known(workflow)).inc();
+  }
+
+  executionEnded(workflow: string, status: string): void {
+    this.#ended(this.#known(workflow), status).inc();
+  }
+
+  taskHandedOut(waitedMs: number | undefined): void {
+    this.#tasks().inc();
+    if (waitedMs !== undefined) this.#taskWait().observe(waitedMs / 1000);
+  }
+
+  result(status: string): void {
+    this.#results(status).inc();
+  }
+
+  taskRan(ms: number): void {
+    this.#taskRun().observe(ms / 1000);
+  }
+
+  due(kind: string, lateMs: number): void {
+    this.#timers(kind).observe(Math.max(0, lateMs) / 1000);
+  }
+
+  storeCall(operation: string, outcome: string, ms: number): void {
+    this.#store(operation, outcome).observe(ms / 1000);
+  }
+
+  script(outcome: string, ms: number): void {
+    this.#scripts(outcome).observe(ms / 1000);
+  }
+
+  /** `route` is a pattern of the table of routes, never what a caller wrote. */
+  restRequest(method: string, route: string, status: number): void {
+    this.#rest(method, route, String(status)).inc();
+  }
+
+  rpcRequest(method: string, status: string): void {
+    this.#rpc(method, status).inc();
+  }
+
+  read(readings: Readings): void {
+    this.#gauge("parked_polls", "Polls that wait for tasks.", readings.parkedPolls);
+    this.#gauge("mailboxes", "Executions that have something to do.", readings.mailboxes);
+    const repairs = new Counter({
+      name: "orchy_repairs_total",
+      help: "Broken executions that the sweeper has repaired; it must stay 0.",
+      registers: [this.#registry],
+      collect() {
+        repairs.reset();
+        repairs.inc(readings.repairs());
+      },
+    });
+  }
+
+  /** Begins to measure the event loop; answers how to stop. */
+  watchLoop(clock: Clock): () => void {
+    let expected: number;
+    let cancel: () => void;
+    const next = () => {
+      expected = performance.now() + lagProbeMs;
+      cancel = clock.after(lagProbeMs, () => {
+        this.#lag().observe(Math.max(0, performance.now() - expected) / 1000);
+        next();
+      });
+    };
+    next();
+    return () => cancel();
+  }
+
+  /** Under the names that Prometheus gives to every process. */
+  #process(): void {
+    const registers = [this.#registry];
+    new Gauge({
+      name: "process_resident_memory_bytes",
+      help: "Memory of the process.",
+      registers,
+      collect() {
+        this.set(process.memoryUsage.rss());
+      },
+    });
+    new Counter({
+      name: "process_cpu_seconds_total",
+      help: "Processor time of the process.",
+      registers,
+      collect() {
+        const { user, system } = process.cpuUsage();
+        this.reset();
+        this.inc((user + system) / 1e6);
+      },
+    });
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** The first so many names; the others share one. */
+  #known(workflow: string): string {
+    if (this.#workflows.has(workflow)) return workflow;
+    if (this.#workflows.size >= limits.metricWorkflowsMax) return "other";
+    this.#workflows.add(workflow);
+    return workflow;
+  }
+
+  #counter(name: string, help: string, ...labelNames: string[]) {
+    const registers = [this.#registry];
+    return bound(new Counter({ name: `orchy_${name}`, help, labelNames, registers }));
+  }
+
+  #histogram(name: string, help: string, buckets: number[], ...labelNames: string[]) {
+    const registers = [this.#registry];
+    return bound(new Histogram({ name: `orchy_${name}`, help, buckets, labelNames, registers }));
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `orchy_${name}`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}
+
+/** Finds the child of these label values, which is made once. */
+function bound<Child>(metric: {
+  labels(...values: string[]): Child;
+}): (...values: string[]) => Child {
+  const children = new Map<string, Child>();
+  return (...values) => {
+    const key = values.length === 1 ? values[0]! : values.join(" ");
+    let child = children.get(key);
+    if (child === undefined) {
+      child = metric.labels(...values);
+      children.set(key, child);
+    }
+    return child;
+  };
+}

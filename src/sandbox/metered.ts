@@ -1,0 +1,16 @@
+/** A sandbox whose evaluations are measured. */
+import type { Metrics } from "../metrics.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+export function meterSandbox(sandbox: Sandbox, metrics: Metrics): Sandbox {
+  return {
+    async evaluate(script, abort) {
+      const startedAt = performance.now();
+      const outcome = await sandbox.evaluate(script, abort);
+      metrics.script(outcome.ok ? "ok" : outcome.code, performance.now() - startedAt);
+      return outcome;
+    },
+    check: (expression) => sandbox.check(expression),
+    stop: () => sandbox.stop(),
+  };
+}

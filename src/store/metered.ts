@@ -1,0 +1,64 @@
+/** A store whose calls are measured: how long each takes, and how it ends. */
+import type { Metrics } from "../metrics.ts";
+import { type Store, StoreFault } from "./store.ts";
+
+const operations = [
+  "create",
+  "load",
+  "commit",
+  "claimTasks",
+  "claimTask",
+  "extendLeases",
+  "releaseTasks",
+  "claimDue",
+  "claimOutbox",
+  "ackOutbox",
+  "remove",
+  "holdings",
+  "list",
+  "history",
+  "queueStats",
+  "queueHints",
+  "pressure",
+  "getDocument",
+  "putDocument",
+  "listDocuments",
+  "deleteDocument",
+  "beatServer",
+  "listServers",
+  "leaveServer",
+] as const satisfies readonly (keyof Store)[];
+
+type Call = (request?: unknown) => Promise<unknown>;
+
+/** Answers of the store itself are passed on: nobody waits for the measurement. */
+export function meterStore(store: Store, metrics: Metrics): Store {
+  const calls = store as unknown as Record<string, Call>;
+  const metered: Record<string, unknown> = {
+    traits: store.traits,
+    partitions: store.partitions,
+    close: () => store.close(),
+  };
+  for (const operation of operations) {
+    metered[operation] = (request?: unknown) => {
+      const startedAt = performance.now();
+      const tell = (outcome: string) =>
+        metrics.storeCall(operation, outcome, performance.now() - startedAt);
+      const answering = calls[operation]!(request);
+      answering.then(
+        (answer) => tell(outcomeOf(answer)),
+        (error) => tell(error instanceof StoreFault ? error.outcome : "error"),
+      );
+      return answering;
+    };
+  }
+  return metered as unknown as Store;
+}
+
+/** Expected outcomes are told by name; most operations have only one. */
+function outcomeOf(answer: unknown): string {
+  if (typeof answer === "string") return answer;
+  if (typeof answer !== "object" || answer === null) return "ok";
+  const { outcome } = answer as { outcome?: unknown };
+  return typeof outcome === "string" ? outcome : "ok";
+}
