@@ -6,23 +6,18 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { WorkerService } from "../../../src/gen/orchy/v1/worker_pb.ts";
-import { type Edge, startEdge } from "./desk-edge.ts";
+import { untilParked } from "../../support/metrics.ts";
+import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";
 
 let edge: Edge;
-let parked: Promise<void>;
-let aborted: Promise<void>;
 
 beforeEach(async () => {
   edge = await startEdge();
-  parked = new Promise((resolve) => {
-    edge.desk.onParked = resolve;
-  });
-  aborted = new Promise((resolve) => {
-    edge.desk.onAborted = resolve;
-  });
 });
 afterEach(() => edge.stop());
+
+const parked = () => untilParked(edge, 1);
 
 const path = "/orchy.v1.WorkerService/Poll";
 const body = '{"actions":["a"],"waitSeconds":60}';
@@ -30,9 +25,8 @@ const headers = { ":method": "POST", ":path": path, "content-type": "application
 
 /** The poll is over for the orchestrator, and the next task goes to somebody who is there. */
 async function expectGone(): Promise<void> {
-  await aborted;
-  expect(edge.desk.waiting).toBe(0);
-  edge.desk.add("a", '{"x":1}');
+  await untilParked(edge, 0);
+  await edge.add("a", '{"x":1}');
   const { tasks } = (await call(`${edge.url}${path}`, '{"actions":["a"]}')).json;
   expect(tasks.map(({ parameters }: { parameters: unknown }) => parameters)).toEqual([{ x: 1 }]);
 }
@@ -42,7 +36,7 @@ test("HTTP/1.1: the connection is closed", async () => {
   const length = `content-length: ${body.length}`;
   socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${length}`);
   socket.write(`\r\n\r\n${body}`);
-  await parked;
+  await parked();
   socket.destroy();
   await expectGone();
 });
@@ -55,7 +49,7 @@ test("HTTP/1.1: fetch is aborted", async () => {
     body,
     signal: controller.signal,
   });
-  await parked;
+  await parked();
   controller.abort();
   expect(await sent.then(String, (error) => error.name)).toBe("AbortError");
   await expectGone();
@@ -67,7 +61,7 @@ test("HTTP/2: the stream is reset, and its connection goes on", async () => {
     const stream = session.request(headers);
     stream.on("error", () => undefined);
     stream.end(body);
-    await parked;
+    await parked();
     stream.close(constants.NGHTTP2_CANCEL);
     await expectGone();
     const next = session.request(headers);
@@ -86,7 +80,7 @@ test("gRPC: the call is cancelled", async () => {
     { actions: ["a"], waitSeconds: 60 },
     { signal: controller.signal },
   );
-  await parked;
+  await parked();
   controller.abort();
   expect(await poll.then(String, (error) => error.name)).toBe("ConnectError");
   await expectGone();
@@ -101,33 +95,36 @@ test.each(["http", "grpc"] as const)("HTTP/2, %s port: the connection is cut", a
       : createGrpcTransport({ baseUrl: proxy.url });
   const poll = createClient(WorkerService, transport).poll({ actions: ["a"], waitSeconds: 60 });
   const ended = poll.then(String, (error) => error.name);
-  await parked;
+  await parked();
   proxy.cut();
   expect(await ended).toBe("ConnectError");
   await expectGone();
 });
 
 test("tasks that are leased just as the caller goes are given back at once", async () => {
+  const id = await edge.add("a", '{"x":1}');
   const controller = new AbortController();
-  const { poll } = edge.desk;
-  const left = Promise.withResolvers<void>();
-  edge.desk.poll = async (request) => {
-    const gone = new Promise((resolve) => request.abort?.addEventListener("abort", resolve));
-    controller.abort();
-    await gone;
-    setImmediate(left.resolve);
-    return poll(request);
+  const claiming = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const claimTasks = edge.store.claimTasks.bind(edge.store);
+  edge.store.claimTasks = async (request) => {
+    claiming.resolve();
+    await gate.promise;
+    return claimTasks(request);
   };
-  edge.desk.add("a", '{"x":1}');
-  await fetch(`${edge.url}${path}`, {
+  const sent = fetch(`${edge.url}${path}`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body,
     signal: controller.signal,
   }).catch(() => undefined);
-  await left.promise;
-  expect(edge.desk.released).toHaveLength(1);
-  expect(edge.desk.leased.size).toBe(0);
+  await claiming.promise;
+  controller.abort();
+  await sent;
+  await untilParked(edge, 0);
+  gate.resolve();
+  const { tasks } = (await call(`${edge.url}${path}`, '{"actions":["a"],"waitSeconds":20}')).json;
+  expect(tasks).toMatchObject([{ executionId: id, attempt: 1 }]);
 });
 
 function openSocket(url: string): Promise<Socket> {

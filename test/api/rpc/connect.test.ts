@@ -8,6 +8,7 @@ import {
   createConnectTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
+import { rpcError } from "../../../src/api/rpc/rpc-error.ts";
 import { OrchyError } from "../../../src/errors.ts";
 import {
   PayloadFormat,
@@ -17,7 +18,8 @@ import {
   WorkerService,
 } from "../../../src/gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../../src/limits.ts";
-import { type Edge, startEdge } from "./desk-edge.ts";
+import { StoreFault } from "../../../src/store/store.ts";
+import { type Edge, startEdge } from "./edge.ts";
 import { call, curl, sendRaw } from "./http.ts";
 
 let edge: Edge;
@@ -33,18 +35,18 @@ const json = ["-H", "content-type: application/json"];
 
 test("curl takes a task and completes it, over HTTP/1.1 and HTTP/2", async () => {
   for (const version of ["--http1.1", "--http2-prior-knowledge"]) {
-    edge.desk.add("log-action", '{"text":"hello","n":[1,null,{"deep":true}]}');
+    const id = await edge.add("log-action", '{"text":"hello","n":[1,null,{"deep":true}]}');
     const polled = await curl(version, ...json, "-d", '{"actions":["log-action"]}', pollUrl);
     expect(polled.status).toBe(200);
     const [task] = JSON.parse(polled.body).tasks;
     expect(task).toMatchObject({
       workflow: "orders",
-      workflowVersion: 3,
+      workflowVersion: 1,
+      executionId: id,
       actionId: "1",
       action: "log-action",
       attempt: 1,
       parameters: { text: "hello", n: [1, null, { deep: true }] },
-      deadlineMs: "300001",
       correlationId: "order-1",
     });
 
@@ -52,7 +54,10 @@ test("curl takes a task and completes it, over HTTP/1.1 and HTTP/2", async () =>
     const url = pollUrl.replace("Poll", "Complete");
     const completed = await curl(version, ...json, "-d", result, url);
     expect(JSON.parse(completed.body)).toEqual({ results: [{ status: "RESULT_STATUS_ACCEPTED" }] });
-    expect(edge.desk.settled.get(task.token)).toEqual({ ok: true, output: '{"ok":true}' });
+    expect(await edge.outputOf(id)).toBe('{"ok":true}');
+    const leftMs = Number(task.deadlineMs) - Date.now();
+    expect(leftMs).toBeGreaterThan((limits.attemptTimeoutSecondsDefault - 60) * 1000);
+    expect(leftMs).toBeLessThanOrEqual(limits.attemptTimeoutSecondsDefault * 1000);
   }
 });
 
@@ -82,7 +87,7 @@ test.each([
   "a client takes a task, brings its result, and hears of errors: %s",
   async (_name, transport) => {
     const client = createClient(WorkerService, transport());
-    edge.desk.add("a", '{"big":9007199254740993}');
+    const id = await edge.add("a", '{"big":9007199254740993}');
     const payloadFormat = PayloadFormat.JSON;
     const first = await client.poll({ actions: ["a"], payloadFormat });
     expect(new TextDecoder().decode(first.tasks[0]?.parametersJson)).toBe(
@@ -93,7 +98,7 @@ test.each([
     const outputJson = new TextEncoder().encode('{"big": 9007199254740993}');
     const second = await client.poll({ actions: ["a"], results: [{ token, outputJson }] });
     expect(second.results.map(({ status }) => status)).toEqual([ResultStatus.ACCEPTED]);
-    expect(edge.desk.settled.get(token)).toEqual({ ok: true, output: '{"big": 9007199254740993}' });
+    expect(await edge.outputOf(id)).toBe('{"big": 9007199254740993}');
 
     const error = await client.poll({}).catch(ConnectError.from);
     expect(error).toBeInstanceOf(ConnectError);
@@ -174,17 +179,22 @@ test("content types may carry parameters, in any letter case", async () => {
 
 test("refusals carry the status of the one table; faults say nothing of their inside", async () => {
   const cases: [Error, number, string][] = [
-    [new OrchyError("UNAVAILABLE", "The store is away."), 503, "unavailable"],
-    [new OrchyError("RESOURCE_EXHAUSTED", "The store is full."), 503, "resource_exhausted"],
-    [new OrchyError("TOO_MANY", "Too many polls."), 429, "resource_exhausted"],
+    [new StoreFault("not_applied", "secret"), 503, "unavailable"],
+    [new StoreFault("not_applied", "secret", { reason: "exhausted" }), 503, "resource_exhausted"],
+    [new StoreFault("unknown", "secret"), 503, "unavailable"],
     [new Error("secret"), 500, "internal"],
   ];
   for (const [fault, status, code] of cases) {
-    edge.desk.fault = fault;
-    const answer = await call(pollUrl, '{"actions":["a"]}');
+    edge.store.getDocument = async () => {
+      throw fault;
+    };
+    const url = pollUrl.replace("Poll", "RegisterActions");
+    const answer = await call(url, '{"actions":[{"name":"a"}]}');
     expect([answer.status, answer.code]).toEqual([status, code]);
     expect(answer.message).not.toContain("secret");
   }
+  const tooMany = rpcError(new OrchyError("TOO_MANY", "Too many polls."), "/", undefined);
+  expect(tooMany).toEqual({ status: 429, code: "resource_exhausted", message: "Too many polls." });
 });
 
 test("Connect-Timeout-Ms: a poll ends empty ahead of it; a wrong one is refused", async () => {
@@ -253,7 +263,7 @@ test("deep JSON is refused without a crash, be it a message's or a payload's", a
 });
 
 test("protobuf messages decode as they were sent by the adapter", async () => {
-  edge.desk.add("a", '{"x":1}');
+  await edge.add("a", '{"x":1}');
   const body = toBinary(PollRequestSchema, create(PollRequestSchema, { actions: ["a"] }));
   const response = await fetch(pollUrl, {
     method: "POST",

@@ -25,7 +25,8 @@ interface AddOptions {
 
 export async function startEdge(options: { flags?: readonly string[] } = {}): Promise<Edge> {
   const store = new MemoryStore({ partitions: 1 });
-  const flags = options.flags ?? [];
+  // Faults are asked for here, and what they log is not read.
+  const flags = ["--log-level", "silent", ...(options.flags ?? [])];
   const server = await startTestServer({ store: "memory:", flags, parts: { store } });
   const { url } = server;
   let stopping: Promise<void> | undefined;

@@ -5,7 +5,6 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { OrchyError } from "../../../src/errors.ts";
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
@@ -16,7 +15,9 @@ import {
 } from "../../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import { WorkerService } from "../../../src/gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../../src/limits.ts";
-import { type Edge, startEdge } from "./desk-edge.ts";
+import { StoreFault } from "../../../src/store/store.ts";
+import { untilParked } from "../../support/metrics.ts";
+import { type Edge, startEdge } from "./edge.ts";
 
 let edge: Edge;
 let sessions: Http2SessionManager;
@@ -40,7 +41,7 @@ const codeOf = (call: Promise<unknown>) =>
 
 test("a worker's round: poll, result with the next poll, errors with their codes", async () => {
   const client = createClient(WorkerService, transport);
-  edge.desk.add("a", '{"x":[1,{"y":null}]}');
+  await edge.add("a", '{"x":[1,{"y":null}]}');
   const { tasks } = await client.poll({ actions: ["a"], waitSeconds: 5 });
   expect(tasks[0]).toMatchObject({ action: "a", parameters: { x: [1, { y: null }] } });
   const outputJson = new TextEncoder().encode('"done"');
@@ -48,16 +49,23 @@ test("a worker's round: poll, result with the next poll, errors with their codes
   expect((await client.poll({ actions: ["a"], results })).results).toMatchObject([{ status: 1 }]);
 
   expect(await codeOf(client.poll({}))).toBe(Code.InvalidArgument);
-  edge.desk.fault = new OrchyError("UNAVAILABLE", "The store is away.");
-  expect(await codeOf(client.poll({ actions: ["a"] }))).toBe(Code.Unavailable);
-  edge.desk.fault = new Error("secret");
-  const fault = await client.poll({ actions: ["a"] }).catch(ConnectError.from);
+  let thrown: Error = new StoreFault("not_applied", "away");
+  edge.store.getDocument = async () => {
+    throw thrown;
+  };
+  const registration = { actions: [{ name: "a" }] };
+  expect(await codeOf(client.registerActions(registration))).toBe(Code.Unavailable);
+  thrown = new Error("secret");
+  const fault = await client.registerActions(registration).catch(ConnectError.from);
   expect(fault).toMatchObject({ code: Code.Internal, rawMessage: "A fault of Orchy itself." });
 });
 
 test("problems are told in full up to what fits a header, then counted", async () => {
   const client = createClient(WorkerService, transport);
-  const actions = Array.from({ length: 500 }, (_, index) => ({ name: `bad-${index}` }));
+  const actions = Array.from({ length: 500 }, (_, index) => ({
+    name: `a-${index}`,
+    retryCount: -1,
+  }));
   const error = await client.registerActions({ actions }).catch(ConnectError.from);
   expect(error).toMatchObject({ code: Code.InvalidArgument });
   expect((error as ConnectError).rawMessage).toMatch(/\/actions\/0\/retryCount.*and \d+ more$/s);
@@ -65,8 +73,10 @@ test("problems are told in full up to what fits a header, then counted", async (
 
 test("a parked poll hears of a task at once", async () => {
   const client = createClient(WorkerService, transport);
-  edge.desk.onParked = () => edge.desk.add("a", "{}");
-  expect((await client.poll({ actions: ["a"], waitSeconds: 60 })).tasks).toHaveLength(1);
+  const polling = client.poll({ actions: ["a"], waitSeconds: 60 });
+  await untilParked(edge, 1);
+  await edge.add("a", "{}");
+  expect((await polling).tasks).toHaveLength(1);
 });
 
 test("a caller's deadline ends a poll empty ahead of it; one out of range is refused", async () => {
@@ -120,7 +130,7 @@ test("health follows readiness; unknown services are NOT_FOUND", async () => {
   for (const service of ["", "orchy.v1.WorkerService", "TaskService", "grpc.health.v1.Health"]) {
     expect((await health.check({ service })).status).toBe(Status.SERVING);
   }
-  edge.desk.ready = false;
+  edge.store.pressure = async () => ({ used: 1 });
   expect((await health.check({})).status).toBe(Status.NOT_SERVING);
   expect(await codeOf(health.check({ service: "nope" }))).toBe(Code.NotFound);
 });
@@ -130,9 +140,9 @@ test("watching health: the status at once, then each change, then the drain", as
   const seen: Status[] = [];
   for await (const { status } of health.watch({})) {
     seen.push(status);
-    if (seen.length === 1) edge.desk.ready = false;
-    if (seen.length === 2) edge.desk.ready = true;
-    if (seen.length === 3) void edge.grpc.drain();
+    if (seen.length === 1) edge.store.pressure = async () => ({ used: 1 });
+    if (seen.length === 2) edge.store.pressure = async () => ({ used: 0 });
+    if (seen.length === 3) void edge.stop();
   }
   const { SERVING, NOT_SERVING } = Status;
   expect(seen).toEqual([SERVING, NOT_SERVING, SERVING, NOT_SERVING]);
@@ -189,15 +199,12 @@ test("drain: no new connections, calls under way end, idle connections are close
   const bystander = createGrpcTransport({ baseUrl: edge.grpcUrl, sessionManager: idle });
   await createClient(Health, bystander).check({});
 
-  const parked = Promise.withResolvers<void>();
-  edge.desk.onParked = parked.resolve;
   const poll = createClient(WorkerService, transport).poll({ actions: ["a"], waitSeconds: 60 });
-  await parked.promise;
-  const drained = edge.grpc.drain();
+  await untilParked(edge, 1);
+  const stopped = edge.stop();
   const late = createGrpcTransport({ baseUrl: edge.grpcUrl });
   expect(await codeOf(createClient(Health, late).check({}))).toBe(Code.Unavailable);
 
-  edge.desk.endPolls();
   expect((await poll).draining).toBe(true);
-  await drained;
+  await stopped;
 });

@@ -13,7 +13,8 @@ import {
   WorkerService,
 } from "../../../src/gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../../src/limits.ts";
-import { type Edge, startEdge } from "./desk-edge.ts";
+import { call as get } from "../../support/orchy.ts";
+import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";
 
 let edge: Edge;
@@ -27,11 +28,14 @@ afterEach(() => edge.stop());
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-async function lease(count: number): Promise<string[]> {
-  for (let i = 0; i < count; i++) edge.desk.add("a", "{}");
+async function lease(count: number) {
+  for (let i = 0; i < count; i++) await edge.add("a", "{}");
   const { tasks } = await client.poll({ actions: ["a"], maxTasks: count });
-  return tasks.map(({ token }) => token);
+  expect(tasks).toHaveLength(count);
+  return tasks;
 }
+
+const tokensOf = (tasks: readonly { readonly token: string }[]) => tasks.map(({ token }) => token);
 
 test("one bad result is answered INVALID and never spoils the others", async () => {
   const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
@@ -49,7 +53,8 @@ test("one bad result is answered INVALID and never spoils the others", async () 
     { outputJson: bytes("1"), failure: { code: "X" } },
     { failure: { code: "X".repeat(129) } },
   ];
-  const tokens = await lease(bad.length + 2);
+  const leased = await lease(bad.length + 2);
+  const tokens = tokensOf(leased);
   const results = [
     { token: tokens.at(-1)!, outputJson: bytes(nested(128)) },
     ...bad.map((result, index) => ({ token: tokens[index]!, ...result })),
@@ -83,7 +88,14 @@ test("one bad result is answered INVALID and never spoils the others", async () 
     "failure.code: is longer than 128 characters",
     "token: is missing",
   ]);
-  expect(edge.desk.settled.size).toBe(2);
+  const { body } = await get(edge.server, "GET", "/v1/executions?status=COMPLETED");
+  const completed = body.items.map(({ id }: { id: string }) => id).sort();
+  expect(completed).toEqual(
+    leased
+      .slice(-2)
+      .map(({ executionId }) => executionId)
+      .sort(),
+  );
 });
 
 test("deep Struct output: answered by itself up to what a message can be told apart", async () => {
@@ -93,8 +105,8 @@ test("deep Struct output: answered by itself up to what a message can be told ap
     `${edge.url}/orchy.v1.WorkerService/Complete`,
     JSON.stringify({
       results: [
-        { token: first, output: deep },
-        { token: second, output: [1, "x"] },
+        { token: first!.token, output: deep },
+        { token: second!.token, output: [1, "x"] },
       ],
     }),
   );
@@ -102,22 +114,22 @@ test("deep Struct output: answered by itself up to what a message can be told ap
     "RESULT_STATUS_INVALID",
     "RESULT_STATUS_ACCEPTED",
   ]);
-  expect(edge.desk.settled.get(second!)).toEqual({ ok: true, output: '[1,"x"]' });
+  expect(await edge.outputOf(second!.executionId)).toBe('[1,"x"]');
 });
 
 test("outputs of every kind arrive as the JSON they were; nothing set means null", async () => {
   const outputs = ["null", "true", "-1.5", '"a\\"b"', "[]", '{"__proto__":{"x":1},"":[{}]}'];
-  const tokens = await lease(outputs.length + 1);
+  const leased = await lease(outputs.length + 1);
   const results = outputs.map((text, index) => ({
-    token: tokens[index],
+    token: leased[index]!.token,
     output: JSON.parse(text),
   }));
   const url = `${edge.url}/orchy.v1.WorkerService/Complete`;
-  const body = JSON.stringify({ results: [...results, { token: tokens.at(-1) }] });
+  const body = JSON.stringify({ results: [...results, { token: leased.at(-1)!.token }] });
   expect((await call(url, body)).status).toBe(200);
-  expect([...edge.desk.settled.values()]).toEqual(
-    [...outputs, "null"].map((output) => ({ ok: true, output })),
-  );
+  for (const [index, output] of [...outputs, "null"].entries()) {
+    expect(await edge.outputOf(leased[index]!.executionId)).toBe(output);
+  }
   expect(({} as { x?: number }).x).toBeUndefined();
 });
 
@@ -125,9 +137,9 @@ test("failures: defaults, details, and a long message is cut rather than refused
   const [first, second] = await lease(2);
   const answer = await client.complete({
     results: [
-      { token: first!, failure: { message: "m".repeat(10_000) } },
+      { token: first!.token, failure: { message: "m".repeat(10_000) } },
       {
-        token: second!,
+        token: second!.token,
         failure: {
           code: "CARD_DECLINED",
           message: "no",
@@ -138,43 +150,52 @@ test("failures: defaults, details, and a long message is cut rather than refused
     ],
   });
   expect(answer.results.map(({ status }) => status)).toEqual([1, 1]);
-  expect(edge.desk.settled.get(first!)).toEqual({
-    ok: false,
-    failure: { code: "WORKER_ERROR", message: "m".repeat(limits.errorMessageCharsMax) },
-    retryable: true,
+  const [retried, ended] = [
+    await edge.actionOf(first!.executionId),
+    await edge.actionOf(second!.executionId),
+  ];
+  expect([retried.status, ended.status]).toEqual(["RETRYING", "FAILED"]);
+  expect(retried.attempts[0].error).toEqual({
+    code: "WORKER_ERROR",
+    message: "m".repeat(limits.errorMessageCharsMax),
   });
-  expect(edge.desk.settled.get(second!)).toEqual({
-    ok: false,
-    failure: { code: "CARD_DECLINED", message: "no", details: "d" },
-    retryable: false,
-  });
+  const error = { code: "CARD_DECLINED", message: "no", details: "d" };
+  expect(ended.attempts[0].error).toEqual(error);
 });
 
 test("a poll without actions acts as Complete", async () => {
-  const [token] = await lease(1);
+  const [token] = tokensOf(await lease(1));
   const answer = await client.poll({ waitSeconds: 30, results: [{ token: token! }] });
   expect(answer.results.map(({ status }) => status)).toEqual([ResultStatus.ACCEPTED]);
 });
 
-test("what a poll asks reaches the orchestrator, with defaults filled in", async () => {
-  await client.poll({ actions: ["a", "b", "a"], workerId: "w-1", heartbeats: true });
-  expect(edge.desk.lastPoll).toMatchObject({
-    actions: ["a", "b"],
-    queues: ["default"],
-    maxTasks: 1,
-    waitMs: 0,
-    workerId: "w-1",
-    heartbeats: true,
-  });
-  edge.desk.add("a", "{}");
-  await client.poll({ actions: ["a"], queues: ["gpu"], maxTasks: 7, waitSeconds: 1.5 });
-  expect(edge.desk.lastPoll).toMatchObject({ queues: ["gpu"], maxTasks: 7, waitMs: 1_500 });
+test("what a poll asks is kept to, with defaults filled in", async () => {
+  const ids = [await edge.add("a", "{}"), await edge.add("b", "{}")];
+  const first = await client.poll({ actions: ["a", "b", "a"], workerId: "w-1", heartbeats: true });
+  expect(first.tasks.map(({ executionId }) => executionId)).toEqual([ids[0]!]);
+  expect(first.tasks[0]?.heartbeatMs).toBe(BigInt(limits.heartbeatSecondsDefault * 1000));
+  const { body } = await get(edge.server, "GET", "/v1/workers");
+  expect(body.items).toMatchObject([{ id: "w-1", actions: ["a", "b"], queues: ["default"] }]);
+
+  const second = await client.poll({ actions: ["b"] });
+  expect(second.tasks[0]).toMatchObject({ executionId: ids[1], heartbeatMs: 0n });
+  for (let i = 0; i < 8; i++) await edge.add("a", "{}", { queue: "gpu" });
+  expect((await client.poll({ actions: ["a"], maxTasks: 7 })).tasks).toHaveLength(0);
+  const gpu = { actions: ["a"], queues: ["gpu"], maxTasks: 7, waitSeconds: 30 };
+  expect((await client.poll(gpu)).tasks).toHaveLength(7);
+
+  const started = performance.now();
+  expect((await client.poll({ actions: ["c"], waitSeconds: 0.2 })).tasks).toEqual([]);
+  const waitedMs = performance.now() - started;
+  expect(waitedMs).toBeGreaterThan(190);
+  expect(waitedMs).toBeLessThan(5_000);
 });
 
 test("an answer closes below 4 MiB: the surplus is released, and comes with the next poll", async () => {
   // 550 kB of text, 1.2 MB as a Struct: the text of all five would fit, three Structs do.
   const parameters = JSON.stringify({ items: Array(110_000).fill(0.25) });
-  for (let i = 0; i < 5; i++) edge.desk.add("a", parameters);
+  const ids: string[] = [];
+  for (let i = 0; i < 5; i++) ids.push(await edge.add("a", parameters));
   const counts: number[] = [];
   while (counts.length < 10) {
     const answer = await client.poll({ actions: ["a"], maxTasks: 5 });
@@ -183,12 +204,15 @@ test("an answer closes below 4 MiB: the surplus is released, and comes with the 
     counts.push(answer.tasks.length);
   }
   expect(counts).toEqual([3, 2]);
-  expect(edge.desk.leased.size).toBe(5);
+  for (const id of ids) {
+    const { status, attempts } = await edge.actionOf(id);
+    expect([status, attempts.length]).toEqual(["RUNNING", 1]);
+  }
 });
 
 test("as JSON bytes the same tasks take less room", async () => {
   const parameters = JSON.stringify({ items: Array(110_000).fill(0.25) });
-  for (let i = 0; i < 5; i++) edge.desk.add("a", parameters);
+  for (let i = 0; i < 5; i++) await edge.add("a", parameters);
   const payloadFormat = PayloadFormat.JSON;
   const answer = await client.poll({ actions: ["a"], maxTasks: 5, payloadFormat });
   expect(answer.tasks.map(({ parametersJson }) => parametersJson.length)).toEqual(
@@ -197,17 +221,17 @@ test("as JSON bytes the same tasks take less room", async () => {
 });
 
 test("a task that cannot fit even alone fails TOO_LARGE, and does not hold up the others", async () => {
-  edge.desk.add("a", JSON.stringify({ items: Array(500_000).fill(1) }));
-  edge.desk.add("a", '{"small":1}');
+  const id = await edge.add("a", JSON.stringify({ items: Array(500_000).fill(1) }));
+  await edge.add("a", '{"small":1}');
   const answer = await client.poll({ actions: ["a"], maxTasks: 2 });
   expect(answer.tasks.map(({ parameters }) => parameters)).toEqual([{ small: 1 }]);
-  expect([...edge.desk.settled.values()]).toMatchObject([
-    { ok: false, failure: { code: "TOO_LARGE" }, retryable: false },
-  ]);
+  const { status, attempts } = await edge.actionOf(id);
+  expect(status).toBe("FAILED");
+  expect(attempts).toMatchObject([{ error: { code: "TOO_LARGE" } }]);
 });
 
 test("parameters that no Struct can hold are delivered as near as it can", async () => {
-  edge.desk.add("a", '{"huge":1e999,"list":[-1e999,1],"exact":9007199254740993}');
+  await edge.add("a", '{"huge":1e999,"list":[-1e999,1],"exact":9007199254740993}');
   const { tasks } = await client.poll({ actions: ["a"] });
   expect(tasks[0]?.parameters).toEqual({
     huge: null,
@@ -218,17 +242,19 @@ test("parameters that no Struct can hold are delivered as near as it can", async
 
 test("heartbeats and releases are answered in order", async () => {
   const [first, second] = await lease(2);
-  const beat = await client.heartbeat({
-    tasks: [{ token: "k2.x.gone:1:1:1" }, { token: first! }],
-  });
+  const tasks = [{ token: "k2.x.gone:1:1:1" }, { token: first!.token }];
+  const beat = await client.heartbeat({ tasks });
   expect(beat.statuses).toEqual([HeartbeatStatus.STALE, HeartbeatStatus.EXTENDED]);
-  const release = await client.release({ tokens: [second!, second!] });
+  const tokens = [second!.token, "k2.x.gone:1:1:1"];
+  const release = await client.release({ tokens });
   expect(release.statuses).toEqual([ReleaseStatus.RELEASED, ReleaseStatus.STALE]);
-  expect((await client.poll({ actions: ["a"] })).tasks[0]?.token).toBe(second!);
+  const [again] = (await client.poll({ actions: ["a"] })).tasks;
+  expect(again).toMatchObject({ executionId: second!.executionId, attempt: 1 });
+  expect((await client.release({ tokens })).statuses[0]).toBe(ReleaseStatus.STALE);
 });
 
 test("bad progress never costs the lease", async () => {
-  const [token] = await lease(1);
+  const [token] = tokensOf(await lease(1));
   const progress = create(ValueSchema, { kind: { case: "numberValue", value: Number.NaN } });
   const { statuses } = await client.heartbeat({ tasks: [{ token: token!, progress }] });
   expect(statuses).toEqual([HeartbeatStatus.EXTENDED]);
@@ -252,14 +278,17 @@ test("registering: only what is set is passed on; all problems of all are told a
   await client.registerActions({
     actions: [{ name: "a" }, { name: "b", retryCount: 0, jitter: 0.5, nonRetryable: ["X"] }],
   });
-  expect(edge.desk.saved).toEqual([
+  const { body } = await get(edge.server, "GET", "/v1/actions");
+  expect(body.items.map(({ definition }: { definition: unknown }) => definition)).toEqual([
     { name: "a" },
     { name: "b", retryCount: 0, jitter: 0.5, nonRetryable: ["X"] },
   ]);
   const error = await client
-    .registerActions({ actions: [{ name: "bad-1" }, { name: "c" }, { name: "bad-2" }] })
+    .registerActions({
+      actions: [{ name: "c", retryCount: -1 }, { name: "d" }, { name: "e", retryCount: -2 }],
+    })
     .then(() => undefined, ConnectError.from);
   expect(error?.code).toBe(Code.InvalidArgument);
-  expect(error?.rawMessage).toContain("/actions/0/retryCount: must not be negative");
-  expect(error?.rawMessage).toContain("/actions/2/retryCount: must not be negative");
+  expect(error?.rawMessage).toContain("/actions/0/retryCount: ");
+  expect(error?.rawMessage).toContain("/actions/2/retryCount: ");
 });
