@@ -121,6 +121,11 @@ export const limits = {
   cachedExecutionBytesMax: 64 * 1024 * 1024,
   cachedPlansMax: 1_000,
 
+  // Room in the store: above this share of it nothing new is started, and the server is not ready.
+  storeUsedMax: 0.95,
+  /** Kept free on the disk of an embedded store, for its log and what runs already. */
+  diskReservedBytes: 128 * 1024 * 1024,
+
   // Metrics: so many workflows are told apart.
   metricWorkflowsMax: 100,
 

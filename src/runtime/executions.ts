@@ -11,6 +11,7 @@ import type { Driver, SubmitAnswer } from "./driver.ts";
 import { hashId, hashText } from "./hash.ts";
 import type { Orchestrator, StartAnswer, StartRequest } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
+import type { Room } from "./room.ts";
 
 interface Parts {
   readonly store: Store;
@@ -18,6 +19,7 @@ interface Parts {
   readonly ids: Ids;
   readonly driver: Driver;
   readonly plans: Plans;
+  readonly room: Room;
   readonly namespace: string;
 }
 
@@ -29,7 +31,8 @@ export class Executions {
   }
 
   async start(request: StartRequest): Promise<StartAnswer> {
-    const { ids, namespace } = this.#parts;
+    const { ids, namespace, room } = this.#parts;
+    await room.check();
     const { idempotencyKey, workflow } = request;
     const id =
       request.executionId ??

@@ -20,6 +20,7 @@ import { Observers } from "./observers.ts";
 import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
 import { OutboxLoop } from "./outbox-loop.ts";
 import { Plans } from "./plans.ts";
+import { hasRoom, percent, Room } from "./room.ts";
 import { ServerRegistry } from "./server-registry.ts";
 import { Sweeper } from "./sweeper.ts";
 import { TimerLoop } from "./timer-loop.ts";
@@ -46,9 +47,6 @@ export interface Runtime extends Orchestrator {
   /** After `drain`: waits for what is under way, for limits.drainMs at most. */
   close(): Promise<void>;
 }
-
-/** Share of the store's room above which the server is no longer ready for new work. */
-const pressureMax = 0.8;
 
 export function createRuntime(parts: RuntimeParts): Runtime {
   const { store, sandbox, clock, ids, log, metrics } = parts;
@@ -78,12 +76,14 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     onCommitted,
     onUnknown: ({ partition }, decision) => lookFor(partition, decision),
   });
+  const room = new Room(store, clock);
   const executions = new Executions({
     store,
     clock,
     ids,
     driver,
     plans,
+    room,
     namespace: parts.namespace,
   });
   const timers = new TimerLoop({ store, clock, ids, log, handle: handleDue });
@@ -156,12 +156,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   async function readiness(): Promise<Readiness> {
     const checks: Record<string, { ok: boolean; message: string }> = {};
     try {
-      const { used } = await store.pressure();
-      const percent = `${Math.round(used * 100)} % of its room is used.`;
-      checks.store = {
-        ok: used < pressureMax,
-        message: `${store.traits.durability} ${percent}`,
-      };
+      const used = await room.read();
+      const message = `${store.traits.durability} ${percent(used)} of its room is used.`;
+      checks.store = { ok: hasRoom(used), message };
     } catch (error) {
       checks.store = { ok: false, message: `The store cannot be reached: ${error}` };
     }

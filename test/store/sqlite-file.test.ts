@@ -2,7 +2,9 @@
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { limits } from "../../src/limits.ts";
 import { openStore } from "../../src/store/open.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { StoreFault } from "../../src/store/store.ts";
@@ -179,6 +181,16 @@ describe("a full disk", () => {
     const again = createRequest("e2", { data: new Map([["f", large]]) });
     expect((await store.create(again)).outcome).toBe("created");
     expect((await store.load({ key: again.key })).outcome).toBe("loaded");
+  });
+
+  test("pressure is the share of what the disk lets the file grow to", async () => {
+    const store = open();
+    await start(store, "e1", { data: new Map([["f", large]]) });
+    const { bavail, bsize } = await statfs(folder.path);
+    const { used } = await store.pressure();
+    const usedBytes = used * (bavail * bsize - limits.diskReservedBytes);
+    expect(usedBytes).toBeGreaterThan(large.length);
+    expect(usedBytes).toBeLessThan(20 * large.length);
   });
 
   test("of a group, only the operations that find no room fail", async () => {

@@ -25,5 +25,8 @@ export function total(samples: Samples, name: string, ...parts: readonly string[
 
 /** Asks until so many polls wait for tasks. */
 export async function untilParked(server: { readonly url: string }, polls: number): Promise<void> {
-  while ((await readMetrics(server)).get("orchy_parked_polls") !== polls);
+  const giveUpAt = performance.now() + 20_000;
+  while ((await readMetrics(server)).get("orchy_parked_polls") !== polls) {
+    if (performance.now() > giveUpAt) throw new Error(`there never were ${polls} parked polls`);
+  }
 }

@@ -4,8 +4,10 @@
  */
 import { Database } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../../clock.ts";
+import { limits } from "../../limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type * as contract from "../store.ts";
@@ -70,6 +72,7 @@ export class SqliteStore implements contract.Store {
     shared: false,
   };
   readonly partitions: number;
+  readonly #folder: string;
   readonly #lock: Database;
   readonly #database: Database;
   readonly #log: LogSync;
@@ -88,7 +91,8 @@ export class SqliteStore implements contract.Store {
   #closed: Promise<void> | undefined;
 
   constructor(options: SqliteOptions) {
-    mkdirSync(dirname(options.path), { recursive: true });
+    this.#folder = dirname(options.path);
+    mkdirSync(this.#folder, { recursive: true });
     this.#lock = lockFile(options.path);
     const database = openDatabase(options, this.#lock);
     this.#database = database;
@@ -240,12 +244,15 @@ export class SqliteStore implements contract.Store {
     return this.#group.submit(() => this.#queues.hints(request.partition));
   }
 
-  /** Of the bound on pages, which is beyond reach unless one was given. */
-  pressure(): Promise<{ readonly used: number }> {
+  /** Of what the file can grow to, on its disk and within its bound on pages. */
+  async pressure(): Promise<{ readonly used: number }> {
     const read = (name: string) => Number(this.#database.query(`PRAGMA ${name}`).values()[0]?.[0]);
+    const { bavail, bsize } = await statfs(this.#folder);
+    const freeBytes = Math.max(0, bavail * bsize - limits.diskReservedBytes);
     return this.#group.submit(() => {
-      const pages = read("page_count") - read("freelist_count");
-      return { used: pages / read("max_page_count") };
+      const pages = read("page_count");
+      const pagesMax = Math.min(read("max_page_count"), pages + freeBytes / read("page_size"));
+      return { used: (pages - read("freelist_count")) / pagesMax };
     });
   }
 

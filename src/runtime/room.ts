@@ -1,0 +1,57 @@
+/**
+ * Whether the store has room for new executions. What runs already may use the rest: a store that is
+ * filled to the last byte could not even note that something has ended.
+ */
+import type { Clock } from "../clock.ts";
+import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { Store } from "../store/store.ts";
+
+/** Starts look at a reading that is at most this old. */
+const freshMs = 1_000;
+
+export class Room {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  #used = 0;
+  #readAt = Number.NEGATIVE_INFINITY;
+  #reading: Promise<number> | undefined;
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Share of the room in use, read now. */
+  read(): Promise<number> {
+    this.#reading ??= this.#store
+      .pressure()
+      .then(({ used }) => {
+        this.#used = used;
+        this.#readAt = this.#clock.now();
+        return used;
+      })
+      .finally(() => {
+        this.#reading = undefined;
+      });
+    return this.#reading;
+  }
+
+  /** Throws RESOURCE_EXHAUSTED when nothing new may be started. */
+  async check(): Promise<void> {
+    if (Math.abs(this.#clock.now() - this.#readAt) >= freshMs) await this.read();
+    if (hasRoom(this.#used)) return;
+    const message =
+      `${percent(this.#used)} of the store's room is used, so nothing new is started; ` +
+      "what runs goes on.";
+    throw new OrchyError("RESOURCE_EXHAUSTED", message);
+  }
+}
+
+export function hasRoom(used: number): boolean {
+  return used <= limits.storeUsedMax;
+}
+
+export function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}
