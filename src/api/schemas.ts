@@ -39,6 +39,8 @@ export const actionIdSchema = v.pipe(
   v.string(),
   v.regex(/^(?:\d{1,10}|[A-Za-z_][A-Za-z0-9_-]{0,63})$/, "It must be the id of an action."),
 );
+/** A place in a history: everything after the entry of this number; 0: from the beginning. */
+export const sequenceSchema = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 export const versionSchema = wholeNumber(1, 2 ** 31 - 1);
 export const prioritySchema = wholeNumber(limits.priorityMin, limits.priorityMax);
 export const eventSchema = words(limits.eventNameCharsMax);

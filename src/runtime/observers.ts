@@ -6,7 +6,7 @@ import { isOpen } from "../model/execution.ts";
 import { executionKey } from "../model/ids.ts";
 import type { Store } from "../store/store.ts";
 import { gone, notFound } from "./executions.ts";
-import type { ExecutionResult, Page } from "./orchestrator.ts";
+import type { ExecutionResult, Orchestrator, Page } from "./orchestrator.ts";
 import { hasResult, resultOf, type Views } from "./views.ts";
 import type { Watchers } from "./watchers.ts";
 
@@ -72,15 +72,12 @@ export class Observers {
   }
 
   /** First what has happened, then what happens, until the execution has ended. */
-  async watch(
-    id: string,
-    listener: (entry: HistoryEntry) => void,
-    abort: AbortSignal,
-  ): Promise<void> {
+  async watch(request: Parameters<Orchestrator["watch"]>[0]): Promise<void> {
+    const { id, listener, abort } = request;
     const { store, watchers } = this.#parts;
     const key = executionKey(id, store.partitions);
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    let last = 0;
+    let last = request.after;
     let early: HistoryEntry[] | undefined = [];
     const tell = (entry: HistoryEntry) => {
       if (entry.sequence <= last) return;

@@ -199,8 +199,16 @@ export interface Orchestrator {
   history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>>;
   /** Answers when the execution has ended, the time is up, or the caller is gone. */
   waitForResult(id: string, waitMs: number, abort?: AbortSignal): Promise<ExecutionResult>;
-  /** Live changes: calls back with each new entry, then ends after the execution has ended. */
-  watch(id: string, listener: (entry: HistoryEntry) => void, abort: AbortSignal): Promise<void>;
+  /**
+   * Calls back with each entry of the history beyond the sequence `after`, those that are there and
+   * those that come; ends after the execution has ended.
+   */
+  watch(request: {
+    readonly id: string;
+    readonly after: number;
+    readonly listener: (entry: HistoryEntry) => void;
+    readonly abort: AbortSignal;
+  }): Promise<void>;
   /** `workflow`, when given, must be the execution's; otherwise NOT_FOUND. */
   signal(request: {
     readonly id: string;

@@ -188,7 +188,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     history: (id, page) => tellFaults(() => observers.history(id, page)),
     waitForResult: (id, waitMs, abort) =>
       tellFaults(() => observers.waitForResult(id, waitMs, abort)),
-    watch: (id, listener, abort) => tellFaults(() => observers.watch(id, listener, abort)),
+    watch: (request) => tellFaults(() => observers.watch(request)),
     signal: (request) => tellFaults(() => executions.signal(request)),
     operate: (request) => tellFaults(() => executions.operate(request)),
     deleteExecution: (id) => tellFaults(() => executions.delete(id)),

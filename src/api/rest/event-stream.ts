@@ -8,11 +8,11 @@ import type { Answer, Held, Services } from "./route.ts";
 import { entryView } from "./views.ts";
 
 /**
- * Each entry of the history is an event of type `entry`, with its sequence as id; the last event is
+ * Each entry of the history beyond `after` is an event of type `entry`, with its sequence as id; the last event is
  * `end` with the final status.
  */
 export async function eventStream(
-  id: string,
+  { id, after }: { readonly id: string; readonly after: number },
   services: Services,
   hold: () => Held,
 ): Promise<Answer> {
@@ -45,7 +45,7 @@ export async function eventStream(
     }
     async function follow(): Promise<void> {
       const listener = (entry: HistoryEntry) => event("entry", entryView(entry), entry.sequence);
-      await orchestrator.watch(id, listener, over.signal);
+      await orchestrator.watch({ id, after, listener, abort: over.signal });
       if (over.signal.aborted) return;
       const { status } = await orchestrator.waitForResult(id, 0);
       event("end", { id, status });

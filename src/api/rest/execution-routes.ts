@@ -143,11 +143,19 @@ export const executionRoutes: readonly Route[] = [
   }),
   route("GET /v1/executions/{id}/events", {
     tag: "Executions",
-    summary: "Changes as server-sent events, first those that were, until the execution ends",
+    summary:
+      "Changes as server-sent events, first those that were, until the execution ends; " +
+      "`after` or Last-Event-ID leaves out what the caller has heard",
     params: idPath,
+    query: { after: v.optional(requests.sequenceSchema) },
+    headers: { "last-event-id": v.optional(requests.sequenceSchema) },
     answers: { 200: "text/event-stream" },
     errors: ["NOT_FOUND", "DELETED"],
-    handle: ({ params, services, hold }) => eventStream(params.id, services, hold),
+    handle({ params, query, headers, services, hold }) {
+      // A browser that reconnects repeats the address, so its header is the newer of the two.
+      const after = Number(headers.get("last-event-id") ?? query.after ?? 0);
+      return eventStream({ id: params.id, after }, services, hold);
+    },
   }),
   route("GET /v1/executions/{id}/result", {
     tag: "Executions",

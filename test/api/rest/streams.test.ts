@@ -48,6 +48,50 @@ test("events tell what was, what happens, and the end", async () => {
   expect(dataOf(seen.at(-1)!)).toEqual({ id, status: "COMPLETED" });
 });
 
+test("a caller that comes back hears what it has not heard yet, and nothing twice", async () => {
+  server = await startTestServer();
+  const id = await startWaiting();
+  const path = `/v1/executions/${id}/events`;
+  const first = blocks(await fetch(server.url + path));
+  const sequences: number[] = [];
+  for (let block = await first.next(); !block.done; block = await first.next()) {
+    if (!block.value.includes("event: entry")) continue;
+    expect(block.value).toContain(`id: ${dataOf(block.value).sequence}\n`);
+    sequences.push(dataOf(block.value).sequence);
+    if (sequences.length === 2) break;
+  }
+  await first.return(undefined);
+  const back = blocks(
+    await fetch(`${server.url}${path}?after=1`, {
+      headers: { "last-event-id": String(sequences.at(-1)) },
+    }),
+  );
+  // Only when the stream is open is the execution moved on: what comes live must follow, too.
+  await back.next();
+  await call(server, "POST", `/v1/executions/${id}/signal`, { event: "go" });
+  for await (const block of back) {
+    if (block.includes("event: entry")) sequences.push(dataOf(block).sequence);
+  }
+  const { items } = (await call(server, "GET", `/v1/executions/${id}/history`)).json;
+  const all = items.map(({ sequence }: { sequence: number }) => sequence);
+  expect(sequences).toEqual(all);
+
+  const rest = await (await fetch(`${server.url}${path}?after=${all.at(-2)}`)).text();
+  expect(rest.match(/^id: \d+$/gm)).toEqual([`id: ${all.at(-1)}`]);
+  const nothing = await (await fetch(`${server.url}${path}?after=${all.at(-1)}`)).text();
+  expect(nothing).not.toContain("event: entry");
+  expect(nothing).toContain("event: end");
+});
+
+test("a place that is none is refused", async () => {
+  server = await startTestServer();
+  const id = await startWaiting();
+  const path = `/v1/executions/${id}/events`;
+  expect((await call(server, "GET", `${path}?after=-1`)).status).toBe(400);
+  const headers = { "last-event-id": "soon" };
+  expect((await call(server, "GET", path, undefined, headers)).status).toBe(400);
+});
+
 test("events of an ended execution are told, and the stream ends; HEAD opens none", async () => {
   server = await startTestServer();
   await call(server, "POST", "/v1/workflows", echo);
