@@ -52,6 +52,8 @@ export const limits = {
   registeredActionsPerCallMax: 1_000,
   parkedPollersMax: 20_000,
   progressBytesMax: 64 * 1024,
+  /** Memory for the latest heartbeats; the longest silent ones are forgotten first. */
+  beatsBytesMax: 16 * 1024 * 1024,
   rpcTimeoutMsMax: 24 * 3600 * 1000,
   rpcHeaderBytesMax: 16 * 1024,
   grpcStreamsPerConnectionMax: 256,
@@ -151,6 +153,7 @@ check(limits.pollAnswerBytesMax < 4 * 1024 * 1024, "a poll's answer fits gRPC's 
 check(limits.payloadBytesMax < limits.pollAnswerBytesMax, "one largest task fits a poll's answer");
 check(limits.payloadBytesMax < limits.requestBytesMax, "one largest payload fits a request");
 check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits a commit");
+check(limits.progressBytesMax * 3 < limits.beatsBytesMax, "one largest progress can be kept");
 check(limits.scriptOutputBytesMax <= limits.payloadBytesMax, "a script's output is a payload");
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
 check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");

@@ -65,6 +65,9 @@ export interface ActionView {
   readonly attempts: readonly (Omit<AttemptRecord, "endedAt" | "nonce"> & {
     readonly endedAt?: number;
     readonly leaseUntil?: number;
+    /** When its worker was last heard, and what it said then, as far as this server knows. */
+    readonly heartbeatAt?: number;
+    readonly progress?: JsonText;
   })[];
 }
 
@@ -109,6 +112,11 @@ export interface Page<Item> {
 export interface ResultSent {
   readonly token: string;
   readonly outcome: TaskOutcome;
+}
+
+export interface HeartbeatSent {
+  readonly token: string;
+  readonly progress?: JsonText;
 }
 
 export type ResultAnswerType = "accepted" | "duplicate" | "stale" | "retry";
@@ -229,7 +237,9 @@ export interface Orchestrator {
 
   poll(request: PollRequest): Promise<PollAnswer>;
   complete(results: readonly ResultSent[], workerId: string): Promise<readonly ResultAnswerType[]>;
-  heartbeat(tokens: readonly string[]): Promise<readonly ("extended" | "stale" | "cancelled")[]>;
+  heartbeat(
+    beats: readonly HeartbeatSent[],
+  ): Promise<readonly ("extended" | "stale" | "cancelled")[]>;
   release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]>;
   /**
    * Settles the task that holds this hand-out, whichever server leased it. Once a result has ended

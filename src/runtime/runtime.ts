@@ -12,6 +12,7 @@ import { isOpen } from "../model/execution.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { DueItem, Store } from "../store/store.ts";
 import { ActionRegistry } from "./action-registry.ts";
+import { Beats } from "./beats.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { type Committed, Driver } from "./driver.ts";
 import { Executions } from "./executions.ts";
@@ -53,7 +54,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const plans = new Plans(store);
   const registry = new ActionRegistry(store, clock);
   const watchers = new Watchers();
-  const views = new Views({ store, plans });
+  const beats = new Beats();
+  const views = new Views({ store, plans, beats });
   const observers = new Observers({ store, clock, views, watchers });
   const servers = new ServerRegistry({ store, clock, log });
 
@@ -97,7 +99,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   });
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
-  const desk = new WorkerDesk({ store, clock, log, dispatcher, driver, plans, metrics });
+  const desk = new WorkerDesk({ store, clock, log, dispatcher, driver, plans, metrics, beats });
   metrics.read({
     parkedPolls: () => dispatcher.parked,
     mailboxes: () => driver.mailboxes,
@@ -195,7 +197,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
 
     poll: (request) => tellFaults(() => desk.poll(request)),
     complete: (results, workerId) => tellFaults(() => desk.complete(results, workerId)),
-    heartbeat: (tokens) => tellFaults(() => desk.heartbeat(tokens)),
+    heartbeat: (beats) => tellFaults(() => desk.heartbeat(beats)),
     release: (tokens) => tellFaults(() => desk.release(tokens)),
     completeByHandout: (result) => tellFaults(() => desk.completeByHandout(result)),
 

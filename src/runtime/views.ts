@@ -7,6 +7,7 @@ import { isOpen } from "../model/execution.ts";
 import { executionKey, fields, formatTaskId, parseToken } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Holdings, Listing, Store, TaskView } from "../store/store.ts";
+import type { Beats } from "./beats.ts";
 import { gone, notFound } from "./executions.ts";
 import { listing } from "./listing.ts";
 import type {
@@ -21,6 +22,7 @@ import type { Plans } from "./plans.ts";
 interface Parts {
   readonly store: Store;
   readonly plans: Plans;
+  readonly beats: Beats;
 }
 
 /** So many rows are looked at for one page; a filter that matches less goes on with its cursor. */
@@ -34,7 +36,7 @@ export class Views {
   }
 
   async execution(id: string): Promise<ExecutionView> {
-    const { store, plans } = this.#parts;
+    const { store, plans, beats } = this.#parts;
     const execution = await this.#load(id);
     const { state } = execution;
     const plan = await plans.get(state.workflow, state.version);
@@ -48,7 +50,7 @@ export class Views {
       ...(state.pausedAt !== undefined && { pausedAt: state.pausedAt }),
       ...(state.failure !== undefined && { failure: state.failure }),
       ...(state.cancelReason !== undefined && { cancelReason: state.cancelReason }),
-      actions: plan.actions.map((action) => actionView(execution, action, holdings)),
+      actions: plan.actions.map((action) => actionView(execution, action, { holdings, beats })),
       input: execution.data.get(fields.input) ?? "null",
       outputs: outputsOf(plan, execution),
       ...(result !== undefined && { result }),
@@ -143,7 +145,7 @@ const untouched: ActionRecord = { status: "PENDING" };
 function actionView(
   execution: Execution,
   action: PlanAction,
-  holdings: Holdings | undefined,
+  { holdings, beats }: { readonly holdings: Holdings | undefined; readonly beats: Beats },
 ): ActionView {
   const record = execution.records.get(action.index) ?? untouched;
   const task = openTask(execution, action, record, holdings);
@@ -162,7 +164,7 @@ function actionView(
     ...(dueAt !== undefined && { dueAt }),
     ...(events !== undefined && { events }),
     ...(failure !== undefined && { failure }),
-    attempts: [...finishedAttempts(record), ...openAttempt(record, task)],
+    attempts: [...finishedAttempts(record), ...openAttempt(record, task, beats)],
   };
 }
 
@@ -170,8 +172,13 @@ function finishedAttempts(record: ActionRecord): ActionView["attempts"] {
   return (record.attempts ?? []).map(({ nonce: _secret, ...attempt }) => attempt);
 }
 
-function openAttempt(record: ActionRecord, task: TaskView | undefined): ActionView["attempts"] {
+function openAttempt(
+  record: ActionRecord,
+  task: TaskView | undefined,
+  beats: Beats,
+): ActionView["attempts"] {
   if (task?.state !== "leased") return [];
+  const beat = task.token === undefined ? undefined : beats.of(task.token);
   const startedAt = task.token === undefined ? undefined : parseToken(task.token)?.leasedAt;
   return [
     {
@@ -180,6 +187,8 @@ function openAttempt(record: ActionRecord, task: TaskView | undefined): ActionVi
       ...(task.workerId !== undefined && { worker: task.workerId }),
       ...(startedAt !== undefined && { startedAt }),
       ...(task.leaseUntil !== undefined && { leaseUntil: task.leaseUntil }),
+      ...(beat !== undefined && { heartbeatAt: beat.at }),
+      ...(beat?.progress !== undefined && { progress: beat.progress }),
     },
   ];
 }

@@ -13,11 +13,13 @@ import {
   queueKey,
 } from "../model/ids.ts";
 import type { LeasedTask, Store } from "../store/store.ts";
+import type { Beats } from "./beats.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Driver, SubmitAnswer } from "./driver.ts";
 import { findHandout } from "./handouts.ts";
 import type {
   HandoutResult,
+  HeartbeatSent,
   PollAnswer,
   PolledTask,
   PollRequest,
@@ -36,6 +38,7 @@ interface Parts {
   readonly driver: Driver;
   readonly plans: Plans;
   readonly metrics: Metrics;
+  readonly beats: Beats;
 }
 
 interface TokenOf {
@@ -154,16 +157,21 @@ export class WorkerDesk {
   }
 
   async heartbeat(
-    tokens: readonly string[],
+    sent: readonly HeartbeatSent[],
   ): Promise<readonly ("extended" | "stale" | "cancelled")[]> {
-    const { store, clock } = this.#parts;
-    return this.#byPartition(tokens, "stale", async (partition, leases) => {
+    const { store, clock, beats } = this.#parts;
+    const tokens = sent.map(({ token }) => token);
+    const outcomes = await this.#byPartition(tokens, "stale", async (partition, leases) => {
       const silences = await Promise.all(leases.map((lease) => this.#silenceMs(lease)));
       const now = clock.now();
       const asked = leases.map((lease, index) => ({ ...lease, until: now + silences[index]! }));
       const answers = await store.extendLeases({ partition, leases: asked, now });
       return answers.map((answer) => answer.outcome);
     });
+    for (const [index, { token, progress }] of sent.entries()) {
+      if (outcomes[index] === "extended") beats.note(token, clock.now(), progress);
+    }
+    return outcomes;
   }
 
   /** How long its worker may be silent from now on: as long as from the start. */

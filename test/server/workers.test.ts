@@ -1,5 +1,6 @@
 /** Workers that are late, silent, wrong, cut off or many: what the real edge answers them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { limits } from "../../src/limits.ts";
 import {
   call,
   saveWorkflow,
@@ -128,6 +129,35 @@ describe("leases", () => {
     const after = Date.parse((await actionOf(server, id, "a")).attempts[0].leaseUntil);
     expect(after).toBeGreaterThanOrEqual(before + 20);
     await complete(server, done(task));
+  });
+
+  test("its progress is shown with the open attempt, and with no other", async () => {
+    const rules = { retry: { retryCount: 1, retryAfterSeconds: 0 } };
+    const id = await startSingle("progress", rules);
+    const task = await pollOne(server, "progress");
+    const beat = (progress?: unknown) =>
+      service(server, "Heartbeat", { tasks: [{ token: task.token, progress }] });
+    const attempts = async () => (await actionOf(server, id, "a")).attempts;
+
+    expect((await attempts())[0].heartbeatAt).toBeUndefined();
+    await beat({ done: 1, of: 3 });
+    await beat({ done: 2, of: 3 });
+    const [told] = await attempts();
+    expect(told.progress).toEqual({ done: 2, of: 3 });
+    expect(Date.parse(told.heartbeatAt)).toBeGreaterThanOrEqual(Date.parse(told.startedAt));
+    const { statuses } = await beat("x".repeat(limits.progressBytesMax));
+    expect(statuses).toEqual(["HEARTBEAT_STATUS_EXTENDED"]);
+    await beat();
+    expect((await attempts())[0].progress).toEqual({ done: 2, of: 3 });
+
+    await complete(server, failed(task, "AGAIN"));
+    const second = await pollOne(server, "progress");
+    await beat("late");
+    const [first, open] = await attempts();
+    for (const { progress, heartbeatAt } of [first, open]) {
+      expect([progress, heartbeatAt]).toEqual([undefined, undefined]);
+    }
+    await complete(server, done(second));
   });
 
   test("a cancelled task hears it at its heartbeat, and its result is not needed", async () => {

@@ -118,6 +118,8 @@ const attempt = v.strictObject({
   startedAt: optionalTime,
   endedAt: optionalTime,
   leaseUntil: optionalTime,
+  heartbeatAt: optionalTime,
+  progress: v.optional(json),
   error: v.optional(failure),
 });
 

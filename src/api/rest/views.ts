@@ -122,6 +122,8 @@ function actionView(action: ActionView, output: RawJson | undefined): unknown {
       startedAt: moment(attempt.startedAt),
       endedAt: moment(attempt.endedAt),
       leaseUntil: moment(attempt.leaseUntil),
+      heartbeatAt: moment(attempt.heartbeatAt),
+      progress: attempt.progress === undefined ? undefined : raw(attempt.progress),
       error: failureView(attempt.failure),
     })),
     output,

@@ -7,6 +7,7 @@ import { OrchyError, type Problem } from "../../errors.ts";
 import {
   type ActionDefinition,
   CompleteResponseSchema,
+  type HeartbeatItem,
   HeartbeatResponseSchema,
   HeartbeatStatus,
   PayloadFormat,
@@ -21,10 +22,10 @@ import {
   type WorkerService,
 } from "../../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../limits.ts";
-import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+import type { HeartbeatSent, Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
 import type { CallContext, UnaryMethods } from "./call.ts";
 import { fitAnswer } from "./fit-answer.ts";
-import { parseForStruct } from "./payload.ts";
+import { checkValue, parseForStruct } from "./payload.ts";
 import { checkResults } from "./worker-results.ts";
 
 export function createWorkerService(
@@ -53,8 +54,7 @@ export function createWorkerService(
     async heartbeat({ tasks, workerId }) {
       checkCount("tasks", tasks.length, limits.heartbeatsPerCallMax);
       checkWorkerId(workerId);
-      // Progress is not kept yet; whatever is in it, it must never cost a lease.
-      const answers = await orchestrator.heartbeat(tasks.map(({ token }) => token));
+      const answers = await orchestrator.heartbeat(tasks.map(toBeat));
       return create(HeartbeatResponseSchema, {
         statuses: answers.map((answer) => heartbeatStatuses[answer]),
       });
@@ -69,6 +69,13 @@ export function createWorkerService(
       });
     },
   };
+}
+
+/** Whatever is in its progress, a heartbeat must never cost a lease: what is wrong is left out. */
+function toBeat({ token, progress }: HeartbeatItem): HeartbeatSent {
+  if (progress === undefined) return { token };
+  const checked = checkValue(progress, limits.progressBytesMax);
+  return checked.ok ? { token, progress: checked.text } : { token };
 }
 
 const heartbeatStatuses = {
