@@ -225,14 +225,29 @@ describe("a full disk", () => {
   });
 });
 
-describe("keeping house", () => {
-  test("a backup is a store of its own, taken while work goes on", async () => {
+describe("a backup", () => {
+  const script = new URL("../../scripts/backup.ts", import.meta.url).pathname;
+
+  async function backup(...paths: readonly string[]): Promise<{ code: number; said: string }> {
+    const child = Bun.spawn([process.execPath, script, ...paths], {
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    const said = await new Response(child.stderr).text();
+    return { code: await child.exited, said: said.trim() };
+  }
+
+  test("is a store of its own, taken while another process works on the file", async () => {
     const store = open();
     const e = await start(store, "e1", { data: new Map([["f", '"before"']]) });
     const copy = join(folder.path, "it's a copy.db");
-    const backup = store.backup(copy);
-    const busy = Array.from({ length: 50 }, (_, i) => start(store, `busy${i}`));
-    await Promise.all([backup, ...busy]);
+    const backing = backup(path, copy);
+    let started = 0;
+    const ended = backing.then(() => true);
+    const isOver = () => Promise.race([ended, new Promise((resolve) => setImmediate(resolve))]);
+    while ((await isOver()) !== true) await start(store, `busy${started++}`);
+    expect(await backing).toEqual({ code: 0, said: "" });
+    expect(started).toBeGreaterThan(10);
     await e.commit({ data: new Map([["f", '"after"']]) });
     const restored = open({ path: copy });
     const loaded = await restored.load({ key: e.key });
@@ -240,15 +255,29 @@ describe("keeping house", () => {
     expect((await start(restored, "new")).head.revision).toBe(1);
   });
 
-  test("a backup does not overwrite a file", async () => {
-    const store = open();
-    await start(store, "e1");
+  test("does not overwrite a file, and says what is wrong", async () => {
+    await start(open(), "e1");
     const copy = join(folder.path, "copy.db");
-    await store.backup(copy);
-    const problem = await store.backup(copy).catch((error: Error) => error.message);
-    expect(problem).toBe(`The backup to ${copy} failed: output file already exists.`);
+    expect((await backup(path, copy)).code).toBe(0);
+    const before = statSync(copy).mtimeMs;
+    expect(await backup(path, copy)).toEqual({
+      code: 1,
+      said: `${copy} exists already; a backup is made to a new file.`,
+    });
+    expect(statSync(copy).mtimeMs).toBe(before);
+    expect(await backup("absent.db", copy)).toEqual({
+      code: 1,
+      said: "There is no file absent.db.",
+    });
+    expect((await backup(path)).said).toStartWith("Usage: ");
+    const nowhere = join(folder.path, "absent", "copy.db");
+    const failed = await backup(path, nowhere);
+    expect([failed.code, existsSync(nowhere)]).toEqual([1, false]);
+    expect(failed.said).toStartWith(`The backup of ${path} failed: `);
   });
+});
 
+describe("keeping house", () => {
   test("the write-ahead log stays short under load", async () => {
     const store = open();
     const text = JSON.stringify("x".repeat(2_000));

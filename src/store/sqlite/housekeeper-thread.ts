@@ -4,7 +4,6 @@ import { Database } from "bun:sqlite";
 export type Chore =
   | { readonly kind: "open"; readonly path: string }
   | { readonly kind: "checkpoint" }
-  | { readonly kind: "backup"; readonly path: string }
   | { readonly kind: "close" };
 
 declare const self: Worker;
@@ -19,10 +18,6 @@ function run(chore: Chore): void {
       return;
     case "checkpoint":
       database?.query("PRAGMA wal_checkpoint(PASSIVE)").all();
-      return;
-    case "backup":
-      if (database === undefined) throw new Error("the database could not be opened");
-      database.run("VACUUM INTO ?", [chore.path]);
       return;
     case "close":
       database?.close(true);

@@ -1,7 +1,7 @@
 /**
  * Keeps the write-ahead log short without stopping the event loop: a thread copies the log into
  * the database while commits go on; what they added meanwhile is little, and is copied here, so
- * that the next commit starts the log anew. Backups run in the same thread.
+ * that the next commit starts the log anew.
  */
 import type { Database, Statement } from "bun:sqlite";
 import type { Chore } from "./housekeeper-thread.ts";
@@ -45,11 +45,6 @@ export class Housekeeper {
     const { log, checkpointed } = this.#look.get() as Log;
     if (log > framesMax) this.#copy.get();
     else if (!this.#isCopying && log - checkpointed > framesToCopy) void this.#copyAside();
-  }
-
-  async backup(path: string): Promise<void> {
-    const problem = await this.#ask({ kind: "backup", path });
-    if (problem !== null) throw new Error(`The backup to ${path} failed: ${problem}.`);
   }
 
   /** Waits for what is under way; the thread's connection is closed before ours. */

@@ -288,11 +288,6 @@ export class SqliteStore implements contract.Store {
     return this.#group.submit(() => this.#documents.leave(request.id));
   }
 
-  /** A consistent copy while work goes on; the file must not exist yet. */
-  backup(toPath: string): Promise<void> {
-    return this.#housekeeper.backup(toPath);
-  }
-
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
