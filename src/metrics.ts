@@ -1,7 +1,7 @@
 /**
  * What this server counts and measures, as Prometheus text. The names of metrics and labels are all
  * here; labels are bounded, so that no caller can make the text grow. Children are bound once: to
- * look for one by its labels would cost more than the count.
+ * look for one by an object of labels would cost more than the count.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "./clock.ts";
@@ -86,6 +86,9 @@ export class Metrics {
     callBuckets,
   );
 
+  readonly #resultsBy = bound((status) => this.#results.labels(status));
+  readonly #timersBy = bound((kind) => this.#timers.labels(kind));
+
   constructor() {
     const startedAt = performance.now();
     const upSeconds = () => (performance.now() - startedAt) / 1000;
@@ -94,45 +97,47 @@ export class Metrics {
   }
 
   executionStarted(workflow: string): void {
-    this.#started(this.#known(workflow)).inc();
+    this.#started.inc({ workflow: this.#known(workflow) });
   }
 
   executionEnded(workflow: string, status: string): void {
-    this.#ended(this.#known(workflow), status).inc();
+    this.#ended.inc({ workflow: this.#known(workflow), status });
   }
 
   taskHandedOut(waitedMs: number | undefined): void {
-    this.#tasks().inc();
-    if (waitedMs !== undefined) this.#taskWait().observe(waitedMs / 1000);
+    this.#tasks.inc();
+    if (waitedMs !== undefined) this.#taskWait.observe(waitedMs / 1000);
   }
 
   result(status: string): void {
-    this.#results(status).inc();
+    this.#resultsBy(status).inc();
   }
 
   taskRan(ms: number): void {
-    this.#taskRun().observe(ms / 1000);
+    this.#taskRun.observe(ms / 1000);
   }
 
   due(kind: string, lateMs: number): void {
-    this.#timers(kind).observe(Math.max(0, lateMs) / 1000);
+    this.#timersBy(kind).observe(Math.max(0, lateMs) / 1000);
   }
 
-  storeCall(operation: string, outcome: string, ms: number): void {
-    this.#store(operation, outcome).observe(ms / 1000);
+  /** Answers what to tell of each call of the operation. */
+  storeCalls(operation: string): (outcome: string, ms: number) => void {
+    const child = bound((outcome) => this.#store.labels(operation, outcome));
+    return (outcome, ms) => child(outcome).observe(ms / 1000);
   }
 
   script(outcome: string, ms: number): void {
-    this.#scripts(outcome).observe(ms / 1000);
+    this.#scripts.observe({ outcome }, ms / 1000);
   }
 
   /** `route` is a pattern of the table of routes, never what a caller wrote. */
   restRequest(method: string, route: string, status: number): void {
-    this.#rest(method, route, String(status)).inc();
+    this.#rest.inc({ method, route, status });
   }
 
   rpcRequest(method: string, status: string): void {
-    this.#rpc(method, status).inc();
+    this.#rpc.inc({ method, status });
   }
 
   read(readings: Readings): void {
@@ -156,7 +161,7 @@ export class Metrics {
     const next = () => {
       expected = performance.now() + lagProbeMs;
       cancel = clock.after(lagProbeMs, () => {
-        this.#lag().observe(Math.max(0, performance.now() - expected) / 1000);
+        this.#lag.observe(Math.max(0, performance.now() - expected) / 1000);
         next();
       });
     };
@@ -201,12 +206,12 @@ export class Metrics {
 
   #counter(name: string, help: string, ...labelNames: string[]) {
     const registers = [this.#registry];
-    return bound(new Counter({ name: `orchy_${name}`, help, labelNames, registers }));
+    return new Counter({ name: `orchy_${name}`, help, labelNames, registers });
   }
 
   #histogram(name: string, help: string, buckets: number[], ...labelNames: string[]) {
     const registers = [this.#registry];
-    return bound(new Histogram({ name: `orchy_${name}`, help, buckets, labelNames, registers }));
+    return new Histogram({ name: `orchy_${name}`, help, buckets, labelNames, registers });
   }
 
   #gauge(name: string, help: string, read: () => number): void {
@@ -221,17 +226,14 @@ export class Metrics {
   }
 }
 
-/** Finds the child of these label values, which is made once. */
-function bound<Child>(metric: {
-  labels(...values: string[]): Child;
-}): (...values: string[]) => Child {
+/** Makes the child of each label value once. */
+function bound<Child>(make: (value: string) => Child): (value: string) => Child {
   const children = new Map<string, Child>();
-  return (...values) => {
-    const key = values.length === 1 ? values[0]! : values.join(" ");
-    let child = children.get(key);
+  return (value) => {
+    let child = children.get(value);
     if (child === undefined) {
-      child = metric.labels(...values);
-      children.set(key, child);
+      child = make(value);
+      children.set(value, child);
     }
     return child;
   };

@@ -40,14 +40,13 @@ export function meterStore(store: Store, metrics: Metrics): Store {
     close: () => store.close(),
   };
   for (const operation of operations) {
+    const tell = metrics.storeCalls(operation);
     metered[operation] = (request?: unknown) => {
       const startedAt = performance.now();
-      const tell = (outcome: string) =>
-        metrics.storeCall(operation, outcome, performance.now() - startedAt);
       const answering = calls[operation]!(request);
       answering.then(
-        (answer) => tell(outcomeOf(answer)),
-        (error) => tell(error instanceof StoreFault ? error.outcome : "error"),
+        (answer) => tell(outcomeOf(answer), performance.now() - startedAt),
+        (error) => tell(faultOf(error), performance.now() - startedAt),
       );
       return answering;
     };
@@ -61,4 +60,8 @@ function outcomeOf(answer: unknown): string {
   if (typeof answer !== "object" || answer === null) return "ok";
   const { outcome } = answer as { outcome?: unknown };
   return typeof outcome === "string" ? outcome : "ok";
+}
+
+function faultOf(error: unknown): string {
+  return error instanceof StoreFault ? error.outcome : "error";
 }
