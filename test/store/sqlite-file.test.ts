@@ -247,7 +247,6 @@ describe("a backup", () => {
     const isOver = () => Promise.race([ended, new Promise((resolve) => setImmediate(resolve))]);
     while ((await isOver()) !== true) await start(store, `busy${started++}`);
     expect(await backing).toEqual({ code: 0, said: "" });
-    expect(started).toBeGreaterThan(10);
     await e.commit({ data: new Map([["f", '"after"']]) });
     const restored = open({ path: copy });
     const loaded = await restored.load({ key: e.key });
