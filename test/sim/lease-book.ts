@@ -4,7 +4,7 @@
  */
 import { limits } from "../../src/limits.ts";
 import type { ExecutionKey } from "../../src/model/ids.ts";
-import { parseTaskId } from "../../src/model/ids.ts";
+import { parseTaskId, parseToken } from "../../src/model/ids.ts";
 import type {
   ClaimTasksAnswer,
   CommitRequest,
@@ -31,6 +31,11 @@ export class LeaseBook {
   constructor(now: () => number, violate: (sentence: string) => void) {
     this.#now = now;
     this.#violate = violate;
+  }
+
+  /** Whether it holds its task now. */
+  isLive(token: string): boolean {
+    return this.#tasks.get(parseToken(token)!.taskId)?.lease?.token === token;
   }
 
   committed({ settle, expire, effects }: CommitRequest): void {

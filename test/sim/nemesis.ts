@@ -53,8 +53,7 @@ export class Nemesis {
         this.#later(ms, () => server.start());
         break;
       case 2:
-        server.terminate();
-        this.#later(10_000 + ms, () => server.start());
+        server.terminate(chance.below(5_000));
         break;
       case 3:
         server.stop();

@@ -76,6 +76,8 @@ export class Oracle {
         if (outcome.ok && output !== outcome.output) {
           this.#violate(`the result of ${token} is ${answer}, and its output is ${output}`);
         }
+      } else if (answer === "stale" && this.witness.leases.isLive(token)) {
+        this.#violate(`the result of ${token} is stale, and it holds its task`);
       } else if (answer === "stale" && isSettled && life?.isRemoved === false) {
         this.#violate(`the result of ${token} counted, and its repeat is stale`);
       }

@@ -76,14 +76,16 @@ export class SimulatedServer implements Address<Runtime> {
     listening?.process.end();
   }
 
-  /** SIGTERM: it drains, and ends. */
-  terminate(): void {
+  /** SIGTERM: it drains, ends, and is started again some time later. */
+  terminate(restartAfterMs: number): void {
     const { listening } = this;
     if (listening === undefined) return;
     const { process, service } = listening;
     this.#parts.loop.note(`${process.name} is asked to end`);
     const end = () => {
-      if (this.listening === listening) this.kill();
+      if (this.listening !== listening) return;
+      this.kill();
+      this.#parts.loop.in(restartAfterMs, () => this.start());
     };
     process.deliver(() => {
       service.drain();
