@@ -162,19 +162,42 @@ export class SimulatedWorker {
     const { process } = this;
     const { clock, chance } = process;
     this.#parts.oracle.taskTaken(task, process.name);
-    if (this.#isRough && chance.percent(3)) return void this.#release(task.token);
+    if (this.#isRough && chance.percent(5)) return void this.#release(task);
     this.#held.set(task.token, { task, beatAt: clock.now() + task.heartbeatMs / 3 });
     // A task that never ends and is not told of again: only its lease ends it.
     if (this.#isRough && chance.percent(3)) return void this.#held.delete(task.token);
-    const ms = chance.percent(12) ? chance.below(15_000) : 1 + chance.below(300);
+    const isLate = this.#isRough && this.#heartbeats && chance.percent(6);
+    if (isLate) {
+      this.#held.get(task.token)!.beatAt = Number.POSITIVE_INFINITY;
+      void this.#beatLate(task);
+    }
+    const isLong = chance.percent(12);
+    const ms = isLate ? 40_000 : isLong ? chance.below(15_000) : 1 + chance.below(300);
     clock.after(ms, () => {
       if (!this.#held.delete(task.token)) return;
       this.#add({ token: task.token, outcome: outcomeOf(task, task.token) });
     });
   }
 
-  async #release(token: string): Promise<void> {
-    await this.#call("release", callTimeoutMs, (service) => service.release([token]));
+  /** Gives it back, and now and then forgets that it did. */
+  async #release(task: PolledTask): Promise<void> {
+    const { token } = task;
+    const release = () =>
+      this.#call("release", callTimeoutMs, (service) => service.release([token]));
+    await release();
+    const { chance } = this.process;
+    if (chance.percent(50)) return;
+    await this.#sleep(chance.below(3_000));
+    if (chance.percent(50)) await release();
+    else this.#add({ token, outcome: outcomeOf(task, token) });
+  }
+
+  /** At the last moment: its heartbeat races with the end of the lease. */
+  async #beatLate({ token, leaseUntil }: PolledTask): Promise<void> {
+    const { clock, chance } = this.process;
+    await this.#sleep(leaseUntil - clock.now() - chance.below(500));
+    if (!this.#held.has(token)) return;
+    await this.#call("heartbeat", callTimeoutMs, (service) => service.heartbeat([token]));
   }
 
   async #beat(): Promise<void> {
