@@ -101,7 +101,7 @@ class World {
     const workerParts = { loop, network, weather, oracle, servers };
     const workers = 1 + chance.below(3);
     const nemesis = new Nemesis({ loop, weather, servers, workerParts, workers });
-    const working = client.work(faultsMs, { starts: 12, others: 30 });
+    const working = client.work(faultsMs, { starts: 18, others: 40 });
     await nemesis.rage(faultsMs, 1_000 + chance.below(8_000));
     nemesis.heal();
     await working;

@@ -40,7 +40,7 @@ interface StoreCall {
 function send(line: Line, call: StoreCall): Promise<unknown> {
   const { loop, process } = line;
   return new Promise((resolve, reject) => {
-    const answer = (how: () => void) => loop.in(delay(loop), () => process.deliver(how));
+    const answer = (how: () => void) => loop.in(delay(line), () => process.deliver(how));
     const fail = (outcome: "not_applied" | "unknown", message: string) =>
       answer(() => reject(new StoreFault(outcome, message)));
     const apply = async () => {
@@ -60,7 +60,7 @@ function send(line: Line, call: StoreCall): Promise<unknown> {
       return result;
     };
     const arrive = (then: (result: () => void) => void) =>
-      loop.in(delay(loop), () => {
+      loop.in(delay(line), () => {
         apply().then((result) => result !== undefined && then(result));
       });
     switch (fate(line)) {
@@ -96,9 +96,10 @@ function fate({ loop, weather }: Line): Fate {
   return "answered";
 }
 
-/** Most calls take little; some take as long as a busy store does. */
-function delay(loop: Loop): number {
-  return loop.chance.percent(3) ? loop.chance.below(400) : 1 + loop.chance.below(3);
+function delay({ loop, weather }: Line): number {
+  return loop.chance.percent(weather.rates.busy)
+    ? loop.chance.below(400)
+    : 1 + loop.chance.below(3);
 }
 
 /** A store refuses a `now` that is too far from its own; see the store contract. */

@@ -10,6 +10,8 @@ export interface Rates {
   readonly duplicated: number;
   /** Percent of messages that take seconds. */
   readonly slow: number;
+  /** Percent of store calls that take as long as a busy store does. */
+  readonly busy: number;
   /** Percent of store calls that fail before they are applied. */
   readonly refused: number;
   /** Percent of store calls that are applied, and then fail. */
@@ -21,7 +23,7 @@ export interface Rates {
 }
 
 export const calm: Rates = {
-  ...{ lost: 0, duplicated: 0, slow: 0 },
+  ...{ lost: 0, duplicated: 0, slow: 0, busy: 2 },
   ...{ refused: 0, unanswered: 0, vanished: 0, late: 0 },
 };
 
@@ -35,7 +37,7 @@ export class Weather {
   constructor(chance: Chance) {
     const some = (most: number) => (chance.percent(40) ? 0 : chance.below(most + 1));
     this.rates = {
-      ...{ lost: some(6), duplicated: some(10), slow: some(6) },
+      ...{ lost: some(6), duplicated: some(10), slow: some(6), busy: some(30) },
       ...{ refused: some(6), unanswered: some(8), vanished: some(5), late: some(4) },
     };
   }

@@ -166,7 +166,7 @@ export class SimulatedWorker {
     this.#held.set(task.token, { task, beatAt: clock.now() + task.heartbeatMs / 3 });
     // A task that never ends and is not told of again: only its lease ends it.
     if (this.#isRough && chance.percent(3)) return void this.#held.delete(task.token);
-    const isLate = this.#isRough && this.#heartbeats && chance.percent(6);
+    const isLate = this.#isRough && this.#heartbeats && chance.percent(12);
     if (isLate) {
       this.#held.get(task.token)!.beatAt = Number.POSITIVE_INFINITY;
       void this.#beatLate(task);
@@ -195,7 +195,7 @@ export class SimulatedWorker {
   /** At the last moment: its heartbeat races with the end of the lease. */
   async #beatLate({ token, leaseUntil }: PolledTask): Promise<void> {
     const { clock, chance } = this.process;
-    await this.#sleep(leaseUntil - clock.now() - chance.below(500));
+    await this.#sleep(leaseUntil - clock.now() - chance.below(chance.pick([30, 600])));
     if (!this.#held.has(token)) return;
     await this.#call("heartbeat", callTimeoutMs, (service) => service.heartbeat([token]));
   }

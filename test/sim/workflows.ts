@@ -43,7 +43,7 @@ export function makeWorkflows(chance: Chance, count: number): SimulatedWorkflow[
   for (const [index, wild] of random.entries()) {
     const isTidy = index % 2 === 0;
     const actions = wild.actions.map((action) => {
-      const quick = quicken(action, chance);
+      const quick = quicken(employ(action, chance), chance);
       return isTidy ? tidy(quick, wild, chance) : quick;
     });
     const { timeoutSeconds: _, output, ...rest } = wild;
@@ -60,6 +60,17 @@ export function makeWorkflows(chance: Chance, count: number): SimulatedWorkflow[
     made.push({ definition: checked.definition, isTidy });
   }
   return made;
+}
+
+/** More work for workers, and fewer dead ends, than chance alone makes. */
+function employ(action: ActionSpec, chance: Chance): ActionSpec {
+  if (action.name === "switch" && action.next?.default === undefined && chance.percent(70)) {
+    return { ...action, next: { ...action.next, default: [] } };
+  }
+  const isEmployed = action.name === "transform" || (action.name === "delay" && !action.until);
+  if (!isEmployed || chance.percent(40)) return action;
+  const { delaySeconds: _, ...rest } = action;
+  return { ...rest, type: "user", name: chance.pick(actionNames) };
 }
 
 /** The same action, with moments and timeouts that come within seconds. */
