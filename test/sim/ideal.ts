@@ -19,18 +19,18 @@ const faultCodes: ReadonlySet<string> = new Set(["HEARTBEAT_LOST", "TIMEOUT"]);
 const registered = (name: string) =>
   actionDefinitions.find((definition) => definition.name === name);
 
-/** What differs between this end and the ideal one; undefined: nothing, or faults decided it. */
+/** What differs between this end and the ideal one, if anything; `untold`: faults decided it. */
 export function idealEnd(plan: Plan, real: Execution, evaluate: Evaluate): string | undefined {
-  if (real.state.status === "CANCELLED") return undefined;
+  if (real.state.status === "CANCELLED") return "untold";
   for (const { attempts } of real.records.values()) {
-    if (attempts?.some(({ failure }) => faultCodes.has(failure?.code ?? ""))) return undefined;
+    if (attempts?.some(({ failure }) => faultCodes.has(failure?.code ?? ""))) return "untold";
   }
   const ideal = run(plan, real, evaluate);
   if (ideal.state.status !== real.state.status) {
     return `it is ${real.state.status}, and without faults ${ideal.state.status}`;
   }
   // A failure ends what runs beside it, wherever that has come to.
-  if (ideal.state.status !== "COMPLETED") return undefined;
+  if (ideal.state.status !== "COMPLETED") return "untold";
   for (const { index, key } of plan.actions) {
     const [found, wanted] = [describe(real, index, key), describe(ideal, index, key)];
     if (found !== wanted) return `${key} is ${found}, and without faults ${wanted}`;

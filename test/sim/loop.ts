@@ -23,6 +23,8 @@ export class Loop {
   /** Of everything noted so far: two runs of one seed end with the same. */
   fingerprint = 0;
   callbacks = 0;
+  /** What has happened at least once: a simulation that never gets anywhere proves nothing. */
+  readonly reached = new Set<string>();
   readonly #entries = new Heap<Entry>(comesFirst);
   readonly #events: string[] = [];
   #sequence = 0;
@@ -86,7 +88,7 @@ export class Loop {
   violate(sentence: string): void {
     if (this.violation !== undefined) return;
     this.violation = sentence;
-    this.note(`VIOLATION ${sentence}`);
+    this.note("a promise is broken");
   }
 }
 

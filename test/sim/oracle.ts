@@ -70,6 +70,7 @@ export class Oracle {
       const life = this.witness.lives.get(task.executionId);
       const isSettled = this.witness.leases.settled.has(token);
       this.#loop.note(`the result of ${token} is ${answer}`);
+      this.#loop.reached.add(`result ${answer}`);
       if (answer === "accepted" || answer === "duplicate") {
         if (!isSettled) this.#violate(`the result of ${token} is ${answer}, and settled nothing`);
         const output = life?.execution.data.get(fields.output(task.actionKey));
@@ -130,6 +131,7 @@ export class Oracle {
   async checkEnd(tidy: ReadonlySet<string>, evaluate: Evaluate): Promise<void> {
     for (const life of this.witness.lives.values()) {
       if (life.isRemoved) continue;
+      this.#loop.reached.add(`execution ${life.status}`);
       await this.#checkRest(life);
       this.#checkSignals(life);
       if (tidy.has(life.plan.workflow)) this.#checkIdeal(life, evaluate);
@@ -185,6 +187,8 @@ export class Oracle {
   /** Where no fault has touched it, it ended as it ends without any. */
   #checkIdeal(life: Life, evaluate: Evaluate): void {
     const difference = idealEnd(life.plan, life.execution, evaluate);
+    if (difference === "untold") return;
+    this.#loop.reached.add("ideal end");
     if (difference !== undefined) this.#violate(`${life.key.id}: ${difference}`);
   }
 }

@@ -35,6 +35,7 @@ export interface Report {
   readonly violation: string | undefined;
   readonly lastEvents: readonly string[];
   readonly fingerprint: number;
+  readonly reached: ReadonlySet<string>;
   readonly callbacks: number;
   readonly executions: number;
   readonly simulatedMs: number;
@@ -56,10 +57,10 @@ export async function simulate(
   const loop = new Loop(seed);
   const world = new World(loop, evaluate, mistake);
   await loop.run(world.run());
-  const { violation, lastEvents, fingerprint, callbacks, elapsed } = loop;
+  const { violation, lastEvents, fingerprint, reached, callbacks, elapsed } = loop;
   const executions = world.oracle.witness.lives.size;
   return {
-    ...{ seed, violation, lastEvents, fingerprint, callbacks, executions },
+    ...{ seed, violation, lastEvents, fingerprint, reached, callbacks, executions },
     simulatedMs: elapsed,
   };
 }

@@ -73,6 +73,9 @@ function send(line: Line, call: StoreCall): Promise<unknown> {
       case "unanswered":
         arrive(() => fail("unknown", "the store's answer was lost"));
         return;
+      case "repeated":
+        arrive(() => arrive(answer));
+        return;
       case "vanished":
         fail("unknown", "the call was lost");
         return;
@@ -84,10 +87,10 @@ function send(line: Line, call: StoreCall): Promise<unknown> {
   });
 }
 
-type Fate = "answered" | "refused" | "unanswered" | "vanished" | "late";
+type Fate = "answered" | "refused" | "unanswered" | "repeated" | "vanished" | "late";
 
 function fate({ loop, weather }: Line): Fate {
-  const fates = ["refused", "unanswered", "vanished", "late"] as const;
+  const fates = ["refused", "unanswered", "repeated", "vanished", "late"] as const;
   let left = loop.chance.below(100);
   for (const one of fates) {
     if (left < weather.rates[one]) return one;

@@ -16,6 +16,8 @@ export interface Rates {
   readonly refused: number;
   /** Percent of store calls that are applied, and then fail. */
   readonly unanswered: number;
+  /** Percent of store calls that something on their way repeats. */
+  readonly repeated: number;
   /** Percent of store calls that fail as unknown, and were never applied. */
   readonly vanished: number;
   /** Percent of store calls that fail as unknown, and are applied some time later. */
@@ -24,7 +26,7 @@ export interface Rates {
 
 export const calm: Rates = {
   ...{ lost: 0, duplicated: 0, slow: 0, busy: 2 },
-  ...{ refused: 0, unanswered: 0, vanished: 0, late: 0 },
+  ...{ refused: 0, unanswered: 0, repeated: 0, vanished: 0, late: 0 },
 };
 
 export class Weather {
@@ -38,7 +40,13 @@ export class Weather {
     const some = (most: number) => (chance.percent(40) ? 0 : chance.below(most + 1));
     this.rates = {
       ...{ lost: some(6), duplicated: some(10), slow: some(6), busy: some(30) },
-      ...{ refused: some(6), unanswered: some(8), vanished: some(5), late: some(4) },
+      ...{
+        refused: some(6),
+        unanswered: some(8),
+        repeated: some(5),
+        vanished: some(5),
+        late: some(4),
+      },
     };
   }
 

@@ -61,19 +61,26 @@ export class Witness {
       remove: ({ key }: Request<"remove">, answer: Answer<"remove">) => this.#removed(key, answer),
     };
     return new Proxy(this.#base, {
-      get(store, name) {
+      get: (store, name) => {
         const value: unknown = Reflect.get(store, name, store);
         if (typeof value !== "function") return value;
         const method = value.bind(store) as (request: unknown) => Promise<unknown>;
         const check = checks[String(name)];
-        if (check === undefined) return method;
         return async (request: unknown) => {
           const answer = await method(request);
-          await check(request as never, answer as never);
+          this.#reach(String(name), answer);
+          await check?.(request as never, answer as never);
           return answer;
         };
       },
     });
+  }
+
+  #reach(name: string, answer: unknown): void {
+    for (const one of Array.isArray(answer) ? answer : [answer]) {
+      const outcome = typeof one === "string" ? one : (one as { outcome?: string })?.outcome;
+      if (outcome !== undefined) this.#loop.reached.add(`${name} ${outcome}`);
+    }
   }
 
   async #loaded(key: ExecutionKey) {
@@ -117,6 +124,8 @@ export class Witness {
     if (life === undefined || loaded === undefined) return;
     this.leases.committed(request);
     const handedOut = request.effects.tasks.some((task) => task.lease !== undefined);
+    if (handedOut) this.#loop.reached.add("hand-off");
+    if (request.expire.length > 0) this.#loop.reached.add("lapse");
     if (handedOut && request.status !== "RUNNING") {
       this.violate(`${life.key.id} is ${request.status}, and a task of it is handed out`);
     }
@@ -132,8 +141,10 @@ export class Witness {
   }
 
   #claimed(answer: contract.ClaimTasksAnswer): void {
+    // A claim that is repeated finds what it has leased, a pause in between or not.
+    const leased = answer.tasks.filter(({ token }) => !this.leases.isLive(token));
     this.leases.claimed(answer);
-    for (const { key } of answer.tasks) {
+    for (const { key } of leased) {
       const status = this.lives.get(key.id)?.status;
       if (status !== "RUNNING") this.violate(`${key.id} is ${status}, and a task of it is leased`);
     }
