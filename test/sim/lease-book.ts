@@ -47,7 +47,11 @@ export class LeaseBook {
       this.settled.add(token);
       this.#close(taskId);
     }
-    for (const { taskId, token } of expire) this.#expire(taskId, token);
+    // A result that was there before the lapse goes first, in one commit: the lapse is of nothing.
+    const settledNow = new Set(settle.map(({ taskId }) => taskId));
+    for (const { taskId, token } of expire) {
+      if (!settledNow.has(taskId)) this.#expire(taskId, token);
+    }
     this.added(effects);
   }
 
