@@ -1,0 +1,73 @@
+/** Two servers over one store: what one of them remembers, the other may have moved on from. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { systemClock, systemIds } from "../../src/clock.ts";
+import { createLogger } from "../../src/log.ts";
+import type { PolledTask } from "../../src/runtime/orchestrator.ts";
+import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+
+const store = new MemoryStore({ partitions: 2 });
+let one: Runtime;
+let other: Runtime;
+
+async function openServer(name: string): Promise<Runtime> {
+  const runtime = createRuntime({
+    store,
+    sandbox: {
+      evaluate: () => Promise.reject(new Error("no scripts here")),
+      check: async () => undefined,
+      stop: async () => {},
+    },
+    clock: systemClock,
+    ids: systemIds,
+    log: createLogger({ level: "silent", clock: systemClock, write() {} }),
+    namespace: "test",
+  });
+  const about = { grpcAddress: name, httpAddress: name, startedAt: 0, version: "0" };
+  await runtime.open({ id: name, name, ...about });
+  return runtime;
+}
+
+beforeAll(async () => {
+  one = await openServer("one");
+  other = await openServer("other");
+  const step = { type: "user", name: "step" } as const;
+  await one.saveWorkflow(
+    {
+      name: "steps",
+      rootAction: 1,
+      actions: [
+        { id: 1, ...step, next: { default: 2 } },
+        { id: 2, ...step },
+      ],
+    },
+    { lenient: false },
+  );
+});
+
+afterAll(() => Promise.all([one.close(), other.close()]));
+
+async function pollAt(server: Runtime): Promise<PolledTask> {
+  const asked = { actions: ["step"], queues: ["default"], maxTasks: 1, waitMs: 5_000 };
+  const answer = await server.poll({ ...asked, workerId: "w", heartbeats: true, results: [] });
+  return answer.tasks[0]!;
+}
+
+const done = ({ token }: PolledTask) => ({ token, outcome: { ok: true, output: "{}" } }) as const;
+
+test("a result is accepted by a server that has not seen the action start", async () => {
+  const { id } = await one.start({ workflow: "steps", input: "{}" });
+  const first = await pollAt(one);
+  expect(await other.complete([done(first)], "w")).toEqual(["accepted"]);
+  const second = await pollAt(other);
+  expect(second.actionKey).toBe("2");
+  expect(await one.complete([done(second)], "w")).toEqual(["accepted"]);
+  expect(await other.waitForResult(id, 0)).toMatchObject({ status: "COMPLETED" });
+});
+
+test("a pause counts although this server remembers one that another has ended", async () => {
+  const { id } = await one.start({ workflow: "steps", input: "{}" });
+  expect(await one.operate({ id, operation: "pause" })).toBe("PAUSED");
+  expect(await other.operate({ id, operation: "resume" })).toBe("RUNNING");
+  expect(await one.operate({ id, operation: "pause" })).toBe("PAUSED");
+});
