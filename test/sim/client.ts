@@ -3,6 +3,7 @@
  * cancels and reads them, and repeats what was not answered for as long as that is safe.
  */
 import { OrchyError } from "../../src/errors.ts";
+import type { WorkflowDefinition } from "../../src/model/definition.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { Loop } from "./loop.ts";
 import type { Address, Network } from "./network.ts";
@@ -15,7 +16,7 @@ export interface ClientParts {
   readonly network: Network;
   readonly oracle: Oracle;
   readonly servers: readonly Address<Runtime>[];
-  readonly workflows: readonly string[];
+  readonly workflows: readonly WorkflowDefinition[];
 }
 
 type Operation = "pause" | "resume" | "cancel";
@@ -84,7 +85,7 @@ export class Client {
     const { chance } = this.#process;
     const { oracle, workflows } = this.#parts;
     const name = `start-${++this.#names}`;
-    const workflow = chance.pick(workflows);
+    const workflow = chance.pick(workflows).name;
     const input = JSON.stringify({
       route: chance.pick(["a", "b", "200", null]),
       seconds: chance.below(9),
@@ -100,8 +101,9 @@ export class Client {
     const early = hasKey && chance.percent(10) ? { event: "go", payload: '"early"' } : undefined;
     const request = { workflow, input, correlationId: name, ...key };
     const serve = async (service: Runtime) => {
+      const newest = oracle.newestOf(workflow);
       const answer = await service.start({ ...request, ...(early && { signal: early }) });
-      oracle.started(start, answer);
+      oracle.started(start, answer, newest);
       return answer;
     };
     if (hasKey) {
@@ -125,7 +127,29 @@ export class Client {
     else if (what < 67) await this.operate(id, "pause");
     else if (what < 80) await this.operate(id, "resume");
     else if (what < 84) await this.operate(id, "cancel");
+    else if (what < 87) await this.#delete(id);
+    else if (what < 90) await this.#saveAnew();
     else await this.#read(id);
+  }
+
+  async #delete(id: string): Promise<void> {
+    const answer = await this.#surely("delete", async (service) => {
+      await service.deleteExecution(id);
+      this.#parts.oracle.deleted(id);
+    });
+    this.#mustExist(id, answer);
+  }
+
+  /** From its answer on, starts are of the new version. */
+  async #saveAnew(): Promise<void> {
+    const { oracle, workflows } = this.#parts;
+    const definition = this.#process.chance.pick(workflows);
+    const description = `description ${++this.#names}`;
+    await this.#surely("save", async (service) => {
+      const saved = await service.saveWorkflow({ ...definition, description }, { lenient: false });
+      oracle.saved(saved.name, saved.version);
+      return saved;
+    });
   }
 
   async signal(executionId: string, event: string): Promise<void> {
@@ -147,9 +171,12 @@ export class Client {
 
   async operate(id: string, operation: Operation): Promise<void> {
     const operationId = `operation-${++this.#names}`;
-    const answer = await this.#surely(operationId, (service) =>
-      service.operate({ id, operation, operationId, reason: "by the simulation" }),
-    );
+    const answer = await this.#surely(operationId, async (service) => {
+      const reason = "by the simulation";
+      const status = await service.operate({ id, operation, operationId, reason });
+      this.#parts.oracle.operated(id, operation, operationId);
+      return status;
+    });
     this.#mustExist(id, answer);
   }
 

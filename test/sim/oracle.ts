@@ -40,6 +40,7 @@ export class Oracle {
   readonly witness: Witness;
   readonly #loop: Loop;
   readonly #createdTold = new Set<string>();
+  readonly #versions = new Map<string, number>();
 
   constructor(loop: Loop, witness: Witness) {
     this.#loop = loop;
@@ -85,7 +86,8 @@ export class Oracle {
     }
   }
 
-  started(start: StartSent, answer: StartAnswer): void {
+  /** `newest`: the version that was known to be saved when the server was asked. */
+  started(start: StartSent, answer: StartAnswer, newest: number): void {
     this.#loop.note(`${start.name} is answered ${answer.id} ${answer.created}`);
     if (!this.witness.lives.has(answer.id)) {
       this.#violate(`${start.name} is answered ${answer.id}, which does not exist`);
@@ -94,6 +96,10 @@ export class Oracle {
       this.#violate(`two starts were told that they created ${answer.id}`);
     }
     if (answer.created) this.#createdTold.add(answer.id);
+    const version = this.witness.lives.get(answer.id)?.plan.version ?? 0;
+    if (answer.created && version < newest) {
+      this.#violate(`${answer.id} runs version ${version}, and ${newest} was saved before`);
+    }
     start.ids.add(answer.id);
     if (start.ids.size > 1) this.#violate(`${start.name} has started ${[...start.ids].join(", ")}`);
   }
@@ -103,6 +109,30 @@ export class Oracle {
     const life = this.witness.lives.get(signal.executionId);
     if (life?.execution.state.causes.includes(`signal:${signal.signalId}`)) return;
     this.#violate(`the signal ${signal.signalId} is accepted, and was not applied`);
+  }
+
+  saved(workflow: string, version: number): void {
+    this.#versions.set(workflow, Math.max(version, this.newestOf(workflow)));
+  }
+
+  newestOf(workflow: string): number {
+    return this.#versions.get(workflow) ?? 0;
+  }
+
+  operated(id: string, operation: string, operationId: string): void {
+    const state = this.witness.lives.get(id)?.execution.state;
+    if (state?.causes.includes(`operation:${operationId}`) !== true) {
+      this.#violate(`the operation ${operationId} is accepted, and was not applied`);
+    }
+    if (operation === "cancel" && state?.status !== "CANCELLED") {
+      this.#violate(`${id} was cancelled, and is ${state?.status}`);
+    }
+  }
+
+  deleted(id: string): void {
+    if (this.witness.lives.get(id)?.isRemoved !== true) {
+      this.#violate(`${id} was deleted, and is there`);
+    }
   }
 
   /** What a client reads is, or was, so. */

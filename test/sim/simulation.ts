@@ -97,8 +97,8 @@ class World {
     const network = new Network(loop, weather);
     const servers = this.#makeServers(weather);
     const { oracle } = this;
-    const names = workflows.map(({ definition }) => definition.name);
-    const client = new Client({ loop, network, oracle, servers, workflows: names });
+    const definitions = workflows.map(({ definition }) => definition);
+    const client = new Client({ loop, network, oracle, servers, workflows: definitions });
     const workerParts = { loop, network, weather, oracle, servers };
     const workers = 1 + chance.below(3);
     const nemesis = new Nemesis({ loop, weather, servers, workerParts, workers });

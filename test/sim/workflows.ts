@@ -40,6 +40,9 @@ export function makeWorkflows(chance: Chance, count: number): SimulatedWorkflow[
   const seed = chance.below(2 ** 31);
   const random = fc.sample(workflowArbitrary, { seed, numRuns: count });
   const made: SimulatedWorkflow[] = [{ definition: after, isTidy: true }];
+  // More of them would take up most of the time.
+  if (chance.percent(20)) made.push({ definition: wide(chance), isTidy: false });
+  if (chance.percent(20)) made.push({ definition: long, isTidy: true });
   for (const [index, wild] of random.entries()) {
     const isTidy = index % 2 === 0;
     const actions = wild.actions.map((action) => {
@@ -60,6 +63,38 @@ export function makeWorkflows(chance: Chance, count: number): SimulatedWorkflow[
     made.push({ definition: checked.definition, isTidy });
   }
   return made;
+}
+
+/** More actions in a row than one commit decides, and more than one chunk of records holds. */
+const long: WorkflowDefinition = {
+  name: "long",
+  rootAction: 0,
+  actions: Array.from({ length: 70 }, (_, id) => ({
+    id,
+    ...(id % 35 === 34
+      ? { type: "user" as const, name: "work-1" }
+      : { type: "system" as const, name: "transform", parameters: { value: id } }),
+    ...(id < 69 && { next: { default: id + 1 } }),
+  })),
+};
+
+/** More actions side by side than one commit starts, and than one commit closes. */
+function wide(chance: Chance): WorkflowDefinition {
+  const branches = Array.from({ length: 66 }, (_, place): ActionSpec => {
+    const action = { id: place + 1, next: { default: 99 } };
+    const shape = chance.below(12);
+    if (shape === 0) return { ...action, type: "user", name: "work-2", optional: true };
+    if (shape < 8) return { ...action, type: "system", name: "delay", delaySeconds: shape };
+    return { ...action, type: "system", name: "wait", event: "go", timeoutSeconds: 3 + shape };
+  });
+  const fork: ActionSpec = {
+    ...{ id: 0, type: "user", name: "work-0" },
+    next: { default: branches.map(({ id }) => id) },
+  };
+  const join: ActionSpec = { id: 99, type: "user", name: "work-0", join: "settled" };
+  const name = "wide";
+  const timeoutSeconds = 8 + chance.below(20);
+  return { name, rootAction: 0, actions: [fork, ...branches, join], timeoutSeconds };
 }
 
 /** More work for workers, and fewer dead ends, than chance alone makes. */
