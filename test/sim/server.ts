@@ -89,7 +89,9 @@ export class SimulatedServer implements Address<Runtime> {
     };
     process.deliver(() => {
       service.drain();
-      service.close().then(end, end);
+      service.close().then(end, (error) => {
+        this.#parts.loop.violate(`${process.name} could not end: ${error}`);
+      });
     });
   }
 

@@ -11,7 +11,7 @@ const mustReach = [
   ...["create created", "create exists", "create tombstone"],
   ...["commit committed", "commit already_committed", "commit conflict", "commit stale"],
   ...["extendLeases extended", "extendLeases stale", "extendLeases cancelled"],
-  ...["releaseTasks released", "releaseTasks stale", "remove removed", "hand-off", "lapse"],
+  ...["releaseTasks released", "releaseTasks stale", "remove removed", "hand-off", "lapse", "cut"],
   ...["result accepted", "result duplicate", "result stale", "result retry"],
   ...["execution COMPLETED", "execution FAILED", "execution TIMED_OUT", "execution CANCELLED"],
   "ideal end",

@@ -131,6 +131,7 @@ export class Witness {
     }
     this.#sent(life, request.effects);
     life.committed(request, loaded);
+    if (life.execution.state.continueTimer !== undefined) this.#loop.reached.add("cut");
     await this.#checkHoldings(life);
   }
 

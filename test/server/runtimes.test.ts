@@ -1,18 +1,19 @@
-/** Two servers over one store: what one of them remembers, the other may have moved on from. */
+/** Runtimes without an edge: two over one store, and one whose store does not answer any more. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { systemClock, systemIds } from "../../src/clock.ts";
 import { createLogger } from "../../src/log.ts";
 import type { PolledTask } from "../../src/runtime/orchestrator.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import { type Store, StoreFault } from "../../src/store/store.ts";
 
 const store = new MemoryStore({ partitions: 2 });
 let one: Runtime;
 let other: Runtime;
 
-async function openServer(name: string): Promise<Runtime> {
+async function openServer(name: string, itsStore: Store = store): Promise<Runtime> {
   const runtime = createRuntime({
-    store,
+    store: itsStore,
     sandbox: {
       evaluate: () => Promise.reject(new Error("no scripts here")),
       check: async () => undefined,
@@ -70,4 +71,19 @@ test("a pause counts although this server remembers one that another has ended",
   expect(await one.operate({ id, operation: "pause" })).toBe("PAUSED");
   expect(await other.operate({ id, operation: "resume" })).toBe("RUNNING");
   expect(await one.operate({ id, operation: "pause" })).toBe("PAUSED");
+});
+
+test("a server waits for what is under way although it cannot leave the registry", async () => {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const failing = new MemoryStore({ partitions: 1 });
+  failing.leaveServer = () => Promise.reject(new StoreFault("not_applied", "the store is down"));
+  const create = failing.create.bind(failing);
+  failing.create = (request) => released.then(() => create(request));
+  const server = await openServer("third", failing);
+  const action = { id: 1, type: "system", name: "transform" };
+  await server.saveWorkflow({ name: "w", rootAction: 1, actions: [action] }, { lenient: false });
+  const started = server.start({ workflow: "w", input: "{}" });
+  const closed = server.close().then(() => "closed");
+  release();
+  expect(await Promise.all([started, closed])).toMatchObject([{ status: "COMPLETED" }, "closed"]);
 });
