@@ -73,7 +73,7 @@ test("a pause counts although this server remembers one that another has ended",
   expect(await one.operate({ id, operation: "pause" })).toBe("PAUSED");
 });
 
-test("a server waits for what is under way although it cannot leave the registry", async () => {
+test("a server ends although it cannot leave the registry", async () => {
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   const failing = new MemoryStore({ partitions: 1 });
   failing.leaveServer = () => Promise.reject(new StoreFault("not_applied", "the store is down"));

@@ -164,6 +164,16 @@ export const mistakes: readonly Mistake[] = [
       }),
   },
   {
+    name: "a start that finds its execution is not answered",
+    wrapRuntime: (runtime) =>
+      replaced(runtime, {
+        async start(request) {
+          const answer = await runtime.start(request);
+          return answer.created ? answer : new Promise(() => {});
+        },
+      }),
+  },
+  {
     name: "the idempotency key of a start is ignored",
     wrapRuntime: (runtime) =>
       replaced(runtime, {

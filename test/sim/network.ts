@@ -30,6 +30,8 @@ export interface Call<Service, Answer> {
 export class Network {
   readonly #loop: Loop;
   readonly #weather: Weather;
+  /** Calls that a server has taken and not answered: name and moment. */
+  readonly #serving = new Set<{ readonly what: string; readonly since: number }>();
 
   constructor(loop: Loop, weather: Weather) {
     this.#loop = loop;
@@ -66,6 +68,12 @@ export class Network {
     return promise;
   }
 
+  /** Calls that a server which lives has kept for longer than this. */
+  unanswered(ms: number): readonly string[] {
+    const old = [...this.#serving].filter(({ since }) => this.#loop.now - since > ms);
+    return old.map(({ what }) => what);
+  }
+
   #send<Service, Answer>(
     call: Call<Service, Answer>,
     abort: AbortSignal,
@@ -83,15 +91,24 @@ export class Network {
       if (to.isCutOff) return;
       if (listening === undefined) return back(refuse);
       const { process, service } = listening;
-      const cancelEnd = process.onEnd(() => back(refuse));
+      const serving = { what: `${name} at ${process.name}`, since: loop.now };
+      this.#serving.add(serving);
+      const cancelRefusal = process.onEnd(() => {
+        this.#serving.delete(serving);
+        back(refuse);
+      });
+      const end = () => {
+        this.#serving.delete(serving);
+        cancelRefusal();
+      };
       process.deliver(() => {
         call.serve(service, abort).then(
           (answer) => {
-            cancelEnd();
+            end();
             if (!process.hasEnded) back(() => caller.answered(answer));
           },
           (error) => {
-            cancelEnd();
+            end();
             loop.note(`${name} at ${process.name} is refused: ${(error as Error).message}`);
             if (!process.hasEnded) back(() => caller.fail(error));
           },

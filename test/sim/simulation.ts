@@ -48,6 +48,8 @@ const boundMs = 15 * 60_000;
 const careMs = 10_000;
 /** What follows the last end (messages, removals, late answers) needs a while. */
 const settleMs = 45_000;
+/** No call keeps its caller waiting for longer; the longest are polls. */
+const answerMs = 40_000;
 
 export async function simulate(
   seed: number,
@@ -108,6 +110,7 @@ class World {
     await working;
     await this.#untilEnded(client);
     await loop.sleep(settleMs);
+    for (const call of network.unanswered(answerMs)) loop.violate(`never answered: ${call}`);
     const tidy = workflows.filter(({ isTidy }) => isTidy);
     await oracle.checkEnd(new Set(tidy.map(({ definition }) => definition.name)), this.#evaluate);
   }
