@@ -101,7 +101,7 @@ function fate({ loop, weather }: Line): Fate {
 
 function delay({ loop, weather }: Line): number {
   return loop.chance.percent(weather.rates.busy)
-    ? loop.chance.below(400)
+    ? loop.chance.below(700)
     : 1 + loop.chance.below(3);
 }
 

@@ -39,7 +39,7 @@ export class Weather {
   constructor(chance: Chance) {
     const some = (most: number) => (chance.percent(40) ? 0 : chance.below(most + 1));
     this.rates = {
-      ...{ lost: some(6), duplicated: some(10), slow: some(6), busy: some(30) },
+      ...{ lost: some(6), duplicated: some(10), slow: some(6), busy: some(40) },
       ...{
         refused: some(6),
         unanswered: some(8),

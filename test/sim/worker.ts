@@ -162,7 +162,7 @@ export class SimulatedWorker {
     const { process } = this;
     const { clock, chance } = process;
     this.#parts.oracle.taskTaken(task, process.name);
-    if (this.#isRough && chance.percent(5)) return void this.#release(task);
+    if (this.#isRough && chance.percent(7)) return void this.#release(task);
     this.#held.set(task.token, { task, beatAt: clock.now() + task.heartbeatMs / 3 });
     // A task that never ends and is not told of again: only its lease ends it.
     if (this.#isRough && chance.percent(3)) return void this.#held.delete(task.token);
@@ -192,12 +192,17 @@ export class SimulatedWorker {
     else this.#add({ token, outcome: outcomeOf(task, token) });
   }
 
-  /** At the last moment: its heartbeat races with the end of the lease. */
-  async #beatLate({ token, leaseUntil }: PolledTask): Promise<void> {
+  /** Always at the last moment: its heartbeats race with the end of the lease. */
+  async #beatLate({ token, leaseUntil, heartbeatMs }: PolledTask): Promise<void> {
     const { clock, chance } = this.process;
-    await this.#sleep(leaseUntil - clock.now() - chance.below(chance.pick([30, 600])));
-    if (!this.#held.has(token)) return;
-    await this.#call("heartbeat", callTimeoutMs, (service) => service.heartbeat([token]));
+    for (let until = leaseUntil; ; until = clock.now() + heartbeatMs) {
+      await this.#sleep(until - clock.now() - chance.below(chance.pick([30, 600])));
+      if (!this.#held.has(token)) return;
+      const answers = await this.#call("heartbeat", callTimeoutMs, (service) =>
+        service.heartbeat([token]),
+      );
+      if (answers?.[0] !== "extended") return;
+    }
   }
 
   async #beat(): Promise<void> {
