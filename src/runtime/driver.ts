@@ -431,6 +431,8 @@ export class Driver {
       const after = advance(before, decision);
       box.scripts?.age();
       this.#keep(box.key, result.head, after);
+      // A repeated commit, which others have gone on from: what is known of it here is old.
+      if (result.head.commitId !== commitId) this.#cache.drop(box.key.id);
       offers.deliver();
       this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
       return { outcome: "done" };

@@ -73,6 +73,34 @@ test("a pause counts although this server remembers one that another has ended",
   expect(await one.operate({ id, operation: "pause" })).toBe("PAUSED");
 });
 
+test("a commit that its way to the store repeats undoes nothing of what came after it", async () => {
+  const shared = new MemoryStore({ partitions: 1 });
+  const commit = shared.commit.bind(shared);
+  let between: (() => Promise<unknown>) | undefined;
+  shared.commit = async (request) => {
+    const work = between;
+    between = undefined;
+    const answer = await commit(request);
+    if (work === undefined) return answer;
+    await work();
+    return commit(request);
+  };
+  const repeating = await openServer("repeating", shared);
+  const straight = await openServer("straight", shared);
+  const actions = [1, 2, 3].map((id) => ({ id, type: "user", name: "step" }));
+  const definition = { name: "three", rootAction: [1, 2, 3], actions };
+  await repeating.saveWorkflow(definition, { lenient: false });
+  const { id } = await repeating.start({ workflow: "three", input: "{}" });
+  const first = await pollAt(repeating);
+  const second = await pollAt(repeating);
+  between = () => straight.complete([done(second)], "w");
+  expect(await repeating.complete([done(first)], "w")).toEqual(["accepted"]);
+  await repeating.operate({ id, operation: "pause" });
+  const { actions: shown } = await straight.getExecution(id);
+  expect(shown.map(({ status }) => status)).toEqual(["COMPLETED", "COMPLETED", "SCHEDULED"]);
+  await Promise.all([repeating.close(), straight.close()]);
+});
+
 test("a server ends although it cannot leave the registry", async () => {
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   const failing = new MemoryStore({ partitions: 1 });

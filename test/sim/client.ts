@@ -9,7 +9,7 @@ import type { Loop } from "./loop.ts";
 import type { Address, Network } from "./network.ts";
 import type { Oracle, SignalSent, StartSent } from "./oracle.ts";
 import { Process } from "./process.ts";
-import { events } from "./workflows.ts";
+import { events, type SimulatedWorkflow } from "./workflows.ts";
 
 export interface ClientParts {
   readonly loop: Loop;
@@ -42,7 +42,7 @@ export class Client {
     const doing: Promise<void>[] = [];
     const later = (work: () => Promise<void>) =>
       doing.push(this.#parts.loop.sleep(chance.below(ms)).then(work));
-    for (let index = 0; index < counts.starts; index++) later(() => this.#start());
+    for (let index = 0; index < counts.starts; index++) later(() => this.#startSome());
     for (let index = 0; index < counts.others; index++) later(() => this.#somethingElse());
     await Promise.all(doing);
   }
@@ -81,11 +81,22 @@ export class Client {
     return undefined;
   }
 
-  async #start(): Promise<void> {
+  async #startSome(): Promise<void> {
+    await this.#start(this.#process.chance.pick(this.#parts.workflows).name);
+  }
+
+  /** When nothing fails any more: each of these ends as it ends without faults. */
+  async startCalmly(workflows: readonly SimulatedWorkflow[]): Promise<void> {
+    for (const { definition } of workflows) {
+      const start = await this.#start(definition.name);
+      for (const id of start.ids) this.#parts.oracle.calm.add(id);
+    }
+  }
+
+  async #start(workflow: string): Promise<StartSent> {
     const { chance } = this.#process;
-    const { oracle, workflows } = this.#parts;
+    const { oracle } = this.#parts;
     const name = `start-${++this.#names}`;
-    const workflow = chance.pick(workflows).name;
     const input = JSON.stringify({
       route: chance.pick(["a", "b", "200", null]),
       seconds: chance.below(9),
@@ -109,12 +120,13 @@ export class Client {
     if (hasKey) {
       const copies = chance.percent(30) ? 2 : 1;
       await Promise.all(Array.from({ length: copies }, () => this.#surely(name, serve)));
-      return;
+      return start;
     }
     // Without a key a repeat would be another start.
     await this.#call(name, serve, { repeatable: false }).catch((error) => {
       start.wasRefused = error instanceof OrchyError && refusals.has(error.code);
     });
+    return start;
   }
 
   async #somethingElse(): Promise<void> {

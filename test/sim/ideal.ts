@@ -30,7 +30,7 @@ export function idealEnd(plan: Plan, real: Execution, evaluate: Evaluate): strin
     return `it is ${real.state.status}, and without faults ${ideal.state.status}`;
   }
   // A failure ends what runs beside it, wherever that has come to.
-  if (ideal.state.status !== "COMPLETED") return "untold";
+  if (ideal.state.status !== "COMPLETED") return undefined;
   for (const { index, key } of plan.actions) {
     const [found, wanted] = [describe(real, index, key), describe(ideal, index, key)];
     if (found !== wanted) return `${key} is ${found}, and without faults ${wanted}`;

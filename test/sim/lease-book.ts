@@ -16,13 +16,15 @@ import type {
 interface OpenTask {
   readonly executionId: string;
   readonly action: string;
-  lease: { readonly token: string; until: number } | undefined;
+  lease: { readonly token: string; readonly since: number; until: number } | undefined;
 }
 
 export class LeaseBook {
   /** Every token that was ever given, and every one that settled its attempt. */
   readonly granted = new Set<string>();
   readonly settled = new Set<string>();
+  /** Leases given from then on do not lapse: every worker is there, and keeps its word. */
+  calmFrom = Number.POSITIVE_INFINITY;
   readonly #tasks = new Map<string, OpenTask>();
   readonly #byAction = new Map<string, string>();
   readonly #violate: (sentence: string) => void;
@@ -63,6 +65,7 @@ export class LeaseBook {
     } else if (task.lease !== undefined) {
       const early = task.lease.until - this.#now();
       if (early > limits.clockSkewMsMax) this.#violate(`${taskId} lapsed ${early} ms too early`);
+      if (task.lease.since >= this.calmFrom) this.#violate(`${taskId} lapsed, and nothing failed`);
     }
     this.#close(taskId);
   }
@@ -91,7 +94,7 @@ export class LeaseBook {
     if (task === undefined) this.#violate(`${taskId} is leased, and is not open`);
     else if (task.lease !== undefined) {
       this.#violate(`${taskId} has two leases: ${task.lease.token} and ${token}`);
-    } else task.lease = { token, until };
+    } else task.lease = { token, until, since: this.#now() };
     this.granted.add(token);
   }
 

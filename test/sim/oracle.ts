@@ -37,6 +37,8 @@ export interface SignalSent {
 export class Oracle {
   readonly starts: StartSent[] = [];
   readonly signals: SignalSent[] = [];
+  /** Executions that were started when nothing failed any more. */
+  readonly calm = new Set<string>();
   readonly witness: Witness;
   readonly #loop: Loop;
   readonly #createdTold = new Set<string>();
@@ -217,7 +219,10 @@ export class Oracle {
   /** Where no fault has touched it, it ended as it ends without any. */
   #checkIdeal(life: Life, evaluate: Evaluate): void {
     const difference = idealEnd(life.plan, life.execution, evaluate);
-    if (difference === "untold") return;
+    if (difference === "untold") {
+      if (this.calm.has(life.key.id)) this.#violate(`${life.key.id}: faults decided its end`);
+      return;
+    }
     this.#loop.reached.add("ideal end");
     if (difference !== undefined) this.#violate(`${life.key.id}: ${difference}`);
   }

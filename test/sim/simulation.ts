@@ -46,6 +46,8 @@ const faultsMs = 40_000;
 const boundMs = 15 * 60_000;
 /** How often somebody looks after executions that wait for people. */
 const careMs = 10_000;
+/** After the faults, answers to callers that are gone and leases that nobody holds need so long. */
+const calmAfterMs = 60_000;
 /** What follows the last end (messages, removals, late answers) needs a while. */
 const settleMs = 45_000;
 /** No call keeps its caller waiting for longer; the longest are polls. */
@@ -108,6 +110,9 @@ class World {
     await nemesis.rage(faultsMs, 1_000 + chance.below(8_000));
     nemesis.heal();
     await working;
+    await loop.sleep(calmAfterMs);
+    oracle.witness.leases.calmFrom = loop.now;
+    await client.startCalmly(workflows.filter(({ isTidy }) => isTidy));
     await this.#untilEnded(client);
     await loop.sleep(settleMs);
     for (const call of network.unanswered(answerMs)) loop.violate(`never answered: ${call}`);

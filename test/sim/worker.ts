@@ -171,7 +171,9 @@ export class SimulatedWorker {
       this.#held.get(task.token)!.beatAt = Number.POSITIVE_INFINITY;
       void this.#beatLate(task);
     }
-    const isLong = chance.percent(12);
+    // Whoever keeps its word does not take on long work that asks for heartbeats, and send none.
+    const mayBeLong = this.#isRough || this.#heartbeats || task.heartbeatMs === 0;
+    const isLong = mayBeLong && chance.percent(12);
     const ms = isLate ? 40_000 : isLong ? chance.below(15_000) : 1 + chance.below(300);
     clock.after(ms, () => {
       if (!this.#held.delete(task.token)) return;
