@@ -100,7 +100,7 @@ export const mistakes: readonly Mistake[] = [
       }),
   },
   {
-    name: "a commit loses the last field that it writes",
+    name: "a commit loses the first field that it writes",
     wrapStore: (store) =>
       changingCommits(store, (request) =>
         request.data.size < 2 ? request : { ...request, data: new Map([...request.data].slice(1)) },
