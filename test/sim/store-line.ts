@@ -43,13 +43,13 @@ function send(line: Line, call: StoreCall): Promise<unknown> {
     const answer = (how: () => void) => loop.in(delay(line), () => process.deliver(how));
     const fail = (outcome: "not_applied" | "unknown", message: string) =>
       answer(() => reject(new StoreFault(outcome, message)));
-    const apply = async () => {
+    const apply = async (ifRefused: "not_applied" | "unknown" = "not_applied") => {
       // What a server had sent when it ended is in the store's hands, or it is not.
       if (process.hasEnded && loop.chance.percent(50)) return;
       const skewed = skewMs(line, call) > limits.clockSkewMsMax;
       if (skewed || loop.now < line.weather.storeDownUntil) {
         if (skewed) line.onSkewed();
-        fail("not_applied", skewed ? "this clock is wrong" : "the store is down");
+        fail(ifRefused, skewed ? "this clock is wrong" : "the store is down");
         return;
       }
       loop.note(`${process.name} ${call.name} ${shown(call.request)}`);
@@ -59,9 +59,9 @@ function send(line: Line, call: StoreCall): Promise<unknown> {
       );
       return result;
     };
-    const arrive = (then: (result: () => void) => void) =>
+    const arrive = (then: (result: () => void) => void, ifRefused?: "unknown") =>
       loop.in(delay(line), () => {
-        apply().then((result) => result !== undefined && then(result));
+        apply(ifRefused).then((result) => result !== undefined && then(result));
       });
     switch (fate(line)) {
       case "answered":
@@ -74,7 +74,8 @@ function send(line: Line, call: StoreCall): Promise<unknown> {
         arrive(() => fail("unknown", "the store's answer was lost"));
         return;
       case "repeated":
-        arrive(() => arrive(answer));
+        // That the repeat is refused says nothing about the call before it.
+        arrive(() => arrive(answer, "unknown"));
         return;
       case "vanished":
         fail("unknown", "the call was lost");
