@@ -174,7 +174,9 @@ export class SimulatedWorker {
     // Whoever keeps its word does not take on long work that asks for heartbeats, and send none.
     const mayBeLong = this.#isRough || this.#heartbeats || task.heartbeatMs === 0;
     const isLong = mayBeLong && chance.percent(12);
-    const ms = isLate ? 40_000 : isLong ? chance.below(15_000) : 1 + chance.below(300);
+    const attemptMs = task.deadline - task.leasedAt;
+    const longMs = this.#isRough ? 15_000 : Math.min(15_000, attemptMs / 2);
+    const ms = isLate ? 40_000 : isLong ? chance.below(longMs) : 1 + chance.below(300);
     clock.after(ms, () => {
       if (!this.#held.delete(task.token)) return;
       this.#add({ token: task.token, outcome: outcomeOf(task, task.token) });
