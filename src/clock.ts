@@ -8,6 +8,8 @@ export interface Clock {
   now(): number;
   /** Calls back once after `ms` (clamped by the caller to limits.sleepMsMax); returns a cancel. */
   after(ms: number, callback: () => void): () => void;
+  /** Calls back once, after what this turn of the event loop still has to do. */
+  soon(callback: () => void): void;
 }
 
 export interface Ids {
@@ -23,6 +25,7 @@ export const systemClock: Clock = {
     const handle = setTimeout(callback, ms);
     return () => clearTimeout(handle);
   },
+  soon: (callback) => void setImmediate(callback),
 };
 
 /** 96 bits are 16 characters without a rest: many nonces are made and encoded at once. */

@@ -226,7 +226,8 @@ export class Driver {
     let wanted = batch;
     for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
       // No await where nothing is to be waited for: this is every step of the steady state.
-      const loaded = this.#cache.get(box.key.id) ?? (await this.#load(box.key));
+      const cached = this.#cache.get(box.key.id);
+      const loaded = cached ?? (await this.#load(box.key));
       if (loaded === "not-found" || loaded === "gone") {
         for (const mail of wanted) mail.resolve({ type: loaded });
         box.more = false;
@@ -237,6 +238,12 @@ export class Driver {
       const deciding = this.#decide(box, loaded.execution, plan, wanted);
       const decided = deciding instanceof Promise ? await deciding : deciding;
       if (!decided.decision.changed) {
+        if (cached !== undefined) {
+          // No commit compares what is in memory here, and another server may have gone on since.
+          this.#cache.drop(box.key.id);
+          wanted = abandonScripts(box, decided.mail);
+          continue;
+        }
         answer(box, wanted, decided.decision);
         box.more = false;
         this.#cache.put(box.key.id, { ...loaded, execution: decided.before });
@@ -415,6 +422,8 @@ export class Driver {
       const after = advance(before, decision);
       box.scripts?.age();
       this.#keep(box.key, result.head, after);
+      // A repeated commit, which others have gone on from: what is known of it here is old.
+      if (result.head.commitId !== commitId) this.#cache.drop(box.key.id);
       offers.deliver();
       this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
       return { outcome: "done" };

@@ -113,7 +113,7 @@ export class Poll {
     if (this.#flushing || this.#resultsOpen || this.#tasks.length === 0) return;
     if (!this.#open || this.reserved > 0) return;
     this.#flushing = true;
-    setImmediate(() => {
+    this.#options.clock.soon(() => {
       this.#flushing = false;
       if (!this.#resultsOpen && this.reserved === 0) this.close();
     });

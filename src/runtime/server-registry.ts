@@ -57,6 +57,10 @@ export class ServerRegistry {
     this.#self = undefined;
     this.#cancel?.();
     await this.#beating;
-    if (id !== undefined) await this.#store.leaveServer({ id });
+    if (id === undefined) return;
+    // An entry that cannot be taken out lapses by itself; what else is to be ended must not wait.
+    await this.#store.leaveServer({ id }).catch((error) => {
+      this.#log.warn("the server registry could not be left", { error: asError(error) });
+    });
   }
 }

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { executionKey } from "../../src/model/ids.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
+import { Chance } from "../support/chance.ts";
 import { partitions } from "./conformance/subject.ts";
 import { crashExecutions, stepAt } from "./crash-child.ts";
-import { Chance } from "./differential/chance.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const seed = Number(process.env.SEED ?? Math.floor(performance.timeOrigin) % 1_000_000);

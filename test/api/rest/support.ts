@@ -34,6 +34,7 @@ export interface TestServer {
 export const fastClock: Clock = {
   now: systemClock.now,
   after: (ms, callback) => systemClock.after(ms / 1000, callback),
+  soon: systemClock.soon,
 };
 
 /** The workflows of these tests contain no scripts. */

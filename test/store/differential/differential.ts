@@ -4,7 +4,7 @@
  */
 import { expect } from "bun:test";
 import type * as contract from "../../../src/store/store.ts";
-import { Chance } from "./chance.ts";
+import { Chance } from "../../support/chance.ts";
 import { Knowledge } from "./knowledge.ts";
 import { learn } from "./learning.ts";
 import { type Operation, Operations, type Space } from "./operations.ts";

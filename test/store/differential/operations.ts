@@ -4,7 +4,7 @@
  */
 import { type ExecutionKey, executionKey, formatToken } from "../../../src/model/ids.ts";
 import type * as contract from "../../../src/store/store.ts";
-import type { Chance } from "./chance.ts";
+import type { Chance } from "../../support/chance.ts";
 import type { Knowledge, Lease } from "./knowledge.ts";
 
 export interface Operation {

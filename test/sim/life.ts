@@ -1,0 +1,122 @@
+/**
+ * The life of one execution as its commits tell it, checked at each of them: nothing happens twice,
+ * nothing goes backwards, and what is open owns something that will move it on (promise 3).
+ */
+import { decodeExecution } from "../../src/engine/codec.ts";
+import { violations } from "../../src/engine/invariants.ts";
+import type { Plan } from "../../src/engine/plan.ts";
+import type { HistoryEntry } from "../../src/model/entry.ts";
+import { type Execution, isOpen } from "../../src/model/execution.ts";
+import type { ExecutionKey } from "../../src/model/ids.ts";
+import type { CommitRequest, Holdings, LoadAnswer, StoreEffects } from "../../src/store/store.ts";
+
+type Loaded = Extract<LoadAnswer, { outcome: "loaded" }>;
+
+const ended: ReadonlySet<string> = new Set([
+  ...["COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED", "SKIPPED"],
+]);
+
+export class Life {
+  readonly key: ExecutionKey;
+  readonly plan: Plan;
+  /** As the latest commit left it. */
+  execution: Execution;
+  isRemoved = false;
+  /** Id of the commit that created it. */
+  readonly createdBy: string;
+  readonly #violate: (sentence: string) => void;
+  readonly #attempts = new Set<string>();
+  #revision: number;
+  #historySequence = 0;
+
+  constructor(parts: {
+    key: ExecutionKey;
+    plan: Plan;
+    loaded: Loaded;
+    createdBy: string;
+    violate: (sentence: string) => void;
+  }) {
+    const { key, plan, loaded, createdBy } = parts;
+    this.key = key;
+    this.plan = plan;
+    this.createdBy = createdBy;
+    this.#violate = (sentence) => parts.violate(`${key.id}: ${sentence}`);
+    this.execution = decodeExecution(loaded.state, loaded.data);
+    this.#revision = loaded.head.revision;
+  }
+
+  get status() {
+    return this.execution.state.status;
+  }
+
+  /** What every commit must leave, its first one included. */
+  checkHoldings({ tasks, timers }: Holdings): void {
+    const owned = {
+      tasks: new Set(tasks.map((task) => task.id)),
+      timers: new Set(timers.map((timer) => timer.id)),
+    };
+    for (const found of violations(this.plan, this.execution, owned)) this.#violate(found);
+  }
+
+  checkHistory(effects: StoreEffects): void {
+    for (const text of effects.history) {
+      for (const entry of JSON.parse(text) as HistoryEntry[]) this.#checkEntry(entry);
+    }
+    const { historySequence } = this.execution.state;
+    if (historySequence !== this.#historySequence) {
+      this.#violate(`its history ends at ${this.#historySequence}, not at ${historySequence}`);
+    }
+  }
+
+  #checkEntry({ sequence, kind, action, attempt }: HistoryEntry): void {
+    this.#historySequence += 1;
+    if (sequence !== this.#historySequence) {
+      this.#violate(`entry ${sequence} of its history follows ${this.#historySequence - 1}`);
+    }
+    if (kind === "action.repaired") this.#violate(`${action} was repaired`);
+    const once = `${kind} ${action} ${attempt ?? ""}`;
+    const mayRepeat = kind === "signal.kept" || kind.startsWith("execution.");
+    if (mayRepeat || kind === "script.restarted") return;
+    if (this.#attempts.has(once)) this.#violate(`it happened twice: ${once}`);
+    this.#attempts.add(once);
+  }
+
+  committed(request: CommitRequest, loaded: Loaded): void {
+    const before = this.execution;
+    const after = decodeExecution(loaded.state, loaded.data);
+    this.execution = after;
+    if (loaded.head.revision !== this.#revision + 1) {
+      this.#violate(`revision ${loaded.head.revision} follows ${this.#revision}`);
+    }
+    this.#revision = loaded.head.revision;
+    this.#checkForward(before, after);
+    for (const [field, text] of request.data) {
+      const known = before.data.get(field);
+      if (field.startsWith("records:") || field.startsWith("signal:")) continue;
+      if (known !== undefined && known !== text) this.#violate(`${field} was written twice`);
+    }
+    this.checkHistory(request.effects);
+    if (loaded.held && after.state.status === "RUNNING" && after.state.closing.length === 0) {
+      this.#violate("it is RUNNING, and its tasks are held");
+    }
+  }
+
+  #checkForward(before: Execution, after: Execution): void {
+    const [from, to] = [before.state, after.state];
+    if (!isOpen(from.status) && from.status !== to.status) {
+      this.#violate(`it was ${from.status} and is ${to.status}`);
+    }
+    if (to.run !== from.run) this.#violate(`run ${from.run} became run ${to.run}`);
+    if (to.handout < from.handout) this.#violate("its hand-outs are counted backwards");
+    for (const [index, record] of before.records) {
+      const now = after.records.get(index);
+      const key = this.plan.actions[index]!.key;
+      if (now === undefined) this.#violate(`the record of ${key} is lost`);
+      else if (ended.has(record.status) && now.status !== record.status) {
+        this.#violate(`${key} was ${record.status} and is ${now.status}`);
+      } else if ((now.attempt ?? 0) < (record.attempt ?? 0)) {
+        this.#violate(`the attempts of ${key} are counted backwards`);
+      }
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/** Brings faults upon servers and workers, one after the other, and heals them all in the end. */
+import type { Loop } from "./loop.ts";
+import type { SimulatedServer } from "./server.ts";
+import type { Weather } from "./weather.ts";
+import { SimulatedWorker, type WorkerParts } from "./worker.ts";
+
+export interface NemesisParts {
+  readonly loop: Loop;
+  readonly weather: Weather;
+  readonly servers: readonly SimulatedServer[];
+  readonly workerParts: WorkerParts;
+  readonly workers: number;
+}
+
+const hourMs = 3_600_000;
+
+export class Nemesis {
+  readonly #parts: NemesisParts;
+  readonly #workers: SimulatedWorker[] = [];
+  #workersMade = 0;
+  #isOver = false;
+
+  constructor(parts: NemesisParts) {
+    this.#parts = parts;
+    for (const server of parts.servers) server.start();
+    for (let index = 0; index < parts.workers; index++) this.#startWorker();
+  }
+
+  #startWorker(): void {
+    const worker = new SimulatedWorker(`worker-${++this.#workersMade}`, this.#parts.workerParts);
+    this.#workers.push(worker);
+  }
+
+  /** For so long; each fault heals by itself or at the end. */
+  async rage(ms: number, pauseMs: number): Promise<void> {
+    const { loop } = this.#parts;
+    const until = loop.now + ms;
+    while (loop.now < until) {
+      await loop.sleep(loop.chance.below(2 * pauseMs));
+      this.#strike();
+    }
+  }
+
+  #strike(): void {
+    const { loop, servers, weather } = this.#parts;
+    const { chance } = loop;
+    const server = chance.pick(servers);
+    const ms = chance.percent(70) ? chance.below(5_000) : chance.below(40_000);
+    switch (chance.below(10)) {
+      case 0:
+      case 1:
+        server.kill();
+        this.#later(ms, () => server.start());
+        break;
+      case 2:
+        server.terminate(chance.below(5_000));
+        break;
+      case 3:
+        server.stop();
+        this.#later(ms, () => server.goOn());
+        break;
+      case 4:
+        server.setClock(chance.percent(50) ? chance.below(1_600) - 800 : jump(chance.below(6)));
+        break;
+      case 5:
+        server.isCutOff = true;
+        this.#later(ms, () => {
+          server.isCutOff = false;
+        });
+        break;
+      case 6:
+        loop.note(`the store is down for ${ms} ms`);
+        weather.storeDownUntil = loop.now + ms;
+        break;
+      case 7:
+        if (chance.percent(30)) for (const one of servers) one.kill();
+        this.#later(ms, () => {
+          for (const one of servers) one.start();
+        });
+        break;
+      case 8:
+        this.#killWorker(ms);
+        break;
+      case 9:
+        this.#stopWorker(ms);
+        break;
+    }
+  }
+
+  #killWorker(ms: number): void {
+    const worker = this.#parts.loop.chance.pick(this.#workers);
+    if (worker.process.hasEnded) return;
+    worker.process.end();
+    this.#later(ms, () => this.#startWorker());
+  }
+
+  #stopWorker(ms: number): void {
+    const { process } = this.#parts.loop.chance.pick(this.#workers);
+    process.stop();
+    this.#later(ms, () => process.goOn());
+  }
+
+  #later(ms: number, callback: () => void): void {
+    this.#parts.loop.in(ms, () => {
+      if (!this.#isOver) callback();
+    });
+  }
+
+  /** From now on everything works, and everybody is there. */
+  heal(): void {
+    const { loop, weather, servers, workers } = this.#parts;
+    loop.note("everything heals");
+    this.#isOver = true;
+    weather.clear();
+    for (const server of servers) {
+      server.isCutOff = false;
+      server.start();
+      server.setClock(0);
+      server.goOn();
+    }
+    for (const { process } of this.#workers) process.goOn();
+    const alive = this.#workers.filter(({ process }) => !process.hasEnded).length;
+    for (let missing = workers - alive; missing > 0; missing--) this.#startWorker();
+  }
+}
+
+function jump(choice: number): number {
+  return [-hourMs, hourMs, -5_000, 5_000, -60_000, 60_000][choice]!;
+}

@@ -1,0 +1,22 @@
+/** What workers make of a task: always the same for the same attempt of the same action. */
+import type { TaskHeader } from "../../src/model/decision.ts";
+import type { TaskOutcome } from "../../src/model/event.ts";
+import { partitionOf } from "../../src/model/ids.ts";
+
+type Asked = Pick<TaskHeader, "workflow" | "actionKey" | "attempt">;
+
+const routes = ["a", "b", 200, true, null] as const;
+
+/** `by` tells whose result it is; leave it out to compare. */
+export function outcomeOf({ workflow, actionKey, attempt }: Asked, by: string): TaskOutcome {
+  const kind = partitionOf(`${workflow}/${actionKey}`, 64);
+  if (kind < 6 && attempt === 1) return failed("BROKEN", true);
+  if (kind === 6) return failed("CARD_DECLINED", true);
+  if (kind === 7) return failed("BROKEN", false);
+  const output = { route: routes[kind % routes.length], value: kind, by };
+  return { ok: true, output: JSON.stringify(output) };
+}
+
+function failed(code: string, retryable: boolean): TaskOutcome {
+  return { ok: false, failure: { code, message: `It is ${code}.` }, retryable };
+}

@@ -1,0 +1,55 @@
+/**
+ * Scripts in the simulation: the production interpreter (QuickJS) in this process, as every script
+ * of the workload is known to end. What it answers comes after simulated time.
+ */
+import { limits } from "../../src/limits.ts";
+import type { ScriptOutcome } from "../../src/model/event.ts";
+import { Interpreter } from "../../src/sandbox/evaluate.ts";
+import type { Sandbox, ScriptInput } from "../../src/sandbox/sandbox.ts";
+import type { Process } from "./process.ts";
+
+export type Evaluate = (script: ScriptInput) => ScriptOutcome;
+
+/** Real time must not decide anything here. */
+const scriptMs = 600_000;
+
+export async function openEvaluator(): Promise<Evaluate> {
+  const interpreter = await Interpreter.open({
+    scriptMs,
+    memoryBytes: limits.scriptMemoryBytes,
+    stackBytes: limits.scriptStackBytes,
+    outputBytesMax: limits.scriptOutputBytesMax,
+    outputDepthMax: limits.jsonDepthMax,
+    messageCharsMax: limits.errorMessageCharsMax,
+  });
+  return ({ expression, input, execution, outputs }) => {
+    const members = [
+      { name: "input", text: input, isOutput: false },
+      { name: "execution", text: execution, isOutput: false },
+      ...Object.entries(outputs).map(([name, text]) => ({ name, text, isOutput: true })),
+    ];
+    const outcome = interpreter.evaluate({ expression, members, reserved: "" });
+    // Nothing is awaited: what a fresh world needs is done before this call returns.
+    void interpreter.renew();
+    return outcome;
+  };
+}
+
+export function simulatedSandbox(process: Process, evaluate: Evaluate): Sandbox {
+  return {
+    evaluate(script, abort) {
+      return new Promise((resolve) => {
+        const aborted = { ok: false, code: "SCRIPT_ERROR", message: "aborted" } as const;
+        abort?.addEventListener("abort", () => resolve(aborted));
+        const { chance } = process;
+        // Some answer too late to become part of the commit that asked for them.
+        const ms = chance.percent(20) ? chance.below(3_000) : chance.below(5);
+        process.clock.after(ms, () => {
+          if (abort?.aborted !== true) resolve(evaluate(script));
+        });
+      });
+    },
+    check: async () => undefined,
+    stop: async () => {},
+  };
+}

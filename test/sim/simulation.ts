@@ -1,0 +1,157 @@
+/**
+ * One simulation: servers, workers and clients over one store, faults for a while, then none, and the
+ * question of `oracle.ts`: was every promise kept? All of it follows from the seed.
+ */
+import { Plans } from "../../src/runtime/plans.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import type { Store } from "../../src/store/store.ts";
+import { Client } from "./client.ts";
+import { Loop } from "./loop.ts";
+import { Nemesis } from "./nemesis.ts";
+import { Network } from "./network.ts";
+import { Oracle } from "./oracle.ts";
+import type { Process } from "./process.ts";
+import type { Evaluate } from "./scripts.ts";
+import { SimulatedServer } from "./server.ts";
+import { Weather } from "./weather.ts";
+import { Witness } from "./witness.ts";
+import { makeWorkflows } from "./workflows.ts";
+
+/** A mistake made on purpose, to see that it is found. */
+export interface Mistake {
+  readonly name: string;
+  /** In the store itself. */
+  readonly wrapStore?: (store: MemoryStore) => Store;
+  /** In what one server's runtime sees of the store. */
+  readonly wrapLine?: (line: Store, process: Process, loop: Loop) => Store;
+  /** In what workers and clients see of the runtime. */
+  readonly wrapRuntime?: (runtime: Runtime) => Runtime;
+}
+
+export interface Report {
+  readonly seed: number;
+  /** The first promise that was broken. */
+  readonly violation: string | undefined;
+  readonly lastEvents: readonly string[];
+  readonly fingerprint: number;
+  readonly reached: ReadonlySet<string>;
+  readonly callbacks: number;
+  readonly executions: number;
+  readonly simulatedMs: number;
+}
+
+const faultsMs = 40_000;
+/** After the faults everything must have ended within so long. */
+const boundMs = 15 * 60_000;
+/** How often somebody looks after executions that wait for people. */
+const careMs = 10_000;
+/** After the faults, answers to callers that are gone and leases that nobody holds need so long. */
+const calmAfterMs = 60_000;
+/** What follows the last end (messages, removals, late answers) needs a while. */
+const settleMs = 45_000;
+/** No call keeps its caller waiting for longer; the longest are polls. */
+const answerMs = 40_000;
+
+export async function simulate(
+  seed: number,
+  evaluate: Evaluate,
+  mistake?: Mistake,
+): Promise<Report> {
+  const loop = new Loop(seed);
+  const world = new World(loop, evaluate, mistake);
+  await loop.run(world.run());
+  const { violation, lastEvents, fingerprint, reached, callbacks, elapsed } = loop;
+  const executions = world.oracle.witness.lives.size;
+  return {
+    ...{ seed, violation, lastEvents, fingerprint, reached, callbacks, executions },
+    simulatedMs: elapsed,
+  };
+}
+
+/** What to show of a simulation that failed. */
+export function describeFailure({ seed, violation, lastEvents }: Report): string {
+  const again = `bun run simulate --seed ${seed}`;
+  return [...lastEvents, "", `${violation}`, `Once more: ${again}`].join("\n");
+}
+
+class World {
+  readonly oracle: Oracle;
+  readonly #loop: Loop;
+  readonly #evaluate: Evaluate;
+  readonly #mistake: Mistake;
+  readonly #base: MemoryStore;
+
+  constructor(loop: Loop, evaluate: Evaluate, mistake: Mistake = { name: "none" }) {
+    this.#loop = loop;
+    this.#evaluate = evaluate;
+    this.#mistake = mistake;
+    this.#base = new MemoryStore({ partitions: loop.chance.pick([1, 2, 4]) });
+    const wrapped = mistake.wrapStore?.(this.#base) ?? this.#base;
+    this.oracle = new Oracle(loop, new Witness(loop, wrapped));
+  }
+
+  async run(): Promise<void> {
+    const loop = this.#loop;
+    const { chance } = loop;
+    const workflows = makeWorkflows(chance, 4);
+    const plans = new Plans(this.#base);
+    for (const { definition } of workflows) await plans.save(definition, loop.now);
+    const weather = new Weather(chance);
+    const network = new Network(loop, weather);
+    const servers = this.#makeServers(weather);
+    const { oracle } = this;
+    const definitions = workflows.map(({ definition }) => definition);
+    const client = new Client({ loop, network, oracle, servers, workflows: definitions });
+    const workerParts = { loop, network, weather, oracle, servers };
+    const workers = 1 + chance.below(3);
+    const nemesis = new Nemesis({ loop, weather, servers, workerParts, workers });
+    const working = client.work(faultsMs, { starts: 18, others: 40 });
+    await nemesis.rage(faultsMs, 1_000 + chance.below(8_000));
+    nemesis.heal();
+    await working;
+    await loop.sleep(calmAfterMs);
+    oracle.witness.leases.calmFrom = loop.now;
+    await client.startCalmly(workflows.filter(({ isTidy }) => isTidy));
+    await this.#untilEnded(client);
+    await loop.sleep(settleMs);
+    for (const call of network.unanswered(answerMs)) loop.violate(`never answered: ${call}`);
+    const tidy = workflows.filter(({ isTidy }) => isTidy);
+    await oracle.checkEnd(new Set(tidy.map(({ definition }) => definition.name)), this.#evaluate);
+  }
+
+  #makeServers(weather: Weather): SimulatedServer[] {
+    const loop = this.#loop;
+    const { wrapLine, wrapRuntime } = this.#mistake;
+    const store = this.oracle.witness.store;
+    const parts = { loop, weather, store, evaluate: this.#evaluate, wrapLine, wrapRuntime };
+    const count = 1 + loop.chance.below(3);
+    return Array.from({ length: count }, (_, index) => {
+      return new SimulatedServer(`server-${index + 1}`, parts);
+    });
+  }
+
+  /** Somebody resumes what is paused and signals what waits; all else must go on by itself. */
+  async #untilEnded(client: Client): Promise<void> {
+    const until = this.#loop.now + boundMs;
+    while (this.oracle.open.length > 0) {
+      for (const { key, status, execution } of this.oracle.open) {
+        if (status === "PAUSED") await client.operate(key.id, "resume");
+        for (const record of execution.records.values()) {
+          const [event] = record.status === "WAITING" ? (record.events ?? []) : [];
+          if (event !== undefined) await client.signal(key.id, event);
+        }
+      }
+      if (this.#loop.now > until) return this.#stuck();
+      await this.#loop.sleep(careMs);
+    }
+  }
+
+  #stuck(): void {
+    const shown = this.oracle.open.map(({ key, status, execution }) => {
+      const records = [...execution.records].map(([index, record]) => `${index} ${record.status}`);
+      return `${key.id} is ${status} (${records.join(", ")})`;
+    });
+    this.#loop.violate(`stuck: ${shown.join("; ")}`);
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * The workflows of one simulation: random ones, with times short enough for it. Half of them are
+ * *tidy*: whatever the order in which things happen, they end alike, so their result is known.
+ */
+import fc from "fast-check";
+import { checkDefinition } from "../../src/engine/check/check.ts";
+import type {
+  ActionDefinition,
+  ActionId,
+  ActionSpec,
+  WorkflowDefinition,
+} from "../../src/model/definition.ts";
+import type { Chance } from "../support/chance.ts";
+import { workflowArbitrary } from "../support/random-workflow.ts";
+
+export const actionNames = ["work-0", "work-1", "work-2"] as const;
+export const queues = ["default", "slow"] as const;
+export const events = ["go", "stop", "never"] as const;
+
+export interface SimulatedWorkflow {
+  readonly definition: WorkflowDefinition;
+  readonly isTidy: boolean;
+}
+
+/** What workers register. */
+export const actionDefinitions: readonly ActionDefinition[] = [
+  { name: "work-0", retryCount: 3, retryAfterSeconds: 0.5, timeoutSeconds: 30 },
+  { name: "work-1", retryCount: 5, timeoutSeconds: 20, heartbeatSeconds: 6 },
+  { name: "work-2", retryCount: 2, retryPolicy: "FIXED", timeoutSeconds: 40 },
+];
+
+/** Started by the end of others. */
+const after: WorkflowDefinition = {
+  name: "after",
+  rootAction: 1,
+  actions: [{ id: 1, type: "user", name: "work-0", parameters: { input: "$.input" } }],
+};
+
+export function makeWorkflows(chance: Chance, count: number): SimulatedWorkflow[] {
+  const seed = chance.below(2 ** 31);
+  const random = fc.sample(workflowArbitrary, { seed, numRuns: count });
+  const made: SimulatedWorkflow[] = [{ definition: after, isTidy: true }];
+  // More of them would take up most of the time.
+  if (chance.percent(20)) made.push({ definition: wide(chance), isTidy: false });
+  if (chance.percent(20)) made.push({ definition: long, isTidy: true });
+  for (const [index, wild] of random.entries()) {
+    const isTidy = index % 2 === 0;
+    const actions = wild.actions.map((action) => {
+      const quick = quicken(employ(action, chance), chance);
+      return isTidy ? tidy(quick, wild, chance) : quick;
+    });
+    const { timeoutSeconds: _, output, ...rest } = wild;
+    const definition: WorkflowDefinition = {
+      ...rest,
+      name: `flow-${index}`,
+      actions,
+      ...(output !== undefined && !isTidy && { output }),
+      ...(!isTidy && chance.percent(20) && { timeoutSeconds: 20 + chance.below(40) }),
+    };
+    const options = { lenient: false, knownActions: new Set(actionNames) };
+    const checked = checkDefinition(definition, options);
+    if (checked.definition === undefined || checked.problems.length > 0) continue;
+    made.push({ definition: checked.definition, isTidy });
+  }
+  return made;
+}
+
+/** More actions in a row than one commit decides, and more than one chunk of records holds. */
+const long: WorkflowDefinition = {
+  name: "long",
+  rootAction: 0,
+  actions: Array.from({ length: 70 }, (_, id) => ({
+    id,
+    ...(id % 35 === 34
+      ? { type: "user" as const, name: "work-1" }
+      : { type: "system" as const, name: "transform", parameters: { value: id } }),
+    ...(id < 69 && { next: { default: id + 1 } }),
+  })),
+};
+
+/** More actions side by side than one commit starts, and than one commit closes. */
+function wide(chance: Chance): WorkflowDefinition {
+  const branches = Array.from({ length: 66 }, (_, place): ActionSpec => {
+    const action = { id: place + 1, next: { default: 99 } };
+    const shape = chance.below(12);
+    if (shape === 0) return { ...action, type: "user", name: "work-2", optional: true };
+    if (shape < 8) return { ...action, type: "system", name: "delay", delaySeconds: shape };
+    return { ...action, type: "system", name: "wait", event: "go", timeoutSeconds: 3 + shape };
+  });
+  const fork: ActionSpec = {
+    ...{ id: 0, type: "user", name: "work-0" },
+    next: { default: branches.map(({ id }) => id) },
+  };
+  const join: ActionSpec = { id: 99, type: "user", name: "work-0", join: "settled" };
+  const name = "wide";
+  const timeoutSeconds = 8 + chance.below(20);
+  return { name, rootAction: 0, actions: [fork, ...branches, join], timeoutSeconds };
+}
+
+/** More work for workers, and fewer dead ends, than chance alone makes. */
+function employ(action: ActionSpec, chance: Chance): ActionSpec {
+  if (action.name === "switch" && action.next?.default === undefined && chance.percent(70)) {
+    return { ...action, next: { ...action.next, default: [] } };
+  }
+  const isEmployed = action.name === "transform" || (action.name === "delay" && !action.until);
+  if (!isEmployed || chance.percent(40)) return action;
+  const { delaySeconds: _, ...rest } = action;
+  return { ...rest, type: "user", name: chance.pick(actionNames) };
+}
+
+/** The same action, with moments and timeouts that come within seconds. */
+function quicken(action: ActionSpec, chance: Chance): ActionSpec {
+  if (action.name === "delay") {
+    const { until: _, delaySeconds, ...rest } = action;
+    return { ...rest, delaySeconds: delaySeconds ?? chance.below(8) };
+  }
+  if (action.name === "wait" && chance.percent(60)) {
+    return { ...action, timeoutSeconds: 1 + chance.below(15) };
+  }
+  if (action.name === "javascript") return { ...action, expression: script(action, chance) };
+  if (action.type !== "user") return action;
+  const { totalTimeoutSeconds, queueTimeoutSeconds, ...rest } = action;
+  return {
+    ...rest,
+    ...(totalTimeoutSeconds !== undefined && { totalTimeoutSeconds: 5 + chance.below(40) }),
+    ...(queueTimeoutSeconds !== undefined && { queueTimeoutSeconds: 2 + chance.below(20) }),
+    ...(action.timeoutSeconds !== undefined && { timeoutSeconds: 5 + chance.below(20) }),
+  };
+}
+
+function script(action: ActionSpec, chance: Chance): string {
+  const routes = Object.keys(action.next ?? {});
+  if (routes.length > 0 && chance.percent(40)) return `$.route = "${chance.pick(routes)}";`;
+  if (chance.percent(10)) return "throw new Error('no');";
+  return chance.pick(["$.seen = $.input;", "({ value: $.input.seconds + 1 })", "$.value = 7;"]);
+}
+
+/** Reads only what is there before it starts, and does not depend on what comes first. */
+function tidy(action: ActionSpec, of: WorkflowDefinition, chance: Chance): ActionSpec {
+  const { join, parameters: _, timeoutSeconds, event: __, ...rest } = action;
+  const { totalTimeoutSeconds, queueTimeoutSeconds, heartbeatSeconds, strict, ...lasting } = rest;
+  const kept = join === "settled" ? { join } : {};
+  const before = predecessors(of, action.id);
+  const read = before.length === 0 ? "$.input" : `$.${chance.pick(before)}.output`;
+  switch (action.name) {
+    case "wait": {
+      const { next, ...waiting } = lasting;
+      const follow = Object.values(next ?? {})[0];
+      const then = follow === undefined ? {} : { next: { default: follow } };
+      return { ...waiting, ...kept, ...then, name: "delay", delaySeconds: 1 };
+    }
+    case "switch":
+      return { ...lasting, ...kept, expression: `${read}.route` };
+    case "delay":
+      return { ...lasting, ...kept, delaySeconds: 1 + chance.below(3) };
+    case "javascript":
+      return { ...lasting, ...kept };
+    default:
+      return { ...lasting, ...kept, parameters: { read: `${read}.value` } };
+  }
+}
+
+function predecessors(definition: WorkflowDefinition, id: ActionId): ActionId[] {
+  const leadsHere = ({ next, onError }: ActionSpec) =>
+    [...Object.values(next ?? {}), ...Object.values(onError ?? {})].flat().includes(id);
+  return definition.actions.filter(leadsHere).map((action) => action.id);
+}
