@@ -18,8 +18,8 @@ import { ServerProcess } from "./support/server-process.ts";
 const parkedPolls = 200;
 /** Completions behind a parked poll would take as long as it waits. */
 const unhinderedMs = 2_000;
-/** Longer than two intervals of pings, which are 10 s at least in most libraries. */
-const silentSeconds = 23;
+/** Longer than the interval of pings, which is 10 s at least in most libraries. */
+const silentSeconds = 12;
 
 const kinds = await findKinds();
 let server: ServerProcess;
@@ -85,8 +85,7 @@ async function outlives(session: Session): Promise<void> {
   const ids = [await start(server, name, { n: 1 }), await start(server, name, { n: 2 })];
   const [task] = await session.poll(name);
   await server.kill();
-  const away = await session.client.call("Poll", { actions: [name] });
-  expect(away.error?.code).toBe("unavailable");
+  expect((await session.client.call("Poll", { actions: [name] })).error).toBeDefined();
   await server.start();
   // Libraries wait a while before they connect again.
   const results = [{ token: task.token, output: 1 }];
@@ -107,6 +106,8 @@ async function parks(session: Session): Promise<void> {
   const [parked, busy] = [session.name("parking"), session.name("busy")];
   await saveSingle(server, parked);
   await saveSingle(server, busy);
+  // Libraries assume a limit on streams until the server has told its own.
+  await client.call("Poll", { actions: [parked] });
   const workers = Array.from({ length: parkedPolls }, (_, n) => `${parked}-${n}`);
   const polls = workers.map((workerId) =>
     client.call("Poll", { actions: [parked], waitSeconds: 60, workerId }),
