@@ -1,5 +1,6 @@
 /** What workers ask for: tasks, and that their results, heartbeats and releases count. */
 import type { Clock } from "../clock.ts";
+import { decodeExecution, recordFields } from "../engine/codec.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
@@ -130,7 +131,21 @@ export class WorkerDesk {
       if (parseTaskId(id)?.handout !== result.handout || token === undefined) continue;
       return this.#settleOne({ token, outcome: result.outcome }, result.workerId, undefined);
     }
-    return "stale";
+    return (await this.#wasSettled(key, result.handout)) ? "duplicate" : "stale";
+  }
+
+  /** Whether a worker's result ended the attempt of this hand-out; a lapsed lease did not. */
+  async #wasSettled(key: ExecutionKey, handout: number): Promise<boolean> {
+    const { store } = this.#parts;
+    const loaded = await store.load({ key, fields: [] });
+    if (loaded.outcome !== "loaded") return false;
+    const names = recordFields(decodeExecution(loaded.state, loaded.data).state);
+    const whole = names.length > 0 ? await store.load({ key, fields: names }) : loaded;
+    if (whole.outcome !== "loaded") return false;
+    const { records } = decodeExecution(whole.state, whole.data);
+    return [...records.values()].some(({ attempts }) =>
+      attempts?.some((attempt) => attempt.handout === handout && attempt.nonce !== undefined),
+    );
   }
 
   async heartbeat(

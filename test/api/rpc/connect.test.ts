@@ -1,6 +1,6 @@
 /** The Connect adapter on the HTTP port, met by curl, by plain fetch and by Connect's own clients. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { gzipSync } from "node:zlib";
+import { gzipSync, gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import {
@@ -101,6 +101,30 @@ test.each([
     expect((error as ConnectError).rawMessage).toContain("/actions: must name at least one action");
   },
 );
+
+test.each([
+  ["of a known length", {}, (bytes: Uint8Array) => bytes],
+  ["compressed", { "grpc-encoding": "gzip" }, (bytes: Uint8Array) => gzipSync(bytes)],
+] as const)("gRPC-Web takes a body %s", async (_what, more, pack) => {
+  edge.desk.add("a", "{}");
+  const message = pack(toBinary(PollRequestSchema, create(PollRequestSchema, { actions: ["a"] })));
+  const frame = Buffer.alloc(5);
+  frame.writeUInt8("grpc-encoding" in more ? 1 : 0, 0);
+  frame.writeUInt32BE(message.length, 1);
+  const headers = { "content-type": "application/grpc-web+proto", ...more };
+  const body = Buffer.concat([frame, message]);
+  const response = await fetch(pollUrl, { method: "POST", headers, body });
+  expect(response.status).toBe(200);
+  expect(await response.text()).toContain("grpc-status: 0");
+  expect(edge.desk.lastPoll).toMatchObject({ actions: ["a"] });
+});
+
+test("an error's content type is the one that clients compare with, without a charset", async () => {
+  const headers = { "content-type": "application/proto" };
+  const response = await fetch(pollUrl, { method: "POST", headers, body: new Uint8Array() });
+  expect(response.status).toBe(400);
+  expect(response.headers.get("content-type")).toBe("application/json");
+});
 
 function at() {
   return { baseUrl: edge.url };
