@@ -96,6 +96,8 @@ http {
   ssl_certificate ${server.folder}/certificate.pem;
   ssl_certificate_key ${server.folder}/key.pem;
   client_max_body_size 16m;
+  client_body_buffer_size 16m;
+  proxy_max_temp_file_size 0;
   server {
     listen 127.0.0.1:${ports.grpc} ssl http2;
     location / {
@@ -121,7 +123,10 @@ async function untilListening(port: number): Promise<void> {
   await until(
     () =>
       Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {} } }).then(
-        (socket) => socket.end() === undefined,
+        (socket) => {
+          socket.end();
+          return true;
+        },
         () => false,
       ),
     (listens) => listens,

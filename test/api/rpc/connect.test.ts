@@ -1,6 +1,6 @@
 /** The Connect adapter on the HTTP port, met by curl, by plain fetch and by Connect's own clients. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { gzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import {
