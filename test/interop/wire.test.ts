@@ -1,7 +1,7 @@
 /** Clients that nobody here wrote, against a real server process. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ended, saveSingle, start, until } from "./support/desk.ts";
-import { findKinds } from "./support/kinds.ts";
+import { findKinds, type Kind } from "./support/kinds.ts";
 import { startRelay } from "./support/relay.ts";
 import {
   basicScenario,
@@ -22,22 +22,32 @@ const unhinderedMs = 2_000;
 const silentSeconds = 12;
 
 const kinds = await findKinds();
+const pinging = kinds.filter(({ skip, cannot }) => skip === undefined && !cannot.pings);
 let server: ServerProcess;
+/** One that nobody kills. */
+let quietServer: ServerProcess;
+/** They wait for most of their time, so all of them do it while other tests run. */
+let silences: Promise<Awaited<ReturnType<typeof beSilent>>[]>;
 
-const portOf = (kind: (typeof kinds)[number]) =>
-  kind.port === "http" ? server.httpPort : server.grpcPort;
+const portOf = (kind: Kind, { httpPort, grpcPort }: ServerProcess) =>
+  kind.port === "http" ? httpPort : grpcPort;
 
 describe("workers in other languages", () => {
   beforeAll(async () => {
     server = await ServerProcess.start();
+    quietServer = await ServerProcess.start();
+    silences = Promise.all(pinging.map(beSilent));
   }, testMs);
-  afterAll(() => server.remove(), testMs);
+  afterAll(async () => {
+    await server.remove();
+    await quietServer.remove();
+  }, testMs);
 
   for (const kind of kinds) {
     describeKind(kind, () => {
       const session = basicScenario(kind, () => ({
         server,
-        address: `127.0.0.1:${portOf(kind)}`,
+        address: `127.0.0.1:${portOf(kind, server)}`,
       }));
       test(
         "goes on after the server was killed and started again",
@@ -52,31 +62,33 @@ describe("workers in other languages", () => {
     });
   }
 
-  const pinging = kinds.filter(({ skip, cannot }) => skip === undefined && !cannot.pings);
   for (const { name, skip, cannot } of kinds) {
     if (skip === undefined && cannot.pings) skipped(`${name}: pings`, cannot.pings);
   }
   test.if(pinging.length > 0)(
     "pings are answered, and keep a silent connection",
     async () => {
-      // Side by side, as each of them waits for most of its time.
-      await Promise.all(
-        pinging.map(async (kind) => {
-          const relay = await startRelay(portOf(kind));
-          const client = await kind.open(`127.0.0.1:${relay.port}`);
-          const poll = { actions: ["silence"], waitSeconds: silentSeconds };
-          const { error, ms } = await client.call("Poll", poll);
-          expect(error, kind.name).toBeUndefined();
-          expect(ms).toBeGreaterThan(silentSeconds * 1_000 - 500);
-          expect(relay.pings, `pings of ${kind.name}`).toBeGreaterThan(0);
-          await client.close();
-          await relay.stop();
-        }),
-      );
+      for (const { name, error, ms, pings } of await silences) {
+        expect(error, name).toBeUndefined();
+        expect(ms, name).toBeGreaterThan(silentSeconds * 1_000 - 500);
+        expect(pings, name).toBeGreaterThan(0);
+      }
     },
     testMs,
   );
 });
+
+/** A call that says nothing for long, and how many pings its client sent meanwhile. */
+async function beSilent(kind: Kind) {
+  const relay = await startRelay(portOf(kind, quietServer));
+  const client = await kind.open(`127.0.0.1:${relay.port}`);
+  const poll = { actions: ["silence"], waitSeconds: silentSeconds };
+  const { error, ms } = await client.call("Poll", poll);
+  const { pings } = relay;
+  await client.close();
+  await relay.stop();
+  return { name: kind.name, error, ms, pings };
+}
 
 /** A task that was taken before is completed after; the client connects by itself. */
 async function outlives(session: Session): Promise<void> {
@@ -101,7 +113,7 @@ async function outlives(session: Session): Promise<void> {
 }
 
 async function parks(session: Session): Promise<void> {
-  const relay = await startRelay(portOf(session.kind));
+  const relay = await startRelay(portOf(session.kind, server));
   const client = await session.kind.open(`127.0.0.1:${relay.port}`);
   const [parked, busy] = [session.name("parking"), session.name("busy")];
   await saveSingle(server, parked);

@@ -1,6 +1,8 @@
 /** The example worker of each language, as its author would run it: from its start to its SIGTERM. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Subprocess } from "bun";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { call } from "../support/orchy.ts";
 import { ended, saveSingle, start, until } from "./support/desk.ts";
 import { skipped, testMs } from "./support/scenario.ts";
@@ -59,18 +61,19 @@ for (const example of examples) {
   }
   describe(example.name, () => {
     let server: ServerProcess;
-    let worker: Subprocess;
+    let worker: ChildProcess;
+    const said: string[] = [];
 
     beforeAll(async () => {
       server = await ServerProcess.start();
       for (const name of ["greet", "charge", "count"]) await saveSingle(server, name);
       const address = example.port === "http" ? server.url : `127.0.0.1:${server.grpcPort}`;
-      worker = Bun.spawn([...(await example.command()), address], {
+      const [program, ...args] = await example.command();
+      worker = spawn(program!, [...args, address], {
         env: { ...process.env, ...example.env },
-        stdin: "ignore",
-        stdout: "inherit",
-        stderr: "ignore",
+        stdio: ["ignore", "pipe", "ignore"],
       });
+      createInterface({ input: worker.stdout! }).on("line", (line) => said.push(line));
     }, testMs);
     afterAll(async () => {
       worker.kill("SIGKILL");
@@ -81,11 +84,16 @@ for (const example of examples) {
       ended(server, await start(server, name, input));
     const attempts = ({ actions }: { actions: { attempts: object[] }[] }) =>
       actions[0]!.attempts.length;
-    const untilRunning = (id: string) =>
-      until(
-        async () => (await call(server, "GET", `/v1/executions/${id}`)).body.actions[0].status,
-        (status) => status === "RUNNING",
+    /** Starts an action that has no end, and waits until the worker has begun it. */
+    const startEndless = async () => {
+      const before = said.length;
+      const id = await start(server, "count", { seconds: 3_600 });
+      await until(
+        async () => said.slice(before).includes("count, attempt 1"),
+        (begun) => begun,
       );
+      return id;
+    };
 
     test(
       "does the work, tells failures",
@@ -115,8 +123,7 @@ for (const example of examples) {
           const slow = await finish("count", { seconds: 2.5 });
           expect([slow.status, attempts(slow)]).toEqual(["COMPLETED", 1]);
 
-          const endless = await start(server, "count", { seconds: 3_600 });
-          await untilRunning(endless);
+          const endless = await startEndless();
           await call(server, "POST", `/v1/executions/${endless}/cancel`, {});
           // It polls again only when its batch is done.
           expect((await finish("greet", { name: "Eve" })).result).toBe("Hello, Eve!");
@@ -138,10 +145,10 @@ for (const example of examples) {
     test(
       "on SIGTERM gives its task back, no attempt burnt, and ends",
       async () => {
-        const id = await start(server, "count", { seconds: 3_600 });
-        await untilRunning(id);
+        const id = await startEndless();
+        const exit = once(worker, "exit");
         worker.kill("SIGTERM");
-        await worker.exited;
+        await exit;
         const poll = { actions: ["count"], waitSeconds: 20 };
         const { body } = await call(server, "POST", "/orchy.v1.WorkerService/Poll", poll);
         expect(body.tasks).toMatchObject([{ executionId: id, attempt: 1 }]);

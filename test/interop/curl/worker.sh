@@ -22,7 +22,7 @@ act() {
     count)
       output=$(jq .seconds <<<"$2")
       sleep "$output" & waiting=$!
-      wait "$waiting" ;;
+      [ ! "$stopping" ] && wait "$waiting" ;;
   esac
 }
 
@@ -34,6 +34,8 @@ until [ "$stopping" ]; do
   # In the background, as a shell hears signals only while it waits.
   "${post[@]}" "$service/Poll" <<<"$(jq ".results = $results" <<<"$poll")" >"$folder/answer" &
   waiting=$!
+  wait "$waiting"
+  # A signal ends the first wait; a poll that was answered all the same has tasks to give back.
   if ! wait "$waiting"; then
     [ "$stopping" ] || sleep 0.5 # The results are still here; sent twice, they count once.
     continue
@@ -41,6 +43,7 @@ until [ "$stopping" ]; do
   results='[]'
   while read -r task; do
     token=$(jq .token <<<"$task")
+    jq -r '"\(.action), attempt \(.attempt)"' <<<"$task"
     if [ "$stopping" ] || ! act "$(jq -r .action <<<"$task")" "$(jq .parameters <<<"$task")"; then
       "${post[@]}" "$service/Release" <<<"{\"tokens\": [$token]}" >/dev/null
     elif [ "$failure" ]; then

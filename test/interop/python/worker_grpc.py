@@ -20,7 +20,9 @@ stopping = threading.Event()
 
 def run(task):
     """The result of a task, or None when it was interrupted."""
-    result, interrupted, ended = orchy.TaskResult(token=task.token), threading.Event(), threading.Event()
+    print(f"{task.action}, attempt {task.attempt}", flush=True)
+    interrupted, ended = threading.Event(), threading.Event()
+    result = orchy.TaskResult(token=task.token)
     pool.submit(beat, task, interrupted, ended)
     try:
         output = actions[task.action](MessageToDict(task.parameters), interrupted)

@@ -25,6 +25,7 @@ def call(method, **body):
 
 def run(task):
     """The result of a task, or None when it was interrupted."""
+    print(f"{task['action']}, attempt {task['attempt']}", flush=True)
     token, interrupted, ended = task["token"], threading.Event(), threading.Event()
     pool.submit(beat, token, int(task["heartbeatMs"]) / 3000, interrupted, ended)
     try:

@@ -3,6 +3,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"sync"
 	"time"
@@ -68,6 +69,7 @@ func runTasks(stop context.Context, client Client, tasks []*orchyv1.Task) []*orc
 			ctx, cancel := context.WithCancel(stop)
 			defer cancel()
 			go beat(ctx, cancel, client, task)
+			fmt.Printf("%s, attempt %d\n", task.Action, task.Attempt)
 			output, failure := actions[task.Action](ctx, task.Parameters.AsMap())
 			result := &orchyv1.TaskResult{Token: task.Token, Failure: failure}
 			if failure == nil {

@@ -81,6 +81,7 @@ public final class Worker {
   private List<TaskResult> run(List<Task> tasks) {
     var running = new ArrayList<Future<TaskResult>>();
     for (var task : tasks) {
+      System.out.println(task.getAction() + ", attempt " + task.getAttempt());
       Callable<TaskResult> action = () -> Actions.run(task);
       running.add(pool.submit(action));
     }
