@@ -3,7 +3,11 @@
 set -uo pipefail
 service="$1/orchy.v1.WorkerService" stopping='' registered='' waiting='' results='[]'
 post=(curl -sS --fail-with-body -H 'content-type: application/json' --data-binary @-)
-trap 'stopping=1; [ "$waiting" ] && kill "$waiting"' TERM INT
+stop() {
+  stopping=1
+  [ ! "$waiting" ] || kill "$waiting" 2>/dev/null
+}
+trap stop TERM INT
 
 rules='{"actions": [
   {"name": "greet", "retryCount": 1, "retryAfterSeconds": 0.1}, {"name": "charge"}, {"name": "count"}]}'
@@ -22,7 +26,8 @@ act() {
     count)
       output=$(jq .seconds <<<"$2")
       sleep "$output" & waiting=$!
-      [ ! "$stopping" ] && wait "$waiting" ;;
+      [ ! "$stopping" ] || kill "$waiting"
+      wait "$waiting" ;;
   esac
 }
 
@@ -42,9 +47,10 @@ until [ "$stopping" ]; do
   fi
   results='[]'
   while read -r task; do
-    token=$(jq .token <<<"$task")
-    jq -r '"\(.action), attempt \(.attempt)"' <<<"$task"
-    if [ "$stopping" ] || ! act "$(jq -r .action <<<"$task")" "$(jq .parameters <<<"$task")"; then
+    token=$(jq .token <<<"$task") parameters=$(jq .parameters <<<"$task")
+    action=$(jq -r .action <<<"$task")
+    echo "$action, attempt $(jq .attempt <<<"$task")"
+    if [ "$stopping" ] || ! act "$action" "$parameters"; then
       "${post[@]}" "$service/Release" <<<"{\"tokens\": [$token]}" >/dev/null
     elif [ "$failure" ]; then
       results=$(jq ". + [{token: $token, failure: $failure}]" <<<"$results")
