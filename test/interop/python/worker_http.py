@@ -61,7 +61,7 @@ def work():
     global results
     registered = False
     poll = dict(actions=list(actions), maxTasks=10, waitSeconds=20, heartbeats=True)
-    while True:
+    while not stopping.is_set():
         try:
             if not registered:
                 call("RegisterActions", actions=definitions)
