@@ -66,6 +66,8 @@ function parameters(entries: Fields, place: "path" | "query" | "header"): JsonOb
     name,
     in: place,
     required: schema.type !== "optional",
+    // Absent and empty are one: scripts leave `?status=` behind.
+    ...(place === "query" && { allowEmptyValue: true }),
     schema: jsonSchema(schema),
   }));
 }

@@ -60,6 +60,25 @@ describe("results", () => {
     expect((await untilEnded(server, other)).result).toBe("second");
   });
 
+  test("repeated over the original wire are fine, late ones are not", async () => {
+    const push = async (handout: number, data: object) => {
+      const result = { workflowName: "pushed", flowId: id, actionId: 0, retryCount: handout, data };
+      return (await call(server, "POST", "/ActionService/Push", result)).body.status ?? false;
+    };
+    const id = await startSingle("pushed", {
+      retry: { retryAfterSeconds: 0 },
+      timeoutSeconds: 0.1,
+    });
+    await pollOne(server, "pushed");
+    const second = await pollOne(server, "pushed");
+    expect(second.attempt).toBe(2);
+    expect(await push(1, { n: 1 })).toBe(false);
+    expect(await push(2, { n: 2 })).toBe(true);
+    expect(await push(2, { n: 3 })).toBe(true);
+    expect(await push(1, { n: 1 })).toBe(false);
+    expect((await untilEnded(server, id)).result).toEqual({ n: 2 });
+  });
+
   test("a poll that brings a result that is not accepted answers at once", async () => {
     const id = await startSingle("brings");
     const task = await pollOne(server, "brings");

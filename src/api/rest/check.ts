@@ -70,9 +70,11 @@ function bare(schema: Schema): Schema {
   return one.pipe && one.pipe[0] !== schema ? bare(one.pipe[0]) : schema;
 }
 
+const numberPattern = /^-?\d{1,15}(?:\.\d{1,30})?$/;
+
 function convert(schema: Schema, text: string): unknown {
   const { type } = bare(schema);
-  if (type === "number" && /^-?\d{1,15}(\.\d{1,9})?$/.test(text)) return Number(text);
+  if (type === "number" && numberPattern.test(text)) return Number(text);
   if (type === "boolean" && (text === "true" || text === "false")) return text === "true";
   return text;
 }

@@ -8,9 +8,10 @@ import { createConnectRouter, createContextValues } from "@connectrpc/connect";
 import {
   createAsyncIterable,
   type UniversalHandler,
-  universalServerRequestFromFetch,
+  type UniversalServerRequest,
   universalServerResponseToFetch,
 } from "@connectrpc/connect/protocol";
+import { compressionGzip } from "@connectrpc/connect-node";
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { CallContext, MountedMethod, Peer } from "./call.ts";
@@ -68,9 +69,16 @@ export function createConnectHandler(options: ServiceOptions): ConnectHandler {
     if (encoding !== undefined) return call({ request, server, peer, method, encoding });
     if (!type.startsWith("application/grpc-web")) return errorResponse(unsupported(type));
 
-    const body = createAsyncIterable([await readBodyThenPark(request, server)]);
-    const contextValues = createContextValues().set(peerKey, peer);
-    const universal = { ...universalServerRequestFromFetch(request, {}), body, contextValues };
+    const universal: UniversalServerRequest = {
+      httpVersion: "",
+      method: request.method,
+      url: request.url,
+      header: request.headers,
+      // Not through the library, which would take hold of a stream that has been read.
+      body: createAsyncIterable([await readBodyThenPark(request, server)]),
+      signal: request.signal,
+      contextValues: createContextValues().set(peerKey, peer),
+    };
     return universalServerResponseToFetch(await grpcWeb.get(path)!(universal));
   }
 
@@ -186,8 +194,9 @@ function encode(method: MountedMethod, encoding: Encoding, output: Message): Uin
   return encoding === "proto" ? toBinary(schema, output) : toJsonString(schema, output);
 }
 
+/** Without a charset, which makes some clients take the body for that of a proxy in between. */
 function errorResponse({ status, code, message }: RpcError): Response {
-  return Response.json({ code, message }, { status });
+  return Response.json({ code, message }, { status, headers: headers.json });
 }
 
 class DeadlinePassed extends Error {}
@@ -225,7 +234,12 @@ function grpcWebHandlers(
   methods: readonly MountedMethod[],
   options: ServiceOptions,
 ): ReadonlyMap<string, UniversalHandler> {
-  const router = createConnectRouter({ ...routerOptions, grpc: false, connect: false });
+  const router = createConnectRouter({
+    ...routerOptions,
+    acceptCompression: [compressionGzip],
+    grpc: false,
+    connect: false,
+  });
   route(router, methods, options);
   return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 }

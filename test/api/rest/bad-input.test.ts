@@ -207,6 +207,7 @@ describe("addresses", () => {
     ["/v1/executions/x/history?cursor=-1.5", 400, "no cursor"],
     ["/v1/executions/x/result?wait=61", 400, "at most 60"],
     ["/v1/executions/x/result?wait=NaN", 400, "a number"],
+    ["/v1/executions/x/result?wait=1e999", 400, "a number"],
     ["/v1/executions/x/result?wait=-1", 400, "at least 0"],
     ["/v1/workflows?cursor=..", 400, "no cursor"],
     ["/v1/workflows/echo/versions?cursor=a", 400, "no cursor"],

@@ -143,7 +143,7 @@ describe("executions", () => {
     const slow = await post("/v1/executions?wait=0.02", { workflow: "waiting" });
     expect(slow.status).toBe(202);
     expect(slow.json.status).toBe("RUNNING");
-    const early = await get(`/v1/executions/${slow.json.id}/result?wait=0.02`);
+    const early = await get(`/v1/executions/${slow.json.id}/result?wait=0.0200000000000000004`);
     expect(early.status).toBe(202);
     const later = get(`/v1/executions/${slow.json.id}/result?wait=10`);
     await post(`/v1/executions/${slow.json.id}/signal`, { event: "go", payload: { a: 1 } });

@@ -107,6 +107,31 @@ test.each([
   },
 );
 
+test.each([
+  ["of a known length", {}, (bytes: Uint8Array) => bytes],
+  ["compressed", { "grpc-encoding": "gzip" }, (bytes: Uint8Array) => gzipSync(bytes)],
+] as const)("gRPC-Web takes a body %s", async (_what, more, pack) => {
+  const id = await edge.add("a", "{}");
+  const message = pack(toBinary(PollRequestSchema, create(PollRequestSchema, { actions: ["a"] })));
+  const frame = Buffer.alloc(5);
+  frame.writeUInt8("grpc-encoding" in more ? 1 : 0, 0);
+  frame.writeUInt32BE(message.length, 1);
+  const headers = { "content-type": "application/grpc-web+proto", ...more };
+  const body = Buffer.concat([frame, message]);
+  const response = await fetch(pollUrl, { method: "POST", headers, body });
+  expect(response.status).toBe(200);
+  const text = await response.text();
+  expect(text).toContain("grpc-status: 0");
+  expect(text).toContain(id);
+});
+
+test("an error's content type is the one that clients compare with, without a charset", async () => {
+  const headers = { "content-type": "application/proto" };
+  const response = await fetch(pollUrl, { method: "POST", headers, body: new Uint8Array() });
+  expect(response.status).toBe(400);
+  expect(response.headers.get("content-type")).toBe("application/json");
+});
+
 function at() {
   return { baseUrl: edge.url };
 }

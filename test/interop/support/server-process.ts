@@ -1,0 +1,66 @@
+/** A server in a process of its own, that can be killed and comes back on the same ports and file. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+
+const main = join(import.meta.dir, "../../../src/main.ts");
+
+export class ServerProcess {
+  readonly folder = mkdtempSync(join(tmpdir(), "orchy-interop-"));
+  readonly httpPort = freePort();
+  readonly grpcPort = freePort();
+  readonly url = `http://127.0.0.1:${this.httpPort}`;
+  #process: Subprocess | undefined;
+
+  static async start(): Promise<ServerProcess> {
+    const server = new ServerProcess();
+    await server.start();
+    return server;
+  }
+
+  async start(): Promise<void> {
+    const ports = ["--http-port", `${this.httpPort}`, "--grpc-port", `${this.grpcPort}`];
+    const store = ["--store", `sqlite:${this.folder}/orchy.db`];
+    const child = Bun.spawn([process.execPath, main, ...ports, ...store], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    this.#process = child;
+    const reader = child.stdout.getReader();
+    let text = "";
+    while (!text.includes("Orchy is listening")) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`the server ended: ${text}`);
+      text += new TextDecoder().decode(value);
+    }
+    // The rest of its log is not of interest, but must not fill the pipe.
+    void (async () => {
+      while (!(await reader.read()).done);
+    })();
+  }
+
+  async kill(): Promise<void> {
+    this.#process?.kill("SIGKILL");
+    await this.#process?.exited;
+  }
+
+  /** True while the process has neither ended nor been ended. */
+  get alive(): boolean {
+    return this.#process?.exitCode === null && this.#process.signalCode === null;
+  }
+
+  async remove(): Promise<void> {
+    this.#process?.kill("SIGTERM");
+    await this.#process?.exited;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export function freePort(): number {
+  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = probe;
+  probe.stop(true);
+  return port;
+}
