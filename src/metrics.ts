@@ -1,11 +1,11 @@
 /**
  * What this server counts and measures, as Prometheus text. The names of metrics and labels are all
- * here; labels are bounded, so that no caller can make the text grow. Children are bound once: to
- * look for one by an object of labels would cost more than the count.
+ * here; labels are bounded, so that no caller can make the text grow.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "./clock.ts";
 import { limits } from "./limits.ts";
+import { Spreads, Tally } from "./tally.ts";
 
 /** Seconds: what takes part of a millisecond, up to what somebody waits for. */
 const callBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10];
@@ -32,34 +32,30 @@ export class Metrics {
     "workflow",
     "status",
   );
-  readonly #tasks = this.#counter("tasks_handed_out_total", "Tasks given to workers.");
-  readonly #results = this.#counter(
-    "task_results_total",
-    "Results that workers brought, by what became of them.",
+  readonly #tasks = new Tally(this.#named("tasks_handed_out_total", "Tasks given to workers."));
+  readonly #results = new Tally(
+    this.#named("task_results_total", "Results that workers brought, by what became of them."),
     "status",
   );
-  readonly #taskWait = this.#histogram(
+  readonly #taskWait = this.#spreads(
     "task_wait_seconds",
     "From the moment a task is offered to its hand-out.",
     taskBuckets,
-  );
-  readonly #taskRun = this.#histogram(
+  ).with();
+  readonly #taskRun = this.#spreads(
     "task_run_seconds",
     "From a task's hand-out to its accepted result.",
     taskBuckets,
-  );
-  readonly #timers = this.#histogram(
+  ).with();
+  readonly #timers = this.#spreads(
     "timer_lateness_seconds",
     "How late what was due was looked at, by its kind.",
     callBuckets,
-    "kind",
   );
-  readonly #store = this.#histogram(
+  readonly #store = this.#spreads(
     "store_call_seconds",
     "Calls of the store, by operation and outcome.",
     callBuckets,
-    "operation",
-    "outcome",
   );
   readonly #scripts = this.#histogram(
     "script_seconds",
@@ -86,8 +82,7 @@ export class Metrics {
     callBuckets,
   );
 
-  readonly #resultsBy = bound((status) => this.#results.labels(status));
-  readonly #timersBy = bound((kind) => this.#timers.labels(kind));
+  readonly #timersBy = bound((kind) => this.#timers.with({ kind }));
 
   constructor() {
     const startedAt = performance.now();
@@ -105,26 +100,26 @@ export class Metrics {
   }
 
   taskHandedOut(waitedMs: number | undefined): void {
-    this.#tasks.inc();
-    if (waitedMs !== undefined) this.#taskWait.observe(waitedMs / 1000);
+    this.#tasks.add();
+    if (waitedMs !== undefined) this.#taskWait.add(waitedMs / 1000);
   }
 
   result(status: string): void {
-    this.#resultsBy(status).inc();
+    this.#results.add(status);
   }
 
   taskRan(ms: number): void {
-    this.#taskRun.observe(ms / 1000);
+    this.#taskRun.add(ms / 1000);
   }
 
   due(kind: string, lateMs: number): void {
-    this.#timersBy(kind).observe(Math.max(0, lateMs) / 1000);
+    this.#timersBy(kind).add(Math.max(0, lateMs) / 1000);
   }
 
   /** Answers what to tell of each call of the operation. */
   storeCalls(operation: string): (outcome: string, ms: number) => void {
-    const child = bound((outcome) => this.#store.labels(operation, outcome));
-    return (outcome, ms) => child(outcome).observe(ms / 1000);
+    const child = bound((outcome) => this.#store.with({ operation, outcome }));
+    return (outcome, ms) => child(outcome).add(ms / 1000);
   }
 
   script(outcome: string, ms: number): void {
@@ -202,6 +197,14 @@ export class Metrics {
     if (this.#workflows.size >= limits.metricWorkflowsMax) return "other";
     this.#workflows.add(workflow);
     return workflow;
+  }
+
+  #named(name: string, help: string) {
+    return { name: `orchy_${name}`, help, registry: this.#registry };
+  }
+
+  #spreads(name: string, help: string, bounds: readonly number[]) {
+    return new Spreads(this.#named(name, help), bounds);
   }
 
   #counter(name: string, help: string, ...labelNames: string[]) {

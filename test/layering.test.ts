@@ -23,6 +23,7 @@ const bottom = [
   "limits",
   "log",
   "metrics",
+  "tally",
   "nearest",
   "version",
 ];
