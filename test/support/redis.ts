@@ -1,0 +1,107 @@
+/**
+ * Redis servers of a test's own: on free ports, in temporary folders, stopped by their process id.
+ * Where redis-server is not installed, `redisMissing` says so, and tests are skipped by that reason.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+
+const executable = Bun.which("redis-server");
+
+/** Why tests that need Redis cannot run here; undefined when they can. */
+export const redisMissing =
+  executable === null ? "redis-server is not installed: apt-get install redis-server" : undefined;
+
+export interface RedisServer {
+  readonly port: number;
+  readonly pid: number;
+  /** A connection of the test's own. */
+  readonly client: Redis;
+  /** Kills it without a chance to tidy up. */
+  kill(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
+/** Cluster nodes also listen on their port plus 10,000 unless told otherwise. */
+function freePortPair(): { readonly port: number; readonly busPort: number } {
+  return { port: freePort(), busPort: freePort() };
+}
+
+type Settings = Readonly<Record<string, string>>;
+
+/** Settings that differ from those of a server of ours: maxmemory-policy noeviction, AOF everysec. */
+export async function startRedis(
+  settings: Settings = {},
+  place: { readonly port?: number; readonly folder?: string } = {},
+): Promise<RedisServer> {
+  const folder = place.folder ?? mkdtempSync(join(tmpdir(), "orchy-redis-"));
+  const port = place.port ?? freePort();
+  const all: Settings = {
+    ...{ port: `${port}`, bind: "127.0.0.1", dir: folder, save: "", appendonly: "yes" },
+    ...{ appendfsync: "everysec", "maxmemory-policy": "noeviction", "enable-debug-command": "yes" },
+    ...settings,
+  };
+  const flags = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
+  const child = Bun.spawn([executable as string, ...flags], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  await untilListening(child.stdout);
+  const client = new Redis({ port, host: "127.0.0.1", protocol: 2 });
+  client.on("error", () => {});
+  const end = async (signal: "SIGTERM" | "SIGKILL") => {
+    client.disconnect();
+    child.kill(signal);
+    await child.exited;
+  };
+  return {
+    ...{ port, pid: child.pid, client },
+    kill: () => end("SIGKILL"),
+    async stop() {
+      await end("SIGKILL");
+      if (place.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function untilListening(output: ReadableStream<Uint8Array>): Promise<void> {
+  let text = "";
+  const reader = output.pipeThrough(new TextDecoderStream() as never).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error(`redis-server did not start:\n${text}`);
+    text += value;
+    if (text.includes("Ready to accept connections")) break;
+  }
+  // Its later words are read and forgotten, or it would stop at a full pipe.
+  (async () => {
+    while (!(await reader.read()).done);
+  })().catch(() => {});
+}
+
+/** One server that calls itself a cluster and owns every slot. */
+export async function startLoneCluster(): Promise<RedisServer> {
+  const { port, busPort } = freePortPair();
+  const settings = { "cluster-enabled": "yes", "cluster-port": `${busPort}` };
+  const server = await startRedis(settings, { port });
+  await server.client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+  await until(async () => (await server.client.cluster("INFO")).includes("cluster_state:ok"));
+  return server;
+}
+
+/** Asks again, a little later each time, until it holds. */
+export async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error("It did not come true in 20 seconds.");
+    await Bun.sleep(20);
+  }
+}
