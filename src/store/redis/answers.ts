@@ -3,6 +3,7 @@ import type { ExecutionKey } from "../../model/ids.ts";
 import type * as contract from "../store.ts";
 import { StoreFault } from "../store.ts";
 import type { EntryAnswer } from "./batch.ts";
+import { wholeTaskId, wholeToken } from "./names.ts";
 import { readTaskText } from "./requests.ts";
 
 /** What RESP carries. */
@@ -19,13 +20,17 @@ export function skewedFault(): StoreFault {
   );
 }
 
+function wholeTaskIds(executionId: string, stored: unknown): string[] {
+  return (stored as string[]).map((id) => wholeTaskId(executionId, id));
+}
+
 function unexpected(answer: EntryAnswer): Error {
   return answer[0] === "skewed"
     ? skewedFault()
     : new Error(`The Redis store does not know the outcome ${answer[0]}.`);
 }
 
-export function readCommit(answer: EntryAnswer): contract.CommitAnswer {
+export function readCommit(executionId: string, answer: EntryAnswer): contract.CommitAnswer {
   const [outcome, first, second] = answer;
   switch (outcome) {
     case "committed":
@@ -34,7 +39,7 @@ export function readCommit(answer: EntryAnswer): contract.CommitAnswer {
     case "already":
       return { outcome: "already_committed", head: head(first, second) };
     case "stale":
-      return { outcome, tasks: first as string[], timers: second as string[] };
+      return { outcome, tasks: wholeTaskIds(executionId, first), timers: second as string[] };
     case "not_found":
       return { outcome };
     default:
@@ -81,12 +86,14 @@ export function readLoad(reply: Reply): contract.LoadAnswer {
 }
 
 export function readTask(partition: number, reply: Reply): contract.LeasedTask {
-  const [id, taskId, queue, token, leasedAt, leaseUntil, deadline, heartbeatMs, text] =
+  const [id, storedId, queue, storedToken, leasedAt, leaseUntil, deadline, heartbeatMs, text] =
     reply as readonly [
       ...[string, string, string, string],
       ...[number, number, number, number],
       string,
     ];
+  const taskId = wholeTaskId(id, storedId);
+  const token = wholeToken(taskId, storedToken);
   return {
     ...{ key: { partition, id }, id: taskId, queue, token, leasedAt, leaseUntil, deadline },
     ...{ heartbeatMs, ...readTaskText(text) },
@@ -107,9 +114,11 @@ function readDueItem(partition: number, reply: Reply): contract.DueItem {
   const [kind, id, name, ...rest] = reply as readonly [string, string, string, ...Reply[]];
   const key: ExecutionKey = { partition, id };
   if (kind === "timer") return { kind, key, id: name, at: rest[0] as number };
-  if (kind === "queue") return { kind, key, taskId: name, queueUntil: rest[0] as number };
-  const [token, workerId, leaseUntil, deadline] = rest as [string, string, number, number];
-  return { kind: "lease", key, taskId: name, token, workerId, leaseUntil, deadline };
+  const taskId = wholeTaskId(id, name);
+  if (kind === "queue") return { kind, key, taskId, queueUntil: rest[0] as number };
+  const [stored, workerId, leaseUntil, deadline] = rest as [string, string, number, number];
+  const token = wholeToken(taskId, stored);
+  return { kind: "lease", key, taskId, token, workerId, leaseUntil, deadline };
 }
 
 function withNextDue<Answer>(answer: Answer, next: Reply) {
@@ -131,7 +140,7 @@ export function readOutbox(partition: number, reply: Reply) {
 }
 
 /** Tasks and messages in the order of their adding. */
-export function readHoldings(reply: Reply): contract.Holdings {
+export function readHoldings(executionId: string, reply: Reply): contract.Holdings {
   const [tasks, timers, messages] = reply as readonly [
     readonly (readonly [string, number, string, string, string, string, number])[],
     readonly (readonly [string, number])[],
@@ -139,11 +148,11 @@ export function readHoldings(reply: Reply): contract.Holdings {
   ];
   const inOrder = [...tasks].sort((a, b) => a[1] - b[1]);
   return {
-    tasks: inOrder.map(([id, , queue, state, workerId, token, leaseUntil]) =>
-      state === "Q"
-        ? { id, queue, state: "queued" }
-        : { id, queue, state: "leased", workerId, token, leaseUntil },
-    ),
+    tasks: inOrder.map(([stored, , queue, state, workerId, token, leaseUntil]) => {
+      const id = wholeTaskId(executionId, stored);
+      if (state === "Q") return { id, queue, state: "queued" };
+      return { id, queue, state: "leased", workerId, token: wholeToken(id, token), leaseUntil };
+    }),
     timers: timers.map(([id, at]) => ({ id, at })),
     messages: [...messages].sort((a, b) => a[1] - b[1]).map(([id]) => id),
   };

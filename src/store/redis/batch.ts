@@ -6,7 +6,7 @@ import { StoreFault } from "../store.ts";
 
 /** Longer scripts would make others wait; larger ones as well. */
 const entriesMax = 64;
-const bytesMax = 1024 * 1024;
+const sizeMax = 1024 * 1024;
 
 export type EntryAnswer = readonly [outcome: string, ...details: unknown[]];
 
@@ -18,9 +18,12 @@ interface Waiting<Request> {
 }
 
 export interface BatchOptions<Request> {
-  /** Packs a request; `base` is the number of its base among the keys of the call. */
-  readonly encode: (request: Request, base: number) => Buffer;
-  readonly call: (bases: readonly string[], entries: readonly Buffer[]) => Promise<unknown>;
+  /**
+   * Packs a request; `base` is the number of its base among the keys of the call, and `texts` what
+   * travels beside the entries.
+   */
+  readonly encode: (request: Request, base: number, texts: string[]) => Buffer;
+  readonly call: (bases: readonly string[], args: readonly (Buffer | string)[]) => Promise<unknown>;
   /** Cluster: one call touches one partition only. */
   readonly onePartition: boolean;
 }
@@ -59,18 +62,21 @@ export class Batch<Request> {
   #send(waiting: readonly Waiting<Request>[], first: number): number {
     const bases: string[] = [];
     const entries: Buffer[] = [];
-    let bytes = 0;
-    while (entries.length < entriesMax && bytes < bytesMax) {
+    const texts: string[] = [];
+    let size = 0;
+    while (entries.length < entriesMax && size < sizeMax) {
       const one = waiting[first + entries.length];
       if (one === undefined) break;
       let base = bases.indexOf(one.base);
       if (base < 0) base = bases.push(one.base) - 1;
-      const entry = this.#options.encode(one.request, base + 1);
-      bytes += entry.length;
+      const known = texts.length;
+      const entry = this.#options.encode(one.request, base + 1, texts);
+      size += entry.length;
+      for (let i = known; i < texts.length; i++) size += (texts[i] as string).length;
       entries.push(entry);
     }
     const sent = waiting.slice(first, first + entries.length);
-    this.#options.call(bases, entries).then(
+    this.#options.call(bases, [`${entries.length}`, ...entries, ...texts]).then(
       (answers) => settle(sent, answers as readonly EntryAnswer[]),
       (error) => {
         for (const one of sent) one.reject(error);

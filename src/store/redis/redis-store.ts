@@ -12,6 +12,7 @@ import { Batch } from "./batch.ts";
 import type { Keys } from "./keys.ts";
 import { listMember } from "./keys.ts";
 import type { Argument, RedisLink } from "./link.ts";
+import { shortTaskId, shortToken } from "./names.ts";
 import { type Packable, pack } from "./pack.ts";
 import { encodeCommit, encodeCreate } from "./requests.ts";
 import type { ScriptName } from "./scripts.ts";
@@ -43,8 +44,8 @@ export class RedisStore implements contract.Store {
     this.#link = link;
     this.#keys = keys;
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
-    const callWith = (name: ScriptName) => (bases: readonly string[], entries: readonly Buffer[]) =>
-      link.call(name, bases, [this.#tolerance, ...entries]);
+    const callWith = (name: ScriptName) => (bases: readonly string[], args: readonly Argument[]) =>
+      link.call(name, bases, [this.#tolerance, ...args]);
     const onePartition = link.isCluster;
     this.#creates = new Batch({ encode: encodeCreate, call: callWith("create"), onePartition });
     this.#commits = new Batch({ encode: encodeCommit, call: callWith("commit"), onePartition });
@@ -62,7 +63,7 @@ export class RedisStore implements contract.Store {
 
   async commit(request: contract.CommitRequest): Promise<contract.CommitAnswer> {
     const answer = await this.#commits.submit(this.#base(request.key.partition), request);
-    return answers.readCommit(answer);
+    return answers.readCommit(request.key.id, answer);
   }
 
   async claimTasks(request: contract.ClaimTasksRequest): Promise<contract.ClaimTasksAnswer> {
@@ -79,7 +80,7 @@ export class RedisStore implements contract.Store {
   ): Promise<contract.LeasedTask | undefined> {
     const { key, taskId, tokenPrefix, workerId, heartbeatMs, now } = request;
     const reply = await this.#callTimed("claim-task", key.partition, [
-      ...[key.id, taskId, tokenPrefix, workerId, heartbeatMs, now],
+      ...[key.id, shortTaskId(key.id, taskId), tokenPrefix, workerId, heartbeatMs, now],
     ]);
     return reply === null ? undefined : answers.readTask(key.partition, reply);
   }
@@ -89,7 +90,7 @@ export class RedisStore implements contract.Store {
   ): Promise<readonly contract.ExtendAnswer[]> {
     const { partition, now } = request;
     const leases = request.leases.flatMap(({ key, taskId, token, until }) => [
-      ...[key.id, taskId, token, until],
+      ...[key.id, shortTaskId(key.id, taskId), shortToken(taskId, token), until],
     ]);
     const reply = await this.#callTimed("extend-leases", partition, [now, leases]);
     return (reply as number[]).map(answers.readExtension);
@@ -99,7 +100,9 @@ export class RedisStore implements contract.Store {
     request: Parameters<contract.Store["releaseTasks"]>[0],
   ): Promise<readonly ("released" | "stale")[]> {
     const { partition, now } = request;
-    const leases = request.tasks.flatMap(({ key, taskId, token }) => [key.id, taskId, token]);
+    const leases = request.tasks.flatMap(({ key, taskId, token }) => [
+      ...[key.id, shortTaskId(key.id, taskId), shortToken(taskId, token)],
+    ]);
     const reply = await this.#callTimed("release-tasks", partition, [now, leases]);
     return (reply as number[]).map((released) => (released === 1 ? "released" : "stale"));
   }
@@ -130,7 +133,8 @@ export class RedisStore implements contract.Store {
   }
 
   async holdings(key: ExecutionKey): Promise<contract.Holdings> {
-    return answers.readHoldings(await this.#call("holdings", key.partition, [key.id]));
+    const reply = await this.#call("holdings", key.partition, [key.id]);
+    return answers.readHoldings(key.id, reply);
   }
 
   async list(request: contract.ListRequest): Promise<readonly contract.Listing[]> {

@@ -4,6 +4,6 @@
 -- ARGV: execution, message, …
 for i = 1, #ARGV, 2 do
   redis.call("HDEL", KEYS[1] .. ":x:" .. ARGV[i], "o:" .. ARGV[i + 1])
-  redis.call("ZREM", KEYS[1] .. ":out", cmsgpack.pack({ ARGV[i], ARGV[i + 1] }))
+  redis.call("ZREM", KEYS[1] .. ":out", ARGV[i] .. "\0" .. ARGV[i + 1])
 end
 return true

@@ -11,7 +11,7 @@
 --@include indexes
 --@include executions
 --@include tasks
---@include effects
+--@include ends
 --@include removal
 local DROPPED_MAX, GRAVES_MAX = 200, 10
 local base = KEYS[1]
@@ -25,10 +25,10 @@ local kinds = { "timers", "leases", "waits" }
 local function sweep()
   local dropped = call("ZRANGE", base .. ":dropped", "-inf", "(" .. now, "BYSCORE", "LIMIT", 0, DROPPED_MAX)
   for _, member in ipairs(dropped) do
-    local names = unpacked(member)
-    local x = open(base, names[1])
-    local task = find_task(x, names[2])
-    if task then delete_task(x, names[2], task) else put(base .. ":dropped", member, false) end
+    local execution, id = names_of_member(member)
+    local x = open(base, execution)
+    local task = find_task(x, id)
+    if task then delete_task(x, id, task) else put(base .. ":dropped", member, false) end
   end
   for _, id in ipairs(call("ZRANGE", base .. ":graves", "-inf", now, "BYSCORE", "LIMIT", 0, GRAVES_MAX)) do
     local x = open(base, id)
@@ -39,13 +39,13 @@ end
 
 -- The record behind a member, its claim id, and what is answered of it.
 local function look(kind, member)
-  local names = unpacked(member)
-  local x, id = open(base, names[1]), names[2]
+  local execution, id = names_of_member(member)
+  local x = open(base, execution)
   if kind == "timers" then
     local record = call("HGET", x.key, "m:" .. id)
     if not record then return end
     local timer = unpacked(record)
-    local function claim() x.fields["m:" .. id] = pack({ timer[1], claim_id }) end
+    local function claim() set_field(x, "m:" .. id, pack({ timer[1], claim_id })) end
     return { claim = timer[2], hide = claim, item = { "timer", x.id, id, timer[1] } }
   end
   local task = find_task(x, id)

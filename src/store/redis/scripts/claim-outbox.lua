@@ -18,10 +18,10 @@ if skewed(now) then return SKEWED end
 local answers, remembered, is_earlier = {}, {}, {}
 
 local function read(member)
-  local names = unpacked(member)
-  local x = open(base, names[1])
-  local record = call("HGET", x.key, "o:" .. names[2])
-  return x, names[2], record and unpacked(record)
+  local execution, id = names_of_member(member)
+  local x = open(base, execution)
+  local record = call("HGET", x.key, "o:" .. id)
+  return x, id, record and unpacked(record)
 end
 
 local function give(x, id, message)
@@ -50,7 +50,7 @@ local function look(member)
   if is_earlier[member] or blocked[x.id] then return false end
   if message[3] <= now and #answers < wanted then
     message[2], message[3], message[4] = message[2] + 1, now + hide, claim_id
-    x.fields["o:" .. id] = pack(message)
+    set_field(x, "o:" .. id, pack(message))
     remembered[#remembered + 1] = member
     give(x, id, message)
     return false

@@ -23,18 +23,18 @@ local earlier = call("GET", claim_key)
 for _, member in ipairs(earlier and unpacked(earlier) or {}) do
   local x, id = open(base, member[1]), member[2]
   local task = find_task(x, id)
-  if is_leased_under(task, id, worker.prefix) then
+  if is_leased_under(task, worker.prefix) then
     tasks[#tasks + 1] = leased_view(x, id, task, worker, call("HGET", x.key, "b:" .. id))
   end
 end
 
 local function claim(queue, room)
   for _, member in ipairs(call("ZRANGE", base .. ":q:" .. queue, 0, room - 1)) do
-    local names = unpacked(member)
-    local x, id = open(base, names[1]), names[2]
+    local execution, id = names_of_member(member)
+    local x = open(base, execution)
     local row = call("HMGET", x.key, "t:" .. id, "b:" .. id)
     if row[1] then
-      local task = unpacked(row[1])
+      local task = read_task(row[1])
       claim_task(x, id, task, worker)
       tasks[#tasks + 1] = leased_view(x, id, task, worker, row[2])
       claimed[#claimed + 1] = { x.id, id }

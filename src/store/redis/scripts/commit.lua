@@ -2,17 +2,19 @@
 -- Commits of several executions, each checked and applied for itself.
 -- KEYS: bases of partitions, which are also their wake channels. Derived: <base>:x:<id>, :h:<id>,
 --   :q:<queue>, :queues, :leases, :waits, :dropped, :held, :timers, :out, :seq, :s:<status>.
--- ARGV: 1 clock tolerance; then one packed entry for each commit: {1 number of its base, 2 id,
+-- ARGV: 1 clock tolerance; 2 number of commits; then a packed entry for each {1 number of its base, 2 id,
 --   3 expected revision, 4 expected commit id, 5 commit id, 6 now, 7 status, 8 ended at or false,
 --   9 hold (0 as before, 1 yes, 2 no), 10 state, 11 data {name, value or false, …},
 --   12 settle {task, token, …}, 13 expire {task, token or false, until, …},
---   14 consume {timer, claim id, …}, 15 drop tasks, 16 drop timers, 17 effects}; lists may be false.
+--   14 consume {timer, claim id, …}, 15 drop tasks, 16 drop timers, 17 effects}; then texts, which
+--   entries name by number. Lists may be false.
 -- Returns for each: {"committed"|"already"|"conflict", revision, commit id}, {"stale", tasks,
 --   timers}, {"not_found"}, {"skewed"}, {"failed", message}.
 --@include clock
 --@include indexes
 --@include executions
 --@include tasks
+--@include ends
 --@include effects
 
 -- limits.commitIdsKept
@@ -24,7 +26,7 @@ end
 
 -- Names of the records that the commit touches, behind those of the head.
 local function names_of(entry)
-  local names = { "r", "c", "g", "s", "h" }
+  local names = { "r", "c", "g", "s", "h", "e" }
   local ids = {}
   local function add(list, step)
     if not list then return end
@@ -92,11 +94,12 @@ local function set_held(x, held, now)
     end
   end
   x.held = held
-  x.fields.h = held and "1"
+  if held then set_field(x, "h", "1") else drop_field(x, "h") end
   for id, task in pairs(queued) do
     stand_still(task, now)
     enqueue(x, id, task, now)
   end
+  write_fields(x)
 end
 
 local function drop_task(x, id)
@@ -109,15 +112,18 @@ local function drop_task(x, id)
   index_task(x, id, task, true)
 end
 
+local function end_task(x, id)
+  local task = x.tasks[id]
+  if task then delete_task(x, id, task) end
+end
+
 local function end_and_drop(x, entry, now)
   local settle, expire, consume, drop_timers = entry[12], entry[13], entry[14], entry[16]
-  for step, list in pairs({ [2] = settle, [3] = expire }) do
-    if list then
-      for i = 1, #list, step do
-        local task = x.tasks[list[i]]
-        if task then delete_task(x, list[i], task) end
-      end
-    end
+  if settle then
+    for i = 1, #settle, 2 do end_task(x, settle[i]) end
+  end
+  if expire then
+    for i = 1, #expire, 3 do end_task(x, expire[i]) end
   end
   if consume then
     for i = 1, #consume, 2 do delete_timer(x, consume[i]) end
@@ -135,16 +141,16 @@ local function follow_status(x, before, after)
   local listing = unpacked(call("HGET", x.key, "l"))
   put(x.base .. ":s:" .. before, listing[1], false)
   put(x.base .. ":s:" .. after, listing[1], 0)
-  x.fields.s = after
+  set_field(x, "s", after)
 end
 
 local function advance(x, entry, row)
   local revision, commits, status = tonumber(row[1]), row[2], entry[7]
   if revision >= COMMITS_KEPT then commits = string.sub(commits, string.find(commits, "\n", 2, true), -1) end
-  x.fields.r = revision + 1
-  x.fields.c = commits .. entry[5] .. "\n"
-  x.fields.S = entry[10]
-  x.fields.e = entry[8]
+  set_field(x, "r", revision + 1)
+  set_field(x, "c", commits .. entry[5] .. "\n")
+  set_field(x, "S", text_of(entry[10]))
+  if entry[8] then set_field(x, "e", entry[8]) elseif row[6] then drop_field(x, "e") end
   if status ~= row[4] then follow_status(x, row[4], status) end
   return { "committed", revision + 1, entry[5] }
 end
@@ -153,7 +159,7 @@ local function commit(entry)
   local now = entry[6]
   if skewed(now) then return { "skewed" } end
   local x = open(KEYS[entry[1]], entry[2])
-  x.tasks, x.fields = {}, {}
+  x.tasks, x.sets, x.gone = {}, {}, {}
   local names, ids = names_of(entry)
   local row = call("HMGET", x.key, unpack(names))
   if not row[1] or row[3] then return { "not_found" } end
@@ -165,17 +171,13 @@ local function commit(entry)
   end
   x.held = row[5] == "1"
   for i = 1, #ids do
-    local record = row[5 + i]
-    x.tasks[ids[i]] = record and unpacked(record)
+    x.tasks[ids[i]] = read_task(row[6 + i])
   end
-  local stale = stale_of(x, entry, row, 6 + #ids)
+  local stale = stale_of(x, entry, row, 7 + #ids)
   if stale then return stale end
 
   end_and_drop(x, entry, now)
-  local data = entry[11]
-  if data then
-    for i = 1, #data, 2 do x.fields["d:" .. data[i]] = data[i + 1] end
-  end
+  if entry[11] then set_data(x, entry[11]) end
   if entry[17] then add_effects(x, entry[17], now) end
   local answer = advance(x, entry, row)
   write_fields(x)
@@ -183,9 +185,9 @@ local function commit(entry)
 end
 
 local entries = {}
-for i = 2, #ARGV do
-  local entry = unpacked(ARGV[i])
-  entries[i - 1] = entry
+for i = 1, tonumber(ARGV[2]) do
+  local entry = unpacked(ARGV[2 + i])
+  entries[i] = entry
   if entry[17] then reserve(KEYS[entry[1]], entry[17][1], entry[17][3]) end
 end
 reserve_places()

@@ -12,14 +12,14 @@ for i = 1, #fields, 2 do
   if name == "g" then return { {}, {}, {} } end
   local kind, rest = string.sub(name, 1, 2), string.sub(name, 3)
   if kind == "t:" then
-    local task = cmsgpack.unpack(fields[i + 1])
+    local task, place = cmsgpack.unpack(fields[i + 1])
     if task[1] ~= "D" then
-      tasks[#tasks + 1] = { rest, task[11], task[3], task[1], task[5], task[2], task[4] }
+      tasks[#tasks + 1] = { rest, place, task[3], task[1], task[5], task[2], task[4] }
     end
   elseif kind == "m:" then
     timers[#timers + 1] = { rest, cmsgpack.unpack(fields[i + 1])[1] }
   elseif kind == "o:" then
-    local place = redis.call("ZSCORE", base .. ":out", cmsgpack.pack({ id, rest }))
+    local place = redis.call("ZSCORE", base .. ":out", id .. "\0" .. rest)
     messages[#messages + 1] = { rest, tonumber(place) }
   end
 end

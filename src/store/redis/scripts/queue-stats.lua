@@ -4,9 +4,14 @@
 -- ARGV: 1 the queue, if only one is wanted.
 -- Returns for each {queue, queued, leased, oldest at or false}.
 local call, unpacked = redis.call, cmsgpack.unpack
+local QUEUED_AT = 11
 local PRIORITY_STEP = 2 ^ 45
 local base, only = KEYS[1], ARGV[1]
 local found, order = {}, {}
+
+local function names_of(member)
+  return string.match(member, "^(%Z*)%z(%Z*)%z?(.*)$")
+end
 
 local function stats_of(queue)
   if only and queue ~= only then return end
@@ -30,9 +35,9 @@ local function count_claimable(queue)
   stats[2] = queued
   local first = call("ZRANGE", key, 0, 0, "WITHSCORES")
   while #first > 0 do
-    local names = unpacked(first[1])
-    local record = call("HGET", base .. ":x:" .. names[1], "t:" .. names[2])
-    if record then older(stats, unpacked(record)[12]) end
+    local execution, id = names_of(first[1])
+    local record = call("HGET", base .. ":x:" .. execution, "t:" .. id)
+    if record then older(stats, unpacked(record)[QUEUED_AT]) end
     local beyond = (math.floor(tonumber(first[2]) / PRIORITY_STEP) + 1) * PRIORITY_STEP
     first = call("ZRANGE", key, beyond, "+inf", "BYSCORE", "LIMIT", 0, 1, "WITHSCORES")
   end
@@ -41,14 +46,14 @@ end
 for _, queue in ipairs(only and { only } or call("SMEMBERS", base .. ":queues")) do count_claimable(queue) end
 local held = call("ZRANGE", base .. ":held", 0, -1, "WITHSCORES")
 for i = 1, #held, 2 do
-  local stats = stats_of(unpacked(held[i])[3])
+  local stats = stats_of(select(3, names_of(held[i])))
   if stats then
     stats[2] = stats[2] + 1
     older(stats, tonumber(held[i + 1]))
   end
 end
 for _, member in ipairs(call("ZRANGE", base .. ":leases", 0, -1)) do
-  local stats = stats_of(unpacked(member)[3])
+  local stats = stats_of(select(3, names_of(member)))
   if stats then stats[3] = stats[3] + 1 end
 end
 return order

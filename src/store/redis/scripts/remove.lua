@@ -8,7 +8,7 @@
 --@include indexes
 --@include executions
 --@include tasks
---@include effects
+--@include ends
 --@include listings
 --@include removal
 local request = unpacked(ARGV[2])
@@ -24,7 +24,7 @@ if not row[3] then
   local listing = unpacked(row[5])
   for _, key in ipairs(list_keys(x.base, listing[2], listing[3])) do put(key, listing[1], false) end
   put(x.base .. ":s:" .. row[4], listing[1], false)
-  x.fields.g = tombstone_until
+  set_field(x, "g", tombstone_until)
 end
 if delete_rows(x) then
   put(x.base .. ":graves", x.id, tombstone_until)

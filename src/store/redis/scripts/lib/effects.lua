@@ -1,6 +1,14 @@
--- What creates and commits add. An entry's lists are false when they are empty:
---   tasks {id, queue, priority, timeout, heartbeat, queue timeout, text, token or false, worker,
---   lease until, deadline}…, timers {id, at, …}, messages {id, body, …}, history {entry, …}.
+-- What creates and commits add. Lists are false when they are empty: tasks {{id, queue, text,
+--   priority, timeout, heartbeat, queue timeout} or, leased at once, {id, queue, text, record,
+--   until}, …}, timers {id, at, …}, messages {id, body, …}, history {entry, …}.
+-- A long text is an argument of its own, and a number says which: as part of what is unpacked it
+-- would be copied and hashed twice.
+local TEXTS = 2 + tonumber(ARGV[2])
+
+local function text_of(value)
+  return type(value) == "number" and ARGV[TEXTS + value] or value
+end
+
 local places = {}
 
 -- Places in queues and in the outbox, for all entries of a batch at once.
@@ -22,27 +30,26 @@ end
 -- One whose id exists is replaced.
 local function add_task(x, added, now)
   local id = added[1]
-  local known = find_task(x, id)
+  local known = x.tasks[id]
+  -- A record that is still packed was added by this very entry.
+  if type(known) == "string" then known = read_task(known) end
+  if known == nil and not x.is_new then known = find_task(x, id) end
   if known then delete_task(x, id, known) end
-  local queue_timeout = added[6]
+  local queue, place, record = added[2], next_place(x.base), added[4]
+  set_field(x, "b:" .. id, text_of(added[3]))
+  if type(record) == "string" then
+    record = record .. pack(place)
+    set_field(x, "t:" .. id, record)
+    x.tasks[id] = record
+    put(key_of(x.base, "leases"), x.id .. "\0" .. id .. "\0" .. queue, added[5])
+    return
+  end
+  local queue_timeout = added[7]
   local task = {
-    "Q", false, added[2], false, false, false, false,
-    queue_timeout > 0 and queue_timeout, false, added[3], next_place(x.base), now, added[4], added[5],
+    "Q", false, queue, false, false, false, false,
+    queue_timeout > 0 and queue_timeout, false, added[4], now, added[5], added[6], place,
   }
-  x.fields["b:" .. id] = added[7]
-  if not added[8] then return enqueue(x, id, task, now) end
-  task[TOKEN], task[WORKER], task[UNTIL], task[DEADLINE] = added[8], added[9], added[10], added[11]
-  lease(x, id, task, now)
-end
-
-local function delete_timer(x, id)
-  x.fields["m:" .. id] = false
-  put(x.base .. ":timers", pack({ x.id, id }), false)
-end
-
-local function delete_message(x, id)
-  x.fields["o:" .. id] = false
-  put(x.base .. ":out", pack({ x.id, id }), false)
+  enqueue(x, id, task, now)
 end
 
 local function add_effects(x, effects, now)
@@ -52,15 +59,26 @@ local function add_effects(x, effects, now)
   end
   if timers then
     for i = 1, #timers, 2 do
-      x.fields["m:" .. timers[i]] = pack({ timers[i + 1], false })
-      put(x.base .. ":timers", pack({ x.id, timers[i] }), timers[i + 1])
+      set_field(x, "m:" .. timers[i], pack({ timers[i + 1], false }))
+      put(key_of(x.base, "timers"), x.id .. "\0" .. timers[i], timers[i + 1])
     end
   end
   if messages then
     for i = 1, #messages, 2 do
-      x.fields["o:" .. messages[i]] = pack({ messages[i + 1], 0, now, false })
-      put(x.base .. ":out", pack({ x.id, messages[i] }), next_place(x.base))
+      set_field(x, "o:" .. messages[i], pack({ text_of(messages[i + 1]), 0, now, false }))
+      put(key_of(x.base, "out"), x.id .. "\0" .. messages[i], next_place(x.base))
     end
   end
-  if history then call_many("RPUSH", x.base .. ":h:" .. x.id, history) end
+  if history then
+    for i = 1, #history do history[i] = text_of(history[i]) end
+    call_many("RPUSH", x.base .. ":h:" .. x.id, history)
+  end
+end
+
+-- Data: names and values; false removes. A name is given once.
+local function set_data(x, data)
+  for i = 1, #data, 2 do
+    local value = data[i + 1]
+    if value then set_field(x, "d:" .. data[i], text_of(value)) else drop_field(x, "d:" .. data[i]) end
+  end
 end

@@ -7,29 +7,32 @@
 -- Its history is the list `<base>:h:<id>`.
 local opened = {}
 
--- What a script knows and changes of one execution; `fields` is written by `write_fields`.
+-- What a script knows and changes of one execution. Fields are removed first and set then, and of
+-- two values the later one wins: whoever removes what was set before must write in between.
 local function open(base, id)
   local key = base .. ":x:" .. id
   local known = opened[key]
   if known then return known end
-  local x = { base = base, id = id, key = key, fields = {}, tasks = {} }
+  local x = { base = base, id = id, key = key, sets = {}, gone = {}, tasks = {} }
   opened[key] = x
   return x
 end
 
+local function set_field(x, name, value)
+  local sets = x.sets
+  local count = #sets
+  sets[count + 1] = name
+  sets[count + 2] = value
+end
+
+local function drop_field(x, name)
+  x.gone[#x.gone + 1] = name
+end
+
 local function write_fields(x)
-  local set, gone = {}, {}
-  for name, value in pairs(x.fields) do
-    if value then
-      set[#set + 1] = name
-      set[#set + 1] = value
-    else
-      gone[#gone + 1] = name
-    end
-  end
-  x.fields = {}
-  if #gone > 0 then call_many("HDEL", x.key, gone) end
-  if #set > 0 then call_many("HSET", x.key, set) end
+  if #x.gone > 0 then call_many("HDEL", x.key, x.gone) end
+  if #x.sets > 0 then call_many("HSET", x.key, x.sets) end
+  x.sets, x.gone = {}, {}
 end
 
 local function write_all()

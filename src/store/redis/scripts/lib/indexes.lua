@@ -2,12 +2,34 @@
 -- a batch of commits costs a call for each set, not for each task. The last change of a member
 -- wins, so its order with others never matters. Nothing that decides reads what is gathered here.
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
+local match = string.match
 
 -- Lua cannot pass more than some 8,000 arguments; even, so that pairs stay together.
 local ARGUMENTS_MAX = 4000
 
 local changes = {}
 local queues = {}
+local keys = {}
+
+-- The key of a set of the partition: made once, as Lua hashes every string that it makes.
+local function key_of(base, name)
+  local of = keys[base]
+  if not of then
+    of = {}
+    keys[base] = of
+  end
+  local key = of[name]
+  if not key then
+    key = base .. ":" .. name
+    of[name] = key
+  end
+  return key
+end
+
+-- Members name an execution, what it owns, and for tasks their queue. No id holds a NUL.
+local function names_of_member(member)
+  return match(member, "^(%Z*)%z(%Z*)%z?(.*)$")
+end
 
 -- score false: the member is removed.
 local function put(key, member, score)
@@ -20,7 +42,7 @@ local function put(key, member, score)
 end
 
 local function put_queue(base, queue, member, score)
-  local key = base .. ":q:" .. queue
+  local key = key_of(base, "q:" .. queue)
   if not queues[key] then queues[key] = { base, queue } end
   put(key, member, score)
 end

@@ -21,17 +21,17 @@ local function delete_rows(x)
   local left = delete_some(rows.t, function(id) delete_task(x, id, find_task(x, id)) end)
   left = left + delete_some(rows.m, function(id) delete_timer(x, id) end)
   left = left + delete_some(rows.o, function(id) delete_message(x, id) end)
-  left = left + delete_some(rows.d, function(name) x.fields["d:" .. name] = false end)
+  left = left + delete_some(rows.d, function(name) drop_field(x, "d:" .. name) end)
   local history = x.base .. ":h:" .. x.id
   left = left + math.max(0, call("LLEN", history) - room)
   if room > 0 then call("LTRIM", history, room, -1) end
-  x.fields.S = false
+  drop_field(x, "S")
   return left > 0
 end
 
 -- Nothing is left of it but the tombstone, which goes by itself.
 local function bury(x, until_moment, now)
-  for _, name in ipairs({ "S", "s", "e", "l", "k", "q", "h" }) do x.fields[name] = false end
+  for _, name in ipairs({ "S", "s", "e", "l", "k", "q", "h" }) do drop_field(x, name) end
   put(x.base .. ":graves", x.id, false)
   write_fields(x)
   call("PEXPIRE", x.key, math.max(0, until_moment - now) + GRACE_MS)
@@ -39,6 +39,6 @@ end
 
 local function forget(x)
   put(x.base .. ":graves", x.id, false)
-  x.fields = {}
+  x.sets, x.gone = {}, {}
   call("DEL", x.key)
 end
