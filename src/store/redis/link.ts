@@ -101,6 +101,11 @@ export class RedisLink {
     await this.client.connect();
   }
 
+  /** Connections to all that take writes. */
+  masters(): readonly Redis[] {
+    return this.client instanceof Cluster ? this.client.nodes("master") : [this.client];
+  }
+
   async call(name: ScriptName, keys: readonly string[], args: readonly Argument[]) {
     const script = this.#scripts.get(name) as Script;
     for (let tries = 0; ; tries++) {

@@ -9,13 +9,16 @@ import { compareText } from "../rules.ts";
 import type * as contract from "../store.ts";
 import * as answers from "./answers.ts";
 import { Batch } from "./batch.ts";
+import { readMemory } from "./facts.ts";
 import type { Keys } from "./keys.ts";
 import { listMember } from "./keys.ts";
 import type { Argument, RedisLink } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
+import type { NodeClock } from "./node-clock.ts";
 import { type Packable, pack } from "./pack.ts";
 import { encodeCommit, encodeCreate } from "./requests.ts";
 import type { ScriptName } from "./scripts.ts";
+import { type WakeListener, Wakes } from "./wakes.ts";
 
 /** So long a repeated claim finds what the first one was given. */
 const claimSeconds = 600;
@@ -24,6 +27,7 @@ export interface RedisStoreParts {
   readonly link: RedisLink;
   readonly keys: Keys;
   readonly traits: contract.Traits;
+  readonly nodeClock: NodeClock;
   /** False: scripts take any `now` (tests of the contract make up their own). */
   readonly clockCheck: boolean;
 }
@@ -33,16 +37,20 @@ export class RedisStore implements contract.Store {
   readonly partitions: number;
   readonly #link: RedisLink;
   readonly #keys: Keys;
+  readonly #nodeClock: NodeClock;
+  readonly #wakes: Wakes;
   /** How far a caller's now may be from a node's clock, as scripts take it. */
   readonly #tolerance: string;
   readonly #creates: Batch<contract.CreateRequest>;
   readonly #commits: Batch<contract.CommitRequest>;
 
-  constructor({ link, keys, traits, clockCheck }: RedisStoreParts) {
+  constructor({ link, keys, traits, nodeClock, clockCheck }: RedisStoreParts) {
     this.traits = traits;
     this.partitions = keys.bases.length;
     this.#link = link;
     this.#keys = keys;
+    this.#nodeClock = nodeClock;
+    this.#wakes = new Wakes(link, keys.bases);
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
     const callWith = (name: ScriptName) => (bases: readonly string[], args: readonly Argument[]) =>
       link.call(name, bases, [this.#tolerance, ...args]);
@@ -171,8 +179,18 @@ export class RedisStore implements contract.Store {
     return [...(reply as string[])].sort(compareText);
   }
 
+  /** Of the fullest node that has a bound. */
   async pressure(): Promise<{ readonly used: number }> {
-    return { used: 0 };
+    const nodes = await Promise.all(this.#link.masters().map(readMemory));
+    return { used: Math.max(0, ...nodes.map(({ used, max }) => (max > 0 ? used / max : 0))) };
+  }
+
+  timeOffset(): number {
+    return this.#nodeClock.offset;
+  }
+
+  onWake(listener: WakeListener): void {
+    this.#wakes.listen(listener);
   }
 
   async getDocument(request: {
@@ -232,6 +250,8 @@ export class RedisStore implements contract.Store {
   }
 
   async close(): Promise<void> {
+    this.#nodeClock.close();
+    this.#wakes.close();
     this.#link.close();
   }
 
