@@ -97,6 +97,72 @@ export async function startLoneCluster(): Promise<RedisServer> {
   return server;
 }
 
+export interface RedisCluster {
+  readonly nodes: readonly RedisServer[];
+  stop(): Promise<void>;
+}
+
+const masters = 3;
+
+/** Three masters that share the slots, and a replica of each. */
+export async function startCluster(settings: Settings = {}): Promise<RedisCluster> {
+  const places = Array.from({ length: masters * 2 }, freePortPair);
+  const clustered = {
+    ...{ "cluster-enabled": "yes", "cluster-node-timeout": "2000" },
+    ...{ "repl-diskless-sync-delay": "0", ...settings },
+  };
+  const nodes = await Promise.all(
+    places.map(({ port, busPort }) =>
+      startRedis({ ...clustered, "cluster-port": `${busPort}` }, { port }),
+    ),
+  );
+  const stop = async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
+  };
+  try {
+    await formCluster(nodes, places);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { nodes, stop };
+}
+
+async function formCluster(
+  nodes: readonly RedisServer[],
+  places: readonly { readonly port: number; readonly busPort: number }[],
+): Promise<void> {
+  const [first, ...others] = nodes as [RedisServer, ...RedisServer[]];
+  const share = 16_384 / masters;
+  for (const [i, { client }] of nodes.slice(0, masters).entries()) {
+    await client.call("CLUSTER", "SET-CONFIG-EPOCH", `${i + 1}`);
+    const [from, to] = [Math.ceil(i * share), Math.ceil((i + 1) * share) - 1];
+    await client.call("CLUSTER", "ADDSLOTSRANGE", `${from}`, `${to}`);
+  }
+  for (const i of others.keys()) {
+    const { port, busPort } = places[i + 1] as (typeof places)[number];
+    await first.client.call("CLUSTER", "MEET", "127.0.0.1", `${port}`, `${busPort}`);
+  }
+  const said = async ({ client }: RedisServer, what: string) =>
+    ((await client.call("CLUSTER", "INFO")) as string).includes(what);
+  const all = async (what: string) =>
+    (await Promise.all(nodes.map((node) => said(node, what)))).every((holds) => holds);
+  await until(() => all(`cluster_known_nodes:${nodes.length}`));
+  for (const [i, replica] of nodes.slice(masters).entries()) {
+    const master = await (nodes[i] as RedisServer).client.call("CLUSTER", "MYID");
+    await replica.client.call("CLUSTER", "REPLICATE", master as string);
+  }
+  await until(() => all("cluster_state:ok"));
+  await until(async () => {
+    const infos = await Promise.all(nodes.slice(masters).map(({ client }) => client.info()));
+    return infos.every((info) => info.includes("master_link_status:up"));
+  });
+  await until(async () => {
+    const views = await Promise.all(nodes.map(({ client }) => client.call("CLUSTER", "NODES")));
+    return views.every((view) => (view as string).match(/ slave /g)?.length === masters);
+  });
+}
+
 /** Asks again, a little later each time, until it holds. */
 export async function until(holds: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 20_000;
