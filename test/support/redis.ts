@@ -90,7 +90,11 @@ async function untilListening(output: ReadableStream<Uint8Array>): Promise<void>
 /** One server that calls itself a cluster and owns every slot. */
 export async function startLoneCluster(): Promise<RedisServer> {
   const { port, busPort } = freePortPair();
-  const settings = { "cluster-enabled": "yes", "cluster-port": `${busPort}` };
+  // Nobody has told it by which address it is known.
+  const settings = {
+    ...{ "cluster-enabled": "yes", "cluster-port": `${busPort}` },
+    "cluster-announce-ip": "127.0.0.1",
+  };
   const server = await startRedis(settings, { port });
   await server.client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
   await until(async () => (await server.client.cluster("INFO")).includes("cluster_state:ok"));
@@ -159,7 +163,7 @@ async function formCluster(
   });
   await until(async () => {
     const views = await Promise.all(nodes.map(({ client }) => client.call("CLUSTER", "NODES")));
-    return views.every((view) => (view as string).match(/ slave /g)?.length === masters);
+    return views.every((view) => (view as string).match(/\bslave /g)?.length === masters);
   });
 }
 

@@ -13,6 +13,8 @@ import { readScripts, type Script, type ScriptName } from "./scripts.ts";
 /** A call that is not answered by then has an unknown outcome. */
 const commandTimeoutMs = 5_000;
 const connectTimeoutMs = 3_000;
+/** A start that has no connection by then fails. */
+const startMs = 10_000;
 /** Pauses before what was certainly not applied is tried again. */
 const retryPausesMs = [10, 40, 100, 250, 500, 1_000];
 const reconnectMsMax = 1_000;
@@ -97,8 +99,25 @@ export class RedisLink {
     this.client.on("error", () => {});
   }
 
+  /** The client goes on trying for ever; a start does not. */
   async connect(): Promise<void> {
-    await this.client.connect();
+    let last: Error | undefined;
+    const remember = (error: Error) => {
+      last = error;
+    };
+    for (const event of ["error", "node error"]) this.client.on(event, remember);
+    const { promise: tooLong, reject } = Promise.withResolvers<never>();
+    const cancel = this.#clock.after(startMs, () =>
+      reject(new Error(`it did not answer in ${startMs / 1_000} seconds`)),
+    );
+    try {
+      await Promise.race([this.client.connect(), tooLong]);
+    } catch (error) {
+      throw last ?? error;
+    } finally {
+      cancel();
+      for (const event of ["error", "node error"]) this.client.off(event, remember);
+    }
   }
 
   /** Connections to all that take writes. */
