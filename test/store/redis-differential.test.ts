@@ -7,7 +7,7 @@ import { openEmptyRedis, redisTargets } from "./redis-targets.ts";
 
 const given = process.env.SEED;
 const seeds =
-  given === undefined ? Array.from({ length: 100 }, (_, i) => 1_000 + i) : [Number(given)];
+  given === undefined ? Array.from({ length: 200 }, (_, i) => 1_000 + i) : [Number(given)];
 const partitions = 2;
 const startMs = 30_000;
 

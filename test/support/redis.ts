@@ -2,10 +2,13 @@
  * Redis servers of a test's own: on free ports, in temporary folders, stopped by their process id.
  * Where redis-server is not installed, `redisMissing` says so, and tests are skipped by that reason.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+
+/** In memory where that can be: nodes of a cluster sync their files, and disks may be busy. */
+const folders = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 const executable = Bun.which("redis-server");
 
@@ -37,17 +40,16 @@ function freePortPair(): { readonly port: number; readonly busPort: number } {
 
 type Settings = Readonly<Record<string, string>>;
 
-/** Settings that differ from those of a server of ours: maxmemory-policy noeviction, AOF everysec. */
+/** Keeps snapshots and no log unless `settings` say otherwise: tests need not wait for a disk. */
 export async function startRedis(
   settings: Settings = {},
   place: { readonly port?: number; readonly folder?: string } = {},
 ): Promise<RedisServer> {
-  const folder = place.folder ?? mkdtempSync(join(tmpdir(), "orchy-redis-"));
+  const folder = place.folder ?? mkdtempSync(join(folders, "orchy-redis-"));
   const port = place.port ?? freePort();
   const all: Settings = {
-    ...{ port: `${port}`, bind: "127.0.0.1", dir: folder, save: "", appendonly: "yes" },
-    ...{ appendfsync: "everysec", "maxmemory-policy": "noeviction", "enable-debug-command": "yes" },
-    ...settings,
+    ...{ port: `${port}`, bind: "127.0.0.1", dir: folder, save: "86400 1", appendonly: "no" },
+    ...{ "maxmemory-policy": "noeviction", ...settings },
   };
   const flags = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
   const child = Bun.spawn([executable as string, ...flags], {
