@@ -38,6 +38,8 @@ function freePortPair(): { readonly port: number; readonly busPort: number } {
   return { port: freePort(), busPort: freePort() };
 }
 
+const retryMs = 10;
+
 type Settings = Readonly<Record<string, string>>;
 
 /** Keeps snapshots and no log unless `settings` say otherwise: tests need not wait for a disk. */
@@ -51,14 +53,20 @@ export async function startRedis(
     ...{ port: `${port}`, bind: "127.0.0.1", dir: folder, save: "86400 1", appendonly: "no" },
     ...{ "maxmemory-policy": "noeviction", ...settings },
   };
+  const log = Bun.file(join(folder, "log"));
   const flags = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = Bun.spawn([executable as string, ...flags], {
-    stdout: "pipe",
-    stderr: "inherit",
+  const child = Bun.spawn([executable as string, ...flags], { stdout: log, stderr: log });
+  const client = new Redis({
+    ...{ port, host: "127.0.0.1", protocol: 2, maxRetriesPerRequest: null },
+    retryStrategy: () => retryMs,
   });
-  await untilListening(child.stdout);
-  const client = new Redis({ port, host: "127.0.0.1", protocol: 2 });
   client.on("error", () => {});
+  const died = child.exited.then(async () => {
+    client.disconnect();
+    throw new Error(`redis-server did not start:\n${await log.text()}`);
+  });
+  await Promise.race([client.ping(), died]);
+  died.catch(() => {});
   const end = async (signal: "SIGTERM" | "SIGKILL") => {
     client.disconnect();
     child.kill(signal);
@@ -72,21 +80,6 @@ export async function startRedis(
       if (place.folder === undefined) rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function untilListening(output: ReadableStream<Uint8Array>): Promise<void> {
-  let text = "";
-  const reader = output.pipeThrough(new TextDecoderStream() as never).getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) throw new Error(`redis-server did not start:\n${text}`);
-    text += value;
-    if (text.includes("Ready to accept connections")) break;
-  }
-  // Its later words are read and forgotten, or it would stop at a full pipe.
-  (async () => {
-    while (!(await reader.read()).done);
-  })().catch(() => {});
 }
 
 /** One server that calls itself a cluster and owns every slot. */
