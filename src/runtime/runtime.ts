@@ -198,8 +198,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     readiness,
 
     async open(self) {
-      // Another server put something there; before the first look, so that nothing falls between.
-      store.onWake?.((partition, queue) => dispatcher.hint(partition, queue));
+      // What other servers put there; before the first look, so that nothing falls between.
+      await store.onWake?.((partition, queue) => dispatcher.hint(partition, queue));
       for (let partition = 0; partition < store.partitions; partition++) {
         await dispatcher.refresh(partition);
       }

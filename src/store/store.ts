@@ -421,9 +421,10 @@ export interface Store {
   timeOffset?(): number;
   /**
    * Calls back when another server may have put something claimable into a queue. Only a hint: one
-   * that is lost costs a sweep. Absent: the store has no other servers.
+   * that is lost costs a sweep. Resolves when it listens, or cannot. Absent: the store has no other
+   * servers.
    */
-  onWake?(listener: (partition: number, queue: string) => void): void;
+  onWake?(listener: (partition: number, queue: string) => void): Promise<void>;
 
   /** Finishes what is under way and lets go of files and connections. */
   close(): Promise<void>;

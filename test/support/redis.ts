@@ -2,7 +2,7 @@
  * Redis servers of a test's own: on free ports, in temporary folders, stopped by their process id.
  * Where redis-server is not installed, `redisMissing` says so, and tests are skipped by that reason.
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -50,34 +50,46 @@ export async function startRedis(
   const folder = place.folder ?? mkdtempSync(join(folders, "orchy-redis-"));
   const port = place.port ?? freePort();
   const all: Settings = {
-    ...{ port: `${port}`, bind: "127.0.0.1", dir: folder, save: "86400 1", appendonly: "no" },
+    ...{ bind: "127.0.0.1", dir: folder, save: "86400 1", appendonly: "no" },
     ...{ "maxmemory-policy": "noeviction", ...settings },
   };
-  const log = Bun.file(join(folder, "log"));
   const flags = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = Bun.spawn([executable as string, ...flags], { stdout: log, stderr: log });
+  const server = await startProcess(flags, { port, folder });
+  return {
+    ...server,
+    async stop() {
+      await server.kill();
+      if (place.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Answers when it can be talked to. */
+async function startProcess(
+  args: readonly string[],
+  { port, folder }: { readonly port: number; readonly folder: string },
+): Promise<Omit<RedisServer, "stop">> {
+  const log = Bun.file(join(folder, "log"));
+  const command = [executable as string, ...args, "--port", `${port}`];
+  const child = Bun.spawn(command, { stdout: log, stderr: log });
   const client = new Redis({
     ...{ port, host: "127.0.0.1", protocol: 2, maxRetriesPerRequest: null },
-    retryStrategy: () => retryMs,
+    ...{ retryStrategy: () => retryMs, enableReadyCheck: false },
   });
   client.on("error", () => {});
   const died = child.exited.then(async () => {
     client.disconnect();
     throw new Error(`redis-server did not start:\n${await log.text()}`);
   });
-  await Promise.race([client.ping(), died]);
   died.catch(() => {});
-  const end = async (signal: "SIGTERM" | "SIGKILL") => {
-    client.disconnect();
-    child.kill(signal);
-    await child.exited;
-  };
+  // That it answers is enough: it may want a password.
+  await Promise.race([client.ping().catch(() => {}), died]);
   return {
     ...{ port, pid: child.pid, client },
-    kill: () => end("SIGKILL"),
-    async stop() {
-      await end("SIGKILL");
-      if (place.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    async kill() {
+      client.disconnect();
+      child.kill("SIGKILL");
+      await child.exited;
     },
   };
 }
@@ -160,6 +172,46 @@ async function formCluster(
     const views = await Promise.all(nodes.map(({ client }) => client.call("CLUSTER", "NODES")));
     return views.every((view) => (view as string).match(/\bslave /g)?.length === masters);
   });
+}
+
+/** A sentinel that knows the master by the name `main`. */
+export async function startSentinel(masterPort: number): Promise<RedisServer> {
+  const folder = mkdtempSync(join(folders, "orchy-redis-"));
+  const file = join(folder, "sentinel.conf");
+  writeFileSync(file, `sentinel monitor main 127.0.0.1 ${masterPort} 1\n`);
+  const sentinel = await startProcess([file, "--sentinel"], { port: freePort(), folder });
+  return {
+    ...sentinel,
+    async stop() {
+      await sentinel.kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Speaks TLS on its port, with a certificate that it signed itself. */
+export async function startTlsRedis(): Promise<RedisServer> {
+  const folder = mkdtempSync(join(folders, "orchy-redis-"));
+  const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
+  const made = Bun.spawnSync([
+    ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"],
+    ...["-nodes", "-days", "1", "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", certificate],
+    ...["-addext", "subjectAltName=IP:127.0.0.1"],
+  ]);
+  if (!made.success) throw new Error(made.stderr.toString());
+  const port = freePort();
+  const server = await startRedis({
+    ...{ "tls-port": `${port}`, "tls-auth-clients": "no", "tls-ca-cert-file": certificate },
+    ...{ "tls-key-file": key, "tls-cert-file": certificate },
+  });
+  return {
+    ...server,
+    port,
+    async stop() {
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
 
 /** Asks again, a little later each time, until it holds. */

@@ -189,8 +189,8 @@ export class RedisStore implements contract.Store {
     return this.#nodeClock.offset;
   }
 
-  onWake(listener: WakeListener): void {
-    this.#wakes.listen(listener);
+  onWake(listener: WakeListener): Promise<void> {
+    return this.#wakes.listen(listener);
   }
 
   async getDocument(request: {

@@ -17,7 +17,7 @@ export class Wakes {
     this.#partitions = new Map(bases.map((base, partition) => [base, partition]));
   }
 
-  listen(listener: WakeListener): void {
+  async listen(listener: WakeListener): Promise<void> {
     const { client } = this.#link;
     // A connection that listens can do nothing else; a cluster's client has such ones of its own.
     const subscriber =
@@ -28,7 +28,8 @@ export class Wakes {
       const partition = this.#partitions.get(channel);
       if (partition !== undefined) listener(partition, queue);
     });
-    for (const channel of this.#partitions.keys()) subscriber.ssubscribe(channel).catch(() => {});
+    const channels = [...this.#partitions.keys()];
+    await Promise.allSettled(channels.map((channel) => subscriber.ssubscribe(channel)));
   }
 
   close(): void {
