@@ -226,7 +226,8 @@ export class Driver {
     let wanted = batch;
     for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
       // No await where nothing is to be waited for: this is every step of the steady state.
-      const loaded = this.#cache.get(box.key.id) ?? (await this.#load(box.key));
+      const cached = this.#cache.get(box.key.id);
+      const loaded = cached ?? (await this.#load(box.key));
       if (loaded === "not-found" || loaded === "gone") {
         for (const mail of wanted) mail.resolve({ type: loaded });
         box.more = false;
@@ -237,6 +238,13 @@ export class Driver {
       const deciding = this.#decide(box, loaded.execution, plan, wanted);
       const decided = deciding instanceof Promise ? await deciding : deciding;
       if (!decided.decision.changed) {
+        // No commit compares the copy with the store: another server may have gone on without it.
+        if (cached !== undefined && this.#parts.store.traits.shared) {
+          this.#cache.drop(box.key.id);
+          wanted = abandonScripts(box, decided.mail);
+          if (wanted.length === 0 && !box.more) return;
+          continue;
+        }
         answer(box, wanted, decided.decision);
         box.more = false;
         this.#cache.put(box.key.id, { ...loaded, execution: decided.before });
