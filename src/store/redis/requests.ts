@@ -67,14 +67,15 @@ class Encoder {
     return [...named, this.#leasedRecord(task, lease), lease.leaseUntil];
   }
 
-  /** As scripts/lib/tasks.lua keeps it; made here, as it is made for nearly every step. */
+  /** As scripts/lib/records.lua has it; made here, as it is made for nearly every step. */
   #leasedRecord(task: NewTask, { token, workerId, leaseUntil, deadline }: HandOff): Buffer {
     const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs } = task;
     const queueLeft = queueTimeoutMs > 0 ? queueTimeoutMs : (false as const);
-    return pack([
-      ...["L", shortToken(id, token), queue, leaseUntil, workerId, this.#now, deadline],
+    const packed = pack([
+      ...[queue, leaseUntil, workerId, this.#now, deadline],
       ...([queueLeft, false, priority, this.#now, timeoutMs, heartbeatMs] as const),
     ]);
+    return Buffer.concat([Buffer.from(`L${shortToken(id, token)}\0`), packed]);
   }
 }
 

@@ -10,6 +10,7 @@
 --@include clock
 --@include indexes
 --@include executions
+--@include records
 --@include tasks
 --@include ends
 --@include removal
@@ -28,7 +29,7 @@ local function sweep()
     local execution, id = names_of_member(member)
     local x = open(base, execution)
     local task = find_task(x, id)
-    if task then delete_task(x, id, task) else put(base .. ":dropped", member, false) end
+    if task then delete_task(x, id) else put(base .. ":dropped", member, false) end
   end
   for _, id in ipairs(call("ZRANGE", base .. ":graves", "-inf", now, "BYSCORE", "LIMIT", 0, GRAVES_MAX)) do
     local x = open(base, id)

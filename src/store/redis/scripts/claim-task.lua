@@ -6,7 +6,9 @@
 --@include clock
 --@include indexes
 --@include executions
+--@include records
 --@include tasks
+--@include claims
 local request = unpacked(ARGV[2])
 local x, id = open(KEYS[1], request[1]), request[2]
 local worker = { prefix = request[3], id = request[4], heartbeat = request[5], now = request[6] }

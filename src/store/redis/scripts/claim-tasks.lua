@@ -10,7 +10,9 @@
 --@include clock
 --@include indexes
 --@include executions
+--@include records
 --@include tasks
+--@include claims
 local base = KEYS[1]
 local request = unpacked(ARGV[2])
 local worker = { prefix = request[1], id = request[2], heartbeat = request[3], now = request[4] }

@@ -13,16 +13,13 @@
 --@include clock
 --@include indexes
 --@include executions
+--@include records
 --@include tasks
 --@include ends
 --@include effects
 
 -- limits.commitIdsKept
 local COMMITS_KEPT = 16
-
-local function same_lease(task, token)
-  return task and task[STATE] == "L" and task[TOKEN] == token
-end
 
 -- Names of the records that the commit touches, behind those of the head.
 local function names_of(entry)
@@ -58,14 +55,14 @@ local function stale_of(x, entry, row, first_timer)
   local settle, expire, consume = entry[12], entry[13], entry[14]
   if settle then
     for i = 1, #settle, 2 do
-      if not same_lease(x.tasks[settle[i]], settle[i + 1]) then tasks[#tasks + 1] = settle[i] end
+      if not is_held(x, settle[i], settle[i + 1]) then tasks[#tasks + 1] = settle[i] end
     end
   end
   if expire then
     for i = 1, #expire, 3 do
-      local task, token = x.tasks[expire[i]], expire[i + 1]
+      local task, token = find_task(x, expire[i]), expire[i + 1]
       local matches = task and task[UNTIL] == expire[i + 2]
-        and (token and same_lease(task, token) or not token and task[STATE] == "Q")
+        and (token and is_held(x, expire[i], token) or not token and task[STATE] == "Q")
       if not matches then tasks[#tasks + 1] = expire[i] end
     end
   end
@@ -105,25 +102,22 @@ end
 local function drop_task(x, id)
   local task = find_task(x, id)
   if not task or task[STATE] == "D" then return end
-  if task[STATE] == "Q" then return delete_task(x, id, task) end
+  if task[STATE] == "Q" then return delete_task(x, id) end
   index_task(x, id, task, false)
   task[STATE] = "D"
   save_task(x, id, task)
   index_task(x, id, task, true)
 end
 
-local function end_task(x, id)
-  local task = x.tasks[id]
-  if task then delete_task(x, id, task) end
-end
-
 local function end_and_drop(x, entry, now)
   local settle, expire, consume, drop_timers = entry[12], entry[13], entry[14], entry[16]
   if settle then
-    for i = 1, #settle, 2 do end_task(x, settle[i]) end
+    for i = 1, #settle, 2 do end_lease(x, settle[i]) end
   end
   if expire then
-    for i = 1, #expire, 3 do end_task(x, expire[i]) end
+    for i = 1, #expire, 3 do
+      if find_task(x, expire[i]) then delete_task(x, expire[i]) end
+    end
   end
   if consume then
     for i = 1, #consume, 2 do delete_timer(x, consume[i]) end
@@ -163,7 +157,7 @@ local function commit(entry)
   local names, ids = names_of(entry)
   local row = call("HMGET", x.key, unpack(names))
   if not row[1] or row[3] then return { "not_found" } end
-  if string.find(row[2], "\n" .. entry[5] .. "\n", 1, true) then
+  if has_commit(row[2], entry[5]) then
     return { "already", tonumber(row[1]), last_commit(row[2]) }
   end
   if not is_head(row[1], row[2], entry[3], entry[4]) then
@@ -171,7 +165,7 @@ local function commit(entry)
   end
   x.held = row[5] == "1"
   for i = 1, #ids do
-    x.tasks[ids[i]] = read_task(row[6 + i])
+    x.tasks[ids[i]] = row[6 + i]
   end
   local stale = stale_of(x, entry, row, 7 + #ids)
   if stale then return stale end

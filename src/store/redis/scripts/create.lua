@@ -11,6 +11,7 @@
 --@include clock
 --@include indexes
 --@include executions
+--@include records
 --@include tasks
 --@include ends
 --@include effects

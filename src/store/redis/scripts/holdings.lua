@@ -4,6 +4,7 @@
 -- ARGV: 1 id.
 -- Returns {tasks {id, place, queue, "Q" or "L", worker, token, until}, timers {id, at}, messages
 --   {id, place}}.
+--@include records
 local base, id = KEYS[1], ARGV[1]
 local fields = redis.call("HGETALL", base .. ":x:" .. id)
 local tasks, timers, messages = {}, {}, {}
@@ -12,9 +13,11 @@ for i = 1, #fields, 2 do
   if name == "g" then return { {}, {}, {} } end
   local kind, rest = string.sub(name, 1, 2), string.sub(name, 3)
   if kind == "t:" then
-    local task, place = cmsgpack.unpack(fields[i + 1])
-    if task[1] ~= "D" then
-      tasks[#tasks + 1] = { rest, place, task[3], task[1], task[5], task[2], task[4] }
+    local task = read_task(fields[i + 1])
+    if task[STATE] ~= "D" then
+      tasks[#tasks + 1] = {
+        rest, task[PLACE], task[QUEUE], task[STATE], task[WORKER], task[TOKEN], task[UNTIL],
+      }
     end
   elseif kind == "m:" then
     timers[#timers + 1] = { rest, cmsgpack.unpack(fields[i + 1])[1] }

@@ -3,14 +3,14 @@
 -- KEYS: 1 base of the partition. Derived: <base>:queues, :q:<queue>, :held, :leases, :x:<id>.
 -- ARGV: 1 the queue, if only one is wanted.
 -- Returns for each {queue, queued, leased, oldest at or false}.
-local call, unpacked = redis.call, cmsgpack.unpack
-local QUEUED_AT = 11
-local PRIORITY_STEP = 2 ^ 45
+--@include records
+local call = redis.call
 local base, only = KEYS[1], ARGV[1]
 local found, order = {}, {}
 
-local function names_of(member)
-  return string.match(member, "^(%Z*)%z(%Z*)%z?(.*)$")
+local function task_of(member)
+  local execution, id = string.match(member, "^(%Z*)%z(.*)$")
+  return read_task(call("HGET", base .. ":x:" .. execution, "t:" .. id))
 end
 
 local function stats_of(queue)
@@ -35,9 +35,8 @@ local function count_claimable(queue)
   stats[2] = queued
   local first = call("ZRANGE", key, 0, 0, "WITHSCORES")
   while #first > 0 do
-    local execution, id = names_of(first[1])
-    local record = call("HGET", base .. ":x:" .. execution, "t:" .. id)
-    if record then older(stats, unpacked(record)[QUEUED_AT]) end
+    local task = task_of(first[1])
+    if task then older(stats, task[QUEUED_AT]) end
     local beyond = (math.floor(tonumber(first[2]) / PRIORITY_STEP) + 1) * PRIORITY_STEP
     first = call("ZRANGE", key, beyond, "+inf", "BYSCORE", "LIMIT", 0, 1, "WITHSCORES")
   end
@@ -46,14 +45,16 @@ end
 for _, queue in ipairs(only and { only } or call("SMEMBERS", base .. ":queues")) do count_claimable(queue) end
 local held = call("ZRANGE", base .. ":held", 0, -1, "WITHSCORES")
 for i = 1, #held, 2 do
-  local stats = stats_of(select(3, names_of(held[i])))
+  local task = task_of(held[i])
+  local stats = task and stats_of(task[QUEUE])
   if stats then
     stats[2] = stats[2] + 1
     older(stats, tonumber(held[i + 1]))
   end
 end
 for _, member in ipairs(call("ZRANGE", base .. ":leases", 0, -1)) do
-  local stats = stats_of(select(3, names_of(member)))
+  local task = task_of(member)
+  local stats = task and stats_of(task[QUEUE])
   if stats then stats[3] = stats[3] + 1 end
 end
 return order

@@ -7,6 +7,7 @@
 --@include clock
 --@include indexes
 --@include executions
+--@include records
 --@include tasks
 local request = unpacked(ARGV[2])
 local now, leases = request[1], request[2]

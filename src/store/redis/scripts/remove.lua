@@ -7,6 +7,7 @@
 --@include clock
 --@include indexes
 --@include executions
+--@include records
 --@include tasks
 --@include ends
 --@include listings

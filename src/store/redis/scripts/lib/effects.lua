@@ -31,23 +31,20 @@ end
 local function add_task(x, added, now)
   local id = added[1]
   local known = x.tasks[id]
-  -- A record that is still packed was added by this very entry.
-  if type(known) == "string" then known = read_task(known) end
-  if known == nil and not x.is_new then known = find_task(x, id) end
-  if known then delete_task(x, id, known) end
+  if known or known == nil and not x.is_new and find_task(x, id) then delete_task(x, id) end
   local queue, place, record = added[2], next_place(x.base), added[4]
   set_field(x, "b:" .. id, text_of(added[3]))
   if type(record) == "string" then
     record = record .. pack(place)
     set_field(x, "t:" .. id, record)
     x.tasks[id] = record
-    put(key_of(x.base, "leases"), x.id .. "\0" .. id .. "\0" .. queue, added[5])
+    put(key_of(x.base, "leases"), x.id .. "\0" .. id, added[5])
     return
   end
   local queue_timeout = added[7]
   local task = {
-    "Q", false, queue, false, false, false, false,
-    queue_timeout > 0 and queue_timeout, false, added[4], now, added[5], added[6], place,
+    queue, false, false, false, false, queue_timeout > 0 and queue_timeout, false,
+    added[4], now, added[5], added[6], place, "Q", "",
   }
   enqueue(x, id, task, now)
 end

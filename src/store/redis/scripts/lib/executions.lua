@@ -6,6 +6,7 @@
 --   o:<message> {body, deliveries, visible at, claim id or false}.
 -- Its history is the list `<base>:h:<id>`.
 local opened = {}
+local NEWLINE = 10
 
 -- What a script knows and changes of one execution. Fields are removed first and set then, and of
 -- two values the later one wins: whoever removes what was set before must write in between.
@@ -44,7 +45,14 @@ end
 -- Whether the head is the one of this revision and commit id.
 local function is_head(row_revision, row_commits, revision, commit_id)
   return tonumber(row_revision) == revision
-    and string.sub(row_commits, -#commit_id - 2) == "\n" .. commit_id .. "\n"
+    and string.sub(row_commits, -#commit_id - 1, -2) == commit_id
+    and string.byte(row_commits, -#commit_id - 2) == NEWLINE
+end
+
+local function has_commit(row_commits, commit_id)
+  -- Nearly always no part of them is equal; only then it is worth the making of a text.
+  return string.find(row_commits, commit_id, 1, true)
+    and string.find(row_commits, "\n" .. commit_id .. "\n", 1, true)
 end
 
 local function last_commit(commits)

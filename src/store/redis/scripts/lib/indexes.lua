@@ -26,9 +26,9 @@ local function key_of(base, name)
   return key
 end
 
--- Members name an execution, what it owns, and for tasks their queue. No id holds a NUL.
+-- Members name an execution and what it owns. No id holds a NUL.
 local function names_of_member(member)
-  return match(member, "^(%Z*)%z(%Z*)%z?(.*)$")
+  return match(member, "^(%Z*)%z(.*)$")
 end
 
 -- score false: the member is removed.

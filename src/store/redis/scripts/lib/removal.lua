@@ -18,7 +18,7 @@ local function delete_rows(x)
     room = math.max(0, room - #of)
     return left
   end
-  local left = delete_some(rows.t, function(id) delete_task(x, id, find_task(x, id)) end)
+  local left = delete_some(rows.t, function(id) delete_task(x, id) end)
   left = left + delete_some(rows.m, function(id) delete_timer(x, id) end)
   left = left + delete_some(rows.o, function(id) delete_message(x, id) end)
   left = left + delete_some(rows.d, function(name) drop_field(x, "d:" .. name) end)
