@@ -7,6 +7,7 @@ import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { compareText } from "../rules.ts";
 import type * as contract from "../store.ts";
+import { StoreFault } from "../store.ts";
 import * as answers from "./answers.ts";
 import { Batch } from "./batch.ts";
 import { readMemory } from "./facts.ts";
@@ -181,7 +182,9 @@ export class RedisStore implements contract.Store {
 
   /** Of the fullest node that has a bound. */
   async pressure(): Promise<{ readonly used: number }> {
-    const nodes = await Promise.all(this.#link.masters().map(readMemory));
+    const nodes = await Promise.all(this.#link.masters().map(readMemory)).catch((error: Error) => {
+      throw new StoreFault("not_applied", `Redis did not say how full it is: ${error.message}`);
+    });
     return { used: Math.max(0, ...nodes.map(({ used, max }) => (max > 0 ? used / max : 0))) };
   }
 
