@@ -1,25 +1,28 @@
 /**
- * Micro benchmark of the embedded stores: `bun scripts/bench-store.ts [rounds] [folder]`. A step is
- * the commit of a running execution at full load: one task settled, the next one added and leased,
- * one field, one history entry. Chains of calls run side by side, as pollers would make them.
+ * Micro benchmark of the stores: `bun scripts/bench-store.ts [rounds] [folder or Redis URL]`. With a
+ * URL only that Redis is measured, and what its server spent on a call. A step is the commit of a
+ * running execution at full load: one task settled, the next one added and leased, one field, one
+ * history entry. Chains of calls run side by side, as pollers would make them.
  */
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Redis } from "ioredis";
 import { limits } from "../src/limits.ts";
 import { executionKey, formatToken } from "../src/model/ids.ts";
 import { MemoryStore } from "../src/store/memory/memory-store.ts";
+import { openRedisStore } from "../src/store/redis/open.ts";
 import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import type { Head, Store, StoreEffects } from "../src/store/store.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
-const folder = mkdtempSync(join(process.argv[3] ?? tmpdir(), "orchy-bench-"));
-const partitions = limits.partitionsEmbeddedDefault;
+const where = process.argv[3] ?? tmpdir();
+const embedded = limits.partitionsEmbeddedDefault;
 const executions = 2_000;
 const stepsEach = 10;
 /** As many calls side by side as one group commit takes. */
 const chains = limits.groupCommitOperationsMax;
-const now = 1_760_000_000_000;
+const now = Date.now();
 const parameters = JSON.stringify({ order: "A-1001", lines: [1, 2, 3], note: "x".repeat(80) });
 const state = JSON.stringify({ stateVersion: 1, records: "r".repeat(500) });
 const entry = JSON.stringify({ at: now, type: "task.completed", action: "charge", attempt: 1 });
@@ -62,12 +65,23 @@ async function stall(work: () => Promise<void>): Promise<number> {
   return Math.max(longest, performance.now() - last);
 }
 
-async function round(store: Store): Promise<Record<string, number>> {
+/** Processor time that the store's server has used; undefined: it has none. */
+type Spent = () => Promise<number>;
+
+async function round(store: Store, spent?: Spent): Promise<Record<string, number>> {
+  const { partitions } = store;
+  /** Runs `work` and, where the store has a server, notes its processor time for each call. */
+  const costing = async <Result>(column: string, calls: number, work: () => Promise<Result>) => {
+    const before = await spent?.();
+    const answer = await work();
+    if (before !== undefined) result[column] = (((await spent?.()) as number) - before) / calls;
+    return answer;
+  };
   const ids = Array.from({ length: executions }, () => Bun.randomUUIDv7());
   const heads: Head[] = [];
   const claimed: { id: string; token: string }[] = [];
   const result: Record<string, number> = {};
-  result["creates/s"] = await rate(executions, async (i) => {
+  const create = async (i: number) => {
     const id = ids[i] as string;
     const listing = {
       id,
@@ -82,7 +96,8 @@ async function round(store: Store): Promise<Record<string, number>> {
       effects: effects({ tasks: [newTask(`${id}:1:0:a`)], history: [entry] }),
     });
     if (answer.outcome === "created") heads[i] = answer.head;
-  });
+  };
+  result["creates/s"] = await costing("µs a create", executions, () => rate(executions, create));
   const numbers = new Map(ids.map((id, i) => [id, i]));
   const start = performance.now();
   for (let partition = 0; partition < partitions; partition++) {
@@ -100,25 +115,27 @@ async function round(store: Store): Promise<Record<string, number>> {
   const count = claimed.filter((task) => task !== undefined).length;
   result["claimed tasks/s"] = (count / (performance.now() - start)) * 1_000;
   if (count !== executions) throw new Error(`claimed ${count} of ${executions}`);
-  result["longest pause ms"] = await stall(async () => {
-    result["steps/s"] = await rate(executions * stepsEach, async (n) => {
-      const i = n % executions;
-      const id = ids[i] as string;
-      const task = claimed[i] as { id: string; token: string };
-      const step = Math.floor(n / executions) + 1;
-      const nextId = `${id}:1:${step}:a`;
-      const token = formatToken("mf3.0123456789abcdef", nextId);
-      const answer = await store.commit({
-        ...{ key: executionKey(id, partitions), expected: heads[i] as Head, state, now },
-        ...{ commitId: `0123456789-${step}`, status: "RUNNING", expire: [], consumeTimers: [] },
-        data: new Map([[`output:${step}`, parameters]]),
-        settle: [{ taskId: task.id, token: task.token }],
-        effects: effects({ tasks: [newTask(nextId, token)], history: [entry] }),
-      });
-      if (answer.outcome !== "committed") throw new Error(`step: ${answer.outcome}`);
-      heads[i] = answer.head;
-      claimed[i] = { id: nextId, token };
+  const commit = async (n: number) => {
+    const i = n % executions;
+    const id = ids[i] as string;
+    const task = claimed[i] as { id: string; token: string };
+    const step = Math.floor(n / executions) + 1;
+    const nextId = `${id}:1:${step}:a`;
+    const token = formatToken("mf3.0123456789abcdef", nextId);
+    const answer = await store.commit({
+      ...{ key: executionKey(id, partitions), expected: heads[i] as Head, state, now },
+      ...{ commitId: `0123456789-${step}`, status: "RUNNING", expire: [], consumeTimers: [] },
+      data: new Map([[`output:${step}`, parameters]]),
+      settle: [{ taskId: task.id, token: task.token }],
+      effects: effects({ tasks: [newTask(nextId, token)], history: [entry] }),
     });
+    if (answer.outcome !== "committed") throw new Error(`step: ${answer.outcome}`);
+    heads[i] = answer.head;
+    claimed[i] = { id: nextId, token };
+  };
+  const steps = executions * stepsEach;
+  result["longest pause ms"] = await stall(async () => {
+    result["steps/s"] = await costing("µs a step", steps, () => rate(steps, commit));
   });
   return result;
 }
@@ -127,20 +144,40 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 }
 
-async function bench(name: string, store: Store) {
+async function bench(name: string, store: Store, spent?: Spent) {
   const results: Record<string, number>[] = [];
-  for (let i = 0; i < rounds; i++) results.push(await round(store));
+  for (let i = 0; i < rounds; i++) results.push(await round(store, spent));
   await store.close();
   const row: Record<string, string | number> = { store: name };
   for (const column of Object.keys(results[0] as object)) {
-    row[column] = Math.round(median(results.map((result) => result[column] as number)));
+    const value = median(results.map((result) => result[column] as number));
+    row[column] = column.startsWith("µs") ? Number(value.toFixed(1)) : Math.round(value);
   }
   return row;
 }
 
-const path = join(folder, "store.db");
-const table = [await bench("memory", new MemoryStore({ partitions }))];
-table.push(await bench("sqlite", openSqliteStore({ path, partitions })));
-console.table(table);
-console.log(`Database: ${Math.round(statSync(path).size / 2 ** 20)} MiB after ${rounds} rounds.`);
-rmSync(folder, { recursive: true });
+async function benchEmbedded() {
+  const folder = mkdtempSync(join(where, "orchy-bench-"));
+  const path = join(folder, "store.db");
+  const table = [await bench("memory", new MemoryStore({ partitions: embedded }))];
+  table.push(await bench("sqlite", openSqliteStore({ path, partitions: embedded })));
+  console.table(table);
+  console.log(`Database: ${Math.round(statSync(path).size / 2 ** 20)} MiB after ${rounds} rounds.`);
+  rmSync(folder, { recursive: true });
+}
+
+/** In a namespace of its own, which is left behind. */
+async function benchRedis(url: string) {
+  const store = await openRedisStore(url, { namespace: `bench-${Date.now()}`, clockCheck: false });
+  const client = new Redis(url);
+  const spent = async () => {
+    const text = await client.info("cpu");
+    const seconds = (name: string) => Number(new RegExp(`^${name}:(.*)$`, "m").exec(text)?.[1]);
+    return (seconds("used_cpu_user") + seconds("used_cpu_sys")) * 1_000_000;
+  };
+  console.table([await bench("redis", store, spent)]);
+  client.disconnect();
+}
+
+if (/^rediss?:/.test(where)) await benchRedis(where);
+else await benchEmbedded();

@@ -5,6 +5,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ensureRedis } from "./redis.ts";
 
 const root = join(import.meta.dirname, "..");
 const installed = (name: string): string => join(root, "node_modules", ".bin", name);
@@ -30,6 +31,11 @@ for (const [name, command] of checks) {
   counts[code === 0 ? "passed" : "failed"] += 1;
 }
 
+const redisMissing = await ensureRedis();
+if (redisMissing !== undefined) {
+  console.log(`SKIPPED the tests of the Redis store: there is no redis-server; ${redisMissing}.`);
+}
+
 const folder = await mkdtemp(join(tmpdir(), "orchy-test-"));
 try {
   const report = join(folder, "report.xml");
@@ -42,6 +48,7 @@ try {
   });
   const code = await suite.exited;
   const { tests, failures, skipped } = await readReport(report);
+  if (skipped > 0) console.log(`${skipped} skipped; each says why above.`);
   counts.passed += tests - failures - skipped;
   counts.failed += failures;
   // An error outside every test, or no report at all, is in no count of tests.

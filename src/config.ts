@@ -11,8 +11,7 @@ import { nearest } from "./nearest.ts";
 export type StoreAddress =
   | { readonly kind: "memory" }
   | { readonly kind: "sqlite"; readonly path: string }
-  | { readonly kind: "redis"; readonly url: string }
-  | { readonly kind: "redis-cluster"; readonly url: string };
+  | { readonly kind: "redis"; readonly url: string };
 
 export const legacyWorkerRules = ["loopback", "mtls", "open"] as const;
 export type LegacyWorkers = (typeof legacyWorkerRules)[number];
@@ -81,15 +80,16 @@ function readSwitch(text: string): { value: boolean } | { problem: string } {
 }
 
 const storeRule =
-  "must be sqlite:<file>, memory:, redis://host:port or redis-cluster://host:port[,host:port]";
+  "must be sqlite:<file>, memory:, redis://host:port, redis-cluster://host:port,host:port or " +
+  "redis-sentinel://host:port,host:port/name";
 
 function readStore(text: string): { value: StoreAddress } | { problem: string } {
   if (text === "memory:") return { value: { kind: "memory" } };
   const path = /^sqlite:(.+)$/s.exec(text)?.[1];
   if (path !== undefined && !path.includes("\0")) return { value: { kind: "sqlite", path } };
-  if (/^rediss?:\/\/[^\s/]+/.test(text)) return { value: { kind: "redis", url: text } };
-  if (/^redis-cluster:\/\/[^\s/]+/.test(text))
-    return { value: { kind: "redis-cluster", url: text } };
+  if (/^rediss?(?:-cluster|-sentinel)?:\/\/[^\s/]/.test(text)) {
+    return { value: { kind: "redis", url: text } };
+  }
   return { problem: storeRule };
 }
 
@@ -130,7 +130,7 @@ const flags = {
   store: flag({
     placeholder: "address",
     default: "sqlite:./data/orchy.db",
-    explanation: "sqlite:<file>, memory:, redis://… or redis-cluster://…",
+    explanation: "sqlite:<file>, memory:, redis://…, redis-cluster://… or redis-sentinel://…",
     read: readStore,
   }),
   namespace: flag({

@@ -47,15 +47,17 @@ async function startParts(
   parts: ServerParts,
   closing: (() => Promise<void>)[],
 ): Promise<RunningServer> {
-  const clock = parts.clock ?? systemClock;
+  const ownClock = parts.clock ?? systemClock;
   const ids = parts.ids ?? systemIds;
-  const log = parts.log ?? createLogger({ level: config.logLevel, clock, write: writeLine });
+  const log =
+    parts.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
   const { namespace, partitions, host, legacyWorkers } = config;
   const options = { namespace, ...(partitions !== undefined && { partitions }) };
   const metrics = new Metrics();
   const opened = parts.store ?? (await openStore(storeUrl(config.store), options));
   const store = meterStore(opened, metrics);
   closing.push(() => store.close());
+  const clock = storeClock(ownClock, opened);
   const sandbox = meterSandbox(createSandbox({ clock }), metrics);
   closing.push(() => sandbox.stop());
   const runtime = createRuntime({ store, sandbox, clock, ids, log, metrics, namespace });
@@ -88,6 +90,16 @@ async function startParts(
       await Promise.all([http.stop(), grpc.stop(), sandbox.stop()]);
       await store.close();
     },
+  };
+}
+
+/** All servers of a store tell the same time: the store's, where it has one. */
+function storeClock(own: Clock, store: Store): Clock {
+  if (store.timeOffset === undefined) return own;
+  return {
+    now: () => own.now() + (store.timeOffset?.() ?? 0),
+    after: (ms, callback) => own.after(ms, callback),
+    soon: (callback) => own.soon(callback),
   };
 }
 

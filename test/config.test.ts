@@ -62,7 +62,10 @@ test("environment variables stand in for flags, and flags win", () => {
 
 test("stores are told apart by their scheme", () => {
   expect(read(["--store", "redis://h:1/0"]).store).toEqual({ kind: "redis", url: "redis://h:1/0" });
-  expect(read(["--store", "redis-cluster://a:1,b:2"]).store.kind).toBe("redis-cluster");
+  for (const scheme of ["rediss", "redis-cluster", "rediss-cluster", "redis-sentinel"]) {
+    const url = `${scheme}://a:1`;
+    expect(read(["--store", url]).store).toEqual({ kind: "redis", url });
+  }
   expect(read(["--store", "sqlite:/tmp/x y.db"]).store).toEqual({
     kind: "sqlite",
     path: "/tmp/x y.db",

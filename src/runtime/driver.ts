@@ -242,6 +242,7 @@ export class Driver {
           // No commit compares what is in memory here, and another server may have gone on since.
           this.#cache.drop(box.key.id);
           wanted = abandonScripts(box, decided.mail);
+          if (wanted.length === 0 && !box.more) return;
           continue;
         }
         answer(box, wanted, decided.decision);

@@ -1,6 +1,5 @@
 /** Waiting for an execution's end, and following it live. */
 import type { Clock } from "../clock.ts";
-import { decodeExecution } from "../engine/codec.ts";
 import type { HistoryEntry } from "../model/entry.ts";
 import { isOpen } from "../model/execution.ts";
 import { executionKey } from "../model/ids.ts";
@@ -20,6 +19,9 @@ interface Parts {
 /** Rows of history read at a time; each holds the entries of one commit. */
 const rowsPerRead = 100;
 
+/** On a shared store others may drive what is waited for here: it is looked at so often. */
+const lookMs = 500;
+
 export class Observers {
   readonly #parts: Parts;
 
@@ -37,6 +39,10 @@ export class Observers {
       resolve(hasResult(plan, after) ? resultOf(plan, after) : undefined);
     });
     const cancel = clock.after(waitMs, () => resolve(undefined));
+    const stopLooking = this.#lookAgain(async () => {
+      const now = await views.result(id);
+      if (!isOpen(now.status)) resolve(now);
+    });
     const onAbort = () => resolve(undefined);
     abort?.addEventListener("abort", onAbort);
     if (abort?.aborted) resolve(undefined);
@@ -47,6 +53,7 @@ export class Observers {
     } finally {
       unwatch();
       cancel();
+      stopLooking();
       abort?.removeEventListener("abort", onAbort);
     }
   }
@@ -94,33 +101,67 @@ export class Observers {
       if (!isOpen(after.state.status)) end();
     });
     abort.addEventListener("abort", () => end());
+    let stopLooking = () => {};
     try {
       const loaded = await store.load({ key, fields: [] });
       if (loaded.outcome === "not_found") throw notFound(key);
       if (loaded.outcome === "tombstone") throw gone(key);
-      if (!isOpen(decodeExecution(loaded.state, loaded.data).state.status)) end();
-      await this.#replay(id, tell, abort);
+      if (!isOpen(loaded.status)) end();
+      let rows = await this.#replay(id, 0, tell, abort);
       for (const entry of early) tell(entry);
       early = undefined;
       if (abort.aborted) return;
+      stopLooking = this.#lookAgain(async () => {
+        const now = await store.load({ key, fields: [] });
+        rows = await this.#replay(id, rows, tell, abort);
+        if (now.outcome !== "loaded" || !isOpen(now.status)) end();
+      });
       await ended;
     } finally {
       unwatch();
+      stopLooking();
     }
   }
 
+  /** Answers how many rows there are now. */
   async #replay(
     id: string,
+    from: number,
     tell: (entry: HistoryEntry) => void,
     abort: AbortSignal,
-  ): Promise<void> {
+  ): Promise<number> {
     const { store } = this.#parts;
     const key = executionKey(id, store.partitions);
-    for (let after = 0; !abort.aborted; ) {
+    let after = from;
+    while (!abort.aborted) {
       const rows = await store.history({ key, after, limit: rowsPerRead });
       for (const text of rows) for (const entry of JSON.parse(text) as HistoryEntry[]) tell(entry);
       after += rows.length;
-      if (rows.length < rowsPerRead) return;
+      if (rows.length < rowsPerRead) break;
     }
+    return after;
+  }
+
+  /** Does so again and again where others share the store; answers what ends it. */
+  #lookAgain(look: () => Promise<void>): () => void {
+    const { store, clock } = this.#parts;
+    if (!store.traits.shared) return () => {};
+    let stopped = false;
+    let cancel: () => void;
+    const rest = () => {
+      if (!stopped)
+        cancel = clock.after(
+          lookMs,
+          () =>
+            void look()
+              .catch(() => {})
+              .then(rest),
+        );
+    };
+    rest();
+    return () => {
+      stopped = true;
+      cancel();
+    };
   }
 }

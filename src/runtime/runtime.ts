@@ -206,6 +206,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     readiness,
 
     async open(self) {
+      // What other servers put there; before the first look, so that nothing falls between.
+      await store.onWake?.((partition, queue) => dispatcher.hint(partition, queue));
       for (let partition = 0; partition < store.partitions; partition++) {
         await dispatcher.refresh(partition);
       }

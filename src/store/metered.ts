@@ -34,14 +34,16 @@ type Call = (request?: unknown) => Promise<unknown>;
 /** Answers of the store itself are passed on: nobody waits for the measurement. */
 export function meterStore(store: Store, metrics: Metrics): Store {
   const calls = store as unknown as Record<string, Call>;
-  const metered: Record<string, unknown> = {
+  const metered = {
     traits: store.traits,
     partitions: store.partitions,
     close: () => store.close(),
-  };
+    ...(store.timeOffset !== undefined && { timeOffset: () => store.timeOffset!() }),
+    ...(store.onWake !== undefined && { onWake: (listener) => store.onWake!(listener) }),
+  } satisfies Partial<Store> & Record<string, unknown>;
   for (const operation of operations) {
     const tell = metrics.storeCalls(operation);
-    metered[operation] = (request?: unknown) => {
+    (metered as Record<string, unknown>)[operation] = (request?: unknown) => {
       const startedAt = performance.now();
       const answering = calls[operation]!(request);
       answering.then(

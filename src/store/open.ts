@@ -11,7 +11,8 @@ export interface OpenOptions {
   readonly namespace: string;
 }
 
-const known = "use sqlite:PATH for one server, or memory: for trials";
+const known =
+  "use sqlite:PATH for one server, redis://HOST:PORT for several, or memory: for trials";
 
 /** Throws a plain Error of one sentence when the URL, or what it names, cannot be used. */
 export async function openStore(url: string, options: OpenOptions): Promise<Store> {
@@ -30,7 +31,13 @@ export async function openStore(url: string, options: OpenOptions): Promise<Stor
     case "redis":
     case "rediss":
     case "redis-cluster":
-      throw new Error(`The Redis store is not built yet; ${known}.`);
+    case "rediss-cluster":
+    case "redis-sentinel":
+    case "rediss-sentinel": {
+      // Servers on other stores need not load its client.
+      const { openRedisStore } = await import("./redis/open.ts");
+      return await openRedisStore(url, options);
+    }
     default:
       // The rest of the URL may hold a password.
       throw new Error(`There is no store of the kind "${scheme}"; ${known}.`);

@@ -414,6 +414,18 @@ export interface Store {
   }): Promise<readonly { readonly id: string; readonly body: JsonText }[]>;
   leaveServer(request: { readonly id: string }): Promise<void>;
 
+  /**
+   * How far the store's clock is ahead of this process's, in milliseconds: a server adds it to its
+   * own, so that all servers agree on `now`. Absent: the store has no clock of its own.
+   */
+  timeOffset?(): number;
+  /**
+   * Calls back when another server may have put something claimable into a queue. Only a hint: one
+   * that is lost costs a sweep. Resolves when it listens, or cannot. Absent: the store has no other
+   * servers.
+   */
+  onWake?(listener: (partition: number, queue: string) => void): Promise<void>;
+
   /** Finishes what is under way and lets go of files and connections. */
   close(): Promise<void>;
 }

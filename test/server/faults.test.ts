@@ -354,14 +354,13 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
   await worker.start();
 
   const acknowledged = new Map<string, number>();
-  let refused = 0;
   const lane = async (from: number) => {
-    for (let n = from; n < from + 75; n++) {
+    for (let n = from; n < from + 50; ) {
       try {
         acknowledged.set(await startExecution(server, "term", { n }), n);
+        n += 1;
       } catch {
         // The server is on its way down, or not up yet.
-        refused += 1;
         await Bun.sleep(20);
       }
     }
@@ -376,7 +375,7 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
     ({ child, output, port } = await startProcess(folder, port));
   }
   await load;
-  expect(acknowledged.size + refused).toBe(300);
+  expect(acknowledged.size).toBe(200);
   await inLanes([...acknowledged], async ([id, n]) => {
     const body = await untilEnded(server, id);
     expect([body.status, body.result]).toEqual(["COMPLETED", 2 * n]);

@@ -3,28 +3,13 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
-import { runDifferential } from "./differential/differential.ts";
+import { mustReach, runDifferential } from "./differential/differential.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const given = process.env.SEED;
 const seeds =
   given === undefined ? Array.from({ length: 200 }, (_, i) => 1_000 + i) : [Number(given)];
 const partitions = 2;
-
-/** Reached by any fair run of that length; one that is missing means that the fuzz lost its bite. */
-const mustReach = [
-  ...["create created", "create exists", "create tombstone"],
-  ...["load loaded", "load not_found", "load tombstone"],
-  ...["commit committed", "commit already_committed", "commit conflict", "commit not_found"],
-  ...["commit stale tasks", "commit stale timers"],
-  ...["claimTasks some", "claimTasks none", "claimTasks more", "claimTask one", "claimTask none"],
-  ...["extendLeases extended", "extendLeases cancelled", "extendLeases stale"],
-  ...["releaseTasks released", "releaseTasks stale"],
-  ...["claimDue timer", "claimDue lease", "claimDue queue"],
-  ...["claimOutbox first", "claimOutbox again"],
-  ...["remove removed", "remove more", "remove conflict", "remove not_found"],
-  ...["putDocument saved", "putDocument conflict"],
-];
 
 describe("stores answer alike", () => {
   test("the memory store and SQLite", async () => {

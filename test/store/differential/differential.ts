@@ -20,6 +20,21 @@ export interface DifferentialOptions extends Space {
   readonly reached: Set<string>;
 }
 
+/** Reached by any fair run of that length; one that is missing means that the fuzz lost its bite. */
+export const mustReach = [
+  ...["create created", "create exists", "create tombstone"],
+  ...["load loaded", "load not_found", "load tombstone"],
+  ...["commit committed", "commit already_committed", "commit conflict", "commit not_found"],
+  ...["commit stale tasks", "commit stale timers"],
+  ...["claimTasks some", "claimTasks none", "claimTasks more", "claimTask one", "claimTask none"],
+  ...["extendLeases extended", "extendLeases cancelled", "extendLeases stale"],
+  ...["releaseTasks released", "releaseTasks stale"],
+  ...["claimDue timer", "claimDue lease", "claimDue queue"],
+  ...["claimOutbox first", "claimOutbox again"],
+  ...["remove removed", "remove more", "remove conflict", "remove not_found"],
+  ...["putDocument saved", "putDocument conflict"],
+];
+
 function call(store: contract.Store, operation: Operation): Promise<unknown> {
   return (store[operation.name] as (request: unknown) => Promise<unknown>)(operation.request);
 }

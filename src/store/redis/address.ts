@@ -1,0 +1,81 @@
+/** What a Redis URL names: one server, a cluster, or a master that sentinels know. */
+
+export interface RedisNode {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface RedisAddress {
+  readonly kind: "single" | "cluster" | "sentinel";
+  /** The server; some nodes of the cluster; the sentinels. */
+  readonly nodes: readonly [RedisNode, ...RedisNode[]];
+  /** The name that the sentinels know the master by. */
+  readonly master?: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly tls: boolean;
+}
+
+const kinds: Readonly<Record<string, { kind: RedisAddress["kind"]; port: number }>> = {
+  redis: { kind: "single", port: 6379 },
+  "redis-cluster": { kind: "cluster", port: 6379 },
+  "redis-sentinel": { kind: "sentinel", port: 26_379 },
+};
+
+const nodePattern = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/;
+
+function readNode(text: string, defaultPort: number): RedisNode | undefined {
+  const [, address, name, portText] = nodePattern.exec(text) ?? [];
+  const host = address ?? name;
+  const port = portText === undefined ? defaultPort : Number(portText);
+  return host !== undefined && port >= 1 && port <= 65_535 ? { host, port } : undefined;
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `user:password@`, `:password@` or nothing; escaped as in every URL. */
+function readCredentials(text: string): { username?: string; password?: string } | undefined {
+  const colon = text.indexOf(":");
+  const username = decode(colon < 0 ? text : text.slice(0, colon));
+  const password = colon < 0 ? "" : decode(text.slice(colon + 1));
+  if (username === undefined || password === undefined) return undefined;
+  return { ...(username !== "" && { username }), ...(password !== "" && { password }) };
+}
+
+/** Answers the end of a sentence that begins with the URL; the URL itself may hold a password. */
+export function parseRedisUrl(url: string): RedisAddress | { readonly problem: string } {
+  const [, scheme = "", rest = ""] = /^([a-z-]+):\/\/(.*)$/s.exec(url) ?? [];
+  const tls = scheme.startsWith("rediss");
+  const kind = kinds[tls ? scheme.replace("rediss", "redis") : scheme];
+  if (kind === undefined) return { problem: "is no Redis URL" };
+  const at = rest.lastIndexOf("@");
+  const credentials = readCredentials(rest.slice(0, Math.max(0, at)));
+  if (credentials === undefined) return { problem: "has a broken escape in its user or password" };
+  const [nodesText = "", path = "", ...more] = rest.slice(at + 1).split("/");
+  const nodes = nodesText.split(",").map((text) => readNode(text, kind.port));
+  const [first, ...others] = nodes;
+  if (first === undefined || !nodes.every((node) => node !== undefined)) {
+    return { problem: "must name host:port, separated by commas where there are several" };
+  }
+  if (kind.kind === "single" && others.length > 0) {
+    return { problem: "names several hosts; for a cluster write redis-cluster://" };
+  }
+  if (kind.kind === "sentinel" && !/^[A-Za-z0-9._-]+$/.test(path)) {
+    return { problem: "must end with /<name of the master> behind its sentinels" };
+  }
+  const hasPath =
+    kind.kind === "sentinel" ? more.length > 0 : more.length > 0 || !/^0?$/.test(path);
+  if (hasPath) {
+    return { problem: "must use database 0; --namespace keeps installations apart" };
+  }
+  return {
+    ...{ kind: kind.kind, nodes: [first, ...(others as RedisNode[])], tls, ...credentials },
+    ...(kind.kind === "sentinel" && { master: path }),
+  };
+}

@@ -1,0 +1,179 @@
+/** Answers of the scripts, read back into what the contract names. */
+import type { ExecutionKey } from "../../model/ids.ts";
+import type * as contract from "../store.ts";
+import { StoreFault } from "../store.ts";
+import type { EntryAnswer } from "./batch.ts";
+import { wholeTaskId, wholeToken } from "./names.ts";
+import { readTaskText } from "./requests.ts";
+
+/** What RESP carries. */
+export type Reply = string | number | null | readonly Reply[];
+
+function head(revision: unknown, commitId: unknown): contract.Head {
+  return { revision: revision as number, commitId: commitId as string };
+}
+
+export function skewedFault(): StoreFault {
+  return new StoreFault(
+    "not_applied",
+    "The clock of this server is more than a second off the store's; it is measured again.",
+  );
+}
+
+function wholeTaskIds(executionId: string, stored: unknown): string[] {
+  return (stored as string[]).map((id) => wholeTaskId(executionId, id));
+}
+
+function unexpected(answer: EntryAnswer): Error {
+  return answer[0] === "skewed"
+    ? skewedFault()
+    : new Error(`The Redis store does not know the outcome ${answer[0]}.`);
+}
+
+export function readCommit(executionId: string, answer: EntryAnswer): contract.CommitAnswer {
+  const [outcome, first, second] = answer;
+  switch (outcome) {
+    case "committed":
+    case "conflict":
+      return { outcome, head: head(first, second) };
+    case "already":
+      return { outcome: "already_committed", head: head(first, second) };
+    case "stale":
+      return { outcome, tasks: wholeTaskIds(executionId, first), timers: second as string[] };
+    case "not_found":
+      return { outcome };
+    default:
+      throw unexpected(answer);
+  }
+}
+
+export function readCreate(answer: EntryAnswer, commitId: string): contract.CreateAnswer {
+  const [outcome, revision, latest, status, requestHash] = answer;
+  switch (outcome) {
+    case "created":
+      return { outcome, head: head(1, commitId) };
+    case "exists":
+      return {
+        ...{ outcome, head: head(revision, latest), status: status as contract.Listing["status"] },
+        ...(requestHash !== null && { requestHash: requestHash as string }),
+      };
+    case "tombstone":
+      return { outcome };
+    default:
+      throw unexpected(answer);
+  }
+}
+
+/** A flat list of names and values. */
+function readPairs(list: readonly string[]): Map<string, string> {
+  const pairs = new Map<string, string>();
+  for (let i = 0; i < list.length; i += 2) pairs.set(list[i] as string, list[i + 1] as string);
+  return pairs;
+}
+
+export function readLoad(reply: Reply): contract.LoadAnswer {
+  const [outcome, revision, commits, status, held, state, data] = reply as readonly [
+    "loaded" | "not_found" | "tombstone",
+    ...Reply[],
+  ];
+  if (outcome !== "loaded") return { outcome };
+  const recentCommitIds = (commits as string).slice(1, -1).split("\n");
+  return {
+    ...{ outcome, head: head(revision, recentCommitIds.at(-1)), recentCommitIds },
+    ...{ status: status as contract.Listing["status"], held: held === 1, state: state as string },
+    data: readPairs(data as string[]),
+  };
+}
+
+export function readTask(partition: number, reply: Reply): contract.LeasedTask {
+  const [id, storedId, queue, storedToken, leasedAt, leaseUntil, deadline, heartbeatMs, text] =
+    reply as readonly [
+      ...[string, string, string, string],
+      ...[number, number, number, number],
+      string,
+    ];
+  const taskId = wholeTaskId(id, storedId);
+  const token = wholeToken(taskId, storedToken);
+  return {
+    ...{ key: { partition, id }, id: taskId, queue, token, leasedAt, leaseUntil, deadline },
+    ...{ heartbeatMs, ...readTaskText(text) },
+  };
+}
+
+export function readClaim(partition: number, reply: Reply): contract.ClaimTasksAnswer {
+  const [tasks, more] = reply as readonly [readonly Reply[], readonly string[]];
+  return { tasks: tasks.map((task) => readTask(partition, task)), more };
+}
+
+export function readExtension(until: number): contract.ExtendAnswer {
+  if (until > 0) return { outcome: "extended", leaseUntil: until };
+  return { outcome: until < 0 ? "cancelled" : "stale" };
+}
+
+function readDueItem(partition: number, reply: Reply): contract.DueItem {
+  const [kind, id, name, ...rest] = reply as readonly [string, string, string, ...Reply[]];
+  const key: ExecutionKey = { partition, id };
+  if (kind === "timer") return { kind, key, id: name, at: rest[0] as number };
+  const taskId = wholeTaskId(id, name);
+  if (kind === "queue") return { kind, key, taskId, queueUntil: rest[0] as number };
+  const [stored, workerId, leaseUntil, deadline] = rest as [string, string, number, number];
+  const token = wholeToken(taskId, stored);
+  return { kind: "lease", key, taskId, token, workerId, leaseUntil, deadline };
+}
+
+function withNextDue<Answer>(answer: Answer, next: Reply) {
+  return next === null ? answer : { ...answer, nextDue: next as number };
+}
+
+export function readDue(partition: number, reply: Reply): contract.ClaimDueAnswer {
+  const [items, next] = reply as readonly [readonly Reply[], Reply];
+  return withNextDue({ items: items.map((item) => readDueItem(partition, item)) }, next);
+}
+
+export function readOutbox(partition: number, reply: Reply) {
+  const [list, next] = reply as readonly [readonly Reply[], Reply];
+  const messages = list.map((message): contract.OutboxMessage => {
+    const [source, id, body, deliveries] = message as readonly [string, string, string, number];
+    return { key: { partition, id: source }, id, body, deliveries };
+  });
+  return withNextDue({ messages }, next);
+}
+
+/** Tasks and messages in the order of their adding. */
+export function readHoldings(executionId: string, reply: Reply): contract.Holdings {
+  const [tasks, timers, messages] = reply as readonly [
+    readonly (readonly [string, number, string, string, string, string, number])[],
+    readonly (readonly [string, number])[],
+    readonly (readonly [string, number])[],
+  ];
+  const inOrder = [...tasks].sort((a, b) => a[1] - b[1]);
+  return {
+    tasks: inOrder.map(([stored, , queue, state, workerId, token, leaseUntil]) => {
+      const id = wholeTaskId(executionId, stored);
+      if (state === "Q") return { id, queue, state: "queued" };
+      return { id, queue, state: "leased", workerId, token: wholeToken(id, token), leaseUntil };
+    }),
+    timers: timers.map(([id, at]) => ({ id, at })),
+    messages: [...messages].sort((a, b) => a[1] - b[1]).map(([id]) => id),
+  };
+}
+
+export function readListing(reply: Reply): contract.Listing {
+  const [id, workflow, correlationId, version, startedAt, status, endedAt] = reply as readonly [
+    ...[string, string, string | null, number, number],
+    ...[contract.Listing["status"], number | null],
+  ];
+  return {
+    ...{ id, workflow, version, startedAt, status },
+    ...(correlationId !== null && { correlationId }),
+    ...(endedAt !== null && { endedAt }),
+  };
+}
+
+export function readStats(reply: Reply): contract.QueueStats {
+  const [queue, queued, leased, oldestAt] = reply as readonly [
+    ...[string, number, number],
+    number | null,
+  ];
+  return { queue, queued, leased, ...(oldestAt !== null && { oldestAt }) };
+}

@@ -1,0 +1,96 @@
+/**
+ * Calls of one turn of the event loop that go out as one script. The batch is no transaction: each
+ * entry is checked and applied for itself, and after a lost reply each one's outcome is unknown.
+ */
+import { StoreFault } from "../store.ts";
+
+/** Longer scripts would make others wait; larger ones as well. */
+const entriesMax = 64;
+const sizeMax = 1024 * 1024;
+
+export type EntryAnswer = readonly [outcome: string, ...details: unknown[]];
+
+interface Waiting<Request> {
+  readonly request: Request;
+  readonly base: string;
+  readonly resolve: (answer: EntryAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface BatchOptions<Request> {
+  /**
+   * Packs a request; `base` is the number of its base among the keys of the call, and `texts` what
+   * travels beside the entries.
+   */
+  readonly encode: (request: Request, base: number, texts: string[]) => Buffer;
+  readonly call: (bases: readonly string[], args: readonly (Buffer | string)[]) => Promise<unknown>;
+  /** Cluster: one call touches one partition only. */
+  readonly onePartition: boolean;
+}
+
+export class Batch<Request> {
+  readonly #options: BatchOptions<Request>;
+  readonly #groups = new Map<string, Waiting<Request>[]>();
+  #isScheduled = false;
+
+  constructor(options: BatchOptions<Request>) {
+    this.#options = options;
+  }
+
+  submit(base: string, request: Request): Promise<EntryAnswer> {
+    return new Promise((resolve, reject) => {
+      const group = this.#options.onePartition ? base : "";
+      const waiting = this.#groups.get(group);
+      const one = { request, base, resolve, reject };
+      if (waiting === undefined) this.#groups.set(group, [one]);
+      else waiting.push(one);
+      if (this.#isScheduled) return;
+      this.#isScheduled = true;
+      setImmediate(() => this.flush());
+    });
+  }
+
+  flush(): void {
+    this.#isScheduled = false;
+    for (const waiting of this.#groups.values()) {
+      for (let first = 0; first < waiting.length; ) first += this.#send(waiting, first);
+    }
+    this.#groups.clear();
+  }
+
+  /** Sends as many as one call may carry; answers how many. */
+  #send(waiting: readonly Waiting<Request>[], first: number): number {
+    const bases: string[] = [];
+    const entries: Buffer[] = [];
+    const texts: string[] = [];
+    let size = 0;
+    while (entries.length < entriesMax && size < sizeMax) {
+      const one = waiting[first + entries.length];
+      if (one === undefined) break;
+      let base = bases.indexOf(one.base);
+      if (base < 0) base = bases.push(one.base) - 1;
+      const known = texts.length;
+      const entry = this.#options.encode(one.request, base + 1, texts);
+      size += entry.length;
+      for (let i = known; i < texts.length; i++) size += (texts[i] as string).length;
+      entries.push(entry);
+    }
+    const sent = waiting.slice(first, first + entries.length);
+    this.#options.call(bases, [`${entries.length}`, ...entries, ...texts]).then(
+      (answers) => settle(sent, answers as readonly EntryAnswer[]),
+      (error) => {
+        for (const one of sent) one.reject(error);
+      },
+    );
+    return entries.length;
+  }
+}
+
+function settle<Request>(sent: readonly Waiting<Request>[], answers: readonly EntryAnswer[]): void {
+  for (const [i, one] of sent.entries()) {
+    const answer = answers[i] as EntryAnswer;
+    if (answer[0] === "failed") {
+      one.reject(new StoreFault("unknown", `A script failed in Redis: ${answer[1]}`));
+    } else one.resolve(answer);
+  }
+}

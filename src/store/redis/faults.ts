@@ -1,0 +1,55 @@
+/** What went wrong with a call, told as the contract tells it: not applied, or nobody knows. */
+import { StoreFault } from "../store.ts";
+
+/** Refusals of Redis that pass: the script did not begin. */
+const passing = new Set([
+  ...["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY"],
+  ...["NOREPLICAS", "UNBLOCKED"],
+]);
+/** Refusals for want of room: memory, or a disk that takes no more. */
+const exhausted = new Set(["OOM", "MISCONF"]);
+/** Other refusals before the script begins. */
+const refused = new Set(["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT", "SKEWED", "NOSCRIPT"]);
+
+export interface Fault {
+  readonly fault: StoreFault;
+  /** It was certainly not applied, and may succeed when it is tried again soon. */
+  readonly passes: boolean;
+  /** The caller's clock is wrong. */
+  readonly skewed: boolean;
+}
+
+function isReply(error: Error): boolean {
+  return error.name === "ReplyError";
+}
+
+/** `sent`: the call has been written to a connection at least once. */
+export function faultOf(error: unknown, sent: boolean): Fault {
+  const { message } = error as Error;
+  const make = (
+    outcome: "not_applied" | "unknown",
+    text: string,
+    reason: "unavailable" | "exhausted" = "unavailable",
+  ) => new StoreFault(outcome, text, { reason, cause: error });
+  const code = /^[A-Z]+/.exec(message)?.[0] ?? "";
+  const known = (fault: StoreFault, passes = false): Fault => ({
+    ...{ fault, passes, skewed: isReply(error as Error) && code === "SKEWED" },
+  });
+  if (isReply(error as Error)) {
+    if (passing.has(code)) return known(make("not_applied", `Redis refused: ${message}`), true);
+    if (exhausted.has(code)) {
+      return known(make("not_applied", `Redis has no room: ${message}`, "exhausted"));
+    }
+    if (refused.has(code)) return known(make("not_applied", `Redis refused: ${message}`));
+    // Checks come first in every script, but an error of Redis in between may come after writes.
+    return known(make("unknown", `A script failed in Redis: ${message}`));
+  }
+  if (message.startsWith("Too many Cluster redirections")) {
+    return known(make("not_applied", `The Redis cluster is not ready: ${message}`), true);
+  }
+  // What timed out before it was written may be written later.
+  if (sent || message === "Command timed out") {
+    return known(make("unknown", `Redis did not answer: ${message}`));
+  }
+  return known(make("not_applied", `Redis cannot be reached: ${message}`), true);
+}

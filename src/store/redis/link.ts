@@ -1,0 +1,196 @@
+/**
+ * The connection to Redis, and the calls of scripts through it. Nothing is queued while it is down
+ * and nothing is sent twice by itself: what was certainly not applied is tried again here, a bounded
+ * number of times; the outcome of what was sent and not answered is unknown.
+ */
+import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
+import type { Clock } from "../../clock.ts";
+import { StoreFault } from "../store.ts";
+import type { RedisAddress } from "./address.ts";
+import { faultOf } from "./faults.ts";
+import { readScripts, type Script, type ScriptName } from "./scripts.ts";
+
+/** A call that is not answered by then has an unknown outcome. */
+const commandTimeoutMs = 5_000;
+const connectTimeoutMs = 3_000;
+/** A start that has no connection by then fails. */
+const startMs = 10_000;
+/** Pauses before what was certainly not applied is tried again. */
+const retryPausesMs = [10, 40, 100, 250, 500, 1_000];
+const reconnectMsMax = 1_000;
+
+export type Argument = string | number | Buffer;
+
+/** Knows whether it was ever written to a connection. */
+class ScriptCommand extends Command {
+  sent = false;
+
+  override toWritable(socket: object): string | Buffer {
+    this.sent = true;
+    return super.toWritable(socket);
+  }
+}
+
+function connectionOptions(address: RedisAddress) {
+  const { username, password, tls } = address;
+  return {
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls: {} }),
+    protocol: 2,
+    connectTimeout: connectTimeoutMs,
+    commandTimeout: commandTimeoutMs,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    // What was sent is given up as soon as its connection closes, not at its timeout.
+    maxRetriesPerRequest: 0,
+    retryStrategy: (times: number) => Math.min(times * 50, reconnectMsMax),
+    // The connection leads to what was a master before a failover.
+    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
+  } satisfies RedisOptions;
+}
+
+function makeClient(address: RedisAddress): Redis | Cluster {
+  const options = connectionOptions(address);
+  const { retryStrategy: _, enableOfflineQueue: __, ...nodeOptions } = options;
+  const [{ host, port }] = address.nodes;
+  switch (address.kind) {
+    case "single":
+      return new Redis({ ...options, host, port, lazyConnect: true });
+    case "sentinel": {
+      const { username, password, tls } = address;
+      return new Redis({
+        ...options,
+        sentinels: [...address.nodes],
+        name: address.master as string,
+        ...(username !== undefined && { sentinelUsername: username }),
+        ...(password !== undefined && { sentinelPassword: password }),
+        ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+        lazyConnect: true,
+      });
+    }
+    case "cluster":
+      return new Cluster([...address.nodes], {
+        redisOptions: nodeOptions,
+        enableOfflineQueue: false,
+        retryDelayOnFailover: 0,
+        shardedSubscribers: true,
+        lazyConnect: true,
+        slotsRefreshInterval: 5_000,
+        clusterRetryStrategy: (times) => Math.min(times * 50, reconnectMsMax),
+      });
+  }
+}
+
+export class RedisLink {
+  readonly client: Redis | Cluster;
+  readonly isCluster: boolean;
+  readonly #clock: Clock;
+  readonly #scripts = readScripts();
+  /** Called when a script found the caller's clock wrong. */
+  onSkewed: () => void = () => {};
+  #isClosed = false;
+
+  constructor(address: RedisAddress, clock: Clock) {
+    this.client = makeClient(address);
+    this.isCluster = address.kind === "cluster";
+    this.#clock = clock;
+    // Each call tells its own fault; without a listener the errors would be printed.
+    this.client.on("error", () => {});
+  }
+
+  /** The client goes on trying for ever; a start does not. */
+  async connect(): Promise<void> {
+    let last: Error | undefined;
+    const remember = (error: Error) => {
+      last = error;
+    };
+    for (const event of ["error", "node error"]) this.client.on(event, remember);
+    const { promise: tooLong, reject } = Promise.withResolvers<never>();
+    const cancel = this.#clock.after(startMs, () =>
+      reject(new Error(`it did not answer in ${startMs / 1_000} seconds`)),
+    );
+    try {
+      await Promise.race([this.client.connect(), tooLong]);
+    } catch (error) {
+      throw last ?? error;
+    } finally {
+      cancel();
+      for (const event of ["error", "node error"]) this.client.off(event, remember);
+    }
+  }
+
+  /** Connections to all that take writes. */
+  masters(): readonly Redis[] {
+    return this.client instanceof Cluster ? this.client.nodes("master") : [this.client];
+  }
+
+  async call(name: ScriptName, keys: readonly string[], args: readonly Argument[]) {
+    const script = this.#scripts.get(name) as Script;
+    for (let tries = 0; ; tries++) {
+      if (this.#isClosed) throw new StoreFault("not_applied", "The store is closed.");
+      const pauseMs = retryPausesMs[tries];
+      const answer = await this.#try(script, keys, args, pauseMs !== undefined);
+      if (answer !== undefined) return answer.reply;
+      await new Promise<void>((resolve) => this.#clock.after(pauseMs as number, resolve));
+    }
+  }
+
+  /** Answers undefined when it is to be tried again. */
+  async #try(
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+    mayRetry: boolean,
+  ): Promise<{ readonly reply: unknown } | undefined> {
+    try {
+      return { reply: await this.#run(script, keys, args) };
+    } catch (failure) {
+      const { error, sent } = failure as SendFailure;
+      const { fault, passes, skewed } = faultOf(error, sent);
+      if (passes && mayRetry) return undefined;
+      if (skewed) this.onSkewed();
+      throw fault;
+    }
+  }
+
+  /** A server that does not know the script yet, or not any more, is given it whole. */
+  async #run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    try {
+      return await this.#send("evalsha", script.sha, keys, args);
+    } catch (failure) {
+      if (!(failure as SendFailure).error.message.startsWith("NOSCRIPT")) throw failure;
+      return await this.#send("eval", script.lua, keys, args);
+    }
+  }
+
+  async #send(
+    name: "evalsha" | "eval",
+    script: string,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ): Promise<unknown> {
+    const all = [script, keys.length, ...keys, ...args] as (string | Buffer | number)[];
+    const command = new ScriptCommand(name, all, { replyEncoding: "utf8" });
+    try {
+      return await this.client.sendCommand(command);
+    } catch (error) {
+      throw new SendFailure(error as Error, command.sent);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.client.disconnect();
+  }
+}
+
+class SendFailure {
+  readonly error: Error;
+  readonly sent: boolean;
+
+  constructor(error: Error, sent: boolean) {
+    this.error = error;
+    this.sent = sent;
+  }
+}

@@ -1,0 +1,78 @@
+/** Opens the Redis store that a URL names: connects, checks what it found, claims the namespace. */
+import { type Clock, type Ids, systemClock, systemIds } from "../../clock.ts";
+import { parseRedisUrl } from "./address.ts";
+import { durabilityOf, objection, readFacts } from "./facts.ts";
+import { type Keys, makeKeys } from "./keys.ts";
+import { RedisLink } from "./link.ts";
+import { claimNamespace } from "./namespace.ts";
+import { NodeClock } from "./node-clock.ts";
+import { probe } from "./probe.ts";
+import { RedisStore } from "./redis-store.ts";
+
+export interface RedisOptions {
+  /** Keeps installations apart that share a Redis. */
+  readonly namespace: string;
+  /** Absent: as the namespace was created; a new one gets limits.partitionsDefault. */
+  readonly partitions?: number;
+  readonly clock?: Clock;
+  readonly ids?: Ids;
+  /** False: scripts take any `now`; tests of the contract make up their own. */
+  readonly clockCheck?: boolean;
+}
+
+/** Throws an Error of one sentence when it cannot be used. */
+export async function openRedisStore(url: string, options: RedisOptions): Promise<RedisStore> {
+  const address = parseRedisUrl(url);
+  if ("problem" in address) throw new Error(`The address of the Redis store ${address.problem}.`);
+  const clock = options.clock ?? systemClock;
+  const link = new RedisLink(address, clock);
+  const nodeClock = new NodeClock(() => link.masters(), clock);
+  try {
+    await connect(link, address.nodes);
+    const facts = await Promise.all(link.masters().map(readFacts));
+    for (const one of facts) {
+      const problem = objection(one);
+      if (problem !== undefined) throw new Error(problem);
+    }
+    const keys = makeKeys(options.namespace, await claimNamespace(link, options));
+    await nodeClock.measure();
+    link.onSkewed = () => void nodeClock.measure();
+    const traits = { name: "redis", durability: durabilityOf(facts), shared: true };
+    const { clockCheck = true } = options;
+    const store = new RedisStore({ link, keys, traits, nodeClock, clockCheck });
+    await tryOut(store, { link, keys, ids: options.ids ?? systemIds, clock });
+    return store;
+  } catch (error) {
+    nodeClock.close();
+    link.close();
+    throw error;
+  }
+}
+
+async function connect(
+  link: RedisLink,
+  nodes: readonly { readonly host: string; readonly port: number }[],
+): Promise<void> {
+  try {
+    await link.connect();
+  } catch (error) {
+    const names = nodes.map(({ host, port }) => `${host}:${port}`).join(", ");
+    throw new Error(`Redis at ${names} cannot be used: ${(error as Error).message}.`);
+  }
+}
+
+/** In so many partitions as there are masters, far apart: each of them is likely to see one. */
+async function tryOut(
+  store: RedisStore,
+  { link, keys, ids, clock }: { link: RedisLink; keys: Keys; ids: Ids; clock: Clock },
+): Promise<void> {
+  const count = Math.min(link.masters().length, store.partitions);
+  const partitions = Array.from({ length: count }, (_, i) =>
+    Math.floor(((i + 0.5) * store.partitions) / count),
+  );
+  const now = clock.now() + store.timeOffset();
+  const forget = async (partition: number, id: string) => {
+    await link.client.unlink(`${keys.bases[partition]}:x:${id}`);
+  };
+  await probe(store, { partitions, now, ids, forget });
+}

@@ -1,0 +1,99 @@
+/**
+ * One turn through every script before the first request: a server that cannot run one of them (no
+ * permission, no MessagePack, a proxy that alters things) is found at start, not at three in the
+ * morning. Nothing of it is left behind.
+ */
+import type { Ids } from "../../clock.ts";
+import type { Store, StoreEffects } from "../store.ts";
+
+const none: StoreEffects = {
+  ...{ tasks: [], dropTasks: [], timers: [], dropTimers: [], messages: [], history: [] },
+};
+
+function expect(holds: boolean, what: string): void {
+  if (!holds) throw new Error(`The probe of Redis failed: ${what}.`);
+}
+
+async function probeTask(store: Store, partition: number, name: string, now: number) {
+  const key = { partition, id: name };
+  const task = {
+    ...{ id: `${name}:1:1:probe`, queue: `probe/${name}`, priority: 0, timeoutMs: 1_000 },
+    ...{ heartbeatMs: 0, queueTimeoutMs: 0, header: "{}", parameters: "[]" },
+  };
+  // Ended from the start: no sweeper takes it for an execution that needs something.
+  const listing = { id: name, workflow: name, version: 1, status: "COMPLETED", startedAt: now };
+  const created = await store.create({
+    ...{ key, commitId: `${name}-1`, state: "{}", data: new Map([["input", "[]"]]), now },
+    listing: listing as Parameters<Store["create"]>[0]["listing"],
+    effects: { ...none, tasks: [task], history: ["{}"] },
+  });
+  expect(created.outcome === "created", "it did not create an execution");
+  const loaded = await store.load({ key });
+  expect(loaded.outcome === "loaded" && loaded.data.get("input") === "[]", "it did not keep text");
+  expect((await store.history({ key, after: 0, limit: 1 })).length === 1, "it lost the history");
+  const listed = await store.list({ partition, index: "workflow", value: name, limit: 1 });
+  expect(listed.length === 1, "it lists nothing");
+  expect((await store.queueHints({ partition })).includes(task.queue), "it hints nothing");
+  expect((await store.queueStats({ partition, queue: task.queue })).length === 1, "no statistics");
+  const worker = { tokenPrefix: name, workerId: name, heartbeatMs: 0, now };
+  await store.claimTasks({
+    ...worker,
+    partition,
+    queues: [{ name: task.queue, limit: 0 }],
+    limit: 0,
+  });
+  const lease = await store.claimTask({ key, taskId: task.id, ...worker });
+  expect(lease !== undefined, "it did not lease a task");
+  const held = { key, taskId: task.id, token: lease?.token ?? "" };
+  const [extended] = await store.extendLeases({
+    ...{ partition, leases: [{ ...held, until: now + 500 }], now },
+  });
+  expect(extended?.outcome === "extended", "it did not extend a lease");
+  await store.releaseTasks({ partition, tasks: [held], now });
+  await store.claimTask({ key, taskId: task.id, ...worker });
+  // Nothing is asked for: what is due in this partition is for servers that have started.
+  await store.claimDue({ partition, claimId: name, limit: 0, hideMs: 0, now });
+  await store.claimOutbox({ partition, claimId: name, limit: 0, hideMs: 0, now });
+  await store.ackOutbox({ partition, messages: [{ key, id: name }] });
+  const committed = await store.commit({
+    ...{ key, expected: { revision: 1, commitId: `${name}-1` }, commitId: `${name}-2` },
+    ...{ state: "{}", status: "COMPLETED", data: new Map(), settle: [held], expire: [] },
+    ...{ consumeTimers: [], effects: none, now },
+  });
+  expect(committed.outcome === "committed", `a commit was answered ${committed.outcome}`);
+  expect((await store.holdings(key)).tasks.length === 0, "a settled task is still there");
+  const expected = { revision: 2, commitId: `${name}-2` };
+  const removed = await store.remove({ key, expected, tombstoneUntil: now, now });
+  expect(removed === "removed", `a removal was answered ${removed}`);
+}
+
+async function probeDocuments(store: Store, name: string, now: number): Promise<void> {
+  const document = { kind: "probe", id: name };
+  const saved = await store.putDocument({ ...document, body: "[]", expectedVersion: 0 });
+  expect(saved.outcome === "saved", "it did not save a document");
+  expect((await store.getDocument(document))?.body === "[]", "it did not keep a document");
+  const listed = await store.listDocuments({ kind: "probe", prefix: name, limit: 1 });
+  expect(listed.length === 1, "it lists no documents");
+  await store.deleteDocument(document);
+  await store.beatServer({ id: name, body: "{}", now, ttlMs: 0 });
+  await store.listServers({ now });
+  await store.leaveServer({ id: name });
+}
+
+/** `forget` deletes the tombstone, which would else be gone a minute later. */
+export async function probe(
+  store: Store,
+  options: {
+    readonly partitions: readonly number[];
+    readonly now: number;
+    readonly ids: Ids;
+    readonly forget: (partition: number, id: string) => Promise<void>;
+  },
+): Promise<void> {
+  const name = `probe-${options.ids.uuid()}`;
+  for (const partition of options.partitions) {
+    await probeTask(store, partition, name, options.now);
+    await options.forget(partition, name);
+  }
+  await probeDocuments(store, name, options.now);
+}

@@ -1,0 +1,280 @@
+/**
+ * The shared store: Redis, one server or a cluster. Every operation is one script on the node of its
+ * partition; this class only brings requests there and answers back.
+ */
+import { limits } from "../../limits.ts";
+import type { ExecutionKey } from "../../model/ids.ts";
+import type { JsonText } from "../../model/json.ts";
+import { compareText } from "../rules.ts";
+import type * as contract from "../store.ts";
+import { StoreFault } from "../store.ts";
+import * as answers from "./answers.ts";
+import { Batch } from "./batch.ts";
+import { readMemory } from "./facts.ts";
+import type { Keys } from "./keys.ts";
+import { listMember } from "./keys.ts";
+import type { Argument, RedisLink } from "./link.ts";
+import { shortTaskId, shortToken } from "./names.ts";
+import type { NodeClock } from "./node-clock.ts";
+import { type Packable, pack } from "./pack.ts";
+import { encodeCommit, encodeCreate } from "./requests.ts";
+import type { ScriptName } from "./scripts.ts";
+import { type WakeListener, Wakes } from "./wakes.ts";
+
+/** So long a repeated claim finds what the first one was given. */
+const claimSeconds = 600;
+
+export interface RedisStoreParts {
+  readonly link: RedisLink;
+  readonly keys: Keys;
+  readonly traits: contract.Traits;
+  readonly nodeClock: NodeClock;
+  /** False: scripts take any `now` (tests of the contract make up their own). */
+  readonly clockCheck: boolean;
+}
+
+export class RedisStore implements contract.Store {
+  readonly traits: contract.Traits;
+  readonly partitions: number;
+  readonly #link: RedisLink;
+  readonly #keys: Keys;
+  readonly #nodeClock: NodeClock;
+  readonly #wakes: Wakes;
+  /** How far a caller's now may be from a node's clock, as scripts take it. */
+  readonly #tolerance: string;
+  readonly #creates: Batch<contract.CreateRequest>;
+  readonly #commits: Batch<contract.CommitRequest>;
+
+  constructor({ link, keys, traits, nodeClock, clockCheck }: RedisStoreParts) {
+    this.traits = traits;
+    this.partitions = keys.bases.length;
+    this.#link = link;
+    this.#keys = keys;
+    this.#nodeClock = nodeClock;
+    this.#wakes = new Wakes(link, keys.bases);
+    this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
+    const callWith = (name: ScriptName) => (bases: readonly string[], args: readonly Argument[]) =>
+      link.call(name, bases, [this.#tolerance, ...args]);
+    const onePartition = link.isCluster;
+    this.#creates = new Batch({ encode: encodeCreate, call: callWith("create"), onePartition });
+    this.#commits = new Batch({ encode: encodeCommit, call: callWith("commit"), onePartition });
+  }
+
+  async create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
+    const answer = await this.#creates.submit(this.#base(request.key.partition), request);
+    return answers.readCreate(answer, request.commitId);
+  }
+
+  async load({ key, fields }: contract.LoadRequest): Promise<contract.LoadAnswer> {
+    const wanted = fields === undefined ? ["all"] : ["some", ...fields];
+    return answers.readLoad(await this.#call("load", key.partition, [key.id, ...wanted]));
+  }
+
+  async commit(request: contract.CommitRequest): Promise<contract.CommitAnswer> {
+    const answer = await this.#commits.submit(this.#base(request.key.partition), request);
+    return answers.readCommit(request.key.id, answer);
+  }
+
+  async claimTasks(request: contract.ClaimTasksRequest): Promise<contract.ClaimTasksAnswer> {
+    const { partition, tokenPrefix, workerId, heartbeatMs, now, limit } = request;
+    const queues = request.queues.flatMap((queue) => [queue.name, queue.limit]);
+    const reply = await this.#callTimed("claim-tasks", partition, [
+      ...[tokenPrefix, workerId, heartbeatMs, now, limit, claimSeconds, queues],
+    ]);
+    return answers.readClaim(partition, reply);
+  }
+
+  async claimTask(
+    request: Parameters<contract.Store["claimTask"]>[0],
+  ): Promise<contract.LeasedTask | undefined> {
+    const { key, taskId, tokenPrefix, workerId, heartbeatMs, now } = request;
+    const reply = await this.#callTimed("claim-task", key.partition, [
+      ...[key.id, shortTaskId(key.id, taskId), tokenPrefix, workerId, heartbeatMs, now],
+    ]);
+    return reply === null ? undefined : answers.readTask(key.partition, reply);
+  }
+
+  async extendLeases(
+    request: Parameters<contract.Store["extendLeases"]>[0],
+  ): Promise<readonly contract.ExtendAnswer[]> {
+    const { partition, now } = request;
+    const leases = request.leases.flatMap(({ key, taskId, token, until }) => [
+      ...[key.id, shortTaskId(key.id, taskId), shortToken(taskId, token), until],
+    ]);
+    const reply = await this.#callTimed("extend-leases", partition, [now, leases]);
+    return (reply as number[]).map(answers.readExtension);
+  }
+
+  async releaseTasks(
+    request: Parameters<contract.Store["releaseTasks"]>[0],
+  ): Promise<readonly ("released" | "stale")[]> {
+    const { partition, now } = request;
+    const leases = request.tasks.flatMap(({ key, taskId, token }) => [
+      ...[key.id, shortTaskId(key.id, taskId), shortToken(taskId, token)],
+    ]);
+    const reply = await this.#callTimed("release-tasks", partition, [now, leases]);
+    return (reply as number[]).map((released) => (released === 1 ? "released" : "stale"));
+  }
+
+  async claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
+    return answers.readDue(request.partition, await this.#claim("claim-due", request));
+  }
+
+  async claimOutbox(
+    request: contract.ClaimDueRequest,
+  ): Promise<{ readonly messages: readonly contract.OutboxMessage[]; readonly nextDue?: number }> {
+    return answers.readOutbox(request.partition, await this.#claim("claim-outbox", request));
+  }
+
+  async ackOutbox(request: Parameters<contract.Store["ackOutbox"]>[0]): Promise<void> {
+    const acknowledged = request.messages.flatMap(({ key, id }) => [key.id, id]);
+    await this.#call("ack-outbox", request.partition, acknowledged);
+  }
+
+  async remove(
+    request: Parameters<contract.Store["remove"]>[0],
+  ): Promise<"removed" | "more" | "conflict" | "not_found"> {
+    const { key, expected, tombstoneUntil, now } = request;
+    const reply = await this.#callTimed("remove", key.partition, [
+      ...[key.id, expected.revision, expected.commitId, tombstoneUntil, now],
+    ]);
+    return reply as "removed" | "more" | "conflict" | "not_found";
+  }
+
+  async holdings(key: ExecutionKey): Promise<contract.Holdings> {
+    const reply = await this.#call("holdings", key.partition, [key.id]);
+    return answers.readHoldings(key.id, reply);
+  }
+
+  async list(request: contract.ListRequest): Promise<readonly contract.Listing[]> {
+    const { partition, index, value, after, limit } = request;
+    const keys = [this.#base(partition), this.#keys.index(partition, index, value)];
+    const from = after === undefined ? "+" : `(${listMember(after)}`;
+    const reply = await this.#link.call("list", keys, [from, limit]);
+    return (reply as answers.Reply[]).map(answers.readListing);
+  }
+
+  async history(request: {
+    readonly key: ExecutionKey;
+    readonly after: number;
+    readonly limit: number;
+  }): Promise<readonly JsonText[]> {
+    const { key, after, limit } = request;
+    const reply = await this.#call("history", key.partition, [key.id, after, limit]);
+    return reply as string[];
+  }
+
+  async queueStats(request: {
+    readonly partition: number;
+    readonly queue?: string;
+  }): Promise<readonly contract.QueueStats[]> {
+    const { partition, queue } = request;
+    const reply = await this.#call("queue-stats", partition, queue === undefined ? [] : [queue]);
+    return (reply as answers.Reply[])
+      .map(answers.readStats)
+      .sort((a, b) => compareText(a.queue, b.queue));
+  }
+
+  async queueHints(request: { readonly partition: number }): Promise<readonly string[]> {
+    const reply = await this.#call("queue-hints", request.partition, []);
+    return [...(reply as string[])].sort(compareText);
+  }
+
+  /** Of the fullest node that has a bound. */
+  async pressure(): Promise<{ readonly used: number }> {
+    const nodes = await Promise.all(this.#link.masters().map(readMemory)).catch((error: Error) => {
+      throw new StoreFault("not_applied", `Redis did not say how full it is: ${error.message}`);
+    });
+    return { used: Math.max(0, ...nodes.map(({ used, max }) => (max > 0 ? used / max : 0))) };
+  }
+
+  timeOffset(): number {
+    return this.#nodeClock.offset;
+  }
+
+  onWake(listener: WakeListener): Promise<void> {
+    return this.#wakes.listen(listener);
+  }
+
+  async getDocument(request: {
+    readonly kind: string;
+    readonly id: string;
+  }): Promise<contract.Document | undefined> {
+    const [documents] = this.#keys.documents(request.kind);
+    const reply = await this.#link.call("get-document", [documents], [request.id]);
+    if (reply === null) return undefined;
+    const [version, body] = reply as [number, string];
+    return { id: request.id, version, body };
+  }
+
+  async putDocument(
+    request: Parameters<contract.Store["putDocument"]>[0],
+  ): Promise<contract.PutAnswer> {
+    const { kind, id, expectedVersion, body } = request;
+    const keys = this.#keys.documents(kind);
+    const reply = await this.#link.call("put-document", keys, [id, expectedVersion, body]);
+    const [saved, version] = reply as [number, number];
+    return { outcome: saved === 1 ? "saved" : "conflict", version };
+  }
+
+  async listDocuments(
+    request: Parameters<contract.Store["listDocuments"]>[0],
+  ): Promise<readonly contract.Document[]> {
+    const { kind, prefix = "", after, limit } = request;
+    const args = [prefix, limit, ...(after === undefined ? [] : [after])];
+    const reply = await this.#link.call("list-documents", this.#keys.documents(kind), args);
+    const list = reply as readonly (readonly [string, number, string])[];
+    return list.map(([id, version, body]) => ({ id, version, body }));
+  }
+
+  async deleteDocument(request: { readonly kind: string; readonly id: string }): Promise<boolean> {
+    const keys = this.#keys.documents(request.kind);
+    return (await this.#link.call("delete-document", keys, [request.id])) === 1;
+  }
+
+  async beatServer(request: Parameters<contract.Store["beatServer"]>[0]): Promise<void> {
+    const { id, body, now, ttlMs } = request;
+    const args = [this.#tolerance, pack([id, body, now, ttlMs])];
+    await this.#link.call("beat-server", [this.#keys.servers], args);
+  }
+
+  async listServers(request: {
+    readonly now: number;
+  }): Promise<readonly { readonly id: string; readonly body: JsonText }[]> {
+    const args = [this.#tolerance, request.now];
+    const reply = await this.#link.call("list-servers", [this.#keys.servers], args);
+    return (reply as readonly (readonly [string, string])[])
+      .map(([id, body]) => ({ id, body }))
+      .sort((a, b) => compareText(a.id, b.id));
+  }
+
+  async leaveServer(request: { readonly id: string }): Promise<void> {
+    await this.#link.call("leave-server", [this.#keys.servers], [request.id]);
+  }
+
+  async close(): Promise<void> {
+    this.#nodeClock.close();
+    this.#wakes.close();
+    this.#link.close();
+  }
+
+  #base(partition: number): string {
+    const base = this.#keys.bases[partition];
+    if (base === undefined) throw new RangeError(`There is no partition ${partition}.`);
+    return base;
+  }
+
+  async #call(name: ScriptName, partition: number, args: readonly Argument[]) {
+    return (await this.#link.call(name, [this.#base(partition)], args)) as answers.Reply;
+  }
+
+  /** With a moment, which the script compares with its node's clock. */
+  #callTimed(name: ScriptName, partition: number, request: Packable): Promise<answers.Reply> {
+    return this.#call(name, partition, [this.#tolerance, pack(request)]);
+  }
+
+  #claim(name: ScriptName, request: contract.ClaimDueRequest): Promise<answers.Reply> {
+    const { partition, claimId, limit, hideMs, now } = request;
+    return this.#callTimed(name, partition, [claimId, limit, hideMs, now, claimSeconds]);
+  }
+}

@@ -1,0 +1,55 @@
+/** The scripts of this folder, each one operation of the store, with what they include. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+export const scriptNames = [
+  "ack-outbox",
+  "beat-server",
+  "claim-due",
+  "claim-outbox",
+  "claim-task",
+  "claim-tasks",
+  "commit",
+  "create",
+  "delete-document",
+  "extend-leases",
+  "get-document",
+  "history",
+  "holdings",
+  "leave-server",
+  "list",
+  "list-documents",
+  "list-servers",
+  "load",
+  "put-document",
+  "queue-hints",
+  "queue-stats",
+  "release-tasks",
+  "remove",
+] as const;
+
+export type ScriptName = (typeof scriptNames)[number];
+
+export interface Script {
+  readonly name: ScriptName;
+  readonly lua: string;
+  readonly sha: string;
+}
+
+function read(...path: string[]): string {
+  return readFileSync(join(import.meta.dirname, "scripts", ...path), "utf8");
+}
+
+/** A line `--@include name` stands for lib/name.lua. */
+function readScript(name: ScriptName): Script {
+  const lua = read(`${name}.lua`).replace(/^--@include (\S+)$/gm, (_, included: string) =>
+    read("lib", `${included}.lua`).trimEnd(),
+  );
+  return { name, lua, sha: createHash("sha1").update(lua).digest("hex") };
+}
+
+/** Read when the first Redis store is opened: servers on other stores have no use for them. */
+export function readScripts(): ReadonlyMap<ScriptName, Script> {
+  return new Map(scriptNames.map((name) => [name, readScript(name)]));
+}

@@ -1,0 +1,128 @@
+#!lua flags=allow-oom
+-- Gives what is due, earliest first, and hides it; or what is still under this claim id. Sweeps up
+-- the traces of dropped tasks, and goes on with removals that nobody finished.
+-- KEYS: 1 base of the partition. Derived: <base>:timers, :leases, :waits, :dropped, :held, :graves,
+--   :out, :q:<queue>, :queues, :x:<id>, :h:<id>, :claim:due:<claim id>.
+-- ARGV: 1 clock tolerance; 2 packed {claim id, limit, hide, now, how long the claim is remembered in
+--   seconds}.
+-- Returns {items, next due or false}; an item is {"timer", execution, timer, at}, {"lease",
+--   execution, task, token, worker, lease until, deadline} or {"queue", execution, task, until}.
+--@include clock
+--@include indexes
+--@include executions
+--@include records
+--@include tasks
+--@include ends
+--@include removal
+local DROPPED_MAX, GRAVES_MAX = 200, 10
+local base = KEYS[1]
+local request = unpacked(ARGV[2])
+local claim_id, limit, hide, now = request[1], request[2], request[3], request[4]
+local claim_key = base .. ":claim:due:" .. claim_id
+if skewed(now) then return SKEWED end
+
+local kinds = { "timers", "leases", "waits" }
+
+local function sweep()
+  local dropped = call("ZRANGE", base .. ":dropped", "-inf", "(" .. now, "BYSCORE", "LIMIT", 0, DROPPED_MAX)
+  for _, member in ipairs(dropped) do
+    local execution, id = names_of_member(member)
+    local x = open(base, execution)
+    local task = find_task(x, id)
+    if task then delete_task(x, id) else put(base .. ":dropped", member, false) end
+  end
+  for _, id in ipairs(call("ZRANGE", base .. ":graves", "-inf", now, "BYSCORE", "LIMIT", 0, GRAVES_MAX)) do
+    local x = open(base, id)
+    if not delete_rows(x) then forget(x) end
+  end
+  write_all()
+end
+
+-- The record behind a member, its claim id, and what is answered of it.
+local function look(kind, member)
+  local execution, id = names_of_member(member)
+  local x = open(base, execution)
+  if kind == "timers" then
+    local record = call("HGET", x.key, "m:" .. id)
+    if not record then return end
+    local timer = unpacked(record)
+    local function claim() set_field(x, "m:" .. id, pack({ timer[1], claim_id })) end
+    return { claim = timer[2], hide = claim, item = { "timer", x.id, id, timer[1] } }
+  end
+  local task = find_task(x, id)
+  if not task then return end
+  local function claim()
+    task[CLAIM] = claim_id
+    save_task(x, id, task)
+  end
+  local item = { "queue", x.id, id, task[UNTIL] }
+  if kind == "leases" then
+    item = { "lease", x.id, id, task[TOKEN], task[WORKER], task[UNTIL], task[DEADLINE] }
+  end
+  return { claim = task[CLAIM], hide = claim, item = item }
+end
+
+local function earlier_items()
+  local remembered = call("GET", claim_key)
+  local items, members = {}, {}
+  for _, one in ipairs(remembered and unpacked(remembered) or {}) do
+    local found = look(one[1], one[2])
+    if found and found.claim == claim_id and call("ZSCORE", base .. ":" .. one[1], one[2]) then
+      items[#items + 1] = found.item
+      members[one[2]] = true
+    end
+  end
+  return items, members
+end
+
+-- The earliest moment of what is not among these members.
+local function first_of_others(members, count)
+  local first
+  for _, kind in ipairs(kinds) do
+    local row = call("ZRANGE", base .. ":" .. kind, 0, count, "WITHSCORES")
+    for i = 1, #row, 2 do
+      local score = tonumber(row[i + 1])
+      if not members[row[i]] and (not first or score < first) then first = score end
+    end
+  end
+  return first or false
+end
+
+local function due_now()
+  local found = {}
+  for rank, kind in ipairs(kinds) do
+    local row = call("ZRANGE", base .. ":" .. kind, "-inf", now, "BYSCORE", "LIMIT", 0, limit, "WITHSCORES")
+    for i = 1, #row, 2 do
+      found[#found + 1] = { kind, row[i], tonumber(row[i + 1]), rank * limit + i }
+    end
+  end
+  table.sort(found, function(a, b)
+    if a[3] ~= b[3] then return a[3] < b[3] end
+    return a[4] < b[4]
+  end)
+  return found
+end
+
+sweep()
+local items, members = earlier_items()
+if #items > 0 then return { items, first_of_others(members, #items) } end
+local given = {}
+members = {}
+for _, due in ipairs(due_now()) do
+  if #items == limit then break end
+  local kind, member = due[1], due[2]
+  local found = look(kind, member)
+  if found then
+    found.hide()
+    put(base .. ":" .. kind, member, now + hide)
+    items[#items + 1] = found.item
+    given[#given + 1] = { kind, member }
+    members[member] = true
+  else
+    put(base .. ":" .. kind, member, false)
+  end
+end
+local next_due = first_of_others(members, #items)
+if #given > 0 then call("SET", claim_key, pack(given), "EX", request[5]) end
+write_all()
+return { items, next_due }

@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- Leases one task by its ticket, if it is queued and not held.
+-- KEYS: 1 base of the partition. Derived: <base>:q:<queue>, :queues, :leases, :waits, :x:<id>.
+-- ARGV: 1 clock tolerance; 2 packed {execution, task, token prefix, worker, heartbeat, now}.
+-- Returns the task as claim-tasks does, or nothing.
+--@include clock
+--@include indexes
+--@include executions
+--@include records
+--@include tasks
+--@include claims
+local request = unpacked(ARGV[2])
+local x, id = open(KEYS[1], request[1]), request[2]
+local worker = { prefix = request[3], id = request[4], heartbeat = request[5], now = request[6] }
+if skewed(worker.now) then return SKEWED end
+local row = call("HMGET", x.key, "t:" .. id, "b:" .. id, "h")
+local task = read_task(row[1])
+if is_leased_under(task, worker.prefix) then return leased_view(x, id, task, worker, row[2]) end
+if not task or task[STATE] ~= "Q" or row[3] == "1" then return false end
+claim_task(x, id, task, worker)
+write_all()
+return leased_view(x, id, task, worker, row[2])

@@ -1,0 +1,65 @@
+#!lua flags=allow-oom
+-- Leases tasks of some queues, in their order; or answers what an earlier call with this token
+-- prefix was given and still holds.
+-- KEYS: 1 base of the partition, which is also its wake channel. Derived: <base>:q:<queue>,
+--   :queues, :leases, :waits, :x:<id>, :claim:tasks:<prefix>.
+-- ARGV: 1 clock tolerance; 2 packed {token prefix, worker, heartbeat, now, limit, how long the claim
+--   is remembered in seconds, queues {name, limit, …}}.
+-- Returns {tasks, names of the queues that still hold some}; a task is {execution, id, queue,
+--   token, leased at, lease until, deadline, heartbeat, text}.
+--@include clock
+--@include indexes
+--@include executions
+--@include records
+--@include tasks
+--@include claims
+local base = KEYS[1]
+local request = unpacked(ARGV[2])
+local worker = { prefix = request[1], id = request[2], heartbeat = request[3], now = request[4] }
+local limit, queues_asked = request[5], request[7]
+local claim_key = base .. ":claim:tasks:" .. worker.prefix
+if skewed(worker.now) then return SKEWED end
+
+local tasks, claimed = {}, {}
+local earlier = call("GET", claim_key)
+for _, member in ipairs(earlier and unpacked(earlier) or {}) do
+  local x, id = open(base, member[1]), member[2]
+  local task = find_task(x, id)
+  if is_leased_under(task, worker.prefix) then
+    tasks[#tasks + 1] = leased_view(x, id, task, worker, call("HGET", x.key, "b:" .. id))
+  end
+end
+
+local function claim(queue, room)
+  for _, member in ipairs(call("ZRANGE", base .. ":q:" .. queue, 0, room - 1)) do
+    local execution, id = names_of_member(member)
+    local x = open(base, execution)
+    local row = call("HMGET", x.key, "t:" .. id, "b:" .. id)
+    if row[1] then
+      local task = read_task(row[1])
+      claim_task(x, id, task, worker)
+      tasks[#tasks + 1] = leased_view(x, id, task, worker, row[2])
+      claimed[#claimed + 1] = { x.id, id }
+    else
+      put_queue(base, queue, member, false)
+    end
+  end
+end
+
+if #tasks == 0 then
+  for i = 1, #queues_asked, 2 do
+    local room = math.min(queues_asked[i + 1], limit - #tasks)
+    if room > 0 then claim(queues_asked[i], room) end
+  end
+  if #claimed > 0 then call("SET", claim_key, pack(claimed), "EX", request[6]) end
+  write_all()
+end
+
+local more = {}
+for i = 1, #queues_asked, 2 do
+  if call("EXISTS", base .. ":q:" .. queues_asked[i]) == 1 then
+    more[#more + 1] = queues_asked[i]
+    if #claimed > 0 then call("SPUBLISH", base, queues_asked[i]) end
+  end
+end
+return { tasks, more }

@@ -1,0 +1,35 @@
+#!lua flags=allow-oom
+-- Moves the ends of leases: never nearer, never past the deadline, never after their end.
+-- KEYS: 1 base of the partition. Derived: <base>:leases, :x:<id>.
+-- ARGV: 1 clock tolerance; 2 packed {now, {execution, task, token, until, …}}.
+-- Returns for each: the moment until which it is extended, -1 for cancelled, 0 for stale.
+--@include clock
+--@include indexes
+--@include executions
+--@include records
+--@include tasks
+local request = unpacked(ARGV[2])
+local now, leases = request[1], request[2]
+if skewed(now) then return SKEWED end
+
+local function extend(x, id, token, wanted)
+  local task = find_task(x, id)
+  if not task or task[TOKEN] ~= token or task[STATE] == "Q" or now > task[UNTIL] then return 0 end
+  if task[STATE] == "D" then return -1 end
+  local until_moment = math.max(task[UNTIL], math.min(wanted, task[DEADLINE]))
+  if until_moment ~= task[UNTIL] then
+    task[UNTIL] = until_moment
+    task[CLAIM] = false
+    save_task(x, id, task)
+    index_task(x, id, task, true)
+  end
+  return until_moment
+end
+
+local answers = {}
+for i = 1, #leases, 4 do
+  local x = open(KEYS[1], leases[i])
+  answers[#answers + 1] = extend(x, leases[i + 1], leases[i + 2], leases[i + 3])
+end
+write_all()
+return answers

@@ -1,0 +1,10 @@
+-- Timers and messages that are done with.
+local function delete_timer(x, id)
+  drop_field(x, "m:" .. id)
+  put(key_of(x.base, "timers"), x.id .. "\0" .. id, false)
+end
+
+local function delete_message(x, id)
+  drop_field(x, "o:" .. id)
+  put(key_of(x.base, "out"), x.id .. "\0" .. id, false)
+end

@@ -1,0 +1,90 @@
+-- Changes of sorted sets, gathered by key and written once, when the script has made up its mind:
+-- a batch of commits costs a call for each set, not for each task. The last change of a member
+-- wins, so its order with others never matters. Nothing that decides reads what is gathered here.
+local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
+local match = string.match
+
+-- Lua cannot pass more than some 8,000 arguments; even, so that pairs stay together.
+local ARGUMENTS_MAX = 4000
+
+local changes = {}
+local queues = {}
+local keys = {}
+
+-- The key of a set of the partition: made once, as Lua hashes every string that it makes.
+local function key_of(base, name)
+  local of = keys[base]
+  if not of then
+    of = {}
+    keys[base] = of
+  end
+  local key = of[name]
+  if not key then
+    key = base .. ":" .. name
+    of[name] = key
+  end
+  return key
+end
+
+-- Members name an execution and what it owns. No id holds a NUL.
+local function names_of_member(member)
+  return match(member, "^(%Z*)%z(.*)$")
+end
+
+-- score false: the member is removed.
+local function put(key, member, score)
+  local of = changes[key]
+  if not of then
+    of = {}
+    changes[key] = of
+  end
+  of[member] = score
+end
+
+local function put_queue(base, queue, member, score)
+  local key = key_of(base, "q:" .. queue)
+  if not queues[key] then queues[key] = { base, queue } end
+  put(key, member, score)
+end
+
+local function call_many(command, key, list)
+  if #list <= ARGUMENTS_MAX then return call(command, key, unpack(list)) end
+  for first = 1, #list, ARGUMENTS_MAX do
+    call(command, key, unpack(list, first, math.min(first + ARGUMENTS_MAX - 1, #list)))
+  end
+end
+
+local function write_set(key, of)
+  local added, removed = {}, {}
+  for member, score in pairs(of) do
+    if score then
+      added[#added + 1] = score
+      added[#added + 1] = member
+    else
+      removed[#removed + 1] = member
+    end
+  end
+  if #removed > 0 then call_many("ZREM", key, removed) end
+  if #added > 0 then call_many("ZADD", key, added) end
+end
+
+-- A queue that gets its first task is named among the claimable ones, and servers are woken.
+local function write_changes()
+  for key, of in pairs(changes) do
+    local queue = queues[key]
+    if queue then
+      local before = call("EXISTS", key)
+      write_set(key, of)
+      local after = call("EXISTS", key)
+      if after > before then
+        call("SADD", queue[1] .. ":queues", queue[2])
+        call("SPUBLISH", queue[1], queue[2])
+      elseif after < before then
+        call("SREM", queue[1] .. ":queues", queue[2])
+      end
+    else
+      write_set(key, of)
+    end
+  end
+  changes, queues = {}, {}
+end

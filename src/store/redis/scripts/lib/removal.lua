@@ -1,0 +1,44 @@
+-- Removing what an execution owns, in chunks: first what could still be handed out.
+local ROWS_MAX = 500
+-- The key of a tombstone outlives its moment, as callers' clocks may be a little apart.
+local GRACE_MS = 60000
+
+-- Deletes at most ROWS_MAX rows; answers whether something is left.
+local function delete_rows(x)
+  x.held = call("HGET", x.key, "h") == "1"
+  local rows = { ["t"] = {}, ["m"] = {}, ["o"] = {}, ["d"] = {} }
+  for _, name in ipairs(call("HKEYS", x.key)) do
+    local of = string.sub(name, 2, 2) == ":" and rows[string.sub(name, 1, 1)]
+    if of then of[#of + 1] = string.sub(name, 3) end
+  end
+  local room = ROWS_MAX
+  local function delete_some(of, delete)
+    for i = 1, math.min(room, #of) do delete(of[i]) end
+    local left = math.max(0, #of - room)
+    room = math.max(0, room - #of)
+    return left
+  end
+  local left = delete_some(rows.t, function(id) delete_task(x, id) end)
+  left = left + delete_some(rows.m, function(id) delete_timer(x, id) end)
+  left = left + delete_some(rows.o, function(id) delete_message(x, id) end)
+  left = left + delete_some(rows.d, function(name) drop_field(x, "d:" .. name) end)
+  local history = x.base .. ":h:" .. x.id
+  left = left + math.max(0, call("LLEN", history) - room)
+  if room > 0 then call("LTRIM", history, room, -1) end
+  drop_field(x, "S")
+  return left > 0
+end
+
+-- Nothing is left of it but the tombstone, which goes by itself.
+local function bury(x, until_moment, now)
+  for _, name in ipairs({ "S", "s", "e", "l", "k", "q", "h" }) do drop_field(x, name) end
+  put(x.base .. ":graves", x.id, false)
+  write_fields(x)
+  call("PEXPIRE", x.key, math.max(0, until_moment - now) + GRACE_MS)
+end
+
+local function forget(x)
+  put(x.base .. ":graves", x.id, false)
+  x.sets, x.gone = {}, {}
+  call("DEL", x.key)
+end

@@ -1,0 +1,31 @@
+#!lua flags=no-writes
+-- Reads an execution.
+-- KEYS: 1 base of its partition. Derived: <base>:x:<id>.
+-- ARGV: 1 id; 2 "all", or "some" and then the names of the fields wanted.
+-- Returns {"loaded", revision, commit ids, status, held, state, {name, value, …}}, {"not_found"}
+--   or {"tombstone"}.
+local key = KEYS[1] .. ":x:" .. ARGV[1]
+local names = { "r", "c", "g", "s", "h", "S" }
+for i = 3, #ARGV do names[#names + 1] = "d:" .. ARGV[i] end
+local row = redis.call("HMGET", key, unpack(names))
+if row[3] then return { "tombstone" } end
+if not row[1] then return { "not_found" } end
+local data = {}
+if ARGV[2] == "all" then
+  local fields = redis.call("HGETALL", key)
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 2) == "d:" then
+      data[#data + 1] = string.sub(fields[i], 3)
+      data[#data + 1] = fields[i + 1]
+    end
+  end
+else
+  for i = 3, #ARGV do
+    local value = row[4 + i]
+    if value then
+      data[#data + 1] = ARGV[i]
+      data[#data + 1] = value
+    end
+  end
+end
+return { "loaded", tonumber(row[1]), row[2], row[4], row[5] == "1" and 1 or 0, row[6], data }

@@ -1,0 +1,32 @@
+#!lua flags=allow-oom
+-- Puts leased tasks back to the place of their adding.
+-- KEYS: 1 base of the partition, which is also its wake channel. Derived: <base>:leases, :waits,
+--   :held, :q:<queue>, :queues, :x:<id>.
+-- ARGV: 1 clock tolerance; 2 packed {now, {execution, task, token, …}}.
+-- Returns for each: 1 released, 0 stale.
+--@include clock
+--@include indexes
+--@include executions
+--@include records
+--@include tasks
+local request = unpacked(ARGV[2])
+local now, leases = request[1], request[2]
+if skewed(now) then return SKEWED end
+
+-- The token stays with the queued task, so that a repeat is recognised.
+local function release(x, id, token)
+  local task = find_task(x, id)
+  if not task or task[TOKEN] ~= token or task[STATE] == "D" then return 0 end
+  if task[STATE] == "Q" then return 1 end
+  if x.held == nil then x.held = call("HGET", x.key, "h") == "1" end
+  index_task(x, id, task, false)
+  enqueue(x, id, task, now)
+  return 1
+end
+
+local answers = {}
+for i = 1, #leases, 3 do
+  answers[#answers + 1] = release(open(KEYS[1], leases[i]), leases[i + 1], leases[i + 2])
+end
+write_all()
+return answers

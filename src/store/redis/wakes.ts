@@ -1,0 +1,38 @@
+/**
+ * Wake-ups: scripts publish the name of a queue on the channel of its partition when it gets its
+ * first task, or when a claim left some. A lost one costs a sweep, so nothing is asked again.
+ */
+import { Cluster, type Redis } from "ioredis";
+import type { RedisLink } from "./link.ts";
+
+export type WakeListener = (partition: number, queue: string) => void;
+
+export class Wakes {
+  readonly #link: RedisLink;
+  readonly #partitions: ReadonlyMap<string, number>;
+  #subscriber: Redis | Cluster | undefined;
+
+  constructor(link: RedisLink, bases: readonly string[]) {
+    this.#link = link;
+    this.#partitions = new Map(bases.map((base, partition) => [base, partition]));
+  }
+
+  async listen(listener: WakeListener): Promise<void> {
+    const { client } = this.#link;
+    // A connection that listens can do nothing else; a cluster's client has such ones of its own.
+    const subscriber =
+      client instanceof Cluster ? client : client.duplicate({ enableOfflineQueue: true });
+    this.#subscriber = subscriber;
+    subscriber.on("error", () => {});
+    subscriber.on("smessage", (channel: string, queue: string) => {
+      const partition = this.#partitions.get(channel);
+      if (partition !== undefined) listener(partition, queue);
+    });
+    const channels = [...this.#partitions.keys()];
+    await Promise.allSettled(channels.map((channel) => subscriber.ssubscribe(channel)));
+  }
+
+  close(): void {
+    if (this.#subscriber !== this.#link.client) this.#subscriber?.disconnect();
+  }
+}

@@ -1,0 +1,98 @@
+/** Several servers on one Redis: they share work, wake each other, and outlive each other. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  createWorker,
+  saveWorkflow,
+  startExecution,
+  startTestServer,
+  type TestServer,
+  untilEnded,
+  untilEvent,
+} from "../support/orchy.ts";
+import { type RedisServer, redisMissing, startRedis } from "../support/redis.ts";
+import { complete, done, pollOne, single } from "./calls.ts";
+
+/** Three user actions, one after the other. */
+const steps = (name: string) => ({
+  name,
+  rootAction: "a",
+  actions: ["a", "b", "c"].map((id, i, all) => ({
+    ...{ id, type: "user", name: `step-${id}` },
+    ...(i + 1 < all.length && { next: { default: all[i + 1] } }),
+  })),
+});
+
+describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
+  let redis: RedisServer;
+  let store: string;
+  let servers: readonly [TestServer, TestServer];
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    store = `redis://127.0.0.1:${redis.port}`;
+    servers = [await startTestServer({ store }), await startTestServer({ store })];
+  }, 30_000);
+  afterAll(async () => {
+    for (const server of servers) await server.remove();
+    await redis.stop();
+  });
+
+  test("a task started on one comes at once to a poll that waits at the other", async () => {
+    const [one, other] = servers;
+    await saveWorkflow(one, single("far"));
+    // Longer than a sweep of one partition, much shorter than one of all 64.
+    for (let i = 0; i < 20; i++) {
+      const waiting = pollOne(other, "far");
+      const id = await startExecution(one, "far", { i });
+      const startedMs = performance.now();
+      const task = await waiting;
+      expect(task.executionId).toBe(id);
+      expect(performance.now() - startedMs).toBeLessThan(2_000);
+      expect(await complete(i % 2 === 0 ? one : other, done(task))).toEqual(["ACCEPTED"]);
+      expect((await untilEnded(one, id)).status).toBe("COMPLETED");
+    }
+  }, 30_000);
+
+  test("a workflow of several steps runs with workers at both", async () => {
+    const [one, other] = servers;
+    await saveWorkflow(one, steps("steps"));
+    const workers = [createWorker(one), createWorker(other)];
+    for (const worker of workers) {
+      for (const id of ["a", "b", "c"]) worker.action(`step-${id}`, () => id);
+    }
+    for (const worker of workers) await worker.start();
+    const ids = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => startExecution(servers[i % 2] as TestServer, "steps")),
+    );
+    for (const [i, id] of ids.entries()) {
+      const ended = await untilEnded(servers[(i + 1) % 2] as TestServer, id);
+      expect([ended.status, ended.result]).toEqual(["COMPLETED", "c"]);
+    }
+    for (const worker of workers) await worker.stop();
+  }, 60_000);
+
+  test("a result is taken by a server whose copy of the execution is old", async () => {
+    const [one, other] = servers;
+    await saveWorkflow(one, steps("old"));
+    const id = await startExecution(one, "old");
+    const settleAt = async (server: TestServer, action: string) => {
+      const task = await pollOne(server, action);
+      expect(task.executionId).toBe(id);
+      expect(await complete(server, done(task, action))).toEqual(["ACCEPTED"]);
+    };
+    await settleAt(other, "step-a");
+    await settleAt(one, "step-b");
+    // The other one remembers the execution as it was before the second step.
+    await settleAt(other, "step-c");
+    expect((await untilEnded(one, id)).status).toBe("COMPLETED");
+  }, 30_000);
+
+  test("events at one server tell what happens at the other", async () => {
+    const [one, other] = servers;
+    const id = await startExecution(one, "far");
+    const ended = untilEvent(other, id, ({ kind }) => kind === "execution.completed");
+    const task = await pollOne(one, "far");
+    await complete(one, done(task));
+    await ended;
+  }, 30_000);
+});

@@ -1,0 +1,171 @@
+/** What the Redis store leaves in Redis: which keys, of which types, and what goes by itself. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { partitionTags, slotOf, slots, typeOfKey } from "../../src/store/redis/keys.ts";
+import { openRedisStore } from "../../src/store/redis/open.ts";
+import type { RedisStore } from "../../src/store/redis/redis-store.ts";
+import { type RedisServer, redisMissing, startLoneCluster, startRedis } from "../support/redis.ts";
+import {
+  claim,
+  claimDue,
+  type Driven,
+  handedOff,
+  newTask,
+  start,
+  t0,
+} from "./conformance/subject.ts";
+
+let server: RedisServer;
+let store: RedisStore;
+const namespace = "keys";
+
+if (redisMissing === undefined) {
+  beforeAll(async () => {
+    server = await startRedis();
+    const url = `redis://127.0.0.1:${server.port}`;
+    store = await openRedisStore(url, { namespace, partitions: 4, clockCheck: false });
+  });
+  afterAll(async () => {
+    await store.close();
+    await server.stop();
+  });
+}
+const redisTest = redisMissing === undefined ? test : test.skip;
+
+interface Found {
+  readonly type: string;
+  readonly ttlMs: number;
+}
+
+async function keySpace(): Promise<Map<string, Found>> {
+  const found = new Map<string, Found>();
+  for (const key of (await server.client.keys("*")).sort()) {
+    found.set(key, {
+      type: await server.client.type(key),
+      ttlMs: await server.client.pttl(key),
+    });
+  }
+  return found;
+}
+
+/** An execution that uses every kind of key there is. */
+async function everything(id: string): Promise<Driven> {
+  const e = await start(store, id, {
+    listing: {
+      ...{ id, workflow: "orders", version: 1, status: "RUNNING", startedAt: t0 },
+      correlationId: "k",
+    },
+    data: new Map([["f", "1"]]),
+    effects: {
+      tasks: [newTask("t1", { queueTimeoutMs: 500 }), handedOff("t2", "1.n.t2")],
+      timers: [{ id: "x", at: t0 }],
+      messages: [{ id: "m", body: "1" }],
+      history: ["1"],
+    },
+  });
+  const { partition } = e.key;
+  await claimDue(store, partition, t0, `due-${id}`);
+  await store.claimOutbox({ partition, claimId: `out-${id}`, limit: 9, hideMs: 9, now: t0 });
+  await e.commit({ tasks: [newTask("t3", { queue: "other" })] });
+  await claim(store, partition, { tokenPrefix: `1.${id}` });
+  await e.commit({ dropTasks: ["t2"], hold: true });
+  return e;
+}
+
+async function remove(e: Driven, tombstoneUntil = t0 + 5_000) {
+  return await store.remove({ key: e.key, expected: e.head, tombstoneUntil, now: t0 });
+}
+
+redisTest("every key is known to keys.ts, and of the type it says", async () => {
+  const e = await everything("known");
+  await store.beatServer({ id: "s", body: "{}", now: t0, ttlMs: 100 });
+  await store.putDocument({ kind: "k", id: "d", body: "1", expectedVersion: 0 });
+  const found = await keySpace();
+  const kinds = new Set<string>();
+  for (const [key, { type }] of found) {
+    expect([key, typeOfKey(namespace, key)]).toEqual([key, type]);
+    kinds.add(key.slice(key.indexOf("}") + 1).split(":")[1] as string);
+  }
+  for (const kind of ["x", "h", "held", "leases", "timers", "dropped", "out", "seq", "claim"]) {
+    expect(kinds).toContain(kind);
+  }
+  await remove(e);
+});
+
+redisTest("a removed execution leaves its tombstone, which expires, and nothing else", async () => {
+  const warm = await everything("warm");
+  await remove(warm);
+  const before = await keySpace();
+  const e = await everything("gone");
+  const left = async () =>
+    [...(await keySpace()).keys()].filter((key) => !before.has(key) && !/:claim:/.test(key));
+  expect((await left()).length).toBeGreaterThan(5);
+  expect(await remove(e)).toBe("removed");
+  const tombstones = (await left()).filter((key) => key.endsWith(":x:gone"));
+  expect(await left()).toEqual(tombstones);
+  expect(tombstones.length).toBe(1);
+  const ttlMs = await server.client.pttl(tombstones[0] as string);
+  // Its moment, and a minute for clocks that are apart.
+  expect(ttlMs).toBeGreaterThan(50_000);
+  expect(ttlMs).toBeLessThanOrEqual(65_000);
+  expect(await server.client.hkeys(tombstones[0] as string)).toEqual(
+    expect.arrayContaining(["g", "r", "c"]),
+  );
+});
+
+redisTest("a removal that nobody finished is finished later", async () => {
+  const history = Array.from({ length: 1_200 }, (_, i) => `${i}`);
+  const e = await start(store, "large", { effects: { history } });
+  expect(await remove(e, t0 + 100)).toBe("more");
+  const keys = async () => (await server.client.keys("*:h:large")).length;
+  expect(await keys()).toBe(1);
+  for (let i = 0; i < 2; i++) await claimDue(store, e.key.partition, t0 + 100 + i, `later-${i}`);
+  expect(await keys()).toBe(0);
+  expect(await store.load({ key: e.key })).toEqual({ outcome: "not_found" });
+  expect(await server.client.keys("*:graves")).toEqual([]);
+});
+
+redisTest("what claims remember expires", async () => {
+  await everything("claims");
+  const claims = [...(await keySpace())].filter(([key]) => key.includes(":claim:"));
+  expect(claims.length).toBeGreaterThanOrEqual(3);
+  for (const [, { ttlMs }] of claims) expect(ttlMs).toBeGreaterThan(0);
+});
+
+redisTest("the probe at the start leaves nothing behind", async () => {
+  const before = [...(await keySpace()).keys()];
+  const url = `redis://127.0.0.1:${server.port}`;
+  const other = await openRedisStore(url, { namespace: "probed", partitions: 4 });
+  const added = [...(await keySpace()).keys()].filter((key) => !before.includes(key));
+  expect(added.map((key) => key.replace(/\{\d+\}/, "{tag}")).sort()).toEqual([
+    "probed:{meta}:settings",
+    "probed:{tag}:seq",
+  ]);
+  await other.close();
+});
+
+test("tags spread partitions evenly over the slots", async () => {
+  for (const [partitions, nodes] of [
+    [64, 3],
+    [64, 6],
+    [16, 3],
+    [1, 1],
+    [4_096, 7],
+  ] as const) {
+    const tags = partitionTags(partitions);
+    expect(new Set(tags).size).toBe(partitions);
+    const counts = Array<number>(nodes).fill(0);
+    for (const tag of tags) {
+      const node = Math.floor((slotOf(tag) * nodes) / slots);
+      counts[node] = (counts[node] ?? 0) + 1;
+    }
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+  }
+});
+
+redisTest("slots are those that Redis computes", async () => {
+  const lone = await startLoneCluster();
+  for (const tag of [...partitionTags(64), "meta", "ü 😀", "123456789"]) {
+    expect(await lone.client.cluster("KEYSLOT", tag)).toBe(slotOf(tag));
+  }
+  await lone.stop();
+});

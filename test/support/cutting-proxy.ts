@@ -1,0 +1,47 @@
+/**
+ * A way to a server that can be cut at the worst moment: after the server has done what it was asked
+ * and before its answer arrives.
+ */
+import { connect, createServer, type Socket } from "node:net";
+
+export interface CuttingProxy {
+  readonly port: number;
+  /** The next answer is thrown away, and its connection closed. */
+  cutNextAnswer(): void;
+  stop(): void;
+}
+
+export async function startCuttingProxy(toPort: number): Promise<CuttingProxy> {
+  let cutting = false;
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(toPort, "127.0.0.1");
+    const end = () => {
+      near.destroy();
+      far.destroy();
+    };
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on("error", end);
+      socket.on("close", end);
+    }
+    near.on("data", (data) => far.write(data));
+    far.on("data", (data) => {
+      if (!cutting) return void near.write(data);
+      cutting = false;
+      end();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  return {
+    port,
+    cutNextAnswer: () => {
+      cutting = true;
+    },
+    stop() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}

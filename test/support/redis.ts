@@ -1,0 +1,224 @@
+/**
+ * Redis servers of a test's own: on free ports, in temporary folders, stopped by their process id.
+ * Where redis-server is not installed, `redisMissing` says so, and tests are skipped by that reason.
+ */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+
+/** In memory where that can be: nodes of a cluster sync their files, and disks may be busy. */
+const folders = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+const executable = Bun.which("redis-server");
+
+/** Why tests that need Redis cannot run here; undefined when they can. */
+export const redisMissing =
+  executable === null ? "redis-server is not installed: apt-get install redis-server" : undefined;
+
+export interface RedisServer {
+  readonly port: number;
+  readonly pid: number;
+  /** A connection of the test's own. */
+  readonly client: Redis;
+  /** Kills it without a chance to tidy up. */
+  kill(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
+/** Cluster nodes also listen on their port plus 10,000 unless told otherwise. */
+function freePortPair(): { readonly port: number; readonly busPort: number } {
+  return { port: freePort(), busPort: freePort() };
+}
+
+const retryMs = 10;
+
+type Settings = Readonly<Record<string, string>>;
+
+/** Keeps snapshots and no log unless `settings` say otherwise: tests need not wait for a disk. */
+export async function startRedis(
+  settings: Settings = {},
+  place: { readonly port?: number; readonly folder?: string } = {},
+): Promise<RedisServer> {
+  const folder = place.folder ?? mkdtempSync(join(folders, "orchy-redis-"));
+  const port = place.port ?? freePort();
+  const all: Settings = {
+    ...{ bind: "127.0.0.1", dir: folder, save: "86400 1", appendonly: "no" },
+    ...{ "maxmemory-policy": "noeviction", ...settings },
+  };
+  const flags = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
+  const server = await startProcess(flags, { port, folder });
+  return {
+    ...server,
+    async stop() {
+      await server.kill();
+      if (place.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Answers when it can be talked to. */
+async function startProcess(
+  args: readonly string[],
+  { port, folder }: { readonly port: number; readonly folder: string },
+): Promise<Omit<RedisServer, "stop">> {
+  const log = Bun.file(join(folder, "log"));
+  const command = [executable as string, ...args, "--port", `${port}`];
+  const child = Bun.spawn(command, { stdout: log, stderr: log });
+  const client = new Redis({
+    ...{ port, host: "127.0.0.1", protocol: 2, maxRetriesPerRequest: null },
+    ...{ retryStrategy: () => retryMs, enableReadyCheck: false },
+  });
+  client.on("error", () => {});
+  const died = child.exited.then(async () => {
+    client.disconnect();
+    throw new Error(`redis-server did not start:\n${await log.text()}`);
+  });
+  died.catch(() => {});
+  // That it answers is enough: it may want a password.
+  await Promise.race([client.ping().catch(() => {}), died]);
+  return {
+    ...{ port, pid: child.pid, client },
+    async kill() {
+      client.disconnect();
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+/** One server that calls itself a cluster and owns every slot. */
+export async function startLoneCluster(): Promise<RedisServer> {
+  const { port, busPort } = freePortPair();
+  // Nobody has told it by which address it is known.
+  const settings = {
+    ...{ "cluster-enabled": "yes", "cluster-port": `${busPort}` },
+    "cluster-announce-ip": "127.0.0.1",
+  };
+  const server = await startRedis(settings, { port });
+  await server.client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+  await until(async () => (await server.client.cluster("INFO")).includes("cluster_state:ok"));
+  return server;
+}
+
+export interface RedisCluster {
+  readonly nodes: readonly RedisServer[];
+  stop(): Promise<void>;
+}
+
+const masters = 3;
+
+/** Three masters that share the slots, and a replica of each. */
+export async function startCluster(settings: Settings = {}): Promise<RedisCluster> {
+  const places = Array.from({ length: masters * 2 }, freePortPair);
+  const clustered = {
+    ...{ "cluster-enabled": "yes", "cluster-node-timeout": "2000" },
+    ...{ "repl-diskless-sync-delay": "0", ...settings },
+  };
+  const nodes = await Promise.all(
+    places.map(({ port, busPort }) =>
+      startRedis({ ...clustered, "cluster-port": `${busPort}` }, { port }),
+    ),
+  );
+  const stop = async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
+  };
+  try {
+    await formCluster(nodes, places);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { nodes, stop };
+}
+
+async function formCluster(
+  nodes: readonly RedisServer[],
+  places: readonly { readonly port: number; readonly busPort: number }[],
+): Promise<void> {
+  const [first, ...others] = nodes as [RedisServer, ...RedisServer[]];
+  const share = 16_384 / masters;
+  for (const [i, { client }] of nodes.slice(0, masters).entries()) {
+    await client.call("CLUSTER", "SET-CONFIG-EPOCH", `${i + 1}`);
+    const [from, to] = [Math.ceil(i * share), Math.ceil((i + 1) * share) - 1];
+    await client.call("CLUSTER", "ADDSLOTSRANGE", `${from}`, `${to}`);
+  }
+  for (const i of others.keys()) {
+    const { port, busPort } = places[i + 1] as (typeof places)[number];
+    await first.client.call("CLUSTER", "MEET", "127.0.0.1", `${port}`, `${busPort}`);
+  }
+  const said = async ({ client }: RedisServer, what: string) =>
+    ((await client.call("CLUSTER", "INFO")) as string).includes(what);
+  const all = async (what: string) =>
+    (await Promise.all(nodes.map((node) => said(node, what)))).every((holds) => holds);
+  await until(() => all(`cluster_known_nodes:${nodes.length}`));
+  for (const [i, replica] of nodes.slice(masters).entries()) {
+    const master = await (nodes[i] as RedisServer).client.call("CLUSTER", "MYID");
+    await replica.client.call("CLUSTER", "REPLICATE", master as string);
+  }
+  await until(() => all("cluster_state:ok"));
+  await until(async () => {
+    const infos = await Promise.all(nodes.slice(masters).map(({ client }) => client.info()));
+    return infos.every((info) => info.includes("master_link_status:up"));
+  });
+  await until(async () => {
+    const views = await Promise.all(nodes.map(({ client }) => client.call("CLUSTER", "NODES")));
+    return views.every((view) => (view as string).match(/\bslave /g)?.length === masters);
+  });
+}
+
+/** A sentinel that knows the master by the name `main`. */
+export async function startSentinel(masterPort: number): Promise<RedisServer> {
+  const folder = mkdtempSync(join(folders, "orchy-redis-"));
+  const file = join(folder, "sentinel.conf");
+  writeFileSync(file, `sentinel monitor main 127.0.0.1 ${masterPort} 1\n`);
+  const sentinel = await startProcess([file, "--sentinel"], { port: freePort(), folder });
+  return {
+    ...sentinel,
+    async stop() {
+      await sentinel.kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Speaks TLS on its port, with a certificate that it signed itself. */
+export async function startTlsRedis(): Promise<RedisServer> {
+  const folder = mkdtempSync(join(folders, "orchy-redis-"));
+  const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
+  const made = Bun.spawnSync([
+    ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"],
+    ...["-nodes", "-days", "1", "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", certificate],
+    ...["-addext", "subjectAltName=IP:127.0.0.1"],
+  ]);
+  if (!made.success) throw new Error(made.stderr.toString());
+  const port = freePort();
+  const server = await startRedis({
+    ...{ "tls-port": `${port}`, "tls-auth-clients": "no", "tls-ca-cert-file": certificate },
+    ...{ "tls-key-file": key, "tls-cert-file": certificate },
+  });
+  return {
+    ...server,
+    port,
+    async stop() {
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Asks again, a little later each time, until it holds. */
+export async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error("It did not come true in 20 seconds.");
+    await Bun.sleep(20);
+  }
+}
