@@ -354,8 +354,9 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
   await worker.start();
 
   const acknowledged = new Map<string, number>();
+  let loading = true;
   const lane = async (from: number) => {
-    for (let n = from; n < from + 50; ) {
+    for (let n = from; loading; ) {
       try {
         acknowledged.set(await startExecution(server, "term", { n }), n);
         n += 1;
@@ -365,7 +366,7 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
       }
     }
   };
-  const load = Promise.all([0, 1_000, 2_000, 3_000].map(lane));
+  const load = Promise.all([0, 1e6, 2e6, 3e6].map(lane));
   for (let restarts = 0; restarts < 2; restarts++) {
     const enough = acknowledged.size + 60;
     while (acknowledged.size < enough) await new Promise((resolve) => setImmediate(resolve));
@@ -374,8 +375,9 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
     expect(output.text).not.toContain('"level":"error"');
     ({ child, output, port } = await startProcess(folder, port));
   }
+  loading = false;
   await load;
-  expect(acknowledged.size).toBe(200);
+  expect(acknowledged.size).toBeGreaterThan(120);
   await inLanes([...acknowledged], async ([id, n]) => {
     const body = await untilEnded(server, id);
     expect([body.status, body.result]).toEqual(["COMPLETED", 2 * n]);

@@ -284,11 +284,11 @@ describe("keeping house", () => {
       Array.from({ length: 64 }, (_, i) => start(store, `e${i}`, { state: text })),
     );
     let longest = 0;
-    for (let round = 0; round < 400; round++) {
+    for (let round = 0; round < 800; round++) {
       await Promise.all(e.map((one) => one.commit({ state: text, history: [text] })));
       longest = Math.max(longest, statSync(`${path}-wal`).size);
     }
-    const written = 400 * 64 * 2 * text.length;
+    const written = 800 * 64 * 2 * text.length;
     expect(longest).toBeLessThan(written / 2);
     await store.close();
     expect(existsSync(`${path}-wal`)).toBe(false);

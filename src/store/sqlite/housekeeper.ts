@@ -11,7 +11,7 @@ const framesToCopy = 2_000;
 /** Pages in the log from which on what the thread left is copied here. */
 const framesToFinish = 8_000;
 /** Pages in the log that are copied here at once, whatever the thread does. */
-const framesMax = 64_000;
+const framesMax = 16_000;
 /** Flushes between looks at the log. */
 const flushesPerLook = 8;
 
