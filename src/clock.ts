@@ -53,3 +53,9 @@ export async function within(ms: number, work: Promise<unknown>, clock: Clock): 
   await Promise.race([work, tooLong]);
   cancel();
 }
+
+export function pause(ms: number, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(ms, resolve);
+  });
+}

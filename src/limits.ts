@@ -117,6 +117,13 @@ export const limits = {
   drainMs: 10_000,
   serverBeatMs: 2_000,
   serverTtlMs: 10_000,
+  /** On a shared store the others take over within two seconds: a beat and this together. */
+  sharedServerBeatMs: 400,
+  sharedServerTtlMs: 1_500,
+  /** How often a server looks at the partitions that prefer it, for what others have put there. */
+  preferredLookMs: 1_000,
+  /** Within this time each partition is asked for queues that no poll has heard of. */
+  queueSweepMs: 10_000,
 
   // Caches.
   cachedExecutionsMax: 50_000,
@@ -157,3 +164,8 @@ check(limits.progressBytesMax * 3 < limits.beatsBytesMax, "one largest progress 
 check(limits.scriptOutputBytesMax <= limits.payloadBytesMax, "a script's output is a payload");
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
 check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");
+check(limits.sharedServerBeatMs * 3 < limits.sharedServerTtlMs, "two lost beats do not end one");
+check(
+  limits.sharedServerBeatMs + limits.sharedServerTtlMs < 2_000,
+  "others take over from a dead server within two seconds",
+);

@@ -13,6 +13,8 @@ export interface OutboxLoopParts {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
+  /** Longest time without a look at a partition. */
+  readonly restMs: (partition: number) => number;
   /** `undeliverable` says why it never can be. A rejection means: try again later. */
   readonly deliver: (message: OutboxMessage) => Promise<{ readonly undeliverable?: string }>;
   /** Tells the source that a message was given up. */
@@ -29,6 +31,7 @@ export class OutboxLoop {
       partitions: parts.store.partitions,
       clock: parts.clock,
       ring: (partition) => this.#claim(partition),
+      restMs: parts.restMs,
     });
   }
 

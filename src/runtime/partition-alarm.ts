@@ -10,6 +10,8 @@ export interface PartitionAlarmOptions {
   readonly clock: Clock;
   /** Looks after a partition; answers when it wants to be looked at again, if it knows. */
   readonly ring: (partition: number) => Promise<number | undefined>;
+  /** Longest time without a look at a partition; at most limits.sleepMsMax. */
+  readonly restMs: (partition: number) => number;
 }
 
 /** After a failed look the partition is tried again so much later. */
@@ -74,7 +76,7 @@ export class PartitionAlarm {
   }
 
   async #ring(partition: number): Promise<void> {
-    const { clock, ring } = this.#options;
+    const { clock, ring, restMs } = this.#options;
     let next: number | undefined;
     try {
       next = await ring(partition);
@@ -83,7 +85,7 @@ export class PartitionAlarm {
     }
     this.#ringing.delete(partition);
     // Whatever was left there without a word, by others or by a lost answer, is found in time.
-    next = Math.min(next ?? Number.POSITIVE_INFINITY, clock.now() + limits.sleepMsMax);
+    next = Math.min(next ?? Number.POSITIVE_INFINITY, clock.now() + restMs(partition));
     if (next < this.#moments[partition]!) this.#moments[partition] = next;
     if (this.#moments[partition]! < this.#sleepUntil) this.#sleep();
   }

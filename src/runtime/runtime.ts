@@ -2,7 +2,7 @@
  * The imperative shell around the engine: puts its parts together and is the one `Orchestrator` that
  * every edge calls. It keeps nothing that cannot be lost: all state is in the store.
  */
-import { type Clock, type Ids, within } from "../clock.ts";
+import { type Clock, type Ids, pause, within } from "../clock.ts";
 import { retentionTimer } from "../engine/end.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
@@ -23,6 +23,7 @@ import { OutboxLoop } from "./outbox-loop.ts";
 import { Plans } from "./plans.ts";
 import { hasRoom, percent, Room } from "./room.ts";
 import { ServerRegistry } from "./server-registry.ts";
+import { Sharing } from "./sharing.ts";
 import { Sweeper } from "./sweeper.ts";
 import { TimerLoop } from "./timer-loop.ts";
 import { Views } from "./views.ts";
@@ -57,7 +58,15 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const beats = new Beats();
   const views = new Views({ store, plans, beats });
   const observers = new Observers({ store, clock, views, watchers });
-  const servers = new ServerRegistry({ store, clock, log });
+  const sharing = new Sharing(store.partitions, (partition) => {
+    timers.note(partition, clock.now());
+    outbox.note(partition);
+  });
+  const onLive = (self: string, live: readonly string[]) => sharing.update(self, live);
+  const servers = new ServerRegistry({ store, clock, log, onLive });
+  // What this server puts into the store it knows of; on a shared one others put things there too.
+  const restMs = (partition: number) =>
+    store.traits.shared && sharing.prefers(partition) ? limits.preferredLookMs : limits.sleepMsMax;
 
   const dispatcher = new Dispatcher({
     store,
@@ -88,12 +97,13 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     room,
     namespace: parts.namespace,
   });
-  const timers = new TimerLoop({ store, clock, ids, log, handle: handleDue });
+  const timers = new TimerLoop({ store, clock, ids, log, restMs, handle: handleDue });
   const outbox = new OutboxLoop({
     store,
     clock,
     ids,
     log,
+    restMs,
     deliver: (message) => executions.deliver(message),
     giveUp: (message, reason) => executions.giveUp(message, reason),
   });
@@ -220,6 +230,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     async close() {
       dispatcher.drain();
       await servers.leave();
+      // Until the others have heard of it, what is due falls to this server.
+      if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);
       const done = Promise.all([timers.stop(), outbox.stop(), sweeper.stop()]).then(() =>
         driver.drained(),
       );

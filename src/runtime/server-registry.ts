@@ -1,4 +1,8 @@
-/** This server's entry among the live ones: beaten at intervals, gone after a few missed beats. */
+/**
+ * This server's entry among the live ones: beaten at intervals, gone after a few missed beats. On a
+ * shared store it also hears who else is live, soon enough that timers of a server that has died
+ * fire within two seconds.
+ */
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
@@ -9,14 +13,22 @@ export class ServerRegistry {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #onLive: (self: string, servers: readonly string[]) => void;
   #self: ServerView | undefined;
   #cancel: (() => void) | undefined;
   #beating: Promise<void> = Promise.resolve();
 
-  constructor(parts: { store: Store; clock: Clock; log: Logger }) {
+  /** `onLive`: the ids of all live servers, this one among them, at each beat. */
+  constructor(parts: {
+    store: Store;
+    clock: Clock;
+    log: Logger;
+    onLive: (self: string, servers: readonly string[]) => void;
+  }) {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#onLive = parts.onLive;
   }
 
   async join(self: ServerView): Promise<void> {
@@ -27,18 +39,26 @@ export class ServerRegistry {
   async #beat(): Promise<void> {
     const self = this.#self;
     if (self === undefined) return;
+    const { shared } = this.#store.traits;
     try {
       await this.#store.beatServer({
         id: self.id,
         body: JSON.stringify(self),
         now: this.#clock.now(),
-        ttlMs: limits.serverTtlMs,
+        ttlMs: shared ? limits.sharedServerTtlMs : limits.serverTtlMs,
       });
+      const live = shared ? await this.list() : [self];
+      if (this.#self !== undefined)
+        this.#onLive(
+          self.id,
+          live.map(({ id }) => id),
+        );
     } catch (error) {
       this.#log.warn("the server registry could not be written", { error: asError(error) });
     }
     if (this.#self === undefined) return;
-    this.#cancel = this.#clock.after(limits.serverBeatMs, () => {
+    const beatMs = shared ? limits.sharedServerBeatMs : limits.serverBeatMs;
+    this.#cancel = this.#clock.after(beatMs, () => {
       this.#beating = this.#beat();
     });
   }

@@ -1,7 +1,7 @@
 /**
  * Promise 3, checked in production: looks slowly at every RUNNING execution, and has the engine
  * repair one that owns nothing that would move it on. What it finds is counted; it should be zero.
- * It also looks for queued tasks that no poll has heard of, a partition at a time.
+ * It also looks for queued tasks that no poll has heard of, a few partitions at a time.
  */
 import type { Clock } from "../clock.ts";
 import { decodeExecution } from "../engine/codec.ts";
@@ -61,8 +61,11 @@ export class Sweeper {
   /** Looks at the next few executions. */
   async sweep(): Promise<void> {
     const { store, dispatcher } = this.#parts;
-    this.#queuesOf = (this.#queuesOf + 1) % store.partitions;
-    if (dispatcher.parked > 0) await dispatcher.refresh(this.#queuesOf);
+    const share = Math.min(1, limits.sweepMs / limits.queueSweepMs);
+    for (let left = Math.ceil(store.partitions * share); left > 0; left--) {
+      this.#queuesOf = (this.#queuesOf + 1) % store.partitions;
+      if (dispatcher.parked > 0) await dispatcher.refresh(this.#queuesOf);
+    }
     const rows = await store.list({
       partition: this.#partition,
       index: "status",

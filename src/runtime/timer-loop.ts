@@ -14,6 +14,8 @@ export interface TimerLoopParts {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
+  /** Longest time without a look at a partition. */
+  readonly restMs: (partition: number) => number;
   /** Resolves when it is handled; a rejection leaves it to its next showing. */
   readonly handle: (item: DueItem, claimId: string) => Promise<void>;
 }
@@ -30,6 +32,7 @@ export class TimerLoop {
       partitions: parts.store.partitions,
       clock: parts.clock,
       ring: (partition) => this.#claim(partition),
+      restMs: parts.restMs,
     });
   }
 

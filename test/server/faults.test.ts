@@ -14,6 +14,7 @@ import {
   untilEnded,
   untilEvent,
 } from "../support/orchy.ts";
+import { startProcess } from "../support/process.ts";
 import { actionOf, complete, done, failed, poll, pollOne, single, type Task } from "./calls.ts";
 import { startUnsureServer } from "./unsure-store.ts";
 
@@ -297,35 +298,20 @@ test("scripts that never end hold nothing else up", async () => {
   }
 }, 15_000);
 
-async function startProcess(folder: string, port: number) {
-  const flags = ["--http-port", `${port}`, "--grpc-port", "0", "--store", `sqlite:${folder}/o.db`];
-  const main = join(import.meta.dir, "../../src/main.ts");
-  const child = Bun.spawn([process.execPath, main, ...flags], {
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+async function startServerProcess(store: string, port?: number) {
+  const started = await startProcess(store, port);
   cleanups.push(async () => {
-    child.kill("SIGKILL");
-    await child.exited;
+    started.child.kill("SIGKILL");
+    await started.child.exited;
   });
-  const { promise: ready, resolve, reject } = Promise.withResolvers<number>();
-  const output = { text: "" };
-  const decoder = new TextDecoder();
-  void (async () => {
-    for await (const chunk of child.stdout) {
-      output.text += decoder.decode(chunk, { stream: true });
-      const found = /"http":"http:\/\/127\.0\.0\.1:(\d+)"/.exec(output.text);
-      if (found !== null) resolve(Number(found[1]));
-    }
-    reject(new Error(`the server ended: ${output.text}`));
-  })();
-  return { child, output, port: await ready };
+  return started;
 }
 
 test("SIGTERM under load: everything goes on after it, without a burnt attempt", async () => {
   const folder = mkdtempSync(join(tmpdir(), "orchy-term-"));
   cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
-  let { child, output, port } = await startProcess(folder, 0);
+  const store = `sqlite:${folder}/o.db`;
+  let { child, output, port } = await startServerProcess(store);
   const server = { url: `http://127.0.0.1:${port}` } as TestServer;
   const step = (id: string, next?: string) => ({
     ...{ id, type: "user", name: "term-step", parameters: { n: "$.input.n" } },
@@ -373,7 +359,7 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
     expect(output.text).not.toContain('"level":"error"');
-    ({ child, output, port } = await startProcess(folder, port));
+    ({ child, output, port } = await startServerProcess(store, port));
   }
   loading = false;
   await load;

@@ -9,6 +9,7 @@ import {
   untilEnded,
   untilEvent,
 } from "../support/orchy.ts";
+import { startProcess } from "../support/process.ts";
 import { type RedisServer, redisMissing, startRedis } from "../support/redis.ts";
 import { complete, done, pollOne, single } from "./calls.ts";
 
@@ -95,4 +96,31 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     await complete(one, done(task));
     await ended;
   }, 30_000);
+
+  test.each([
+    ["leaves in good order", "SIGTERM", 500],
+    ["is killed", "SIGKILL", 2_500],
+  ] as const)(
+    "what a server has set in motion goes on when it %s",
+    async (_how, signal, lateMs) => {
+      const [one] = servers;
+      const delay = { id: "d", type: "system", name: "delay", delaySeconds: 2.5 };
+      await saveWorkflow(one, { name: "delayed", rootAction: "d", actions: [delay] });
+      const other = await startProcess(store);
+      const ids = await Promise.all(
+        Array.from({ length: 60 }, () => startExecution(other, "delayed")),
+      );
+      other.child.kill(signal);
+      await other.child.exited;
+      for (const id of ids) {
+        const { status, actions } = await untilEnded(one, id);
+        expect(status).toBe("COMPLETED");
+        const { startedAt, endedAt } = actions[0];
+        const tookMs = new Date(endedAt).getTime() - new Date(startedAt).getTime();
+        expect(tookMs).toBeGreaterThanOrEqual(2_500);
+        expect(tookMs - 2_500).toBeLessThan(lateMs);
+      }
+    },
+    30_000,
+  );
 });

@@ -68,7 +68,7 @@ export async function saveWorkflow(server: TestServer, definition: unknown): Pro
 }
 
 export async function startExecution(
-  server: TestServer,
+  server: { readonly url: string },
   workflow: string,
   input: unknown = {},
   more: object = {},

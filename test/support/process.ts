@@ -1,0 +1,36 @@
+/** A server as a process of its own, for tests that end it without asking it. */
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+
+export interface ServerProcess {
+  readonly child: Subprocess<"ignore", "pipe", "inherit">;
+  /** What it has logged so far. */
+  readonly output: { text: string };
+  readonly port: number;
+  readonly url: string;
+}
+
+const main = join(import.meta.dir, "../../src/main.ts");
+
+/** Resolves when it listens; port 0 takes a free one. */
+export async function startProcess(store: string, port = 0): Promise<ServerProcess> {
+  const flags = ["--http-port", `${port}`, "--grpc-port", "0", "--store", store];
+  const child = Bun.spawn([process.execPath, main, ...flags], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const { promise: ready, resolve, reject } = Promise.withResolvers<number>();
+  const output = { text: "" };
+  const decoder = new TextDecoder();
+  void (async () => {
+    for await (const chunk of child.stdout) {
+      output.text += decoder.decode(chunk, { stream: true });
+      const found = /"http":"http:\/\/127\.0\.0\.1:(\d+)"/.exec(output.text);
+      if (found !== null) resolve(Number(found[1]));
+    }
+    reject(new Error(`the server ended: ${output.text}`));
+  })();
+  const listening = await ready;
+  return { child, output, port: listening, url: `http://127.0.0.1:${listening}` };
+}
