@@ -7,11 +7,20 @@
  * - *idle*, *half load*: latency of whole chains, divided by their steps.
  * - *waiting*: memory of the server while many executions wait for a signal.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { Subprocess } from "bun";
+import {
+  call,
+  median,
+  percentile,
+  type Running,
+  startServer,
+  startWorker,
+  stop,
+  usage,
+} from "./bench/support.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -25,69 +34,9 @@ const { values: options } = parseArgs({
   },
 });
 
-const root = join(import.meta.dir, "..");
-
-interface Running {
-  readonly process: Subprocess<"ignore", "pipe", "inherit">;
-  readonly url: string;
-}
-
-async function firstLine(process: Subprocess<"ignore", "pipe", "inherit">): Promise<string> {
-  const reader = process.stdout.getReader();
-  let text = "";
-  while (!text.includes("\n")) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`the process ended: ${text}`);
-    text += new TextDecoder().decode(value);
-  }
-  reader.releaseLock();
-  return text;
-}
-
-async function startServer(folder: string): Promise<Running> {
+function open(folder: string): Promise<Running> {
   const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
-  const flags = ["--http-port", "0", "--grpc-port", "0", "--store", store];
-  if (options.partitions !== undefined) flags.push("--partitions", options.partitions);
-  const profile = options.profile ? ["--cpu-prof", "--cpu-prof-dir", "/tmp/orchy-profile"] : [];
-  const server = Bun.spawn([process.execPath, ...profile, join(root, "src/main.ts"), ...flags], {
-    stdout: "pipe",
-    stderr: "inherit",
-    stdin: "ignore",
-  });
-  const line = JSON.parse((await firstLine(server)).split("\n")[0]!);
-  return { process: server, url: line.http };
-}
-
-async function startWorker(url: string, transport: string): Promise<Running> {
-  const worker = Bun.spawn(
-    [process.execPath, join(root, "scripts/bench-worker.ts"), url, transport],
-    { stdout: "pipe", stderr: "inherit", stdin: "ignore" },
-  );
-  await firstLine(worker);
-  return { process: worker, url };
-}
-
-async function stop(running: Running): Promise<void> {
-  running.process.kill("SIGTERM");
-  await running.process.exited;
-}
-
-/** CPU seconds and resident MiB of a process. */
-function usage(pid: number): { cpu: number; rss: number } {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-  return { cpu: (Number(stat[11]) + Number(stat[12])) / 100, rss };
-}
-
-async function call(url: string, path: string, body: unknown): Promise<Record<string, unknown>> {
-  const response = await fetch(url + path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as Record<string, unknown>;
+  return startServer({ store, partitions: options.partitions, profile: options.profile });
 }
 
 function chain(length: number) {
@@ -126,16 +75,6 @@ async function allEnded(url: string, ids: readonly string[]): Promise<void> {
       if (status !== "RUNNING") throw new Error(`${id} is ${status}`);
     }
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
-}
-
-function percentile(numbers: readonly number[], share: number): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
 interface Throughput {
@@ -223,7 +162,7 @@ function row(name: string, results: readonly Throughput[]) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), "orchy-bench-"));
-const server = await startServer(folder);
+const server = await open(folder);
 try {
   for (const steps of [1, 5]) await call(server.url, "/v1/workflows", chain(steps));
   const transports = options.transport.split(",");
@@ -271,7 +210,7 @@ try {
 
 const waiting = Number(options.waiting);
 if (waiting > 0) {
-  const fresh = await startServer(mkdtempSync(join(folder, "waiting-")));
+  const fresh = await open(mkdtempSync(join(folder, "waiting-")));
   await call(fresh.url, "/v1/workflows", {
     name: "bench-wait",
     rootAction: 1,

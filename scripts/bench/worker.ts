@@ -1,5 +1,5 @@
-/** The worker of the benchmark, in a process of its own: `bench-worker.ts URL TRANSPORT`. */
-import { Worker } from "../src/worker/index.ts";
+/** The worker of the benchmark, in a process of its own: `worker.ts URL TRANSPORT`. */
+import { Worker } from "../../src/worker/index.ts";
 
 const [server, transport] = process.argv.slice(2) as [string, "http1" | "http2"];
 

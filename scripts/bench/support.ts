@@ -1,0 +1,88 @@
+/** What the benchmarks share: processes of the product, what they use, and figures of many times. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+
+const root = join(import.meta.dir, "../..");
+
+export interface Running {
+  readonly process: Subprocess<"ignore", "pipe", "inherit">;
+  readonly url: string;
+}
+
+async function firstLine(process: Subprocess<"ignore", "pipe", "inherit">): Promise<string> {
+  const reader = process.stdout.getReader();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`the process ended: ${text}`);
+    text += new TextDecoder().decode(value);
+  }
+  reader.releaseLock();
+  return text;
+}
+
+export interface ServerOptions {
+  readonly store: string;
+  readonly partitions?: string | undefined;
+  readonly profile?: boolean;
+}
+
+export async function startServer(options: ServerOptions): Promise<Running> {
+  const flags = ["--http-port", "0", "--grpc-port", "0", "--store", options.store];
+  if (options.partitions !== undefined) flags.push("--partitions", options.partitions);
+  const profile = options.profile ? ["--cpu-prof", "--cpu-prof-dir", "/tmp/orchy-profile"] : [];
+  const server = Bun.spawn([process.execPath, ...profile, join(root, "src/main.ts"), ...flags], {
+    stdout: "pipe",
+    stderr: "inherit",
+    stdin: "ignore",
+  });
+  const line = JSON.parse((await firstLine(server)).split("\n")[0]!);
+  return { process: server, url: line.http };
+}
+
+export async function startWorker(url: string, transport: string): Promise<Running> {
+  const worker = Bun.spawn(
+    [process.execPath, join(root, "scripts/bench/worker.ts"), url, transport],
+    { stdout: "pipe", stderr: "inherit", stdin: "ignore" },
+  );
+  await firstLine(worker);
+  return { process: worker, url };
+}
+
+export async function stop(running: Running): Promise<void> {
+  running.process.kill("SIGTERM");
+  await running.process.exited;
+}
+
+/** CPU seconds and resident MiB of a process. */
+export function usage(pid: number): { cpu: number; rss: number } {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+  return { cpu: (Number(stat[11]) + Number(stat[12])) / 100, rss };
+}
+
+export async function call(
+  url: string,
+  path: string,
+  body: unknown,
+): Promise<Record<string, unknown>> {
+  const response = await fetch(url + path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  return (await response.json()) as Record<string, unknown>;
+}
+
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+export function percentile(numbers: readonly number[], share: number): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
