@@ -5,50 +5,49 @@
  * runtime after it holds, never before.
  */
 import type { Clock, Ids } from "../clock.ts";
-import {
-  advance,
-  afterDecision,
-  decodeExecution,
-  effectCount,
-  encodeState,
-  mergeDecisions,
-} from "../engine/codec.ts";
-import { type Beginning, begin, decide } from "../engine/decide.ts";
+import { advance, decodeExecution, encodeState } from "../engine/codec.ts";
+import { begin } from "../engine/decide.ts";
 import type { Plan } from "../engine/plan.ts";
 import { userRules } from "../engine/user-rules.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
-import type { Decision, NewTask } from "../model/decision.ts";
-import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
-import { type Execution, type ExecutionStatus, isOpen } from "../model/execution.ts";
+import type { Decision } from "../model/decision.ts";
+import type { ExecutionEvent } from "../model/event.ts";
+import { type Execution, isOpen } from "../model/execution.ts";
 import { type ExecutionKey, executionKey, fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import {
   type CommitAnswer,
   type CreateAnswer,
-  type HandOff,
   type Head,
   type Store,
-  type StoreEffects,
   StoreFault,
 } from "../store/store.ts";
 import type { ActionRegistry } from "./action-registry.ts";
 import { type CachedExecution, ExecutionCache } from "./cache.ts";
-import { type Dispatcher, leasedTask } from "./dispatcher.ts";
+import { type Decided, Decider } from "./decider.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 import { listing } from "./listing.ts";
 import { loadExecution } from "./load.ts";
+import {
+  abandonScripts,
+  answer,
+  type Created,
+  type Creation,
+  eventBytes,
+  type Mail,
+  type Mailbox,
+  type NewBeginning,
+  partStale,
+  type SubmitAnswer,
+  takeBatch,
+} from "./mailbox.ts";
+import { offerTasks } from "./offers.ts";
 import type { Plans } from "./plans.ts";
 import type { Poll } from "./poll.ts";
 import { ScriptRunner } from "./scripts.ts";
-
-export type SubmitAnswer = EventAnswer | { readonly type: "not-found" } | { readonly type: "gone" };
-
-/** The store's answer, with the status after what was decided at once. */
-export type Created =
-  | Exclude<CreateAnswer, { outcome: "created" }>
-  | (Extract<CreateAnswer, { outcome: "created" }> & { readonly status: ExecutionStatus });
 
 /** What the rest of the runtime hears about a commit, after it holds. */
 export interface Committed {
@@ -73,47 +72,13 @@ export interface DriverParts {
   readonly onUnknown: (key: ExecutionKey, decision: Decision) => void;
 }
 
-interface Mail {
-  readonly event: ExecutionEvent;
-  /** The poll that brought it: what follows goes to it first. */
-  readonly origin?: Poll | undefined;
-  readonly bytes: number;
-  readonly resolve: (answer: SubmitAnswer) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A start that waits for its turn. */
-interface Creation {
-  readonly beginning: NewBeginning;
-  readonly requestHash: string;
-  readonly resolve: (answer: Created) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-type NewBeginning = Omit<Beginning, "registered" | "now">;
-
-interface Mailbox {
-  readonly key: ExecutionKey;
-  readonly creations: Creation[];
-  mail: Mail[];
-  /** What was taken out of it for the decision at hand. */
-  taken: Mail[];
-  running: boolean;
-  /** The last commit was cut: go on without waiting for the timer that guards it. */
-  more: boolean;
-  /** Made with its first script: most executions have none. */
-  scripts: ScriptRunner | undefined;
-}
-
-/** How long a commit waits for scripts that were just started: most take less than a millisecond. */
-const scriptFoldMs = 25;
-
 /** How often, and after what pause each, an outcome is told again that could not be committed. */
 const scriptTellsMax = 10;
 const scriptTellMs = 1_000;
 
 export class Driver {
   readonly #parts: DriverParts;
+  readonly #decider: Decider;
   readonly #boxes = new Map<string, Mailbox>();
   readonly #cache = new ExecutionCache({
     countMax: limits.cachedExecutionsMax,
@@ -124,6 +89,9 @@ export class Driver {
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
+    const { store, clock, plans, registry } = parts;
+    const scriptsOf = (box: Mailbox) => this.#scriptsOf(box);
+    this.#decider = new Decider({ store, clock, plans, registry, scriptsOf });
   }
 
   get mailboxes(): number {
@@ -233,9 +201,9 @@ export class Driver {
         box.more = false;
         return;
       }
-      const planned = this.#planOf(loaded.execution);
+      const planned = this.#decider.planOf(loaded.execution);
       const plan = planned instanceof Promise ? await planned : planned;
-      const deciding = this.#decide(box, loaded.execution, plan, wanted);
+      const deciding = this.#decider.decide(box, loaded.execution, plan, wanted);
       const decided = deciding instanceof Promise ? await deciding : deciding;
       if (!decided.decision.changed) {
         if (cached !== undefined) {
@@ -276,102 +244,6 @@ export class Driver {
     return loadExecution(this.#parts.store, key, [fields.input]);
   }
 
-  /** Synchronous in the steady state: an await costs a turn of the queue for each step. */
-  #planOf(execution: Execution): Plan | Promise<Plan> {
-    const { workflow, version } = execution.state;
-    const { plans, registry } = this.#parts;
-    const plan = plans.cached(workflow, version);
-    if (plan === undefined) {
-      return plans.get(workflow, version).then(async (read) => {
-        await registry.ensure(read);
-        return read;
-      });
-    }
-    const missing = registry.ensure(plan);
-    return missing === undefined ? plan : missing.then(() => plan);
-  }
-
-  /**
-   * Decides the batch, and on top of it what its scripts answer within a short time. At once where
-   * neither data nor scripts must be waited for.
-   */
-  #decide(box: Mailbox, before: Execution, plan: Plan, mail: Mail[]): Decided | Promise<Decided> {
-    const all = box.more ? [...mail, continuation(before)] : mail;
-    const events = all.map((item) => item.event);
-    const decision = decide(before, events, this.#surroundings(plan));
-    if ("need" in decision) {
-      const loading = this.#loadFields(box.key, before, decision.need);
-      return loading.then((loaded) => this.#decide(box, loaded, plan, mail));
-    }
-    const decided: Decided = { before, decision, mail: all, plan };
-    const hasScripts = decision.scripts.length > 0 || hasFreshScripts(box);
-    return hasScripts ? this.#foldScripts(box, decided) : decided;
-  }
-
-  #surroundings(plan: Plan) {
-    const { clock, registry } = this.#parts;
-    return { plan, now: clock.now(), registered: registry.registered };
-  }
-
-  async #loadFields(
-    key: ExecutionKey,
-    execution: Execution,
-    need: readonly string[],
-  ): Promise<Execution> {
-    const answer = await this.#parts.store.load({ key, fields: need });
-    if (answer.outcome !== "loaded") {
-      throw new OrchyError("UNAVAILABLE", "The execution was removed meanwhile.");
-    }
-    const data = new Map(execution.data);
-    for (const name of need) {
-      const text = answer.data.get(name);
-      // The state says that it exists: a commit in between is found by the next one's head check.
-      if (text === undefined) throw new StoreFault("not_applied", `${key.id} lacks ${name}`);
-      data.set(name, text);
-    }
-    return { ...execution, data };
-  }
-
-  async #foldScripts(box: Mailbox, decided: Decided): Promise<Decided> {
-    let { decision, mail } = decided;
-    let requests = decision.scripts;
-    const until = this.#parts.clock.now() + 2 * scriptFoldMs;
-    while (requests.length > 0 || hasFreshScripts(box)) {
-      const scripts = this.#scriptsOf(box);
-      scripts.run(requests);
-      requests = [];
-      if (effectCount(decision) >= limits.commitEffectsMax / 2) break;
-      if (this.#parts.clock.now() >= until) break;
-      if (box.mail.length === 0) await scripts.anything(scriptFoldMs);
-      if (box.mail.length === 0) break;
-      const next = takeBatch(box);
-      const after = afterDecision(decided.before, decision);
-      const second = decide(
-        after,
-        next.map((item) => item.event),
-        this.#surroundings(decided.plan),
-      );
-      if (
-        "need" in second ||
-        effectCount(second) + effectCount(decision) > limits.commitEffectsMax
-      ) {
-        // It does not fit on top: commit what there is; these are decided next.
-        box.mail.unshift(...next);
-        break;
-      }
-      const taken = next.slice(0, second.answers.length);
-      box.mail.unshift(...next.slice(second.answers.length));
-      requests = second.scripts;
-      decision = mergeDecisions(decision, second);
-      mail = [...mail.slice(0, decision.answers.length - second.answers.length), ...taken];
-      if (taken.some((item) => item.event.type !== "script")) {
-        scripts.run(requests);
-        break;
-      }
-    }
-    return { ...decided, decision, mail };
-  }
-
   async #commit(
     box: Mailbox,
     expected: Head,
@@ -383,10 +255,13 @@ export class Driver {
     | { outcome: "stale"; tasks: readonly string[]; timers: readonly string[] }
   > {
     const { decision, before } = decided;
-    const { store, clock, ids } = this.#parts;
+    const { store, clock, ids, dispatcher } = this.#parts;
     const now = clock.now();
     const commitId = ids.nonce();
-    const offers = this.#offer(box.key, decision, decided.mail, now);
+    const offers = offerTasks(dispatcher, {
+      ...{ key: box.key, decision, now },
+      origin: decided.mail[0]?.origin,
+    });
     let result: CommitAnswer;
     try {
       result = await store.commit({
@@ -456,44 +331,6 @@ export class Driver {
     this.#cache.put(key.id, { head, execution, bytes });
   }
 
-  /** Looks for a waiting poll for each new task, so that it is leased in the commit itself. */
-  #offer(key: ExecutionKey, decision: Decision, mail: readonly Mail[], now: number): Offers {
-    if (decision.effects.tasks.length === 0) return nothingOffered(decision.effects);
-    const { dispatcher } = this.#parts;
-    const origin = mail[0]?.origin;
-    const offered: { poll: Poll; task: NewTask; lease: HandOff }[] = [];
-    const queued: NewTask[] = [];
-    const tasks: (NewTask & { lease?: HandOff })[] = [];
-    for (const task of decision.effects.tasks) {
-      const held = decision.state.status !== "RUNNING";
-      const offer = held ? undefined : dispatcher.offer(key.partition, task, origin, now);
-      if (offer === undefined) {
-        queued.push(task);
-        tasks.push(task);
-      } else {
-        offered.push({ ...offer, task });
-        tasks.push({ ...task, lease: offer.lease });
-      }
-    }
-    const effects: StoreEffects = { ...decision.effects, tasks };
-    return {
-      effects,
-      deliver: () => {
-        for (const { poll, task, lease } of offered) {
-          dispatcher.deliver(poll, leasedTask(key, task, lease, now));
-        }
-        for (const task of queued) dispatcher.hint(key.partition, task.queue);
-      },
-      withdraw: () => {
-        for (const { poll } of offered) dispatcher.withdraw(poll);
-      },
-      giveBack: () => {
-        dispatcher.giveBack(offered.map(({ task, lease }) => leasedTask(key, task, lease, now)));
-        for (const task of queued) dispatcher.hint(key.partition, task.queue);
-      },
-    };
-  }
-
   // Creation
 
   /** Creates an execution. Mail for an id that is being created waits until it is there. */
@@ -507,7 +344,7 @@ export class Driver {
 
   /** Its first scripts are folded in as for any other commit. */
   async #createIn(box: Mailbox, { beginning, requestHash }: Creation): Promise<Created> {
-    const { store, clock, ids, registry } = this.#parts;
+    const { store, clock, ids, registry, dispatcher } = this.#parts;
     const { plan } = beginning;
     await registry.ensure(plan);
     const now = clock.now();
@@ -516,9 +353,9 @@ export class Driver {
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.
     const isKnown = Boolean(box.scripts?.open) || this.#cache.get(box.key.id) !== undefined;
-    const decided = isKnown ? start : await this.#foldScripts(box, start);
+    const decided = isKnown ? start : await this.#decider.foldScripts(box, start);
     const { decision } = decided;
-    const offers = this.#offer(box.key, decision, [], now);
+    const offers = offerTasks(dispatcher, { key: box.key, decision, origin: undefined, now });
     const request = {
       key: box.key,
       commitId: ids.nonce(),
@@ -566,7 +403,7 @@ export class Driver {
       if (answer.outcome !== "loaded") return 0;
       execution = decodeExecution(answer.state, answer.data);
     }
-    const plan = await this.#planOf(execution);
+    const plan = await this.#decider.planOf(execution);
     const action = plan.actions[plan.byKey.get(actionKey) ?? -1];
     if (action?.kind !== "user") return 0;
     return userRules(action.overrides, this.#parts.registry.registered(action.name)).heartbeatMs;
@@ -580,33 +417,6 @@ function isBusy({ records, state }: Execution): boolean {
     if (status === "SCHEDULED" || status === "RUNNING") return true;
   }
   return false;
-}
-
-function hasFreshScripts(box: Mailbox): boolean {
-  return box.scripts !== undefined && box.scripts.fresh > 0;
-}
-
-interface Decided {
-  readonly before: Execution;
-  readonly decision: Decision;
-  readonly mail: Mail[];
-  readonly plan: Plan;
-}
-
-/** New tasks with the places that were found for them, and what is to follow the commit. */
-interface Offers {
-  readonly effects: StoreEffects;
-  /** The commit holds. */
-  deliver(): void;
-  /** It does not. */
-  withdraw(): void;
-  /** It may hold, or held and its answer came too late: leases that exist go back. */
-  giveBack(): void;
-}
-
-function nothingOffered(effects: StoreEffects): Offers {
-  const nothing = () => {};
-  return { effects, deliver: nothing, withdraw: nothing, giveBack: nothing };
 }
 
 /** Throws an OrchyError when the store did not say what became of it. */
@@ -636,84 +446,4 @@ function written(data: ReadonlyMap<string, JsonText | null>): Map<string, JsonTe
   const result = new Map<string, JsonText>();
   for (const [field, text] of data) if (text !== null) result.set(field, text);
   return result;
-}
-
-function takeBatch(box: Mailbox): Mail[] {
-  let count = 0;
-  let bytes = 0;
-  for (const mail of box.mail) {
-    bytes += mail.bytes;
-    if (count > 0 && bytes > limits.payloadBytesMax) break;
-    count += 1;
-    if (count === limits.mailboxEventsPerCommitMax) break;
-  }
-  let batch = box.mail;
-  if (count === batch.length) box.mail = [];
-  else batch = box.mail.splice(0, count);
-  for (const mail of batch) box.taken.push(mail);
-  return batch;
-}
-
-/** Answers each event that was decided; the others wait for the next decision. */
-function answer(box: Mailbox, mail: Mail[], decision: Decision): void {
-  for (const [index, item] of mail.entries()) {
-    const reply = decision.answers[index];
-    if (reply === undefined) {
-      box.mail.unshift(...mail.slice(index));
-      return;
-    }
-    item.resolve(reply);
-  }
-}
-
-/** The driver's own word that there is more to do: answered to nobody. */
-function continuation({ state }: Execution): Mail {
-  const ignore = () => {};
-  const event = { type: "timer", id: state.continueTimer ?? "" } as const;
-  return { event, bytes: 0, resolve: ignore, reject: ignore };
-}
-
-/**
- * Scripts of a decision that was never committed will be asked for again, maybe under the numbers
- * of others: what they have answered counts for nothing. Answers the mail without it.
- */
-function abandonScripts(box: Mailbox, mail: readonly Mail[]): Mail[] {
-  const abandoned = box.scripts?.abandonFresh();
-  if (abandoned === undefined || abandoned.size === 0) return [...mail];
-  const stands = ({ event }: Mail) => event.type !== "script" || !abandoned.has(event.handout);
-  box.mail = box.mail.filter(stands);
-  return mail.filter(stands);
-}
-
-interface Parted {
-  /** Their lease or timer has moved on. */
-  readonly stale: Mail[];
-  /** Several are about one task, and the store does not say which is stale: each goes alone. */
-  readonly doubtful: Mail[];
-  readonly rest: Mail[];
-}
-
-function partStale(
-  mail: readonly Mail[],
-  moved: { readonly tasks: readonly string[]; readonly timers: readonly string[] },
-): Parted {
-  const parted: Parted = { stale: [], doubtful: [], rest: [] };
-  const subjects = mail.map(({ event }) => {
-    if ("taskId" in event) return moved.tasks.includes(event.taskId) ? event.taskId : undefined;
-    return event.type === "timer" && moved.timers.includes(event.id) ? event.id : undefined;
-  });
-  for (const [index, item] of mail.entries()) {
-    const subject = subjects[index];
-    if (subject === undefined) parted.rest.push(item);
-    else if (subjects.indexOf(subject) === subjects.lastIndexOf(subject)) parted.stale.push(item);
-    else parted.doubtful.push(item);
-  }
-  return parted;
-}
-
-function eventBytes(event: ExecutionEvent): number {
-  if (event.type === "result") return event.outcome.ok ? event.outcome.output.length : 1_000;
-  if (event.type === "signal") return event.payload.length;
-  if (event.type === "script") return event.outcome.ok ? event.outcome.output.length : 1_000;
-  return 100;
 }

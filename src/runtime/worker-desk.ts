@@ -15,8 +15,9 @@ import {
 import type { LeasedTask, Store } from "../store/store.ts";
 import type { Beats } from "./beats.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import type { Driver, SubmitAnswer } from "./driver.ts";
+import type { Driver } from "./driver.ts";
 import { findHandout } from "./handouts.ts";
+import type { SubmitAnswer } from "./mailbox.ts";
 import type {
   HandoutResult,
   HeartbeatSent,

@@ -1,0 +1,141 @@
+/**
+ * From what is in memory to a decision that can be committed: reads what the engine lacks, and
+ * evaluates scripts that end soon, so that what they say is part of the same commit.
+ */
+import type { Clock } from "../clock.ts";
+import { afterDecision, effectCount, mergeDecisions } from "../engine/codec.ts";
+import { decide } from "../engine/decide.ts";
+import type { Plan } from "../engine/plan.ts";
+import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { Decision } from "../model/decision.ts";
+import type { Execution } from "../model/execution.ts";
+import type { ExecutionKey } from "../model/ids.ts";
+import { type Store, StoreFault } from "../store/store.ts";
+import type { ActionRegistry } from "./action-registry.ts";
+import { continuation, hasFreshScripts, type Mail, type Mailbox, takeBatch } from "./mailbox.ts";
+import type { Plans } from "./plans.ts";
+import type { ScriptRunner } from "./scripts.ts";
+
+/** How long a commit waits for scripts that were just started: most take less than a millisecond. */
+const scriptFoldMs = 25;
+
+export interface Decided {
+  readonly before: Execution;
+  readonly decision: Decision;
+  readonly mail: Mail[];
+  readonly plan: Plan;
+}
+
+export interface DeciderParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly plans: Plans;
+  readonly registry: ActionRegistry;
+  /** The scripts of a mailbox, made when there are none yet. */
+  readonly scriptsOf: (box: Mailbox) => ScriptRunner;
+}
+
+export class Decider {
+  readonly #parts: DeciderParts;
+
+  constructor(parts: DeciderParts) {
+    this.#parts = parts;
+  }
+
+  /** Synchronous in the steady state: an await costs a turn of the queue for each step. */
+  planOf(execution: Execution): Plan | Promise<Plan> {
+    const { workflow, version } = execution.state;
+    const { plans, registry } = this.#parts;
+    const plan = plans.cached(workflow, version);
+    if (plan === undefined) {
+      return plans.get(workflow, version).then(async (read) => {
+        await registry.ensure(read);
+        return read;
+      });
+    }
+    const missing = registry.ensure(plan);
+    return missing === undefined ? plan : missing.then(() => plan);
+  }
+
+  /**
+   * Decides the batch, and on top of it what its scripts answer within a short time. At once where
+   * neither data nor scripts must be waited for.
+   */
+  decide(box: Mailbox, before: Execution, plan: Plan, mail: Mail[]): Decided | Promise<Decided> {
+    const all = box.more ? [...mail, continuation(before)] : mail;
+    const events = all.map((item) => item.event);
+    const decision = decide(before, events, this.#surroundings(plan));
+    if ("need" in decision) {
+      const loading = this.#loadFields(box.key, before, decision.need);
+      return loading.then((loaded) => this.decide(box, loaded, plan, mail));
+    }
+    const decided: Decided = { before, decision, mail: all, plan };
+    const hasScripts = decision.scripts.length > 0 || hasFreshScripts(box);
+    return hasScripts ? this.foldScripts(box, decided) : decided;
+  }
+
+  #surroundings(plan: Plan) {
+    const { clock, registry } = this.#parts;
+    return { plan, now: clock.now(), registered: registry.registered };
+  }
+
+  async #loadFields(
+    key: ExecutionKey,
+    execution: Execution,
+    need: readonly string[],
+  ): Promise<Execution> {
+    const answer = await this.#parts.store.load({ key, fields: need });
+    if (answer.outcome !== "loaded") {
+      throw new OrchyError("UNAVAILABLE", "The execution was removed meanwhile.");
+    }
+    const data = new Map(execution.data);
+    for (const name of need) {
+      const text = answer.data.get(name);
+      // The state says that it exists: a commit in between is found by the next one's head check.
+      if (text === undefined) throw new StoreFault("not_applied", `${key.id} lacks ${name}`);
+      data.set(name, text);
+    }
+    return { ...execution, data };
+  }
+
+  async foldScripts(box: Mailbox, decided: Decided): Promise<Decided> {
+    let { decision, mail } = decided;
+    let requests = decision.scripts;
+    const until = this.#parts.clock.now() + 2 * scriptFoldMs;
+    while (requests.length > 0 || hasFreshScripts(box)) {
+      const scripts = this.#parts.scriptsOf(box);
+      scripts.run(requests);
+      requests = [];
+      if (effectCount(decision) >= limits.commitEffectsMax / 2) break;
+      if (this.#parts.clock.now() >= until) break;
+      if (box.mail.length === 0) await scripts.anything(scriptFoldMs);
+      if (box.mail.length === 0) break;
+      const next = takeBatch(box);
+      const after = afterDecision(decided.before, decision);
+      const second = decide(
+        after,
+        next.map((item) => item.event),
+        this.#surroundings(decided.plan),
+      );
+      if (
+        "need" in second ||
+        effectCount(second) + effectCount(decision) > limits.commitEffectsMax
+      ) {
+        // It does not fit on top: commit what there is; these are decided next.
+        box.mail.unshift(...next);
+        break;
+      }
+      const taken = next.slice(0, second.answers.length);
+      box.mail.unshift(...next.slice(second.answers.length));
+      requests = second.scripts;
+      decision = mergeDecisions(decision, second);
+      mail = [...mail.slice(0, decision.answers.length - second.answers.length), ...taken];
+      if (taken.some((item) => item.event.type !== "script")) {
+        scripts.run(requests);
+        break;
+      }
+    }
+    return { ...decided, decision, mail };
+  }
+}
