@@ -25,7 +25,7 @@
  *   <namespace>:{meta}:docs:<kind>   hash  documents
  *   <namespace>:{meta}:ids:<kind>    zset  their ids, in order
  */
-import type { ListIndex } from "../store.ts";
+import type { ListIndex, Listing } from "../store.ts";
 
 export const slots = 16_384;
 
@@ -68,17 +68,36 @@ export interface Keys {
 export function makeKeys(namespace: string, partitions: number): Keys {
   const bases = partitionTags(partitions).map((tag) => `${namespace}:{${tag}}`);
   const meta = metaBase(namespace);
-  const indexMark = { workflow: "w", status: "s", correlationId: "c" } as const;
   return {
     bases,
     settings: settingsKey(namespace),
     servers: `${meta}:servers`,
     documents: (kind) => [`${meta}:docs:${kind}`, `${meta}:ids:${kind}`],
     index: (partition, index, value) => {
-      const base = bases[partition] as string;
-      return index === "all" ? `${base}:all` : `${base}:${indexMark[index]}:${value}`;
+      return `${bases[partition]}:${indexName(index, value)}`;
     },
   };
+}
+
+function indexName(index: ListIndex, value: string): string {
+  switch (index) {
+    case "all":
+      return "all";
+    case "workflow":
+      return `w:${value}`;
+    case "status":
+      return `s:${value}`;
+    case "correlationId":
+      return `c:${value}`;
+  }
+}
+
+/** The sets of the partition in which the listing appears. */
+export function indexNames({ workflow, status, correlationId }: Listing): string[] {
+  const names = [indexName("all", ""), indexName("workflow", workflow)];
+  names.push(indexName("status", status));
+  if (correlationId !== undefined) names.push(indexName("correlationId", correlationId));
+  return names;
 }
 
 function metaBase(namespace: string): string {

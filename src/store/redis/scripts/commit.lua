@@ -2,12 +2,14 @@
 -- Commits of several executions, each checked and applied for itself.
 -- KEYS: bases of partitions, which are also their wake channels. Derived: <base>:x:<id>, :h:<id>,
 --   :q:<queue>, :queues, :leases, :waits, :dropped, :held, :timers, :out, :seq, :s:<status>.
--- ARGV: 1 clock tolerance; 2 number of commits; then a packed entry for each {1 number of its base, 2 id,
---   3 expected revision, 4 expected commit id, 5 commit id, 6 now, 7 status, 8 ended at or false,
---   9 hold (0 as before, 1 yes, 2 no), 10 state, 11 data {name, value or false, …},
---   12 settle {task, token, …}, 13 expire {task, token or false, until, …},
---   14 consume {timer, claim id, …}, 15 drop tasks, 16 drop timers, 17 effects}; then texts, which
---   entries name by number. Lists may be false.
+-- ARGV: 1 clock tolerance; 2 number of commits; then a packed entry for each {1 number of its base,
+--   2 id, 3 fields to read: r c g s h e, then t: and m: of what it touches, 4 expected revision as
+--   text, 5 expected commit id, 6 commit id, 7 now, 8 status, 9 fields to set {name, value, …},
+--   10 fields to remove, 11 long texts among the fields (fill_texts), 12 leases to settle {position
+--   among the read, beginning of the record, …}, 13 changes of sets (put_all), 14 tasks (add_task),
+--   15 history, 16 the rest {1 hold (0 as before, 1 yes, 2 no), 2 tasks to expire {id, token or
+--   false, until, …}, 3 timers to consume {position among the read, claim id, …}, 4 tasks to drop,
+--   5 messages {id, body, …}}}; then texts. Lists may be false, and so may the rest.
 -- Returns for each: {"committed"|"already"|"conflict", revision, commit id}, {"stale", tasks,
 --   timers}, {"not_found"}, {"skewed"}, {"failed", message}.
 --@include clock
@@ -15,68 +17,42 @@
 --@include executions
 --@include records
 --@include tasks
---@include ends
 --@include effects
 
 -- limits.commitIdsKept
 local COMMITS_KEPT = 16
-
--- Names of the records that the commit touches, behind those of the head.
-local function names_of(entry)
-  local names = { "r", "c", "g", "s", "h", "e" }
-  local ids = {}
-  local function add(list, step)
-    if not list then return end
-    for i = 1, #list, step do
-      names[#names + 1] = "t:" .. list[i]
-      ids[#ids + 1] = list[i]
-    end
-  end
-  add(entry[12], 2)
-  add(entry[13], 3)
-  add(entry[15], 1)
-  local tasks = entry[17] and entry[17][1]
-  if tasks then
-    for i = 1, #tasks do
-      names[#names + 1] = "t:" .. tasks[i][1]
-      ids[#ids + 1] = tasks[i][1]
-    end
-  end
-  local consume = entry[14]
-  if consume then
-    for i = 1, #consume, 2 do names[#names + 1] = "m:" .. consume[i] end
-  end
-  return names, ids
-end
+-- Fields that every commit reads come first.
+local FIRST_RECORD = 7
+local TASK_MARK = string.byte("t")
 
 -- Names what is not as the commit expects it.
-local function stale_of(x, entry, row, first_timer)
+local function stale_of(x, entry, row)
   local tasks, timers = {}, {}
-  local settle, expire, consume = entry[12], entry[13], entry[14]
-  if settle then
-    for i = 1, #settle, 2 do
-      if not is_held(x, settle[i], settle[i + 1]) then tasks[#tasks + 1] = settle[i] end
+  local reads, leases, rest = entry[3], entry[12], entry[16]
+  for i = 1, leases and #leases or 0, 2 do
+    local record, expected = row[leases[i]], leases[i + 1]
+    if not record or string.sub(record, 1, #expected) ~= expected then
+      tasks[#tasks + 1] = string.sub(reads[leases[i]], 3)
     end
   end
-  if expire then
-    for i = 1, #expire, 3 do
-      local task, token = find_task(x, expire[i]), expire[i + 1]
-      local matches = task and task[UNTIL] == expire[i + 2]
-        and (token and is_held(x, expire[i], token) or not token and task[STATE] == "Q")
-      if not matches then tasks[#tasks + 1] = expire[i] end
-    end
+  local expire, consume = rest and rest[2], rest and rest[3]
+  for i = 1, expire and #expire or 0, 3 do
+    local task, token = find_task(x, expire[i]), expire[i + 1]
+    local matches = task and task[UNTIL] == expire[i + 2]
+      and (not token and task[STATE] == "Q" or task[STATE] == "L" and task[TOKEN] == token)
+    if not matches then tasks[#tasks + 1] = expire[i] end
   end
-  if consume then
-    for i = 1, #consume, 2 do
-      local record = row[first_timer + (i - 1) / 2]
-      local timer = record and unpacked(record)
-      if not timer or timer[2] ~= consume[i + 1] then timers[#timers + 1] = consume[i] end
+  for i = 1, consume and #consume or 0, 2 do
+    local record = row[consume[i]]
+    if not record or unpacked(record)[2] ~= consume[i + 1] then
+      timers[#timers + 1] = string.sub(reads[consume[i]], 3)
     end
   end
   if #tasks > 0 or #timers > 0 then return { "stale", tasks, timers } end
 end
 
 -- All queued tasks go out of the queues, or back into them; their timeouts stand still meanwhile.
+-- They are written at once: what the commit itself sets and removes must come after that.
 local function set_held(x, held, now)
   if x.held == held then return end
   local queued = {}
@@ -91,12 +67,14 @@ local function set_held(x, held, now)
     end
   end
   x.held = held
-  if held then set_field(x, "h", "1") else drop_field(x, "h") end
+  local sets = x.sets
+  x.sets = { "h", held and "1" or "0" }
   for id, task in pairs(queued) do
     stand_still(task, now)
     enqueue(x, id, task, now)
   end
-  write_fields(x)
+  call_many("HSET", x.key, x.sets)
+  x.sets = sets
 end
 
 local function drop_task(x, id)
@@ -109,80 +87,76 @@ local function drop_task(x, id)
   index_task(x, id, task, true)
 end
 
-local function end_and_drop(x, entry, now)
-  local settle, expire, consume, drop_timers = entry[12], entry[13], entry[14], entry[16]
-  if settle then
-    for i = 1, #settle, 2 do end_lease(x, settle[i]) end
+-- What depends on records: a commit of one step that hands on the next has nothing of it.
+local function apply_rest(x, rest, now)
+  local hold, expire, drops = rest[1], rest[2], rest[4]
+  for i = 1, expire and #expire or 0, 3 do
+    if find_task(x, expire[i]) then delete_task(x, expire[i]) end
   end
-  if expire then
-    for i = 1, #expire, 3 do
-      if find_task(x, expire[i]) then delete_task(x, expire[i]) end
-    end
-  end
-  if consume then
-    for i = 1, #consume, 2 do delete_timer(x, consume[i]) end
-  end
-  if entry[9] > 0 then set_held(x, entry[9] == 1, now) end
-  if entry[15] then
-    for _, id in ipairs(entry[15]) do drop_task(x, id) end
-  end
-  if drop_timers then
-    for _, id in ipairs(drop_timers) do delete_timer(x, id) end
-  end
+  if hold > 0 then set_held(x, hold == 1, now) end
+  for i = 1, drops and #drops or 0 do drop_task(x, drops[i]) end
 end
 
 local function follow_status(x, before, after)
-  local listing = unpacked(call("HGET", x.key, "l"))
-  put(x.base .. ":s:" .. before, listing[1], false)
-  put(x.base .. ":s:" .. after, listing[1], 0)
+  local member = unpacked(call("HGET", x.key, "l"))[1]
+  put(x.base .. ":s:" .. before, member, false)
+  put(x.base .. ":s:" .. after, member, 0)
   set_field(x, "s", after)
 end
 
-local function advance(x, entry, row)
-  local revision, commits, status = tonumber(row[1]), row[2], entry[7]
-  if revision >= COMMITS_KEPT then commits = string.sub(commits, string.find(commits, "\n", 2, true), -1) end
-  set_field(x, "r", revision + 1)
-  set_field(x, "c", commits .. entry[5] .. "\n")
-  set_field(x, "S", text_of(entry[10]))
-  if entry[8] then set_field(x, "e", entry[8]) elseif row[6] then drop_field(x, "e") end
-  if status ~= row[4] then follow_status(x, row[4], status) end
-  return { "committed", revision + 1, entry[5] }
+local function next_commits(commits, revision, commit_id)
+  if revision >= COMMITS_KEPT then
+    commits = string.sub(commits, string.find(commits, "\n", 2, true), -1)
+  end
+  return commits .. commit_id .. "\n"
+end
+
+-- What of the read records is of tasks, under their ids.
+local function know_tasks(x, reads, row)
+  for i = FIRST_RECORD, #reads do
+    local name = reads[i]
+    if string.byte(name) == TASK_MARK then x.tasks[string.sub(name, 3)] = row[i] end
+  end
 end
 
 local function commit(entry)
-  local now = entry[6]
+  local now, reads = entry[7], entry[3]
   if skewed(now) then return { "skewed" } end
-  local x = open(KEYS[entry[1]], entry[2])
-  x.tasks, x.sets, x.gone = {}, {}, {}
-  local names, ids = names_of(entry)
-  local row = call("HMGET", x.key, unpack(names))
-  if not row[1] or row[3] then return { "not_found" } end
-  if has_commit(row[2], entry[5]) then
-    return { "already", tonumber(row[1]), last_commit(row[2]) }
+  local base, id = KEYS[entry[1]], entry[2]
+  local key = base .. ":x:" .. id
+  local row = call("HMGET", key, unpack(reads))
+  local revision, commits = tonumber(row[1]), row[2]
+  if not revision or row[3] then return { "not_found" } end
+  if has_commit(commits, entry[6]) then return { "already", revision, last_commit(commits) } end
+  if row[1] ~= entry[4] or not ends_with_commit(commits, entry[5]) then
+    return { "conflict", revision, last_commit(commits) }
   end
-  if not is_head(row[1], row[2], entry[3], entry[4]) then
-    return { "conflict", tonumber(row[1]), last_commit(row[2]) }
-  end
+  local x = { base = base, id = id, key = key, sets = entry[9], gone = entry[10] or {}, tasks = {} }
   x.held = row[5] == "1"
-  for i = 1, #ids do
-    x.tasks[ids[i]] = row[6 + i]
-  end
-  local stale = stale_of(x, entry, row, 7 + #ids)
+  know_tasks(x, reads, row)
+  local stale = stale_of(x, entry, row)
   if stale then return stale end
 
-  end_and_drop(x, entry, now)
-  if entry[11] then set_data(x, entry[11]) end
-  if entry[17] then add_effects(x, entry[17], now) end
-  local answer = advance(x, entry, row)
+  local refs, leases, rest, tasks = entry[11], entry[12], entry[16], entry[14]
+  if refs then fill_texts(x.sets, refs) end
+  for i = 1, leases and #leases or 0, 2 do x.tasks[string.sub(reads[leases[i]], 3)] = false end
+  if rest then apply_rest(x, rest, now) end
+  if entry[13] then put_all(base, entry[13]) end
+  for i = 1, tasks and #tasks or 0 do add_task(x, tasks[i], now) end
+  if rest and rest[5] then add_messages(x, rest[5], now) end
+  set_field(x, "c", next_commits(commits, revision, entry[6]))
+  if row[4] ~= entry[8] then follow_status(x, row[4], entry[8]) end
+  if row[6] then drop_field(x, "e") end
   write_fields(x)
-  return answer
+  if entry[15] then call_many("RPUSH", base .. ":h:" .. id, entry[15]) end
+  return { "committed", revision + 1, entry[6] }
 end
 
 local entries = {}
 for i = 1, tonumber(ARGV[2]) do
   local entry = unpacked(ARGV[2 + i])
   entries[i] = entry
-  if entry[17] then reserve(KEYS[entry[1]], entry[17][1], entry[17][3]) end
+  reserve(KEYS[entry[1]], entry[14], entry[16] and entry[16][5])
 end
 reserve_places()
 --@include batch
