@@ -24,31 +24,34 @@ function wholeTaskIds(executionId: string, stored: unknown): string[] {
   return (stored as string[]).map((id) => wholeTaskId(executionId, id));
 }
 
-function unexpected(answer: EntryAnswer): Error {
-  return answer[0] === "skewed"
+function unexpected(outcome: unknown): Error {
+  return outcome === "skewed"
     ? skewedFault()
-    : new Error(`The Redis store does not know the outcome ${answer[0]}.`);
+    : new Error(`The Redis store does not know the outcome ${outcome}.`);
 }
 
-export function readCommit(executionId: string, answer: EntryAnswer): contract.CommitAnswer {
+export function readCommit(
+  { key, commitId }: contract.CommitRequest,
+  answer: EntryAnswer,
+): contract.CommitAnswer {
+  if (typeof answer === "number") return { outcome: "committed", head: head(answer, commitId) };
   const [outcome, first, second] = answer;
   switch (outcome) {
-    case "committed":
     case "conflict":
       return { outcome, head: head(first, second) };
     case "already":
       return { outcome: "already_committed", head: head(first, second) };
     case "stale":
-      return { outcome, tasks: wholeTaskIds(executionId, first), timers: second as string[] };
+      return { outcome, tasks: wholeTaskIds(key.id, first), timers: second as string[] };
     case "not_found":
       return { outcome };
     default:
-      throw unexpected(answer);
+      throw unexpected(outcome);
   }
 }
 
 export function readCreate(answer: EntryAnswer, commitId: string): contract.CreateAnswer {
-  const [outcome, revision, latest, status, requestHash] = answer;
+  const [outcome, revision, latest, status, requestHash] = answer as Exclude<EntryAnswer, number>;
   switch (outcome) {
     case "created":
       return { outcome, head: head(1, commitId) };
@@ -60,7 +63,7 @@ export function readCreate(answer: EntryAnswer, commitId: string): contract.Crea
     case "tombstone":
       return { outcome };
     default:
-      throw unexpected(answer);
+      throw unexpected(outcome);
   }
 }
 

@@ -25,7 +25,7 @@
  *   <namespace>:{meta}:docs:<kind>   hash  documents
  *   <namespace>:{meta}:ids:<kind>    zset  their ids, in order
  */
-import type { ListIndex, Listing } from "../store.ts";
+import type { ListIndex } from "../store.ts";
 
 export const slots = 16_384;
 
@@ -90,14 +90,6 @@ function indexName(index: ListIndex, value: string): string {
     case "correlationId":
       return `c:${value}`;
   }
-}
-
-/** The sets of the partition in which the listing appears. */
-export function indexNames({ workflow, status, correlationId }: Listing): string[] {
-  const names = [indexName("all", ""), indexName("workflow", workflow)];
-  names.push(indexName("status", status));
-  if (correlationId !== undefined) names.push(indexName("correlationId", correlationId));
-  return names;
 }
 
 function metaBase(namespace: string): string {

@@ -72,7 +72,7 @@ export class RedisStore implements contract.Store {
 
   async commit(request: contract.CommitRequest): Promise<contract.CommitAnswer> {
     const answer = await this.#commits.submit(this.#base(request.key.partition), request);
-    return answers.readCommit(request.key.id, answer);
+    return answers.readCommit(request, answer);
   }
 
   async claimTasks(request: contract.ClaimTasksRequest): Promise<contract.ClaimTasksAnswer> {

@@ -1,19 +1,25 @@
 /**
- * Requests as the scripts take them apart; the positions are described in the scripts' headers. What
- * does not depend on what is stored is put together here, where there are more processors.
+ * Requests as the scripts take them apart; the order of the values is described in the scripts'
+ * headers. What does not depend on what is stored is put together here, where there are more
+ * processors than the one of Redis.
  */
 import type { CommitRequest, CreateRequest, HandOff, StoreEffects } from "../store.ts";
-import { indexNames, listMember } from "./keys.ts";
+import { listMember } from "./keys.ts";
+import type { Argument } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
-import { type Packable, pack } from "./pack.ts";
+import { type Packable, pack, packAll } from "./pack.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 
-/** Longer texts are arguments of their own: see scripts/lib/effects.lua. */
-const textCharsMax = 100;
-
-/** What every commit reads: see scripts/lib/executions.lua. */
-const headFields = ["r", "c", "g", "s", "h", "e"];
+/** What the entries of one call share: see scripts/lib/effects.lua. */
+export interface Call {
+  /** By number, from one. */
+  readonly bases: string[];
+  /** How many places the entries of each base need. */
+  readonly places: number[];
+  /** Names and values. */
+  readonly fields: Argument[];
+}
 
 /** The fixed text of a task: what the store only keeps and gives back. */
 export function taskText(task: { readonly header: string; readonly parameters: string }): string {
@@ -29,119 +35,136 @@ export function readTaskText(text: string): {
   return { header: text.slice(colon + 1, end), parameters: text.slice(end) };
 }
 
-/** Scripts count from one, and take false for an empty list. */
 function orFalse(list: readonly Packable[]): Packable {
   return list.length === 0 ? false : list;
 }
 
-/** What one request changes, as far as it is known without looking. */
-class Changes {
+/** As values, not as a table. */
+function packedOrFalse(list: readonly Packable[]): Packable {
+  return list.length === 0 ? false : packAll(list);
+}
+
+/** One that is leased at once, as scripts/lib/records.lua has it, but for its place. */
+function leasedRecord(task: NewTask, handOff: HandOff, now: number): Buffer {
+  const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs } = task;
+  const { token, workerId, leaseUntil, deadline } = handOff;
+  const packed = packAll([
+    [
+      ...[queue, leaseUntil, workerId, now, deadline],
+      ...([queueTimeoutMs || false, false, priority, now, timeoutMs, heartbeatMs] as const),
+    ],
+  ]);
+  return Buffer.concat([Buffer.from(`L${shortToken(id, token)}\0`), packed]);
+}
+
+class Entry {
+  readonly #call: Call;
   readonly #executionId: string;
   readonly #now: number;
-  /** Of the whole call. */
-  readonly #texts: string[];
-  readonly reads: string[] = [...headFields];
-  readonly sets: Packable[] = [];
-  readonly gone: string[] = [];
-  readonly #refs: number[] = [];
-  readonly #leases: Packable[] = [];
+  readonly base: number;
+  /** Position of its first field, from one. */
+  readonly first: number;
+  readonly #gone: string[] = [];
   readonly #puts: Packable[] = [];
-  readonly #tasks: Packable[] = [];
 
-  constructor(request: CreateRequest | CommitRequest, texts: string[]) {
+  constructor(request: CreateRequest | CommitRequest, base: string, call: Call) {
+    const known = call.bases.indexOf(base);
+    this.base = known < 0 ? call.bases.push(base) : known + 1;
+    this.#call = call;
     this.#executionId = request.key.id;
     this.#now = request.now;
-    this.#texts = texts;
+    this.first = call.fields.length + 1;
+    const { tasks, messages } = request.effects;
+    const places = call.places[this.base - 1] ?? 0;
+    call.places[this.base - 1] = places + tasks.length + messages.length;
+  }
+
+  get last(): number {
+    return this.#call.fields.length;
+  }
+
+  get gone(): Packable {
+    return packedOrFalse(this.#gone);
+  }
+
+  set(name: string, value: Argument): void {
+    this.#call.fields.push(name, value);
+  }
+
+  drop(...names: string[]): void {
+    this.#gone.push(...names);
+  }
+
+  data(data: CommitRequest["data"]): void {
+    for (const [name, value] of data) {
+      if (value === null) this.drop(`d:${name}`);
+      else this.set(`d:${name}`, value);
+    }
   }
 
   taskId(id: string): string {
     return shortTaskId(this.#executionId, id);
   }
 
-  /** A long text travels beside the entries. */
-  text(text: string): string | number {
-    return text.length > textCharsMax ? this.#texts.push(text) : text;
-  }
-
-  set(name: string, text: string): void {
-    const value = this.text(text);
-    this.sets.push(name, value);
-    if (typeof value === "number") this.#refs.push(this.sets.length, value);
-  }
-
-  /** Of a set of the partition; false removes. */
-  put(set: string, member: string, score: number | false): void {
-    this.#puts.push(set, member, score);
-  }
-
-  member(id: string): string {
-    return `${this.#executionId}\0${id}`;
-  }
-
-  /** Answers the position among what is read. */
-  read(name: string): number {
-    return this.reads.push(name);
-  }
-
-  settle({ taskId, token }: CommitRequest["settle"][number]): void {
-    const id = this.taskId(taskId);
-    this.#leases.push(this.read(`t:${id}`), `L${shortToken(taskId, token)}\0`);
-    this.gone.push(`t:${id}`, `b:${id}`);
-    this.put("leases", this.member(id), false);
+  #putTimer(id: string, at: number | false): void {
+    this.#puts.push("timers", `${this.#executionId}\0${id}`, at);
   }
 
   dropTimer(id: string): void {
-    this.gone.push(`m:${id}`);
-    this.put("timers", this.member(id), false);
+    this.drop(`m:${id}`);
+    this.#putTimer(id, false);
   }
 
-  effects({ tasks, timers }: StoreEffects): void {
+  /** See add_all in scripts/lib/effects.lua. */
+  added({ tasks, timers, messages }: StoreEffects): Packable {
     for (const { id, at } of timers) {
-      this.sets.push(`m:${id}`, pack([at, false]));
-      this.put("timers", this.member(id), at);
+      this.set(`m:${id}`, pack([at, false]));
+      this.#putTimer(id, at);
     }
-    for (const task of tasks) {
-      const id = this.taskId(task.id);
-      this.set(`b:${id}`, taskText(task));
-      this.#tasks.push(this.#task(id, task));
-    }
+    const sent = messages.flatMap(({ id, body }) => [id, body]);
+    const added = tasks.map((task) => this.#task(task));
+    return [orFalse(this.#puts), orFalse(added), orFalse(sent)];
   }
 
-  #task(id: string, task: NewTask): Packable {
-    const { queue, priority, timeoutMs, heartbeatMs, lease } = task;
-    if (lease !== undefined) return [id, this.#leasedRecord(task, lease), lease.leaseUntil];
-    return [id, false, queue, priority, timeoutMs, heartbeatMs, task.queueTimeoutMs || false];
+  #task(task: NewTask): Packable {
+    const { queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs, lease } = task;
+    const id = this.taskId(task.id);
+    this.set(`b:${id}`, taskText(task));
+    if (lease !== undefined) return [id, leasedRecord(task, lease, this.#now), lease.leaseUntil];
+    return [id, false, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs || false];
   }
+}
 
-  /** As scripts/lib/records.lua has it, but for the place. */
-  #leasedRecord(task: NewTask, { token, workerId, leaseUntil, deadline }: HandOff): Buffer {
-    const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs } = task;
-    const packed = pack([
-      ...[queue, leaseUntil, workerId, this.#now, deadline],
-      ...([queueTimeoutMs || false, false, priority, this.#now, timeoutMs, heartbeatMs] as const),
-    ]);
-    return Buffer.concat([Buffer.from(`L${shortToken(id, token)}\0`), packed]);
-  }
+type Settled = CommitRequest["settle"][number];
 
-  messages({ messages }: StoreEffects): Packable {
-    return orFalse(messages.flatMap(({ id, body }) => [id, this.text(body)]));
-  }
+/** One task settled at most, one added at most and leased at once: nearly every step. */
+function isPlain(request: CommitRequest): boolean {
+  const { settle, expire, consumeTimers, hold, effects } = request;
+  const { tasks, dropTasks, timers, dropTimers, messages } = effects;
+  if (settle.length > 1 || tasks.length > 1 || hold !== undefined) return false;
+  const others = expire.length + consumeTimers.length + dropTasks.length;
+  if (others + timers.length + dropTimers.length + messages.length > 0) return false;
+  return tasks[0] === undefined || tasks[0].lease !== undefined;
+}
 
-  get refs(): Packable {
-    return orFalse(this.#refs);
+function plainPart(request: CommitRequest, entry: Entry): Packable[] {
+  const [settled] = request.settle as readonly [Settled?];
+  const [task] = request.effects.tasks as readonly [NewTask?];
+  const part: Packable[] = [false, false, false, false, false];
+  if (settled !== undefined) {
+    const id = entry.taskId(settled.taskId);
+    entry.drop(`t:${id}`, `b:${id}`);
+    part[0] = id;
+    part[1] = `L${shortToken(settled.taskId, settled.token)}\0`;
   }
-
-  get leases(): Packable {
-    return orFalse(this.#leases);
+  if (task?.lease !== undefined) {
+    const id = entry.taskId(task.id);
+    entry.set(`b:${id}`, taskText(task));
+    part[2] = id;
+    part[3] = leasedRecord(task, task.lease, request.now);
+    part[4] = task.lease.leaseUntil;
   }
-
-  get puts(): Packable {
-    return orFalse(this.#puts);
-  }
-
-  get tasks(): Packable {
-    return orFalse(this.#tasks);
-  }
+  return part;
 }
 
 const holdCodes = { asBefore: 0, yes: 1, no: 2 } as const;
@@ -151,65 +174,60 @@ function holdCode(hold: boolean | undefined): number {
   return hold ? holdCodes.yes : holdCodes.no;
 }
 
-/** What depends on what is stored; false for nearly every step. */
-function restOf(request: CommitRequest, changes: Changes): Packable {
-  const { hold, expire, consumeTimers, effects } = request;
-  const { dropTasks, messages } = effects;
-  const others = expire.length + consumeTimers.length + dropTasks.length + messages.length;
-  if (hold === undefined && others === 0) return false;
+function wholePart(request: CommitRequest, entry: Entry): Packable[] {
+  const { settle, expire, consumeTimers, hold, effects } = request;
+  const settled = settle.flatMap(({ taskId, token }) => [
+    ...[entry.taskId(taskId), shortToken(taskId, token)],
+  ]);
   const expired = expire.flatMap(({ taskId, token, until }): Packable[] => [
-    ...[changes.taskId(taskId), token === null ? (false as const) : shortToken(taskId, token)],
+    ...[entry.taskId(taskId), token === null ? (false as const) : shortToken(taskId, token)],
     until,
   ]);
-  const consumed = consumeTimers.flatMap(({ id, claimId }) => [changes.read(`m:${id}`), claimId]);
-  const dropped = dropTasks.map((id) => changes.taskId(id));
-  return [
-    ...[holdCode(hold), orFalse(expired), orFalse(consumed), orFalse(dropped)],
-    changes.messages(effects),
-  ];
+  for (const { id } of consumeTimers) entry.dropTimer(id);
+  for (const id of effects.dropTimers) entry.dropTimer(id);
+  const rest = pack([
+    ...[holdCode(hold), orFalse(settled), orFalse(expired)],
+    orFalse(consumeTimers.flatMap(({ id, claimId }) => [id, claimId])),
+    orFalse(effects.dropTasks.map((id) => entry.taskId(id))),
+    entry.added(effects),
+  ]);
+  return [false, false, false, false, false, rest];
 }
 
-/** `base`: the number of its base among the keys of the call. */
-export function encodeCommit(request: CommitRequest, base: number, texts: string[]): Buffer {
+export function encodeCommit(request: CommitRequest, base: string, call: Call): Buffer {
   const { key, expected, commitId, now, status, endedAt, effects } = request;
-  const changes = new Changes(request, texts);
-  changes.sets.push("r", `${expected.revision + 1}`);
-  if (endedAt !== undefined) changes.sets.push("e", endedAt);
-  changes.set("S", request.state);
-  for (const [name, value] of request.data) {
-    if (value === null) changes.gone.push(`d:${name}`);
-    else changes.set(`d:${name}`, value);
-  }
-  for (const settled of request.settle) changes.settle(settled);
-  for (const { id } of request.consumeTimers) changes.dropTimer(id);
-  for (const id of effects.dropTimers) changes.dropTimer(id);
-  changes.effects(effects);
-  const rest = restOf(request, changes);
-  for (const { taskId } of request.expire) changes.read(`t:${changes.taskId(taskId)}`);
-  for (const id of effects.dropTasks) changes.read(`t:${changes.taskId(id)}`);
-  for (const { id } of effects.tasks) changes.read(`t:${changes.taskId(id)}`);
-  return pack([
-    ...[base, key.id, changes.reads, `${expected.revision}`, expected.commitId, commitId, now],
-    ...[status, changes.sets, orFalse(changes.gone), changes.refs, changes.leases, changes.puts],
-    ...[changes.tasks, orFalse(effects.history), rest],
-  ] as Packable[]);
+  const entry = new Entry(request, base, call);
+  entry.set("r", `${expected.revision + 1}`);
+  if (endedAt !== undefined) entry.set("e", `${endedAt}`);
+  entry.set("S", request.state);
+  entry.data(request.data);
+  const part = isPlain(request) ? plainPart(request, entry) : wholePart(request, entry);
+  const head = [`${expected.revision}`, expected.commitId, commitId, now, status];
+  return packAll([
+    ...[entry.base, key.id, ...head, entry.first, entry.last],
+    ...[entry.gone, packedOrFalse(effects.history), ...part],
+  ]);
 }
 
-export function encodeCreate(request: CreateRequest, base: number, texts: string[]): Buffer {
-  const { key, commitId, now, listing, requestHash, data, effects } = request;
-  const { workflow, version, correlationId, startedAt, status, endedAt } = listing;
-  const changes = new Changes(request, texts);
+export function encodeCreate(request: CreateRequest, base: string, call: Call): Buffer {
+  const { key, commitId, now, listing, requestHash, effects } = request;
+  const { workflow, version, startedAt, status, endedAt } = listing;
+  const correlationId = listing.correlationId ?? (false as const);
+  const entry = new Entry(request, base, call);
   const member = listMember(listing);
-  const listed = pack([member, workflow, correlationId ?? false, version, startedAt]);
-  changes.sets.push("r", "1", "c", `\n${commitId}\n`, "k", commitId, "s", status, "l", listed);
-  if (endedAt !== undefined) changes.sets.push("e", endedAt);
-  if (requestHash !== undefined) changes.sets.push("q", requestHash);
-  changes.set("S", request.state);
-  for (const [name, value] of data) changes.set(`d:${name}`, value);
-  changes.effects(effects);
-  for (const name of indexNames(listing)) changes.put(name, member, 0);
-  return pack([
-    ...[base, key.id, commitId, now, changes.sets, changes.refs, changes.puts, changes.tasks],
-    ...[orFalse(effects.history), changes.messages(effects)],
-  ] as Packable[]);
+  entry.set("r", "1");
+  entry.set("c", `\n${commitId}\n`);
+  entry.set("k", commitId);
+  entry.set("s", status);
+  entry.set("l", pack([member, workflow, correlationId, version, startedAt]));
+  if (endedAt !== undefined) entry.set("e", `${endedAt}`);
+  if (requestHash !== undefined) entry.set("q", requestHash);
+  entry.set("S", request.state);
+  entry.data(request.data);
+  const added = pack(entry.added(effects));
+  const head = [entry.base, key.id, commitId, now, entry.first, entry.last];
+  return packAll([
+    ...head,
+    ...([packedOrFalse(effects.history), status, member, workflow, correlationId, added] as const),
+  ]);
 }

@@ -23,8 +23,7 @@ end
 local tombstone_until = tonumber(row[3]) or request[4]
 if not row[3] then
   local listing = unpacked(row[5])
-  for _, key in ipairs(list_keys(x.base, listing[2], listing[3])) do put(key, listing[1], false) end
-  put(x.base .. ":s:" .. row[4], listing[1], false)
+  list_in(x.base, row[4], listing[1], listing[2], listing[3], false)
   set_field(x, "g", tombstone_until)
 end
 if delete_rows(x) then
