@@ -1,7 +1,6 @@
 /** Answers of the scripts, read back into what the contract names. */
 import type { ExecutionKey } from "../../model/ids.ts";
 import type * as contract from "../store.ts";
-import { StoreFault } from "../store.ts";
 import type { EntryAnswer } from "./batch.ts";
 import { wholeTaskId, wholeToken } from "./names.ts";
 import { readTaskText } from "./requests.ts";
@@ -13,21 +12,12 @@ function head(revision: unknown, commitId: unknown): contract.Head {
   return { revision: revision as number, commitId: commitId as string };
 }
 
-export function skewedFault(): StoreFault {
-  return new StoreFault(
-    "not_applied",
-    "The clock of this server is more than a second off the store's; it is measured again.",
-  );
-}
-
 function wholeTaskIds(executionId: string, stored: unknown): string[] {
   return (stored as string[]).map((id) => wholeTaskId(executionId, id));
 }
 
 function unexpected(outcome: unknown): Error {
-  return outcome === "skewed"
-    ? skewedFault()
-    : new Error(`The Redis store does not know the outcome ${outcome}.`);
+  return new Error(`The Redis store does not know the outcome ${outcome}.`);
 }
 
 export function readCommit(

@@ -23,6 +23,8 @@ interface Waiting<Request> {
 export interface BatchOptions<Request> {
   readonly encode: (request: Request, base: string, call: Call) => Buffer;
   readonly call: (bases: readonly string[], args: readonly Argument[]) => Promise<unknown>;
+  /** The caller's clock is wrong. */
+  readonly onSkewed: () => void;
   /** Cluster: one call touches one partition only. */
   readonly onePartition: boolean;
 }
@@ -75,20 +77,37 @@ export class Batch<Request> {
     const { bases, places, fields } = call;
     const args = [`${entries.length}`, ...places, ...entries, ...fields];
     this.#options.call(bases, args).then(
-      (answers) => settle(sent, answers as readonly EntryAnswer[]),
+      (answers) => this.#settle(sent, answers as readonly EntryAnswer[]),
       (error) => {
         for (const one of sent) one.reject(error);
       },
     );
     return entries.length;
   }
+
+  #settle(sent: readonly Waiting<Request>[], answers: readonly EntryAnswer[]): void {
+    for (const [i, one] of sent.entries()) {
+      const answer = answers[i] as EntryAnswer;
+      const fault = faultIn(answer);
+      if (fault === undefined) one.resolve(answer);
+      else one.reject(fault);
+      if (fault?.outcome === "not_applied") this.#options.onSkewed();
+    }
+  }
 }
 
-function settle<Request>(sent: readonly Waiting<Request>[], answers: readonly EntryAnswer[]): void {
-  for (const [i, one] of sent.entries()) {
-    const answer = answers[i] as EntryAnswer;
-    if (typeof answer !== "number" && answer[0] === "failed") {
-      one.reject(new StoreFault("unknown", `A script failed in Redis: ${answer[1]}`));
-    } else one.resolve(answer);
+/** What went wrong with one entry alone. */
+function faultIn(answer: EntryAnswer): StoreFault | undefined {
+  if (typeof answer === "number") return undefined;
+  const [outcome, detail] = answer;
+  if (outcome === "failed") {
+    return new StoreFault("unknown", `A script failed in Redis: ${detail}`);
   }
+  if (outcome === "skewed") {
+    return new StoreFault(
+      "not_applied",
+      "The clock of this server is more than a second off the store's; it is measured again.",
+    );
+  }
+  return undefined;
 }

@@ -55,9 +55,9 @@ export class RedisStore implements contract.Store {
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
     const callWith = (name: ScriptName) => (bases: readonly string[], args: readonly Argument[]) =>
       link.call(name, bases, [this.#tolerance, ...args]);
-    const onePartition = link.isCluster;
-    this.#creates = new Batch({ encode: encodeCreate, call: callWith("create"), onePartition });
-    this.#commits = new Batch({ encode: encodeCommit, call: callWith("commit"), onePartition });
+    const common = { onePartition: link.isCluster, onSkewed: () => void nodeClock.measure() };
+    this.#creates = new Batch({ ...common, encode: encodeCreate, call: callWith("create") });
+    this.#commits = new Batch({ ...common, encode: encodeCommit, call: callWith("commit") });
   }
 
   async create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {

@@ -31,7 +31,8 @@ local function make_room(x, tombstone_until, now)
 end
 
 local function create(
-  base_number, id, commit_id, now, first, last, history, status, member, workflow, correlation_id, added
+  base_number, id, commit_id, now, first, last, history,
+  status, member, workflow, correlation_id, added
 )
   if skewed(now) then return { "skewed" } end
   local base = KEYS[base_number]
