@@ -1,7 +1,6 @@
 /** Answers of the scripts, read back into what the contract names. */
 import type { ExecutionKey } from "../../model/ids.ts";
 import type * as contract from "../store.ts";
-import { StoreFault } from "../store.ts";
 import type { EntryAnswer } from "./batch.ts";
 import { wholeTaskId, wholeToken } from "./names.ts";
 import { readTaskText } from "./requests.ts";
@@ -13,42 +12,36 @@ function head(revision: unknown, commitId: unknown): contract.Head {
   return { revision: revision as number, commitId: commitId as string };
 }
 
-export function skewedFault(): StoreFault {
-  return new StoreFault(
-    "not_applied",
-    "The clock of this server is more than a second off the store's; it is measured again.",
-  );
-}
-
 function wholeTaskIds(executionId: string, stored: unknown): string[] {
   return (stored as string[]).map((id) => wholeTaskId(executionId, id));
 }
 
-function unexpected(answer: EntryAnswer): Error {
-  return answer[0] === "skewed"
-    ? skewedFault()
-    : new Error(`The Redis store does not know the outcome ${answer[0]}.`);
+function unexpected(outcome: unknown): Error {
+  return new Error(`The Redis store does not know the outcome ${outcome}.`);
 }
 
-export function readCommit(executionId: string, answer: EntryAnswer): contract.CommitAnswer {
+export function readCommit(
+  { key, commitId }: contract.CommitRequest,
+  answer: EntryAnswer,
+): contract.CommitAnswer {
+  if (typeof answer === "number") return { outcome: "committed", head: head(answer, commitId) };
   const [outcome, first, second] = answer;
   switch (outcome) {
-    case "committed":
     case "conflict":
       return { outcome, head: head(first, second) };
     case "already":
       return { outcome: "already_committed", head: head(first, second) };
     case "stale":
-      return { outcome, tasks: wholeTaskIds(executionId, first), timers: second as string[] };
+      return { outcome, tasks: wholeTaskIds(key.id, first), timers: second as string[] };
     case "not_found":
       return { outcome };
     default:
-      throw unexpected(answer);
+      throw unexpected(outcome);
   }
 }
 
 export function readCreate(answer: EntryAnswer, commitId: string): contract.CreateAnswer {
-  const [outcome, revision, latest, status, requestHash] = answer;
+  const [outcome, revision, latest, status, requestHash] = answer as Exclude<EntryAnswer, number>;
   switch (outcome) {
     case "created":
       return { outcome, head: head(1, commitId) };
@@ -60,7 +53,7 @@ export function readCreate(answer: EntryAnswer, commitId: string): contract.Crea
     case "tombstone":
       return { outcome };
     default:
-      throw unexpected(answer);
+      throw unexpected(outcome);
   }
 }
 

@@ -3,12 +3,15 @@
  * entry is checked and applied for itself, and after a lost reply each one's outcome is unknown.
  */
 import { StoreFault } from "../store.ts";
+import type { Argument } from "./link.ts";
+import type { Call } from "./requests.ts";
 
 /** Longer scripts would make others wait; larger ones as well. */
 const entriesMax = 64;
 const sizeMax = 1024 * 1024;
 
-export type EntryAnswer = readonly [outcome: string, ...details: unknown[]];
+/** A number: the revision that a commit has made. */
+export type EntryAnswer = number | readonly [outcome: string, ...details: unknown[]];
 
 interface Waiting<Request> {
   readonly request: Request;
@@ -18,12 +21,10 @@ interface Waiting<Request> {
 }
 
 export interface BatchOptions<Request> {
-  /**
-   * Packs a request; `base` is the number of its base among the keys of the call, and `texts` what
-   * travels beside the entries.
-   */
-  readonly encode: (request: Request, base: number, texts: string[]) => Buffer;
-  readonly call: (bases: readonly string[], args: readonly (Buffer | string)[]) => Promise<unknown>;
+  readonly encode: (request: Request, base: string, call: Call) => Buffer;
+  readonly call: (bases: readonly string[], args: readonly Argument[]) => Promise<unknown>;
+  /** The caller's clock is wrong. */
+  readonly onSkewed: () => void;
   /** Cluster: one call touches one partition only. */
   readonly onePartition: boolean;
 }
@@ -60,37 +61,53 @@ export class Batch<Request> {
 
   /** Sends as many as one call may carry; answers how many. */
   #send(waiting: readonly Waiting<Request>[], first: number): number {
-    const bases: string[] = [];
+    const call: Call = { bases: [], places: [], fields: [] };
     const entries: Buffer[] = [];
-    const texts: string[] = [];
     let size = 0;
     while (entries.length < entriesMax && size < sizeMax) {
       const one = waiting[first + entries.length];
       if (one === undefined) break;
-      let base = bases.indexOf(one.base);
-      if (base < 0) base = bases.push(one.base) - 1;
-      const known = texts.length;
-      const entry = this.#options.encode(one.request, base + 1, texts);
+      const known = call.fields.length;
+      const entry = this.#options.encode(one.request, one.base, call);
       size += entry.length;
-      for (let i = known; i < texts.length; i++) size += (texts[i] as string).length;
+      for (let i = known; i < call.fields.length; i++) size += (call.fields[i] as string).length;
       entries.push(entry);
     }
     const sent = waiting.slice(first, first + entries.length);
-    this.#options.call(bases, [`${entries.length}`, ...entries, ...texts]).then(
-      (answers) => settle(sent, answers as readonly EntryAnswer[]),
+    const { bases, places, fields } = call;
+    const args = [`${entries.length}`, ...places, ...entries, ...fields];
+    this.#options.call(bases, args).then(
+      (answers) => this.#settle(sent, answers as readonly EntryAnswer[]),
       (error) => {
         for (const one of sent) one.reject(error);
       },
     );
     return entries.length;
   }
+
+  #settle(sent: readonly Waiting<Request>[], answers: readonly EntryAnswer[]): void {
+    for (const [i, one] of sent.entries()) {
+      const answer = answers[i] as EntryAnswer;
+      const fault = faultIn(answer);
+      if (fault === undefined) one.resolve(answer);
+      else one.reject(fault);
+      if (fault?.outcome === "not_applied") this.#options.onSkewed();
+    }
+  }
 }
 
-function settle<Request>(sent: readonly Waiting<Request>[], answers: readonly EntryAnswer[]): void {
-  for (const [i, one] of sent.entries()) {
-    const answer = answers[i] as EntryAnswer;
-    if (answer[0] === "failed") {
-      one.reject(new StoreFault("unknown", `A script failed in Redis: ${answer[1]}`));
-    } else one.resolve(answer);
+/** What went wrong with one entry alone. */
+function faultIn(answer: EntryAnswer): StoreFault | undefined {
+  if (typeof answer === "number") return undefined;
+  const [outcome, detail] = answer;
+  if (outcome === "failed") {
+    return new StoreFault("unknown", `A script failed in Redis: ${detail}`);
   }
+  if (outcome === "skewed") {
+    return new StoreFault(
+      "not_applied",
+      "The clock of this server is more than a second off the store's; it is measured again.",
+    );
+  }
+  return undefined;
 }

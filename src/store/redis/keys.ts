@@ -68,17 +68,28 @@ export interface Keys {
 export function makeKeys(namespace: string, partitions: number): Keys {
   const bases = partitionTags(partitions).map((tag) => `${namespace}:{${tag}}`);
   const meta = metaBase(namespace);
-  const indexMark = { workflow: "w", status: "s", correlationId: "c" } as const;
   return {
     bases,
     settings: settingsKey(namespace),
     servers: `${meta}:servers`,
     documents: (kind) => [`${meta}:docs:${kind}`, `${meta}:ids:${kind}`],
     index: (partition, index, value) => {
-      const base = bases[partition] as string;
-      return index === "all" ? `${base}:all` : `${base}:${indexMark[index]}:${value}`;
+      return `${bases[partition]}:${indexName(index, value)}`;
     },
   };
+}
+
+function indexName(index: ListIndex, value: string): string {
+  switch (index) {
+    case "all":
+      return "all";
+    case "workflow":
+      return `w:${value}`;
+    case "status":
+      return `s:${value}`;
+    case "correlationId":
+      return `c:${value}`;
+  }
 }
 
 function metaBase(namespace: string): string {

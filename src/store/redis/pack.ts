@@ -8,9 +8,10 @@ export type Packable = string | number | false | Buffer | readonly Packable[];
 
 const mark = { false: 0xc2, double: 0xcb, shortText: 0xd9, text: 0xdb, array: 0xdd } as const;
 const headBytes = 9;
+const scratchBytes = 64 * 1024;
 const keptBytes = 1024 * 1024;
 
-let scratch = Buffer.allocUnsafe(64 * 1024);
+let scratch = Buffer.allocUnsafe(scratchBytes);
 let used = 0;
 
 function reserve(bytes: number): void {
@@ -66,17 +67,22 @@ function write(value: Packable): void {
   else {
     reserve(headBytes);
     scratch[used] = mark.array;
-    scratch.writeUInt32BE(value.length, used + 1);
+    scratch.writeUInt32BE((value as readonly Packable[]).length, used + 1);
     used += 5;
     for (const item of value as readonly Packable[]) write(item);
   }
 }
 
-export function pack(value: Packable): Buffer {
+/** One value after the other: unpacked, they become values, and no table is made. */
+export function packAll(values: readonly Packable[]): Buffer {
   used = 0;
-  write(value);
+  for (const value of values) write(value);
   const packed = Buffer.from(scratch.subarray(0, used));
   // Scratch space that one huge request needed is not kept for ever.
-  if (scratch.length > keptBytes) scratch = Buffer.allocUnsafe(64 * 1024);
+  if (scratch.length > keptBytes) scratch = Buffer.allocUnsafe(scratchBytes);
   return packed;
+}
+
+export function pack(value: Packable): Buffer {
+  return packAll([value]);
 }

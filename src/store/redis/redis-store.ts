@@ -55,9 +55,9 @@ export class RedisStore implements contract.Store {
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
     const callWith = (name: ScriptName) => (bases: readonly string[], args: readonly Argument[]) =>
       link.call(name, bases, [this.#tolerance, ...args]);
-    const onePartition = link.isCluster;
-    this.#creates = new Batch({ encode: encodeCreate, call: callWith("create"), onePartition });
-    this.#commits = new Batch({ encode: encodeCommit, call: callWith("commit"), onePartition });
+    const common = { onePartition: link.isCluster, onSkewed: () => void nodeClock.measure() };
+    this.#creates = new Batch({ ...common, encode: encodeCreate, call: callWith("create") });
+    this.#commits = new Batch({ ...common, encode: encodeCommit, call: callWith("commit") });
   }
 
   async create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
@@ -72,7 +72,7 @@ export class RedisStore implements contract.Store {
 
   async commit(request: contract.CommitRequest): Promise<contract.CommitAnswer> {
     const answer = await this.#commits.submit(this.#base(request.key.partition), request);
-    return answers.readCommit(request.key.id, answer);
+    return answers.readCommit(request, answer);
   }
 
   async claimTasks(request: contract.ClaimTasksRequest): Promise<contract.ClaimTasksAnswer> {

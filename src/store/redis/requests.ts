@@ -1,13 +1,25 @@
-/** Requests as the scripts take them apart; the positions are described in the scripts' headers. */
+/**
+ * Requests as the scripts take them apart; the order of the values is described in the scripts'
+ * headers. What does not depend on what is stored is put together here, where there are more
+ * processors than the one of Redis.
+ */
 import type { CommitRequest, CreateRequest, HandOff, StoreEffects } from "../store.ts";
 import { listMember } from "./keys.ts";
+import type { Argument } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
-import { type Packable, pack } from "./pack.ts";
+import { type Packable, pack, packAll } from "./pack.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 
-/** Longer texts are arguments of their own: see scripts/lib/effects.lua. */
-const textCharsMax = 100;
+/** What the entries of one call share: see scripts/lib/effects.lua. */
+export interface Call {
+  /** By number, from one. */
+  readonly bases: string[];
+  /** How many places the entries of each base need. */
+  readonly places: number[];
+  /** Names and values. */
+  readonly fields: Argument[];
+}
 
 /** The fixed text of a task: what the store only keeps and gives back. */
 export function taskText(task: { readonly header: string; readonly parameters: string }): string {
@@ -23,69 +35,136 @@ export function readTaskText(text: string): {
   return { header: text.slice(colon + 1, end), parameters: text.slice(end) };
 }
 
-/** Puts one request into the form of an entry; long texts go to those of the call. */
-class Encoder {
+function orFalse(list: readonly Packable[]): Packable {
+  return list.length === 0 ? false : list;
+}
+
+/** As values, not as a table. */
+function packedOrFalse(list: readonly Packable[]): Packable {
+  return list.length === 0 ? false : packAll(list);
+}
+
+/** One that is leased at once, as scripts/lib/records.lua has it, but for its place. */
+function leasedRecord(task: NewTask, handOff: HandOff, now: number): Buffer {
+  const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs } = task;
+  const { token, workerId, leaseUntil, deadline } = handOff;
+  const packed = packAll([
+    [
+      ...[queue, leaseUntil, workerId, now, deadline],
+      ...([queueTimeoutMs || false, false, priority, now, timeoutMs, heartbeatMs] as const),
+    ],
+  ]);
+  return Buffer.concat([Buffer.from(`L${shortToken(id, token)}\0`), packed]);
+}
+
+class Entry {
+  readonly #call: Call;
   readonly #executionId: string;
   readonly #now: number;
-  readonly #texts: string[];
+  readonly base: number;
+  /** Position of its first field, from one. */
+  readonly first: number;
+  readonly #gone: string[] = [];
+  readonly #puts: Packable[] = [];
 
-  constructor(request: CreateRequest | CommitRequest, texts: string[]) {
+  constructor(request: CreateRequest | CommitRequest, base: string, call: Call) {
+    const known = call.bases.indexOf(base);
+    this.base = known < 0 ? call.bases.push(base) : known + 1;
+    this.#call = call;
     this.#executionId = request.key.id;
     this.#now = request.now;
-    this.#texts = texts;
+    this.first = call.fields.length + 1;
+    const { tasks, messages } = request.effects;
+    const places = call.places[this.base - 1] ?? 0;
+    call.places[this.base - 1] = places + tasks.length + messages.length;
   }
 
-  text(text: string): Packable {
-    return text.length > textCharsMax ? this.#texts.push(text) : text;
+  get last(): number {
+    return this.#call.fields.length;
+  }
+
+  get gone(): Packable {
+    return packedOrFalse(this.#gone);
+  }
+
+  set(name: string, value: Argument): void {
+    this.#call.fields.push(name, value);
+  }
+
+  drop(...names: string[]): void {
+    this.#gone.push(...names);
+  }
+
+  data(data: CommitRequest["data"]): void {
+    for (const [name, value] of data) {
+      if (value === null) this.drop(`d:${name}`);
+      else this.set(`d:${name}`, value);
+    }
   }
 
   taskId(id: string): string {
     return shortTaskId(this.#executionId, id);
   }
 
-  data(data: ReadonlyMap<string, string | null>): Packable {
-    if (data.size === 0) return false;
-    const list: Packable[] = [];
-    for (const [name, value] of data) list.push(name, value === null ? false : this.text(value));
-    return list;
+  #putTimer(id: string, at: number | false): void {
+    this.#puts.push("timers", `${this.#executionId}\0${id}`, at);
   }
 
-  effects({ tasks, timers, messages, history }: StoreEffects): Packable {
-    if (tasks.length + timers.length + messages.length + history.length === 0) return false;
-    return [
-      mapped(tasks, (task) => this.#task(task)),
-      flat(timers, ({ id, at }) => [id, at]),
-      flat(messages, ({ id, body }) => [id, this.text(body)]),
-      mapped(history, (entry) => this.text(entry)),
-    ];
+  dropTimer(id: string): void {
+    this.drop(`m:${id}`);
+    this.#putTimer(id, false);
+  }
+
+  /** See add_all in scripts/lib/effects.lua. */
+  added({ tasks, timers, messages }: StoreEffects): Packable {
+    for (const { id, at } of timers) {
+      this.set(`m:${id}`, pack([at, false]));
+      this.#putTimer(id, at);
+    }
+    const sent = messages.flatMap(({ id, body }) => [id, body]);
+    const added = tasks.map((task) => this.#task(task));
+    return [orFalse(this.#puts), orFalse(added), orFalse(sent)];
   }
 
   #task(task: NewTask): Packable {
-    const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs, lease } = task;
-    const named = [this.taskId(id), queue, this.text(taskText(task))];
-    if (lease === undefined) return [...named, priority, timeoutMs, heartbeatMs, queueTimeoutMs];
-    return [...named, this.#leasedRecord(task, lease), lease.leaseUntil];
-  }
-
-  /** As scripts/lib/records.lua has it; made here, as it is made for nearly every step. */
-  #leasedRecord(task: NewTask, { token, workerId, leaseUntil, deadline }: HandOff): Buffer {
-    const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs } = task;
-    const queueLeft = queueTimeoutMs > 0 ? queueTimeoutMs : (false as const);
-    const packed = pack([
-      ...[queue, leaseUntil, workerId, this.#now, deadline],
-      ...([queueLeft, false, priority, this.#now, timeoutMs, heartbeatMs] as const),
-    ]);
-    return Buffer.concat([Buffer.from(`L${shortToken(id, token)}\0`), packed]);
+    const { queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs, lease } = task;
+    const id = this.taskId(task.id);
+    this.set(`b:${id}`, taskText(task));
+    if (lease !== undefined) return [id, leasedRecord(task, lease, this.#now), lease.leaseUntil];
+    return [id, false, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs || false];
   }
 }
 
-/** Empty lists are false: scripts need not make a table for each. */
-function mapped<Item>(items: readonly Item[], part: (item: Item) => Packable): Packable {
-  return items.length === 0 ? false : items.map(part);
+type Settled = CommitRequest["settle"][number];
+
+/** One task settled at most, one added at most and leased at once: nearly every step. */
+function isPlain(request: CommitRequest): boolean {
+  const { settle, expire, consumeTimers, hold, effects } = request;
+  const { tasks, dropTasks, timers, dropTimers, messages } = effects;
+  if (settle.length > 1 || tasks.length > 1 || hold !== undefined) return false;
+  const others = expire.length + consumeTimers.length + dropTasks.length;
+  if (others + timers.length + dropTimers.length + messages.length > 0) return false;
+  return tasks[0] === undefined || tasks[0].lease !== undefined;
 }
 
-function flat<Item>(items: readonly Item[], parts: (item: Item) => readonly Packable[]): Packable {
-  return items.length === 0 ? false : items.flatMap(parts);
+function plainPart(request: CommitRequest, entry: Entry): Packable[] {
+  const [settled] = request.settle as readonly [Settled?];
+  const [task] = request.effects.tasks as readonly [NewTask?];
+  const part: Packable[] = [false, false, false, false, false];
+  if (settled !== undefined) {
+    const id = entry.taskId(settled.taskId);
+    entry.drop(`t:${id}`, `b:${id}`);
+    part[0] = id;
+    part[1] = `L${shortToken(settled.taskId, settled.token)}\0`;
+  }
+  if (task?.lease !== undefined) {
+    const id = entry.taskId(task.id);
+    entry.set(`b:${id}`, taskText(task));
+    part[2] = id;
+    part[3] = leasedRecord(task, task.lease, request.now);
+    part[4] = task.lease.leaseUntil;
+  }
+  return part;
 }
 
 const holdCodes = { asBefore: 0, yes: 1, no: 2 } as const;
@@ -95,39 +174,60 @@ function holdCode(hold: boolean | undefined): number {
   return hold ? holdCodes.yes : holdCodes.no;
 }
 
-/** `base`: the number of its base among the keys of the call. */
-export function encodeCommit(request: CommitRequest, base: number, texts: string[]): Buffer {
-  const { key, expected, commitId, now, status, endedAt, hold, effects } = request;
-  const encoder = new Encoder(request, texts);
-  const ended = endedAt ?? (false as const);
-  const head: Packable[] = [base, key.id, expected.revision, expected.commitId, commitId, now];
-  return pack([
-    ...head,
-    ...[status, ended, holdCode(hold), encoder.text(request.state), encoder.data(request.data)],
-    flat(request.settle, ({ taskId, token }) => [
-      ...[encoder.taskId(taskId), shortToken(taskId, token)],
-    ]),
-    flat(request.expire, ({ taskId, token, until }) => [
-      ...[encoder.taskId(taskId), token === null ? (false as const) : shortToken(taskId, token)],
-      until,
-    ]),
-    flat(request.consumeTimers, ({ id, claimId }) => [id, claimId]),
-    mapped(effects.dropTasks, (id) => encoder.taskId(id)),
-    mapped(effects.dropTimers, (id) => id),
-    encoder.effects(effects),
+function wholePart(request: CommitRequest, entry: Entry): Packable[] {
+  const { settle, expire, consumeTimers, hold, effects } = request;
+  const settled = settle.flatMap(({ taskId, token }) => [
+    ...[entry.taskId(taskId), shortToken(taskId, token)],
+  ]);
+  const expired = expire.flatMap(({ taskId, token, until }): Packable[] => [
+    ...[entry.taskId(taskId), token === null ? (false as const) : shortToken(taskId, token)],
+    until,
+  ]);
+  for (const { id } of consumeTimers) entry.dropTimer(id);
+  for (const id of effects.dropTimers) entry.dropTimer(id);
+  const rest = pack([
+    ...[holdCode(hold), orFalse(settled), orFalse(expired)],
+    orFalse(consumeTimers.flatMap(({ id, claimId }) => [id, claimId])),
+    orFalse(effects.dropTasks.map((id) => entry.taskId(id))),
+    entry.added(effects),
+  ]);
+  return [false, false, false, false, false, rest];
+}
+
+export function encodeCommit(request: CommitRequest, base: string, call: Call): Buffer {
+  const { key, expected, commitId, now, status, endedAt, effects } = request;
+  const entry = new Entry(request, base, call);
+  entry.set("r", `${expected.revision + 1}`);
+  if (endedAt !== undefined) entry.set("e", `${endedAt}`);
+  entry.set("S", request.state);
+  entry.data(request.data);
+  const part = isPlain(request) ? plainPart(request, entry) : wholePart(request, entry);
+  const head = [`${expected.revision}`, expected.commitId, commitId, now, status];
+  return packAll([
+    ...[entry.base, key.id, ...head, entry.first, entry.last],
+    ...[entry.gone, packedOrFalse(effects.history), ...part],
   ]);
 }
 
-export function encodeCreate(request: CreateRequest, base: number, texts: string[]): Buffer {
-  const { key, commitId, now, listing, requestHash, state, data, effects } = request;
-  const { workflow, version, correlationId, startedAt, status, endedAt } = listing;
-  const encoder = new Encoder(request, texts);
+export function encodeCreate(request: CreateRequest, base: string, call: Call): Buffer {
+  const { key, commitId, now, listing, requestHash, effects } = request;
+  const { workflow, version, startedAt, status, endedAt } = listing;
+  const correlationId = listing.correlationId ?? (false as const);
+  const entry = new Entry(request, base, call);
   const member = listMember(listing);
-  const listed: Packable = [member, workflow, correlationId ?? false, version, startedAt];
-  const head: Packable[] = [base, key.id, commitId, now, status];
-  return pack([
+  entry.set("r", "1");
+  entry.set("c", `\n${commitId}\n`);
+  entry.set("k", commitId);
+  entry.set("s", status);
+  entry.set("l", pack([member, workflow, correlationId, version, startedAt]));
+  if (endedAt !== undefined) entry.set("e", `${endedAt}`);
+  if (requestHash !== undefined) entry.set("q", requestHash);
+  entry.set("S", request.state);
+  entry.data(request.data);
+  const added = pack(entry.added(effects));
+  const head = [entry.base, key.id, commitId, now, entry.first, entry.last];
+  return packAll([
     ...head,
-    ...([endedAt ?? false, requestHash ?? false, listed, encoder.text(state)] as const),
-    ...[encoder.data(data), encoder.effects(effects)],
+    ...([packedOrFalse(effects.history), status, member, workflow, correlationId, added] as const),
   ]);
 }

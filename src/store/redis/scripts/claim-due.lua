@@ -24,14 +24,17 @@ if skewed(now) then return SKEWED end
 local kinds = { "timers", "leases", "waits" }
 
 local function sweep()
-  local dropped = call("ZRANGE", base .. ":dropped", "-inf", "(" .. now, "BYSCORE", "LIMIT", 0, DROPPED_MAX)
+  local function until_now(set, last, most)
+    return call("ZRANGE", base .. ":" .. set, "-inf", last, "BYSCORE", "LIMIT", 0, most)
+  end
+  local dropped = until_now("dropped", "(" .. now, DROPPED_MAX)
   for _, member in ipairs(dropped) do
     local execution, id = names_of_member(member)
     local x = open(base, execution)
     local task = find_task(x, id)
     if task then delete_task(x, id) else put(base .. ":dropped", member, false) end
   end
-  for _, id in ipairs(call("ZRANGE", base .. ":graves", "-inf", now, "BYSCORE", "LIMIT", 0, GRAVES_MAX)) do
+  for _, id in ipairs(until_now("graves", now, GRAVES_MAX)) do
     local x = open(base, id)
     if not delete_rows(x) then forget(x) end
   end
@@ -91,7 +94,8 @@ end
 local function due_now()
   local found = {}
   for rank, kind in ipairs(kinds) do
-    local row = call("ZRANGE", base .. ":" .. kind, "-inf", now, "BYSCORE", "LIMIT", 0, limit, "WITHSCORES")
+    local key = base .. ":" .. kind
+    local row = call("ZRANGE", key, "-inf", now, "BYSCORE", "LIMIT", 0, limit, "WITHSCORES")
     for i = 1, #row, 2 do
       found[#found + 1] = { kind, row[i], tonumber(row[i + 1]), rank * limit + i }
     end

@@ -6,12 +6,15 @@
 --   false}.
 local ID_AT = 18
 local answers = {}
-for _, member in ipairs(redis.call("ZRANGE", KEYS[2], ARGV[1], "-", "BYLEX", "REV", "LIMIT", 0, ARGV[2])) do
+local members = redis.call("ZRANGE", KEYS[2], ARGV[1], "-", "BYLEX", "REV", "LIMIT", 0, ARGV[2])
+for _, member in ipairs(members) do
   local id = string.sub(member, ID_AT)
   local row = redis.call("HMGET", KEYS[1] .. ":x:" .. id, "l", "s", "e")
   if row[1] then
     local listing = cmsgpack.unpack(row[1])
-    answers[#answers + 1] = { id, listing[2], listing[3], listing[4], listing[5], row[2], tonumber(row[3]) or false }
+    answers[#answers + 1] = {
+      id, listing[2], listing[3], listing[4], listing[5], row[2], tonumber(row[3]) or false,
+    }
   end
 end
 return answers

@@ -42,7 +42,8 @@ local function count_claimable(queue)
   end
 end
 
-for _, queue in ipairs(only and { only } or call("SMEMBERS", base .. ":queues")) do count_claimable(queue) end
+local queues = only and { only } or call("SMEMBERS", base .. ":queues")
+for _, queue in ipairs(queues) do count_claimable(queue) end
 local held = call("ZRANGE", base .. ":held", 0, -1, "WITHSCORES")
 for i = 1, #held, 2 do
   local task = task_of(held[i])

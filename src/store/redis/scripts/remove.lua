@@ -17,14 +17,13 @@ local x, now = open(KEYS[1], request[1]), request[5]
 if skewed(now) then return SKEWED end
 local row = call("HMGET", x.key, "r", "c", "g", "s", "l")
 if not row[1] then return "not_found" end
-if not is_head(row[1], row[2], request[2], request[3]) then
+if tonumber(row[1]) ~= request[2] or not ends_with_commit(row[2], request[3]) then
   return row[3] and "not_found" or "conflict"
 end
 local tombstone_until = tonumber(row[3]) or request[4]
 if not row[3] then
   local listing = unpacked(row[5])
-  for _, key in ipairs(list_keys(x.base, listing[2], listing[3])) do put(key, listing[1], false) end
-  put(x.base .. ":s:" .. row[4], listing[1], false)
+  list_in(x.base, row[4], listing[1], listing[2], listing[3], false)
   set_field(x, "g", tombstone_until)
 end
 if delete_rows(x) then

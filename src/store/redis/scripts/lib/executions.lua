@@ -42,17 +42,15 @@ local function write_all()
   write_changes()
 end
 
--- Whether the head is the one of this revision and commit id.
-local function is_head(row_revision, row_commits, revision, commit_id)
-  return tonumber(row_revision) == revision
-    and string.sub(row_commits, -#commit_id - 1, -2) == commit_id
-    and string.byte(row_commits, -#commit_id - 2) == NEWLINE
+local function ends_with_commit(commits, commit_id)
+  return string.sub(commits, -#commit_id - 1, -2) == commit_id
+    and string.byte(commits, -#commit_id - 2) == NEWLINE
 end
 
-local function has_commit(row_commits, commit_id)
+local function has_commit(commits, commit_id)
   -- Nearly always no part of them is equal; only then it is worth the making of a text.
-  return string.find(row_commits, commit_id, 1, true)
-    and string.find(row_commits, "\n" .. commit_id .. "\n", 1, true)
+  return string.find(commits, commit_id, 1, true)
+    and string.find(commits, "\n" .. commit_id .. "\n", 1, true)
 end
 
 local function last_commit(commits)

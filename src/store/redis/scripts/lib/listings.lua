@@ -1,6 +1,8 @@
--- The indexes of lists: sets ordered by member, which begins with the moment of the start.
-local function list_keys(base, workflow, correlation_id)
-  local keys = { base .. ":all", base .. ":w:" .. workflow }
-  if correlation_id then keys[3] = base .. ":c:" .. correlation_id end
-  return keys
+-- The indexes of lists: sets ordered by member, which begins with the moment of the start. Score 0:
+-- into them; false: out of them.
+local function list_in(base, status, member, workflow, correlation_id, score)
+  put(key_of(base, "all"), member, score)
+  put(key_of(base, "w:" .. workflow), member, score)
+  put(key_of(base, "s:" .. status), member, score)
+  if correlation_id then put(key_of(base, "c:" .. correlation_id), member, score) end
 end

@@ -36,28 +36,11 @@ local function index_task(x, id, task, present)
   if task[UNTIL] then put(key_of(x.base, "waits"), member, present and task[UNTIL]) end
 end
 
-local function forget_task(x, id)
+local function delete_task(x, id)
+  index_task(x, id, find_task(x, id), false)
   x.tasks[id] = false
   drop_field(x, "t:" .. id)
   drop_field(x, "b:" .. id)
-end
-
-local function delete_task(x, id)
-  index_task(x, id, find_task(x, id), false)
-  forget_task(x, id)
-end
-
--- Whether it is leased with this token.
-local function is_held(x, id, token)
-  local task = x.tasks[id]
-  if type(task) ~= "string" then return task and task[STATE] == "L" and task[TOKEN] == token end
-  return string.sub(task, 1, #token + 2) == "L" .. token .. "\0"
-end
-
--- A task that is known to be leased.
-local function end_lease(x, id)
-  put(key_of(x.base, "leases"), x.id .. "\0" .. id, false)
-  forget_task(x, id)
 end
 
 local function enqueue(x, id, task, now)
