@@ -132,6 +132,8 @@ export const limits = {
 
   // Room in the store: above this share of it nothing new is started, and the server is not ready.
   storeUsedMax: 0.95,
+  /** Redis refuses writes of every kind at its bound, and needs some of it for itself. */
+  redisUsedMax: 0.8,
   /** Kept free on the disk of an embedded store, for its log and what runs already. */
   diskReservedBytes: 128 * 1024 * 1024,
 

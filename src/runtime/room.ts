@@ -4,7 +4,6 @@
  */
 import type { Clock } from "../clock.ts";
 import { OrchyError } from "../errors.ts";
-import { limits } from "../limits.ts";
 import type { Store } from "../store/store.ts";
 
 /** Starts look at a reading that is at most this old. */
@@ -40,16 +39,12 @@ export class Room {
   /** Throws RESOURCE_EXHAUSTED when nothing new may be started. */
   async check(): Promise<void> {
     if (Math.abs(this.#clock.now() - this.#readAt) >= freshMs) await this.read();
-    if (hasRoom(this.#used)) return;
+    if (this.#used <= this.#store.traits.usedMax) return;
     const message =
       `${percent(this.#used)} of the store's room is used, so nothing new is started; ` +
       "what runs goes on.";
     throw new OrchyError("RESOURCE_EXHAUSTED", message);
   }
-}
-
-export function hasRoom(used: number): boolean {
-  return used <= limits.storeUsedMax;
 }
 
 export function percent(share: number): string {

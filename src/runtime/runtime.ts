@@ -21,7 +21,7 @@ import { Observers } from "./observers.ts";
 import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
 import { OutboxLoop } from "./outbox-loop.ts";
 import { Plans } from "./plans.ts";
-import { hasRoom, percent, Room } from "./room.ts";
+import { percent, Room } from "./room.ts";
 import { ServerRegistry } from "./server-registry.ts";
 import { Sharing } from "./sharing.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -170,7 +170,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     try {
       const used = await room.read();
       const message = `${store.traits.durability} ${percent(used)} of its room is used.`;
-      checks.store = { ok: hasRoom(used), message };
+      checks.store = { ok: used <= store.traits.usedMax, message };
     } catch (error) {
       checks.store = { ok: false, message: `The store cannot be reached: ${error}` };
     }

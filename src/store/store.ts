@@ -294,6 +294,8 @@ export interface Traits {
   readonly durability: string;
   /** Whether other servers can share this store. */
   readonly shared: boolean;
+  /** Share of its room (see `pressure`) above which nothing new is to be started. */
+  readonly usedMax: number;
 }
 
 export interface Store {

@@ -1,6 +1,7 @@
 /** Several servers on one Redis: they share work, wake each other, and outlive each other. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
+  call,
   createWorker,
   saveWorkflow,
   startExecution,
@@ -123,4 +124,39 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     },
     30_000,
   );
+});
+
+describe.skipIf(redisMissing !== undefined)("a Redis that is nearly full", () => {
+  test("takes no new starts, while what runs goes on and ends", async () => {
+    const redis = await startRedis({ maxmemory: "40mb" });
+    const server = await startTestServer({ store: `redis://127.0.0.1:${redis.port}` });
+    try {
+      await saveWorkflow(server, single("near"));
+      const id = await startExecution(server, "near");
+      const fill = Array.from({ length: 36 }, (_, i) => `foreign${i}`);
+      const megabyte = "x".repeat(1024 * 1024);
+      for (const name of fill) {
+        const used = Number(/used_memory:(\d+)/.exec(await redis.client.info("memory"))![1]);
+        if (used < 0.84 * 40 * 1024 * 1024) await redis.client.set(name, megabyte);
+      }
+      const start = { method: "POST", body: '{"workflow":"near"}' };
+      const headers = { "content-type": "application/json" };
+      const refused = async () => {
+        const answer = await fetch(`${server.url}/v1/executions`, { ...start, headers });
+        return { status: answer.status, retryAfter: answer.headers.get("retry-after") };
+      };
+      // What was read of its memory counts for a second.
+      let answer = await refused();
+      while (answer.status !== 503) answer = await refused();
+      expect(Number(answer.retryAfter)).toBeGreaterThan(0);
+      expect((await call(server, "GET", "/health/ready")).status).toBe(503);
+      expect(await complete(server, done(await pollOne(server, "near")))).toEqual(["ACCEPTED"]);
+      expect((await untilEnded(server, id)).status).toBe("COMPLETED");
+      await redis.client.del(...fill);
+      expect((await call(server, "GET", "/health/ready")).status).toBe(200);
+    } finally {
+      await server.remove();
+      await redis.stop();
+    }
+  }, 30_000);
 });

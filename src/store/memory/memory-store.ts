@@ -22,6 +22,7 @@ export class MemoryStore implements contract.Store {
     name: "memory",
     durability: "Nothing survives the end of this process.",
     shared: false,
+    usedMax: 1,
   };
   readonly partitions: number;
   readonly #partitions: readonly MemoryPartition[];

@@ -1,5 +1,7 @@
 /** Opens the Redis store that a URL names: connects, checks what it found, claims the namespace. */
+
 import { type Clock, type Ids, systemClock, systemIds } from "../../clock.ts";
+import { limits } from "../../limits.ts";
 import { parseRedisUrl } from "./address.ts";
 import { durabilityOf, objection, readFacts } from "./facts.ts";
 import { type Keys, makeKeys } from "./keys.ts";
@@ -37,7 +39,8 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
     const keys = makeKeys(options.namespace, await claimNamespace(link, options));
     await nodeClock.measure();
     link.onSkewed = () => void nodeClock.measure();
-    const traits = { name: "redis", durability: durabilityOf(facts), shared: true };
+    const usedMax = limits.redisUsedMax;
+    const traits = { name: "redis", durability: durabilityOf(facts), shared: true, usedMax };
     const { clockCheck = true } = options;
     const store = new RedisStore({ link, keys, traits, nodeClock, clockCheck });
     await tryOut(store, { link, keys, ids: options.ids ?? systemIds, clock });
