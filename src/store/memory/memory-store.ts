@@ -2,6 +2,7 @@
  * The reference store: the contract in its simplest form, in memory. Every change happens
  * synchronously at the call, there is no clock and no chance, so simulators can rely on its order.
  */
+import { limits } from "../../limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { compareText, RecentClaims } from "../rules.ts";
@@ -22,7 +23,7 @@ export class MemoryStore implements contract.Store {
     name: "memory",
     durability: "Nothing survives the end of this process.",
     shared: false,
-    usedMax: 1,
+    usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;
   readonly #partitions: readonly MemoryPartition[];

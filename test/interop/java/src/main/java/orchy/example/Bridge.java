@@ -16,7 +16,10 @@ import io.grpc.Status;
 import io.grpc.TlsChannelCredentials;
 import java.io.BufferedReader;
 import java.io.File;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.InputStreamReader;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.TimeUnit;
 import orchy.v1.Worker.CompleteRequest;
@@ -33,6 +36,10 @@ import orchy.v1.WorkerServiceGrpc.WorkerServiceFutureStub;
  * of the certificate to trust.
  */
 public final class Bridge {
+  /** The console's own encoding follows the locale, and may know no more than ASCII. */
+  private static final PrintStream OUT =
+      new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
+
   private Bridge() {}
 
   public static void main(String[] arguments) throws Exception {
@@ -106,8 +113,8 @@ public final class Bridge {
     done.add("id", order.get("id"));
     done.addProperty("ms", (System.nanoTime() - started) / 1e6);
     done.add(name, value);
-    synchronized (System.out) {
-      System.out.println(done);
+    synchronized (OUT) {
+      OUT.println(done);
     }
   }
 }
