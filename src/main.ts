@@ -22,7 +22,7 @@ async function main(): Promise<void> {
     process.exit(1);
   });
   log.info("Orchy is listening", {
-    http: `http://${config.host}:${server.httpPort}`,
+    http: `${config.tls ? "https" : "http"}://${config.host}:${server.httpPort}`,
     grpc: `${config.host}:${server.grpcPort}`,
     store: config.store.kind,
     node: config.nodeName,
