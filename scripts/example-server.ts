@@ -44,7 +44,11 @@ export function addressOf(config: Config, port: number): string {
 
 /** Posts JSON and answers the JSON; throws with the server's own words. */
 export async function post(url: string, body: string): Promise<Record<string, unknown>> {
-  const headers = { "content-type": "application/json" };
+  const key = process.env.ORCHY_KEY;
+  const headers = {
+    "content-type": "application/json",
+    ...(key && { authorization: `Bearer ${key}` }),
+  };
   const response = await fetch(url, { method: "POST", headers, body });
   const text = await response.text();
   if (!response.ok) throw new Error(`${url} answers ${response.status}: ${text}`);

@@ -373,6 +373,7 @@ function helpText(): string {
   });
   return [
     "Usage: bun run server [flags]",
+    "       bun run server keys create | list | revoke   (who may do what; keys --help)",
     "",
     ...lines,
     `  ${"--help".padEnd(28)}this text`,
