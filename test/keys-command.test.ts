@@ -1,10 +1,13 @@
 /** `keys create | list | revoke` as a process, beside a server that runs and without one. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuthority } from "./support/certificates.ts";
 import { call, createWorker, startTestServer, type TestServer } from "./support/orchy.ts";
+
+// Each test starts several processes.
+setDefaultTimeout(30_000);
 
 const main = new URL("../src/main.ts", import.meta.url).pathname;
 let folder: string;
