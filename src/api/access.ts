@@ -27,7 +27,7 @@ export interface Access {
   admit(need: Need, authorization: string | null | undefined): Caller | Promise<Caller>;
   /** For calls that last: throws when the key has been revoked meanwhile. */
   stillAdmits(caller: Caller): Promise<void>;
-  /** Calls back once when the key has been revoked; until the returned function is called. */
+  /** Calls back once, within two times `limits.keyFreshMs`, when the key has been revoked. */
   watch(caller: Caller, onRevoked: () => void): () => void;
 }
 
