@@ -1,5 +1,7 @@
 /** TLS at both ports, with and without certificates of clients, as clients and operators meet it. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { TaskService } from "../../src/gen/legacy/task_service_pb.ts";
@@ -123,6 +125,17 @@ test("--legacy-workers mtls serves who presents a certificate, at both ports", a
   const headers = { "content-type": "application/json" };
   const answer = await fetch(url, { method: "POST", headers, body: "{}", tls });
   expect(answer.status).toBe(200);
+});
+
+test("a client that connects and never says a word does not hold up the end", async () => {
+  const server = await start();
+  const silent = [server.httpPort, server.grpcPort].map((port) => connect(port, "127.0.0.1"));
+  await Promise.all(silent.map((socket) => once(socket, "connect")));
+  // As a later connection is served, the server knows the silent ones.
+  expect(await pollFault(server, trusting())).toBe("");
+  for (const socket of silent) socket.resume();
+  await stops.pop()!();
+  for (const socket of silent) socket.destroy();
 });
 
 test("wrong files are refused at the start, each in a sentence", async () => {

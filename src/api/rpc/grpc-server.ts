@@ -9,7 +9,7 @@ import {
   type Http2Server,
   type ServerHttp2Session,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
@@ -54,6 +54,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const { tls } = options;
   const server = tls ? createSecureServer({ ...bounds, ...tls }) : createServer(bounds);
   const sessions = trackSessions(server, options);
+  const sockets = trackSockets(server);
   server.on("request", createAdapter(options, draining.signal));
   const port = await listen(server, options);
 
@@ -62,12 +63,16 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     async drain() {
       draining.abort();
       const closed = close(server);
-      await Promise.all([closed, ...[...sessions].map(closeSession)]);
+      await Promise.all([...sessions].map(closeSession));
+      // Who has said nothing yet, not even a greeting of TLS, has no session to end.
+      for (const socket of sockets) socket.destroy();
+      await closed;
     },
     async stop() {
       draining.abort();
       const closed = close(server);
       for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
@@ -111,6 +116,15 @@ function trackSessions(server: AnyServer, options: GrpcServerOptions) {
     server.on(event, (error: Error) => options.log?.debug("a gRPC connection failed", { error }));
   }
   return sessions;
+}
+
+function trackSockets(server: AnyServer): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return sockets;
 }
 
 function listen(server: AnyServer, options: GrpcServerOptions): Promise<number> {
