@@ -36,14 +36,19 @@ export async function startOrExplain(config: Config): Promise<RunningServer> {
 
 /** Where this machine reaches the server: one that listens everywhere is not called 0.0.0.0. */
 export function addressOf(config: Config, port: number): string {
-  if (config.host === "0.0.0.0") return `http://127.0.0.1:${port}`;
-  if (config.host === "::") return `http://[::1]:${port}`;
-  return `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+  const scheme = config.tls ? "https" : "http";
+  if (config.host === "0.0.0.0") return `${scheme}://127.0.0.1:${port}`;
+  if (config.host === "::") return `${scheme}://[::1]:${port}`;
+  return `${scheme}://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
 }
 
 /** Posts JSON and answers the JSON; throws with the server's own words. */
 export async function post(url: string, body: string): Promise<Record<string, unknown>> {
-  const headers = { "content-type": "application/json" };
+  const key = process.env.ORCHY_KEY;
+  const headers = {
+    "content-type": "application/json",
+    ...(key && { authorization: `Bearer ${key}` }),
+  };
   const response = await fetch(url, { method: "POST", headers, body });
   const text = await response.text();
   if (!response.ok) throw new Error(`${url} answers ${response.status}: ${text}`);

@@ -16,6 +16,15 @@ export type StoreAddress =
 export const legacyWorkerRules = ["loopback", "mtls", "open"] as const;
 export type LegacyWorkers = (typeof legacyWorkerRules)[number];
 
+/** Files in PEM form. */
+export interface TlsPaths {
+  /** The server's certificate, and those between it and its root. */
+  readonly cert: string;
+  readonly key: string;
+  /** Who signs the certificates of clients; absent: clients need none. */
+  readonly clientCa?: string;
+}
+
 export interface Config {
   readonly host: string;
   /** 0 takes a free port. */
@@ -28,8 +37,12 @@ export interface Config {
   /** host:port under which workers reach the gRPC port; absent: the host and port listened on. */
   readonly advertise?: string;
   readonly nodeName: string;
-  /** Listens beyond this machine although callers need no credentials. */
+  /** Asks no caller for a key, also beyond this machine. */
   readonly insecure: boolean;
+  /** Absent: both ports speak without TLS. */
+  readonly tls?: TlsPaths;
+  /** Whose pages may call from a browser. */
+  readonly corsOrigins: readonly string[];
   /** From where workers of the original wire, which send no credentials, are served. */
   readonly legacyWorkers: LegacyWorkers;
   readonly logLevel: LogLevel;
@@ -93,6 +106,15 @@ function readStore(text: string): { value: StoreAddress } | { problem: string } 
   return { problem: storeRule };
 }
 
+/** As browsers send it in the header Origin. */
+function readOrigins(text: string): { value: string[] } | { problem: string } {
+  const origins = text.split(",").filter(Boolean);
+  const isOrigin = (one: string) => URL.canParse(one) && new URL(one).origin === one;
+  return origins.every(isOrigin)
+    ? { value: origins }
+    : { problem: "must be origins such as https://app.example.com, with commas between them" };
+}
+
 function readAdvertise(text: string): { value: string | undefined } | { problem: string } {
   if (text === "") return { value: undefined };
   const parts = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(text);
@@ -107,6 +129,7 @@ function flag<Value>(one: Flag<Value>): Flag<Value> {
 }
 
 const port = integer(0, 65_535);
+const readPath = optional(matching(/^[^\0]+$/, "must be the path of a file"));
 
 const flags = {
   host: flag({
@@ -162,8 +185,32 @@ const flags = {
   }),
   insecure: flag({
     default: "false",
-    explanation: "listen beyond this machine although callers need no credentials",
+    explanation: "ask no caller for a key, also beyond this machine",
     read: readSwitch,
+  }),
+  "tls-cert": flag({
+    placeholder: "file",
+    default: "",
+    explanation: "certificate (PEM, with its chain): both ports speak TLS",
+    read: readPath,
+  }),
+  "tls-key": flag({
+    placeholder: "file",
+    default: "",
+    explanation: "private key of that certificate (PEM)",
+    read: readPath,
+  }),
+  "tls-client-ca": flag({
+    placeholder: "file",
+    default: "",
+    explanation: "only clients with a certificate signed by this one (PEM) are let in",
+    read: readPath,
+  }),
+  "cors-origin": flag({
+    placeholder: "origins",
+    default: "",
+    explanation: "whose pages may call from a browser; none by default",
+    read: readOrigins,
   }),
   "legacy-workers": flag({
     placeholder: "rule",
@@ -227,11 +274,26 @@ export function parseConfig(
     ...(advertise === undefined ? {} : { advertise }),
     nodeName: setting("node-name") || hostname() || "orchy",
     insecure: setting("insecure"),
+    ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),
+    corsOrigins: setting("cors-origin"),
     legacyWorkers: setting("legacy-workers"),
     logLevel: setting("log-level"),
   };
   if (problems.length === 0) problems.push(...contradictions(config));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config };
+}
+
+function tlsOf(
+  cert: string | undefined,
+  key: string | undefined,
+  clientCa: string | undefined,
+  problems: string[],
+): { readonly tls?: TlsPaths } {
+  if (cert !== undefined && key !== undefined) {
+    return { tls: { cert, key, ...(clientCa !== undefined && { clientCa }) } };
+  }
+  if (cert ?? key ?? clientCa) problems.push("TLS needs both --tls-cert and --tls-key.");
+  return {};
 }
 
 /** What is wrong with values that are each fine alone. */
@@ -240,11 +302,8 @@ function contradictions(config: Config): string[] {
   if (config.httpPort !== 0 && config.httpPort === config.grpcPort) {
     problems.push(`--http-port and --grpc-port are both ${config.httpPort}; they must differ.`);
   }
-  if (!isLoopback(config.host) && !config.insecure) {
-    problems.push(
-      `--host ${config.host} can be reached from elsewhere, and callers need no credentials: ` +
-        "add --insecure if that is meant, or listen on 127.0.0.1.",
-    );
+  if (config.legacyWorkers === "mtls" && config.tls?.clientCa === undefined) {
+    problems.push("--legacy-workers mtls needs --tls-client-ca, by which clients are told.");
   }
   return problems;
 }
@@ -314,6 +373,7 @@ function helpText(): string {
   });
   return [
     "Usage: bun run server [flags]",
+    "       bun run server keys create | list | revoke   (who may do what; keys --help)",
     "",
     ...lines,
     `  ${"--help".padEnd(28)}this text`,

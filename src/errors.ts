@@ -13,7 +13,11 @@ export interface ErrorKind {
 export const errorKinds = {
   INVALID_ARGUMENT: { status: 400, connect: "invalid_argument", sentence: "The request is wrong." },
   UNAUTHENTICATED: { status: 401, connect: "unauthenticated", sentence: "Credentials are needed." },
-  FORBIDDEN: { status: 403, connect: "permission_denied", sentence: "The caller may not do this." },
+  PERMISSION_DENIED: {
+    status: 403,
+    connect: "permission_denied",
+    sentence: "The caller may not do this.",
+  },
   NOT_FOUND: { status: 404, connect: "not_found", sentence: "There is no such thing." },
   METHOD_NOT_ALLOWED: { status: 405, connect: "unimplemented", sentence: "Wrong HTTP method." },
   REQUEST_TIMEOUT: {

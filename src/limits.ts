@@ -60,6 +60,13 @@ export const limits = {
   healthWatchersMax: 1_000,
   healthWatchMs: 1_000,
 
+  // Keys.
+  keyNameCharsMax: 128,
+  keyActionsMax: 1_000,
+  /** What was read of a key is trusted for so long: a revocation counts everywhere after it. */
+  keyFreshMs: 3_000,
+  cachedKeysMax: 1_000,
+
   // REST.
   listLimitDefault: 50,
   listLimitMax: 500,
@@ -165,6 +172,7 @@ check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits 
 check(limits.progressBytesMax * 3 < limits.beatsBytesMax, "one largest progress can be kept");
 check(limits.scriptOutputBytesMax <= limits.payloadBytesMax, "a script's output is a payload");
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
+check(limits.keyFreshMs < limits.drainMs, "a revocation counts within seconds");
 check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");
 check(limits.sharedServerBeatMs * 3 < limits.sharedServerTtlMs, "two lost beats do not end one");
 check(

@@ -1,6 +1,10 @@
-/** `bun run server`: reads the configuration, starts the server, stops it on a signal. */
+/**
+ * `bun run server`: reads the configuration, starts the server, stops it on a signal. `bun run server
+ * keys …` is a command of its own.
+ */
 import { systemClock } from "./clock.ts";
 import { parseConfig } from "./config.ts";
+import { runKeysCommand } from "./keys-command.ts";
 import { limits } from "./limits.ts";
 import { asError, createLogger, writeLine } from "./log.ts";
 import { startServer } from "./server.ts";
@@ -8,6 +12,8 @@ import { startServer } from "./server.ts";
 const sameSignalMs = 500;
 
 async function main(): Promise<void> {
+  const [command, ...rest] = process.argv.slice(2);
+  if (command === "keys") process.exit(await runKeysCommand(rest, process.env));
   const parsed = parseConfig(process.argv.slice(2), process.env);
   if ("help" in parsed) return console.log(parsed.help);
   if (!parsed.ok) {
@@ -22,7 +28,7 @@ async function main(): Promise<void> {
     process.exit(1);
   });
   log.info("Orchy is listening", {
-    http: `http://${config.host}:${server.httpPort}`,
+    http: `${config.tls ? "https" : "http"}://${config.host}:${server.httpPort}`,
     grpc: `${config.host}:${server.grpcPort}`,
     store: config.store.kind,
     node: config.nodeName,

@@ -1,13 +1,16 @@
 /** Wires a whole server: store, sandbox, runtime and both ports. Tests start theirs with it too. */
 import { hostname } from "node:os";
+import { createAccess } from "./api/access.ts";
 import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
+import { readTls } from "./api/tls.ts";
 import { type Clock, type Ids, systemClock, systemIds, within } from "./clock.ts";
-import type { Config } from "./config.ts";
+import { type Config, isLoopback } from "./config.ts";
 import { limits } from "./limits.ts";
 import { createLogger, type Logger, writeLine } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { Keys } from "./runtime/keys.ts";
 import { createRuntime } from "./runtime/runtime.ts";
 import { meterSandbox } from "./sandbox/metered.ts";
 import { createSandbox } from "./sandbox/pool.ts";
@@ -51,7 +54,8 @@ async function startParts(
   const ids = parts.ids ?? systemIds;
   const log =
     parts.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
-  const { namespace, partitions, host, legacyWorkers } = config;
+  const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins } = config;
+  const tls = config.tls && (await readTls(config.tls));
   const options = { namespace, ...(partitions !== undefined && { partitions }) };
   const metrics = new Metrics();
   const opened = parts.store ?? (await openStore(storeUrl(config.store), options));
@@ -61,9 +65,14 @@ async function startParts(
   const sandbox = meterSandbox(createSandbox({ clock }), metrics);
   closing.push(() => sandbox.stop());
   const runtime = createRuntime({ store, sandbox, clock, ids, log, metrics, namespace });
-  const edge = { host, orchestrator: runtime, log, metrics };
-  const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers, log, metrics });
-  const http = await startHttpServer({ ...edge, port: config.httpPort, connect, clock });
+  const keys = new Keys({ store, clock });
+  await refuseUnguarded(config, keys);
+  const access = createAccess({ keys, insecure, clock, log });
+  const edge = { host, tls, orchestrator: runtime, access, log, metrics };
+  const clientsVerified = tls?.ca !== undefined;
+  const connect = createConnectHandler({ ...edge, legacyWorkers, clientsVerified });
+  const rest = { ...edge, port: config.httpPort, connect, keys, clock, corsOrigins };
+  const http = await startHttpServer(rest);
   closing.push(() => http.stop());
   const grpc = await startGrpcServer({ ...edge, port: config.grpcPort, legacyWorkers });
   closing.push(() => grpc.stop());
@@ -101,6 +110,16 @@ function storeClock(own: Clock, store: Store): Clock {
     after: (ms, callback) => own.after(ms, callback),
     soon: (callback) => own.soon(callback),
   };
+}
+
+/** Beyond this machine nobody is let in unasked, unless the operator says so. */
+async function refuseUnguarded({ host, insecure }: Config, keys: Keys): Promise<void> {
+  if (insecure || isLoopback(host) || (await keys.inForce())) return;
+  throw new Error(
+    `--host ${host} can be reached from elsewhere, and there is no key that callers would need: make ` +
+      "the first one with npm run keys -- create --name me --scopes admin, or listen on 127.0.0.1, " +
+      "or add --insecure if everybody may do everything",
+  );
 }
 
 function isUnspecified(host: string): boolean {

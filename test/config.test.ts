@@ -23,6 +23,7 @@ test("without flags, the defaults are those that are documented", () => {
     store: { kind: "sqlite", path: "./data/orchy.db" },
     namespace: "orchy",
     insecure: false,
+    corsOrigins: [],
     legacyWorkers: "loopback",
     logLevel: "info",
   });
@@ -31,8 +32,9 @@ test("without flags, the defaults are those that are documented", () => {
 test("every flag can be given, in both forms", () => {
   const argv = "--host 0.0.0.0 --http-port=0 --grpc-port 0 --store memory: --namespace blue";
   const more = "--partitions 8 --advertise a.example:99 --node-name n1 --insecure";
-  const last = "--legacy-workers OPEN --log-level=debug";
-  expect(read(`${argv} ${more} ${last}`.split(" "))).toEqual({
+  const tls = "--tls-cert c.pem --tls-key k.pem --tls-client-ca ca.pem";
+  const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
+  expect(read(`${argv} ${more} ${tls} ${last}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
     grpcPort: 0,
@@ -42,6 +44,8 @@ test("every flag can be given, in both forms", () => {
     advertise: "a.example:99",
     nodeName: "n1",
     insecure: true,
+    tls: { cert: "c.pem", key: "k.pem", clientCa: "ca.pem" },
+    corsOrigins: ["https://a.example", "http://b:1"],
     legacyWorkers: "open",
     logLevel: "debug",
   });
@@ -94,7 +98,11 @@ const refused: readonly [string[], string][] = [
   [["--legacy-workers", "all"], "one of loopback, mtls, open"],
   [["--log-level", "loud"], "one of debug"],
   [["--insecure=maybe"], "true or false"],
-  [["--host", "0.0.0.0"], "add --insecure"],
+  [["--tls-cert", "c.pem"], "both --tls-cert and --tls-key"],
+  [["--tls-client-ca", "c.pem"], "both --tls-cert and --tls-key"],
+  [["--legacy-workers", "mtls"], "needs --tls-client-ca"],
+  [["--cors-origin", "*"], "must be origins"],
+  [["--cors-origin", "https://a.example/"], "must be origins"],
   [["--host", "http://x"], "without a port"],
   [["--http-port", "1", "--grpc-port", "1"], "must differ"],
 ];

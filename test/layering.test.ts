@@ -8,7 +8,7 @@ const source = join(import.meta.dirname, "..", "src");
 /** From the top down; the parts of one level know nothing of each other. */
 const levels: readonly (readonly string[])[] = [
   ["main"],
-  ["server"],
+  ["server", "keys-command"],
   ["api"],
   ["runtime"],
   ["engine", "store", "queue", "sandbox"],

@@ -8,10 +8,13 @@ import { errorKinds, OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Keys } from "../runtime/keys.ts";
 import type { Orchestrator } from "../runtime/orchestrator.ts";
+import type { Access } from "./access.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
 import type { Held } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
+import type { TlsFiles } from "./tls.ts";
 
 /** The RPC services as they are mounted here. */
 export interface RpcHandler {
@@ -24,6 +27,10 @@ export interface HttpServerOptions {
   /** 0 takes a free port. */
   readonly port: number;
   readonly orchestrator: Orchestrator;
+  readonly keys: Keys;
+  readonly access: Access;
+  readonly corsOrigins: readonly string[];
+  readonly tls: TlsFiles | undefined;
   readonly connect: RpcHandler;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -50,25 +57,20 @@ const drainGraceMs = 500;
 
 /** Throws when the port cannot be taken. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
-  const { orchestrator, connect, log, metrics, clock, ids = systemIds } = options;
-  const rest = createRestHandler(allRoutes(), { orchestrator, clock, ids, log, metrics });
+  const { orchestrator, keys, access, connect, log, metrics, clock, ids = systemIds } = options;
+  const services = { orchestrator, keys, access, clock, ids, log, metrics };
+  const rest = createRestHandler(allRoutes(), services, options.corsOrigins);
   const draining = new AbortController();
 
-  async function answerRest(request: Request, server: Server<undefined>): Promise<Response> {
-    let held: Held | undefined;
-    const hold = () => {
-      held ??= holdRequest(request, server, draining.signal);
-      return held;
-    };
-    const response = await rest(request, { hold });
-    if (response.headers.get("content-type") !== "text/event-stream") held?.release();
-    return response;
+  function answerRest(request: Request, server: Server<undefined>): Promise<Response> {
+    return rest(request, { hold: () => holdRequest(request, server, draining.signal) });
   }
 
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
     http2: true,
+    ...(options.tls && { tls: options.tls }),
     maxRequestBodySize: serverBodyBytesMax,
     idleTimeout: limits.httpIdleSeconds,
     development: false,

@@ -30,6 +30,14 @@ export function openapiDocument(routes: readonly Route[]): JsonObject {
     tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
     paths,
     components: {
+      securitySchemes: {
+        key: {
+          type: "http",
+          scheme: "bearer",
+          bearerFormat: "orchy_<id>_<secret>",
+          description: "A key from POST /v1/keys. Not needed while there is none on this server.",
+        },
+      },
       schemas: { Error: jsonSchema(errorSchema), OriginalError: jsonSchema(originalErrorSchema) },
     },
   };
@@ -40,6 +48,7 @@ function operation(route: Route): JsonObject {
     operationId: operationId(route),
     summary: route.summary,
     tags: [route.tag],
+    security: security(route),
     parameters: [
       ...parameters(route.params, "path"),
       ...parameters(route.query, "query"),
@@ -53,6 +62,12 @@ function operation(route: Route): JsonObject {
     }),
     responses: responses(route),
   };
+}
+
+/** What a key must be good for; without any key in the store, nothing is needed. */
+function security({ access }: Route): JsonObject[] {
+  if (access === "open") return [];
+  return [{ key: access === "key" ? [] : [access] }, {}];
 }
 
 /** "GET /v1/executions/{id}/result" is `get-v1-executions-id-result`. */
@@ -96,7 +111,7 @@ function errorsOf(route: Route): ReadonlySet<ErrorCode> {
     ...route.errors,
     ...(route.body ? bodyErrors : []),
     ...(strictBody as ErrorCode[]),
-    ...(route.changes ? (["FORBIDDEN"] as const) : []),
+    ...(route.access === "open" ? [] : (["UNAUTHENTICATED", "PERMISSION_DENIED"] as const)),
   ]);
 }
 

@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import { limits } from "../limits.ts";
 import { executionStatuses } from "../model/execution.ts";
+import { scopes } from "../model/key.ts";
 
 /** In words that every dialect of patterns knows, as it is told in the OpenAPI document. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
@@ -186,3 +187,35 @@ export const originalEventSchema = v.object({
   event: eventSchema,
   payload: v.optional(payloadSchema),
 });
+
+export const keyIdSchema = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{16}$/, "It must be the id of a key: 16 hexadecimal digits."),
+);
+
+export const newKeySchema = v.pipe(
+  v.strictObject({
+    name: v.pipe(words(limits.keyNameCharsMax), v.description("Who or what it is for.")),
+    scopes: v.pipe(
+      v.array(v.picklist(scopes, `It must be one of ${scopes.join(", ")}.`)),
+      v.minLength(1, "At least one scope is needed."),
+      v.maxLength(scopes.length, `At most ${scopes.length} scopes there are.`),
+    ),
+    actions: v.optional(
+      v.pipe(
+        v.array(nameSchema),
+        v.minLength(1, "Name at least one action, or leave it out: then all are meant."),
+        v.maxLength(limits.keyActionsMax, `At most ${limits.keyActionsMax} actions can be named.`),
+        v.description("For the scope worker alone: the only actions whose tasks it may touch."),
+      ),
+    ),
+  }),
+  v.forward(
+    v.check(
+      ({ actions, scopes }) =>
+        actions === undefined || (scopes.includes("worker") && !scopes.includes("admin")),
+      "Actions narrow the scope worker, which must be there, and without admin.",
+    ),
+    ["actions"],
+  ),
+);

@@ -241,6 +241,8 @@ export interface Orchestrator {
     beats: readonly HeartbeatSent[],
   ): Promise<readonly ("extended" | "stale" | "cancelled")[]>;
   release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]>;
+  /** The names of the actions that these tokens lease tasks of; undefined where it is gone. */
+  actionNames(tokens: readonly string[]): Promise<readonly (string | undefined)[]>;
   /**
    * Settles the task that holds this hand-out, whichever server leased it. Once a result has ended
    * it, every further one is a duplicate.

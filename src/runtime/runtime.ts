@@ -25,6 +25,7 @@ import { percent, Room } from "./room.ts";
 import { ServerRegistry } from "./server-registry.ts";
 import { Sharing } from "./sharing.ts";
 import { Sweeper } from "./sweeper.ts";
+import { actionNames } from "./task-actions.ts";
 import { TimerLoop } from "./timer-loop.ts";
 import { Views } from "./views.ts";
 import { Watchers } from "./watchers.ts";
@@ -209,6 +210,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     complete: (results, workerId) => tellFaults(() => desk.complete(results, workerId)),
     heartbeat: (beats) => tellFaults(() => desk.heartbeat(beats)),
     release: (tokens) => tellFaults(() => desk.release(tokens)),
+    actionNames: (tokens) => tellFaults(() => actionNames(store, plans, tokens)),
     completeByHandout: (result) => tellFaults(() => desk.completeByHandout(result)),
 
     workers: () => desk.workers(),

@@ -6,11 +6,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { StopReason } from "./errors.ts";
 import { HeartbeatLoop, type LeaseChange } from "./heartbeat-loop.ts";
 import { Link, quietLogger } from "./link.ts";
-import type { TransportKind } from "./transport.ts";
+import type { Credentials, TransportKind } from "./transport.ts";
 
 export interface ThreadData {
   readonly servers: readonly string[];
   readonly transport: TransportKind;
+  readonly credentials: Credentials;
   readonly workerId: string;
 }
 
@@ -21,9 +22,9 @@ export interface FromThread {
 
 function start(data: ThreadData): void {
   const port = parentPort!;
-  const { servers, transport, workerId } = data;
+  const { servers, transport, credentials, workerId } = data;
   // The main thread's own link says what is wrong with the servers.
-  const link = new Link({ servers, transport, logger: quietLogger });
+  const link = new Link({ servers, transport, credentials, logger: quietLogger });
   const loop = new HeartbeatLoop(link, workerId, (token, reason) =>
     port.postMessage({ token, reason } satisfies FromThread),
   );

@@ -34,8 +34,8 @@ export class Heartbeats {
   }
 
   start(): void {
-    const { servers, transport, workerId } = this.options;
-    const workerData: ThreadData = { servers, transport, workerId };
+    const { servers, transport, credentials, workerId } = this.options;
+    const workerData: ThreadData = { servers, transport, credentials, workerId };
     try {
       this.thread = new Thread(threadUrl, { workerData });
     } catch (error) {
@@ -89,13 +89,13 @@ export class Heartbeats {
 
   private fallBack(error: unknown): void {
     if (this.stopped || this.loop !== undefined) return;
-    const { servers, transport, workerId, logger } = this.options;
+    const { servers, transport, credentials, workerId, logger } = this.options;
     const reason = error instanceof Error ? error.message : String(error);
     logger.warn(
       `The thread for heartbeats does not run (${reason}). They are sent from the main thread: ` +
         "a handler that blocks it for longer than its heartbeat interval loses its task.",
     );
-    this.link = new Link({ servers, transport, logger: quietLogger });
+    this.link = new Link({ servers, transport, credentials, logger: quietLogger });
     this.loop = new HeartbeatLoop(this.link, workerId, this.stopTask);
     this.loop.apply({ hold: [...this.leases.values()] });
     void this.loop.run();

@@ -7,14 +7,16 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import {
   CallError,
   type Connection,
+  type Credentials,
   type HttpAnswer,
   type Post,
   requestHeaders,
 } from "./transport.ts";
 
-export function openHttp1(server: URL): Connection {
+export function openHttp1(server: URL, credentials: Credentials): Connection {
   const destroyed = new AbortController();
-  const post = "bun" in process.versions ? fetchPost(server) : nodePost(server);
+  const open = "bun" in process.versions ? fetchPost : nodePost;
+  const post = open(server, credentials);
   return {
     async post(request) {
       const { timeoutMs, abort } = request;
@@ -46,12 +48,15 @@ export function openHttp1(server: URL): Connection {
 
 type AbortablePost = (request: Post, abort: AbortSignal) => Promise<HttpAnswer>;
 
-function fetchPost(server: URL): AbortablePost {
+function fetchPost(server: URL, credentials: Credentials): AbortablePost {
+  const headers = requestHeaders(credentials);
+  const { tls } = credentials;
   const base = server.href.replace(/\/$/, "");
   return async ({ path, body }, signal) => {
     const response = await fetch(base + path, {
       method: "POST",
-      headers: requestHeaders,
+      headers,
+      ...(tls && { tls }),
       body,
       signal,
       redirect: "manual",
@@ -63,9 +68,12 @@ function fetchPost(server: URL): AbortablePost {
   };
 }
 
-function nodePost(server: URL): AbortablePost {
+function nodePost(server: URL, credentials: Credentials): AbortablePost {
+  const headers = requestHeaders(credentials);
   const secure = server.protocol === "https:";
-  const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
+  const agent = secure
+    ? new HttpsAgent({ keepAlive: true, ...credentials.tls })
+    : new HttpAgent({ keepAlive: true });
   const send = secure ? httpsRequest : httpRequest;
   return ({ path, body }, signal) =>
     new Promise((resolve, reject) => {
@@ -76,7 +84,7 @@ function nodePost(server: URL): AbortablePost {
         path: server.pathname.replace(/\/$/, "") + path,
         agent,
         signal,
-        headers: { ...requestHeaders, "content-length": body.byteLength },
+        headers: { ...headers, "content-length": body.byteLength },
       });
       request.on("error", reject);
       request.on("response", (response) => {

@@ -6,6 +6,7 @@ import { type ClientHttp2Session, connect, constants } from "node:http2";
 import {
   CallError,
   type Connection,
+  type Credentials,
   type HttpAnswer,
   type Post,
   requestHeaders,
@@ -19,8 +20,10 @@ const connectionWindowBytes = 16 * 1024 * 1024;
 /** Bun refuses new calls while more than this waits to be sent; the default of 10 MB is one call. */
 const unsentMegabytesMax = 1_024;
 
-export function openHttp2(server: URL): Connection {
+export function openHttp2(server: URL, credentials: Credentials): Connection {
+  const headers = requestHeaders(credentials);
   const session = connect(server.origin, {
+    ...credentials.tls,
     maxSessionMemory: unsentMegabytesMax,
     settings: { enablePush: false, initialWindowSize: streamWindowBytes },
   });
@@ -46,7 +49,7 @@ export function openHttp2(server: URL): Connection {
       }
       // Calls that are under way are still answered: the connection is left, not cut.
       if (leaving) return Promise.reject(new CallError("unavailable", "the server is leaving"));
-      return postOnce(session, server, request, () => fault);
+      return postOnce({ session, server, headers, fault: () => fault }, request);
     },
     retire: () => session.close(),
     destroy: () => session.destroy(),
@@ -66,15 +69,20 @@ function pingOnce(session: ClientHttp2Session): void {
   session.ping(() => clearTimeout(lost));
 }
 
+interface Open {
+  readonly session: ClientHttp2Session;
+  readonly server: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly fault: () => Error | undefined;
+}
+
 function postOnce(
-  session: ClientHttp2Session,
-  server: URL,
+  { session, server, headers, fault }: Open,
   { path, body, timeoutMs, abort }: Post,
-  fault: () => Error | undefined,
 ): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const stream = session.request({
-      ...requestHeaders,
+      ...headers,
       ":method": "POST",
       ":path": server.pathname.replace(/\/$/, "") + path,
       "content-length": body.byteLength,

@@ -2,5 +2,5 @@
 export { NonRetryableError, type StopReason, TaskStopped } from "./errors.ts";
 export type { Logger } from "./link.ts";
 export type { Handler, TaskContext } from "./tasks.ts";
-export type { TransportKind } from "./transport.ts";
+export type { TlsOptions, TransportKind } from "./transport.ts";
 export { type ActionOptions, type StopOptions, Worker, type WorkerOptions } from "./worker.ts";

@@ -16,6 +16,7 @@ import { backoffMs, sleep } from "./pause.ts";
 import {
   CallError,
   type Connection,
+  type Credentials,
   finalCodes,
   type HttpAnswer,
   type TransportKind,
@@ -37,6 +38,7 @@ export interface CallOptions {
 export interface LinkOptions {
   readonly servers: readonly string[];
   readonly transport: TransportKind;
+  readonly credentials: Credentials;
   readonly logger: Logger;
   /** Runs on each new session before anybody else may use it. */
   readonly onConnect?: (session: Session) => Promise<void>;
@@ -52,9 +54,10 @@ export class Session {
   clockOffsetMs = 0;
   private readonly connection: Connection;
 
-  constructor(server: URL, kind: TransportKind) {
+  constructor(server: URL, kind: TransportKind, credentials: Credentials) {
     this.server = server;
-    this.connection = kind === "http1" ? openHttp1(server) : openHttp2(server);
+    const open = kind === "http1" ? openHttp1 : openHttp2;
+    this.connection = open(server, credentials);
   }
 
   async call<Input extends DescMessage, Output extends DescMessage>(
@@ -172,12 +175,12 @@ export class Link {
   }
 
   private async connect(): Promise<Session> {
-    const { transport, logger, onConnect } = this.options;
+    const { transport, credentials, logger, onConnect } = this.options;
     for (;;) {
       if (this.failures > 0) await sleep(backoffMs(this.failures), this.closed.signal);
       if (this.closed.signal.aborted) throw new CallError("canceled", "the worker has stopped");
       const server = this.servers[this.serverIndex % this.servers.length]!;
-      const session = new Session(server, transport);
+      const session = new Session(server, transport, credentials);
       this.opening = session;
       try {
         await onConnect?.(session);

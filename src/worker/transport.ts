@@ -43,11 +43,29 @@ export class CallError extends Error {
   }
 }
 
-export const requestHeaders = {
-  "content-type": "application/proto",
-  "connect-protocol-version": "1",
-  "user-agent": "orchy-worker",
-} as const;
+/** For `https:` addresses; all of it PEM text. */
+export interface TlsOptions {
+  /** Who signed the server's certificate, if that is none of the well-known ones. */
+  readonly ca?: string;
+  /** The worker's own certificate, for servers that ask for one, and its key. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** What a worker shows to be let in, and whom it trusts. */
+export interface Credentials {
+  readonly key?: string | undefined;
+  readonly tls?: TlsOptions | undefined;
+}
+
+export function requestHeaders({ key }: Credentials): Readonly<Record<string, string>> {
+  return {
+    "content-type": "application/proto",
+    "connect-protocol-version": "1",
+    "user-agent": "orchy-worker",
+    ...(key !== undefined && { authorization: `Bearer ${key}` }),
+  };
+}
 
 /** A refusal that no repetition and no other server would change. */
 export const finalCodes: ReadonlySet<string> = new Set([

@@ -19,7 +19,7 @@ import { sleep } from "./pause.ts";
 import { Pump } from "./pump.ts";
 import { Rooms } from "./rooms.ts";
 import { type Handler, Tasks } from "./tasks.ts";
-import type { TransportKind } from "./transport.ts";
+import type { TlsOptions, TransportKind } from "./transport.ts";
 
 export interface WorkerOptions {
   /** Address of a server's HTTP port, or of several: the next one is used when one fails. */
@@ -33,6 +33,10 @@ export interface WorkerOptions {
   /** Names this process in lists and attempts. Default: host, process id and a random end. */
   readonly workerId?: string;
   readonly transport?: TransportKind;
+  /** A key of the server with the scope `worker`. Default: the environment variable ORCHY_KEY. */
+  readonly key?: string;
+  /** Certificates for `https:` addresses beyond those that the runtime trusts. */
+  readonly tls?: TlsOptions;
   readonly logger?: Logger;
 }
 
@@ -176,8 +180,10 @@ export class Worker {
     const { server, transport = "http2", queues = [], pollers = pollersDefault } = this.options;
     const { logger, workerId, rooms } = this;
     const servers = typeof server === "string" ? [server] : server;
+    const { key = process.env.ORCHY_KEY || undefined, tls } = this.options;
+    const credentials = { key, tls };
     const onConnect = (session: Session): Promise<void> => this.register(session);
-    const link = new Link({ servers, transport, logger, onConnect });
+    const link = new Link({ servers, transport, credentials, logger, onConnect });
     const outbox = new Outbox({
       onReady: () => pump.schedule(),
       onSettled: (tokens) => heartbeats.drop(tokens),
@@ -189,6 +195,7 @@ export class Worker {
     const heartbeats = new Heartbeats({
       servers,
       transport,
+      credentials,
       workerId,
       logger,
       onStop: (token, reason) => tasks.stop(token, reason),

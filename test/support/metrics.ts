@@ -2,8 +2,11 @@
 export type Samples = ReadonlyMap<string, number>;
 
 /** By name and labels, as they are written: `orchy_x_total{status="ok"}`. */
-export async function readMetrics(server: { readonly url: string }): Promise<Samples> {
-  const response = await fetch(`${server.url}/metrics`);
+export async function readMetrics(
+  server: { readonly url: string },
+  headers: Record<string, string> = {},
+): Promise<Samples> {
+  const response = await fetch(`${server.url}/metrics`, { headers });
   const samples = new Map<string, number>();
   for (const line of (await response.text()).split("\n")) {
     if (line === "" || line.startsWith("#")) continue;
@@ -24,9 +27,13 @@ export function total(samples: Samples, name: string, ...parts: readonly string[
 }
 
 /** Asks until so many polls wait for tasks. */
-export async function untilParked(server: { readonly url: string }, polls: number): Promise<void> {
+export async function untilParked(
+  server: { readonly url: string },
+  polls: number,
+  headers: Record<string, string> = {},
+): Promise<void> {
   const giveUpAt = performance.now() + 20_000;
-  while ((await readMetrics(server)).get("orchy_parked_polls") !== polls) {
+  while ((await readMetrics(server, headers)).get("orchy_parked_polls") !== polls) {
     if (performance.now() > giveUpAt) throw new Error(`there never were ${polls} parked polls`);
   }
 }

@@ -1,6 +1,7 @@
 /** What is answered, as schemas: for the OpenAPI document, and for tests to hold answers against. */
 import * as v from "valibot";
 import { errorKinds } from "../../errors.ts";
+import { scopes } from "../../model/key.ts";
 import { statusSchema } from "../schemas.ts";
 
 const time = v.pipe(v.string(), v.isoTimestamp());
@@ -203,6 +204,22 @@ export const serversSchema = page(
     version: v.string(),
   }),
 );
+
+const key = {
+  id: v.string(),
+  name: v.string(),
+  scopes: v.array(v.picklist(scopes)),
+  actions: v.optional(v.array(v.string())),
+  createdAt: time,
+  revokedAt: optionalTime,
+};
+
+export const createdKeySchema = v.strictObject({
+  ...key,
+  key: v.pipe(v.string(), v.description("What callers send. It is shown here and never again.")),
+});
+
+export const keysSchema = page(v.strictObject(key));
 
 export const readinessSchema = v.strictObject({
   ready: v.boolean(),

@@ -20,12 +20,15 @@ function retryAfter(status: number): string | undefined {
 export function errorAnswer(error: OrchyError, style: Style): Answer {
   const { status } = errorKinds[error.code];
   const seconds = retryAfter(status);
+  // Told to browsers and tools that would otherwise not know what to send.
+  const authenticate = status === 401 ? 'Bearer realm="orchy"' : undefined;
   const allow = error.code === "METHOD_NOT_ALLOWED" ? String(error.extra.allow) : undefined;
   return {
     status,
     json: style === "v1" ? { error: body(error) } : { error: sentence(error) },
     headers: {
       ...(seconds === undefined ? {} : { "retry-after": seconds }),
+      ...(authenticate === undefined ? {} : { "www-authenticate": authenticate }),
       ...(allow === undefined ? {} : { allow }),
     },
   };

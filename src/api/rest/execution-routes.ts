@@ -85,6 +85,7 @@ export const executionRoutes: readonly Route[] = [
   route("POST /v1/executions", {
     tag: "Executions",
     summary: "Start an execution; with `wait`, answer 200 with its result if it ends in time",
+    access: "run",
     query: wait,
     body: requests.startSchema,
     headers: { "idempotency-key": v.optional(requests.idempotencyKeySchema) },

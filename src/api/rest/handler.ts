@@ -1,11 +1,14 @@
 /** From a request to its answer: finds the route, checks what came in, calls the handler. */
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
+import type { Caller } from "../access.ts";
+import { originHeaders, preflightAnswer } from "./cors.ts";
 import { errorAnswer, toOrchyError } from "./errors.ts";
 import { toJsonText } from "./json.ts";
-import { readCall } from "./request.ts";
+import { type Incoming, readCall } from "./request.ts";
 import type { Answer, Held, Route, Services } from "./route.ts";
 import { createRouter } from "./router.ts";
+import { watchHeld } from "./watched.ts";
 
 /** What the handler needs of the HTTP server that received the request. */
 export interface Connection {
@@ -24,26 +27,46 @@ const protectiveHeaders = {
   "cross-origin-resource-policy": "same-origin",
 } as const;
 
-export function createRestHandler(routes: readonly Route[], services: Services): RestHandler {
+/** `corsOrigins`: whose pages may read answers, and change things with a key. */
+export function createRestHandler(
+  routes: readonly Route[],
+  services: Services,
+  corsOrigins: readonly string[],
+): RestHandler {
   const router = createRouter(routes);
-  const { clock, log, metrics } = services;
+  const { access, clock, log, metrics } = services;
+
+  function auditOf(caller: Caller): Incoming["audit"] {
+    const key = caller.key?.id ?? "none";
+    return (what, target) => log.info("changed by hand", { audit: true, key, what, target });
+  }
 
   return async (request, connection) => {
     const startedAt = clock.now();
     const { path, query } = splitUrl(request.url);
+    const named = originHeaders(request, corsOrigins);
+    const preflight = named && preflightAnswer(request);
+    if (preflight) return toResponse(preflight, false, named);
     let route: Route | undefined;
     let answer: Answer;
+    let held: Held | undefined;
     try {
       const match = router.match(request.method, path);
       route = match.route;
-      refuseOtherSites(request, route);
-      const { hold } = connection;
-      const call = await readCall({ ...match, query, request, services, hold });
+      if (!named) refuseOtherSites(request, route);
+      const caller = await access.admit(route.access, request.headers.get("authorization"));
+      const hold = () => {
+        held ??= watchHeld(connection.hold(), access, caller);
+        return held;
+      };
+      const audit = auditOf(caller);
+      const call = await readCall({ ...match, query, request, services, hold, audit });
       answer = await route.handle(call as never);
     } catch (thrown) {
       const style = route?.style ?? router.styleOf(path);
       answer = errorAnswer(toOrchyError(thrown, services), style);
     }
+    if (!(answer.text?.body instanceof ReadableStream)) held?.release();
     metrics.restRequest(route?.method ?? "none", route?.path ?? "none", answer.status);
     log.debug("request", {
       method: request.method,
@@ -51,7 +74,7 @@ export function createRestHandler(routes: readonly Route[], services: Services):
       status: answer.status,
       ms: clock.now() - startedAt,
     });
-    return toResponse(answer, request.method === "HEAD");
+    return toResponse(answer, request.method === "HEAD", named);
   };
 }
 
@@ -70,12 +93,16 @@ export function splitUrl(url: string): { readonly path: string; readonly query: 
 function refuseOtherSites(request: Request, route: Route): void {
   const site = request.headers.get("sec-fetch-site");
   if (route.changes && (site === "cross-site" || site === "same-site")) {
-    throw new OrchyError("FORBIDDEN", "Pages of other sites may not change anything here.");
+    throw new OrchyError("PERMISSION_DENIED", "Pages of other sites may not change anything here.");
   }
 }
 
-function toResponse(answer: Answer, headOnly: boolean): Response {
-  const headers: Record<string, string> = { ...protectiveHeaders, ...answer.headers };
+function toResponse(
+  answer: Answer,
+  headOnly: boolean,
+  more: Readonly<Record<string, string>> = {},
+): Response {
+  const headers: Record<string, string> = { ...protectiveHeaders, ...answer.headers, ...more };
   let body: string | ReadableStream | null = null;
   if (answer.text) {
     headers["content-type"] = answer.text.type;

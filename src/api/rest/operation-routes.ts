@@ -13,17 +13,22 @@ function operation(name: "pause" | "resume" | "cancel", summary: string): Route 
   return route(`POST /v1/executions/{id}/${name}`, {
     tag: "Operations",
     summary,
+    access: "run",
     params: idPath,
     body: name === "cancel" ? requests.cancelSchema : requests.operationSchema,
     bodyOptional: true,
     answers: { 200: answers.operationAnswerSchema },
     errors: operationErrors,
-    async handle({ params: { id }, body, services }) {
+    async handle({ params: { id }, body, services, audit }) {
       const request = { id, operation: name, ...given(body) };
-      return { status: 200, json: { id, status: await services.orchestrator.operate(request) } };
+      const status = await services.orchestrator.operate(request);
+      audit(`execution ${pastTense[name]}`, id);
+      return { status: 200, json: { id, status } };
     },
   });
 }
+
+const pastTense = { pause: "paused", resume: "resumed", cancel: "cancelled" } as const;
 
 /** Part of the language, not built yet: callers hear so, not that there is no such route. */
 function later(path: `/${string}`, summary: string): Route {
@@ -31,6 +36,7 @@ function later(path: `/${string}`, summary: string): Route {
   return route(`POST ${path}`, {
     tag: "Operations",
     summary: `${summary} (not built yet)`,
+    access: "run",
     params: { ...idPath, ...actionId },
     answers: {},
     errors: ["NOT_IMPLEMENTED"],
@@ -47,6 +53,7 @@ export const operationRoutes: readonly Route[] = [
   route("POST /v1/executions/{id}/signal", {
     tag: "Operations",
     summary: "Send an event; a `signalId` makes a repeat harmless",
+    access: "run",
     params: idPath,
     body: requests.signalSchema,
     answers: { 200: answers.signalAnswerSchema },
@@ -68,8 +75,9 @@ export const operationRoutes: readonly Route[] = [
     params: idPath,
     answers: { 204: null },
     errors: operationErrors,
-    async handle({ params, services }) {
+    async handle({ params, services, audit }) {
       await services.orchestrator.deleteExecution(params.id);
+      audit("execution deleted", params.id);
       return { status: 204 };
     },
   }),

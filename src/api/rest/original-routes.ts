@@ -21,9 +21,11 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
     bodyBytesMax: limits.definitionBytesMax,
     answers: { 200: answers.createdSchema },
     errors: ["DEFINITION_REFUSED"],
-    async handle({ body, services }) {
+    async handle({ body, services, audit }) {
       const { orchestrator, log } = services;
-      const { name, version, warnings } = await orchestrator.saveWorkflow(body, { lenient: true });
+      const saved = await orchestrator.saveWorkflow(body, { lenient: true });
+      const { name, version, warnings } = saved;
+      if (saved.created) audit("workflow saved", `${name} version ${version}`);
       if (warnings.length > 0) {
         const told = warnings.map(({ pointer, message }) => `${pointer}: ${message}`).join(" ");
         log.warn("a workflow was saved with warnings", { name, version, warnings: told });
@@ -51,6 +53,7 @@ function startFlow(path: "/flow/execute" | "/execution"): Route {
   return route(`POST ${path}`, {
     ...common,
     summary: "Start an execution of the newest version",
+    access: "run",
     body: requests.originalStartSchema,
     answers: { 200: answers.flowSchema },
     errors: ["NOT_FOUND", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
@@ -68,11 +71,13 @@ function operation(name: "pause" | "resume"): Route {
     ...common,
     summary: name === "pause" ? "Start nothing new" : "Start what was held",
     changes: true,
+    access: "run",
     params: flowPath,
     answers: { 200: answers.originalOperationSchema },
     errors: ["NOT_FOUND", "DELETED", "INVALID_STATE"],
-    async handle({ params: { name: workflow, id }, services }) {
+    async handle({ params: { name: workflow, id }, services, audit }) {
       const status = await services.orchestrator.operate({ id, workflow, operation: name });
+      audit(name === "pause" ? "execution paused" : "execution resumed", id);
       return { status: 200, json: { id, state: originalState({ status, actions: [] }) } };
     },
   });
@@ -82,6 +87,7 @@ function sendEvent(path: "/flow/event" | "/event"): Route {
   return route(`POST ${path}`, {
     ...common,
     summary: "Send an event to an execution",
+    access: "run",
     body: requests.originalEventSchema,
     answers: { 200: null },
     errors: ["NOT_FOUND", "DELETED", "INVALID_STATE", "TOO_MANY"],
@@ -117,8 +123,9 @@ export const originalRoutes: readonly Route[] = [
     bodyBytesMax: limits.definitionBytesMax,
     answers: { 200: answers.createdSchema },
     errors: ["DEFINITION_REFUSED"],
-    async handle({ body, services }) {
-      await services.orchestrator.saveAction(body, { lenient: true });
+    async handle({ body, services, audit }) {
+      const { name } = await services.orchestrator.saveAction(body, { lenient: true });
+      audit("action saved", name);
       return { status: 200, json: { created: true } };
     },
   }),

@@ -14,13 +14,14 @@ export interface Incoming {
   readonly request: Request;
   readonly services: Services;
   readonly hold: () => Held;
+  readonly audit: AnyCall["audit"];
 }
 
 export type AnyCall = Call<unknown, unknown, unknown>;
 
 /** Throws OrchyError with everything that is wrong in one part. */
 export async function readCall(incoming: Incoming): Promise<AnyCall> {
-  const { route, request, services, hold } = incoming;
+  const { route, request, services, hold, audit } = incoming;
   const params = valid(
     checkTexts(route.params, incoming.params, (name) => `{${name}}`),
     "The path is wrong.",
@@ -39,6 +40,7 @@ export async function readCall(incoming: Incoming): Promise<AnyCall> {
     headers: request.headers,
     services,
     hold,
+    audit,
   };
 }
 

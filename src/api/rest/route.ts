@@ -8,7 +8,9 @@ import type { ErrorCode } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import type { JsonText } from "../../model/json.ts";
+import type { Keys } from "../../runtime/keys.ts";
 import type { Orchestrator } from "../../runtime/orchestrator.ts";
+import type { Access, Need } from "../access.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 export type Schema = v.GenericSchema;
@@ -17,6 +19,8 @@ export type Fields = v.ObjectEntries;
 /** What handlers work with. */
 export interface Services {
   readonly orchestrator: Orchestrator;
+  readonly keys: Keys;
+  readonly access: Access;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
@@ -43,6 +47,8 @@ export interface Call<Params, Query, Body> {
   readonly services: Services;
   /** Called by handlers that wait: the connection may be silent from here on. */
   readonly hold: () => Held;
+  /** Called when a change by hand is done: the log tells by which key, what, and to what. */
+  readonly audit: (what: string, target: string) => void;
 }
 
 /** A request that may wait in silence. */
@@ -65,6 +71,8 @@ export interface Route {
   readonly style: Style;
   /** A GET that changes something: it is not served as HEAD, nor to other sites' pages. */
   readonly changes: boolean;
+  /** What it asks of its callers. By default `read`, and `admin` for what changes something. */
+  readonly access: Need;
   readonly params: Fields;
   readonly query: Fields;
   readonly body?: Schema;
@@ -87,6 +95,7 @@ interface RouteInput<P extends Fields, Q extends Fields, B extends Schema | unde
   readonly summary: string;
   readonly style?: Style;
   readonly changes?: boolean;
+  readonly access?: Need;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -106,12 +115,14 @@ export function route<
 >(at: `${Method} /${string}`, input: RouteInput<P, Q, B>): Route {
   const space = at.indexOf(" ");
   const { body, bodyBytesMax, ...rest } = input;
+  const changes = input.changes ?? !at.startsWith("GET");
   return {
     style: "v1",
     bodyOptional: false,
     errors: [],
+    access: changes ? "admin" : "read",
     ...rest,
-    changes: input.changes ?? !at.startsWith("GET"),
+    changes,
     params: input.params ?? {},
     query: input.query ?? {},
     headers: input.headers ?? {},

@@ -1,5 +1,6 @@
 /** The route table: all there is over REST. */
 import { executionRoutes } from "./execution-routes.ts";
+import { keyRoutes } from "./key-routes.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import { originalRoutes } from "./original-routes.ts";
 import type { Route } from "./route.ts";
@@ -13,6 +14,7 @@ export function allRoutes(): readonly Route[] {
     ...executionRoutes,
     ...operationRoutes,
     ...serverRoutes,
+    ...keyRoutes,
     ...originalRoutes,
     ...selfRoutes(() => routes),
   ];

@@ -32,12 +32,14 @@ export const serverRoutes: readonly Route[] = [
   route("GET /health/live", {
     tag,
     summary: "Whether the process answers",
+    access: "open",
     answers: { 200: answers.liveSchema },
     handle: () => ({ status: 200, json: { status: "live" } }),
   }),
   route("GET /health/ready", {
     tag,
     summary: "Whether it can take work now, and why not",
+    access: "open",
     answers: { 200: answers.readinessSchema, 503: answers.readinessSchema },
     async handle({ services }) {
       const readiness = await services.orchestrator.readiness();
@@ -53,12 +55,14 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
     route("GET /", {
       tag,
       summary: "What is here",
+      access: "key",
       answers: { 200: "text/plain; charset=utf-8" },
       handle: () => ({ status: 200, text: { type: "text/plain; charset=utf-8", body: index } }),
     }),
     route("GET /openapi.json", {
       tag,
       summary: "This document",
+      access: "key",
       answers: { 200: "application/json" },
       handle() {
         document ??= openapiDocument(all());
@@ -83,6 +87,7 @@ const index = `Orchy, a workflow orchestrator.
 /v1/workflows   definitions
 /v1/executions  executions
 /v1/workers     who polls for work
+/v1/keys        who may do what
 /health/ready   whether this server can take work
 /metrics        Prometheus text
 `;

@@ -54,14 +54,16 @@ export const workflowRoutes: readonly Route[] = [
     summary: "Save a definition; one that equals the newest version changes nothing",
     ...definitionBody,
     answers: { 200: answers.savedWorkflowSchema, 201: answers.savedWorkflowSchema },
-    async handle({ body, services }) {
+    async handle({ body, services, audit }) {
       const saved = await services.orchestrator.saveWorkflow(body, { lenient: false });
+      if (saved.created) audit("workflow saved", `${saved.name} version ${saved.version}`);
       return { status: saved.created ? 201 : 200, json: saved };
     },
   }),
   route("POST /v1/workflows/validate", {
     tag: "Workflows",
     summary: "Check a definition as saving it would; nothing is saved",
+    access: "read",
     ...definitionBody,
     answers: { 200: answers.validatedSchema },
     async handle({ body, services }) {
@@ -110,8 +112,9 @@ export const workflowRoutes: readonly Route[] = [
     params: namePath,
     answers: { 204: null },
     errors: ["NOT_FOUND"],
-    async handle({ params, services }) {
+    async handle({ params, services, audit }) {
       await services.orchestrator.deleteWorkflow(params.name);
+      audit("workflow deleted", params.name);
       return { status: 204 };
     },
   }),
@@ -126,7 +129,7 @@ export const actionRoutes: readonly Route[] = [
     bodyBytesMax: limits.definitionBytesMax,
     answers: { 200: answers.actionSchema },
     errors: ["DEFINITION_REFUSED"],
-    async handle({ params, body, services }) {
+    async handle({ params, body, services, audit }) {
       const sent = Object.hasOwn(body, "name") ? body.name : params.name;
       if (sent !== params.name) {
         const message = `It must be left out, or be ${params.name} as in the path.`;
@@ -136,6 +139,7 @@ export const actionRoutes: readonly Route[] = [
       }
       const definition = { ...body, name: params.name };
       const saved = await services.orchestrator.saveAction(definition, { lenient: false });
+      audit("action saved", saved.name);
       return { status: 200, json: saved };
     },
   }),

@@ -9,6 +9,7 @@ import type {
   Message,
   MessageShape,
 } from "@bufbuild/protobuf";
+import type { Caller, Need } from "../access.ts";
 
 /** Who calls, as far as the connection tells. */
 export interface Peer {
@@ -24,6 +25,9 @@ export interface CallContext {
   /** What is left of the caller's deadline; undefined: it named none. */
   readonly timeoutMs: number | undefined;
   peer(): Peer;
+  readonly caller: Caller;
+  /** For calls that last: throws when the caller's key has been revoked meanwhile. */
+  stillAdmitted(): Promise<void>;
 }
 
 /** One function for each unary method of a service; refusals are thrown as OrchyError. */
@@ -40,6 +44,8 @@ export interface MountedMethod {
   /** `/package.Service/Method` */
   readonly path: string;
   readonly method: DescMethodUnary;
+  /** What it asks of its callers, before anything of the call is read. */
+  readonly need: Need;
   readonly run: (request: Message, call: CallContext) => Promise<Message>;
 }
 
@@ -47,13 +53,14 @@ export interface MountedMethod {
 export function mount<Service extends DescService>(
   service: Service,
   methods: UnaryMethods<Service>,
+  need: Need,
 ): readonly MountedMethod[] {
   return service.methods.map((method) => {
     if (!isUnary(method)) throw new Error(`${service.typeName}.${method.name} is not unary`);
     const run = methods[
       method.localName as keyof typeof methods
     ] as unknown as MountedMethod["run"];
-    return { path: `/${service.typeName}/${method.name}`, method, run };
+    return { path: `/${service.typeName}/${method.name}`, method, need, run };
   });
 }
 

@@ -43,8 +43,13 @@ export interface ConnectHandler {
 
 type Encoding = "proto" | "json";
 
-export function createConnectHandler(options: ServiceOptions): ConnectHandler {
-  const { log, metrics } = options;
+export interface ConnectOptions extends ServiceOptions {
+  /** Nobody gets here without a certificate that was verified. */
+  readonly clientsVerified: boolean;
+}
+
+export function createConnectHandler(options: ConnectOptions): ConnectHandler {
+  const { access, clientsVerified, log, metrics } = options;
   const mounted = mountServices(options);
   const methods = new Map(mounted.map((method) => [method.path, method]));
   const prefixes = workerServices.map(({ typeName }) => `/${typeName}/`);
@@ -65,7 +70,10 @@ export function createConnectHandler(options: ServiceOptions): ConnectHandler {
     }
     const type = contentType(request);
     const encoding = encodings.get(type);
-    const peer = () => peerOf(request, server);
+    const peer = () => ({
+      address: server.requestIP(request)?.address,
+      verified: clientsVerified,
+    });
     if (encoding !== undefined) return call({ request, server, peer, method, encoding });
     if (!type.startsWith("application/grpc-web")) return errorResponse(unsupported(type));
 
@@ -93,8 +101,11 @@ export function createConnectHandler(options: ServiceOptions): ConnectHandler {
     const { signal, timeoutMs, passed } = deadline;
 
     async function run(): Promise<Response> {
+      const caller = await access.admit(method.need, request.headers.get("authorization"));
+      const stillAdmitted = () => access.stillAdmits(caller);
       const input = decode(method, encoding, await readBodyThenPark(request, server));
-      const output = await method.run(input, { signal, timeoutMs, peer });
+      const call = { signal, timeoutMs, peer, caller, stillAdmitted };
+      const output = await method.run(input, call);
       return new Response(encode(method, encoding, output), { headers: headers[encoding] });
     }
 
@@ -146,10 +157,6 @@ function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const end = url.indexOf("?", start);
   return end < 0 ? url.slice(start) : url.slice(start, end);
-}
-
-function peerOf(request: Request, server: RequestSource): Peer {
-  return { address: server.requestIP(request)?.address, verified: false };
 }
 
 const encodings: ReadonlyMap<string, Encoding> = new Map([

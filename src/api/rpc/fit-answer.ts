@@ -31,6 +31,7 @@ export interface FitRequest<Message> {
 export async function fitAnswer<Message>(request: FitRequest<Message>): Promise<Message[]> {
   try {
     if (request.call.signal.aborted) throw new OrchyError("UNAVAILABLE", "The caller has gone.");
+    await request.call.stillAdmitted();
     return await fit(request);
   } catch (error) {
     // Nobody will hear of these leases: others can have the tasks at once, with no attempt burnt.

@@ -107,14 +107,14 @@ export function checkCaller(legacyWorkers: LegacyWorkers, call: Pick<CallContext
     case "loopback":
       if (isLoopback(call.peer().address)) return;
       throw new OrchyError(
-        "FORBIDDEN",
+        "PERMISSION_DENIED",
         "Workers of the original wire are served from this machine only; " +
           "--legacy-workers says otherwise.",
       );
     case "mtls":
       if (call.peer().verified) return;
       throw new OrchyError(
-        "FORBIDDEN",
+        "PERMISSION_DENIED",
         "Workers of the original wire must present a client certificate (--legacy-workers mtls).",
       );
     default:

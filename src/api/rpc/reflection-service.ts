@@ -1,7 +1,7 @@
 /** grpc.reflection: tells tools like grpcurl which services there are, and their descriptors. */
 import { create, type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import {
   ErrorResponseSchema,
   FileDescriptorResponseSchema,
@@ -11,18 +11,33 @@ import {
   type ServerReflectionResponse,
   ServerReflectionResponseSchema,
 } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import type { Access } from "../access.ts";
+import { rpcError, toConnectError } from "./rpc-error.ts";
+
+async function admit(access: Access, { requestHeader, url }: HandlerContext): Promise<void> {
+  try {
+    await access.admit("key", requestHeader.get("authorization"));
+  } catch (error) {
+    throw toConnectError(rpcError(error, url, undefined));
+  }
+}
 
 type Answer = ServerReflectionResponse["messageResponse"];
 
 /** Older tools ask under this name; the messages are the same. */
 const olderName = "grpc.reflection.v1alpha.ServerReflection";
 
-export function routeReflection(router: ConnectRouter, described: readonly DescService[]): void {
+export function routeReflection(
+  router: ConnectRouter,
+  described: readonly DescService[],
+  access: Access,
+): void {
   const services = [...described, ServerReflection];
   const index = indexFiles(services.map(({ file }) => file));
   const names = services.map(({ typeName }) => ({ name: typeName }));
 
-  async function* info(requests: AsyncIterable<ServerReflectionRequest>) {
+  async function* info(requests: AsyncIterable<ServerReflectionRequest>, context: HandlerContext) {
+    await admit(access, context);
     for await (const request of requests) {
       yield create(ServerReflectionResponseSchema, {
         validHost: request.host,

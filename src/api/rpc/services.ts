@@ -6,12 +6,14 @@ import { WorkerService } from "../../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
+import type { Access, Caller } from "../access.ts";
 import { type CallContext, type MountedMethod, mount, type Peer } from "./call.ts";
 import { createActionService, createTaskService, type LegacyOptions } from "./legacy-service.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
 import { createWorkerService } from "./worker-service.ts";
 
 export interface ServiceOptions extends LegacyOptions {
+  readonly access: Access;
   readonly log?: Logger;
   readonly metrics?: Metrics;
 }
@@ -19,10 +21,11 @@ export interface ServiceOptions extends LegacyOptions {
 export const workerServices = [WorkerService, TaskService, ActionService] as const;
 
 export function mountServices(options: ServiceOptions): readonly MountedMethod[] {
+  // Workers of the original wire know of no keys: from where they may call is the rule for them.
   return [
-    ...mount(WorkerService, createWorkerService(options.orchestrator)),
-    ...mount(TaskService, createTaskService(options)),
-    ...mount(ActionService, createActionService(options)),
+    ...mount(WorkerService, createWorkerService(options.orchestrator), "worker"),
+    ...mount(TaskService, createTaskService(options), "open"),
+    ...mount(ActionService, createActionService(options), "open"),
   ];
 }
 
@@ -52,12 +55,14 @@ export const peerKey = createContextKey<() => Peer>(() => unknownPeer);
 export function route(
   router: ConnectRouter,
   methods: readonly MountedMethod[],
-  { log, metrics }: Pick<ServiceOptions, "log" | "metrics">,
+  { access, log, metrics }: Pick<ServiceOptions, "access" | "log" | "metrics">,
 ): void {
-  for (const { method, path, run } of methods) {
+  for (const { method, path, need, run } of methods) {
     router.rpc(method, async (request, context) => {
       try {
-        const answer = await run(request, toCall(context));
+        const authorization = context.requestHeader.get("authorization");
+        const caller = await access.admit(need, authorization);
+        const answer = await run(request, toCall(context, access, caller));
         metrics?.rpcRequest(path, "ok");
         return answer;
       } catch (thrown) {
@@ -69,10 +74,12 @@ export function route(
   }
 }
 
-function toCall(context: HandlerContext): CallContext {
+function toCall(context: HandlerContext, access: Access, caller: Caller): CallContext {
   return {
     signal: context.signal,
     timeoutMs: context.timeoutMs(),
     peer: context.values.get(peerKey),
+    caller,
+    stillAdmitted: () => access.stillAdmits(caller),
   };
 }

@@ -32,12 +32,17 @@ const plainAnswers: Readonly<Record<ResultAnswerType, ResultAnswer>> = {
   retry: create(ResultAnswerSchema, { status: ResultStatus.RETRY }),
 };
 
-export function checkResults(results: readonly TaskResult[]): CheckedResults {
+/** `denied`: why, for the tokens of tasks that the caller may not touch. */
+export function checkResults(
+  results: readonly TaskResult[],
+  denied: ReadonlyMap<string, string>,
+): CheckedResults {
   const sent: ResultSent[] = [];
   /** By place: why the result is invalid, or undefined when it was sent on. */
   const invalid: (string | undefined)[] = [];
   for (const result of results) {
-    const outcome = checkOutcome(result);
+    const reason = denied.get(result.token);
+    const outcome = reason === undefined ? checkOutcome(result) : { invalid: reason };
     if ("invalid" in outcome) {
       invalid.push(outcome.invalid);
     } else {

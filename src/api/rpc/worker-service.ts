@@ -23,6 +23,7 @@ import {
 } from "../../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../limits.ts";
 import type { HeartbeatSent, Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+import { type Caller, checkActions, deniedAction, mayTouch } from "../access.ts";
 import type { CallContext, UnaryMethods } from "./call.ts";
 import { fitAnswer } from "./fit-answer.ts";
 import { checkValue, parseForStruct } from "./payload.ts";
@@ -32,43 +33,73 @@ export function createWorkerService(
   orchestrator: Orchestrator,
 ): UnaryMethods<typeof WorkerService> {
   return {
-    async registerActions(request) {
+    async registerActions(request, call) {
       const { actions, workerId } = request;
       checkCount("actions", actions.length, limits.registeredActionsPerCallMax);
       checkWorkerId(workerId);
+      const names = actions.map(({ name }) => name);
+      checkActions(call.caller, names);
       await registerActions(orchestrator, actions);
       return create(RegisterActionsResponseSchema);
     },
 
     poll: (request, call) => poll(orchestrator, request, call),
 
-    async complete({ results, workerId }) {
+    async complete({ results, workerId }, call) {
       checkCount("results", results.length, limits.resultsPerCallMax);
       checkWorkerId(workerId);
-      const checked = checkResults(results);
+      const checked = checkResults(results, await deniedTokens(orchestrator, call, results));
       const answers =
         checked.sent.length > 0 ? await orchestrator.complete(checked.sent, workerId) : [];
       return create(CompleteResponseSchema, { results: checked.answer(answers) });
     },
 
-    async heartbeat({ tasks, workerId }) {
+    async heartbeat({ tasks, workerId }, call) {
       checkCount("tasks", tasks.length, limits.heartbeatsPerCallMax);
       checkWorkerId(workerId);
-      const answers = await orchestrator.heartbeat(tasks.map(toBeat));
+      const denied = await deniedTokens(orchestrator, call, tasks);
+      const beats = tasks.map((task) => (denied.has(task.token) ? { token: "" } : toBeat(task)));
+      const answers = await orchestrator.heartbeat(beats);
       return create(HeartbeatResponseSchema, {
         statuses: answers.map((answer) => heartbeatStatuses[answer]),
       });
     },
 
-    async release({ tokens, workerId }) {
+    async release({ tokens, workerId }, call) {
       checkCount("tokens", tokens.length, limits.releasesPerCallMax);
       checkWorkerId(workerId);
-      const answers = await orchestrator.release(tokens);
+      const sent = tokens.map((token) => ({ token }));
+      const denied = await deniedTokens(orchestrator, call, sent);
+      const own = tokens.map((token) => (denied.has(token) ? "" : token));
+      const answers = await orchestrator.release(own);
       return create(ReleaseResponseSchema, {
         statuses: answers.map((answer) => releaseStatuses[answer]),
       });
     },
   };
+}
+
+const nothingDenied: ReadonlyMap<string, string> = new Map();
+
+/**
+ * For a key that names actions: the tokens of tasks of other actions, and why. They cannot have come
+ * from a poll with this key. Any other caller costs nothing here.
+ */
+async function deniedTokens(
+  orchestrator: Orchestrator,
+  { caller }: { readonly caller: Caller },
+  sent: readonly { readonly token: string }[],
+): Promise<ReadonlyMap<string, string>> {
+  if (caller.key?.actions === undefined || sent.length === 0) return nothingDenied;
+  const denied = new Map<string, string>();
+  const names = await orchestrator.actionNames(sent.map(({ token }) => token));
+  for (const [index, { token }] of sent.entries()) {
+    const name = names[index];
+    if (name !== undefined && !mayTouch(caller, name)) {
+      denied.set(token, deniedAction(caller, name));
+    }
+  }
+  return denied;
 }
 
 /** Whatever is in its progress, a heartbeat must never cost a lease: what is wrong is left out. */
@@ -121,8 +152,10 @@ async function poll(
   call: CallContext,
 ): Promise<PollResponse> {
   checkPoll(request);
+  checkActions(call.caller, request.actions);
   const { workerId } = request;
-  const checked = checkResults(request.results);
+  const denied = await deniedTokens(orchestrator, call, request.results);
+  const checked = checkResults(request.results, denied);
   if (request.actions.length === 0) {
     const answers =
       checked.sent.length > 0 ? await orchestrator.complete(checked.sent, workerId) : [];

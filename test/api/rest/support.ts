@@ -5,6 +5,7 @@
 import { expect } from "bun:test";
 import type { ClientHttp2Session, OutgoingHttpHeaders } from "node:http2";
 import * as v from "valibot";
+import { createAccess } from "../../../src/api/access.ts";
 import { startHttpServer } from "../../../src/api/http-server.ts";
 import { errorSchema, originalErrorSchema } from "../../../src/api/rest/answer-schemas.ts";
 import type { Route } from "../../../src/api/rest/route.ts";
@@ -14,6 +15,7 @@ import { createConnectHandler } from "../../../src/api/rpc/connect-handler.ts";
 import { type Clock, systemClock, systemIds } from "../../../src/clock.ts";
 import { createLogger } from "../../../src/log.ts";
 import { Metrics } from "../../../src/metrics.ts";
+import { Keys } from "../../../src/runtime/keys.ts";
 import { createRuntime, type Runtime } from "../../../src/runtime/runtime.ts";
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
@@ -45,7 +47,7 @@ const sandbox: Sandbox = {
 };
 
 export async function startTestServer(
-  options: { edgeClock?: Clock; store?: Store } = {},
+  options: { edgeClock?: Clock; store?: Store; corsOrigins?: string[] } = {},
 ): Promise<TestServer> {
   const lines: Record<string, unknown>[] = [];
   const clock = systemClock;
@@ -54,11 +56,18 @@ export async function startTestServer(
   const metrics = new Metrics();
   const parts = { store, sandbox, clock, ids: systemIds, log, metrics };
   const runtime = createRuntime({ ...parts, namespace: "test" });
-  const connect = createConnectHandler({ orchestrator: runtime, legacyWorkers: "loopback", log });
+  const keys = new Keys({ store, clock });
+  const access = createAccess({ keys, insecure: false, clock, log });
+  const edge = { orchestrator: runtime, access, log, legacyWorkers: "loopback" } as const;
+  const connect = createConnectHandler({ ...edge, clientsVerified: false });
   const http = startHttpServer({
     host: "127.0.0.1",
     port: 0,
+    tls: undefined,
+    corsOrigins: options.corsOrigins ?? [],
     orchestrator: runtime,
+    keys,
+    access,
     connect,
     log,
     metrics,

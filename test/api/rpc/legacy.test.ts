@@ -209,18 +209,9 @@ test.each([
   ["loopback", "127.0.0.1.example", false],
   ["loopback", undefined, false],
   ["open", "10.0.0.5", true],
+  ["mtls", "127.0.0.1", false],
 ] as const)("--legacy-workers %s: a caller from %s is served: %p", (rule, address, served) => {
   const check = () => checkCaller(rule, { peer: () => ({ address, verified: false }) });
   if (served) expect(check).not.toThrow();
   else expect(check).toThrow("--legacy-workers");
-});
-
-test("--legacy-workers mtls: nobody is served without a certificate", async () => {
-  await edge.stop();
-  edge = await startEdge({ flags: ["--legacy-workers", "mtls"] });
-  const error = await failed(tasks().getServers({}));
-  expect(error?.code).toBe(Code.PermissionDenied);
-  expect(error?.rawMessage).toContain("--legacy-workers mtls");
-  const answer = await call(`${edge.url}/TaskService/GetServers`, "{}");
-  expect([answer.status, answer.code]).toEqual([403, "permission_denied"]);
 });

@@ -1,0 +1,61 @@
+/** Keys over `/v1`: who may do what. The text of a key is in one answer only, the one that makes it. */
+import * as v from "valibot";
+import type { Key } from "../../model/key.ts";
+import * as requests from "../schemas.ts";
+import * as answers from "./answer-schemas.ts";
+import { moment } from "./json.ts";
+import { type Route, route } from "./route.ts";
+import { pageView } from "./views.ts";
+import { given } from "./workflow-routes.ts";
+
+const tag = "Keys";
+
+function keyView({ createdAt, revokedAt, ...key }: Key) {
+  const revoked = revokedAt === undefined ? {} : { revokedAt: moment(revokedAt) };
+  return { ...key, createdAt: moment(createdAt), ...revoked };
+}
+
+export const keyRoutes: readonly Route[] = [
+  route("POST /v1/keys", {
+    tag,
+    summary: "Make a key; its text is answered here and never again",
+    access: "admin",
+    body: requests.newKeySchema,
+    answers: { 201: answers.createdKeySchema },
+    errors: ["INVALID_STATE", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
+    async handle({ body, services, audit }) {
+      const { name, scopes, actions } = body;
+      const wanted = { name, scopes: [...new Set(scopes)], ...given({ actions }) };
+      const { key, text } = await services.keys.create(wanted);
+      audit("key made", key.id);
+      return { status: 201, json: { ...keyView(key), key: text } };
+    },
+  }),
+  route("GET /v1/keys", {
+    tag,
+    summary: "All keys, the revoked ones among them, without their secrets",
+    access: "admin",
+    query: {
+      limit: requests.limitSchema,
+      cursor: requests.cursorSchema((text) => v.is(requests.keyIdSchema, text)),
+    },
+    answers: { 200: answers.keysSchema },
+    async handle({ query, services }) {
+      const page = await services.keys.list(given(query));
+      return { status: 200, json: pageView(page, keyView) };
+    },
+  }),
+  route("DELETE /v1/keys/{id}", {
+    tag,
+    summary: "Revoke a key: within seconds no server takes it any more",
+    access: "admin",
+    params: { id: requests.keyIdSchema },
+    answers: { 204: null },
+    errors: ["NOT_FOUND", "UNKNOWN_OUTCOME"],
+    async handle({ params, services, audit }) {
+      await services.keys.revoke(params.id);
+      audit("key revoked", params.id);
+      return { status: 204 };
+    },
+  }),
+];

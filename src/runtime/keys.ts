@@ -1,0 +1,171 @@
+/**
+ * The keys of an installation: made, listed, revoked, verified. They are documents in the store; what
+ * was read of one is trusted for a few seconds, so a poll costs no read, and a revocation counts on
+ * every server after that time. Once there is a key, there is always one, if only a revoked one: what
+ * was closed is never opened by itself.
+ */
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import { formatKey, type Key, keyIdBytes, keySecretBytes, parseKey } from "../model/key.ts";
+import { type Store, StoreFault } from "../store/store.ts";
+import { tellFaults } from "./faults.ts";
+import type { Page } from "./orchestrator.ts";
+
+const kind = "key";
+
+export interface NewKey extends Pick<Key, "name" | "scopes" | "actions"> {}
+
+/** A key with what proves it; the digest leaves this file only for the store. */
+interface StoredKey {
+  readonly key: Key;
+  readonly digest: Buffer;
+}
+
+interface Known {
+  /** Undefined: there is no such key. */
+  readonly stored: StoredKey | undefined;
+  readonly readAt: number;
+}
+
+/** Compared with where there is no key, so that a missing one takes as long as a wrong one. */
+const noDigest = Buffer.alloc(32);
+
+export class Keys {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #known = new Map<string, Known>();
+  /** Apart from the known ones, so that guesses do not push those out. */
+  readonly #unknown = new Map<string, Known>();
+  readonly #reading = new Map<string, Promise<Known>>();
+  /** When it was last seen that there is none; Infinity: there is one. */
+  #noneUntil = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: { readonly store: Store; readonly clock: Clock }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+  }
+
+  /** Whether callers need a key, as far as was seen in the last seconds; asks when that is over. */
+  inForce(): boolean | Promise<boolean> {
+    if (this.#noneUntil === Number.POSITIVE_INFINITY) return true;
+    return this.#clock.now() < this.#noneUntil ? false : this.#look();
+  }
+
+  async #look(): Promise<boolean> {
+    const first = await tellFaults(() => this.#store.listDocuments({ kind, limit: 1 }));
+    this.#noneUntil =
+      first.length > 0 ? Number.POSITIVE_INFINITY : this.#clock.now() + limits.keyFreshMs;
+    return first.length > 0;
+  }
+
+  /** The key that the text proves: known, not revoked, with the right secret. */
+  verify(text: string): Key | undefined | Promise<Key | undefined> {
+    const sent = parseKey(text);
+    if (sent === undefined) return undefined;
+    const known = this.#known.get(sent.id) ?? this.#unknown.get(sent.id);
+    if (known !== undefined && this.#clock.now() - known.readAt < limits.keyFreshMs) {
+      return proven(known.stored, sent.secret);
+    }
+    return this.#read(sent.id, known).then(({ stored }) => proven(stored, sent.secret));
+  }
+
+  #read(id: string, before: Known | undefined): Promise<Known> {
+    let reading = this.#reading.get(id);
+    if (reading === undefined) {
+      reading = tellFaults(async () => {
+        const document = await this.#store.getDocument({ kind, id }).catch((error) => {
+          // Nothing is done without the store; but its absence must not hide what still can be seen.
+          if (error instanceof StoreFault && before !== undefined) return "away" as const;
+          throw error;
+        });
+        if (document === "away") return before!;
+        return this.#keep(id, document && decode(id, document.body));
+      }).finally(() => this.#reading.delete(id));
+      this.#reading.set(id, reading);
+    }
+    return reading;
+  }
+
+  #keep(id: string, stored: StoredKey | undefined): Known {
+    const known = { stored, readAt: this.#clock.now() };
+    const map = stored === undefined ? this.#unknown : this.#known;
+    map.delete(id);
+    map.set(id, known);
+    if (map.size > limits.cachedKeysMax) map.delete(map.keys().next().value!);
+    return known;
+  }
+
+  /** The text of the key is told here and never again. */
+  async create(request: NewKey): Promise<{ readonly key: Key; readonly text: string }> {
+    return tellFaults(async () => {
+      if (!request.scopes.includes("admin") && !(await this.#look())) {
+        const message =
+          "The first key must have the scope admin: from then on every caller needs a key, and " +
+          "nobody could make another.";
+        throw new OrchyError("INVALID_STATE", message);
+      }
+      // Never from a source of ids, which may be predictable.
+      const id = randomBytes(keyIdBytes).toString("hex");
+      const secret = randomBytes(keySecretBytes).toString("hex");
+      const key: Key = { ...request, id, createdAt: this.#clock.now() };
+      const stored = { key, digest: digestOf(secret) };
+      const body = encode(stored);
+      const answer = await this.#store.putDocument({ kind, id, body, expectedVersion: 0 });
+      if (answer.outcome !== "saved") throw new Error(`the random key id ${id} is taken`);
+      this.#noneUntil = Number.POSITIVE_INFINITY;
+      this.#keep(id, stored);
+      return { key, text: formatKey(id, secret) };
+    });
+  }
+
+  /** In order of id, the revoked ones among them. */
+  async list(page: { readonly limit: number; readonly cursor?: string }): Promise<Page<Key>> {
+    const { limit, cursor: after } = page;
+    const request = { kind, limit, ...(after !== undefined && { after }) };
+    const documents = await tellFaults(() => this.#store.listDocuments(request));
+    const items = documents.map(({ id, body }) => decode(id, body).key);
+    const last = items.at(-1);
+    return items.length < limit || last === undefined ? { items } : { items, cursor: last.id };
+  }
+
+  /** A repeat changes nothing. */
+  revoke(id: string): Promise<Key> {
+    return tellFaults(async () => {
+      for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
+        const document = await this.#store.getDocument({ kind, id });
+        if (document === undefined) throw new OrchyError("NOT_FOUND", `There is no key ${id}.`);
+        const { key, digest } = decode(id, document.body);
+        if (key.revokedAt !== undefined) return this.#keep(id, { key, digest }).stored!.key;
+        const revoked = { key: { ...key, revokedAt: this.#clock.now() }, digest };
+        const expectedVersion = document.version;
+        const body = encode(revoked);
+        const answer = await this.#store.putDocument({ kind, id, body, expectedVersion });
+        if (answer.outcome === "saved") return this.#keep(id, revoked).stored!.key;
+      }
+      throw new OrchyError("UNAVAILABLE", "Too many changes of this key at once; try again.");
+    });
+  }
+}
+
+/** A secret of 256 random bits needs no salt and no slow hash: nobody can guess it. */
+function digestOf(secret: string): Buffer {
+  return createHash("sha256").update(secret).digest();
+}
+
+/** Digests are compared, in constant time, and before anything else is looked at. */
+function proven(stored: StoredKey | undefined, secret: string): Key | undefined {
+  const isRight = timingSafeEqual(digestOf(secret), stored?.digest ?? noDigest);
+  return isRight && stored?.key.revokedAt === undefined ? stored?.key : undefined;
+}
+
+function encode({ key, digest }: StoredKey): string {
+  const { id: _id, ...rest } = key;
+  return JSON.stringify({ ...rest, digest: digest.toString("hex") });
+}
+
+function decode(id: string, body: string): StoredKey {
+  const { digest, ...rest } = JSON.parse(body) as Omit<Key, "id"> & { readonly digest: string };
+  return { key: { ...rest, id }, digest: Buffer.from(digest, "hex") };
+}
