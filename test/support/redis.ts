@@ -136,15 +136,17 @@ export async function startCluster(settings: Settings = {}): Promise<RedisCluste
     ...{ "cluster-enabled": "yes", "cluster-node-timeout": "2000" },
     ...{ "repl-diskless-sync-delay": "0", ...settings },
   };
-  const nodes = await Promise.all(
+  const starts = await Promise.allSettled(
     places.map(({ port, busPort }) =>
       startRedis({ ...clustered, "cluster-port": `${busPort}` }, { port }),
     ),
   );
+  const nodes = starts.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const stop = async () => {
     await Promise.all(nodes.map((node) => node.stop()));
   };
   try {
+    for (const one of starts) if (one.status === "rejected") throw one.reason;
     await formCluster(nodes, places);
   } catch (error) {
     await stop();
