@@ -26,11 +26,25 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
+const taken = new Set<number>();
+
+/** Below those that systems give to outgoing connections, which may come at any moment. */
 function freePort(): number {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = listener;
-  listener.stop(true);
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    if (taken.has(port) || !isFree(port)) continue;
+    taken.add(port);
+    return port;
+  }
+}
+
+function isFree(port: number): boolean {
+  try {
+    Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Cluster nodes also listen on their port plus 10,000 unless told otherwise. */
@@ -122,15 +136,17 @@ export async function startCluster(settings: Settings = {}): Promise<RedisCluste
     ...{ "cluster-enabled": "yes", "cluster-node-timeout": "2000" },
     ...{ "repl-diskless-sync-delay": "0", ...settings },
   };
-  const nodes = await Promise.all(
+  const starts = await Promise.allSettled(
     places.map(({ port, busPort }) =>
       startRedis({ ...clustered, "cluster-port": `${busPort}` }, { port }),
     ),
   );
+  const nodes = starts.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const stop = async () => {
     await Promise.all(nodes.map((node) => node.stop()));
   };
   try {
+    for (const one of starts) if (one.status === "rejected") throw one.reason;
     await formCluster(nodes, places);
   } catch (error) {
     await stop();
