@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { call } from "../support/orchy.ts";
+import { redisMissing, startRedis } from "../support/redis.ts";
 import { ended, saveSingle, start, until } from "./support/desk.ts";
 import { skipped, testMs } from "./support/scenario.ts";
 import { ServerProcess } from "./support/server-process.ts";
@@ -31,18 +32,23 @@ interface Shop {
 const seed = join(import.meta.dir, "../../examples/seed.json");
 const slow = ["fails-fixed", "fails-backoff", "late-once", "pushed-thrice"];
 
-async function openShop(program: string): Promise<Shop> {
-  const server = await ServerProcess.start();
+/** Resolves when it has saved the rules of its actions, and says so. */
+async function openWorker(program: string, server: ServerProcess) {
   const worker = spawn(goProgram(program), [`127.0.0.1:${server.grpcPort}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const said: Said[] = [];
   createInterface({ input: worker.stdout }).on("line", (line) => said.push(JSON.parse(line)));
-  // Its first sign of life comes after it has saved the rules of its actions.
   await until(
     async () => said.length,
     (count) => count > 0,
   );
+  return { worker, said };
+}
+
+async function openShop(program: string): Promise<Shop> {
+  const server = await ServerProcess.start();
+  const { worker, said } = await openWorker(program, server);
   const ids: Record<string, string> = {};
   expect((await call(server, "POST", "/workflow", await Bun.file(seed).text())).status).toBe(200);
   const request = { name: "test_workflow", input: { age: 89 } };
@@ -79,11 +85,43 @@ if (skip !== undefined) {
     }, testMs);
 
     for (const [service] of services) describe(service, () => scenario(() => shops.get(service)!));
-    skipped(
-      "a server that joins, and one that leaves",
-      "several servers need a shared store, which is not built yet",
-    );
+    if (redisMissing !== undefined) skipped("servers that join and leave", redisMissing);
+    else describe.each(services)("%s", joining);
   });
+}
+
+function joining(_service: string, program: string): void {
+  test(
+    "the worker goes to a server that joins, and away from one that leaves",
+    async () => {
+      const redis = await startRedis();
+      const store = `redis://127.0.0.1:${redis.port}`;
+      const first = await ServerProcess.start(store);
+      const { worker, said } = await openWorker(program, first);
+      try {
+        const hears = (wanted: Said) =>
+          until(
+            async () => said.some((one) => JSON.stringify(one) === JSON.stringify(wanted)),
+            (heard) => heard,
+          );
+        const second = await ServerProcess.start(store);
+        await hears({ joined: `127.0.0.1:${second.grpcPort}` });
+        await saveSingle(second, "pushed-thrice");
+        const before = await start(second, "pushed-thrice", { n: 1 });
+        expect((await ended(second, before)).status).toBe("COMPLETED");
+        await second.remove();
+        await hears({ left: `127.0.0.1:${second.grpcPort}` });
+        const after = await start(first, "pushed-thrice", { n: 2 });
+        expect((await ended(first, after)).result).toEqual({ n: 2 });
+        await first.remove();
+      } finally {
+        worker.kill("SIGTERM");
+        await once(worker, "exit");
+        await redis.stop();
+      }
+    },
+    testMs,
+  );
 }
 
 function scenario(shop: () => Shop): void {

@@ -13,15 +13,22 @@ export class ServerProcess {
   readonly url = `http://127.0.0.1:${this.httpPort}`;
   #process: Subprocess | undefined;
 
-  static async start(): Promise<ServerProcess> {
-    const server = new ServerProcess();
+  readonly #store: string;
+
+  /** `store`: one that servers share; absent: a file of its own. */
+  constructor(store?: string) {
+    this.#store = store ?? `sqlite:${this.folder}/orchy.db`;
+  }
+
+  static async start(store?: string): Promise<ServerProcess> {
+    const server = new ServerProcess(store);
     await server.start();
     return server;
   }
 
   async start(): Promise<void> {
     const ports = ["--http-port", `${this.httpPort}`, "--grpc-port", `${this.grpcPort}`];
-    const store = ["--store", `sqlite:${this.folder}/orchy.db`];
+    const store = ["--store", this.#store];
     const child = Bun.spawn([process.execPath, main, ...ports, ...store], {
       stdin: "ignore",
       stdout: "pipe",
