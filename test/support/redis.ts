@@ -26,7 +26,7 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-function freePort(): number {
+export function freePort(): number {
   const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   const { port } = listener;
   listener.stop(true);
@@ -139,7 +139,7 @@ export async function startCluster(settings: Settings = {}): Promise<RedisCluste
   return { nodes, stop };
 }
 
-async function formCluster(
+export async function formCluster(
   nodes: readonly RedisServer[],
   places: readonly { readonly port: number; readonly busPort: number }[],
 ): Promise<void> {
@@ -215,10 +215,12 @@ export async function startTlsRedis(): Promise<RedisServer> {
 }
 
 /** Asks again, a little later each time, until it holds. */
-export async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
+export async function until(holds: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
+  const deadline = performance.now() + withinMs;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error("It did not come true in 20 seconds.");
+    if (performance.now() > deadline) {
+      throw new Error(`It did not come true in ${withinMs / 1_000} seconds.`);
+    }
     await Bun.sleep(20);
   }
 }
