@@ -29,7 +29,7 @@ export interface RedisServer {
 const taken = new Set<number>();
 
 /** Below those that systems give to outgoing connections, which may come at any moment. */
-function freePort(): number {
+export function freePort(): number {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
     if (taken.has(port) || !isFree(port)) continue;
@@ -155,7 +155,7 @@ export async function startCluster(settings: Settings = {}): Promise<RedisCluste
   return { nodes, stop };
 }
 
-async function formCluster(
+export async function formCluster(
   nodes: readonly RedisServer[],
   places: readonly { readonly port: number; readonly busPort: number }[],
 ): Promise<void> {
@@ -231,10 +231,12 @@ export async function startTlsRedis(): Promise<RedisServer> {
 }
 
 /** Asks again, a little later each time, until it holds. */
-export async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
+export async function until(holds: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
+  const deadline = performance.now() + withinMs;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error("It did not come true in 20 seconds.");
+    if (performance.now() > deadline) {
+      throw new Error(`It did not come true in ${withinMs / 1_000} seconds.`);
+    }
     await Bun.sleep(20);
   }
 }

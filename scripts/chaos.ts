@@ -1,0 +1,39 @@
+/**
+ * `bun run chaos`: real servers, workers and Redis as processes, under load and under faults, and a
+ * check of every promise when all of it has healed. Ends with 1 when one was broken.
+ */
+import { parseArgs } from "node:util";
+import { redisMissing } from "../test/support/redis.ts";
+import { printReport } from "./chaos/report.ts";
+import { runChaos, type Target, targets } from "./chaos/run.ts";
+
+const { values } = parseArgs({
+  options: {
+    target: { type: "string", default: "redis" },
+    seconds: { type: "string", default: "60" },
+    seed: { type: "string", default: `${Math.floor(Math.random() * 1_000_000)}` },
+    rate: { type: "string", default: "25" },
+    workers: { type: "string", default: "4" },
+  },
+});
+const target = targets.find((one) => one === values.target) as Target;
+const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
+const [startsPerSecond, workers] = [Number(values.rate), Number(values.workers)];
+if (target === undefined || ![seconds, seed, startsPerSecond, workers].every(Number.isInteger)) {
+  console.error(`--target is one of ${targets.join(", ")}; the others are whole numbers.`);
+  process.exit(2);
+}
+if (target !== "sqlite" && redisMissing !== undefined) {
+  console.error(redisMissing);
+  process.exit(2);
+}
+
+const report = await runChaos({ target, seconds, seed, startsPerSecond, workers });
+printReport(report);
+for (const { sentence, atMs } of report.violations) {
+  console.error(`VIOLATION after ${(atMs / 1_000).toFixed(1)} s: ${sentence}`);
+}
+if (report.violations.length > 0) {
+  console.error(`Again: npm run chaos -- --target ${target} --seconds ${seconds} --seed ${seed}`);
+}
+process.exit(report.violations.length > 0 ? 1 : 0);

@@ -1,0 +1,139 @@
+/** Servers and workers as processes of their own: killed, stopped, continued and started again. */
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+
+const root = join(import.meta.dir, "..", "..");
+
+export interface ProgramOptions {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly logFile: string;
+  /** Printed to the log when it is ready; absent: it is ready at once. */
+  readonly readyLine?: string;
+  /** A death that nobody asked for is answered by a start. */
+  readonly revives?: boolean;
+}
+
+/** A program that is started again and again under the same name and ports. */
+export class Program {
+  readonly name: string;
+  readonly #options: ProgramOptions;
+  #child: Subprocess | undefined;
+  #isClosing = false;
+  #isWanted = false;
+  starts = 0;
+
+  constructor(options: ProgramOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Resolves when it is ready. Throws when it ends instead. */
+  async start(): Promise<void> {
+    if (this.#isClosing) return;
+    const { command, logFile, readyLine, revives } = this.#options;
+    this.starts += 1;
+    this.#isWanted = true;
+    const log = `${logFile}.${this.starts}`;
+    const child = Bun.spawn([process.execPath, ...command], {
+      ...{ cwd: root, stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(`${log}.err`) },
+    });
+    this.#child = child;
+    if (revives === true) {
+      void child.exited.then(() => {
+        if (this.#isWanted && this.#child === child) void this.start();
+      });
+    }
+    if (readyLine === undefined) return;
+    while (!(await readText(log)).includes(readyLine)) {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(`${this.name} has ended: ${await readText(`${log}.err`)}`);
+      }
+      await Bun.sleep(20);
+    }
+  }
+
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** Answers its exit code; a program that takes longer is killed, and the answer undefined. */
+  async terminate(withinMs: number): Promise<number | undefined> {
+    const child = this.#child;
+    const ended = this.#end("SIGTERM");
+    const isInTime = await Promise.race([
+      ended.then(() => true),
+      Bun.sleep(withinMs).then(() => false),
+    ]);
+    if (!isInTime) await this.#end("SIGKILL");
+    return isInTime ? (child?.exitCode ?? undefined) : undefined;
+  }
+
+  async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    this.#isWanted = false;
+    const child = this.#child;
+    child?.kill(signal);
+    await child?.exited;
+  }
+
+  freeze(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.thaw();
+    await this.kill();
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  return await Bun.file(path)
+    .text()
+    .catch(() => "");
+}
+
+export interface Orchy {
+  readonly servers: readonly Program[];
+  readonly urls: readonly string[];
+  readonly workers: readonly Program[];
+}
+
+export interface OrchyOptions {
+  readonly folder: string;
+  /** The address of the store for each server. */
+  readonly stores: readonly string[];
+  readonly ports: readonly number[];
+  readonly workers: number;
+}
+
+export function makeOrchy({ folder, stores, ports, workers }: OrchyOptions): Orchy {
+  const urls = ports.map((port) => `http://127.0.0.1:${port}`);
+  const servers = stores.map((store, i) => {
+    const flags = ["--http-port", `${ports[i]}`, "--grpc-port", "0", "--store", store];
+    return new Program({
+      ...{ name: `server ${i}`, readyLine: "Orchy is listening" },
+      command: [join(root, "src/main.ts"), ...flags, "--node-name", `server-${i}`],
+      logFile: join(folder, `server-${i}.log`),
+    });
+  });
+  const workerPrograms = Array.from({ length: workers }, (_, i) => {
+    // Each begins with another server.
+    const order = urls.map((_, j) => urls[(i + j) % urls.length] as string);
+    const runs = join(folder, `runs-${i}`);
+    return new Program({
+      ...{ name: `worker ${i}`, revives: true },
+      command: [join(import.meta.dir, "worker.ts"), runs, ...order],
+      logFile: join(folder, `worker-${i}.log`),
+    });
+  });
+  return { servers, urls, workers: workerPrograms };
+}
