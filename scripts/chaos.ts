@@ -13,6 +13,8 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "60" },
     seed: { type: "string", default: `${Math.floor(Math.random() * 1_000_000)}` },
     rate: { type: "string", default: "25" },
+    only: { type: "string", default: "" },
+    keep: { type: "boolean", default: false },
     workers: { type: "string", default: "4" },
   },
 });
@@ -28,7 +30,10 @@ if (target !== "sqlite" && redisMissing !== undefined) {
   process.exit(2);
 }
 
-const report = await runChaos({ target, seconds, seed, startsPerSecond, workers });
+const report = await runChaos({
+  ...{ target, seconds, seed, startsPerSecond, workers },
+  ...{ keep: values.keep, only: values.only },
+});
 printReport(report);
 for (const { sentence, atMs } of report.violations) {
   console.error(`VIOLATION after ${(atMs / 1_000).toFixed(1)} s: ${sentence}`);

@@ -13,7 +13,9 @@ interface Seat {
   readonly follows?: string;
 }
 
-const keysPerMove = 50;
+/** Few at a time, so that for a while a part of the keys is here and a part is there. */
+const keysPerMove = 3;
+const movePauseMs = 10;
 const moveTimeoutMs = 5_000;
 
 export class ClusterFaults {
@@ -28,9 +30,11 @@ export class ClusterFaults {
   }
 
   get all(): readonly Fault[] {
+    const lossy = { isLossy: true } as const;
+    const [kill, blink] = [() => this.#killMaster(), () => this.#blink()];
     return [
-      { name: "Cluster: master killed, failover", weight: 4, strike: () => this.#killMaster() },
-      { name: "Cluster: master killed, back at once", weight: 2, strike: () => this.#blink() },
+      { name: "Cluster: master killed, failover", weight: 4, strike: kill, ...lossy },
+      { name: "Cluster: master killed, back at once", weight: 2, strike: blink, ...lossy },
       { name: "Cluster: CLUSTER FAILOVER", weight: 3, strike: () => this.#failover() },
       { name: "Cluster: slots moved", weight: 4, strike: () => this.#moveSlots() },
     ];
@@ -146,6 +150,7 @@ async function moveSlot({ slot, from, to, masters }: Move): Promise<void> {
     if (keys.length === 0) break;
     const place = ["127.0.0.1", `${to.node.port}`, "", "0", `${moveTimeoutMs}`];
     await from.node.client.call("MIGRATE", ...place, "KEYS", ...keys);
+    await Bun.sleep(movePauseMs);
   }
   // First the new owner, then the old one: in between, a node with no keys asks the other way.
   const others = masters.filter(({ id }) => id !== to.id && id !== from.id);

@@ -13,6 +13,8 @@ export interface Healed {
 export interface Fault {
   readonly name: string;
   readonly weight: number;
+  /** What was acknowledged may be lost by it: a replica that lags takes over. */
+  readonly isLossy?: true;
   /** Brings the fault, lets it last, and heals it. */
   readonly strike: () => Promise<Healed>;
 }

@@ -43,12 +43,8 @@ export class Ledger {
   readonly excused = new Map<string, number>();
   readonly rudeAnswers = new Map<string, number>();
   /** May acknowledged writes be lost? Only where a replica that lags may take over. */
-  readonly forgives: boolean;
+  forgives = false;
   readonly #begunMs = performance.now();
-
-  constructor(forgives: boolean) {
-    this.forgives = forgives;
-  }
 
   violate(sentence: string): void {
     const atMs = Math.round(performance.now() - this.#begunMs);

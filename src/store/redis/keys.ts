@@ -3,6 +3,7 @@
  * holds the hash tag, so that a partition lives on one node and a script may touch all of it.
  *
  *   <base>                  channel: names of queues that have something claimable
+ *   <base>:none             never there; see callKeys
  *   <base>:x:<id>           hash     an execution, or its tombstone (see scripts/lib/executions.lua)
  *   <base>:h:<id>           list     its history
  *   <base>:q:<queue>        zset     claimable tasks, by priority and place
@@ -90,6 +91,15 @@ function indexName(index: ListIndex, value: string): string {
     case "correlationId":
       return `c:${value}`;
   }
+}
+
+/**
+ * What a call of a script on a partition declares. Two keys that are never there make a cluster
+ * refuse it (TRYAGAIN) while the slot is being moved: a script sees either all of the partition or
+ * nothing. With one key it would run where the slot goes to, on the keys that have arrived so far.
+ */
+export function callKeys(base: string): readonly string[] {
+  return [base, `${base}:none`];
 }
 
 function metaBase(namespace: string): string {

@@ -106,12 +106,14 @@ export class RedisLink {
       last = error;
     };
     for (const event of ["error", "node error"]) this.client.on(event, remember);
+    // A cluster that is not whole yet is tried again, and the promise of the first try forgotten.
+    const ready = new Promise<void>((resolve) => this.client.once("ready", resolve));
     const { promise: tooLong, reject } = Promise.withResolvers<never>();
     const cancel = this.#clock.after(startMs, () =>
       reject(new Error(`it did not answer in ${startMs / 1_000} seconds`)),
     );
     try {
-      await Promise.race([this.client.connect(), tooLong]);
+      await Promise.race([this.client.connect(), ready, tooLong]);
     } catch (error) {
       throw last ?? error;
     } finally {

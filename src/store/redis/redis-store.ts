@@ -12,7 +12,7 @@ import * as answers from "./answers.ts";
 import { Batch } from "./batch.ts";
 import { readMemory } from "./facts.ts";
 import type { Keys } from "./keys.ts";
-import { listMember } from "./keys.ts";
+import { callKeys, listMember } from "./keys.ts";
 import type { Argument, RedisLink } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
 import type { NodeClock } from "./node-clock.ts";
@@ -53,9 +53,13 @@ export class RedisStore implements contract.Store {
     this.#nodeClock = nodeClock;
     this.#wakes = new Wakes(link, keys.bases);
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
+    const onePartition = link.isCluster;
     const callWith = (name: ScriptName) => (bases: readonly string[], args: readonly Argument[]) =>
-      link.call(name, bases, [this.#tolerance, ...args]);
-    const common = { onePartition: link.isCluster, onSkewed: () => void nodeClock.measure() };
+      link.call(name, onePartition ? callKeys(bases[0] as string) : bases, [
+        this.#tolerance,
+        ...args,
+      ]);
+    const common = { onePartition, onSkewed: () => void nodeClock.measure() };
     this.#creates = new Batch({ ...common, encode: encodeCreate, call: callWith("create") });
     this.#commits = new Batch({ ...common, encode: encodeCommit, call: callWith("commit") });
   }
@@ -265,7 +269,7 @@ export class RedisStore implements contract.Store {
   }
 
   async #call(name: ScriptName, partition: number, args: readonly Argument[]) {
-    return (await this.#link.call(name, [this.#base(partition)], args)) as answers.Reply;
+    return (await this.#link.call(name, callKeys(this.#base(partition)), args)) as answers.Reply;
   }
 
   /** With a moment, which the script compares with its node's clock. */
