@@ -1,14 +1,18 @@
 /** What the Redis store leaves in Redis: which keys, of which types, and what goes by itself. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { systemIds } from "../../src/clock.ts";
 import { partitionTags, slotOf, slots, typeOfKey } from "../../src/store/redis/keys.ts";
 import { openRedisStore } from "../../src/store/redis/open.ts";
+import { probe } from "../../src/store/redis/probe.ts";
 import type { RedisStore } from "../../src/store/redis/redis-store.ts";
 import { type RedisServer, redisMissing, startLoneCluster, startRedis } from "../support/redis.ts";
 import {
   claim,
   claimDue,
+  createRequest,
   type Driven,
   handedOff,
+  idsIn,
   newTask,
   start,
   t0,
@@ -97,7 +101,7 @@ redisTest("a removed execution leaves its tombstone, which expires, and nothing 
   const before = await keySpace();
   const e = await everything("gone");
   const left = async () =>
-    [...(await keySpace()).keys()].filter((key) => !before.has(key) && !/:claim:/.test(key));
+    [...(await keySpace()).keys()].filter((key) => !before.has(key) && !/:claim:|:seq$/.test(key));
   expect((await left()).length).toBeGreaterThan(5);
   expect(await remove(e)).toBe("removed");
   const tombstones = (await left()).filter((key) => key.endsWith(":x:gone"));
@@ -138,9 +142,43 @@ redisTest("the probe at the start leaves nothing behind", async () => {
   const added = [...(await keySpace()).keys()].filter((key) => !before.includes(key));
   expect(added.map((key) => key.replace(/\{\d+\}/, "{tag}")).sort()).toEqual([
     "probed:{meta}:settings",
-    "probed:{tag}:seq",
+    "probed:{tag}:probe:seq",
   ]);
   await other.close();
+});
+
+redisTest("a probe that was cut off leaves nothing that anybody meets", async () => {
+  const url = `redis://127.0.0.1:${server.port}`;
+  const options = { namespace: "cut-off", partitions: 1 };
+  const [tag] = partitionTags(1);
+  // A key of a foreign type ends the probe when it leases its task.
+  const obstacles = ["leases", "probe:leases"].map((name) => `cut-off:{${tag}}:${name}`);
+  for (const key of obstacles) await server.client.set(key, "in the way");
+  await expect(openRedisStore(url, options)).rejects.toThrow("WRONGTYPE");
+  await server.client.del(...obstacles);
+  const next = await openRedisStore(url, options);
+  expect(await next.list({ partition: 0, index: "all", value: "", limit: 9 })).toEqual([]);
+  expect(await next.queueHints({ partition: 0 })).toEqual([]);
+  await next.close();
+});
+
+redisTest("a probe clears away what an older one has left", async () => {
+  const url = `redis://127.0.0.1:${server.port}`;
+  const options = { namespace: "tidy", partitions: 4, clockCheck: false };
+  const own = await openRedisStore(url, options);
+  const [older, younger] = idsIn(1, 2) as [string, string];
+  for (const [id, now] of [
+    [older, t0],
+    [younger, t0 + 60_000],
+  ] as const) {
+    const listing = { ...createRequest(id).listing, startedAt: now };
+    await start(own, id, { listing, now, effects: { tasks: [newTask("t1")] } });
+  }
+  const forget = async () => {};
+  await probe(own, { partitions: [1], now: t0 + 90_000, ids: systemIds, forget });
+  const left = await own.list({ partition: 1, index: "all", value: "", limit: 9 });
+  expect(left.map(({ id }) => id)).toEqual([younger]);
+  await own.close();
 });
 
 test("tags spread partitions evenly over the slots", async () => {

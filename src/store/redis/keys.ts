@@ -21,6 +21,7 @@
  *   <base>:s:<status>       zset     likewise, of one status
  *   <base>:c:<correlation>  zset     likewise, of one correlation id
  *   <base>:claim:<kind>:<id> string  what a claim was given; expires
+ *   <base>:probe:…           all of these once more, for the probe at the start of a server
  *   <namespace>:{meta}:settings      hash  number of partitions, version of this layout
  *   <namespace>:{meta}:servers       hash  live servers
  *   <namespace>:{meta}:docs:<kind>   hash  documents
@@ -93,6 +94,16 @@ function indexName(index: ListIndex, value: string): string {
   }
 }
 
+/** Where a probe works: what one that was cut off leaves there, nobody else ever meets. */
+export function probeKeys(keys: Keys): Keys {
+  return {
+    ...keys,
+    bases: keys.bases.map((base) => `${base}:probe`),
+    index: (partition, index, value) =>
+      keys.index(partition, index, value).replace("}:", "}:probe:"),
+  };
+}
+
 /**
  * What a call of a script on a partition declares. Two keys that are never there make a cluster
  * refuse it (TRYAGAIN) while the slot is being moved: a script sees either all of the partition or
@@ -122,7 +133,7 @@ const types: readonly (readonly [RegExp, string])[] = [
 /** The Redis type that the key has by this file; undefined: the file does not know the key. */
 export function typeOfKey(namespace: string, key: string): string | undefined {
   if (!key.startsWith(`${namespace}:{`)) return undefined;
-  const rest = key.slice(key.indexOf("}") + 1);
+  const rest = key.slice(key.indexOf("}") + 1).replace(/^:probe(?=:)/, "");
   return types.find(([pattern]) => pattern.test(rest))?.[1];
 }
 

@@ -4,7 +4,7 @@ import { type Clock, type Ids, systemClock, systemIds } from "../../clock.ts";
 import { limits } from "../../limits.ts";
 import { parseRedisUrl } from "./address.ts";
 import { durabilityOf, objection, readFacts } from "./facts.ts";
-import { type Keys, makeKeys } from "./keys.ts";
+import { type Keys, makeKeys, probeKeys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
 import { claimNamespace } from "./namespace.ts";
 import { NodeClock } from "./node-clock.ts";
@@ -42,9 +42,10 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
     const usedMax = limits.redisUsedMax;
     const traits = { name: "redis", durability: durabilityOf(facts), shared: true, usedMax };
     const { clockCheck = true } = options;
-    const store = new RedisStore({ link, keys, traits, nodeClock, clockCheck });
-    await tryOut(store, { link, keys, ids: options.ids ?? systemIds, clock });
-    return store;
+    const parts = { link, traits, nodeClock, clockCheck };
+    const place = { link, keys: probeKeys(keys), ids: options.ids ?? systemIds, clock };
+    await tryOut(new RedisStore({ ...parts, keys: place.keys }), place);
+    return new RedisStore({ ...parts, keys });
   } catch (error) {
     nodeClock.close();
     link.close();

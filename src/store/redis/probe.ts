@@ -1,7 +1,8 @@
 /**
  * One turn through every script before the first request: a server that cannot run one of them (no
  * permission, no MessagePack, a proxy that alters things) is found at start, not at three in the
- * morning. Nothing of it is left behind.
+ * morning. Nothing of it is left behind; what a server leaves that dies in the middle of it, the next
+ * probe clears away.
  */
 import type { Ids } from "../../clock.ts";
 import type { Store, StoreEffects } from "../store.ts";
@@ -80,6 +81,24 @@ async function probeDocuments(store: Store, name: string, now: number): Promise<
   await store.leaveServer({ id: name });
 }
 
+type Forget = (partition: number, id: string) => Promise<void>;
+
+/** A probe that is going on is younger; one that is older was cut off. */
+const cutOffMs = 60_000;
+const tidiedMax = 100;
+
+async function tidyUp(store: Store, partition: number, now: number, forget: Forget): Promise<void> {
+  const found = await store.list({ partition, index: "all", value: "", limit: tidiedMax });
+  for (const { id, startedAt } of found) {
+    if (startedAt > now - cutOffMs) continue;
+    const key = { partition, id };
+    const loaded = await store.load({ key, fields: [] });
+    if (loaded.outcome !== "loaded") continue;
+    await store.remove({ key, expected: loaded.head, tombstoneUntil: now, now });
+    await forget(partition, id);
+  }
+}
+
 /** `forget` deletes the tombstone, which would else be gone a minute later. */
 export async function probe(
   store: Store,
@@ -87,11 +106,12 @@ export async function probe(
     readonly partitions: readonly number[];
     readonly now: number;
     readonly ids: Ids;
-    readonly forget: (partition: number, id: string) => Promise<void>;
+    readonly forget: Forget;
   },
 ): Promise<void> {
   const name = `probe-${options.ids.uuid()}`;
   for (const partition of options.partitions) {
+    await tidyUp(store, partition, options.now, options.forget);
     await probeTask(store, partition, name, options.now);
     await options.forget(partition, name);
   }
