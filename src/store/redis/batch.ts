@@ -3,6 +3,7 @@
  * entry is checked and applied for itself, and after a lost reply each one's outcome is unknown.
  */
 import { StoreFault } from "../store.ts";
+import { callKeys } from "./keys.ts";
 import type { Argument } from "./link.ts";
 import type { Call } from "./requests.ts";
 
@@ -22,7 +23,7 @@ interface Waiting<Request> {
 
 export interface BatchOptions<Request> {
   readonly encode: (request: Request, base: string, call: Call) => Buffer;
-  readonly call: (bases: readonly string[], args: readonly Argument[]) => Promise<unknown>;
+  readonly call: (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
   /** The caller's clock is wrong. */
   readonly onSkewed: () => void;
   /** Cluster: one call touches one partition only. */
@@ -74,9 +75,12 @@ export class Batch<Request> {
       entries.push(entry);
     }
     const sent = waiting.slice(first, first + entries.length);
-    const { bases, places, fields } = call;
+    const { bases, fields } = call;
+    const { onePartition } = this.#options;
+    const keys = onePartition ? callKeys(bases[0] as string) : bases;
+    const places = keys.map((_, i) => call.places[i] ?? 0);
     const args = [`${entries.length}`, ...places, ...entries, ...fields];
-    this.#options.call(bases, args).then(
+    this.#options.call(keys, args).then(
       (answers) => this.#settle(sent, answers as readonly EntryAnswer[]),
       (error) => {
         for (const one of sent) one.reject(error);

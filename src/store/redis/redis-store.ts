@@ -53,13 +53,9 @@ export class RedisStore implements contract.Store {
     this.#nodeClock = nodeClock;
     this.#wakes = new Wakes(link, keys.bases);
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
-    const onePartition = link.isCluster;
-    const callWith = (name: ScriptName) => (bases: readonly string[], args: readonly Argument[]) =>
-      link.call(name, onePartition ? callKeys(bases[0] as string) : bases, [
-        this.#tolerance,
-        ...args,
-      ]);
-    const common = { onePartition, onSkewed: () => void nodeClock.measure() };
+    const callWith = (name: ScriptName) => (keys: readonly string[], args: readonly Argument[]) =>
+      link.call(name, keys, [this.#tolerance, ...args]);
+    const common = { onePartition: link.isCluster, onSkewed: () => void nodeClock.measure() };
     this.#creates = new Batch({ ...common, encode: encodeCreate, call: callWith("create") });
     this.#commits = new Batch({ ...common, encode: encodeCommit, call: callWith("commit") });
   }
