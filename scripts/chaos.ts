@@ -1,6 +1,7 @@
 /**
  * `bun run chaos`: real servers, workers and Redis as processes, under load and under faults, and a
- * check of every promise when all of it has healed. Ends with 1 when one was broken.
+ * check of every promise when all of it has healed. Ends with 1 when one was broken. A seed repeats the
+ * choices of faults and load, not the moments at which processes act on them.
  */
 import { parseArgs } from "node:util";
 import { redisMissing } from "../test/support/redis.ts";
@@ -39,6 +40,8 @@ for (const { sentence, atMs } of report.violations) {
   console.error(`VIOLATION after ${(atMs / 1_000).toFixed(1)} s: ${sentence}`);
 }
 if (report.violations.length > 0) {
-  console.error(`Again: npm run chaos -- --target ${target} --seconds ${seconds} --seed ${seed}`);
+  const only = values.only === "" ? "" : ` --only "${values.only}"`;
+  const again = `--target ${target} --seconds ${seconds} --seed ${seed}${only}`;
+  console.error(`Again: npm run chaos -- ${again}`);
 }
 process.exit(report.violations.length > 0 ? 1 : 0);

@@ -32,7 +32,7 @@ export interface ChaosOptions {
   readonly workers: number;
   /** Logs and data stay where they are. */
   readonly keep?: boolean;
-  /** Only faults whose names hold this; a violation is looked into with few kinds of them. */
+  /** Parts of names, separated by commas: only these faults strike. Absent: all of them. */
   readonly only?: string;
 }
 
@@ -91,8 +91,9 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
     new ProcessFaults(orchy, own(), ledger).all,
     storeFaults(bed, target, own()),
   ];
+  const wanted = (options.only ?? "").split(",");
   const faults = lanesOfFaults.map((all) =>
-    all.filter(({ name }) => name.includes(options.only ?? "")),
+    all.filter(({ name }) => wanted.some((part) => name.includes(part))),
   );
   ledger.forgives = faults.flat().some(({ isLossy }) => isLossy === true);
   const nemeses = faults.map((all) => new Nemesis({ faults: all, client, ledger, chance: own() }));
