@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Subprocess } from "bun";
 
 const root = join(import.meta.dir, "..", "..");
+const shownMax = 1_000;
 
 export interface ProgramOptions {
   readonly name: string;
@@ -10,8 +11,8 @@ export interface ProgramOptions {
   readonly logFile: string;
   /** Printed to the log when it is ready; absent: it is ready at once. */
   readonly readyLine?: string;
-  /** A death that nobody asked for is answered by a start. */
-  readonly revives?: boolean;
+  /** Told what it wrote when it ends and nobody has asked for it; then it is started again. */
+  readonly onDeath: (errors: string) => void;
 }
 
 /** A program that is started again and again under the same name and ports. */
@@ -35,7 +36,7 @@ export class Program {
   /** Resolves when it is ready. Throws when it ends instead. */
   async start(): Promise<void> {
     if (this.#isClosing) return;
-    const { command, logFile, readyLine, revives } = this.#options;
+    const { command, logFile, readyLine } = this.#options;
     this.starts += 1;
     this.#isWanted = true;
     const log = `${logFile}.${this.starts}`;
@@ -43,18 +44,21 @@ export class Program {
       ...{ cwd: root, stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(`${log}.err`) },
     });
     this.#child = child;
-    if (revives === true) {
-      void child.exited.then(() => {
-        if (this.#isWanted && this.#child === child) void this.start();
-      });
-    }
-    if (readyLine === undefined) return;
-    while (!(await readText(log)).includes(readyLine)) {
+    while (readyLine !== undefined && !(await readText(log)).includes(readyLine)) {
       if (child.exitCode !== null || child.signalCode !== null) {
         throw new Error(`${this.name} has ended: ${await readText(`${log}.err`)}`);
       }
       await Bun.sleep(20);
     }
+    void this.#watch(child, log);
+  }
+
+  /** A start that fails is told to who asked for it; from then on it must live until it is ended. */
+  async #watch(child: Subprocess, log: string): Promise<void> {
+    await child.exited;
+    if (!this.#isWanted || this.#child !== child) return;
+    this.#options.onDeath(await readText(`${log}.err`));
+    await this.start().catch((error: Error) => this.#options.onDeath(error.message));
   }
 
   async kill(): Promise<void> {
@@ -113,9 +117,11 @@ export interface OrchyOptions {
   readonly stores: readonly string[];
   readonly ports: readonly number[];
   readonly workers: number;
+  readonly violate: (sentence: string) => void;
 }
 
-export function makeOrchy({ folder, stores, ports, workers }: OrchyOptions): Orchy {
+export function makeOrchy(options: OrchyOptions): Orchy {
+  const { folder, stores, ports, workers, violate } = options;
   const urls = ports.map((port) => `http://127.0.0.1:${port}`);
   const servers = stores.map((store, i) => {
     const flags = ["--http-port", `${ports[i]}`, "--grpc-port", "0", "--store", store];
@@ -123,6 +129,7 @@ export function makeOrchy({ folder, stores, ports, workers }: OrchyOptions): Orc
       ...{ name: `server ${i}`, readyLine: "Orchy is listening" },
       command: [join(root, "src/main.ts"), ...flags, "--node-name", `server-${i}`],
       logFile: join(folder, `server-${i}.log`),
+      onDeath: (errors) => violate(`server ${i} has ended by itself: ${errors.slice(0, shownMax)}`),
     });
   });
   const workerPrograms = Array.from({ length: workers }, (_, i) => {
@@ -130,7 +137,7 @@ export function makeOrchy({ folder, stores, ports, workers }: OrchyOptions): Orc
     const order = urls.map((_, j) => urls[(i + j) % urls.length] as string);
     const runs = join(folder, `runs-${i}`);
     return new Program({
-      ...{ name: `worker ${i}`, revives: true },
+      ...{ name: `worker ${i}`, onDeath: () => {} },
       command: [join(import.meta.dir, "worker.ts"), runs, ...order],
       logFile: join(folder, `worker-${i}.log`),
     });

@@ -51,9 +51,11 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   const bed = await startBed(options.target, folder);
   const stores = bed?.stores ?? [`sqlite:${folder}/orchy.db`];
   const ports = stores.map(() => freePort());
-  const orchy = makeOrchy({ folder, stores, ports, workers: options.workers });
+  const ledger = new Ledger();
+  const violate = (sentence: string) => ledger.violate(sentence);
+  const orchy = makeOrchy({ folder, stores, ports, workers: options.workers, violate });
   try {
-    const report = await strikeAndCheck(options, { orchy, bed, folder });
+    const report = await strikeAndCheck(options, { orchy, bed, folder, ledger });
     // Logs and data of a run that went wrong are for whoever looks into it.
     if (report.violations.length === 0 && !options.keep)
       rmSync(folder, { recursive: true, force: true });
@@ -76,14 +78,14 @@ interface Scene {
   readonly orchy: Orchy;
   readonly bed: RedisBed | undefined;
   readonly folder: string;
+  readonly ledger: Ledger;
 }
 
 async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Report> {
   const { target, seconds, seed, startsPerSecond } = options;
-  const { orchy, bed, folder } = scene;
+  const { orchy, bed, folder, ledger } = scene;
   const chance = new Chance(seed);
   const own = () => new Chance(chance.below(2 ** 31));
-  const ledger = new Ledger();
   const client = new Client(orchy.urls, own(), (sentence) => ledger.violate(sentence));
   const load = new Load({ client, ledger, chance: own(), startsPerSecond }, `chaos-${seed}`);
   const rude = new RudeWorker({ client, ledger, chance: own() });

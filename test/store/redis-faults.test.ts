@@ -9,7 +9,13 @@ import type { RedisStore } from "../../src/store/redis/redis-store.ts";
 import { scriptNames } from "../../src/store/redis/scripts.ts";
 import { StoreFault } from "../../src/store/store.ts";
 import { startCuttingProxy } from "../support/cutting-proxy.ts";
-import { type RedisServer, redisMissing, startLoneCluster, startRedis } from "../support/redis.ts";
+import {
+  type RedisServer,
+  redisMissing,
+  startLoneCluster,
+  startRedis,
+  until,
+} from "../support/redis.ts";
 import { claimIds, createRequest, idsIn, newTask, start, t0 } from "./conformance/subject.ts";
 
 let server: RedisServer;
@@ -104,6 +110,28 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     await cut.close();
     expect((await faultOf(cut.load({ key: e.key }))).message).toBe("The store is closed.");
   }, 20_000);
+
+  test("that refuses subscriptions after a reconnect costs wake-ups, until it takes them", async () => {
+    const own = await startRedis();
+    const waking = await openRedisStore(urlOf(own), {
+      ...{ namespace: "waking", partitions: 4, clockCheck: false },
+    });
+    const woken = Promise.withResolvers<string>();
+    await waking.onWake((_, queue) => woken.resolve(queue));
+    // Who listens to a channel that is forbidden now is disconnected.
+    await own.client.call("ACL", "SETUSER", "default", "resetchannels");
+    const refused = /cmdstat_ssubscribe:.*rejected_calls=[1-9]/;
+    await until(async () => refused.test(await own.client.info("commandstats")));
+    await own.client.call("ACL", "SETUSER", "default", "allchannels");
+    await own.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    const listening = async () =>
+      ((await own.client.call("PUBSUB", "SHARDCHANNELS")) as string[]).length === 4;
+    await until(listening);
+    await start(waking, "e1", { effects: { tasks: [newTask("t1")] } });
+    expect(await woken.promise).toBe("q/a");
+    await waking.close();
+    await own.stop();
+  }, 30_000);
 
   test("refuses a now that is more than a second off its own", async () => {
     const strict = await openRedisStore(urlOf(server), { namespace: "strict", partitions: 4 });

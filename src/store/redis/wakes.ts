@@ -20,8 +20,9 @@ export class Wakes {
   async listen(listener: WakeListener): Promise<void> {
     const { client } = this.#link;
     // A connection that listens can do nothing else; a cluster's client has such ones of its own.
-    const subscriber =
-      client instanceof Cluster ? client : client.duplicate({ enableOfflineQueue: true });
+    // Nobody would hear of its own subscriptions after a reconnect that fail, and the process end.
+    const options = { enableOfflineQueue: true, autoResubscribe: false };
+    const subscriber = client instanceof Cluster ? client : client.duplicate(options);
     this.#subscriber = subscriber;
     subscriber.on("error", () => {});
     subscriber.on("smessage", (channel: string, queue: string) => {
@@ -29,7 +30,10 @@ export class Wakes {
       if (partition !== undefined) listener(partition, queue);
     });
     const channels = [...this.#partitions.keys()];
-    await Promise.allSettled(channels.map((channel) => subscriber.ssubscribe(channel)));
+    const subscribe = () =>
+      Promise.allSettled(channels.map((channel) => subscriber.ssubscribe(channel)));
+    await subscribe();
+    if (subscriber !== client) subscriber.on("ready", () => void subscribe());
   }
 
   close(): void {
