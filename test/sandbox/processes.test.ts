@@ -44,7 +44,7 @@ function processes(): ProcessLine[] {
 
 /** Living children of a process, but for `ps` itself. */
 const childrenOf = (parent: number) =>
-  processes().filter((line) => line.parent === parent && line.nice > 0 && line.state[0] !== "Z");
+  processes().filter((line) => line.parent === parent && line.nice === 10 && line.state[0] !== "Z");
 
 async function until(isReached: () => boolean, ms: number): Promise<boolean> {
   const end = performance.now() + ms;
