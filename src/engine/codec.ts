@@ -54,12 +54,12 @@ export function decodeExecution(text: JsonText, data: ReadonlyMap<string, JsonTe
       `Execution ${stored.id} was written by a newer server (format ${written}, this server reads up to ${stateVersion}). Update this server.`,
     );
   }
+  // The first format wrote records as they are in memory.
+  const isPlain = written === 1;
   const state = readState(stored);
   const records = new Map<number, ActionRecord>();
   const add = (part: StoredRecords) => {
     for (const [index, record] of Object.entries(part)) {
-      // The first format wrote records as they are in memory.
-      const isPlain = written === 1;
       records.set(Number(index), isPlain ? record : readRecord(record, state.startedAt));
     }
   };

@@ -3,17 +3,17 @@
  * takes no room. Fields of the state that have their first value are left out; records have
  * one-letter names and count time from the execution's start.
  *
- *     s  status, as its place in `statuses`      n  attempt        r  route
+ *     s  status, by place in `actionStatuses`    n  attempt        r  route
  *     b  startedAt   e  endedAt                  h  handout        t  attempts
  *
  * An attempt is `[number, handout, startedAt, endedAt, nonce, worker, failure]`, without what is
  * missing at its end; all other fields of a record keep their names.
  */
-import type {
-  ActionRecord,
-  ActionStatus,
-  AttemptRecord,
-  ExecutionState,
+import {
+  type ActionRecord,
+  type AttemptRecord,
+  actionStatuses,
+  type ExecutionState,
 } from "../model/execution.ts";
 import type { JsonText } from "../model/json.ts";
 
@@ -56,20 +56,7 @@ export function readState(stored: Partial<ExecutionState>): ExecutionState {
   return { ...first, ...stored, stateVersion } as ExecutionState;
 }
 
-/** Their order is part of what is stored: append only. */
-const statuses: readonly ActionStatus[] = [
-  "PENDING",
-  "SCHEDULED",
-  "RUNNING",
-  "WAITING",
-  "RETRYING",
-  "COMPLETED",
-  "FAILED",
-  "TIMED_OUT",
-  "CANCELLED",
-  "SKIPPED",
-];
-const placeOf = new Map(statuses.map((status, place) => [status, place]));
+const placeOf = new Map(actionStatuses.map((status, place) => [status, place]));
 
 export function writeRecord(record: ActionRecord, startedAt: number): JsonText {
   const { status, startedAt: began, endedAt, handout, attempt, route, attempts } = record;
@@ -147,7 +134,7 @@ export function readRecord(stored: StoredRecord, startedAt: number): ActionRecor
     ...(r !== undefined && { route: r }),
     ...(t !== undefined && { attempts: t.map((attempt) => readAttempt(attempt, startedAt)) }),
     ...others,
-    status: statuses[s]!,
+    status: actionStatuses[s]!,
   };
 }
 

@@ -20,17 +20,21 @@ export function isOpen(status: ExecutionStatus): status is OpenStatus {
   return status === "RUNNING" || status === "PAUSED";
 }
 
-export type ActionStatus =
-  | "PENDING"
-  | "SCHEDULED"
-  | "RUNNING"
-  | "WAITING"
-  | "RETRYING"
-  | "COMPLETED"
-  | "FAILED"
-  | "TIMED_OUT"
-  | "CANCELLED"
-  | "SKIPPED";
+/** A status is stored as its place here: append only. */
+export const actionStatuses = [
+  "PENDING",
+  "SCHEDULED",
+  "RUNNING",
+  "WAITING",
+  "RETRYING",
+  "COMPLETED",
+  "FAILED",
+  "TIMED_OUT",
+  "CANCELLED",
+  "SKIPPED",
+] as const;
+
+export type ActionStatus = (typeof actionStatuses)[number];
 
 /** Why an action, an attempt or an execution failed. */
 export interface Failure {

@@ -3,7 +3,11 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { decodeExecution, encodeState } from "../../src/engine/codec.ts";
 import { readRecord, writeRecord } from "../../src/engine/stored-state.ts";
-import type { ActionRecord, ExecutionState } from "../../src/model/execution.ts";
+import {
+  type ActionRecord,
+  actionStatuses,
+  type ExecutionState,
+} from "../../src/model/execution.ts";
 
 const startedAt = 1_760_000_000_000;
 const moment = fc.integer({ min: startedAt - 5_000, max: startedAt + 1e12 });
@@ -26,10 +30,7 @@ const attempt = fc.record(
 );
 const record: fc.Arbitrary<ActionRecord> = fc.record(
   {
-    status: fc.constantFrom(
-      ...(["PENDING", "SCHEDULED", "RUNNING", "WAITING", "RETRYING", "COMPLETED"] as const),
-      ...(["FAILED", "TIMED_OUT", "CANCELLED", "SKIPPED"] as const),
-    ),
+    status: fc.constantFrom(...actionStatuses),
     edges: fc.record({ decided: fc.nat(), taken: fc.nat(), failed: fc.nat() }),
     startedAt: moment,
     endedAt: moment,

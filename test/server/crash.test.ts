@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { Worker } from "../../src/worker/index.ts";
 import { call } from "../support/orchy.ts";
+import { startProcess } from "../support/process.ts";
 
 const kills = 4;
 const executionsPerLife = 150;
@@ -20,33 +21,11 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function freePort(): number {
-  const probe = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-  const { port } = probe;
-  probe.stop(true);
-  return port!;
-}
-
-async function startServer(port: number): Promise<void> {
-  process_ = Bun.spawn(
-    [
-      process.execPath,
-      join(import.meta.dir, "../../src/main.ts"),
-      ...["--http-port", String(port), "--grpc-port", "0", "--store", `sqlite:${folder}/orchy.db`],
-    ],
-    { stdout: "pipe", stderr: "inherit", stdin: "ignore" },
-  );
-  const reader = process_.stdout.getReader();
-  let text = "";
-  while (!text.includes("Orchy is listening")) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`the server ended: ${text}`);
-    text += new TextDecoder().decode(value);
-  }
-  // The rest of its log is not of interest, but must not fill the pipe.
-  void (async () => {
-    while (!(await reader.read()).done);
-  })();
+/** Answers the port, so that the next one can take it again. */
+async function startServer(http = 0): Promise<number> {
+  const started = await startProcess(`sqlite:${folder}/orchy.db`, { http });
+  process_ = started.child;
+  return started.port;
 }
 
 /** Undefined when the server was not there to answer. */
@@ -60,9 +39,8 @@ async function attempt(work: () => Promise<{ status: number; body: { id?: string
 }
 
 test("nothing acknowledged is lost when the server is killed under load", async () => {
-  const port = freePort();
+  const port = await startServer();
   const server = { url: `http://127.0.0.1:${port}` };
-  await startServer(port);
   const saved = await call(server, "POST", "/v1/workflows", {
     name: "crash",
     rootAction: "a",

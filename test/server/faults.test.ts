@@ -298,8 +298,8 @@ test("scripts that never end hold nothing else up", async () => {
   }
 }, 15_000);
 
-async function startServerProcess(store: string, port?: number) {
-  const started = await startProcess(store, port);
+async function startServerProcess(store: string, http = 0) {
+  const started = await startProcess(store, { http });
   cleanups.push(async () => {
     started.child.kill("SIGKILL");
     await started.child.exited;

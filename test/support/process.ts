@@ -12,9 +12,13 @@ export interface ServerProcess {
 
 const main = join(import.meta.dir, "../../src/main.ts");
 
-/** Resolves when it listens; port 0 takes a free one. */
-export async function startProcess(store: string, port = 0): Promise<ServerProcess> {
-  const flags = ["--http-port", `${port}`, "--grpc-port", "0", "--store", store];
+/** Resolves when it listens; a port that is not given is any free one. */
+export async function startProcess(
+  store: string,
+  ports: { readonly http?: number; readonly grpc?: number } = {},
+): Promise<ServerProcess> {
+  const { http = 0, grpc = 0 } = ports;
+  const flags = ["--http-port", `${http}`, "--grpc-port", `${grpc}`, "--store", store];
   const child = Bun.spawn([process.execPath, main, ...flags], {
     stdin: "ignore",
     stdout: "pipe",

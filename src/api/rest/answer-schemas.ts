@@ -1,6 +1,7 @@
 /** What is answered, as schemas: for the OpenAPI document, and for tests to hold answers against. */
 import * as v from "valibot";
 import { errorKinds } from "../../errors.ts";
+import { actionStatuses } from "../../model/execution.ts";
 import { scopes } from "../../model/key.ts";
 import { statusSchema } from "../schemas.ts";
 
@@ -123,19 +124,6 @@ const attempt = v.strictObject({
   progress: v.optional(json),
   error: v.optional(failure),
 });
-
-const actionStatuses = [
-  "PENDING",
-  "SCHEDULED",
-  "RUNNING",
-  "WAITING",
-  "RETRYING",
-  "COMPLETED",
-  "FAILED",
-  "TIMED_OUT",
-  "CANCELLED",
-  "SKIPPED",
-] as const;
 
 const action = v.strictObject({
   id: v.union([v.number(), v.string()]),

@@ -3,8 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
-
-const main = join(import.meta.dir, "../../../src/main.ts");
+import { startProcess } from "../../support/process.ts";
 
 export class ServerProcess {
   readonly folder = mkdtempSync(join(tmpdir(), "orchy-interop-"));
@@ -27,25 +26,8 @@ export class ServerProcess {
   }
 
   async start(): Promise<void> {
-    const ports = ["--http-port", `${this.httpPort}`, "--grpc-port", `${this.grpcPort}`];
-    const store = ["--store", this.#store];
-    const child = Bun.spawn([process.execPath, main, ...ports, ...store], {
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "inherit",
-    });
-    this.#process = child;
-    const reader = child.stdout.getReader();
-    let text = "";
-    while (!text.includes("Orchy is listening")) {
-      const { value, done } = await reader.read();
-      if (done) throw new Error(`the server ended: ${text}`);
-      text += new TextDecoder().decode(value);
-    }
-    // The rest of its log is not of interest, but must not fill the pipe.
-    void (async () => {
-      while (!(await reader.read()).done);
-    })();
+    const ports = { http: this.httpPort, grpc: this.grpcPort };
+    this.#process = (await startProcess(this.#store, ports)).child;
   }
 
   async kill(): Promise<void> {
