@@ -7,7 +7,6 @@ import type {
   CommitRequest,
   CreateAnswer,
   CreateRequest,
-  HandOff,
   LoadAnswer,
   LoadRequest,
   StoreEffects,
@@ -16,6 +15,7 @@ import { Contents } from "./contents.ts";
 import { type HeadRow, type Heads, sameHead } from "./heads.ts";
 import type { Messages } from "./messages.ts";
 import type { Removal } from "./removal.ts";
+import type { RowLeases } from "./row-leases.ts";
 import type { Tasks } from "./tasks.ts";
 import type { Timers } from "./timers.ts";
 
@@ -26,14 +26,15 @@ function prepareStatements(database: Database) {
         correlation_id, created_by, request_hash)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     insertState: database.prepare(`
-      INSERT INTO states (execution, revision, commit_id, held, history, state, log)
-      VALUES (?, 1, ?, 0, ?, ?, ?)`),
+      INSERT INTO states (execution, revision, commit_id, held, history, state, lease, log)
+      VALUES (?, 1, ?, 0, ?, ?, ?, ?)`),
     updateState: database.prepare(`
       UPDATE states SET revision = ?, commit_id = ?, held = ?, history = ?, state = ?,
-        log = log || ?
+        lease = ?, log = log || ?
       WHERE execution = ?`),
     updateStateAndLog: database.prepare(`
-      UPDATE states SET revision = ?, commit_id = ?, held = ?, history = ?, state = ?, log = ?
+      UPDATE states SET revision = ?, commit_id = ?, held = ?, history = ?, state = ?,
+        lease = ?, log = ?
       WHERE execution = ?`),
     updateStatus: database.prepare(
       "UPDATE executions SET status = ?, ended_at = ? WHERE number = ?",
@@ -42,27 +43,13 @@ function prepareStatements(database: Database) {
   };
 }
 
-type NewTask = StoreEffects["tasks"][number];
-
-/** The new task that may take the row of the one that a commit settles: see Tasks.succeed. */
-function successorOf(request: CommitRequest, held: boolean) {
-  const { settle, expire, consumeTimers, hold, effects } = request;
-  if (settle.length !== 1 || expire.length > 0 || consumeTimers.length > 0) return undefined;
-  if (held || hold !== undefined || effects.dropTasks.length > 0) return undefined;
-  const [task] = effects.tasks;
-  return task !== undefined && isLeased(task) ? task : undefined;
-}
-
-function isLeased(task: NewTask): task is NewTask & { readonly lease: HandOff } {
-  return task.lease !== undefined;
-}
-
 export class Executions {
   readonly #heads: Heads;
   readonly #tasks: Tasks;
   readonly #timers: Timers;
   readonly #messages: Messages;
   readonly #removal: Removal;
+  readonly #leases: RowLeases;
   readonly #contents: Contents;
   readonly #sql: ReturnType<typeof prepareStatements>;
 
@@ -73,12 +60,14 @@ export class Executions {
     readonly timers: Timers;
     readonly messages: Messages;
     readonly removal: Removal;
+    readonly leases: RowLeases;
   }) {
     this.#heads = options.heads;
     this.#tasks = options.tasks;
     this.#timers = options.timers;
     this.#messages = options.messages;
     this.#removal = options.removal;
+    this.#leases = options.leases;
     this.#contents = new Contents(options.database);
     this.#sql = prepareStatements(options.database);
   }
@@ -107,8 +96,9 @@ export class Executions {
     const { key, commitId, state } = request;
     const { data, effects } = request;
     const { append } = this.#contents.add(row, { data, history: effects.history });
-    this.#sql.insertState.run(row.number, commitId, row.history, state, append);
     this.#apply(row, key, request);
+    const lease = row.lease?.text ?? null;
+    this.#sql.insertState.run(row.number, commitId, row.history, state, lease, append);
     this.#heads.add(key, row);
     return { outcome: "created", head: { revision: 1, commitId } };
   }
@@ -132,22 +122,17 @@ export class Executions {
     const head = { revision: row.revision, commitId: row.commitId };
     if (row.recent.includes(commitId)) return { outcome: "already_committed", head };
     if (!sameHead(row, request.expected)) return { outcome: "conflict", head };
-    const successor = successorOf(request, row.held);
-    if (successor !== undefined) {
-      const settled = request.settle[0]!;
-      if (!this.#tasks.succeed(row.number, settled, successor, now)) {
-        return { outcome: "stale", tasks: [settled.taskId], timers: [] };
-      }
-    } else {
-      const stale = this.#end(row.number, request);
+    if (this.#leases.endsWith(row, request)) this.#leases.end(row);
+    else {
+      this.#leases.makeWay(row, request);
+      const stale = this.#end(row, request);
       if (stale !== undefined) return stale;
     }
-
     if (hold !== undefined && hold !== row.held) {
       this.#tasks.setHeld(row.number, { held: hold, now });
       row.held = hold;
     }
-    this.#apply(row, key, request, successor);
+    this.#apply(row, key, request);
     this.#advance(row, request);
     return { outcome: "committed", head: { revision: row.revision, commitId } };
   }
@@ -172,7 +157,7 @@ export class Executions {
     const number = Number(lastInsertRowid);
     return {
       ...{ number, createdBy: commitId, requestHash, revision: 1, commitId, recent: [commitId] },
-      ...{ held: false, history: 0, logChars: 0 },
+      ...{ held: false, history: 0, logChars: 0, lease: undefined, tasksMax: 0 },
       ...{ status: listing.status, endedAt, tombstoneUntil: null },
     };
   }
@@ -181,8 +166,9 @@ export class Executions {
    * Removes what the commit ends. Each deletion carries its own check, so a single one, nearly all
    * there are, needs no look before; several are looked at first, as all or none may go.
    */
-  #end(execution: number, request: CommitRequest): CommitAnswer | undefined {
+  #end(row: HeadRow, request: CommitRequest): CommitAnswer | undefined {
     const { settle, expire, consumeTimers } = request;
+    const execution = row.number;
     const isSingle = settle.length + expire.length + consumeTimers.length === 1;
     const tasks: string[] = [];
     const timers: string[] = [];
@@ -192,10 +178,12 @@ export class Executions {
       if (tasks.length > 0 || timers.length > 0) return { outcome: "stale", tasks, timers };
     }
     for (const ended of settle) {
-      if (!this.#tasks.settle(execution, ended) && isSingle) tasks.push(ended.taskId);
+      if (this.#tasks.settle(execution, ended)) row.tasksMax -= 1;
+      else if (isSingle) tasks.push(ended.taskId);
     }
     for (const ended of expire) {
-      if (!this.#tasks.expire(execution, ended) && isSingle) tasks.push(ended.taskId);
+      if (this.#tasks.expire(execution, ended)) row.tasksMax -= 1;
+      else if (isSingle) tasks.push(ended.taskId);
     }
     for (const ended of consumeTimers) {
       if (!this.#timers.consume(execution, ended) && isSingle) timers.push(ended.id);
@@ -209,13 +197,17 @@ export class Executions {
     row: HeadRow,
     key: ExecutionKey,
     request: { readonly effects: StoreEffects; readonly now: number },
-    added?: NewTask,
   ): void {
     const { effects, now } = request;
     for (const id of effects.dropTasks) this.#tasks.drop(row.number, id);
     for (const id of effects.dropTimers) this.#timers.drop(row.number, id);
     const owner = { execution: row.number, partition: key.partition, held: row.held };
-    for (const task of effects.tasks) if (task !== added) this.#tasks.add(owner, task, now);
+    const fitting = this.#leases.fitting(row, effects.tasks);
+    if (fitting !== undefined) this.#leases.keep(row, key, fitting, now);
+    else {
+      row.tasksMax += effects.tasks.length;
+      for (const task of effects.tasks) this.#tasks.add(owner, task, now);
+    }
     for (const timer of effects.timers) this.#timers.add(owner, timer);
     for (const message of effects.messages) this.#messages.add(owner, message, now);
   }
@@ -230,7 +222,8 @@ export class Executions {
     const { empty, append } = this.#contents.add(row, { data, history: effects.history });
     const statement = empty ? this.#sql.updateStateAndLog : this.#sql.updateState;
     statement.run(
-      ...[row.revision, commitId, row.held ? 1 : 0, row.history, state, append, row.number],
+      ...[row.revision, commitId, row.held ? 1 : 0, row.history, state, row.lease?.text ?? null],
+      ...[append, row.number],
     );
     if (status === row.status && endedAt === row.endedAt) return;
     this.#sql.updateStatus.run(status, endedAt, row.number);

@@ -6,6 +6,7 @@ import type { Database, Statement } from "bun:sqlite";
 import type { ExecutionStatus } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { Head } from "../store.ts";
+import { type RowLease, readLease } from "./row-lease.ts";
 
 /** In each of two generations. */
 const headsKept = 10_000;
@@ -26,13 +27,17 @@ export interface HeadRow {
   history: number;
   /** Length of the log in its row of states. */
   logChars: number;
+  lease: RowLease | undefined;
+  /** It has no more rows in the table of tasks than that. */
+  tasksMax: number;
   status: ExecutionStatus;
   endedAt: number | null;
   tombstoneUntil: number | null;
 }
 
-interface StoredRow extends Omit<HeadRow, "recent" | "held"> {
+interface StoredRow extends Omit<HeadRow, "recent" | "held" | "lease"> {
   held: number;
+  lease: string | null;
 }
 
 export function sameHead(row: HeadRow, head: Head): boolean {
@@ -52,9 +57,10 @@ export class Heads {
   constructor(database: Database) {
     this.#select = database.prepare(`
       SELECT number, created_by AS createdBy, request_hash AS requestHash, revision,
-        commit_id AS commitId, held, history, length(log) AS logChars, status,
-        ended_at AS endedAt, tombstone_until AS tombstoneUntil
-      FROM executions JOIN states ON execution = number
+        commit_id AS commitId, held, history, length(log) AS logChars, lease, status,
+        ended_at AS endedAt, tombstone_until AS tombstoneUntil,
+        EXISTS (SELECT 1 FROM tasks WHERE tasks.execution = executions.number) AS tasksMax
+      FROM executions JOIN states ON states.execution = number
       WHERE id = ? AND partition = ?`);
   }
 
@@ -69,7 +75,10 @@ export class Heads {
     if (known !== undefined) return known;
     const stored = this.#select.get(key.id, key.partition);
     if (stored === null) return undefined;
-    const row = { ...stored, recent: [stored.commitId], held: stored.held === 1 };
+    const lease = stored.lease === null ? undefined : readLease(stored.lease);
+    const tasksMax = stored.tasksMax === 0 ? 0 : Number.POSITIVE_INFINITY;
+    const recent = [stored.commitId];
+    const row = { ...stored, recent, held: stored.held === 1, lease, tasksMax };
     this.#keep(name, row);
     return row;
   }

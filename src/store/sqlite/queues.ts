@@ -3,6 +3,7 @@ import type { Database } from "bun:sqlite";
 import { formatToken } from "../../model/ids.ts";
 import { compareText, leaseTerms, queueTimeLeft, RecentClaims } from "../rules.ts";
 import type { ClaimTasksAnswer, ClaimTasksRequest, LeasedTask, QueueStats } from "../store.ts";
+import type { RowLeases } from "./row-leases.ts";
 import { taskState } from "./schema.ts";
 
 const { queued, leased } = taskState;
@@ -88,10 +89,12 @@ function leasedTask(row: LeaseRow, worker: Worker): LeasedTask {
 
 export class Queues {
   readonly #sql: ReturnType<typeof prepareStatements>;
+  readonly #leases: RowLeases;
   readonly #claims = new RecentClaims<number>();
 
-  constructor(database: Database) {
+  constructor(database: Database, leases: RowLeases) {
     this.#sql = prepareStatements(database);
+    this.#leases = leases;
   }
 
   claim(request: ClaimTasksRequest): ClaimTasksAnswer {
@@ -136,9 +139,11 @@ export class Queues {
     for (const row of this.#sql.countQueued.all(partition, queue)) {
       stats.set(row.queue, { ...row, leased: 0 });
     }
-    for (const row of this.#sql.countLeased.all(partition, queue)) {
-      const { queued: waiting = 0, ...rest } = stats.get(row.queue) ?? {};
-      stats.set(row.queue, { ...rest, ...row, queued: waiting });
+    const inTable = this.#sql.countLeased.all(partition, queue);
+    for (const { queue: name, leased: count } of [...inTable, ...this.#leases.count(partition)]) {
+      if (queue !== null && name !== queue) continue;
+      const known = stats.get(name) ?? { queue: name, queued: 0, leased: 0 };
+      stats.set(name, { ...known, leased: known.leased + count });
     }
     return [...stats.values()].sort((a, b) => compareText(a.queue, b.queue));
   }

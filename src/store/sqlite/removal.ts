@@ -32,7 +32,9 @@ function prepareStatements(database: Database) {
       database.prepare(`SELECT 1 FROM ${table} WHERE ${where} LIMIT 1`),
     ),
     bury: database.prepare("UPDATE executions SET tombstone_until = ? WHERE number = ?"),
-    forgetState: database.prepare("UPDATE states SET state = '', log = '' WHERE execution = ?"),
+    forgetState: database.prepare(
+      "UPDATE states SET state = '', log = '', lease = NULL WHERE execution = ?",
+    ),
     deleteExecution: database.prepare("DELETE FROM executions WHERE number = ?"),
     deleteState: database.prepare("DELETE FROM states WHERE execution = ?"),
     selectExpired: database.prepare<{ number: number; id: string }, [number, number]>(`

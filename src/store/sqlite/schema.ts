@@ -139,6 +139,10 @@ const migrations: readonly string[] = [
   ALTER TABLE states ADD COLUMN log TEXT NOT NULL DEFAULT '';
   ALTER TABLE states DROP COLUMN recent;
   `,
+  // The lease of a task that was handed out by the commit that added it: see row-leases.ts.
+  `
+  ALTER TABLE states ADD COLUMN lease TEXT;
+  `,
 ];
 
 /** "Orcy" in ASCII, in the header of the file. */

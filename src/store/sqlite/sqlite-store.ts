@@ -15,7 +15,7 @@ import { Documents } from "./documents.ts";
 import { DueItems } from "./due.ts";
 import { Executions } from "./executions.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { Heads } from "./heads.ts";
+import { type HeadRow, Heads } from "./heads.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import { Listings } from "./listings.ts";
 import { lockFile } from "./lock.ts";
@@ -23,6 +23,7 @@ import { type Disk, LogSync } from "./log-sync.ts";
 import { Messages } from "./messages.ts";
 import { Queues } from "./queues.ts";
 import { Removal } from "./removal.ts";
+import { RowLeases } from "./row-leases.ts";
 import { prepareDatabase, settingOf } from "./schema.ts";
 import { Tasks } from "./tasks.ts";
 import { Timers } from "./timers.ts";
@@ -80,6 +81,7 @@ export class SqliteStore implements contract.Store {
   readonly #group: GroupCommit;
   readonly #housekeeper: Housekeeper;
   readonly #heads: Heads;
+  readonly #leases: RowLeases;
   readonly #tasks: Tasks;
   readonly #queues: Queues;
   readonly #timers: Timers;
@@ -103,14 +105,24 @@ export class SqliteStore implements contract.Store {
     const timers = new Timers(database);
     const messages = new Messages(database);
     const removal = new Removal(database, heads);
+    const leases = new RowLeases({ database, heads, tasks, partitions: this.partitions });
     this.#heads = heads;
+    this.#leases = leases;
     this.#tasks = tasks;
-    this.#queues = new Queues(database);
+    this.#queues = new Queues(database, leases);
     this.#timers = timers;
-    this.#dueItems = new DueItems(database);
+    this.#dueItems = new DueItems(database, leases);
     this.#messages = messages;
     this.#removal = removal;
-    this.#executions = new Executions({ database, heads, tasks, timers, messages, removal });
+    this.#executions = new Executions({
+      database,
+      heads,
+      tasks,
+      timers,
+      messages,
+      removal,
+      leases,
+    });
     this.#listings = new Listings(database);
     this.#documents = new Documents(database);
     this.#housekeeper = new Housekeeper(database, options.path);
@@ -119,9 +131,19 @@ export class SqliteStore implements contract.Store {
       database,
       clock: options.clock ?? systemClock,
       log: this.#log,
-      onRollback: () => heads.forgetAll(),
+      onRollback: () => {
+        heads.forgetAll();
+        leases.forgetAll();
+      },
       onFlush: () => this.#housekeeper.afterFlush(),
     });
+  }
+
+  /** An execution with all its tasks in their table. */
+  #withTasks(key: ExecutionKey): HeadRow | undefined {
+    const row = this.#heads.find(key);
+    if (row !== undefined) this.#leases.moveOut(row, key);
+    return row;
   }
 
   create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
@@ -144,8 +166,8 @@ export class SqliteStore implements contract.Store {
     request: Parameters<contract.Store["claimTask"]>[0],
   ): Promise<contract.LeasedTask | undefined> {
     return this.#group.submit(() => {
-      const row = this.#heads.live(request.key);
-      if (row === undefined) return undefined;
+      const row = this.#withTasks(request.key);
+      if (row?.tombstoneUntil !== null) return undefined;
       const { partition } = request.key;
       return this.#queues.claimOne(row.number, { ...request, partition });
     });
@@ -157,7 +179,7 @@ export class SqliteStore implements contract.Store {
     const { leases, now } = request;
     return this.#group.submit(() =>
       leases.map(({ key, ...lease }): contract.ExtendAnswer => {
-        const row = this.#heads.find(key);
+        const row = this.#withTasks(key);
         if (row === undefined) return { outcome: "stale" };
         return this.#tasks.extend(row.number, { ...lease, now });
       }),
@@ -170,7 +192,7 @@ export class SqliteStore implements contract.Store {
     const { tasks, now } = request;
     return this.#group.submit(() =>
       tasks.map(({ key, ...task }) => {
-        const row = this.#heads.find(key);
+        const row = this.#withTasks(key);
         return row === undefined ? "stale" : this.#tasks.release(row, { ...task, now });
       }),
     );
@@ -202,13 +224,16 @@ export class SqliteStore implements contract.Store {
   remove(
     request: Parameters<contract.Store["remove"]>[0],
   ): Promise<"removed" | "more" | "conflict" | "not_found"> {
-    return this.#group.submit(() => this.#removal.remove(request));
+    return this.#group.submit(() => {
+      this.#withTasks(request.key);
+      return this.#removal.remove(request);
+    });
   }
 
   holdings(key: ExecutionKey): Promise<contract.Holdings> {
     return this.#group.submit(() => {
-      const row = this.#heads.live(key);
-      if (row === undefined) return { tasks: [], timers: [], messages: [] };
+      const row = this.#withTasks(key);
+      if (row?.tombstoneUntil !== null) return { tasks: [], timers: [], messages: [] };
       const { number } = row;
       return {
         tasks: this.#tasks.of(number),

@@ -4,7 +4,8 @@
  */
 import type { Database } from "bun:sqlite";
 import { extendedUntil } from "../rules.ts";
-import type { CommitRequest, ExtendAnswer, HandOff, StoreEffects, TaskView } from "../store.ts";
+import type { CommitRequest, ExtendAnswer, StoreEffects, TaskView } from "../store.ts";
+import { isLeased, type LeasedNewTask } from "./row-lease.ts";
 import { countOpening, taskState } from "./schema.ts";
 
 type NewTask = StoreEffects["tasks"][number];
@@ -22,6 +23,10 @@ interface Owner {
 
 const { queued, leased, dropped } = taskState;
 
+function queueLeftOf({ queueTimeoutMs }: NewTask): number | null {
+  return queueTimeoutMs > 0 ? queueTimeoutMs : null;
+}
+
 const whereSettled = `execution = ? AND id = ? AND token = ? AND state = ${leased}`;
 const whereLeaseEnded = `${whereSettled} AND until = ?`;
 const whereWaitEnded = `execution = ? AND id = ? AND state = ${queued} AND until = ?`;
@@ -38,12 +43,7 @@ function prepareStatements(database: Database) {
         leased_at, deadline, worker_id, token, place)
       VALUES (?1, ?2, ${leased}, 0, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?6, ?13, ?14,
         ?15, ?16)`),
-    succeed: database.prepare(`
-      UPDATE OR REPLACE tasks SET held = 0, priority = ?4, due = ?5, until = ?5, queue_left = ?6,
-        queued_at = ?7, timeout_ms = ?8, heartbeat_ms = ?9, queue = ?10, id = ?11, header = ?12,
-        parameters = ?13, leased_at = ?7, deadline = ?14, worker_id = ?15, token = ?16,
-        claim_id = NULL, place = ?17
-      WHERE execution = ?1 AND id = ?2 AND token = ?3 AND state = ${leased}`),
+    remove: database.prepare("DELETE FROM tasks WHERE execution = ? AND id = ?"),
     findSettled: database.prepare(`SELECT 1 FROM tasks WHERE ${whereSettled}`),
     settle: database.prepare(`DELETE FROM tasks WHERE ${whereSettled}`),
     findLeaseEnded: database.prepare(`SELECT 1 FROM tasks WHERE ${whereLeaseEnded}`),
@@ -99,38 +99,42 @@ export class Tasks {
   }
 
   add(owner: Owner, task: NewTask, now: number): void {
-    const { execution, partition, held } = owner;
-    const { id, queue, priority, timeoutMs, heartbeatMs, header, parameters, lease } = task;
-    const queueLeft = task.queueTimeoutMs > 0 ? task.queueTimeoutMs : null;
-    if (lease !== undefined) {
-      const { leaseUntil, deadline, workerId, token } = lease;
-      this.#sql.insertLeased.run(
-        ...[execution, partition, priority, leaseUntil, queueLeft, now, timeoutMs, heartbeatMs],
-        ...[queue, id, header, parameters, deadline, workerId, token, this.#nextPlace++],
-      );
+    if (isLeased(task)) {
+      this.addLeased(owner, task, { now, place: this.nextPlace() });
       return;
     }
+    const { execution, partition, held } = owner;
+    const { id, queue, priority, timeoutMs, heartbeatMs, header, parameters } = task;
+    const queueLeft = queueLeftOf(task);
     const until = held || queueLeft === null ? null : now + queueLeft;
     this.#sql.insertQueued.run(
       ...[execution, partition, held ? 1 : 0, priority, until, queueLeft, now, timeoutMs],
-      ...[heartbeatMs, queue, id, header, parameters, this.#nextPlace++],
+      ...[heartbeatMs, queue, id, header, parameters, this.nextPlace()],
     );
   }
 
-  /**
-   * Settles one task and adds one that is handed out at once, in the same row: one statement for
-   * the step that nearly all steps are. False: the task to settle is not held with this token.
-   */
-  succeed(execution: number, ended: Settled, task: NewTask & { lease: HandOff }, now: number) {
-    const { id, queue, priority, timeoutMs, heartbeatMs, header, parameters, lease } = task;
-    const queueLeft = task.queueTimeoutMs > 0 ? task.queueTimeoutMs : null;
-    const { leaseUntil, deadline, workerId, token } = lease;
-    const { changes } = this.#sql.succeed.run(
-      ...[execution, ended.taskId, ended.token, priority, leaseUntil, queueLeft, now, timeoutMs],
-      ...[heartbeatMs, queue, id, header, parameters, deadline, workerId, token],
-      this.#nextPlace++,
+  addLeased(
+    { execution, partition }: Owner,
+    task: LeasedNewTask,
+    { now, place }: { readonly now: number; readonly place: number },
+  ): void {
+    const { id, queue, priority, timeoutMs, heartbeatMs, header, parameters } = task;
+    const { leaseUntil, deadline, workerId, token } = task.lease;
+    const queueLeft = queueLeftOf(task);
+    this.#sql.insertLeased.run(
+      ...[execution, partition, priority, leaseUntil, queueLeft, now, timeoutMs, heartbeatMs],
+      ...[queue, id, header, parameters, deadline, workerId, token, place],
     );
-    return changes > 0;
+  }
+
+  /** Tells the order of adding. */
+  nextPlace(): number {
+    return this.#nextPlace++;
+  }
+
+  /** Whatever its state is. */
+  remove(execution: number, id: string): void {
+    this.#sql.remove.run(execution, id);
   }
 
   /** A leased task stays behind as a tombstone, so that its worker's heartbeat hears `cancelled`. */
