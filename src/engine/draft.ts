@@ -12,6 +12,7 @@ import type { JsonText } from "../model/json.ts";
 import { encodeRecords } from "./codec.ts";
 import type { Plan, PlanAction } from "./plan.ts";
 import type { Needs, Scope } from "./scope.ts";
+import { HistoryWriter } from "./stored-history.ts";
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -69,7 +70,7 @@ export class Draft {
   readonly #timers: NewTimer[] = [];
   readonly #dropTimers: string[] = [];
   readonly #messages: NewMessage[] = [];
-  readonly #history: string[] = [];
+  readonly #history: HistoryWriter;
   readonly #scripts: ScriptRequest[] = [];
   #bytes = 0;
   #effects = 0;
@@ -80,6 +81,7 @@ export class Draft {
     this.now = surroundings.now;
     this.registered = surroundings.registered;
     this.#before = execution;
+    this.#history = new HistoryWriter(surroundings.now);
     this.state = { ...execution.state };
     this.records = new Map(execution.records);
     this.ready = [...execution.state.ready];
@@ -232,14 +234,10 @@ export class Draft {
     // Of a very long history the middle is left out: its end tells how the execution ended.
     if (sequence > limits.historyEntriesMax && !kind.startsWith("execution.")) {
       if (sequence > limits.historyEntriesMax + 1) return;
-      this.#history.push(`{"sequence":${sequence},"at":${this.now},"kind":"history.thinned"}`);
+      this.#history.add(sequence, "history.thinned");
       return;
     }
-    let text = `{"sequence":${sequence},"at":${this.now},"kind":"${kind}"`;
-    if (action !== undefined) text += `,"action":"${action.key}"`;
-    if (attempt !== undefined) text += `,"attempt":${attempt}`;
-    if (details !== undefined) text += `,"details":${details}`;
-    this.#history.push(`${text}}`);
+    this.#history.add(sequence, kind, { action: action?.key, attempt }, details);
     this.changed = true;
   }
 
@@ -270,8 +268,7 @@ export class Draft {
         timers: this.#timers,
         dropTimers: this.#dropTimers,
         messages: this.#messages,
-        // One text for a commit: its entries become visible together, and cost one row.
-        history: this.#history.length > 0 ? [`[${this.#history.join(",")}]`] : [],
+        history: this.#history.finish(),
       },
       scripts: this.#scripts,
       answers: this.answers,

@@ -1,5 +1,6 @@
 /** Waiting for an execution's end, and following it live. */
 import type { Clock } from "../clock.ts";
+import { readHistory } from "../engine/stored-history.ts";
 import type { HistoryEntry } from "../model/entry.ts";
 import { isOpen } from "../model/execution.ts";
 import { executionKey } from "../model/ids.ts";
@@ -69,7 +70,7 @@ export class Observers {
     const rows = await store.history({ key, after: row, limit: page.limit + 1 });
     const items: HistoryEntry[] = [];
     for (const [offset, text] of rows.entries()) {
-      const entries = JSON.parse(text) as HistoryEntry[];
+      const entries = readHistory(text);
       for (let index = offset === 0 ? skip : 0; index < entries.length; index++) {
         if (items.length === page.limit) return { items, cursor: `${row + offset}.${index}` };
         items.push(entries[index]!);
@@ -93,7 +94,7 @@ export class Observers {
     };
     const unwatch = watchers.add(id, ({ decision, after }) => {
       for (const text of decision.effects.history) {
-        for (const entry of JSON.parse(text) as HistoryEntry[]) {
+        for (const entry of readHistory(text)) {
           if (early === undefined) tell(entry);
           else early.push(entry);
         }
@@ -135,7 +136,7 @@ export class Observers {
     let after = from;
     while (!abort.aborted) {
       const rows = await store.history({ key, after, limit: rowsPerRead });
-      for (const text of rows) for (const entry of JSON.parse(text) as HistoryEntry[]) tell(entry);
+      for (const text of rows) for (const entry of readHistory(text)) tell(entry);
       after += rows.length;
       if (rows.length < rowsPerRead) break;
     }

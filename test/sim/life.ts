@@ -5,6 +5,7 @@
 import { decodeExecution } from "../../src/engine/codec.ts";
 import { violations } from "../../src/engine/invariants.ts";
 import type { Plan } from "../../src/engine/plan.ts";
+import { readHistory } from "../../src/engine/stored-history.ts";
 import type { HistoryEntry } from "../../src/model/entry.ts";
 import { type Execution, isOpen } from "../../src/model/execution.ts";
 import type { ExecutionKey } from "../../src/model/ids.ts";
@@ -60,7 +61,7 @@ export class Life {
 
   checkHistory(effects: StoreEffects): void {
     for (const text of effects.history) {
-      for (const entry of JSON.parse(text) as HistoryEntry[]) this.#checkEntry(entry);
+      for (const entry of readHistory(text)) this.#checkEntry(entry);
     }
     const { historySequence } = this.execution.state;
     if (historySequence !== this.#historySequence) {

@@ -8,6 +8,7 @@ import { afterDecision, decodeExecution, encodeState } from "../../src/engine/co
 import { begin, decide } from "../../src/engine/decide.ts";
 import { violations } from "../../src/engine/invariants.ts";
 import { compilePlan, type Plan } from "../../src/engine/plan.ts";
+import { readHistory } from "../../src/engine/stored-history.ts";
 import type { Decision, NewTask, ScriptRequest } from "../../src/model/decision.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../src/model/definition.ts";
 import type { EventAnswer, ExecutionEvent, TaskOutcome } from "../../src/model/event.ts";
@@ -159,7 +160,7 @@ export class World {
     for (const { id, at } of effects.timers) this.timers.set(id, at);
     for (const { body } of effects.messages) this.messages.push(body);
     for (const text of effects.history) {
-      for (const entry of JSON.parse(text)) this.#note(entry);
+      for (const entry of readHistory(text)) this.#note(entry);
     }
     if (decision.hold !== undefined) this.held = decision.hold;
     this.scripts = [...this.scripts, ...decision.scripts];

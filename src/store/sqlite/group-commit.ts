@@ -1,13 +1,17 @@
 /**
  * Group commit: the operations of one turn of the event loop share a transaction, and are answered
- * once it is on disk. The next group is written while the sync of the one before it goes on. Operations check before they write, so all an operation can do half is fail in
- * SQL; then the group is rolled back and its operations run again, each in a transaction of its own.
+ * once it is on disk. The next group is written while the sync of the one before it goes on.
+ * Operations check before they write, so all an operation can do half is fail in SQL; then the group
+ * is rolled back and its operations run again, each in a transaction of its own.
  */
 import { type Database, SQLiteError, type Statement } from "bun:sqlite";
 import type { Clock } from "../../clock.ts";
 import { limits } from "../../limits.ts";
 import { StoreFault } from "../store.ts";
 import type { LogSync } from "./log-sync.ts";
+
+/** How long after a large group the next one is expected. */
+const busyMs = 50;
 
 interface Operation {
   readonly run: () => unknown;
@@ -64,6 +68,8 @@ export class GroupCommit {
   readonly #rollback: Statement;
   #waiting: Operation[] = [];
   #isScheduled = false;
+  /** Until then others are expected soon: the event loop must not stop for a sync. */
+  #busyUntil = 0;
   /** Set when nothing more is taken. */
   #refusal: StoreFault | undefined;
 
@@ -165,7 +171,9 @@ export class GroupCommit {
       }
       if (this.#waiting.length > 0) this.#schedule();
     };
-    if (answers.length === 1) this.#log.syncAtOnce(synced);
+    const now = this.#clock.now();
+    if (answers.length >= limits.groupCommitOperationsMin) this.#busyUntil = now + busyMs;
+    if (answers.length === 1 && now > this.#busyUntil) this.#log.syncAtOnce(synced);
     else this.#log.sync(synced);
     this.#onFlush();
   }
