@@ -5,6 +5,7 @@ import type { ActionRecord, Execution, ExecutionState } from "../model/execution
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import {
+  nothingWritten,
   readRecord,
   readState,
   type StoredRecord,
@@ -13,17 +14,17 @@ import {
   writeState,
 } from "./stored-state.ts";
 
-/** Records are never changed in place, so the text of one that a commit did not touch is kept. */
-const recordTexts = new WeakMap<ActionRecord, JsonText>();
-
 /** The first chunk of records is part of the text; later ones are fields of data. */
-export function encodeState({ state, records }: Pick<Execution, "state" | "records">): JsonText {
-  return `${writeState(state)},"records":${encodeRecords({ state, records }, 0)}}`;
+export function encodeState(execution: Encodable): JsonText {
+  const { state, written = nothingWritten() } = execution;
+  return `${writeState(state, written)},"records":${encodeRecords(execution, 0)}}`;
 }
+
+type Encodable = Pick<Execution, "state" | "records" | "written">;
 
 /** The records of one chunk. */
 export function encodeRecords(
-  { state, records }: Pick<Execution, "state" | "records">,
+  { state, records, written = nothingWritten() }: Encodable,
   chunk: number,
 ): JsonText {
   const from = chunk * limits.recordChunkActions;
@@ -31,12 +32,12 @@ export function encodeRecords(
   const parts: string[] = [];
   for (const [index, record] of records) {
     if (index < from || index >= to) continue;
-    let part = recordTexts.get(record);
-    if (part === undefined) {
-      part = writeRecord(record, state.startedAt);
-      recordTexts.set(record, part);
+    // Records are never changed in place: the text of one that a commit did not touch is right.
+    if (written.records[index] !== record) {
+      written.records[index] = record;
+      written.texts[index] = `"${index}":${writeRecord(record, state.startedAt)}`;
     }
-    parts.push(`"${index}":${part}`);
+    parts.push(written.texts[index]!);
   }
   return `{${parts.join(",")}}`;
 }
@@ -88,7 +89,8 @@ export function advance(before: Execution, decision: Decision): Execution {
     if (text === null) data.delete(field);
     else data.set(field, text);
   }
-  return { state: decision.state, records: decision.records, data };
+  const { state, records, written } = decision;
+  return { state, records, data, ...(written !== undefined && { written }) };
 }
 
 /**
@@ -104,6 +106,7 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
   return {
     state: second.state,
     records: second.records,
+    ...(second.written !== undefined && { written: second.written }),
     data: new Map([...first.data, ...second.data]),
     settle: [...first.settle, ...second.settle],
     expire: [...first.expire, ...second.expire],

@@ -6,13 +6,14 @@ import { limits } from "../limits.ts";
 import type { Decision, NewMessage, NewTask, NewTimer, ScriptRequest } from "../model/decision.ts";
 import type { ActionDefinition } from "../model/definition.ts";
 import type { EventAnswer } from "../model/event.ts";
-import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
+import type { ActionRecord, Execution, ExecutionState, Written } from "../model/execution.ts";
 import { fields, formatTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import { encodeRecords } from "./codec.ts";
 import type { Plan, PlanAction } from "./plan.ts";
 import type { Needs, Scope } from "./scope.ts";
 import { HistoryWriter } from "./stored-history.ts";
+import { nothingWritten } from "./stored-state.ts";
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -59,6 +60,7 @@ export class Draft {
   changed = false;
   systemActionsStarted = 0;
 
+  readonly written: Written;
   readonly #before: Execution;
   readonly #written = new Map<string, JsonText | null>();
   readonly #dirtyChunks = new Set<number>();
@@ -81,6 +83,7 @@ export class Draft {
     this.now = surroundings.now;
     this.registered = surroundings.registered;
     this.#before = execution;
+    this.written = execution.written ?? nothingWritten();
     this.#history = new HistoryWriter(surroundings.now);
     this.state = { ...execution.state };
     this.records = new Map(execution.records);
@@ -258,6 +261,7 @@ export class Draft {
     return {
       state,
       records,
+      written: this.written,
       data: this.#written,
       settle: this.#settle,
       expire: this.#expire,

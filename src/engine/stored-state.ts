@@ -14,6 +14,7 @@ import {
   type AttemptRecord,
   actionStatuses,
   type ExecutionState,
+  type Written,
 } from "../model/execution.ts";
 import type { JsonText } from "../model/json.ts";
 
@@ -35,21 +36,65 @@ const first = {
   causes: [],
 } satisfies Partial<ExecutionState>;
 
-function isFirst(name: string, value: unknown): boolean {
-  const usual = (first as Readonly<Record<string, unknown>>)[name];
-  if (typeof usual !== "object") return usual === value && usual !== undefined;
-  return (value as readonly unknown[]).length === 0;
+export function nothingWritten(): Written {
+  return { identity: "", records: [], texts: [] };
 }
 
 /** Without the closing brace. */
-export function writeState(state: ExecutionState): JsonText {
-  const kept: Record<string, unknown> = {};
-  for (const name in state) {
-    const value = state[name as keyof ExecutionState];
-    if (!isFirst(name, value)) kept[name] = value;
-  }
-  kept.stateVersion = stateVersion;
-  return JSON.stringify(kept).slice(0, -1);
+export function writeState(state: ExecutionState, written: Written): JsonText {
+  if (written.identity === "") written.identity = JSON.stringify(identityOf(state)).slice(0, -1);
+  return `${written.identity},${JSON.stringify(progressOf(state)).slice(1, -1)}`;
+}
+
+/** What an execution begins with and keeps. */
+function identityOf(state: ExecutionState) {
+  return {
+    stateVersion,
+    id: state.id,
+    workflow: state.workflow,
+    version: state.version,
+    correlationId: state.correlationId,
+    traceContext: state.traceContext,
+    seed: state.seed,
+    startedAt: state.startedAt,
+    priority: unless(first.priority, state.priority),
+    depth: unless(first.depth, state.depth),
+    recordChunks: state.recordChunks,
+  };
+}
+
+/** What changes; with `identityOf` all there is, which the compiler checks. */
+function progressOf(state: ExecutionState) {
+  return {
+    handout: state.handout,
+    historySequence: state.historySequence,
+    status: unless(first.status, state.status),
+    run: unless(first.run, state.run),
+    open: unless(first.open, state.open),
+    endedAt: state.endedAt,
+    timeoutAt: state.timeoutAt,
+    timeoutTimer: state.timeoutTimer,
+    pausedAt: state.pausedAt,
+    pausedMs: unless(first.pausedMs, state.pausedMs),
+    continueTimer: state.continueTimer,
+    signalSequence: unless(first.signalSequence, state.signalSequence),
+    failure: state.failure,
+    cancelReason: state.cancelReason,
+    followUpFailure: state.followUpFailure,
+    heldTimers: unlessEmpty(state.heldTimers),
+    ready: unlessEmpty(state.ready),
+    closing: unlessEmpty(state.closing),
+    signals: unlessEmpty(state.signals),
+    causes: unlessEmpty(state.causes),
+  } satisfies Record<Exclude<keyof ExecutionState, keyof ReturnType<typeof identityOf>>, unknown>;
+}
+
+function unless<Value>(usual: Value, value: Value): Value | undefined {
+  return value === usual ? undefined : value;
+}
+
+function unlessEmpty<Item>(items: readonly Item[]): readonly Item[] | undefined {
+  return items.length === 0 ? undefined : items;
 }
 
 export function readState(stored: Partial<ExecutionState>): ExecutionState {
@@ -78,12 +123,12 @@ export function writeRecord(record: ActionRecord, startedAt: number): JsonText {
     events: record.events,
     failure: record.failure,
     skippedBy: record.skippedBy,
-  } satisfies Written);
+  } satisfies WrittenRecord);
 }
 
 /** Every field of a record is written: a new one is missed here by the compiler. */
 type Renamed = "status" | "startedAt" | "endedAt" | "handout" | "attempt" | "route" | "attempts";
-type Written = Record<
+type WrittenRecord = Record<
   "s" | "b" | "e" | "h" | "n" | "r" | "t" | Exclude<keyof ActionRecord, Renamed>,
   unknown
 >;

@@ -1,7 +1,7 @@
 /** What the engine wants done: the next state, the data written, and effects. Nothing is done yet. */
 
 import type { EventAnswer } from "./event.ts";
-import type { ActionRecord, ExecutionState } from "./execution.ts";
+import type { ActionRecord, ExecutionState, Written } from "./execution.ts";
 import type { JsonText } from "./json.ts";
 
 export interface NewTask {
@@ -73,6 +73,8 @@ export interface ScriptRequest {
 
 export interface Decision {
   readonly state: ExecutionState;
+  /** Passed on from the execution. */
+  readonly written?: Written;
   /** All records, as `state` and the written record chunks hold them. */
   readonly records: ReadonlyMap<number, ActionRecord>;
   /** Fields to write; null deletes. */

@@ -165,6 +165,19 @@ export interface Execution {
   readonly state: ExecutionState;
   readonly records: ReadonlyMap<number, ActionRecord>;
   readonly data: ReadonlyMap<string, JsonText>;
+  readonly written?: Written;
+}
+
+/**
+ * What the encoder remembers between two commits, as each writes all of the state and changes little
+ * of it. It is changed in place: nothing depends on it but the time that encoding takes.
+ */
+export interface Written {
+  /** Text of what never changes. */
+  identity: string;
+  /** By plan index: the record that was written last, and its text. */
+  readonly records: (ActionRecord | undefined)[];
+  readonly texts: string[];
 }
 
 /**
