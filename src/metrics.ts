@@ -82,6 +82,9 @@ export class Metrics {
     callBuckets,
   );
 
+  readonly #storeBy = bound((operation) =>
+    bound((outcome) => this.#store.with({ operation, outcome })),
+  );
   readonly #timersBy = bound((kind) => this.#timers.with({ kind }));
 
   constructor() {
@@ -116,10 +119,11 @@ export class Metrics {
     this.#timersBy(kind).add(Math.max(0, lateMs) / 1000);
   }
 
-  /** Answers what to tell of each call of the operation. */
-  storeCalls(operation: string): (outcome: string, ms: number) => void {
-    const child = bound((outcome) => this.#store.with({ operation, outcome }));
-    return (outcome, ms) => child(outcome).add(ms / 1000);
+  /** Answers what to call with the outcome when the operation, which begins now, has ended. */
+  timeStoreCall(operation: string): (outcome: string) => void {
+    const child = this.#storeBy(operation);
+    const startedAt = performance.now();
+    return (outcome) => child(outcome).add((performance.now() - startedAt) / 1000);
   }
 
   script(outcome: string, ms: number): void {

@@ -20,6 +20,7 @@ import type { JsonText } from "../model/json.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import {
   type CommitAnswer,
+  type CommitRequest,
   type CreateAnswer,
   type Head,
   type Store,
@@ -37,6 +38,7 @@ import {
   type Created,
   type Creation,
   eventBytes,
+  type Letter,
   type Mail,
   type Mailbox,
   type NewBeginning,
@@ -44,9 +46,8 @@ import {
   type SubmitAnswer,
   takeBatch,
 } from "./mailbox.ts";
-import { offerTasks } from "./offers.ts";
+import { type Offers, offerTasks } from "./offers.ts";
 import type { Plans } from "./plans.ts";
-import type { Poll } from "./poll.ts";
 import { ScriptRunner } from "./scripts.ts";
 
 /** What the rest of the runtime hears about a commit, after it holds. */
@@ -70,6 +71,25 @@ export interface DriverParts {
   readonly onCommitted: (committed: Committed) => void;
   /** A decision that may hold or not: what it would bring about is to be looked for. */
   readonly onUnknown: (key: ExecutionKey, decision: Decision) => void;
+  /** Called when a commit begins; what it answers, when it has ended. */
+  readonly timeCommit: () => (outcome: string) => void;
+}
+
+/** What became of a commit. */
+type Outcome =
+  | { readonly outcome: "done" }
+  | { readonly outcome: "conflict" }
+  | {
+      readonly outcome: "stale";
+      readonly tasks: readonly string[];
+      readonly timers: readonly string[];
+    };
+
+/** A commit that is under way. */
+interface Commit {
+  readonly commitId: string;
+  readonly decided: Decided;
+  readonly offers: Offers;
 }
 
 /** How often, and after what pause each, an outcome is told again that could not be committed. */
@@ -99,17 +119,22 @@ export class Driver {
   }
 
   /** Answers after the event's effects are committed. */
-  submit(id: string, event: ExecutionEvent, origin?: Poll): Promise<SubmitAnswer> {
+  submit(id: string, event: ExecutionEvent): Promise<SubmitAnswer> {
+    return new Promise((resolve, reject) => this.post(id, { event, resolve, reject }));
+  }
+
+  /** The same with callbacks: a call of a worker brings many events. */
+  post(id: string, letter: Letter): void {
     const box = this.#open(id);
     if (box.mail.length >= limits.mailboxEventsMax) {
       const message = `${limits.mailboxEventsMax} events are waiting for this execution already.`;
-      return Promise.reject(new OrchyError("RESOURCE_EXHAUSTED", message));
+      letter.reject(new OrchyError("RESOURCE_EXHAUSTED", message));
+      return;
     }
-    return new Promise((resolve, reject) => {
-      box.mail.push({ event, origin, bytes: eventBytes(event), resolve, reject });
-      box.scripts?.wake();
-      this.#start(box);
-    });
+    const { event, origin, resolve, reject } = letter;
+    box.mail.push({ event, origin, bytes: eventBytes(event), resolve, reject });
+    box.scripts?.wake();
+    this.#start(box);
   }
 
   #open(id: string): Mailbox {
@@ -218,7 +243,7 @@ export class Driver {
         this.#cache.put(box.key.id, { ...loaded, execution: decided.before });
         return;
       }
-      const committed = await this.#commit(box, loaded.head, decided, plan);
+      const committed = await this.#commit(box, loaded.head, decided);
       if (committed.outcome === "done") {
         answer(box, decided.mail, decided.decision);
         box.more = decided.decision.more;
@@ -244,57 +269,47 @@ export class Driver {
     return loadExecution(this.#parts.store, key, [fields.input]);
   }
 
-  async #commit(
-    box: Mailbox,
-    expected: Head,
-    decided: Decided,
-    plan: Plan,
-  ): Promise<
-    | { outcome: "done" }
-    | { outcome: "conflict" }
-    | { outcome: "stale"; tasks: readonly string[]; timers: readonly string[] }
-  > {
-    const { decision, before } = decided;
-    const { store, clock, ids, dispatcher } = this.#parts;
+  /** With callbacks: an async function more is felt, as this is every step. */
+  #commit(box: Mailbox, expected: Head, decided: Decided): Promise<Outcome> {
+    const { decision } = decided;
+    const { store, clock, ids, dispatcher, timeCommit } = this.#parts;
     const now = clock.now();
     const commitId = ids.nonce();
-    const offers = offerTasks(dispatcher, {
-      ...{ key: box.key, decision, now },
-      origin: decided.mail[0]?.origin,
-    });
-    let result: CommitAnswer;
-    try {
-      result = await store.commit({
-        key: box.key,
-        expected,
-        commitId,
-        state: encodeState(decision),
-        status: decision.state.status,
-        ...(decision.state.endedAt !== undefined && { endedAt: decision.state.endedAt }),
-        ...(decision.hold !== undefined && { hold: decision.hold }),
-        data: decision.data,
-        settle: decision.settle,
-        expire: decision.expire,
-        consumeTimers: decision.consumeTimers,
-        effects: offers.effects,
-        now,
-      });
-    } catch (error) {
-      offers.withdraw();
-      if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
-      const outcome = await this.#resolveUnknown(box, commitId);
-      if (outcome === "conflict") return { outcome };
-      offers.giveBack();
-      if (outcome === "unknown") {
-        this.#parts.onUnknown(box.key, decision);
-        throw error;
-      }
-      box.scripts?.age();
-      const after = advance(before, decision);
-      this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
-      return { outcome };
-    }
+    const origin = decided.mail[0]?.origin;
+    const offers = offerTasks(dispatcher, { key: box.key, decision, origin, now });
+    const { state, hold } = decision;
+    const request: CommitRequest = {
+      key: box.key,
+      expected,
+      commitId,
+      state: encodeState(decision),
+      status: state.status,
+      ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
+      ...(hold !== undefined && { hold }),
+      data: decision.data,
+      settle: decision.settle,
+      expire: decision.expire,
+      consumeTimers: decision.consumeTimers,
+      effects: offers.effects,
+      now,
+    };
+    const commit: Commit = { commitId, decided, offers };
+    const tell = timeCommit();
+    return store.commit(request).then(
+      (result) => {
+        tell(result.outcome);
+        return this.#answered(box, commit, result);
+      },
+      (error) => {
+        tell(error instanceof StoreFault ? error.outcome : "error");
+        return this.#failed(box, commit, error);
+      },
+    );
+  }
+
+  #answered(box: Mailbox, { commitId, decided, offers }: Commit, result: CommitAnswer): Outcome {
     if (result.outcome === "committed" || result.outcome === "already_committed") {
+      const { before, decision, plan } = decided;
       const after = advance(before, decision);
       box.scripts?.age();
       this.#keep(box.key, result.head, after);
@@ -307,6 +322,24 @@ export class Driver {
     offers.withdraw();
     if (result.outcome === "stale") return result;
     return { outcome: "conflict" };
+  }
+
+  async #failed(box: Mailbox, commit: Commit, error: unknown): Promise<Outcome> {
+    const { commitId, decided, offers } = commit;
+    offers.withdraw();
+    if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
+    const outcome = await this.#resolveUnknown(box, commitId);
+    if (outcome === "conflict") return { outcome };
+    offers.giveBack();
+    const { before, decision, plan } = decided;
+    if (outcome === "unknown") {
+      this.#parts.onUnknown(box.key, decision);
+      throw error;
+    }
+    box.scripts?.age();
+    const after = advance(before, decision);
+    this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
+    return { outcome };
   }
 
   /** After an unknown outcome nothing is delivered before the store has said what holds. */

@@ -16,13 +16,17 @@ export type Created =
   | Exclude<CreateAnswer, { outcome: "created" }>
   | (Extract<CreateAnswer, { outcome: "created" }> & { readonly status: ExecutionStatus });
 
-export interface Mail {
+/** An event and who is to hear what became of it. */
+export interface Letter {
   readonly event: ExecutionEvent;
   /** The poll that brought it: what follows goes to it first. */
   readonly origin?: Poll | undefined;
-  readonly bytes: number;
   readonly resolve: (answer: SubmitAnswer) => void;
   readonly reject: (error: unknown) => void;
+}
+
+export interface Mail extends Letter {
+  readonly bytes: number;
 }
 
 /** A start that waits for its turn. */

@@ -87,6 +87,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     sandbox,
     onCommitted,
     onUnknown: ({ partition }, decision) => lookFor(partition, decision),
+    timeCommit: () => metrics.timeStoreCall("commit"),
   });
   const room = new Room(store, clock);
   const executions = new Executions({

@@ -107,32 +107,49 @@ export class WorkerDesk {
     return this.#settle(results, workerId, undefined);
   }
 
+  /** Answers in the order of the results, when all are settled. */
   #settle(
     results: readonly ResultSent[],
     worker: string,
     origin: Poll | undefined,
   ): Promise<ResultAnswerType[]> {
-    return Promise.all(results.map((result) => this.#settleOne(result, worker, origin)));
+    const answers = new Array<ResultAnswerType>(results.length);
+    let open = results.length;
+    return new Promise((resolve) => {
+      if (open === 0) resolve(answers);
+      for (const [index, result] of results.entries()) {
+        this.#settleOne(result, { worker, origin }, (answer) => {
+          answers[index] = answer;
+          open -= 1;
+          if (open === 0) resolve(answers);
+        });
+      }
+    });
   }
 
   #settleOne(
     { token, outcome }: ResultSent,
-    worker: string,
-    origin: Poll | undefined,
-  ): Promise<ResultAnswerType> | ResultAnswerType {
+    from: { readonly worker: string; readonly origin: Poll | undefined },
+    told: (answer: ResultAnswerType) => void,
+  ): void {
     const held = this.#tokenOf(token);
-    if (held === undefined) return this.#told("stale");
+    if (held === undefined) {
+      told(this.#told("stale"));
+      return;
+    }
     const { key, taskId } = held;
     const leasedAt = parseToken(token)?.leasedAt;
-    const event = { type: "result", taskId, token, outcome, worker } as const;
-    return this.#parts.driver.submit(key.id, event, origin).then(
-      (answer) => this.#told(resultAnswer(answer), leasedAt),
-      (error) => {
+    const { worker, origin } = from;
+    this.#parts.driver.post(key.id, {
+      event: { type: "result", taskId, token, outcome, worker },
+      origin,
+      resolve: (answer) => told(this.#told(resultAnswer(answer), leasedAt)),
+      reject: (error) => {
         // One result that could not be settled never spoils the others: its worker sends it again.
         this.#parts.log.warn("a result could not be settled", { taskId, error: asError(error) });
-        return this.#told("retry");
+        told(this.#told("retry"));
       },
-    );
+    });
   }
 
   #handedOut(task: LeasedTask): PolledTask {
@@ -154,7 +171,8 @@ export class WorkerDesk {
     const found = await findHandout(this.#parts.store, this.#parts.plans, result);
     if (typeof found === "string") return this.#told(found);
     const { outcome, workerId } = result;
-    return this.#settleOne({ token: found.token, outcome }, workerId, undefined);
+    const [answer] = await this.#settle([{ token: found.token, outcome }], workerId, undefined);
+    return answer!;
   }
 
   async heartbeat(
