@@ -178,7 +178,7 @@ export class Driver {
 
   async #run(box: Mailbox): Promise<void> {
     while (box.creations.length > 0 || box.mail.length > 0 || box.more) {
-      box.taken = [];
+      if (box.taken.length > 0) box.taken = [];
       const creation = box.creations.shift();
       try {
         if (creation !== undefined) creation.resolve(await this.#createIn(box, creation));

@@ -134,7 +134,9 @@ export interface PollRequest {
 }
 
 /** A leased task with its header read. */
-export interface PolledTask extends LeasedTask, TaskHeader {}
+export interface PolledTask extends LeasedTask {
+  readonly about: TaskHeader;
+}
 
 /** The original wire carries no token: its results name the lease by the task's hand-out number. */
 export interface HandoutResult {

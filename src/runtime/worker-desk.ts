@@ -4,7 +4,6 @@ import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import type { TaskHeader } from "../model/decision.ts";
 import {
   type ExecutionKey,
   executionKey,
@@ -30,6 +29,7 @@ import type {
 } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
 import type { Poll } from "./poll.ts";
+import { readHeader } from "./task-header.ts";
 
 interface Parts {
   readonly store: Store;
@@ -153,11 +153,11 @@ export class WorkerDesk {
   }
 
   #handedOut(task: LeasedTask): PolledTask {
-    const header = JSON.parse(task.header) as TaskHeader;
-    const { offeredAt } = header;
+    const about = readHeader(task.header);
+    const { offeredAt } = about;
     const waitedMs = offeredAt === undefined ? undefined : task.leasedAt - offeredAt;
     this.#parts.metrics.taskHandedOut(waitedMs);
-    return { ...task, ...header, header: task.header };
+    return { ...task, about };
   }
 
   #told(answer: ResultAnswerType, leasedAt?: number): ResultAnswerType {

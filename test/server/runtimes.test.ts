@@ -63,7 +63,7 @@ test("a result is accepted by a server that has not seen the action start", asyn
   const first = await pollAt(one);
   expect(await other.complete([done(first)], "w")).toEqual(["accepted"]);
   const second = await pollAt(other);
-  expect(second.actionKey).toBe("2");
+  expect(second.about.actionKey).toBe("2");
   expect(await one.complete([done(second)], "w")).toEqual(["accepted"]);
   expect(await other.waitForResult(id, 0)).toMatchObject({ status: "COMPLETED" });
 });

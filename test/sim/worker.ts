@@ -179,7 +179,7 @@ export class SimulatedWorker {
     const ms = isLate ? 40_000 : isLong ? chance.below(longMs) : 1 + chance.below(300);
     clock.after(ms, () => {
       if (!this.#held.delete(task.token)) return;
-      this.#add({ token: task.token, outcome: outcomeOf(task, task.token) });
+      this.#add({ token: task.token, outcome: outcomeOf(task.about, task.token) });
     });
   }
 
@@ -193,7 +193,7 @@ export class SimulatedWorker {
     if (chance.percent(50)) return;
     await this.#sleep(chance.below(3_000));
     if (chance.percent(50)) await release();
-    else this.#add({ token, outcome: outcomeOf(task, token) });
+    else this.#add({ token, outcome: outcomeOf(task.about, token) });
   }
 
   /** Always at the last moment: its heartbeats race with the end of the lease. */

@@ -49,7 +49,7 @@ export function createTaskService(options: LegacyOptions): UnaryMethods<typeof T
         call,
         name: taskType,
         batchSize,
-        translate: (task) => create(TaskSchema, { ...toFields(task), taskName: task.name }),
+        translate: (task) => create(TaskSchema, { ...toFields(task), taskName: task.about.name }),
         encodedBytes: (task) => toBinary(TaskSchema, task).length,
       });
       return create(TasksSchema, { tasks });
@@ -82,7 +82,7 @@ export function createActionService(options: LegacyOptions): UnaryMethods<typeof
         name: actionType,
         batchSize,
         translate: (task) =>
-          create(ActionSchema, { ...toFields(task), actionName: task.name, type }),
+          create(ActionSchema, { ...toFields(task), actionName: task.about.name, type }),
         encodedBytes: (action) => toBinary(ActionSchema, action).length,
       });
       return create(ActionsSchema, { actions });
@@ -182,11 +182,11 @@ function workerIdOf(call: CallContext): string {
 
 function toFields(task: PolledTask) {
   return {
-    workflowName: task.workflow,
+    workflowName: task.about.workflow,
     flowId: task.key.id,
     data: toValues(parseForStruct(task.parameters)),
-    actionId: task.actionNumber,
-    retryCount: task.handout,
+    actionId: task.about.actionNumber,
+    retryCount: task.about.handout,
   };
 }
 

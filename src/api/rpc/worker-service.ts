@@ -194,18 +194,19 @@ function waitMs(waitSeconds: number, call: CallContext): number {
 }
 
 function toTask(task: PolledTask, format: PayloadFormat): Task {
+  const { about } = task;
   const message = create(TaskSchema);
   message.token = task.token;
   message.executionId = task.key.id;
-  message.workflow = task.workflow;
-  message.workflowVersion = task.version;
-  message.actionId = task.actionKey;
-  message.action = task.name;
-  message.attempt = task.attempt;
+  message.workflow = about.workflow;
+  message.workflowVersion = about.version;
+  message.actionId = about.actionKey;
+  message.action = about.name;
+  message.attempt = about.attempt;
   message.deadlineMs = BigInt(task.deadline);
   message.heartbeatMs = BigInt(task.heartbeatMs);
-  message.correlationId = task.correlationId ?? "";
-  message.traceContext = task.traceContext ?? "";
+  message.correlationId = about.correlationId ?? "";
+  message.traceContext = about.traceContext ?? "";
   if (format === PayloadFormat.JSON) message.parametersJson = utf8.encode(task.parameters);
   else message.parameters = parseForStruct(task.parameters);
   return message;

@@ -8,8 +8,14 @@ import type { ExecutionKey } from "../../model/ids.ts";
 import type { Head } from "../store.ts";
 import { type RowLease, readLease } from "./row-lease.ts";
 
-/** In each of two generations. */
+/** In each of two generations, all partitions together. */
 const headsKept = 10_000;
+
+/** Rows by execution id. */
+interface Generations {
+  young: Map<string, HeadRow>;
+  old: Map<string, HeadRow>;
+}
 
 export interface HeadRow {
   /** The execution's integer key. */
@@ -44,17 +50,18 @@ export function sameHead(row: HeadRow, head: Head): boolean {
   return row.revision === head.revision && row.commitId === head.commitId;
 }
 
-function nameOf(key: ExecutionKey): string {
-  return `${key.partition}/${key.id}`;
-}
-
 export class Heads {
-  /** What was used lately; and before that: forgotten together when the first one is full. */
-  #young = new Map<string, HeadRow>();
-  #old = new Map<string, HeadRow>();
+  /**
+   * By partition: what was used lately, and before that; the latter is forgotten when the former is
+   * full.
+   */
+  readonly #known: readonly Generations[];
+  readonly #keptMax: number;
   readonly #select: Statement<StoredRow>;
 
-  constructor(database: Database) {
+  constructor(database: Database, partitions: number) {
+    this.#known = Array.from({ length: partitions }, () => ({ young: new Map(), old: new Map() }));
+    this.#keptMax = Math.ceil(headsKept / partitions);
     this.#select = database.prepare(`
       SELECT number, created_by AS createdBy, request_hash AS requestHash, revision,
         commit_id AS commitId, held, history, length(log) AS logChars, lease, status,
@@ -66,12 +73,11 @@ export class Heads {
 
   /** Whether it is known without a look. */
   knows(key: ExecutionKey): boolean {
-    return this.#known(nameOf(key)) !== undefined;
+    return this.#recall(key) !== undefined;
   }
 
   find(key: ExecutionKey): HeadRow | undefined {
-    const name = nameOf(key);
-    const known = this.#known(name);
+    const known = this.#recall(key);
     if (known !== undefined) return known;
     const stored = this.#select.get(key.id, key.partition);
     if (stored === null) return undefined;
@@ -79,7 +85,7 @@ export class Heads {
     const tasksMax = stored.tasksMax === 0 ? 0 : Number.POSITIVE_INFINITY;
     const recent = [stored.commitId];
     const row = { ...stored, recent, held: stored.held === 1, lease, tasksMax };
-    this.#keep(name, row);
+    this.#keep(key, row);
     return row;
   }
 
@@ -90,32 +96,37 @@ export class Heads {
   }
 
   add(key: ExecutionKey, row: HeadRow): void {
-    this.#keep(nameOf(key), row);
+    this.#keep(key, row);
   }
 
   forget(key: ExecutionKey): void {
-    this.#young.delete(nameOf(key));
-    this.#old.delete(nameOf(key));
+    const { young, old } = this.#known[key.partition]!;
+    young.delete(key.id);
+    old.delete(key.id);
   }
 
   forgetAll(): void {
-    this.#young.clear();
-    this.#old.clear();
-  }
-
-  #known(name: string): HeadRow | undefined {
-    const young = this.#young.get(name);
-    if (young !== undefined) return young;
-    const old = this.#old.get(name);
-    if (old !== undefined) this.#keep(name, old);
-    return old;
-  }
-
-  #keep(name: string, row: HeadRow): void {
-    if (this.#young.size >= headsKept) {
-      this.#old = this.#young;
-      this.#young = new Map();
+    for (const { young, old } of this.#known) {
+      young.clear();
+      old.clear();
     }
-    this.#young.set(name, row);
+  }
+
+  #recall(key: ExecutionKey): HeadRow | undefined {
+    const { young, old } = this.#known[key.partition]!;
+    const recent = young.get(key.id);
+    if (recent !== undefined) return recent;
+    const earlier = old.get(key.id);
+    if (earlier !== undefined) this.#keep(key, earlier);
+    return earlier;
+  }
+
+  #keep(key: ExecutionKey, row: HeadRow): void {
+    const known = this.#known[key.partition]!;
+    if (known.young.size >= this.#keptMax) {
+      known.old = known.young;
+      known.young = new Map();
+    }
+    known.young.set(key.id, row);
   }
 }

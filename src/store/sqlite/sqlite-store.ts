@@ -100,7 +100,7 @@ export class SqliteStore implements contract.Store {
     const database = openDatabase(options, this.#lock);
     this.#database = database;
     this.partitions = Number(settingOf(database, "partitions"));
-    const heads = new Heads(database);
+    const heads = new Heads(database, this.partitions);
     const tasks = new Tasks(database);
     const timers = new Timers(database);
     const messages = new Messages(database);
