@@ -30,15 +30,15 @@ export function encodeRecords(
   const from = chunk * limits.recordChunkActions;
   const to = from + limits.recordChunkActions;
   const parts: string[] = [];
-  records.forEach((record, index) => {
-    if (index < from || index >= to) return;
+  for (const [index, record] of records) {
+    if (index < from || index >= to) continue;
     // Records are never changed in place: the text of one that a commit did not touch is right.
     if (written.records[index] !== record) {
       written.records[index] = record;
       written.texts[index] = `"${index}":${writeRecord(record, state.startedAt)}`;
     }
     parts.push(written.texts[index]!);
-  });
+  }
   return `{${parts.join(",")}}`;
 }
 

@@ -76,7 +76,10 @@ export class WorkerDesk {
     request.abort?.addEventListener("abort", onAbort);
     if (request.abort?.aborted) poll.close();
     try {
-      const results = await this.#settleWith(poll, request.results);
+      const settling = this.#settleWith(poll, request.results);
+      // What follows from the results has its place by now: the rest is claimed in the same commit.
+      dispatcher.fill(poll);
+      const results = await settling;
       dispatcher.fill(poll);
       poll.startWaiting(request.waitMs);
       const tasks = await poll.answered;
