@@ -63,7 +63,8 @@ export class Draft {
   readonly written: Written;
   readonly #before: Execution;
   readonly #written = new Map<string, JsonText | null>();
-  readonly #dirtyChunks = new Set<number>();
+  /** Chunks of records beyond the first, which is part of the state. */
+  #dirtyChunks: Set<number> | undefined;
   readonly #settle: Decision["settle"][number][] = [];
   readonly #expire: Decision["expire"][number][] = [];
   readonly #consume: Decision["consumeTimers"][number][] = [];
@@ -99,8 +100,11 @@ export class Draft {
 
   setRecord(index: number, record: ActionRecord): void {
     this.records.set(index, record);
-    this.#dirtyChunks.add(Math.floor(index / limits.recordChunkActions));
     this.changed = true;
+    const chunk = Math.floor(index / limits.recordChunkActions);
+    if (chunk === 0) return;
+    this.#dirtyChunks ??= new Set();
+    this.#dirtyChunks.add(chunk);
   }
 
   /** What its edges said is of no use any more. */
@@ -255,8 +259,8 @@ export class Draft {
     const { state, records } = this;
     state.ready = this.ready;
     state.closing = this.closing;
-    for (const chunk of this.#dirtyChunks) {
-      if (chunk > 0) this.#written.set(fields.records(chunk), encodeRecords(this, chunk));
+    for (const chunk of this.#dirtyChunks ?? []) {
+      this.#written.set(fields.records(chunk), encodeRecords(this, chunk));
     }
     return {
       state,

@@ -11,6 +11,9 @@ import { type RowLease, readLease } from "./row-lease.ts";
 /** In each of two generations, all partitions together. */
 const headsKept = 10_000;
 
+/** Of an execution with more tasks it is only known that it has many. */
+const tasksCounted = 100;
+
 /** Rows by execution id. */
 interface Generations {
   young: Map<string, HeadRow>;
@@ -66,7 +69,9 @@ export class Heads {
       SELECT number, created_by AS createdBy, request_hash AS requestHash, revision,
         commit_id AS commitId, held, history, length(log) AS logChars, lease, status,
         ended_at AS endedAt, tombstone_until AS tombstoneUntil,
-        EXISTS (SELECT 1 FROM tasks WHERE tasks.execution = executions.number) AS tasksMax
+        (SELECT count(*) FROM (
+          SELECT 1 FROM tasks WHERE tasks.execution = executions.number LIMIT ${tasksCounted}
+        )) AS tasksMax
       FROM executions JOIN states ON states.execution = number
       WHERE id = ? AND partition = ?`);
   }
@@ -82,7 +87,8 @@ export class Heads {
     const stored = this.#select.get(key.id, key.partition);
     if (stored === null) return undefined;
     const lease = stored.lease === null ? undefined : readLease(stored.lease);
-    const tasksMax = stored.tasksMax === 0 ? 0 : Number.POSITIVE_INFINITY;
+    const isCounted = stored.tasksMax < tasksCounted;
+    const tasksMax = isCounted ? stored.tasksMax : Number.POSITIVE_INFINITY;
     const recent = [stored.commitId];
     const row = { ...stored, recent, held: stored.held === 1, lease, tasksMax };
     this.#keep(key, row);
