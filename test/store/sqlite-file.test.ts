@@ -8,7 +8,15 @@ import { limits } from "../../src/limits.ts";
 import { openStore } from "../../src/store/open.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { StoreFault } from "../../src/store/store.ts";
-import { createRequest, newTask, partitions, start, t0 } from "./conformance/subject.ts";
+import {
+  claimDue,
+  createRequest,
+  handedOff,
+  newTask,
+  partitions,
+  start,
+  t0,
+} from "./conformance/subject.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -61,6 +69,21 @@ describe("the file of a SQLite store", () => {
     expect(await second.history({ key, after: 0, limit: 9 })).toEqual(["1", "2"]);
     expect((await second.holdings(key)).tasks).toMatchObject([{ id: "t1", state: "queued" }]);
     expect(await second.getDocument({ kind: "k", id: "d" })).toMatchObject({ body: "1" });
+  });
+
+  test("leases of hand-offs are found after it is opened again", async () => {
+    const first = open();
+    const { key } = await start(first, "e1", {
+      effects: { tasks: [handedOff("t1", "1.n.t1")] },
+    });
+    await first.close();
+    const second = open();
+    const { partition } = key;
+    expect(await second.queueStats({ partition })).toMatchObject([{ queued: 0, leased: 1 }]);
+    expect(await claimDue(second, partition, t0)).toEqual({ items: [], nextDue: t0 + 1_000 });
+    expect((await claimDue(second, partition, t0 + 1_000)).items).toMatchObject([
+      { kind: "lease", taskId: "t1", token: "1.n.t1" },
+    ]);
   });
 
   test("a second opening is refused until the first is closed", async () => {
@@ -214,13 +237,20 @@ describe("a full disk", () => {
 
   test("a failed commit leaves the head as it was", async () => {
     const store = open({ pagesMax: 200 });
-    const e = await start(store, "e1");
+    const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", "1.n.t1")] } });
     await fill(store);
     const data = new Map(["a", "b", "c"].map((name) => [name, large]));
     const request = e.request({ data, state: '"lost"', status: "FAILED" });
     await expect(store.commit(request)).rejects.toMatchObject({ outcome: "not_applied" });
     expect(await store.load({ key: e.key })).toMatchObject({ head: e.head, state: "{}" });
-    await e.commit({ state: '"kept"' });
+    // Nor is the lease of a hand-off forgotten with what was rolled back.
+    const settle = [{ taskId: "t1", token: "1.n.t1" }];
+    const failing = store.commit(e.request({ data, settle, tasks: [handedOff("t2", "1.n.t2")] }));
+    await expect(failing).rejects.toMatchObject({ outcome: "not_applied" });
+    expect((await claimDue(store, e.key.partition, t0 + 1_000)).items).toMatchObject([
+      { taskId: "t1", token: "1.n.t1" },
+    ]);
+    await e.commit({ state: '"kept"', settle });
     expect(await store.load({ key: e.key })).toMatchObject({ state: '"kept"', data: new Map() });
   });
 });

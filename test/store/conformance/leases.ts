@@ -463,6 +463,59 @@ function handOffTests(test: Test): void {
     expect(await claimIds(store, key.partition, { tokenPrefix: "1.m" })).toEqual(["t2", "t3"]);
   });
 
+  test("of a chain of hand-offs only the last lease counts", async (store) => {
+    const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", "1.n.t1")] } });
+    const { key } = e;
+    const first = [{ taskId: "t1", token: "1.n.t1" }];
+    const second = handedOff("t2", "1.n.t2");
+    const later = { ...second, lease: { ...second.lease!, leaseUntil: t0 + 2_000 } };
+    await e.commit({ settle: first, tasks: [later] });
+    expect(await store.commit(e.request({ settle: first }))).toMatchObject({ outcome: "stale" });
+    const stolen = [{ taskId: "t2", token: "1.x.t2" }];
+    expect(await store.commit(e.request({ settle: stolen }))).toMatchObject({ outcome: "stale" });
+    expect(await store.queueStats({ partition: key.partition })).toMatchObject([
+      { queue: "q/a", queued: 0, leased: 1 },
+    ]);
+    expect(await claimDue(store, key.partition, t0 + 1_000)).toEqual({
+      ...{ items: [], nextDue: t0 + 2_000 },
+    });
+    await e.commit({ settle: [{ taskId: "t2", token: "1.n.t2" }] });
+    expect((await store.holdings(key)).tasks).toEqual([]);
+    expect(await claimDue(store, key.partition, t0 + 9_000, "c2")).toEqual({ items: [] });
+    expect(await store.queueStats({ partition: key.partition })).toEqual([]);
+  });
+
+  test("a handed-off task that is dropped tells its worker so", async (store) => {
+    const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", "1.n.t1")] } });
+    const { key } = e;
+    await e.commit({ dropTasks: ["t1"] });
+    expect((await store.holdings(key)).tasks).toEqual([]);
+    const lease = { key, taskId: "t1", token: "1.n.t1", until: t0 + 3_000, now: t0 };
+    expect(await extend(store, lease)).toEqual({ outcome: "cancelled" });
+  });
+
+  test("branches hand off side by side", async (store) => {
+    const tasks = [handedOff("a1", "1.n.a1"), handedOff("b1", "1.n.b1")];
+    const e = await start(store, "e1", { effects: { tasks } });
+    const next = async (ended: string, following: string) =>
+      e.commit({
+        settle: [{ taskId: ended, token: `1.n.${ended}` }],
+        tasks: [handedOff(following, `1.n.${following}`)],
+      });
+    await next("a1", "a2");
+    await next("b1", "b2");
+    await next("a2", "a3");
+    const held = (await store.holdings(e.key)).tasks.map(({ id }) => id);
+    expect(held).toEqual(["b2", "a3"]);
+    await e.commit({
+      settle: [
+        { taskId: "a3", token: "1.n.a3" },
+        { taskId: "b2", token: "1.n.b2" },
+      ],
+    });
+    expect((await store.holdings(e.key)).tasks).toEqual([]);
+  });
+
   test("a task that is added again replaces the one of its id", async (store) => {
     const tasks = [newTask("t1"), handedOff("t2", "1.n.t2")];
     const e = await start(store, "e1", { effects: { tasks } });
