@@ -30,8 +30,9 @@ export function encodeRecords(
   const from = chunk * limits.recordChunkActions;
   const to = from + limits.recordChunkActions;
   const parts: string[] = [];
-  for (const [index, record] of records) {
-    if (index < from || index >= to) continue;
+  for (let index = from; index < Math.min(to, records.length); index++) {
+    const record = records[index];
+    if (record === undefined) continue;
     // Records are never changed in place: the text of one that a commit did not touch is right.
     if (written.records[index] !== record) {
       written.records[index] = record;
@@ -58,10 +59,10 @@ export function decodeExecution(text: JsonText, data: ReadonlyMap<string, JsonTe
   // The first format wrote records as they are in memory.
   const isPlain = written === 1;
   const state = readState(stored);
-  const records = new Map<number, ActionRecord>();
+  const records: (ActionRecord | undefined)[] = [];
   const add = (part: StoredRecords) => {
     for (const [index, record] of Object.entries(part)) {
-      records.set(Number(index), isPlain ? record : readRecord(record, state.startedAt));
+      records[Number(index)] = isPlain ? record : readRecord(record, state.startedAt);
     }
   };
   add(chunk);

@@ -48,7 +48,7 @@ export function begin(beginning: Beginning): Decision {
   const { plan, now, input } = beginning;
   const empty: Execution = {
     state: firstState(beginning),
-    records: new Map(),
+    records: [],
     data: new Map(),
   };
   const draft = new Draft(empty, beginning);
@@ -241,8 +241,8 @@ function once(draft: Draft, causeId: string | undefined, then: () => EventAnswer
 type ScriptEvent = Extract<ExecutionEvent, { type: "script" }>;
 
 function applyScript(draft: Draft, event: ScriptEvent): EventAnswer {
-  for (const [index, record] of draft.records) {
-    if (record.status !== "RUNNING" || record.handout !== event.handout) continue;
+  for (const [index, record] of draft.records.entries()) {
+    if (record?.status !== "RUNNING" || record.handout !== event.handout) continue;
     const action = draft.plan.actions[index]!;
     if (action.kind !== "javascript") break;
     endJavascript(draft, action, event.outcome);

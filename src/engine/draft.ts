@@ -49,7 +49,7 @@ export class Draft {
   readonly now: number;
   readonly registered: Surroundings["registered"];
   readonly state: Mutable<ExecutionState>;
-  readonly records: Map<number, ActionRecord>;
+  readonly records: (ActionRecord | undefined)[];
   /** Ended actions whose edges wait to be decided; drained before the decision is done. */
   readonly ended: EndedAction[] = [];
   /** Plan indexes that may start, in order. */
@@ -87,7 +87,7 @@ export class Draft {
     this.written = execution.written ?? nothingWritten();
     this.#history = new HistoryWriter(surroundings.now);
     this.state = { ...execution.state };
-    this.records = new Map(execution.records);
+    this.records = execution.records.slice();
     this.ready = [...execution.state.ready];
     this.closing = [...execution.state.closing];
   }
@@ -95,11 +95,11 @@ export class Draft {
   // Records
 
   record(index: number): ActionRecord {
-    return this.records.get(index) ?? pending;
+    return this.records[index] ?? pending;
   }
 
   setRecord(index: number, record: ActionRecord): void {
-    this.records.set(index, record);
+    this.records[index] = record;
     this.changed = true;
     const chunk = Math.floor(index / limits.recordChunkActions);
     if (chunk === 0) return;
@@ -109,9 +109,9 @@ export class Draft {
 
   /** What its edges said is of no use any more. */
   forgetEdges(index: number): void {
-    if (this.records.get(index)?.edges === undefined) return;
+    if (this.records[index]?.edges === undefined) return;
     const { edges, ...record } = this.record(index);
-    this.records.set(index, record.status === "PENDING" ? pending : record);
+    this.records[index] = record.status === "PENDING" ? pending : record;
   }
 
   nextHandout(): number {
@@ -149,7 +149,7 @@ export class Draft {
 
   /** Whether an action has an output: it completed, or its failure was turned into one. */
   hasOutput(index: number): boolean {
-    const record = this.records.get(index);
+    const record = this.records[index];
     if (record === undefined) return false;
     return record.status === "COMPLETED" || record.route !== undefined;
   }

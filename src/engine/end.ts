@@ -53,8 +53,8 @@ function endDetails(ending: Ending): JsonText | undefined {
 }
 
 function cancelOpenActions(draft: Draft): void {
-  for (const [index, record] of draft.records) {
-    switch (record.status) {
+  for (const [index, record] of draft.records.entries()) {
+    switch (record?.status) {
       case "SCHEDULED":
       case "RUNNING":
       case "WAITING":

@@ -129,8 +129,9 @@ function decideEdge(draft: Draft, target: number, edge: Edge): void {
     taken: before.taken + (edge === "taken" ? 1 : 0),
     failed: before.failed + (edge === "dead-by-failure" ? 1 : 0),
   };
-  draft.setRecord(target, { status: "PENDING", edges });
   const action = draft.plan.actions[target]!;
+  // With the last edge there is nothing left to count.
+  if (edges.decided < action.incoming) draft.setRecord(target, { status: "PENDING", edges });
   // An earlier edge has already put it in the row of those that start.
   if (joinVerdict(action, before) === "start") return;
   const verdict = joinVerdict(action, edges);

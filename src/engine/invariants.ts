@@ -17,9 +17,9 @@ export interface Owned {
 export function violations(plan: Plan, execution: Execution, owned: Owned): string[] {
   const { state, records } = execution;
   const found: string[] = [];
-  let open = state.ready.filter((index) => records.get(index)?.status !== "RETRYING").length;
+  let open = state.ready.filter((index) => records[index]?.status !== "RETRYING").length;
   for (const action of plan.actions) {
-    const record = records.get(action.index);
+    const record = records[action.index];
     if (record === undefined) continue;
     if (isOpenAction(record)) open += 1;
     if (state.status === "RUNNING" || state.status === "PAUSED") {

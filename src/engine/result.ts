@@ -3,18 +3,16 @@
  * outputs of its terminal actions (completed, no edge taken), read when somebody asks, so that they
  * are not stored twice.
  */
-import type { ActionRecord } from "../model/execution.ts";
+import type { ActionRecords } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Plan } from "./plan.ts";
 import type { Needs } from "./scope.ts";
 
-type Records = ReadonlyMap<number, ActionRecord>;
-
-function terminalKeys(plan: Plan, records: Records): string[] {
+function terminalKeys(plan: Plan, records: ActionRecords): string[] {
   const keys: string[] = [];
   for (const action of plan.actions) {
-    const record = records.get(action.index);
+    const record = records[action.index];
     if (record?.status !== "COMPLETED") continue;
     const taken = action.next.get(record.route ?? "default");
     if (taken === undefined || taken.length === 0) keys.push(action.key);
@@ -22,20 +20,20 @@ function terminalKeys(plan: Plan, records: Records): string[] {
   return keys;
 }
 
-export function resultNeeds(plan: Plan, records: Records): Needs {
+export function resultNeeds(plan: Plan, records: ActionRecords): Needs {
   if (plan.output !== undefined) return { outputs: [], input: false };
   return { outputs: terminalKeys(plan, records), input: false };
 }
 
 /** Fields of data that `resultText` reads. */
-export function resultFields(plan: Plan, records: Records): readonly string[] {
+export function resultFields(plan: Plan, records: ActionRecords): readonly string[] {
   if (plan.output !== undefined) return [fields.result];
   return terminalKeys(plan, records).map(fields.output);
 }
 
 export function resultText(
   plan: Plan,
-  records: Records,
+  records: ActionRecords,
   read: (field: string) => JsonText | undefined,
 ): JsonText | undefined {
   if (plan.output !== undefined) return read(fields.result);

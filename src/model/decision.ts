@@ -1,7 +1,7 @@
 /** What the engine wants done: the next state, the data written, and effects. Nothing is done yet. */
 
 import type { EventAnswer } from "./event.ts";
-import type { ActionRecord, ExecutionState, Written } from "./execution.ts";
+import type { ActionRecords, ExecutionState, Written } from "./execution.ts";
 import type { JsonText } from "./json.ts";
 
 export interface NewTask {
@@ -76,7 +76,7 @@ export interface Decision {
   /** Passed on from the execution. */
   readonly written?: Written;
   /** All records, as `state` and the written record chunks hold them. */
-  readonly records: ReadonlyMap<number, ActionRecord>;
+  readonly records: ActionRecords;
   /** Fields to write; null deletes. */
   readonly data: ReadonlyMap<string, JsonText | null>;
   readonly settle: readonly { readonly taskId: string; readonly token: string }[];

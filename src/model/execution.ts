@@ -157,13 +157,16 @@ export interface ExecutionState {
   readonly followUpFailure?: string;
 }
 
+/** By plan index; undefined where nothing has happened yet. */
+export type ActionRecords = readonly (ActionRecord | undefined)[];
+
 /**
  * An execution in memory: its state, the records of all its actions, and the fields of data that
  * were loaded. A field that is absent here may exist in the store: the records tell.
  */
 export interface Execution {
   readonly state: ExecutionState;
-  readonly records: ReadonlyMap<number, ActionRecord>;
+  readonly records: ActionRecords;
   readonly data: ReadonlyMap<string, JsonText>;
   readonly written?: Written;
 }

@@ -359,7 +359,7 @@ export class Driver {
       this.#cache.drop(key.id);
       return;
     }
-    let bytes = 1_000 + execution.records.size * 500;
+    let bytes = 1_000 + execution.records.length * 500;
     for (const text of execution.data.values()) bytes += text.length + 100;
     this.#cache.put(key.id, { head, execution, bytes });
   }
@@ -382,7 +382,7 @@ export class Driver {
     await registry.ensure(plan);
     const now = clock.now();
     const first = begin({ ...beginning, now, registered: registry.registered });
-    const nothing: Execution = { state: first.state, records: new Map(), data: new Map() };
+    const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.
     const isKnown = Boolean(box.scripts?.open) || this.#cache.get(box.key.id) !== undefined;
@@ -446,10 +446,7 @@ export class Driver {
 /** Whether an action of it is with the workers or the sandbox, so that news of it is near. */
 function isBusy({ records, state }: Execution): boolean {
   if (state.ready.length > 0) return true;
-  for (const { status } of records.values()) {
-    if (status === "SCHEDULED" || status === "RUNNING") return true;
-  }
-  return false;
+  return records.some((record) => record?.status === "SCHEDULED" || record?.status === "RUNNING");
 }
 
 /** Throws an OrchyError when the store did not say what became of it. */

@@ -27,7 +27,7 @@ export async function findHandout(
     const isNamed = result.actionNumber === undefined || result.actionNumber === action.number;
     if (!isNamed) continue;
     if (lease?.actionKey === action.key) return lease;
-    const attempts = records.get(action.index)?.attempts ?? [];
+    const attempts = records[action.index]?.attempts ?? [];
     // The nonce of a lease is kept when a worker's result has ended the attempt, and only then.
     const settled = attempts.find((attempt) => attempt.handout === result.handout);
     if (settled?.nonce !== undefined) return "duplicate";

@@ -147,7 +147,7 @@ function actionView(
   action: PlanAction,
   { holdings, beats }: { readonly holdings: Holdings | undefined; readonly beats: Beats },
 ): ActionView {
-  const record = execution.records.get(action.index) ?? untouched;
+  const record = execution.records[action.index] ?? untouched;
   const task = openTask(execution, action, record, holdings);
   const ended = record.status === "COMPLETED" || record.route !== undefined;
   const { skippedBy, route, startedAt, endedAt, dueAt, events, failure } = record;

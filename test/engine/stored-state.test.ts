@@ -73,7 +73,7 @@ describe("what is stored of an execution", () => {
       ...{ ...state, status: "RUNNING", run: 1, priority: 0, pausedMs: 0, open: 0, depth: 0 },
       ...{ heldTimers: [], ready: [], closing: [], causes: [], signals: [], signalSequence: 0 },
     };
-    const records = new Map<number, ActionRecord>([[0, { status: "COMPLETED", endedAt: 5 }]]);
+    const records: ActionRecord[] = [{ status: "COMPLETED", endedAt: 5 }];
     for (const given of [state, usual]) {
       const read = decodeExecution(encodeState({ state: given, records }), new Map());
       expect(read).toEqual({ state: given, records, data: new Map() });
@@ -85,7 +85,12 @@ describe("what is stored of an execution", () => {
     const first = { ...state, stateVersion: 1, records: { 3: { status: "WAITING", dueAt: 9 } } };
     const read = decodeExecution(JSON.stringify(first), new Map());
     expect(read.state).toEqual(state);
-    expect([...read.records]).toEqual([[3, { status: "WAITING", dueAt: 9 }]]);
+    expect(read.records).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      { status: "WAITING", dueAt: 9 },
+    ]);
     const newer = JSON.stringify({ ...state, stateVersion: 3, records: {} });
     expect(() => decodeExecution(newer, new Map())).toThrow("written by a newer server (format 3");
   });

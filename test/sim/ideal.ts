@@ -22,7 +22,8 @@ const registered = (name: string) =>
 /** What differs between this end and the ideal one, if anything; `untold`: faults decided it. */
 export function idealEnd(plan: Plan, real: Execution, evaluate: Evaluate): string | undefined {
   if (real.state.status === "CANCELLED") return "untold";
-  for (const { attempts } of real.records.values()) {
+  for (const record of real.records) {
+    const attempts = record?.attempts;
     if (attempts?.some(({ failure }) => faultCodes.has(failure?.code ?? ""))) return "untold";
   }
   const ideal = run(plan, real, evaluate);
@@ -39,7 +40,7 @@ export function idealEnd(plan: Plan, real: Execution, evaluate: Evaluate): strin
 }
 
 function describe({ records, data }: Execution, index: number, key: string): string {
-  const record = records.get(index);
+  const record = records[index];
   const output = data.get(fields.output(key))?.replace(/"by":"[^"]*"/, "");
   return `${record?.status} ${record?.route} ${record?.attempt} ${output}`;
 }
@@ -48,7 +49,7 @@ function run(plan: Plan, { state, data }: Execution, evaluate: Evaluate): Execut
   const surroundings = { plan, now: state.startedAt, registered };
   const { id, seed } = state;
   const first = begin({ ...surroundings, id, seed, input: data.get(fields.input) ?? "null" });
-  let execution: Execution = { state: first.state, records: new Map(), data: new Map() };
+  let execution: Execution = { state: first.state, records: [], data: new Map() };
   const next: ExecutionEvent[] = [];
   const apply = (decision: Decision) => {
     execution = afterDecision(execution, decision);

@@ -109,8 +109,9 @@ export class Life {
     }
     if (to.run !== from.run) this.#violate(`run ${from.run} became run ${to.run}`);
     if (to.handout < from.handout) this.#violate("its hand-outs are counted backwards");
-    for (const [index, record] of before.records) {
-      const now = after.records.get(index);
+    for (const [index, record] of before.records.entries()) {
+      if (record === undefined) continue;
+      const now = after.records[index];
       const key = this.plan.actions[index]!.key;
       if (now === undefined) this.#violate(`the record of ${key} is lost`);
       else if (ended.has(record.status) && now.status !== record.status) {

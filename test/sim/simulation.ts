@@ -137,8 +137,8 @@ class World {
     while (this.oracle.open.length > 0) {
       for (const { key, status, execution } of this.oracle.open) {
         if (status === "PAUSED") await client.operate(key.id, "resume");
-        for (const record of execution.records.values()) {
-          const [event] = record.status === "WAITING" ? (record.events ?? []) : [];
+        for (const record of execution.records) {
+          const [event] = record?.status === "WAITING" ? (record.events ?? []) : [];
           if (event !== undefined) await client.signal(key.id, event);
         }
       }
@@ -149,7 +149,7 @@ class World {
 
   #stuck(): void {
     const shown = this.oracle.open.map(({ key, status, execution }) => {
-      const records = [...execution.records].map(([index, record]) => `${index} ${record.status}`);
+      const records = execution.records.map((record, index) => `${index} ${record?.status}`);
       return `${key.id} is ${status} (${records.join(", ")})`;
     });
     this.#loop.violate(`stuck: ${shown.join("; ")}`);

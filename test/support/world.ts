@@ -48,7 +48,7 @@ export class World {
       seed: 42,
       ...(options.signal !== undefined && { signal: options.signal }),
     });
-    const empty = { state: decision.state, records: new Map(), data: new Map() };
+    const empty = { state: decision.state, records: [], data: new Map() };
     this.execution = empty;
     this.#apply(decision);
     this.#goOn(decision.more);
@@ -60,7 +60,7 @@ export class World {
 
   record(key: string): ActionRecord | undefined {
     const index = this.plan.byKey.get(key);
-    return index === undefined ? undefined : this.execution.records.get(index);
+    return index === undefined ? undefined : this.execution.records[index];
   }
 
   statusOf(key: string): string {

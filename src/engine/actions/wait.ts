@@ -68,8 +68,8 @@ export function deliverSignal(draft: Draft, event: string, payload: JsonText): E
 function firstWaitFor(draft: Draft, event: string): WaitPlanAction | undefined {
   let first: WaitPlanAction | undefined;
   let firstHandout = Number.POSITIVE_INFINITY;
-  for (const [index, record] of draft.records) {
-    if (record.status !== "WAITING" || !record.events?.includes(event)) continue;
+  for (const [index, record] of draft.records.entries()) {
+    if (record?.status !== "WAITING" || !record.events?.includes(event)) continue;
     const handout = record.handout ?? 0;
     if (handout > firstHandout) continue;
     first = draft.plan.actions[index] as WaitPlanAction;
