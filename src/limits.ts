@@ -57,6 +57,13 @@ export const limits = {
   rpcTimeoutMsMax: 24 * 3600 * 1000,
   rpcHeaderBytesMax: 16 * 1024,
   grpcStreamsPerConnectionMax: 256,
+  /** Calls that a gRPC client may give up at once, and then each second, before it is cut off. */
+  grpcResetsMax: 300,
+  grpcResetsPerSecondMax: 50,
+  /** A gRPC connection must have greeted after this, TLS included. */
+  grpcGreetingMs: 10_000,
+  /** A gRPC connection without a call is told to end after this. */
+  grpcIdleMs: 5 * 60_000,
   healthWatchersMax: 1_000,
   healthWatchMs: 1_000,
 
@@ -71,8 +78,14 @@ export const limits = {
   listLimitDefault: 50,
   listLimitMax: 500,
   resultWaitSecondsMax: 60,
-  /** Longest arrival of a request's body. */
+  /** Longest arrival of a request's body, and memory for all that are arriving. */
   requestBodyMs: 30_000,
+  bodyBytesHeldMax: 128 * 1024 * 1024,
+  /** Longest time for an answer to be taken, and memory for all that are not taken yet. */
+  answerMs: 60_000,
+  answerBytesHeldMax: 128 * 1024 * 1024,
+  /** Smaller answers are not counted: they are left to the connection. */
+  pacedAnswerBytesMin: 64 * 1024,
   /** A connection on which nothing moves is closed after this, unless a request waits on it. */
   httpIdleSeconds: 60,
   /** Silence on an event stream before a comment shows that it lives. */
@@ -171,6 +184,18 @@ check(limits.payloadBytesMax < limits.requestBytesMax, "one largest payload fits
 check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits a commit");
 check(limits.progressBytesMax * 3 < limits.beatsBytesMax, "one largest progress can be kept");
 check(limits.scriptOutputBytesMax <= limits.payloadBytesMax, "a script's output is a payload");
+check(
+  limits.bodyBytesHeldMax >= 4 * limits.requestBytesMax,
+  "several largest requests may arrive at once",
+);
+check(
+  limits.answerBytesHeldMax >= 4 * limits.requestBytesMax,
+  "several largest answers may be on their way at once",
+);
+check(
+  limits.grpcResetsMax > limits.grpcStreamsPerConnectionMax,
+  "a client may give up all calls of a connection",
+);
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
 check(limits.keyFreshMs < limits.drainMs, "a revocation counts within seconds");
 check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");

@@ -1,6 +1,7 @@
 /** Wires a whole server: store, sandbox, runtime and both ports. Tests start theirs with it too. */
 import { hostname } from "node:os";
 import { createAccess } from "./api/access.ts";
+import { createBacklogs } from "./api/backlog.ts";
 import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
@@ -68,10 +69,11 @@ async function startParts(
   const keys = new Keys({ store, clock });
   await refuseUnguarded(config, keys);
   const access = createAccess({ keys, insecure, clock, log });
-  const edge = { host, tls, orchestrator: runtime, access, log, metrics };
+  const backlogs = createBacklogs(clock);
+  const edge = { host, tls, orchestrator: runtime, access, backlogs, clock, log, metrics };
   const clientsVerified = tls?.ca !== undefined;
   const connect = createConnectHandler({ ...edge, legacyWorkers, clientsVerified });
-  const rest = { ...edge, port: config.httpPort, connect, keys, clock, corsOrigins };
+  const rest = { ...edge, port: config.httpPort, connect, keys, corsOrigins };
   const http = await startHttpServer(rest);
   closing.push(() => http.stop());
   const grpc = await startGrpcServer({ ...edge, port: config.grpcPort, legacyWorkers });

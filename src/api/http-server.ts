@@ -11,6 +11,7 @@ import type { Metrics } from "../metrics.ts";
 import type { Keys } from "../runtime/keys.ts";
 import type { Orchestrator } from "../runtime/orchestrator.ts";
 import type { Access } from "./access.ts";
+import type { Backlogs } from "./backlog.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
 import type { Held } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
@@ -31,6 +32,7 @@ export interface HttpServerOptions {
   readonly access: Access;
   readonly corsOrigins: readonly string[];
   readonly tls: TlsFiles | undefined;
+  readonly backlogs: Backlogs;
   readonly connect: RpcHandler;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -57,8 +59,9 @@ const drainGraceMs = 500;
 
 /** Throws when the port cannot be taken. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
-  const { orchestrator, keys, access, connect, log, metrics, clock, ids = systemIds } = options;
-  const services = { orchestrator, keys, access, clock, ids, log, metrics };
+  const { orchestrator, keys, access, backlogs, connect, log, metrics, clock } = options;
+  const { ids = systemIds } = options;
+  const services = { orchestrator, keys, access, backlogs, clock, ids, log, metrics };
   const rest = createRestHandler(allRoutes(), services, options.corsOrigins);
   const draining = new AbortController();
 

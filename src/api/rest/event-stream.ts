@@ -16,7 +16,7 @@ export async function eventStream(
   services: Services,
   hold: () => Held,
 ): Promise<Answer> {
-  const { orchestrator, clock, log } = services;
+  const { orchestrator, backlogs, clock, log } = services;
   // Once the stream has begun, its status can no longer say that there is no such execution.
   await orchestrator.waitForResult(id, 0);
 
@@ -25,13 +25,22 @@ export async function eventStream(
   const over = new AbortController();
   let stopBeats = () => {};
   const end = () => over.abort();
+  let stream: ReadableStreamDefaultController<Uint8Array>;
+  // A reader that does not keep up is let go, so that it costs a bounded amount of memory.
+  const letGo = () => {
+    stream.error(new Error("The events were not taken in time."));
+    end();
+  };
+  const untaken = backlogs.answers.open(letGo);
+  const waitingBytes = () => -(stream.desiredSize ?? 0);
 
-  function start(stream: ReadableStreamDefaultController<Uint8Array>): void {
+  function start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    stream = controller;
     function send(text: string): void {
       if (over.signal.aborted) return;
       stream.enqueue(encoder.encode(text));
-      // A reader that does not keep up is let go, so that it costs a bounded amount of memory.
-      if ((stream.desiredSize ?? 0) < -limits.eventStreamBytesMax) end();
+      untaken.set(waitingBytes());
+      if (waitingBytes() > limits.eventStreamBytesMax) letGo();
     }
     function event(type: string, data: unknown, sequence?: number): void {
       const name = sequence === undefined ? "" : `id: ${sequence}\n`;
@@ -53,7 +62,11 @@ export async function eventStream(
 
     held.signal.addEventListener("abort", end, { once: true });
     if (held.signal.aborted) end();
-    over.signal.addEventListener("abort", () => stopBeats(), { once: true });
+    const forget = () => {
+      stopBeats();
+      untaken.close();
+    };
+    over.signal.addEventListener("abort", forget, { once: true });
     // The first bytes tell the caller that the stream is open.
     send(": open\n\n");
     beat();
@@ -75,6 +88,7 @@ export async function eventStream(
   }
 
   const strategy = new ByteLengthQueuingStrategy({ highWaterMark: 0 });
-  const body = new ReadableStream({ start, cancel: end }, strategy);
+  const pull = () => untaken.set(waitingBytes());
+  const body = new ReadableStream({ start, pull, cancel: end }, strategy);
   return { status: 200, text: { type: "text/event-stream", body } };
 }

@@ -2,6 +2,8 @@
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Caller } from "../access.ts";
+import type { Backlog } from "../backlog.ts";
+import { paced } from "../paced.ts";
 import { originHeaders, preflightAnswer } from "./cors.ts";
 import { errorAnswer, toOrchyError } from "./errors.ts";
 import { toJsonText } from "./json.ts";
@@ -34,7 +36,7 @@ export function createRestHandler(
   corsOrigins: readonly string[],
 ): RestHandler {
   const router = createRouter(routes);
-  const { access, clock, log, metrics } = services;
+  const { access, backlogs, clock, log, metrics } = services;
 
   function auditOf(caller: Caller): Incoming["audit"] {
     const key = caller.key?.id ?? "none";
@@ -74,7 +76,7 @@ export function createRestHandler(
       status: answer.status,
       ms: clock.now() - startedAt,
     });
-    return toResponse(answer, request.method === "HEAD", named);
+    return toResponse(answer, request.method === "HEAD", named, backlogs.answers);
   };
 }
 
@@ -101,9 +103,10 @@ function toResponse(
   answer: Answer,
   headOnly: boolean,
   more: Readonly<Record<string, string>> = {},
+  answers?: Backlog,
 ): Response {
   const headers: Record<string, string> = { ...protectiveHeaders, ...answer.headers, ...more };
-  let body: string | ReadableStream | null = null;
+  let body: Uint8Array<ArrayBuffer> | string | ReadableStream | null = null;
   if (answer.text) {
     headers["content-type"] = answer.text.type;
     body = answer.text.body;
@@ -113,6 +116,7 @@ function toResponse(
   }
   // What a refused body still holds must not be taken for the next request.
   if (answer.status === 413 || answer.status === 408) headers.connection = "close";
+  if (answers && !headOnly && typeof body === "string") body = paced(body, answers);
   if (headOnly && body instanceof ReadableStream) {
     body.cancel().catch(() => {});
     body = null;

@@ -76,7 +76,7 @@ const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 async function readJsonBody({ route, request, services }: Incoming) {
   const bytesMax = Math.min(route.bodyBytesMax ?? Infinity, limits.requestBytesMax);
-  const bytes = await readBody(request, { bytesMax, clock: services.clock });
+  const bytes = await readBody(request, { bytesMax, bodies: services.backlogs.bodies });
   if (bytes.byteLength === 0 && route.bodyOptional) return { value: {}, text: "{}" };
 
   const type = request.headers.get("content-type");

@@ -11,6 +11,7 @@ import type { JsonText } from "../../model/json.ts";
 import type { Keys } from "../../runtime/keys.ts";
 import type { Orchestrator } from "../../runtime/orchestrator.ts";
 import type { Access, Need } from "../access.ts";
+import type { Backlogs } from "../backlog.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 export type Schema = v.GenericSchema;
@@ -21,6 +22,7 @@ export interface Services {
   readonly orchestrator: Orchestrator;
   readonly keys: Keys;
   readonly access: Access;
+  readonly backlogs: Backlogs;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;

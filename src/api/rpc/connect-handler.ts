@@ -11,12 +11,13 @@ import {
   type UniversalServerRequest,
   universalServerResponseToFetch,
 } from "@connectrpc/connect/protocol";
-import { compressionGzip } from "@connectrpc/connect-node";
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
+import type { Backlogs } from "../backlog.ts";
+import { paced } from "../paced.ts";
 import type { CallContext, MountedMethod, Peer } from "./call.ts";
 import { decodeJson } from "./decode-json.ts";
-import { readBody } from "./read-body.ts";
+import { BodyReader } from "./read-body.ts";
 import { canceled, deadlineExceeded, type RpcError, rpcError } from "./rpc-error.ts";
 import {
   binaryOptions,
@@ -27,6 +28,7 @@ import {
   type ServiceOptions,
   workerServices,
 } from "./services.ts";
+import type { Unpacker } from "./unpacker.ts";
 
 /** What it needs of the server that received the request: a `Bun.Server`. */
 export interface RequestSource {
@@ -46,14 +48,16 @@ type Encoding = "proto" | "json";
 export interface ConnectOptions extends ServiceOptions {
   /** Nobody gets here without a certificate that was verified. */
   readonly clientsVerified: boolean;
+  readonly backlogs: Backlogs;
 }
 
 export function createConnectHandler(options: ConnectOptions): ConnectHandler {
-  const { access, clientsVerified, log, metrics } = options;
+  const { access, backlogs, clientsVerified, log, metrics } = options;
+  const reader = new BodyReader(backlogs.bodies);
   const mounted = mountServices(options);
   const methods = new Map(mounted.map((method) => [method.path, method]));
   const prefixes = workerServices.map(({ typeName }) => `/${typeName}/`);
-  const grpcWeb = grpcWebHandlers(mounted, options);
+  const grpcWeb = grpcWebHandlers(mounted, options, reader.unpacker);
 
   async function answer(request: Request, server: RequestSource): Promise<Response> {
     const path = pathOf(request.url);
@@ -83,7 +87,7 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
       url: request.url,
       header: request.headers,
       // Not through the library, which would take hold of a stream that has been read.
-      body: createAsyncIterable([await readBodyThenPark(request, server)]),
+      body: createAsyncIterable([await readBodyThenPark(reader, request, server)]),
       signal: request.signal,
       contextValues: createContextValues().set(peerKey, peer),
     };
@@ -103,10 +107,11 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
     async function run(): Promise<Response> {
       const caller = await access.admit(method.need, request.headers.get("authorization"));
       const stillAdmitted = () => access.stillAdmits(caller);
-      const input = decode(method, encoding, await readBodyThenPark(request, server));
+      const input = decode(method, encoding, await readBodyThenPark(reader, request, server));
       const call = { signal, timeoutMs, peer, caller, stillAdmitted };
       const output = await method.run(input, call);
-      return new Response(encode(method, encoding, output), { headers: headers[encoding] });
+      const body = paced(encode(method, encoding, output), backlogs.answers);
+      return new Response(body, { headers: headers[encoding] });
     }
 
     try {
@@ -146,8 +151,8 @@ interface Received {
  * A parked poll is silent for longer than the server's idle timeout, which would end it and, with
  * HTTP/2, its whole connection. While a body is awaited the timeout stays.
  */
-async function readBodyThenPark(request: Request, server: RequestSource): Promise<Uint8Array> {
-  const body = await readBody(request);
+async function readBodyThenPark(reader: BodyReader, request: Request, server: RequestSource) {
+  const body = await reader.read(request);
   server.timeout(request, 0);
   return body;
 }
@@ -196,7 +201,7 @@ function decode(method: MountedMethod, encoding: Encoding, bytes: Uint8Array): M
   }
 }
 
-function encode(method: MountedMethod, encoding: Encoding, output: Message): Uint8Array | string {
+function encode(method: MountedMethod, encoding: Encoding, output: Message) {
   const schema = method.method.output;
   return encoding === "proto" ? toBinary(schema, output) : toJsonString(schema, output);
 }
@@ -240,10 +245,11 @@ function startDeadline(request: Request): Deadline | { readonly error: RpcError 
 function grpcWebHandlers(
   methods: readonly MountedMethod[],
   options: ServiceOptions,
+  unpacker: Unpacker,
 ): ReadonlyMap<string, UniversalHandler> {
   const router = createConnectRouter({
     ...routerOptions,
-    acceptCompression: [compressionGzip],
+    acceptCompression: [unpacker.asCompression()],
     grpc: false,
     connect: false,
   });

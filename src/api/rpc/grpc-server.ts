@@ -2,29 +2,19 @@
  * Serves native gRPC clients over HTTP/2, plain or with TLS: the worker services, health and reflection. It has
  * a port of its own because gRPC needs trailers, which the HTTP server cannot send.
  */
-import {
-  createSecureServer,
-  createServer,
-  type Http2SecureServer,
-  type Http2Server,
-  type ServerHttp2Session,
-} from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import { createSecureServer, createServer, type Http2ServerRequest } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { createContextValues } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Clock } from "../../clock.ts";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { limits } from "../../limits.ts";
+import type { Backlogs } from "../backlog.ts";
 import type { TlsFiles } from "../tls.ts";
+import { createGrpcAdapter } from "./grpc-adapter.ts";
+import { type AnyServer, GrpcConnections } from "./grpc-connections.ts";
 import { createHealthService } from "./health-service.ts";
 import { routeReflection } from "./reflection-service.ts";
-import {
-  mountServices,
-  peerKey,
-  route,
-  routerOptions,
-  type ServiceOptions,
-  workerServices,
-} from "./services.ts";
+import { mountServices, peerKey, route, type ServiceOptions, workerServices } from "./services.ts";
 
 export interface GrpcServerOptions extends ServiceOptions {
   readonly host: string;
@@ -32,6 +22,8 @@ export interface GrpcServerOptions extends ServiceOptions {
   readonly port: number;
   /** Absent: plain HTTP/2. */
   readonly tls: TlsFiles | undefined;
+  readonly backlogs: Backlogs;
+  readonly clock: Clock;
 }
 
 export interface GrpcServer {
@@ -46,6 +38,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const draining = new AbortController();
   const bounds = {
     maxHeaderListPairs: 100,
+    streamResetBurst: limits.grpcResetsMax,
+    streamResetRate: limits.grpcResetsPerSecondMax,
     settings: {
       maxConcurrentStreams: limits.grpcStreamsPerConnectionMax,
       maxHeaderListSize: limits.rpcHeaderBytesMax,
@@ -53,9 +47,16 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   };
   const { tls } = options;
   const server = tls ? createSecureServer({ ...bounds, ...tls }) : createServer(bounds);
-  const sessions = trackSessions(server, options);
-  const sockets = trackSockets(server);
-  server.on("request", createAdapter(options, draining.signal));
+  const connections = new GrpcConnections(server, options);
+  const adapter = createAdapter(options, draining.signal);
+  server.on("request", (request, response) => {
+    // Later, as what a peer takes back comes in the same read: then nothing needs to be done.
+    setImmediate(() => {
+      if (request.stream.destroyed) return;
+      const ended = connections.call(request.stream.session);
+      adapter(request, response).finally(ended);
+    });
+  });
   const port = await listen(server, options);
 
   return {
@@ -63,16 +64,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     async drain() {
       draining.abort();
       const closed = close(server);
-      await Promise.all([...sessions].map(closeSession));
-      // Who has said nothing yet, not even a greeting of TLS, has no session to end.
-      for (const socket of sockets) socket.destroy();
+      await connections.end();
       await closed;
     },
     async stop() {
       draining.abort();
       const closed = close(server);
-      for (const session of sessions) session.destroy();
-      for (const socket of sockets) socket.destroy();
+      connections.destroy();
       await closed;
     },
   };
@@ -82,12 +80,9 @@ function createAdapter(options: GrpcServerOptions, draining: AbortSignal) {
   const described = [...workerServices, Health];
   const services = new Set(described.map(({ typeName }) => typeName));
   const { orchestrator, access } = options;
-  return connectNodeAdapter({
-    ...routerOptions,
-    connect: false,
-    grpcWeb: false,
-    contextValues: (request) => {
-      const { socket } = request;
+  return createGrpcAdapter({
+    ...options,
+    contextValues: ({ socket }: Http2ServerRequest) => {
       const verified = "authorized" in socket && socket.authorized === true;
       const peer = () => ({ address: socket.remoteAddress, verified });
       return createContextValues().set(peerKey, peer);
@@ -98,33 +93,6 @@ function createAdapter(options: GrpcServerOptions, draining: AbortSignal) {
       routeReflection(router, described, access);
     },
   });
-}
-
-type AnyServer = Http2Server | Http2SecureServer;
-
-function trackSessions(server: AnyServer, options: GrpcServerOptions) {
-  const sessions = new Set<ServerHttp2Session>();
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
-    // A connection that breaks is everyday business of its peer's; it must not end the process.
-    session.on("error", (error: Error) =>
-      options.log?.debug("a gRPC connection failed", { error }),
-    );
-  });
-  for (const event of ["sessionError", "tlsClientError"]) {
-    server.on(event, (error: Error) => options.log?.debug("a gRPC connection failed", { error }));
-  }
-  return sessions;
-}
-
-function trackSockets(server: AnyServer): ReadonlySet<Socket> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
-  return sockets;
 }
 
 function listen(server: AnyServer, options: GrpcServerOptions): Promise<number> {
@@ -140,15 +108,5 @@ function listen(server: AnyServer, options: GrpcServerOptions): Promise<number> 
 function close(server: AnyServer): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-  });
-}
-
-/** Tells the peer to open no more streams, and waits for those that are open. */
-function closeSession(session: ServerHttp2Session): Promise<void> {
-  return new Promise((resolve) => {
-    if (session.destroyed) return resolve();
-    // The event, as Bun does not call back what is given to close().
-    session.once("close", resolve);
-    session.close();
   });
 }

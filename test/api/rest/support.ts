@@ -6,6 +6,7 @@ import { expect } from "bun:test";
 import type { ClientHttp2Session, OutgoingHttpHeaders } from "node:http2";
 import * as v from "valibot";
 import { createAccess } from "../../../src/api/access.ts";
+import { createBacklogs } from "../../../src/api/backlog.ts";
 import { startHttpServer } from "../../../src/api/http-server.ts";
 import { errorSchema, originalErrorSchema } from "../../../src/api/rest/answer-schemas.ts";
 import type { Route } from "../../../src/api/rest/route.ts";
@@ -58,18 +59,21 @@ export async function startTestServer(
   const runtime = createRuntime({ ...parts, namespace: "test" });
   const keys = new Keys({ store, clock });
   const access = createAccess({ keys, insecure: false, clock, log });
-  const edge = { orchestrator: runtime, access, log, legacyWorkers: "loopback" } as const;
-  const connect = createConnectHandler({ ...edge, clientsVerified: false });
+  const backlogs = createBacklogs(options.edgeClock ?? clock);
+  const edge = { orchestrator: runtime, access, backlogs, log } as const;
+  const connect = createConnectHandler({
+    ...edge,
+    clientsVerified: false,
+    legacyWorkers: "loopback",
+  });
   const http = startHttpServer({
     host: "127.0.0.1",
     port: 0,
     tls: undefined,
     corsOrigins: options.corsOrigins ?? [],
-    orchestrator: runtime,
+    ...edge,
     keys,
-    access,
     connect,
-    log,
     metrics,
     clock: options.edgeClock ?? clock,
   });

@@ -1,0 +1,125 @@
+/**
+ * What is held in memory for peers that are slow: bodies that have not wholly arrived, answers that
+ * have not been taken. It is bounded in bytes and in time; beyond either, what has been held for the
+ * longest is let go. Who sends and reads as others do is never that one.
+ */
+import type { Clock } from "../clock.ts";
+import { limits } from "../limits.ts";
+
+export interface BacklogLimits {
+  readonly bytesMax: number;
+  readonly ageMs: number;
+}
+
+export interface Holding {
+  /** So much is held now. Nothing, and its age begins anew. */
+  set(bytes: number): void;
+  /** It is over. A holding that was dropped is closed. */
+  close(): void;
+}
+
+interface Held {
+  bytes: number;
+  sinceMs: number;
+  readonly drop: () => void;
+}
+
+export class Backlog {
+  readonly #limits: BacklogLimits;
+  readonly #clock: Clock;
+  /** Those that hold something, the oldest first. */
+  readonly #held = new Set<Held>();
+  #bytes = 0;
+  #looks = false;
+
+  constructor(limits: BacklogLimits, clock: Clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** `drop` lets go of what is held; it is called once at most, and never after `close`. */
+  open(drop: () => void): Holding {
+    const held: Held = { bytes: 0, sinceMs: 0, drop };
+    let closed = false;
+    const close = () => {
+      closed = true;
+      this.#remove(held);
+    };
+    return {
+      set: (bytes) => {
+        if (closed) return;
+        if (bytes <= 0) this.#remove(held);
+        else this.#add(held, bytes);
+      },
+      close,
+    };
+  }
+
+  /** What `work` comes to; rejects with `refusal` when it takes too long while room is short. */
+  async hold<T>(bytes: number, work: Promise<T>, refusal: () => Error): Promise<T> {
+    const dropped = Promise.withResolvers<never>();
+    const holding = this.open(() => dropped.reject(refusal()));
+    holding.set(bytes);
+    try {
+      return await Promise.race([work, dropped.promise]);
+    } finally {
+      holding.close();
+    }
+  }
+
+  #add(held: Held, bytes: number): void {
+    if (held.bytes === 0) {
+      held.sinceMs = this.#clock.now();
+      this.#held.add(held);
+      this.#watch();
+    }
+    this.#bytes += bytes - held.bytes;
+    held.bytes = bytes;
+    this.#dropWhile(() => this.#bytes > this.#limits.bytesMax);
+  }
+
+  #remove(held: Held): void {
+    if (!this.#held.delete(held)) return;
+    this.#bytes -= held.bytes;
+    held.bytes = 0;
+  }
+
+  #dropWhile(isOver: (oldest: Held) => boolean): void {
+    for (const oldest of this.#held) {
+      if (!isOver(oldest)) return;
+      this.#remove(oldest);
+      oldest.drop();
+    }
+  }
+
+  /** One timer for all, and only while there is something to look at. */
+  #watch(): void {
+    if (this.#looks) return;
+    this.#looks = true;
+    const [oldest] = this.#held;
+    const { ageMs } = this.#limits;
+    this.#clock.after(Math.max(1, oldest!.sinceMs + ageMs - this.#clock.now()), () => {
+      this.#looks = false;
+      this.#dropWhile(({ sinceMs }) => this.#clock.now() - sinceMs >= ageMs);
+      if (this.#held.size > 0) this.#watch();
+    });
+  }
+}
+
+/** What all edges of a server share. */
+export interface Backlogs {
+  readonly bodies: Backlog;
+  readonly answers: Backlog;
+}
+
+export function createBacklogs(clock: Clock): Backlogs {
+  const { bodyBytesHeldMax, requestBodyMs, answerBytesHeldMax, answerMs } = limits;
+  return {
+    bodies: new Backlog({ bytesMax: bodyBytesHeldMax, ageMs: requestBodyMs }, clock),
+    answers: new Backlog({ bytesMax: answerBytesHeldMax, ageMs: answerMs }, clock),
+  };
+}

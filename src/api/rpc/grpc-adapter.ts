@@ -1,0 +1,96 @@
+/**
+ * Carries the calls of a gRPC connection to the library's handlers and back. Bodies and answers are
+ * counted on the way, so that peers that send or read too slowly cost a bounded amount of memory.
+ */
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import { Code, ConnectError, type ContextValues, createConnectRouter } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import {
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import type { Logger } from "../../log.ts";
+import type { Backlog, Backlogs, Holding } from "../backlog.ts";
+import { routerOptions } from "./services.ts";
+import { Unpacker } from "./unpacker.ts";
+
+export interface GrpcAdapterOptions {
+  readonly backlogs: Backlogs;
+  readonly log?: Logger | undefined;
+  readonly contextValues: (request: Http2ServerRequest) => ContextValues;
+  readonly routes: (router: ReturnType<typeof createConnectRouter>) => void;
+}
+
+/** Answers one call; resolves when it is over, however it ended. */
+export type GrpcAdapter = (
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+) => Promise<void>;
+
+export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
+  const { backlogs, log } = options;
+  const router = createConnectRouter({
+    ...routerOptions,
+    acceptCompression: [new Unpacker(backlogs.bodies).asCompression()],
+    connect: false,
+    grpcWeb: false,
+  });
+  options.routes(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+
+  async function answer(
+    handler: UniversalHandler,
+    request: Http2ServerRequest,
+    response: Http2ServerResponse,
+  ): Promise<void> {
+    const values = options.contextValues(request);
+    const received = universalRequestFromNodeRequest(request, response, undefined, values);
+    const body = metered(received.body as AsyncIterable<Uint8Array>, holding(backlogs.bodies), sum);
+    const answered = await handler({ ...received, body });
+    const sent = answered.body && metered(answered.body, holding(backlogs.answers), newest);
+    await universalResponseToNodeResponse({ ...answered, ...(sent && { body: sent }) }, response);
+
+    function holding(backlog: Backlog): Holding {
+      return backlog.open(() => request.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM));
+    }
+  }
+
+  return async (request, response) => {
+    const path = request.url.split("?", 1)[0]!;
+    const handler = handlers.get(path);
+    if (handler === undefined) {
+      response.writeHead(404).end();
+      return;
+    }
+    try {
+      await answer(handler, request, response);
+    } catch (error) {
+      if (ConnectError.from(error).code === Code.Aborted) return;
+      log?.debug("a gRPC call could not be answered", { path, error: error as Error });
+    }
+  };
+}
+
+/** All that came before is kept, as a message is read when it is whole. */
+const sum = (held: number, bytes: number): number => held + bytes;
+/** Who asks for the next piece has sent the one before. */
+const newest = (_held: number, bytes: number): number => bytes;
+
+async function* metered(
+  pieces: AsyncIterable<Uint8Array>,
+  holding: Holding,
+  count: (held: number, bytes: number) => number,
+): AsyncIterable<Uint8Array> {
+  // Even of one that sends nothing the age counts.
+  let held = 1;
+  holding.set(held);
+  try {
+    for await (const piece of pieces) {
+      held = count(held, piece.length);
+      holding.set(held);
+      yield piece;
+    }
+  } finally {
+    holding.close();
+  }
+}
