@@ -60,13 +60,13 @@ export async function eventStream(
       event("end", { id, status });
     }
 
-    held.signal.addEventListener("abort", end, { once: true });
-    if (held.signal.aborted) end();
     const forget = () => {
       stopBeats();
       untaken.close();
     };
     over.signal.addEventListener("abort", forget, { once: true });
+    held.signal.addEventListener("abort", end, { once: true });
+    if (held.signal.aborted) end();
     // The first bytes tell the caller that the stream is open.
     send(": open\n\n");
     beat();

@@ -40,6 +40,10 @@ export class ServerProcess {
     return this.#process?.exitCode === null && this.#process.signalCode === null;
   }
 
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   async remove(): Promise<void> {
     this.#process?.kill("SIGTERM");
     await this.#process?.exited;

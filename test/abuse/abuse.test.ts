@@ -1,0 +1,109 @@
+/**
+ * Hostile peers at both ports of a real server. While each does its worst, the server's memory stays
+ * within a bound and others are served about as fast as beside an honest client that works as hard;
+ * afterwards the server works as before and has let go of every connection.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { until } from "../interop/support/desk.ts";
+import { bothBodyAttacks, grpcBodyAttacks, httpBodyAttacks } from "./bodies.ts";
+import { frameAttacks, http1Attacks } from "./frames.ts";
+import { createWorkerClient } from "./honest.ts";
+import { Attacker, mebibyte, Victim } from "./victim.ts";
+
+const testMs = 120_000;
+/** How much slower than beside an honest client others may be served. */
+const slowdownMax = 3;
+/** Waits shorter than this tell of the machine, and not of the server. */
+const noiseMs = 30;
+/** Of so many rounds most must be within the bounds. */
+const rounds = 3;
+
+/** What the server may take beside what it had before. */
+const memoryMax = 160 * mebibyte;
+/** All that it may hold for slow peers, and as much again until it is collected. */
+const heldMax = 512 * mebibyte;
+const memory: Readonly<Record<string, number>> = {
+  "bodies of 1 GiB together that never end": heldMax,
+  "JSON that is deep or huge": heldMax,
+  "messages that are deep or huge": heldMax,
+  "answers and events that nobody reads": heldMax,
+};
+
+const attacks = {
+  http: { ...frameAttacks, ...http1Attacks, ...bothBodyAttacks, ...httpBodyAttacks },
+  grpc: { ...frameAttacks, ...bothBodyAttacks, ...grpcBodyAttacks },
+};
+
+const median = (numbers: readonly number[]) =>
+  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
+
+describe.each(["http", "grpc"] as const)("at the %s port", (kind) => {
+  let victim: Victim;
+  let attacker: Attacker;
+  let poll: () => Promise<unknown>;
+  const honestP99s: number[] = [];
+
+  beforeAll(async () => {
+    victim = await Victim.start();
+    const port = kind === "http" ? victim.server.httpPort : victim.server.grpcPort;
+    attacker = new Attacker({ kind, port, executionId: victim.executionId });
+    const client = createWorkerClient({ kind, port });
+    poll = () => client.poll({ actions: ["nobody"] }, { timeoutMs: 10_000 });
+  }, testMs);
+  afterAll(async () => {
+    await attacker?.end();
+    await victim?.remove();
+  }, testMs);
+
+  /** What another client and the system see of the server while this goes on. */
+  async function watch(work: Promise<void>): Promise<{ p99: number; memoryBytes: number }> {
+    const latencies: number[] = [];
+    let memoryBytes = 0;
+    let over = false;
+    const ended = work.finally(() => {
+      over = true;
+    });
+    while (!over) {
+      const startedMs = performance.now();
+      await poll();
+      latencies.push(performance.now() - startedMs);
+      memoryBytes = Math.max(memoryBytes, victim.memoryBytes);
+      await Bun.sleep(5);
+    }
+    await ended;
+    latencies.sort((a, b) => a - b);
+    return { p99: latencies[Math.floor(latencies.length * 0.99)]!, memoryBytes };
+  }
+
+  test.each(Object.keys(attacks[kind]))(
+    "%s",
+    async (name) => {
+      await watch(attacker.run("honest"));
+      const before = { handles: victim.handles, memoryBytes: victim.memoryBytes };
+      const seen: { p99: number; grownBytes: number }[] = [];
+      const isGood = ({ p99 }: { p99: number }) =>
+        p99 <= slowdownMax * median(honestP99s) + noiseMs;
+      const enough = Math.ceil(rounds / 2);
+      while (seen.length < rounds && seen.filter(isGood).length < enough) {
+        honestP99s.push((await watch(attacker.run("honest"))).p99);
+        const { p99, memoryBytes } = await watch(attacker.run(name));
+        seen.push({ p99, grownBytes: memoryBytes - before.memoryBytes });
+      }
+      const grownBytes = Math.max(...seen.map((one) => one.grownBytes));
+      const p99s = seen.map(({ p99 }) => p99.toFixed(0)).join(", ");
+      const told =
+        `${kind}: ${name}: others' p99 ${p99s} ms, beside an honest client ` +
+        `${median(honestP99s).toFixed(0)} ms; ${(grownBytes / mebibyte).toFixed(0)} MiB more`;
+      console.log(`abuse: ${told}`);
+      expect(victim.server.alive, told).toBe(true);
+      expect(seen.filter(isGood).length, told).toBeGreaterThanOrEqual(enough);
+      expect(grownBytes, told).toBeLessThan(memory[name] ?? memoryMax);
+      expect(await victim.works()).toBe(true);
+      await until(
+        async () => victim.handles,
+        (handles) => handles <= before.handles + 4,
+      );
+    },
+    testMs,
+  );
+});
