@@ -73,8 +73,12 @@ export const limits = {
   /** What was read of a key is trusted for so long: a revocation counts everywhere after it. */
   keyFreshMs: 3_000,
   cachedKeysMax: 1_000,
+  /** So many keys that do not exist are looked up within that time, then all keys are listed once. */
+  unknownKeysReadMax: 20,
 
   // REST.
+  /** Further requests of one turn of the event loop wait for the next, if they are still wanted. */
+  requestsPerTurnMax: 256,
   listLimitDefault: 50,
   listLimitMax: 500,
   resultWaitSecondsMax: 60,

@@ -69,6 +69,18 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     return rest(request, { hold: () => holdRequest(request, server, draining.signal) });
   }
 
+  function answer(request: Request, server: Server<undefined>): Promise<Response> {
+    const isRpc = connect.handles(splitUrl(request.url).path);
+    return isRpc ? connect.fetch(request, server) : answerRest(request, server);
+  }
+
+  /** What a peer takes back comes in the same read: then nothing needs to be done. */
+  async function answerLater(request: Request, server: Server<undefined>): Promise<Response> {
+    await turn.next();
+    return request.signal.aborted ? refusal(takenBack()) : answer(request, server);
+  }
+
+  const turn = new Turn(limits.requestsPerTurnMax);
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
@@ -80,8 +92,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     // Otherwise a second server would quietly share the port, and take half of the requests.
     reusePort: false,
     fetch(request, server) {
-      const isRpc = connect.handles(splitUrl(request.url).path);
-      return isRpc ? connect.fetch(request, server) : answerRest(request, server);
+      return turn.isFull() ? answerLater(request, server) : answer(request, server);
     },
     error(error) {
       log.error("the HTTP server failed", { error });
@@ -114,6 +125,32 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     },
   };
 }
+
+/** Counts what begins in one turn of the event loop, be it by one peer or by many. */
+class Turn {
+  readonly #max: number;
+  #begun = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  isFull(): boolean {
+    if (this.#begun === 0) {
+      setImmediate(() => {
+        this.#begun = 0;
+      });
+    }
+    this.#begun += 1;
+    return this.#begun > this.#max;
+  }
+
+  next(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+const takenBack = () => new OrchyError("UNAVAILABLE", "The request was taken back.");
 
 /**
  * Lets a request wait. Bun closes a connection on which nothing moves, so the timeout is off while

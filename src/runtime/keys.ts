@@ -39,6 +39,9 @@ export class Keys {
   /** Apart from the known ones, so that guesses do not push those out. */
   readonly #unknown = new Map<string, Known>();
   readonly #reading = new Map<string, Promise<Known>>();
+  /** How many keys that do not exist were looked up since then. */
+  #misses = { count: 0, sinceMs: Number.NEGATIVE_INFINITY };
+  #listing: { readonly ids: Promise<Set<string>>; readonly readAt: number } | undefined;
   /** When it was last seen that there is none; Infinity: there is one. */
   #noneUntil = Number.NEGATIVE_INFINITY;
 
@@ -68,7 +71,47 @@ export class Keys {
     if (known !== undefined && this.#clock.now() - known.readAt < limits.keyFreshMs) {
       return proven(known.stored, sent.secret);
     }
-    return this.#read(sent.id, known).then(({ stored }) => proven(stored, sent.secret));
+    const isGuess = known?.stored === undefined && this.#isGuessed();
+    const found = isGuess ? this.#readListed(sent.id) : this.#read(sent.id, known);
+    return found.then((read) => proven(read?.stored, sent.secret));
+  }
+
+  /** Whether so many unknown keys are tried that looking up each would cost too much. */
+  #isGuessed(): boolean {
+    if (this.#clock.now() - this.#misses.sinceMs >= limits.keyFreshMs) {
+      this.#misses = { count: 0, sinceMs: this.#clock.now() };
+    }
+    return this.#misses.count >= limits.unknownKeysReadMax;
+  }
+
+  /**
+   * One look at all keys answers every guess of the next seconds, and still lets in who holds a key
+   * that this server has not met.
+   */
+  async #readListed(id: string): Promise<Known | undefined> {
+    if (
+      this.#listing === undefined ||
+      this.#clock.now() - this.#listing.readAt >= limits.keyFreshMs
+    ) {
+      this.#listing = { ids: this.#listIds(), readAt: this.#clock.now() };
+    }
+    const { ids } = this.#listing;
+    const isThere = (
+      await ids.catch((error) => {
+        this.#listing = undefined;
+        throw error;
+      })
+    ).has(id);
+    return isThere ? this.#read(id, undefined) : undefined;
+  }
+
+  async #listIds(): Promise<Set<string>> {
+    const ids = new Set<string>();
+    for (let page = await this.list({ limit: limits.listLimitMax }); ; ) {
+      for (const { id } of page.items) ids.add(id);
+      if (page.cursor === undefined) return ids;
+      page = await this.list({ limit: limits.listLimitMax, cursor: page.cursor });
+    }
   }
 
   #read(id: string, before: Known | undefined): Promise<Known> {
@@ -90,6 +133,7 @@ export class Keys {
 
   #keep(id: string, stored: StoredKey | undefined): Known {
     const known = { stored, readAt: this.#clock.now() };
+    if (stored === undefined) this.#misses.count += 1;
     const map = stored === undefined ? this.#unknown : this.#known;
     map.delete(id);
     map.set(id, known);

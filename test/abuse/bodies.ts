@@ -7,7 +7,7 @@ const rpc = "/orchy.v1.WorkerService/";
 const mebibyte = 1024 * 1024;
 
 /** Until the window of the attack is over. */
-const aWhile = () => Bun.sleep(1_500);
+const aWhile = () => Bun.sleep(700);
 
 async function manyConnections(
   { port }: Target,
@@ -70,7 +70,7 @@ const slow: Attack = async (target) => {
     connection.send(starts[n % starts.length]!),
   );
   for (let round = 0; round < 5; round++) {
-    await Bun.sleep(200);
+    await Bun.sleep(100);
     for (const [n, connection] of all.entries()) void connection.send(drops[n % starts.length]!);
   }
   for (const connection of all) connection.destroy();
@@ -88,7 +88,7 @@ const unfinished: Attack = async (target) => {
       await connection.send(frame("headers", 1 + 2 * n, post(path, type), endHeaders));
       left.set(1 + 2 * n, 15 * mebibyte);
     }
-    await connection.sendWithin(left, 4_000);
+    await connection.sendWithin(left, 2_500);
     connection.destroy();
   });
 };
@@ -196,10 +196,10 @@ const grpcBombs: Attack = async (target) => {
   await inParallel(4, () => grpcCalls("Poll", calls, { "grpc-encoding": "gzip" })(target));
 };
 
-/** Results of 3 MB, 100 on each connection, of which nobody takes anything. */
+/** 300 results of 3 MB, of which nobody takes anything, and events. */
 const unread: Attack = async ({ port, executionId }) => {
   const connections: Connection[] = [];
-  await inParallel(8, async () => {
+  await inParallel(3, async () => {
     const connection = await Connection.open(port);
     connections.push(connection);
     await connection.send(greeting(0));
@@ -209,7 +209,7 @@ const unread: Attack = async ({ port, executionId }) => {
       await connection.send(frame("headers", 1 + 2 * n, call, endStream | endHeaders));
     }
   });
-  await inParallel(100, async () => {
+  await inParallel(25, async () => {
     const connection = await Connection.open(port, false);
     connections.push(connection);
     const request = `GET /v1/executions/${executionId}/result HTTP/1.1\r\nhost: x\r\n\r\n`;

@@ -9,6 +9,7 @@ import { TaskService } from "../../src/gen/legacy/task_service_pb.ts";
 import { ReleaseStatus, ResultStatus, WorkerService } from "../../src/gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../src/limits.ts";
 import { createLogger } from "../../src/log.ts";
+import { Keys } from "../../src/runtime/keys.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { StoreFault } from "../../src/store/store.ts";
 import { untilParked } from "../support/metrics.ts";
@@ -415,6 +416,44 @@ test("a busy worker's key is read from the store once in seconds", async () => {
   );
   const unknown = `orchy_${"1".repeat(16)}_${"1".repeat(64)}`;
   expect((await as(unknown, "GET", "/metrics")).status).toBe(503);
+});
+
+test("guesses cost few reads, and lock out nobody who holds a key", async () => {
+  const worker = (await makeKey({ scopes: ["worker"] })).key;
+  // A server that has met none of the keys.
+  guarded = await start();
+  let reads = 0;
+  const [read, list] = [store.getDocument.bind(store), store.listDocuments.bind(store)];
+  store.getDocument = (request) => {
+    if (request.kind === "key") reads++;
+    return read(request);
+  };
+  store.listDocuments = (request) => {
+    if (request.kind === "key") reads++;
+    return list(request);
+  };
+  let last = 0;
+  const guess = () => {
+    last += 1;
+    const id = last.toString(16).padStart(16, "0");
+    return as(`orchy_${id}_${"0".repeat(64)}`, "GET", "/v1/workflows");
+  };
+  for (let n = 0; n < 200; n++) expect((await guess()).status).toBe(401);
+  // One more asks whether there are keys at all, and one lists them.
+  expect(reads).toBe(limits.unknownKeysReadMax + 2);
+  const poll = () => as(worker, "POST", "/orchy.v1.WorkerService/Poll", { actions: ["a"] });
+  expect((await poll()).status).toBe(200);
+  expect((await as(admin, "GET", "/v1/workflows")).status).toBe(200);
+  expect(reads).toBe(limits.unknownKeysReadMax + 4);
+
+  // A key that another server makes meanwhile counts here within the same time as a revocation.
+  const made = await new Keys({ store, clock: systemClock }).create({
+    name: "x",
+    scopes: ["read"],
+  });
+  guarded.age(limits.keyFreshMs);
+  for (let n = 0; n < 50; n++) await guess();
+  expect((await as(made.text, "GET", "/v1/workflows")).status).toBe(200);
 });
 
 test("beyond this machine a server needs keys, or --insecure, which asks for none", async () => {

@@ -1,7 +1,8 @@
 /** Decodes requests sent as JSON. What is wrong is told with a pointer to where it is. */
 import { type DescMessage, fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
 import { OrchyError, type Problem } from "../../errors.ts";
-import { jsonOptions } from "./services.ts";
+import { isTooDeep } from "../rest/json-syntax.ts";
+import { jsonOptions, recursionLimit } from "./services.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -9,7 +10,7 @@ export function decodeJson(schema: DescMessage, bytes: Uint8Array): Message {
   let json: JsonValue;
   try {
     // An empty body is what `curl -X POST` sends for a message without fields.
-    json = bytes.length === 0 ? {} : (JSON.parse(utf8.decode(bytes)) as JsonValue);
+    json = bytes.length === 0 ? {} : parse(utf8.decode(bytes));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new OrchyError("INVALID_ARGUMENT", `The body is not JSON: ${reason}`);
@@ -19,6 +20,14 @@ export function decodeJson(schema: DescMessage, bytes: Uint8Array): Message {
   } catch {
     throw new OrchyError("INVALID_ARGUMENT", "The request is wrong.", [locate(schema, json)]);
   }
+}
+
+/** What is nested without end costs far more to take apart than to count. */
+function parse(text: string): JsonValue {
+  if (text.length > recursionLimit && isTooDeep(text, recursionLimit)) {
+    throw new Error(`it is nested deeper than ${recursionLimit} levels`);
+  }
+  return JSON.parse(text) as JsonValue;
 }
 
 /** Descends to the innermost member that cannot be decoded: the library names no place. */

@@ -33,7 +33,7 @@ export function mountServices(options: ServiceOptions): readonly MountedMethod[]
  * One level of JSON in a Struct takes up to three nested messages; deeper ones cannot be told apart
  * from garbage, and cost the whole call.
  */
-const recursionLimit = 4 * limits.jsonDepthMax;
+export const recursionLimit = 4 * limits.jsonDepthMax;
 
 export const binaryOptions = { readUnknownFields: false, recursionLimit } as const;
 export const jsonOptions = { ignoreUnknownFields: true, recursionLimit } as const;
