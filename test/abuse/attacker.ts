@@ -6,10 +6,10 @@ import { createInterface } from "node:readline";
 import type { Attack, Target } from "./attack.ts";
 import { bothBodyAttacks, grpcBodyAttacks, httpBodyAttacks } from "./bodies.ts";
 import { frameAttacks, http1Attacks } from "./frames.ts";
-import { honest } from "./honest.ts";
+import { loads } from "./honest.ts";
 
 const all: Readonly<Record<string, Attack>> = {
-  honest,
+  ...loads,
   ...frameAttacks,
   ...http1Attacks,
   ...bothBodyAttacks,

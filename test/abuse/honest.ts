@@ -13,10 +13,35 @@ export function createWorkerClient({ kind, port }: Pick<Target, "kind" | "port">
   return createClient(WorkerService, transport);
 }
 
+export type Load = "calls" | "large bodies" | "large answers";
+
 /** As many calls as a busy worker has under way, as fast as they are answered. */
-export const honest: Attack = async (target) => {
+const calls: Attack = async (target) => {
   const client = createWorkerClient(target);
   await inParallel(32, async () => {
     for (let n = 0; n < 50; n++) await client.poll({ actions: ["nothing"] });
   });
+};
+
+/** Results of 3 MB, four in a request, for tasks that are not theirs any more. */
+const largeBodies: Attack = async (target) => {
+  const client = createWorkerClient(target);
+  const outputJson = Buffer.from(`"${"x".repeat(3_000_000)}"`);
+  const results = Array.from({ length: 4 }, (_, n) => ({ token: `gone-${n}`, outputJson }));
+  await inParallel(4, async () => {
+    for (let n = 0; n < 4; n++) await client.complete({ results });
+  });
+};
+
+const largeAnswers: Attack = async ({ port, executionId }) => {
+  const url = `http://127.0.0.1:${port}/v1/executions/${executionId}/result`;
+  await inParallel(16, async () => {
+    for (let n = 0; n < 4; n++) await (await fetch(url)).bytes();
+  });
+};
+
+export const loads: Readonly<Record<Load, Attack>> = {
+  calls,
+  "large bodies": largeBodies,
+  "large answers": largeAnswers,
 };

@@ -48,7 +48,7 @@ if (absent !== undefined) {
       describeKind(kind, () => {
         basicScenario(kind, () => ({
           server,
-          authority,
+          trust: { authority },
           address: `localhost:${ports[kind.port]}`,
         }));
       });

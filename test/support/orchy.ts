@@ -14,6 +14,12 @@ export interface TestServer extends RunningServer {
   remove(): Promise<void>;
 }
 
+export interface Reachable {
+  readonly url: string;
+  /** What it takes to call it over TLS. */
+  readonly tls?: { readonly ca: string; readonly cert?: string; readonly key?: string } | undefined;
+}
+
 export interface Answer {
   readonly status: number;
   // Tests look into answers freely; what is missing fails the expectation.
@@ -47,13 +53,14 @@ export async function startTestServer(
 }
 
 export async function call(
-  server: { readonly url: string },
+  server: Reachable,
   method: string,
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
 ): Promise<Answer> {
   const response = await fetch(server.url + path, {
+    ...(server.tls && { tls: server.tls }),
     method,
     headers: { ...(body !== undefined && { "content-type": "application/json" }), ...headers },
     ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),

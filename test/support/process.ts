@@ -16,9 +16,10 @@ const main = join(import.meta.dir, "../../src/main.ts");
 export async function startProcess(
   store: string,
   ports: { readonly http?: number; readonly grpc?: number } = {},
+  more: readonly string[] = [],
 ): Promise<ServerProcess> {
   const { http = 0, grpc = 0 } = ports;
-  const flags = ["--http-port", `${http}`, "--grpc-port", `${grpc}`, "--store", store];
+  const flags = ["--http-port", `${http}`, "--grpc-port", `${grpc}`, "--store", store, ...more];
   const child = Bun.spawn([process.execPath, main, ...flags], {
     stdin: "ignore",
     stdout: "pipe",
@@ -30,7 +31,7 @@ export async function startProcess(
   void (async () => {
     for await (const chunk of child.stdout) {
       output.text += decoder.decode(chunk, { stream: true });
-      const found = /"http":"http:\/\/127\.0\.0\.1:(\d+)"/.exec(output.text);
+      const found = /"http":"https?:\/\/127\.0\.0\.1:(\d+)"/.exec(output.text);
       if (found !== null) resolve(Number(found[1]));
     }
     reject(new Error(`the server ended: ${output.text}`));

@@ -12,6 +12,8 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--protocol", choices=["grpc", "http"])
 parser.add_argument("--address")
 parser.add_argument("--ca")
+parser.add_argument("--cert")
+parser.add_argument("--key")
 options = parser.parse_args()
 
 if options.protocol == "grpc":
@@ -19,7 +21,8 @@ if options.protocol == "grpc":
 else:
     from bridge_http import connect
 
-call = connect(options.address, options.ca)
+own = None if options.cert is None else (options.cert, options.key)
+call = connect(options.address, options.ca, own)
 lock = threading.Lock()
 
 

@@ -6,13 +6,20 @@ from orchy.v1 import worker_pb2 as orchy
 from orchy.v1.worker_pb2_grpc import WorkerServiceStub
 
 
-def connect(address, authority):
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def connect(address, authority, own):
     pings = [("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_timeout_ms", 2_000)]
     if authority is None:
         channel = grpc.insecure_channel(address, pings)
     else:
-        with open(authority, "rb") as file:
-            trust = grpc.ssl_channel_credentials(file.read())
+        certificate, key = own or (None, None)
+        trust = grpc.ssl_channel_credentials(
+            read(authority), key and read(key), certificate and read(certificate)
+        )
         channel = grpc.secure_channel(address, trust, pings)
     service = WorkerServiceStub(channel)
 

@@ -7,8 +7,10 @@ import urllib.error
 import urllib.request
 
 
-def connect(address, authority):
+def connect(address, authority, own):
     trust = None if authority is None else ssl.create_default_context(cafile=authority)
+    if own is not None:
+        trust.load_cert_chain(*own)
     base = f"{'http' if authority is None else 'https'}://{address}/orchy.v1.WorkerService/"
 
     def send(method, body, timeout_ms, gzip):

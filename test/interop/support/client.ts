@@ -18,6 +18,12 @@ export interface Called {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
+/** Files: the certificate to trust, and perhaps the client's own with its key. */
+export interface Trust {
+  readonly authority: string;
+  readonly own?: readonly [certificate: string, key: string];
+}
+
 export interface Client {
   call(method: string, request: object, options?: CallOptions): Promise<Called>;
   close(): Promise<void>;
@@ -70,9 +76,11 @@ async function exitOf(child: ChildProcess): Promise<string> {
 }
 
 /** One curl a call. */
-export function openCurl(address: string, authority?: string): Client {
-  const scheme = authority === undefined ? "http" : "https";
-  const trust = authority === undefined ? [] : ["--cacert", authority];
+export function openCurl(address: string, trusted?: Trust): Client {
+  const scheme = trusted === undefined ? "http" : "https";
+  const [certificate, key] = trusted?.own ?? [];
+  const own = certificate && key ? ["--cert", certificate, "--key", key] : [];
+  const trust = trusted === undefined ? [] : ["--cacert", trusted.authority, ...own];
   return {
     async call(method, request, { timeoutMs, gzip } = {}) {
       const url = `${scheme}://${address}/orchy.v1.WorkerService/${method}`;

@@ -1,9 +1,7 @@
 /** What a test does to a server over REST, beside the worker that is tested. */
-import { call } from "../../support/orchy.ts";
+import { call, type Reachable } from "../../support/orchy.ts";
 
-export interface Reachable {
-  readonly url: string;
-}
+export type { Reachable };
 
 /** Saves a workflow of one user action, both of the given name; its input is what the task gets. */
 export async function saveSingle(server: Reachable, name: string, rules: object = {}) {

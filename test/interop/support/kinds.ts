@@ -1,5 +1,5 @@
 /** The clients that run the scenario: which library, by which port, and what it cannot do. */
-import { type Client, openBridge, openCurl } from "./client.ts";
+import { type Client, openBridge, openCurl, type Trust } from "./client.ts";
 import {
   goProgram,
   javaProgram,
@@ -22,12 +22,20 @@ export interface Kind {
   readonly skip: Skip;
   /** Why its library cannot do a part of the scenario. */
   readonly cannot: Partial<Record<Feature, string>>;
-  /** With an authority, the file of a certificate to trust, it speaks TLS. */
-  open(address: string, authority?: string): Promise<Client>;
+  /** With files of certificates it speaks TLS. */
+  open(address: string, trust?: Trust): Promise<Client>;
 }
 
 const oneAtATime = "HTTP/1.1 carries one call at a time on a connection";
 const http1 = { "one connection": oneAtATime, pings: "HTTP/1.1 has no pings" };
+
+/** The same names in every language, each with its own dashes. */
+function trustFlags(dashes: string, trust: Trust | undefined): string[] {
+  if (trust === undefined) return [];
+  const [certificate, key] = trust.own ?? [];
+  const own = certificate && key ? [`${dashes}cert`, certificate, `${dashes}key`, key] : [];
+  return [`${dashes}ca`, trust.authority, ...own];
+}
 
 export async function findKinds(): Promise<readonly Kind[]> {
   const go = await prepareGo();
@@ -35,17 +43,15 @@ export async function findKinds(): Promise<readonly Kind[]> {
   const java = await prepareJava();
   const goKind = (name: string, protocol: string, port: Kind["port"], cannot = {}): Kind => ({
     ...{ name, port, skip: go, cannot },
-    async open(address, authority) {
-      const trust = authority === undefined ? [] : ["-ca", authority];
-      const flags = ["-protocol", protocol, "-address", address, ...trust];
+    async open(address, trust) {
+      const flags = ["-protocol", protocol, "-address", address, ...trustFlags("-", trust)];
       return openBridge([goProgram("bridge"), ...flags]);
     },
   });
   const pythonKind = (name: string, protocol: string, port: Kind["port"], cannot = {}): Kind => ({
     ...{ name, port, skip: python, cannot },
-    async open(address, authority) {
-      const trust = authority === undefined ? [] : ["--ca", authority];
-      const flags = ["--protocol", protocol, "--address", address, ...trust];
+    async open(address, trust) {
+      const flags = ["--protocol", protocol, "--address", address, ...trustFlags("--", trust)];
       return openBridge([...pythonProgram("bridge.py"), ...flags], pythonEnvironment);
     },
   });
@@ -59,15 +65,15 @@ export async function findKinds(): Promise<readonly Kind[]> {
     pythonKind("Python with plain HTTP", "http", "http", http1),
     {
       ...{ name: "Java with grpc-java", port: "grpc", skip: java, cannot: {} },
-      async open(address, authority) {
-        const trust = authority === undefined ? [] : [authority];
-        return openBridge([...(await javaProgram("Bridge")), address, ...trust]);
+      async open(address, trust) {
+        const files = trust === undefined ? [] : [trust.authority, ...(trust.own ?? [])];
+        return openBridge([...(await javaProgram("Bridge")), address, ...files]);
       },
     },
     {
       ...{ name: "curl", port: "http", skip: missing("curl"), cannot: http1 },
-      async open(address, authority) {
-        return openCurl(address, authority);
+      async open(address, trust) {
+        return openCurl(address, trust);
       },
     },
   ];

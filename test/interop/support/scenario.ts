@@ -1,7 +1,7 @@
 /** What every client does against a real server: a worker's whole life, one test a part. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { call } from "../../support/orchy.ts";
-import type { Called, Client } from "./client.ts";
+import type { Called, Client, Trust } from "./client.ts";
 import { ended, type Reachable, saveSingle, start, until } from "./desk.ts";
 import type { Kind } from "./kinds.ts";
 
@@ -9,7 +9,7 @@ import type { Kind } from "./kinds.ts";
 export interface Target {
   readonly server: Reachable;
   readonly address: string;
-  readonly authority?: string;
+  readonly trust?: Trust;
 }
 
 /** Longer than anything here takes, as the machine may be busy with builds. */
@@ -63,8 +63,8 @@ export function plainStatuses({ results }: { results: { status: string }[] }): s
 export function basicScenario(kind: Kind, find: () => Target): () => Session {
   let session: Session;
   beforeAll(async () => {
-    const { server, address, authority } = find();
-    session = new Session(await kind.open(address, authority), server, kind);
+    const { server, address, trust } = find();
+    session = new Session(await kind.open(address, trust), server, kind);
   }, testMs);
   afterAll(() => session?.client.close());
 
@@ -213,7 +213,10 @@ export function basicScenario(kind: Kind, find: () => Target): () => Session {
       expect(Buffer.from(task.parametersJson, "base64").toString()).toBe('{"n":9007199254740993}');
       const output = Buffer.from("[9007199254740995]").toString("base64");
       await session.statuses([{ token: task.token, outputJson: output }]);
-      const result = await fetch(`${session.server.url}/v1/executions/${id}/result?wait=20`);
+      const { url, tls } = session.server;
+      const result = await fetch(`${url}/v1/executions/${id}/result?wait=20`, {
+        ...(tls && { tls }),
+      });
       expect(await result.text()).toContain('"result":[9007199254740995]');
     },
     testMs,

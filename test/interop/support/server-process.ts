@@ -3,31 +3,43 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import type { Reachable } from "../../support/orchy.ts";
 import { startProcess } from "../../support/process.ts";
+
+/** A server with TLS: how it is started, and how it is called. */
+export interface Secure {
+  readonly flags?: readonly string[];
+  readonly tls?: Reachable["tls"];
+}
 
 export class ServerProcess {
   readonly folder = mkdtempSync(join(tmpdir(), "orchy-interop-"));
   readonly httpPort = freePort();
   readonly grpcPort = freePort();
-  readonly url = `http://127.0.0.1:${this.httpPort}`;
+  readonly url: string;
+  readonly tls?: Reachable["tls"];
   #process: Subprocess | undefined;
 
   readonly #store: string;
+  readonly #flags: readonly string[];
 
   /** `store`: one that servers share; absent: a file of its own. */
-  constructor(store?: string) {
+  constructor(store?: string, secure: Secure = {}) {
     this.#store = store ?? `sqlite:${this.folder}/orchy.db`;
+    this.#flags = secure.flags ?? [];
+    if (secure.tls) this.tls = secure.tls;
+    this.url = `${secure.tls ? "https" : "http"}://127.0.0.1:${this.httpPort}`;
   }
 
-  static async start(store?: string): Promise<ServerProcess> {
-    const server = new ServerProcess(store);
+  static async start(store?: string, secure?: Secure): Promise<ServerProcess> {
+    const server = new ServerProcess(store, secure);
     await server.start();
     return server;
   }
 
   async start(): Promise<void> {
     const ports = { http: this.httpPort, grpc: this.grpcPort };
-    this.#process = (await startProcess(this.#store, ports)).child;
+    this.#process = (await startProcess(this.#store, ports, this.#flags)).child;
   }
 
   async kill(): Promise<void> {

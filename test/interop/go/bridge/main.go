@@ -46,8 +46,10 @@ func main() {
 	protocol := flag.String("protocol", "grpc", "grpc, connect, connect-json, connect-grpc or grpc-web")
 	address := flag.String("address", "", "host:port")
 	authority := flag.String("ca", "", "file of the certificate to trust; none: no TLS")
+	certificate := flag.String("cert", "", "file of the client's own certificate")
+	key := flag.String("key", "", "file of its key")
 	flag.Parse()
-	trust := trusted(*authority)
+	trust := trusted(*authority, *certificate, *key)
 	var calls map[string]call
 	var explain func(error) failure
 	if *protocol == "grpc" {
@@ -109,7 +111,7 @@ func wrap[Request, Response proto.Message](do func(context.Context, Request) (Re
 	}
 }
 
-func trusted(file string) *tls.Config {
+func trusted(file, certificate, key string) *tls.Config {
 	if file == "" {
 		return nil
 	}
@@ -119,5 +121,13 @@ func trusted(file string) *tls.Config {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
-	return &tls.Config{RootCAs: pool}
+	config := &tls.Config{RootCAs: pool}
+	if certificate != "" {
+		own, err := tls.LoadX509KeyPair(certificate, key)
+		if err != nil {
+			log.Fatal(err)
+		}
+		config.Certificates = []tls.Certificate{own}
+	}
+	return config
 }

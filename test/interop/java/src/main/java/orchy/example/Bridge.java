@@ -32,8 +32,8 @@ import orchy.v1.WorkerServiceGrpc.WorkerServiceFutureStub;
 
 /**
  * Makes the calls that a test orders on standard input, a JSON object a line, over grpc-java, and
- * writes what came of each as a line on standard output. Arguments: address, and perhaps the file
- * of the certificate to trust.
+ * writes what came of each as a line on standard output. Arguments: address, and perhaps the files
+ * of the certificate to trust, of the client's own and of its key.
  */
 public final class Bridge {
   /** The console's own encoding follows the locale, and may know no more than ASCII. */
@@ -43,11 +43,8 @@ public final class Bridge {
   private Bridge() {}
 
   public static void main(String[] arguments) throws Exception {
-    ChannelCredentials trust = arguments.length < 2
-        ? InsecureChannelCredentials.create()
-        : TlsChannelCredentials.newBuilder().trustManager(new File(arguments[1])).build();
     // 10 s is the shortest interval that the library sends pings in.
-    var channel = Grpc.newChannelBuilder(arguments[0], trust)
+    var channel = Grpc.newChannelBuilder(arguments[0], trusted(arguments))
         .keepAliveTime(10, TimeUnit.SECONDS).keepAliveTimeout(2, TimeUnit.SECONDS).build();
     var service = WorkerServiceGrpc.newFutureStub(channel);
     var orders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -55,6 +52,13 @@ public final class Bridge {
       run(service, JsonParser.parseString(line).getAsJsonObject());
     }
     System.exit(0);
+  }
+
+  private static ChannelCredentials trusted(String[] arguments) throws Exception {
+    if (arguments.length < 2) return InsecureChannelCredentials.create();
+    var trust = TlsChannelCredentials.newBuilder().trustManager(new File(arguments[1]));
+    if (arguments.length > 3) trust.keyManager(new File(arguments[2]), new File(arguments[3]));
+    return trust.build();
   }
 
   private static void run(WorkerServiceFutureStub service, JsonObject order) throws Exception {
