@@ -60,6 +60,10 @@ export const limits = {
   /** Calls that a gRPC client may give up at once, and then each second, before it is cut off. */
   grpcResetsMax: 300,
   grpcResetsPerSecondMax: 50,
+  /** Beyond it answers are lost without a word, so it lies above what all connections may hold. */
+  grpcSessionMebibytesMax: 256,
+  /** Heads that are too large, before the connection is ended. */
+  grpcRejectedStreamsMax: 10,
   /** A gRPC connection must have greeted after this, TLS included. */
   grpcGreetingMs: 10_000,
   /** A gRPC connection without a call is told to end after this. */
@@ -195,6 +199,10 @@ check(
 check(
   limits.answerBytesHeldMax >= 4 * limits.requestBytesMax,
   "several largest answers may be on their way at once",
+);
+check(
+  limits.grpcSessionMebibytesMax * 1024 * 1024 >= 2 * limits.answerBytesHeldMax,
+  "what one gRPC connection may hold is bounded by what all may",
 );
 check(
   limits.grpcResetsMax > limits.grpcStreamsPerConnectionMax,

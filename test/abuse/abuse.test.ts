@@ -22,11 +22,15 @@ const rounds = 3;
 const memoryMax = 160 * mebibyte;
 /** All that it may hold for slow peers, and as much again until it is collected. */
 const heldMax = 512 * mebibyte;
+/** What is asked for at once is also made at once. */
+const madeMax = 1024 * mebibyte;
 const memory: Readonly<Record<string, number>> = {
   "bodies of 1 GiB together that never end": heldMax,
   "JSON that is deep or huge": heldMax,
   "messages that are deep or huge": heldMax,
-  "answers and events that nobody reads": heldMax,
+  "bodies that unpack to 32 GiB": heldMax,
+  "messages that unpack to 32 GiB": heldMax,
+  "answers and events that nobody reads": madeMax,
 };
 
 /** What an honest client does that sends or asks for as much; else it makes calls. */

@@ -196,14 +196,14 @@ const grpcBombs: Attack = async (target) => {
   await inParallel(4, () => grpcCalls("Poll", calls, { "grpc-encoding": "gzip" })(target));
 };
 
-/** 300 results of 3 MB, of which nobody takes anything, and events. */
+/** 550 results of 3 MB, of which nobody takes anything, and events. */
 const unread: Attack = async ({ port, executionId }) => {
   const connections: Connection[] = [];
   await inParallel(3, async () => {
     const connection = await Connection.open(port);
     connections.push(connection);
     await connection.send(greeting(0));
-    for (let n = 0; n < 100; n++) {
+    for (let n = 0; n < 200; n++) {
       const path = n % 4 === 3 ? "events" : "result";
       const call = get(`/v1/executions/${executionId}/${path}`);
       await connection.send(frame("headers", 1 + 2 * n, call, endStream | endHeaders));

@@ -9,7 +9,8 @@ export function createWorkerClient({ kind, port }: Pick<Target, "kind" | "port">
   const transport =
     kind === "http"
       ? createConnectTransport({ baseUrl, httpVersion: "1.1" })
-      : createGrpcTransport({ baseUrl });
+      : // Less than several large messages, by default.
+        createGrpcTransport({ baseUrl, nodeOptions: { maxSessionMemory: 256 } });
   return createClient(WorkerService, transport);
 }
 

@@ -38,6 +38,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const draining = new AbortController();
   const bounds = {
     maxHeaderListPairs: 100,
+    maxSessionMemory: limits.grpcSessionMebibytesMax,
+    maxSessionRejectedStreams: limits.grpcRejectedStreamsMax,
     streamResetBurst: limits.grpcResetsMax,
     streamResetRate: limits.grpcResetsPerSecondMax,
     settings: {
