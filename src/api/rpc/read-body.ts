@@ -23,8 +23,9 @@ export class BodyReader {
   async read(request: Request): Promise<Uint8Array> {
     const encoding = request.headers.get("content-encoding");
     if (encoding !== null && encoding !== "identity" && encoding !== "gzip") {
-      const message = `The content encoding ${encoding.slice(0, 40)} is not known; gzip is.`;
-      throw new OrchyError("UNSUPPORTED_MEDIA_TYPE", message);
+      // Connect names the code: unimplemented.
+      const message = `The content encoding ${encoding.slice(0, 40)} is not known; gzip and identity are.`;
+      throw new OrchyError("NOT_IMPLEMENTED", message);
     }
     const sent = await this.#readSent(request);
     return encoding === "gzip" ? this.unpacker.unpack(sent) : sent;

@@ -1,5 +1,7 @@
 /** The gRPC port: worker service, errors and limits, health, reflection, drain. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
@@ -117,6 +119,43 @@ test("connections that speak no HTTP/2, or break off, do no harm", async () => {
   }
   const client = createClient(WorkerService, transport);
   expect((await client.poll({ actions: ["a"] })).tasks).toEqual([]);
+});
+
+/** A poll as bytes, and all heads of what came back as one. */
+async function rawPoll(headers: Record<string, string>, message: Uint8Array) {
+  const session = connectHttp2(edge.grpcUrl);
+  const path = "/orchy.v1.WorkerService/Poll";
+  const call = session.request({ ":method": "POST", ":path": path, te: "trailers", ...headers });
+  const heads: Record<string, unknown> = {};
+  for (const event of ["response", "trailers"]) {
+    call.on(event, (head: object) => Object.assign(heads, head));
+  }
+  call.resume();
+  call.end(message);
+  await once(call, "close");
+  session.close();
+  return heads;
+}
+
+test("the wire of gRPC: statuses in trailers, encodings and content types", async () => {
+  const empty = Buffer.alloc(5);
+  const wrong = await rawPoll({ "content-type": "application/grpc" }, empty);
+  expect(wrong).toMatchObject({
+    ...{ ":status": 200, "content-type": "application/grpc+proto", "grpc-status": "3" },
+    "grpc-message": expect.stringContaining("actions"),
+  });
+  const proto = await rawPoll({ "content-type": "application/grpc+proto" }, empty);
+  expect(proto).toMatchObject({ "content-type": "application/grpc+proto", "grpc-status": "3" });
+
+  const packed = Buffer.concat([Buffer.from([1]), Buffer.alloc(4)]);
+  const snappy = { "content-type": "application/grpc", "grpc-encoding": "snappy" };
+  expect(await rawPoll(snappy, packed)).toMatchObject({
+    ...{ ":status": 200, "grpc-status": "12" },
+    "grpc-message": expect.stringContaining("gzip"),
+  });
+  for (const type of ["text/plain", "application/json", "application/grpcx"]) {
+    expect(await rawPoll({ "content-type": type }, empty)).toMatchObject({ ":status": 415 });
+  }
 });
 
 test("unknown methods are unimplemented", async () => {
