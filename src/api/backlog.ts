@@ -19,6 +19,7 @@ export interface Holding {
 }
 
 interface Held {
+  isClosed: boolean;
   bytes: number;
   sinceMs: number;
   readonly drop: () => void;
@@ -43,19 +44,14 @@ export class Backlog {
 
   /** `drop` lets go of what is held; it is called once at most, and never after `close`. */
   open(drop: () => void): Holding {
-    const held: Held = { bytes: 0, sinceMs: 0, drop };
-    let closed = false;
-    const close = () => {
-      closed = true;
-      this.#remove(held);
-    };
+    const held: Held = { isClosed: false, bytes: 0, sinceMs: 0, drop };
     return {
       set: (bytes) => {
-        if (closed) return;
+        if (held.isClosed) return;
         if (bytes <= 0) this.#remove(held);
         else this.#add(held, bytes);
       },
-      close,
+      close: () => this.#close(held),
     };
   }
 
@@ -82,6 +78,11 @@ export class Backlog {
     this.#dropWhile(() => this.#bytes > this.#limits.bytesMax);
   }
 
+  #close(held: Held): void {
+    held.isClosed = true;
+    this.#remove(held);
+  }
+
   #remove(held: Held): void {
     if (!this.#held.delete(held)) return;
     this.#bytes -= held.bytes;
@@ -91,7 +92,7 @@ export class Backlog {
   #dropWhile(isOver: (oldest: Held) => boolean): void {
     for (const oldest of this.#held) {
       if (!isOver(oldest)) return;
-      this.#remove(oldest);
+      this.#close(oldest);
       oldest.drop();
     }
   }

@@ -15,8 +15,12 @@ const testMs = 120_000;
 const slowdownMax = 3;
 /** Waits shorter than this tell of the machine, and not of the server. */
 const noiseMs = 30;
-/** Of so many rounds most must be within the bounds. */
-const rounds = 3;
+/**
+ * Of so many rounds so many must be within the bounds: a busy machine spoils some of them, an attack
+ * that works spoils all.
+ */
+const rounds = 5;
+const goodRounds = 2;
 
 /** What the server may take beside what it had before. */
 const memoryMax = 160 * mebibyte;
@@ -98,8 +102,7 @@ describe.each(["http", "grpc"] as const)("at the %s port", (kind) => {
       const honest = honestP99s.get(load) ?? [];
       honestP99s.set(load, honest);
       const isGood = ({ p99 }: { p99: number }) => p99 <= slowdownMax * median(honest) + noiseMs;
-      const enough = Math.ceil(rounds / 2);
-      while (seen.length < rounds && seen.filter(isGood).length < enough) {
+      while (seen.length < rounds && seen.filter(isGood).length < goodRounds) {
         honest.push((await watch(attacker.run(load))).p99);
         const { p99, memoryBytes } = await watch(attacker.run(name));
         seen.push({ p99, grownBytes: memoryBytes - before.memoryBytes });
@@ -111,7 +114,7 @@ describe.each(["http", "grpc"] as const)("at the %s port", (kind) => {
         `${median(honest).toFixed(0)} ms; ${(grownBytes / mebibyte).toFixed(0)} MiB more`;
       console.log(`abuse: ${told}`);
       expect(victim.server.alive, told).toBe(true);
-      expect(seen.filter(isGood).length, told).toBeGreaterThanOrEqual(enough);
+      expect(seen.filter(isGood).length, told).toBeGreaterThanOrEqual(goodRounds);
       expect(grownBytes, told).toBeLessThan(memory[name] ?? memoryMax);
       expect(await victim.works()).toBe(true);
       await until(

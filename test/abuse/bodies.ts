@@ -117,6 +117,7 @@ const postTo = (
 ) =>
   fetch(`http://127.0.0.1:${port}${path}`, {
     method: "POST",
+    keepalive: false,
     headers: { "content-type": "application/json", ...headers },
     body,
   }).then(

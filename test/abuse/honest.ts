@@ -37,7 +37,7 @@ const largeBodies: Attack = async (target) => {
 const largeAnswers: Attack = async ({ port, executionId }) => {
   const url = `http://127.0.0.1:${port}/v1/executions/${executionId}/result`;
   await inParallel(16, async () => {
-    for (let n = 0; n < 4; n++) await (await fetch(url)).bytes();
+    for (let n = 0; n < 4; n++) await (await fetch(url, { keepalive: false })).bytes();
   });
 };
 
