@@ -29,6 +29,7 @@ const heldMax = 512 * mebibyte;
 /** What is asked for at once is also made at once. */
 const madeMax = 1024 * mebibyte;
 const memory: Readonly<Record<string, number>> = {
+  "10,000 connections that do nothing": 256 * mebibyte,
   "bodies of 1 GiB together that never end": heldMax,
   "JSON that is deep or huge": heldMax,
   "messages that are deep or huge": heldMax,
