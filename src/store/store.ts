@@ -234,6 +234,14 @@ export interface ClaimDueAnswer {
   readonly nextDue?: number;
 }
 
+/** A timer's place among those of its partition; ties of `due` go by execution, then by timer. */
+export interface TimerPlace {
+  readonly key: ExecutionKey;
+  readonly id: string;
+  /** When claimDue gives it, hiding included. */
+  readonly due: number;
+}
+
 export interface OutboxMessage extends NewMessage {
   readonly key: ExecutionKey;
   /** How often it has been claimed, this time included. */
@@ -344,6 +352,12 @@ export interface Store {
 
   /** Repeated with its claim id: what is still under it, if anything is, and nothing else. */
   claimDue(request: ClaimDueRequest): Promise<ClaimDueAnswer>;
+  /** In the order of their moments, due or not, after the given one; nothing is claimed. */
+  listTimers(request: {
+    readonly partition: number;
+    readonly after?: TimerPlace;
+    readonly limit: number;
+  }): Promise<readonly TimerPlace[]>;
   /** In order per source: a hidden message holds back what its source sent after it. */
   claimOutbox(request: ClaimDueRequest): Promise<{
     readonly messages: readonly OutboxMessage[];

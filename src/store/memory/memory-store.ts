@@ -8,7 +8,7 @@ import type { JsonText } from "../../model/json.ts";
 import { compareText, RecentClaims } from "../rules.ts";
 import type * as contract from "../store.ts";
 import { MemoryDocuments } from "./documents.ts";
-import { claimDue, claimOutbox } from "./due.ts";
+import { claimDue, claimOutbox, listTimers } from "./due.ts";
 import { MemoryExecutions } from "./executions.ts";
 import {
   type MemoryMessage,
@@ -106,6 +106,12 @@ export class MemoryStore implements contract.Store {
   async claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
     this.#in(request.partition).purgeTombstones(request.now);
     return claimDue(this.#partition(request.partition), this.#dueClaims, request);
+  }
+
+  async listTimers(
+    request: Parameters<contract.Store["listTimers"]>[0],
+  ): Promise<readonly contract.TimerPlace[]> {
+    return listTimers(this.#partition(request.partition), request);
   }
 
   async claimOutbox(
