@@ -45,6 +45,8 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   /** From where workers of the original wire, which send no credentials, are served. */
   readonly legacyWorkers: LegacyWorkers;
+  /** Starts are refused when the store is full, and nothing that has finished makes room for them. */
+  readonly keepRetention: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -218,6 +220,11 @@ const flags = {
     explanation: `from where original workers are served: ${legacyWorkerRules.join(", ")}`,
     read: oneOf(legacyWorkerRules),
   }),
+  "keep-retention": flag({
+    default: "false",
+    explanation: "never remove finished executions early to make room in a full store",
+    read: readSwitch,
+  }),
   "log-level": flag({
     placeholder: "level",
     default: "info",
@@ -277,6 +284,7 @@ export function parseConfig(
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),
     corsOrigins: setting("cors-origin"),
     legacyWorkers: setting("legacy-workers"),
+    keepRetention: setting("keep-retention"),
     logLevel: setting("log-level"),
   };
   if (problems.length === 0) problems.push(...contradictions(config));

@@ -54,7 +54,8 @@ async function startParts(
   const ids = parts.ids ?? systemIds;
   const log =
     parts.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
-  const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins } = config;
+  const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins, keepRetention } =
+    config;
   const tls = config.tls && (await readTls(config.tls));
   const options = { namespace, ...(partitions !== undefined && { partitions }) };
   const metrics = new Metrics();
@@ -64,7 +65,9 @@ async function startParts(
   const clock = storeClock(ownClock, opened);
   const sandbox = meterSandbox(createSandbox({ clock }), metrics);
   closing.push(() => sandbox.stop());
-  const runtime = createRuntime({ store, sandbox, clock, ids, log, metrics, namespace });
+  const runtime = createRuntime({
+    ...{ store, sandbox, clock, ids, log, metrics, namespace, keepRetention },
+  });
   const keys = new Keys({ store, clock });
   await refuseUnguarded(config, keys);
   const access = createAccess({ keys, insecure, clock, log });

@@ -25,6 +25,7 @@ test("without flags, the defaults are those that are documented", () => {
     insecure: false,
     corsOrigins: [],
     legacyWorkers: "loopback",
+    keepRetention: false,
     logLevel: "info",
   });
 });
@@ -34,7 +35,8 @@ test("every flag can be given, in both forms", () => {
   const more = "--partitions 8 --advertise a.example:99 --node-name n1 --insecure";
   const tls = "--tls-cert c.pem --tls-key k.pem --tls-client-ca ca.pem";
   const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
-  expect(read(`${argv} ${more} ${tls} ${last}`.split(" "))).toEqual({
+  const kept = "--keep-retention";
+  expect(read(`${argv} ${more} ${tls} ${last} ${kept}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
     grpcPort: 0,
@@ -47,6 +49,7 @@ test("every flag can be given, in both forms", () => {
     tls: { cert: "c.pem", key: "k.pem", clientCa: "ca.pem" },
     corsOrigins: ["https://a.example", "http://b:1"],
     legacyWorkers: "open",
+    keepRetention: true,
     logLevel: "debug",
   });
 });
