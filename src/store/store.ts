@@ -315,8 +315,15 @@ export interface Store {
   load(request: LoadRequest): Promise<LoadAnswer>;
   commit(request: CommitRequest): Promise<CommitAnswer>;
 
+  /**
+   * Repeated with its prefix: what is still leased under it, and nothing else, so that no token comes
+   * to life again after a release. A claim that found nothing may be made again.
+   */
   claimTasks(request: ClaimTasksRequest): Promise<ClaimTasksAnswer>;
-  /** By ticket, for external queues and limits: this one task, if it is queued and not held. */
+  /**
+   * By ticket, for external queues and limits: this one task, if it is queued and not held, and was
+   * not released from under this prefix.
+   */
   claimTask(request: {
     readonly key: ExecutionKey;
     readonly taskId: string;
