@@ -4,7 +4,6 @@ import { createAccess } from "./api/access.ts";
 import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
-import { readTls } from "./api/tls.ts";
 import { type Clock, type Ids, systemClock, systemIds, within } from "./clock.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { limits } from "./limits.ts";
@@ -17,6 +16,7 @@ import { createSandbox } from "./sandbox/pool.ts";
 import { meterStore } from "./store/metered.ts";
 import { openStore } from "./store/open.ts";
 import type { Store } from "./store/store.ts";
+import { readClientTls, readTls } from "./tls.ts";
 import { version } from "./version.ts";
 
 /** What a test may replace. */
@@ -57,7 +57,8 @@ async function startParts(
   const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins, keepRetention } =
     config;
   const tls = config.tls && (await readTls(config.tls));
-  const options = { namespace, ...(partitions !== undefined && { partitions }) };
+  const storeTls = await readClientTls(config.storeTls);
+  const options = { namespace, tls: storeTls, ...(partitions !== undefined && { partitions }) };
   const metrics = new Metrics();
   const opened = parts.store ?? (await openStore(storeUrl(config.store), options));
   const store = meterStore(opened, metrics);

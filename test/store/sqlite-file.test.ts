@@ -213,7 +213,9 @@ describe("a full disk", () => {
     const all = await Promise.all(ids.map((id) => start(store, id, { data })));
     const before = (await store.pressure()).used;
     for (const { key, head: expected } of all) {
-      expect(await store.remove({ key, expected, tombstoneUntil: t0 + 1, now: t0 })).toBe("removed");
+      expect(await store.remove({ key, expected, tombstoneUntil: t0 + 1, now: t0 })).toBe(
+        "removed",
+      );
     }
     expect((await store.pressure()).used).toBeLessThan(before * 0.4);
   });

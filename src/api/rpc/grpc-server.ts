@@ -14,7 +14,7 @@ import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { limits } from "../../limits.ts";
-import type { TlsFiles } from "../tls.ts";
+import type { TlsFiles } from "../../tls.ts";
 import { createHealthService } from "./health-service.ts";
 import { routeReflection } from "./reflection-service.ts";
 import {

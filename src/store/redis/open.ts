@@ -2,7 +2,9 @@
 
 import { type Clock, type Ids, systemClock, systemIds } from "../../clock.ts";
 import { limits } from "../../limits.ts";
+import type { ClientTls } from "../../tls.ts";
 import { parseRedisUrl } from "./address.ts";
+import { connectFault } from "./connect-fault.ts";
 import { durabilityOf, objection, readFacts } from "./facts.ts";
 import { type Keys, makeKeys, probeKeys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
@@ -16,6 +18,8 @@ export interface RedisOptions {
   readonly namespace: string;
   /** Absent: as the namespace was created; a new one gets limits.partitionsDefault. */
   readonly partitions?: number;
+  /** For addresses that begin with rediss. */
+  readonly tls?: ClientTls;
   readonly clock?: Clock;
   readonly ids?: Ids;
   /** False: scripts take any `now`; tests of the contract make up their own. */
@@ -27,10 +31,12 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
   const address = parseRedisUrl(url);
   if ("problem" in address) throw new Error(`The address of the Redis store ${address.problem}.`);
   const clock = options.clock ?? systemClock;
-  const link = new RedisLink(address, clock);
+  const link = new RedisLink(address, clock, options.tls);
   const nodeClock = new NodeClock(() => link.masters(), clock);
   try {
-    await connect(link, address.nodes);
+    await link.connect().catch(async (error: Error) => {
+      throw await connectFault(address, options.tls ?? {}, error);
+    });
     const facts = await Promise.all(link.masters().map(readFacts));
     for (const one of facts) {
       const problem = objection(one);
@@ -50,18 +56,6 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
     nodeClock.close();
     link.close();
     throw error;
-  }
-}
-
-async function connect(
-  link: RedisLink,
-  nodes: readonly { readonly host: string; readonly port: number }[],
-): Promise<void> {
-  try {
-    await link.connect();
-  } catch (error) {
-    const names = nodes.map(({ host, port }) => `${host}:${port}`).join(", ");
-    throw new Error(`Redis at ${names} cannot be used: ${(error as Error).message}.`);
   }
 }
 
