@@ -14,6 +14,8 @@ import { readScripts, type Script, type ScriptName } from "./scripts.ts";
 /** A call that is not answered by then has an unknown outcome. */
 const commandTimeoutMs = 5_000;
 const connectTimeoutMs = 3_000;
+/** A connection whose other end does not take part in its closing is closed all the same. */
+const disconnectTimeoutMs = 500;
 /** A start that has no connection by then fails. */
 const startMs = 10_000;
 /** Pauses before what was certainly not applied is tried again. */
@@ -41,6 +43,9 @@ function connectionOptions(address: RedisAddress, tls: ClientTls) {
     protocol: 2,
     connectTimeout: connectTimeoutMs,
     commandTimeout: commandTimeoutMs,
+    // Where a machine has vanished, nobody says that its connections are gone: a silent one is left.
+    socketTimeout: commandTimeoutMs,
+    disconnectTimeout: disconnectTimeoutMs,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     // What was sent is given up as soon as its connection closes, not at its timeout.
