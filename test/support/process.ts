@@ -15,14 +15,19 @@ const main = join(import.meta.dir, "../../src/main.ts");
 /** Resolves when it listens; a port that is not given is any free one. */
 export async function startProcess(
   store: string,
-  ports: { readonly http?: number; readonly grpc?: number } = {},
+  options: {
+    readonly http?: number;
+    readonly grpc?: number;
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<ServerProcess> {
-  const { http = 0, grpc = 0 } = ports;
+  const { http = 0, grpc = 0, env = {} } = options;
   const flags = ["--http-port", `${http}`, "--grpc-port", `${grpc}`, "--store", store];
   const child = Bun.spawn([process.execPath, main, ...flags], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",
+    env: { ...process.env, ...env },
   });
   const { promise: ready, resolve, reject } = Promise.withResolvers<number>();
   const output = { text: "" };

@@ -60,7 +60,7 @@ type Settings = Readonly<Record<string, string>>;
 /** Keeps snapshots and no log unless `settings` say otherwise: tests need not wait for a disk. */
 export async function startRedis(
   settings: Settings = {},
-  place: { readonly port?: number; readonly folder?: string } = {},
+  place: { readonly port?: number; readonly folder?: string; readonly env?: Settings } = {},
 ): Promise<RedisServer> {
   const folder = place.folder ?? mkdtempSync(join(folders, "orchy-redis-"));
   const port = place.port ?? freePort();
@@ -69,7 +69,7 @@ export async function startRedis(
     ...{ "maxmemory-policy": "noeviction", ...settings },
   };
   const flags = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
-  const server = await startProcess(flags, { port, folder });
+  const server = await startProcess(flags, { port, folder, env: place.env ?? {} });
   return {
     ...server,
     async stop() {
@@ -82,11 +82,16 @@ export async function startRedis(
 /** Answers when it can be talked to. */
 async function startProcess(
   args: readonly string[],
-  { port, folder }: { readonly port: number; readonly folder: string },
+  {
+    port,
+    folder,
+    env = {},
+  }: { readonly port: number; readonly folder: string; readonly env?: Settings },
 ): Promise<Omit<RedisServer, "stop">> {
   const log = Bun.file(join(folder, "log"));
   const command = [executable as string, ...args, "--port", `${port}`];
-  const child = Bun.spawn(command, { stdout: log, stderr: log });
+  const options = { stdout: log, stderr: log, env: { ...process.env, ...env } };
+  const child = Bun.spawn(command, options);
   const client = new Redis({
     ...{ port, host: "127.0.0.1", protocol: 2, maxRetriesPerRequest: null },
     ...{ retryStrategy: () => retryMs, enableReadyCheck: false },
