@@ -305,7 +305,9 @@ export function parseConfig(
     grpcPort: setting("grpc-port"),
     store: setting("store"),
     storeTls: withoutAbsent({
-      ...{ ca: setting("store-ca"), cert: setting("store-cert"), key: setting("store-key") },
+      ca: setting("store-ca"),
+      cert: setting("store-cert"),
+      key: setting("store-key"),
     }),
     namespace: setting("namespace"),
     ...(partitions === undefined ? {} : { partitions }),

@@ -52,7 +52,9 @@ export class EarlyRetention {
     const { clock, log } = this.#parts;
     this.#cancel = clock.after(limits.roomLookMs, () => {
       this.#looking = this.#round()
-        .catch((error) => log.warn("no room could be made", { error: asError(error) }))
+        .catch((error) =>
+          log.warn("the room in the store could not be looked after", { error: asError(error) }),
+        )
         .finally(() => this.#rest());
     });
   }
