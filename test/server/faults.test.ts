@@ -198,7 +198,7 @@ test("10,000 timers due in the same second all fire, while others go on being se
     rootAction: "t",
     actions: [{ id: "t", type: "system", name: "transform" }],
   });
-  const at = Date.now() + 3_000;
+  const at = Date.now() + 6_000;
   const input = { at: new Date(at).toISOString() };
   const ids = await Promise.all(
     Array.from({ length: 1_000 }, () => startExecution(server, "burst", input)),
