@@ -115,7 +115,6 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
         await saveWorkflow(one, definition);
       }
       const idsOf = await fill(one, ["short", "open"]);
-      expect(await start(other, "short")).toBeUndefined();
       const later: string[] = [];
       await until(async () => {
         const id = await start(other, "short");

@@ -335,7 +335,7 @@ describe("keeping house", () => {
     expect(longest).toBeLessThan(written / 2);
     await store.close();
     expect(existsSync(`${path}-wal`)).toBe(false);
-  }, 30_000);
+  }, 120_000);
 
   test("a closed store refuses calls, and finishes what was asked before", async () => {
     const store = open();
