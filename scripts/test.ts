@@ -40,7 +40,8 @@ const folder = await mkdtemp(join(tmpdir(), "orchy-test-"));
 try {
   const report = join(folder, "report.xml");
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
-  const args = process.argv.slice(2);
+  // One that hangs ends in time; that the machine has much else to do is no failure.
+  const args = ["--timeout", "120000", ...process.argv.slice(2)];
   const suite = Bun.spawn([process.execPath, "test", ...reporter, ...args], {
     cwd: root,
     stdout: "inherit",

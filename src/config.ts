@@ -25,12 +25,22 @@ export interface TlsPaths {
   readonly clientCa?: string;
 }
 
+/** Files in PEM form, for a store that speaks TLS. */
+export interface StoreTlsPaths {
+  /** Who signs the store's certificate; absent: somebody whom the system trusts. */
+  readonly ca?: string;
+  /** What this server shows to the store, if that asks for it. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 export interface Config {
   readonly host: string;
   /** 0 takes a free port. */
   readonly httpPort: number;
   readonly grpcPort: number;
   readonly store: StoreAddress;
+  readonly storeTls: StoreTlsPaths;
   readonly namespace: string;
   /** Fixed when a namespace is created; absent: as it was created, or the store's default. */
   readonly partitions?: number;
@@ -45,6 +55,8 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   /** From where workers of the original wire, which send no credentials, are served. */
   readonly legacyWorkers: LegacyWorkers;
+  /** Starts are refused when the store is full, and nothing that has finished makes room for them. */
+  readonly keepRetention: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -156,6 +168,24 @@ const flags = {
     explanation: "sqlite:<file>, memory:, redis://…, redis-cluster://… or redis-sentinel://…",
     read: readStore,
   }),
+  "store-ca": flag({
+    placeholder: "file",
+    default: "",
+    explanation: "who signs the certificates of a store over TLS (PEM)",
+    read: readPath,
+  }),
+  "store-cert": flag({
+    placeholder: "file",
+    default: "",
+    explanation: "certificate (PEM) that this server shows to a store over TLS",
+    read: readPath,
+  }),
+  "store-key": flag({
+    placeholder: "file",
+    default: "",
+    explanation: "private key of that certificate (PEM)",
+    read: readPath,
+  }),
   namespace: flag({
     placeholder: "name",
     default: "orchy",
@@ -218,6 +248,11 @@ const flags = {
     explanation: `from where original workers are served: ${legacyWorkerRules.join(", ")}`,
     read: oneOf(legacyWorkerRules),
   }),
+  "keep-retention": flag({
+    default: "false",
+    explanation: "never remove finished executions early to make room in a full store",
+    read: readSwitch,
+  }),
   "log-level": flag({
     placeholder: "level",
     default: "info",
@@ -269,6 +304,11 @@ export function parseConfig(
     httpPort: setting("http-port"),
     grpcPort: setting("grpc-port"),
     store: setting("store"),
+    storeTls: withoutAbsent({
+      ca: setting("store-ca"),
+      cert: setting("store-cert"),
+      key: setting("store-key"),
+    }),
     namespace: setting("namespace"),
     ...(partitions === undefined ? {} : { partitions }),
     ...(advertise === undefined ? {} : { advertise }),
@@ -277,10 +317,15 @@ export function parseConfig(
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),
     corsOrigins: setting("cors-origin"),
     legacyWorkers: setting("legacy-workers"),
+    keepRetention: setting("keep-retention"),
     logLevel: setting("log-level"),
   };
   if (problems.length === 0) problems.push(...contradictions(config));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config };
+}
+
+function withoutAbsent(paths: { readonly [name: string]: string | undefined }): StoreTlsPaths {
+  return Object.fromEntries(Object.entries(paths).filter(([, path]) => path !== undefined));
 }
 
 function tlsOf(
@@ -304,6 +349,16 @@ function contradictions(config: Config): string[] {
   }
   if (config.legacyWorkers === "mtls" && config.tls?.clientCa === undefined) {
     problems.push("--legacy-workers mtls needs --tls-client-ca, by which clients are told.");
+  }
+  const { ca, cert, key } = config.storeTls;
+  if ((cert === undefined) !== (key === undefined)) {
+    problems.push("A store is shown a certificate with both --store-cert and --store-key.");
+  }
+  const isSecured = config.store.kind === "redis" && config.store.url.startsWith("rediss");
+  if ((ca ?? cert) !== undefined && !isSecured) {
+    problems.push(
+      "--store-ca and --store-cert are for a store over TLS, such as rediss://host:port.",
+    );
   }
   return problems;
 }

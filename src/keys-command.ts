@@ -11,6 +11,7 @@ import { limits } from "./limits.ts";
 import { scopes } from "./model/key.ts";
 import { Keys, type NewKey } from "./runtime/keys.ts";
 import { openStore } from "./store/open.ts";
+import { readClientTls } from "./tls.ts";
 
 const help = `Usage: bun run server keys create --name <who> --scopes <${scopes.join(",")}> [--actions <a,b>]
        bun run server keys list
@@ -20,6 +21,8 @@ const help = `Usage: bun run server keys create --name <who> --scopes <${scopes.
   --tls-ca, --tls-cert, --tls-key <file>
                          for https: whom to trust, and the certificate to show
   --store <address>      the store itself (or ORCHY_STORE), while no server has it open
+  --store-ca, --store-cert, --store-key <file>
+                         for a store over TLS: whom to trust, and the certificate to show
   --namespace <name>     of that store
 
 Without --server and --store: the server on this machine's port 8080 (or ORCHY_HTTP_PORT) if there is
@@ -35,6 +38,9 @@ const options = {
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
   store: { type: "string" },
+  "store-ca": { type: "string" },
+  "store-cert": { type: "string" },
+  "store-key": { type: "string" },
   namespace: { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
@@ -161,7 +167,12 @@ async function storeDesk(address: string, flags: Flags, env: Environment): Promi
     throw new Error("The store memory: ends with its server; ask that one with --server.");
   }
   const namespace = String(flags.namespace ?? env.ORCHY_NAMESPACE ?? "orchy");
-  const store = await openStore(address, { namespace }).catch((error: Error) => {
+  const paths = ["ca", "cert", "key"].flatMap((name) => {
+    const path = flags[`store-${name}` as keyof Flags] ?? env[`ORCHY_STORE_${name.toUpperCase()}`];
+    return typeof path === "string" && path !== "" ? [[name, path]] : [];
+  });
+  const tls = await readClientTls(Object.fromEntries(paths));
+  const store = await openStore(address, { namespace, tls }).catch((error: Error) => {
     throw new Error(`${error.message} Ask a running server with --server <url> --key <key>.`);
   });
   const keys = new Keys({ store, clock: systemClock });

@@ -164,6 +164,14 @@ export const limits = {
   redisUsedMax: 0.8,
   /** Kept free on the disk of an embedded store, for its log and what runs already. */
   diskReservedBytes: 128 * 1024 * 1024,
+  /** Above it finished executions are removed early, until so much less is used. */
+  roomRegained: 0.05,
+  roomLookMs: 1_000,
+  /** Few, as each may hold megabytes: the room is read again after them. */
+  earlyRemovalsAtOnce: 64,
+  timersListedMax: 200,
+  /** Nothing is removed early so soon after its end. */
+  earlyRetentionAgeMs: 10_000,
 
   // Metrics: so many workflows are told apart.
   metricWorkflowsMax: 100,

@@ -32,6 +32,10 @@ export class Metrics {
     "workflow",
     "status",
   );
+  readonly #removedEarly = this.#counter(
+    "executions_removed_early_total",
+    "Finished executions removed before their retention was over, as the store was full.",
+  );
   readonly #tasks = new Tally(this.#named("tasks_handed_out_total", "Tasks given to workers."));
   readonly #results = new Tally(
     this.#named("task_results_total", "Results that workers brought, by what became of them."),
@@ -92,6 +96,10 @@ export class Metrics {
     const upSeconds = () => (performance.now() - startedAt) / 1000;
     this.#gauge("uptime_seconds", "Time since this server started.", upSeconds);
     this.#process();
+  }
+
+  removedEarly(count: number): void {
+    this.#removedEarly.inc(count);
   }
 
   executionStarted(workflow: string): void {

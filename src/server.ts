@@ -5,7 +5,6 @@ import { createBacklogs } from "./api/backlog.ts";
 import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
-import { readTls } from "./api/tls.ts";
 import { type Clock, type Ids, systemClock, systemIds, within } from "./clock.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { limits } from "./limits.ts";
@@ -18,6 +17,7 @@ import { createSandbox } from "./sandbox/pool.ts";
 import { meterStore } from "./store/metered.ts";
 import { openStore } from "./store/open.ts";
 import type { Store } from "./store/store.ts";
+import { readClientTls, readTls } from "./tls.ts";
 import { version } from "./version.ts";
 
 /** What a test may replace. */
@@ -55,9 +55,11 @@ async function startParts(
   const ids = parts.ids ?? systemIds;
   const log =
     parts.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
-  const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins } = config;
+  const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins, keepRetention } =
+    config;
   const tls = config.tls && (await readTls(config.tls));
-  const options = { namespace, ...(partitions !== undefined && { partitions }) };
+  const storeTls = await readClientTls(config.storeTls);
+  const options = { namespace, tls: storeTls, ...(partitions !== undefined && { partitions }) };
   const metrics = new Metrics();
   const opened = parts.store ?? (await openStore(storeUrl(config.store), options));
   const store = meterStore(opened, metrics);
@@ -65,7 +67,9 @@ async function startParts(
   const clock = storeClock(ownClock, opened);
   const sandbox = meterSandbox(createSandbox({ clock }), metrics);
   closing.push(() => sandbox.stop());
-  const runtime = createRuntime({ store, sandbox, clock, ids, log, metrics, namespace });
+  const runtime = createRuntime({
+    ...{ store, sandbox, clock, ids, log, metrics, namespace, keepRetention },
+  });
   const keys = new Keys({ store, clock });
   await refuseUnguarded(config, keys);
   const access = createAccess({ keys, insecure, clock, log });

@@ -21,24 +21,28 @@ test("without flags, the defaults are those that are documented", () => {
     httpPort: 8080,
     grpcPort: 8099,
     store: { kind: "sqlite", path: "./data/orchy.db" },
+    storeTls: {},
     namespace: "orchy",
     insecure: false,
     corsOrigins: [],
     legacyWorkers: "loopback",
+    keepRetention: false,
     logLevel: "info",
   });
 });
 
 test("every flag can be given, in both forms", () => {
-  const argv = "--host 0.0.0.0 --http-port=0 --grpc-port 0 --store memory: --namespace blue";
+  const argv = "--host 0.0.0.0 --http-port=0 --grpc-port 0 --store rediss://h:1 --namespace blue";
   const more = "--partitions 8 --advertise a.example:99 --node-name n1 --insecure";
   const tls = "--tls-cert c.pem --tls-key k.pem --tls-client-ca ca.pem";
   const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
-  expect(read(`${argv} ${more} ${tls} ${last}`.split(" "))).toEqual({
+  const kept = "--keep-retention --store-ca sca.pem --store-cert sc.pem --store-key sk.pem";
+  expect(read(`${argv} ${more} ${tls} ${last} ${kept}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
     grpcPort: 0,
-    store: { kind: "memory" },
+    store: { kind: "redis", url: "rediss://h:1" },
+    storeTls: { ca: "sca.pem", cert: "sc.pem", key: "sk.pem" },
     namespace: "blue",
     partitions: 8,
     advertise: "a.example:99",
@@ -47,6 +51,7 @@ test("every flag can be given, in both forms", () => {
     tls: { cert: "c.pem", key: "k.pem", clientCa: "ca.pem" },
     corsOrigins: ["https://a.example", "http://b:1"],
     legacyWorkers: "open",
+    keepRetention: true,
     logLevel: "debug",
   });
 });
@@ -100,6 +105,9 @@ const refused: readonly [string[], string][] = [
   [["--insecure=maybe"], "true or false"],
   [["--tls-cert", "c.pem"], "both --tls-cert and --tls-key"],
   [["--tls-client-ca", "c.pem"], "both --tls-cert and --tls-key"],
+  [["--store", "rediss://h", "--store-cert", "c.pem"], "both --store-cert and --store-key"],
+  [["--store", "redis://h", "--store-ca", "c.pem"], "for a store over TLS"],
+  [["--store-ca", "c.pem"], "for a store over TLS"],
   [["--legacy-workers", "mtls"], "needs --tls-client-ca"],
   [["--cors-origin", "*"], "must be origins"],
   [["--cors-origin", "https://a.example/"], "must be origins"],

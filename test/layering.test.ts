@@ -24,6 +24,7 @@ const bottom = [
   "log",
   "metrics",
   "tally",
+  "tls",
   "nearest",
   "version",
 ];

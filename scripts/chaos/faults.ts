@@ -38,7 +38,9 @@ export class ProcessFaults {
   }
 
   get all(): readonly Fault[] {
+    const clock: Fault = { name: "server: clock set", weight: 2, strike: () => this.#setClock() };
     return [
+      ...(this.#orchy.clocks.length > 0 ? [clock] : []),
       { name: "server: kill -9, restart", weight: 4, strike: () => this.#killServer() },
       { name: "all servers: kill -9, restart", weight: 1, strike: () => this.#killServers() },
       { name: "server: SIGSTOP past a lease", weight: 3, strike: () => this.#freezeServer() },
@@ -95,6 +97,14 @@ export class ProcessFaults {
     await Bun.sleep(longerThanALeaseMs + this.#between(0, 3_500));
     server.thaw();
     return { atMs: performance.now(), url };
+  }
+
+  /** It is not put right: servers follow the clock of the store. */
+  async #setClock(): Promise<Healed> {
+    const i = this.#chance.below(this.#orchy.clocks.length);
+    const shiftsMs = [-3_600_000, -60_000, -700, 0, 700, 60_000, 3_600_000];
+    this.#orchy.clocks[i]?.set(this.#chance.pick(shiftsMs));
+    return { atMs: performance.now(), url: this.#orchy.urls[i] as string };
   }
 
   async #rollServers(): Promise<Healed> {

@@ -1,6 +1,7 @@
 /** Servers and workers as processes of their own: killed, stopped, continued and started again. */
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import type { ShiftedClock } from "../../test/support/shifted-clock.ts";
 
 const root = join(import.meta.dir, "..", "..");
 const shownMax = 1_000;
@@ -11,6 +12,7 @@ export interface ProgramOptions {
   readonly logFile: string;
   /** Printed to the log when it is ready; absent: it is ready at once. */
   readonly readyLine?: string;
+  readonly env?: Readonly<Record<string, string>>;
   /** Told what it wrote when it ends and nobody has asked for it; then it is started again. */
   readonly onDeath: (errors: string) => void;
 }
@@ -36,12 +38,13 @@ export class Program {
   /** Resolves when it is ready. Throws when it ends instead. */
   async start(): Promise<void> {
     if (this.#isClosing) return;
-    const { command, logFile, readyLine } = this.#options;
+    const { command, logFile, readyLine, env } = this.#options;
     this.starts += 1;
     this.#isWanted = true;
     const log = `${logFile}.${this.starts}`;
     const child = Bun.spawn([process.execPath, ...command], {
       ...{ cwd: root, stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(`${log}.err`) },
+      env: { ...process.env, ...env },
     });
     this.#child = child;
     while (readyLine !== undefined && !(await readText(log)).includes(readyLine)) {
@@ -107,6 +110,7 @@ async function readText(path: string): Promise<string> {
 
 export interface Orchy {
   readonly servers: readonly Program[];
+  readonly clocks: readonly ShiftedClock[];
   readonly urls: readonly string[];
   readonly workers: readonly Program[];
 }
@@ -117,17 +121,28 @@ export interface OrchyOptions {
   readonly stores: readonly string[];
   readonly ports: readonly number[];
   readonly workers: number;
+  /** Of each server; absent: theirs is that of the machine. */
+  readonly clocks?: readonly ShiftedClock[];
   readonly violate: (sentence: string) => void;
 }
 
 export function makeOrchy(options: OrchyOptions): Orchy {
-  const { folder, stores, ports, workers, violate } = options;
+  const { folder, stores, ports, workers, clocks, violate } = options;
   const urls = ports.map((port) => `http://127.0.0.1:${port}`);
   const servers = stores.map((store, i) => {
-    const flags = ["--http-port", `${ports[i]}`, "--grpc-port", "0", "--store", store];
+    // What has ended must be there when it is looked at, however full the store was.
+    const flags = ["--http-port", `${ports[i]}`, "--grpc-port", "0", "--keep-retention"];
     return new Program({
       ...{ name: `server ${i}`, readyLine: "Orchy is listening" },
-      command: [join(root, "src/main.ts"), ...flags, "--node-name", `server-${i}`],
+      command: [
+        join(root, "src/main.ts"),
+        ...flags,
+        "--store",
+        store,
+        "--node-name",
+        `server-${i}`,
+      ],
+      env: clocks?.[i]?.env ?? {},
       logFile: join(folder, `server-${i}.log`),
       onDeath: (errors) => violate(`server ${i} has ended by itself: ${errors.slice(0, shownMax)}`),
     });
@@ -142,5 +157,5 @@ export function makeOrchy(options: OrchyOptions): Orchy {
       logFile: join(folder, `worker-${i}.log`),
     });
   });
-  return { servers, urls, workers: workerPrograms };
+  return { servers, urls, workers: workerPrograms, clocks: clocks ?? [] };
 }

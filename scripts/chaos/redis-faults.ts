@@ -22,6 +22,7 @@ export class RedisFaults {
       { name: "Redis: connections closed", weight: 2, strike: () => this.#cutAll() },
       { name: "Redis: answers cut off", weight: 4, strike: lasting("cutting", 1_000, 4_000) },
       { name: "Redis: slow", weight: 2, strike: lasting("slow", 1_000, 3_000) },
+      { name: "Redis: full", weight: 3, strike: () => this.#fill() },
       // Now and then for longer than a call of the store waits.
       { name: "Redis: silent", weight: 2, strike: lasting("still", 500, 7_000) },
     ];
@@ -41,6 +42,20 @@ export class RedisFaults {
     const atMs = performance.now();
     await node.start();
     return { atMs };
+  }
+
+  /** Its bound comes down to where starts are refused, or to what is in use and less. */
+  async #fill(): Promise<Healed> {
+    const { nodes } = this.#bed;
+    const hit = this.#chance.percent(50) ? nodes : [this.#chance.pick(nodes)];
+    const share = (85 + this.#chance.below(40)) / 100;
+    for (const { client } of hit) {
+      const used = Number(/used_memory:(\d+)/.exec(await client.info("memory"))?.[1]);
+      await client.config("SET", "maxmemory", Math.round(used / share));
+    }
+    await Bun.sleep(1_500 + this.#chance.below(3_500));
+    for (const { client } of hit) await client.config("SET", "maxmemory", 0);
+    return { atMs: performance.now() };
   }
 
   async #flush(): Promise<Healed> {

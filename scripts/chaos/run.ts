@@ -6,6 +6,7 @@ import type { Redis } from "ioredis";
 import { limits } from "../../src/limits.ts";
 import { Chance } from "../../test/support/chance.ts";
 import { freePort } from "../../test/support/redis.ts";
+import { clocksFixed, makeShiftedClock } from "../../test/support/shifted-clock.ts";
 import { Client } from "./client.ts";
 import { ClusterFaults } from "./cluster-faults.ts";
 import { type Fault, ProcessFaults } from "./faults.ts";
@@ -53,7 +54,11 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   const ports = stores.map(() => freePort());
   const ledger = new Ledger();
   const violate = (sentence: string) => ledger.violate(sentence);
-  const orchy = makeOrchy({ folder, stores, ports, workers: options.workers, violate });
+  // SQLite has no clock of its own that a server could follow.
+  const hasClocks = bed !== undefined && clocksFixed === undefined;
+  const clocks = hasClocks ? stores.map(() => makeShiftedClock()) : [];
+  const { workers } = options;
+  const orchy = makeOrchy({ folder, stores, ports, workers, clocks, violate });
   try {
     const report = await strikeAndCheck(options, { orchy, bed, folder, ledger });
     // Logs and data of a run that went wrong are for whoever looks into it.
@@ -63,6 +68,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
     return report;
   } finally {
     await Promise.all([...orchy.servers, ...orchy.workers].map((program) => program.close()));
+    for (const clock of clocks) clock.remove();
     await bed?.stop();
   }
 }

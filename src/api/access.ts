@@ -55,7 +55,7 @@ export function createAccess({ keys, insecure, clock, log }: AccessOptions): Acc
   }
 
   async function stillAdmits({ authorization, admittedAt = 0 }: Caller): Promise<void> {
-    const isFresh = clock.now() - admittedAt < limits.keyFreshMs;
+    const isFresh = Math.abs(clock.now() - admittedAt) < limits.keyFreshMs;
     if (authorization !== undefined && !isFresh) await authenticate("key", authorization);
   }
 

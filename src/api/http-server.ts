@@ -10,12 +10,12 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Keys } from "../runtime/keys.ts";
 import type { Orchestrator } from "../runtime/orchestrator.ts";
+import type { TlsFiles } from "../tls.ts";
 import type { Access } from "./access.ts";
 import type { Backlogs } from "./backlog.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
 import type { Held } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
-import type { TlsFiles } from "./tls.ts";
 
 /** The RPC services as they are mounted here. */
 export interface RpcHandler {

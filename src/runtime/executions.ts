@@ -183,15 +183,19 @@ export class Executions {
 
   /**
    * Removes a finished execution; also what its retention timer does. What it has sent (`sending`)
-   * is delivered first, as it would be removed with it.
+   * is delivered first, as it would be removed with it. Absent `endedBefore`: however lately it ended.
    */
-  async remove(key: ExecutionKey): Promise<"removed" | "open" | "sending" | "gone" | "not_found"> {
+  async remove(
+    key: ExecutionKey,
+    { endedBefore = Number.POSITIVE_INFINITY }: { readonly endedBefore?: number } = {},
+  ): Promise<"removed" | "open" | "young" | "sending" | "gone" | "not_found"> {
     const { store, clock } = this.#parts;
     for (;;) {
       const loaded = await store.load({ key, fields: [] });
       if (loaded.outcome === "not_found") return "not_found";
       if (loaded.outcome === "tombstone") return "gone";
       if (isOpen(loaded.status)) return "open";
+      if (JSON.parse(loaded.state).endedAt > endedBefore) return "young";
       const { messages } = await store.holdings(key);
       if (messages.length > 0) return "sending";
       const now = clock.now();

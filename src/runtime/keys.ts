@@ -53,7 +53,9 @@ export class Keys {
   /** Whether callers need a key, as far as was seen in the last seconds; asks when that is over. */
   inForce(): boolean | Promise<boolean> {
     if (this.#noneUntil === Number.POSITIVE_INFINITY) return true;
-    return this.#clock.now() < this.#noneUntil ? false : this.#look();
+    const leftMs = this.#noneUntil - this.#clock.now();
+    // More than was ever left: the clock was set back.
+    return leftMs > 0 && leftMs <= limits.keyFreshMs ? false : this.#look();
   }
 
   async #look(): Promise<boolean> {
@@ -68,7 +70,8 @@ export class Keys {
     const sent = parseKey(text);
     if (sent === undefined) return undefined;
     const known = this.#known.get(sent.id) ?? this.#unknown.get(sent.id);
-    if (known !== undefined && this.#clock.now() - known.readAt < limits.keyFreshMs) {
+    const readAt = known?.readAt ?? Number.NEGATIVE_INFINITY;
+    if (known !== undefined && Math.abs(this.#clock.now() - readAt) < limits.keyFreshMs) {
       return proven(known.stored, sent.secret);
     }
     const isGuess = known?.stored === undefined && this.#isGuessed();

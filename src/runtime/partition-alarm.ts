@@ -67,7 +67,13 @@ export class PartitionAlarm {
   #wake(): void {
     const now = this.#options.clock.now();
     for (let partition = 0; partition < this.#moments.length; partition++) {
-      if (this.#moments[partition]! > now || this.#ringing.has(partition)) continue;
+      if (this.#ringing.has(partition)) continue;
+      if (this.#moments[partition]! > now) {
+        // Later than any look may come only when the clock was set back meanwhile.
+        const latest = now + this.#options.restMs(partition);
+        if (this.#moments[partition]! > latest) this.#moments[partition] = latest;
+        continue;
+      }
       // What is noted while the look is under way counts for the next one.
       this.#moments[partition] = Number.POSITIVE_INFINITY;
       this.#ringing.set(partition, this.#ring(partition));

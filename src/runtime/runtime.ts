@@ -15,6 +15,7 @@ import { ActionRegistry } from "./action-registry.ts";
 import { Beats } from "./beats.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { type Committed, Driver } from "./driver.ts";
+import { EarlyRetention } from "./early-retention.ts";
 import { Executions } from "./executions.ts";
 import { tellFaults } from "./faults.ts";
 import { Observers } from "./observers.ts";
@@ -40,6 +41,8 @@ export interface RuntimeParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly namespace: string;
+  /** True: finished executions are kept for their whole retention, even when the store is full. */
+  readonly keepRetention?: boolean;
 }
 
 export interface Runtime extends Orchestrator {
@@ -111,6 +114,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   });
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
+  const prefers = (partition: number) => sharing.prefers(partition);
+  const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
   const desk = new WorkerDesk({ store, clock, log, dispatcher, driver, plans, metrics, beats });
   metrics.read({
     parkedPolls: () => dispatcher.parked,
@@ -228,6 +233,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       outbox.start();
       sweeper.start();
       await servers.join(self);
+      if (parts.keepRetention !== true) early.start();
     },
     drain: () => dispatcher.drain(),
     async close() {
@@ -235,9 +241,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       await servers.leave();
       // Until the others have heard of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);
-      const done = Promise.all([timers.stop(), outbox.stop(), sweeper.stop()]).then(() =>
-        driver.drained(),
-      );
+      const loops = [timers, outbox, sweeper, early];
+      const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);
       driver.close();
     },

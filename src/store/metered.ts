@@ -10,6 +10,7 @@ const operations = [
   "extendLeases",
   "releaseTasks",
   "claimDue",
+  "listTimers",
   "claimOutbox",
   "ackOutbox",
   "remove",

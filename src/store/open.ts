@@ -1,5 +1,6 @@
 /** Opens the store that a URL names. */
 import { limits } from "../limits.ts";
+import type { ClientTls } from "../tls.ts";
 import { MemoryStore } from "./memory/memory-store.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { Store } from "./store.ts";
@@ -9,6 +10,8 @@ export interface OpenOptions {
   readonly partitions?: number;
   /** Keeps the records of one installation apart from others'. */
   readonly namespace: string;
+  /** For a store that is reached over TLS. */
+  readonly tls?: ClientTls;
 }
 
 const known =

@@ -234,6 +234,14 @@ export interface ClaimDueAnswer {
   readonly nextDue?: number;
 }
 
+/** A timer's place among those of its partition; ties of `due` go by execution, then by timer. */
+export interface TimerPlace {
+  readonly key: ExecutionKey;
+  readonly id: string;
+  /** When claimDue gives it, hiding included. */
+  readonly due: number;
+}
+
 export interface OutboxMessage extends NewMessage {
   readonly key: ExecutionKey;
   /** How often it has been claimed, this time included. */
@@ -307,8 +315,15 @@ export interface Store {
   load(request: LoadRequest): Promise<LoadAnswer>;
   commit(request: CommitRequest): Promise<CommitAnswer>;
 
+  /**
+   * Repeated with its prefix: what is still leased under it, and nothing else, so that no token comes
+   * to life again after a release. A claim that found nothing may be made again.
+   */
   claimTasks(request: ClaimTasksRequest): Promise<ClaimTasksAnswer>;
-  /** By ticket, for external queues and limits: this one task, if it is queued and not held. */
+  /**
+   * By ticket, for external queues and limits: this one task, if it is queued and not held, and was
+   * not released from under this prefix.
+   */
   claimTask(request: {
     readonly key: ExecutionKey;
     readonly taskId: string;
@@ -344,6 +359,12 @@ export interface Store {
 
   /** Repeated with its claim id: what is still under it, if anything is, and nothing else. */
   claimDue(request: ClaimDueRequest): Promise<ClaimDueAnswer>;
+  /** In the order of their moments, due or not, after the given one; nothing is claimed. */
+  listTimers(request: {
+    readonly partition: number;
+    readonly after?: TimerPlace;
+    readonly limit: number;
+  }): Promise<readonly TimerPlace[]>;
   /** In order per source: a hidden message holds back what its source sent after it. */
   claimOutbox(request: ClaimDueRequest): Promise<{
     readonly messages: readonly OutboxMessage[];

@@ -2,14 +2,16 @@
  * Scripts that mean harm, and what must hold: each ends in time with a clear code, the others on
  * the pool go on, and the next script on the same process finds everything as it should be.
  */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { systemClock } from "../../src/clock.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
+
+setDefaultTimeout(30_000);
 
 const scriptMs = 250;
 const graceMs = 250;
 /** For slow machines; scripts that end on time never come near it. */
-const marginMs = 1_500;
+const marginMs = 4_000;
 const sandbox = createSandbox({ clock: systemClock, scriptMs, graceMs });
 /** Where the deadline is far, so that on a slow machine too another limit is met first. */
 const patient = createSandbox({
@@ -72,7 +74,7 @@ const limited: [script: string, limit: string][] = [
   ["function f() { return f() + 1 } f()", stack],
   ["const f = () => { try { f() } finally { f() } }; f()", ""],
   ["JSON.parse('['.repeat(1e6))", stack],
-  ["let a = []; for (let n = 0; n < 8e3; n += 1) a = [a]; a", "more than 128 levels"],
+  ["let a = []; for (let n = 0; n < 1e3; n += 1) a = [a]; a", "more than 128 levels"],
   ["let a = []; for (let n = 0; n < 1e5; n += 1) a = [a]; String(a)", stack],
   ["eval('('.repeat(1e5))", stack],
   ["new Proxy({}, { get(target, key, self) { return self[key] } }).a", stack],

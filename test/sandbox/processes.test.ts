@@ -1,9 +1,11 @@
 /** The processes under the sandbox: replaced when they end, given up when told, gone when left. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { systemClock } from "../../src/clock.ts";
 import type { SandboxOptions } from "../../src/sandbox/pool.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
+
+setDefaultTimeout(30_000);
 
 const opened: Sandbox[] = [];
 afterEach(async () => {
@@ -130,7 +132,7 @@ test("scripts wait in order behind those that burn, and all are answered", async
 });
 
 test("an abort answers at once, whether the script waits or runs", async () => {
-  const sandbox = open({ processes: 1, scriptMs: 500, graceMs: 500 });
+  const sandbox = open({ processes: 1, scriptMs: 8_000, graceMs: 500 });
   await sandbox.evaluate(script("1"));
   const [running, waiting] = [new AbortController(), new AbortController()];
   const outcomes = [
@@ -145,7 +147,7 @@ test("an abort answers at once, whether the script waits or runs", async () => {
   for (const outcome of await Promise.all(outcomes)) {
     expect(outcome).toMatchObject({ ok: false, code: "SCRIPT_ERROR" });
   }
-  expect(performance.now() - began).toBeLessThan(400);
+  expect(performance.now() - began).toBeLessThan(4_000);
   expect(await after).toEqual(five);
 });
 

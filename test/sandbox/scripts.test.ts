@@ -1,12 +1,15 @@
 /** What scripts see and what becomes of what they leave: the javascript action's semantics. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { systemClock } from "../../src/clock.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 import type { ScriptInput } from "../../src/sandbox/sandbox.ts";
 import order from "../support/examples/order.json";
 import seed from "../support/examples/seed.json";
 
-const sandbox = createSandbox({ clock: systemClock });
+setDefaultTimeout(30_000);
+
+/** A far deadline: nothing here is about it, and machines may have much else to do. */
+const sandbox = createSandbox({ clock: systemClock, scriptMs: 10_000 });
 afterAll(() => sandbox.stop());
 
 const data = {

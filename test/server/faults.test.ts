@@ -198,7 +198,7 @@ test("10,000 timers due in the same second all fire, while others go on being se
     rootAction: "t",
     actions: [{ id: "t", type: "system", name: "transform" }],
   });
-  const at = Date.now() + 3_000;
+  const at = Date.now() + 6_000;
   const input = { at: new Date(at).toISOString() };
   const ids = await Promise.all(
     Array.from({ length: 1_000 }, () => startExecution(server, "burst", input)),
@@ -284,19 +284,22 @@ test("scripts that never end hold nothing else up", async () => {
   const endless = await Promise.all(
     Array.from({ length: 4 }, () => startExecution(server, "endless")),
   );
-  let slowestMs = 0;
+  const beside: string[] = [];
   for (let times = 0; times < 20; times++) {
-    const started = performance.now();
     const id = await startExecution(server, "beside");
+    beside.push(id);
     await complete(server, done(await pollOne(server, "beside")));
     await untilEnded(server, id);
-    slowestMs = Math.max(slowestMs, performance.now() - started);
   }
-  expect(slowestMs).toBeLessThan(1_000);
+  const endOf = async (id: string) => Date.parse((await untilEnded(server, id)).endedAt);
   for (const id of endless) {
     expect((await untilEnded(server, id)).error).toMatchObject({ code: "SCRIPT_LIMIT" });
   }
-}, 15_000);
+  // Two at a time, they take two seconds: were others behind them, none would end before.
+  const lastMs = Math.max(...(await Promise.all(endless.map(endOf))));
+  const ends = await Promise.all(beside.map(endOf));
+  expect(ends.filter((ms) => ms < lastMs).length).toBeGreaterThan(3);
+}, 60_000);
 
 async function startServerProcess(store: string, http = 0) {
   const started = await startProcess(store, { http });

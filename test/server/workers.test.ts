@@ -67,7 +67,7 @@ describe("results", () => {
     };
     const id = await startSingle("pushed", {
       retry: { retryAfterSeconds: 0 },
-      timeoutSeconds: 0.1,
+      timeoutSeconds: 1,
     });
     await pollOne(server, "pushed");
     const second = await pollOne(server, "pushed");

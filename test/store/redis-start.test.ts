@@ -9,7 +9,6 @@ import {
   startCluster,
   startRedis,
   startSentinel,
-  startTlsRedis,
 } from "../support/redis.ts";
 import { claim, handedOff, idsIn, newTask, release, start, t0 } from "./conformance/subject.ts";
 
@@ -150,12 +149,6 @@ describe.skipIf(redisMissing !== undefined)("a start", () => {
     expect(told).not.toContain("wrong@");
     expect(await refusal(url.replace("wrong", "right"))).toBe("");
     await guarded.stop();
-  }, 30_000);
-
-  test("over TLS trusts whom the system trusts", async () => {
-    const secured = await startTlsRedis();
-    expect(await refusal(`rediss://127.0.0.1:${secured.port}`)).toMatch(/self.signed/);
-    await secured.stop();
   }, 30_000);
 
   test("finds the master that sentinels know", async () => {

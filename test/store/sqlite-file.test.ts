@@ -206,6 +206,19 @@ describe("a full disk", () => {
     expect((await store.load({ key: again.key })).outcome).toBe("loaded");
   });
 
+  test("what is removed makes nearly all of its room free at once", async () => {
+    const store = open({ pagesMax: 1_000 });
+    const data = new Map([["f", JSON.stringify("x".repeat(600))]]);
+    const ids = Array.from({ length: 1_500 }, (_, i) => `e${i}`);
+    const all = await Promise.all(ids.map((id) => start(store, id, { data })));
+    const before = (await store.pressure()).used;
+    const removals = all.map(({ key, head: expected }) =>
+      store.remove({ key, expected, tombstoneUntil: t0 + 1, now: t0 }),
+    );
+    expect(new Set(await Promise.all(removals))).toEqual(new Set(["removed"]));
+    expect((await store.pressure()).used).toBeLessThan(before * 0.4);
+  });
+
   test("pressure is the share of what the disk lets the file grow to", async () => {
     const store = open();
     await start(store, "e1", { data: new Map([["f", large]]) });
@@ -322,7 +335,7 @@ describe("keeping house", () => {
     expect(longest).toBeLessThan(written / 2);
     await store.close();
     expect(existsSync(`${path}-wal`)).toBe(false);
-  }, 30_000);
+  }, 120_000);
 
   test("a closed store refuses calls, and finishes what was asked before", async () => {
     const store = open();

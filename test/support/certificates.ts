@@ -13,8 +13,8 @@ export interface Issued {
 
 export interface Authority extends Issued {
   readonly folder: string;
-  /** For the address 127.0.0.1. */
-  issue(name: string): Issued;
+  /** For the address 127.0.0.1, or for what else is named. */
+  issue(name: string, subject?: string): Issued;
   remove(): void;
 }
 
@@ -34,11 +34,11 @@ export function createAuthority(): Authority {
   };
   const files = (name: string) => ["-keyout", `${name}.key`, "-subj", `/CN=${name}`];
   openssl(folder, "req", "-x509", ...newKey, ...files("ca"), "-out", "ca.pem", "-days", "2");
-  writeFileSync(join(folder, "names"), "subjectAltName=IP:127.0.0.1");
   return {
     ...issued("ca"),
     folder,
-    issue(name) {
+    issue(name, subject = "IP:127.0.0.1") {
+      writeFileSync(join(folder, "names"), `subjectAltName=${subject}`);
       openssl(folder, "req", ...newKey, ...files(name), "-out", `${name}.csr`);
       const by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
       const wanted = ["-in", `${name}.csr`, "-out", `${name}.pem`, "-extfile", "names"];

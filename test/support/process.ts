@@ -15,15 +15,20 @@ const main = join(import.meta.dir, "../../src/main.ts");
 /** Resolves when it listens; a port that is not given is any free one. */
 export async function startProcess(
   store: string,
-  ports: { readonly http?: number; readonly grpc?: number } = {},
+  options: {
+    readonly http?: number;
+    readonly grpc?: number;
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
   more: readonly string[] = [],
 ): Promise<ServerProcess> {
-  const { http = 0, grpc = 0 } = ports;
+  const { http = 0, grpc = 0, env = {} } = options;
   const flags = ["--http-port", `${http}`, "--grpc-port", `${grpc}`, "--store", store, ...more];
   const child = Bun.spawn([process.execPath, main, ...flags], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",
+    env: { ...process.env, ...env },
   });
   const { promise: ready, resolve, reject } = Promise.withResolvers<number>();
   const output = { text: "" };

@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import type { Authority, Issued } from "./certificates.ts";
 
 /** In memory where that can be: nodes of a cluster sync their files, and disks may be busy. */
 const folders = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -59,7 +60,7 @@ type Settings = Readonly<Record<string, string>>;
 /** Keeps snapshots and no log unless `settings` say otherwise: tests need not wait for a disk. */
 export async function startRedis(
   settings: Settings = {},
-  place: { readonly port?: number; readonly folder?: string } = {},
+  place: { readonly port?: number; readonly folder?: string; readonly env?: Settings } = {},
 ): Promise<RedisServer> {
   const folder = place.folder ?? mkdtempSync(join(folders, "orchy-redis-"));
   const port = place.port ?? freePort();
@@ -68,7 +69,7 @@ export async function startRedis(
     ...{ "maxmemory-policy": "noeviction", ...settings },
   };
   const flags = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
-  const server = await startProcess(flags, { port, folder });
+  const server = await startProcess(flags, { port, folder, env: place.env ?? {} });
   return {
     ...server,
     async stop() {
@@ -81,11 +82,16 @@ export async function startRedis(
 /** Answers when it can be talked to. */
 async function startProcess(
   args: readonly string[],
-  { port, folder }: { readonly port: number; readonly folder: string },
+  {
+    port,
+    folder,
+    env = {},
+  }: { readonly port: number; readonly folder: string; readonly env?: Settings },
 ): Promise<Omit<RedisServer, "stop">> {
   const log = Bun.file(join(folder, "log"));
   const command = [executable as string, ...args, "--port", `${port}`];
-  const child = Bun.spawn(command, { stdout: log, stderr: log });
+  const options = { stdout: log, stderr: log, env: { ...process.env, ...env } };
+  const child = Bun.spawn(command, options);
   const client = new Redis({
     ...{ port, host: "127.0.0.1", protocol: 2, maxRetriesPerRequest: null },
     ...{ retryStrategy: () => retryMs, enableReadyCheck: false },
@@ -109,14 +115,14 @@ async function startProcess(
 }
 
 /** One server that calls itself a cluster and owns every slot. */
-export async function startLoneCluster(): Promise<RedisServer> {
+export async function startLoneCluster(settings: Settings = {}): Promise<RedisServer> {
   const { port, busPort } = freePortPair();
   // Nobody has told it by which address it is known.
-  const settings = {
+  const clustered = {
     ...{ "cluster-enabled": "yes", "cluster-port": `${busPort}` },
-    "cluster-announce-ip": "127.0.0.1",
+    ...{ "cluster-announce-ip": "127.0.0.1", ...settings },
   };
-  const server = await startRedis(settings, { port });
+  const server = await startRedis(clustered, { port });
   await server.client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
   await until(async () => (await server.client.cluster("INFO")).includes("cluster_state:ok"));
   return server;
@@ -190,11 +196,20 @@ export async function formCluster(
   });
 }
 
-/** A sentinel that knows the master by the name `main`. */
-export async function startSentinel(masterPort: number): Promise<RedisServer> {
+/** A sentinel that knows the master by the name `main`; so many of them must agree that it is down. */
+export async function startSentinel(
+  masterPort: number,
+  { quorum = 1, settings = {} }: { readonly quorum?: number; readonly settings?: Settings } = {},
+): Promise<RedisServer> {
   const folder = mkdtempSync(join(folders, "orchy-redis-"));
   const file = join(folder, "sentinel.conf");
-  writeFileSync(file, `sentinel monitor main 127.0.0.1 ${masterPort} 1\n`);
+  const lines = [
+    `sentinel monitor main 127.0.0.1 ${masterPort} ${quorum}`,
+    "sentinel down-after-milliseconds main 1000",
+    "sentinel failover-timeout main 4000",
+    ...Object.entries(settings).map(([name, value]) => `${name} ${value}`),
+  ];
+  writeFileSync(file, `${lines.join("\n")}\n`);
   const sentinel = await startProcess([file, "--sentinel"], { port: freePort(), folder });
   return {
     ...sentinel,
@@ -205,28 +220,11 @@ export async function startSentinel(masterPort: number): Promise<RedisServer> {
   };
 }
 
-/** Speaks TLS on its port, with a certificate that it signed itself. */
-export async function startTlsRedis(): Promise<RedisServer> {
-  const folder = mkdtempSync(join(folders, "orchy-redis-"));
-  const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
-  const made = Bun.spawnSync([
-    ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"],
-    ...["-nodes", "-days", "1", "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", certificate],
-    ...["-addext", "subjectAltName=IP:127.0.0.1"],
-  ]);
-  if (!made.success) throw new Error(made.stderr.toString());
-  const port = freePort();
-  const server = await startRedis({
-    ...{ "tls-port": `${port}`, "tls-auth-clients": "no", "tls-ca-cert-file": certificate },
-    ...{ "tls-key-file": key, "tls-cert-file": certificate },
-  });
+/** What makes a Redis speak TLS on one more port. */
+export function tlsSettings(port: number, { certPath, keyPath }: Issued, ca: Authority): Settings {
   return {
-    ...server,
-    port,
-    async stop() {
-      await server.stop();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    ...{ "tls-port": `${port}`, "tls-auth-clients": "no", "tls-ca-cert-file": ca.certPath },
+    ...{ "tls-key-file": keyPath, "tls-cert-file": certPath },
   };
 }
 

@@ -1,6 +1,12 @@
 /** What the memory store hands out by time: timers, ends of leases and queue waits, and messages. */
-import type { RecentClaims } from "../rules.ts";
-import type { ClaimDueAnswer, ClaimDueRequest, DueItem, OutboxMessage } from "../store.ts";
+import { compareText, type RecentClaims } from "../rules.ts";
+import type {
+  ClaimDueAnswer,
+  ClaimDueRequest,
+  DueItem,
+  OutboxMessage,
+  TimerPlace,
+} from "../store.ts";
 import type { MemoryMessage, MemoryPartition, MemoryTask, MemoryTimer } from "./records.ts";
 
 type Due = MemoryTask | MemoryTimer;
@@ -48,6 +54,23 @@ export function claimDue(
   }
   claims.remember(request.partition, claimId, given);
   return answer;
+}
+
+export function listTimers(
+  partition: MemoryPartition,
+  request: { readonly after?: TimerPlace; readonly limit: number },
+): TimerPlace[] {
+  const { after, limit } = request;
+  return [...partition.executions.values()]
+    .flatMap((execution) => [...execution.timers.values()])
+    .map(({ execution, id, due }) => ({ key: execution.key, id, due: due as number }))
+    .filter((timer) => after === undefined || compareTimers(timer, after) > 0)
+    .sort(compareTimers)
+    .slice(0, limit);
+}
+
+function compareTimers(a: TimerPlace, b: TimerPlace): number {
+  return a.due - b.due || compareText(a.key.id, b.key.id) || compareText(a.id, b.id);
 }
 
 function outboxMessage(message: MemoryMessage): OutboxMessage {

@@ -3,12 +3,12 @@
  * synchronously at the call, there is no clock and no chance, so simulators can rely on its order.
  */
 import { limits } from "../../limits.ts";
-import type { ExecutionKey } from "../../model/ids.ts";
+import { type ExecutionKey, formatToken } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { compareText, RecentClaims } from "../rules.ts";
 import type * as contract from "../store.ts";
 import { MemoryDocuments } from "./documents.ts";
-import { claimDue, claimOutbox } from "./due.ts";
+import { claimDue, claimOutbox, listTimers } from "./due.ts";
 import { MemoryExecutions } from "./executions.ts";
 import {
   type MemoryMessage,
@@ -55,11 +55,11 @@ export class MemoryStore implements contract.Store {
 
   async claimTasks(request: contract.ClaimTasksRequest): Promise<contract.ClaimTasksAnswer> {
     const partition = this.#partition(request.partition);
-    const earlier = this.#taskClaims
-      .recall(request.partition, request.tokenPrefix)
-      .filter((task) => tasks.isLeasedUnder(task, request.tokenPrefix));
-    const claimed = [...earlier];
-    const given = earlier.map((task) => tasks.leasedTask(task, request.heartbeatMs));
+    const earlier = this.#taskClaims.recall(request.partition, request.tokenPrefix);
+    const claimed: MemoryTask[] = [];
+    const given = earlier
+      .filter((task) => tasks.isLeasedUnder(task, request.tokenPrefix))
+      .map((task) => tasks.leasedTask(task, request.heartbeatMs));
     for (const { name, limit } of earlier.length > 0 ? [] : request.queues) {
       for (let room = limit; room > 0 && given.length < request.limit; room--) {
         const task = partition.queues.get(name)?.first();
@@ -82,6 +82,7 @@ export class MemoryStore implements contract.Store {
       return tasks.leasedTask(task, request.heartbeatMs);
     }
     if (task.state !== "queued" || task.execution.held) return undefined;
+    if (task.lease?.token === formatToken(request.tokenPrefix, task.id)) return undefined;
     return tasks.claimTask(this.#partition(request.key.partition), task, request);
   }
 
@@ -106,6 +107,12 @@ export class MemoryStore implements contract.Store {
   async claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
     this.#in(request.partition).purgeTombstones(request.now);
     return claimDue(this.#partition(request.partition), this.#dueClaims, request);
+  }
+
+  async listTimers(
+    request: Parameters<contract.Store["listTimers"]>[0],
+  ): Promise<readonly contract.TimerPlace[]> {
+    return listTimers(this.#partition(request.partition), request);
   }
 
   async claimOutbox(

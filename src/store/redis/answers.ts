@@ -123,6 +123,12 @@ export function readDue(partition: number, reply: Reply): contract.ClaimDueAnswe
   return withNextDue({ items: items.map((item) => readDueItem(partition, item)) }, next);
 }
 
+export function readTimers(partition: number, reply: Reply): contract.TimerPlace[] {
+  return (reply as readonly (readonly [string, string, number])[]).map(([execution, id, due]) => {
+    return { key: { partition, id: execution }, id, due };
+  });
+}
+
 export function readOutbox(partition: number, reply: Reply) {
   const [list, next] = reply as readonly [readonly Reply[], Reply];
   const messages = list.map((message): contract.OutboxMessage => {

@@ -144,3 +144,8 @@ const startDigits = 16;
 export function listMember(listing: { readonly startedAt: number; readonly id: string }): string {
   return `${String(listing.startedAt).padStart(startDigits, "0")}:${listing.id}`;
 }
+
+/** Members of the sets that name an execution and what it owns; no id holds a NUL. */
+export function ownedMember(executionId: string, id: string): string {
+  return `${executionId}\0${id}`;
+}

@@ -5,6 +5,7 @@
  */
 import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
 import type { Clock } from "../../clock.ts";
+import type { ClientTls } from "../../tls.ts";
 import { StoreFault } from "../store.ts";
 import type { RedisAddress } from "./address.ts";
 import { faultOf } from "./faults.ts";
@@ -13,6 +14,8 @@ import { readScripts, type Script, type ScriptName } from "./scripts.ts";
 /** A call that is not answered by then has an unknown outcome. */
 const commandTimeoutMs = 5_000;
 const connectTimeoutMs = 3_000;
+/** A connection whose other end does not take part in its closing is closed all the same. */
+const disconnectTimeoutMs = 500;
 /** A start that has no connection by then fails. */
 const startMs = 10_000;
 /** Pauses before what was certainly not applied is tried again. */
@@ -31,15 +34,18 @@ class ScriptCommand extends Command {
   }
 }
 
-function connectionOptions(address: RedisAddress) {
-  const { username, password, tls } = address;
+function connectionOptions(address: RedisAddress, tls: ClientTls) {
+  const { username, password } = address;
   return {
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(tls && { tls: {} }),
+    ...(address.tls && { tls }),
     protocol: 2,
     connectTimeout: connectTimeoutMs,
     commandTimeout: commandTimeoutMs,
+    // Where a machine has vanished, nobody says that its connections are gone: a silent one is left.
+    socketTimeout: commandTimeoutMs,
+    disconnectTimeout: disconnectTimeoutMs,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     // What was sent is given up as soon as its connection closes, not at its timeout.
@@ -50,28 +56,30 @@ function connectionOptions(address: RedisAddress) {
   } satisfies RedisOptions;
 }
 
-function makeClient(address: RedisAddress): Redis | Cluster {
-  const options = connectionOptions(address);
+function makeClient(address: RedisAddress, tls: ClientTls): Redis | Cluster {
+  const options = connectionOptions(address, tls);
   const { retryStrategy: _, enableOfflineQueue: __, ...nodeOptions } = options;
   const [{ host, port }] = address.nodes;
   switch (address.kind) {
     case "single":
       return new Redis({ ...options, host, port, lazyConnect: true });
     case "sentinel": {
-      const { username, password, tls } = address;
+      const { username, password } = address;
       return new Redis({
         ...options,
         sentinels: [...address.nodes],
         name: address.master as string,
         ...(username !== undefined && { sentinelUsername: username }),
         ...(password !== undefined && { sentinelPassword: password }),
-        ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+        ...(address.tls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
         lazyConnect: true,
       });
     }
     case "cluster":
       return new Cluster([...address.nodes], {
         redisOptions: nodeOptions,
+        // Names stay names: certificates are made out to them.
+        dnsLookup: (host, callback) => callback(null, host),
         enableOfflineQueue: false,
         retryDelayOnFailover: 0,
         shardedSubscribers: true,
@@ -91,8 +99,8 @@ export class RedisLink {
   onSkewed: () => void = () => {};
   #isClosed = false;
 
-  constructor(address: RedisAddress, clock: Clock) {
-    this.client = makeClient(address);
+  constructor(address: RedisAddress, clock: Clock, tls: ClientTls = {}) {
+    this.client = makeClient(address, tls);
     this.isCluster = address.kind === "cluster";
     this.#clock = clock;
     // Each call tells its own fault; without a listener the errors would be printed.

@@ -15,7 +15,9 @@ async function offsetOf(node: Redis, clock: Clock): Promise<number> {
     const [seconds, microseconds] = await node.time();
     const roundTrip = clock.now() - before;
     const time = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
-    if (roundTrip < best.roundTrip) best = { offset: time - before - roundTrip / 2, roundTrip };
+    // Negative: this process's clock was set back in between.
+    if (roundTrip >= 0 && roundTrip < best.roundTrip)
+      best = { offset: time - before - roundTrip / 2, roundTrip };
   }
   return best.offset;
 }

@@ -2,7 +2,10 @@
 
 import { type Clock, type Ids, systemClock, systemIds } from "../../clock.ts";
 import { limits } from "../../limits.ts";
+import type { ClientTls } from "../../tls.ts";
+import { StoreFault } from "../store.ts";
 import { parseRedisUrl } from "./address.ts";
+import { connectFault } from "./connect-fault.ts";
 import { durabilityOf, objection, readFacts } from "./facts.ts";
 import { type Keys, makeKeys, probeKeys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
@@ -16,6 +19,8 @@ export interface RedisOptions {
   readonly namespace: string;
   /** Absent: as the namespace was created; a new one gets limits.partitionsDefault. */
   readonly partitions?: number;
+  /** For addresses that begin with rediss. */
+  readonly tls?: ClientTls;
   readonly clock?: Clock;
   readonly ids?: Ids;
   /** False: scripts take any `now`; tests of the contract make up their own. */
@@ -27,10 +32,12 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
   const address = parseRedisUrl(url);
   if ("problem" in address) throw new Error(`The address of the Redis store ${address.problem}.`);
   const clock = options.clock ?? systemClock;
-  const link = new RedisLink(address, clock);
+  const link = new RedisLink(address, clock, options.tls);
   const nodeClock = new NodeClock(() => link.masters(), clock);
   try {
-    await connect(link, address.nodes);
+    await link.connect().catch(async (error: Error) => {
+      throw await connectFault(address, options.tls ?? {}, error);
+    });
     const facts = await Promise.all(link.masters().map(readFacts));
     for (const one of facts) {
       const problem = objection(one);
@@ -43,7 +50,8 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
     const traits = { name: "redis", durability: durabilityOf(facts), shared: true, usedMax };
     const { clockCheck = true } = options;
     const parts = { link, traits, nodeClock, clockCheck };
-    const place = { link, keys: probeKeys(keys), ids: options.ids ?? systemIds, clock };
+    const ids = options.ids ?? systemIds;
+    const place = { link, keys: probeKeys(keys), ids, clock, nodeClock };
     await tryOut(new RedisStore({ ...parts, keys: place.keys }), place);
     return new RedisStore({ ...parts, keys });
   } catch (error) {
@@ -53,30 +61,39 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
   }
 }
 
-async function connect(
-  link: RedisLink,
-  nodes: readonly { readonly host: string; readonly port: number }[],
-): Promise<void> {
-  try {
-    await link.connect();
-  } catch (error) {
-    const names = nodes.map(({ host, port }) => `${host}:${port}`).join(", ");
-    throw new Error(`Redis at ${names} cannot be used: ${(error as Error).message}.`);
-  }
-}
+/** A machine that has much else to do may hold up a probe for longer than a moment is believed. */
+const probesMax = 5;
 
 /** In so many partitions as there are masters, far apart: each of them is likely to see one. */
 async function tryOut(
   store: RedisStore,
-  { link, keys, ids, clock }: { link: RedisLink; keys: Keys; ids: Ids; clock: Clock },
+  { link, keys, ids, clock, nodeClock }: ProbePlace,
 ): Promise<void> {
   const count = Math.min(link.masters().length, store.partitions);
   const partitions = Array.from({ length: count }, (_, i) =>
     Math.floor(((i + 0.5) * store.partitions) / count),
   );
-  const now = clock.now() + store.timeOffset();
   const forget = async (partition: number, id: string) => {
     await link.client.unlink(`${keys.bases[partition]}:x:${id}`);
   };
-  await probe(store, { partitions, now, ids, forget });
+  for (let tries = 1; ; tries++) {
+    const now = clock.now() + store.timeOffset();
+    try {
+      return await probe(store, { partitions, now, ids, forget });
+    } catch (error) {
+      if (!(error instanceof StoreFault)) throw error;
+      // A Redis without room cannot be tried out, and needs servers that make some.
+      if (error.reason === "exhausted") return;
+      if (error.outcome !== "not_applied" || tries === probesMax) throw error;
+      await nodeClock.measure();
+    }
+  }
+}
+
+interface ProbePlace {
+  readonly link: RedisLink;
+  readonly keys: Keys;
+  readonly ids: Ids;
+  readonly clock: Clock;
+  readonly nodeClock: NodeClock;
 }

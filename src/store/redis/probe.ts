@@ -51,14 +51,18 @@ async function probeTask(store: Store, partition: number, name: string, now: num
   });
   expect(extended?.outcome === "extended", "it did not extend a lease");
   await store.releaseTasks({ partition, tasks: [held], now });
-  await store.claimTask({ key, taskId: task.id, ...worker });
+  const second = await store.claimTask({
+    ...{ key, taskId: task.id, ...worker, tokenPrefix: `${name}-2` },
+  });
+  const settle = [{ taskId: task.id, token: second?.token ?? "" }];
   // Nothing is asked for: what is due in this partition is for servers that have started.
   await store.claimDue({ partition, claimId: name, limit: 0, hideMs: 0, now });
+  await store.listTimers({ partition, limit: 1 });
   await store.claimOutbox({ partition, claimId: name, limit: 0, hideMs: 0, now });
   await store.ackOutbox({ partition, messages: [{ key, id: name }] });
   const committed = await store.commit({
     ...{ key, expected: { revision: 1, commitId: `${name}-1` }, commitId: `${name}-2` },
-    ...{ state: "{}", status: "COMPLETED", data: new Map(), settle: [held], expire: [] },
+    ...{ state: "{}", status: "COMPLETED", data: new Map(), settle, expire: [] },
     ...{ consumeTimers: [], effects: none, now },
   });
   expect(committed.outcome === "committed", `a commit was answered ${committed.outcome}`);

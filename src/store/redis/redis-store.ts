@@ -12,7 +12,7 @@ import * as answers from "./answers.ts";
 import { Batch } from "./batch.ts";
 import { readMemory } from "./facts.ts";
 import type { Keys } from "./keys.ts";
-import { callKeys, listMember } from "./keys.ts";
+import { callKeys, listMember, ownedMember } from "./keys.ts";
 import type { Argument, RedisLink } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
 import type { NodeClock } from "./node-clock.ts";
@@ -118,6 +118,17 @@ export class RedisStore implements contract.Store {
 
   async claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
     return answers.readDue(request.partition, await this.#claim("claim-due", request));
+  }
+
+  async listTimers(
+    request: Parameters<contract.Store["listTimers"]>[0],
+  ): Promise<readonly contract.TimerPlace[]> {
+    const { partition, after, limit } = request;
+    const from = after === undefined ? [0, ""] : [after.due, ownedMember(after.key.id, after.id)];
+    return answers.readTimers(
+      partition,
+      await this.#call("list-timers", partition, [limit, ...from]),
+    );
   }
 
   async claimOutbox(

@@ -21,6 +21,7 @@ export const scriptNames = [
   "list",
   "list-documents",
   "list-servers",
+  "list-timers",
   "load",
   "put-document",
   "queue-hints",

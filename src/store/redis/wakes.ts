@@ -33,7 +33,11 @@ export class Wakes {
     const subscribe = () =>
       Promise.allSettled(channels.map((channel) => subscriber.ssubscribe(channel)));
     await subscribe();
-    if (subscriber !== client) subscriber.on("ready", () => void subscribe());
+    if (subscriber === client) return;
+    subscriber.on("ready", () => void subscribe());
+    // What cut off the other connection may have left this one hanging: it asks nothing, and so it
+    // would wait for ever.
+    client.on("ready", () => subscriber.disconnect(true));
   }
 
   close(): void {

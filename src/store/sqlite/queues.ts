@@ -17,6 +17,8 @@ interface TaskRow {
   readonly heartbeatMs: number;
   readonly until: number | null;
   readonly queueLeft: number | null;
+  /** Of a queued one: the last that was released. */
+  readonly token: string | null;
   readonly header: string;
   readonly parameters: string;
 }
@@ -99,9 +101,10 @@ export class Queues {
 
   claim(request: ClaimTasksRequest): ClaimTasksAnswer {
     const { partition, queues, tokenPrefix } = request;
-    const tasks: LeasedTask[] = this.#repeat(request);
+    const earlier = this.#claims.recall(partition, tokenPrefix);
+    const tasks: LeasedTask[] = this.#stillLeased(earlier, request);
     const more = new Set<string>();
-    if (tasks.length > 0) {
+    if (earlier.length > 0) {
       for (const { name } of queues) {
         if (this.#sql.hasClaimable.values(partition, name).length > 0) more.add(name);
       }
@@ -130,7 +133,8 @@ export class Queues {
       return isRepeat ? leasedTask(known, request) : undefined;
     }
     const row = this.#sql.selectQueued.get(execution, request.taskId);
-    return row === null ? undefined : this.#lease(row, request);
+    const wasReleased = row?.token === formatToken(request.tokenPrefix, request.taskId);
+    return row === null || wasReleased ? undefined : this.#lease(row, request);
   }
 
   stats(request: { readonly partition: number; readonly queue?: string }): QueueStats[] {
@@ -152,11 +156,10 @@ export class Queues {
     return this.#sql.selectHints.values(partition).map(([queue]) => queue as string);
   }
 
-  /** What an earlier call with this prefix was given, if it is still leased under it. */
-  #repeat(request: ClaimTasksRequest): LeasedTask[] {
-    const { partition, tokenPrefix } = request;
+  #stillLeased(numbers: readonly number[], request: ClaimTasksRequest): LeasedTask[] {
+    const { tokenPrefix } = request;
     const tasks: LeasedTask[] = [];
-    for (const number of this.#claims.recall(partition, tokenPrefix)) {
+    for (const number of numbers) {
       const row = this.#sql.selectLeased.get(number);
       if (row?.token === formatToken(tokenPrefix, row?.id ?? "")) {
         tasks.push(leasedTask(row, request));

@@ -32,9 +32,10 @@ function prepareStatements(database: Database) {
       database.prepare(`SELECT 1 FROM ${table} WHERE ${where} LIMIT 1`),
     ),
     bury: database.prepare("UPDATE executions SET tombstone_until = ? WHERE number = ?"),
-    forgetState: database.prepare(
-      "UPDATE states SET state = '', log = '', lease = NULL WHERE execution = ?",
-    ),
+    // Only a deletion joins pages that became nearly empty; an update that shrinks rows does not.
+    insertHead: database.prepare(`
+      INSERT INTO states (execution, revision, commit_id, held, history, state)
+      VALUES (?, ?, ?, 0, 0, '')`),
     deleteExecution: database.prepare("DELETE FROM executions WHERE number = ?"),
     deleteState: database.prepare("DELETE FROM states WHERE execution = ?"),
     selectExpired: database.prepare<{ number: number; id: string }, [number, number]>(`
@@ -64,7 +65,8 @@ export class Removal {
     }
     if (row.tombstoneUntil === null) {
       this.#sql.bury.run(request.tombstoneUntil, row.number);
-      this.#sql.forgetState.run(row.number);
+      this.#sql.deleteState.run(row.number);
+      this.#sql.insertHead.run(row.number, row.revision, row.commitId);
       row.tombstoneUntil = request.tombstoneUntil;
     }
     return this.#deleteRows(row.number) ? "more" : "removed";

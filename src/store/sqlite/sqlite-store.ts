@@ -206,6 +206,12 @@ export class SqliteStore implements contract.Store {
     });
   }
 
+  listTimers(
+    request: Parameters<contract.Store["listTimers"]>[0],
+  ): Promise<readonly contract.TimerPlace[]> {
+    return this.#group.submit(() => this.#timers.list(request));
+  }
+
   claimOutbox(
     request: contract.ClaimDueRequest,
   ): Promise<{ readonly messages: readonly contract.OutboxMessage[]; readonly nextDue?: number }> {

@@ -1,7 +1,7 @@
 /** Timers in SQLite: set, moved, dropped, consumed. */
 import type { Database } from "bun:sqlite";
 import type { NewTimer } from "../../model/decision.ts";
-import type { CommitRequest } from "../store.ts";
+import type { CommitRequest, Store, TimerPlace } from "../store.ts";
 
 type Consumed = CommitRequest["consumeTimers"][number];
 
@@ -17,6 +17,12 @@ function prepareStatements(database: Database) {
     selectAll: database.prepare<NewTimer, [number]>(
       "SELECT id, at FROM timers WHERE execution = ? ORDER BY number",
     ),
+    // The plain comparison is the one that the index serves.
+    list: database.prepare(`
+      SELECT executions.id, timers.id, due
+      FROM timers JOIN executions ON executions.number = execution
+      WHERE timers.partition = ?1 AND due >= ?2 AND (due, executions.id, timers.id) > (?2, ?3, ?4)
+      ORDER BY due, executions.id, timers.id LIMIT ?5`),
   };
 }
 
@@ -47,5 +53,13 @@ export class Timers {
 
   of(execution: number): readonly NewTimer[] {
     return this.#sql.selectAll.all(execution);
+  }
+
+  list({ partition, after, limit }: Parameters<Store["listTimers"]>[0]): TimerPlace[] {
+    const { due, key, id } = after ?? { due: 0, key: { id: "" }, id: "" };
+    const rows = this.#sql.list.values(partition, due, key.id, id, limit);
+    return (rows as [string, string, number][]).map(([execution, timer, moment]) => {
+      return { key: { partition, id: execution }, id: timer, due: moment };
+    });
   }
 }

@@ -1,5 +1,5 @@
 /** What WorkerService does with results, tasks, sizes and registrations, whichever the protocol. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { create, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
@@ -16,6 +16,9 @@ import { limits } from "../../../src/limits.ts";
 import { call as get } from "../../support/orchy.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";
+
+// Some of these move megabytes.
+setDefaultTimeout(30_000);
 
 let edge: Edge;
 let client: Client<typeof WorkerService>;

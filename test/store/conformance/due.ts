@@ -1,5 +1,7 @@
 /** Timers, ends of leases, queue timeouts, and holding an execution. */
 import { expect } from "bun:test";
+import { compareText } from "../../../src/store/rules.ts";
+import type { Store, TimerPlace } from "../../../src/store/store.ts";
 import {
   claim,
   claimDue,
@@ -16,6 +18,7 @@ import {
 
 export function dueTests(test: Test): void {
   timerTests(test);
+  listingTests(test);
   hidingTests(test);
   queueTimeoutTests(test);
   holdTests(test);
@@ -137,6 +140,59 @@ function timerTests(test: Test): void {
     ]);
     await a.commit({ consumeTimers: [{ id: "x", claimId: "c1" }] });
     expect((await store.holdings(b.key)).timers).toEqual([{ id: "x", at: t0 + 1 }]);
+  });
+}
+
+function listingTests(test: Test): void {
+  const pages = async (store: Store, limit: number) => {
+    const found: TimerPlace[] = [];
+    for (let page: readonly TimerPlace[] = [], first = true; first || page.length === limit; ) {
+      const after = page.at(-1);
+      page = await store.listTimers({ partition: 3, limit, ...(after !== undefined && { after }) });
+      found.push(...page);
+      first = false;
+    }
+    return found.map(({ key, id, due }) => [key.id, id, due - t0] as const);
+  };
+
+  test("timers are listed in order, in pages, whether due or not", async (store) => {
+    const [one, two, three] = idsIn(3, 3).sort(compareText) as [string, string, string];
+    const at = (...moments: number[]) => ({
+      effects: { timers: moments.map((moment, i) => ({ id: `x${i}`, at: t0 + moment })) },
+    });
+    await start(store, two, at(10, 10, -20));
+    await start(store, one, at(10, 900_000));
+    await start(store, three, at(10));
+    await start(store, idsIn(2, 1)[0] as string, at(5));
+    const expected = [
+      [two, "x2", -20] as const,
+      [one, "x0", 10] as const,
+      [two, "x0", 10] as const,
+      [two, "x1", 10] as const,
+      [three, "x0", 10] as const,
+      [one, "x1", 900_000] as const,
+    ];
+    for (const limit of [1, 2, 3, 9]) expect(await pages(store, limit)).toEqual(expected);
+    expect((await claimDue(store, 3, t0 + 10)).items.length).toBe(5);
+  });
+
+  test("a listed timer stands where it is hidden or moved to; others do not stand", async (store) => {
+    const [id, other] = idsIn(3, 2) as [string, string];
+    const timers = [1, 2, 3, 4].map((i) => ({ id: `x${i}`, at: t0 + i }));
+    const e = await start(store, id, { effects: { timers, tasks: [newTask("t1")] } });
+    const removed = await start(store, other, { effects: { timers } });
+    await e.commit({ timers: [{ id: "x2", at: t0 + 50 }], dropTimers: ["x3"] });
+    const { key, head: expected } = removed;
+    await store.remove({ key, expected, tombstoneUntil: t0 + 99, now: t0 });
+    await claimDue(store, 3, t0 + 1, "c1");
+    const left = [["x4", 4] as const, ["x2", 50] as const, ["x1", 101] as const];
+    const listed = left.map(([timer, due]) => [id, timer, due] as const);
+    expect(await pages(store, 9)).toEqual(listed);
+    // A place does not need to be taken any more.
+    const after = { key, id: "x4", due: t0 + 4 };
+    const rest = await store.listTimers({ partition: 3, after, limit: 9 });
+    const isLater = compareText(id, other) > 0;
+    expect(rest.map((timer) => timer.id)).toEqual(isLater ? ["x4", "x2", "x1"] : ["x2", "x1"]);
   });
 }
 

@@ -87,7 +87,30 @@ function claimTests(test: Test): void {
     await e.commit({ settle: [{ taskId: "t1", token: "1.n.t1" }] });
     expect(await claimIds(store, partition, later)).toEqual(["t2"]);
     await e.commit({ settle: [{ taskId: "t2", token: "1.n.t2" }] });
-    expect(await claimIds(store, partition, later)).toEqual(["t3"]);
+    expect(await claim(store, partition, later)).toEqual({ tasks: [], more: ["q/a"] });
+  });
+
+  test("a repeated claim does not bring a released lease back to life", async (store) => {
+    const e = await start(store, "e1", { effects: { tasks: [newTask("t1")] } });
+    const { key } = e;
+    const token = "1.n.t1";
+    const late = () => e.try({ settle: [{ taskId: "t1", token }], now: t0 + 20 });
+    await claim(store, key.partition);
+    await release(store, { key, taskId: "t1", token, now: t0 });
+    const repeated = await claim(store, key.partition, { now: t0 + 10 });
+    expect(repeated).toEqual({ tasks: [], more: ["q/a"] });
+    expect((await late()).outcome).toBe("stale");
+    expect(await claimIds(store, key.partition, { tokenPrefix: "1.m" })).toEqual(["t1"]);
+    expect(await claim(store, key.partition)).toEqual({ tasks: [], more: [] });
+    expect((await late()).outcome).toBe("stale");
+    await e.commit({ settle: [{ taskId: "t1", token: "1.m.t1" }] });
+  });
+
+  test("a claim that found nothing may be made again", async (store) => {
+    const e = await start(store, "e1");
+    expect(await claimIds(store, e.key.partition)).toEqual([]);
+    await e.commit({ tasks: [newTask("t1")] });
+    expect(await claimIds(store, e.key.partition)).toEqual(["t1"]);
   });
 
   test("the same prefix in another partition is another claim", async (store) => {
@@ -209,6 +232,15 @@ function ticketTests(test: Test): void {
     const repeated = await store.claimTask({ key, taskId: "t2", ...worker, now: t0 + 5 });
     expect(repeated).toEqual(claimed);
     expect(await claimIds(store, key.partition, { tokenPrefix: "1.z" })).toEqual(["t1"]);
+  });
+
+  test("a ticket does not bring a released lease back to life", async (store) => {
+    const { key } = await start(store, "e1", { effects: { tasks: [newTask("t1")] } });
+    await store.claimTask({ key, taskId: "t1", ...worker });
+    await release(store, { key, taskId: "t1", token: "1.n.t1", now: t0 });
+    expect(await store.claimTask({ key, taskId: "t1", ...worker })).toBeUndefined();
+    const other = await store.claimTask({ key, taskId: "t1", ...worker, tokenPrefix: "1.m" });
+    expect(other).toMatchObject({ token: "1.m.t1" });
   });
 
   test("a ticket for what is leased by others, ended or unknown gives nothing", async (store) => {

@@ -30,6 +30,7 @@ export const mustReach = [
   ...["extendLeases extended", "extendLeases cancelled", "extendLeases stale"],
   ...["releaseTasks released", "releaseTasks stale"],
   ...["claimDue timer", "claimDue lease", "claimDue queue"],
+  ...["listTimers some", "listTimers none"],
   ...["claimOutbox first", "claimOutbox again"],
   ...["remove removed", "remove more", "remove conflict", "remove not_found"],
   ...["putDocument saved", "putDocument conflict"],

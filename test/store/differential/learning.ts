@@ -78,6 +78,7 @@ export function learn(
   if (name === "commit") learnCommit(request, answer, known, note);
   if (name === "remove") learnRemoval(request, answer, known, note);
   if (name === "claimDue") learnDue(request, answer, known, note);
+  if (name === "listTimers") note((answer as unknown[]).length > 0 ? "some" : "none");
   if (name === "load") note((answer as contract.LoadAnswer).outcome);
   if (name === "putDocument") note((answer as contract.PutAnswer).outcome);
   if (name === "releaseTasks") for (const outcome of answer as string[]) note(outcome);

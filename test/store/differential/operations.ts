@@ -37,6 +37,7 @@ const weights = [
   ["extendLeases", 8],
   ["releaseTasks", 6],
   ["claimDue", 12],
+  ["listTimers", 3],
   ["claimOutbox", 6],
   ["ackOutbox", 4],
   ["remove", 5],
@@ -113,6 +114,11 @@ export class Operations {
     extendLeases: () => ({ ...this.#leases("leases"), now: this.#now }),
     releaseTasks: () => ({ ...this.#leases("tasks"), now: this.#now }),
     claimDue: () => this.#claimDue(),
+    listTimers: () => {
+      const after = { key: this.#key(), id: this.#chance.pick(timerIds), due: this.#now };
+      const request = { partition: this.#partition(), limit: 1 + this.#chance.below(4) };
+      return this.#chance.percent(50) ? request : { ...request, after };
+    },
     claimOutbox: () => this.#claimDue(),
     ackOutbox: () => {
       const partition = this.#partition();

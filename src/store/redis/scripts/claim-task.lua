@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Leases one task by its ticket, if it is queued and not held.
+-- Leases one task by its ticket, if it is queued and not held, and was not released from under this
+-- token prefix.
 -- KEYS: 1 base of the partition. Derived: <base>:q:<queue>, :queues, :leases, :waits, :x:<id>.
 -- ARGV: 1 clock tolerance; 2 packed {execution, task, token prefix, worker, heartbeat, now}.
 -- Returns the task as claim-tasks does, or nothing.
@@ -17,6 +18,7 @@ local row = call("HMGET", x.key, "t:" .. id, "b:" .. id, "h")
 local task = read_task(row[1])
 if is_leased_under(task, worker.prefix) then return leased_view(x, id, task, worker, row[2]) end
 if not task or task[STATE] ~= "Q" or row[3] == "1" then return false end
+if task[TOKEN] == SHORT .. worker.prefix then return false end
 claim_task(x, id, task, worker)
 write_all()
 return leased_view(x, id, task, worker, row[2])

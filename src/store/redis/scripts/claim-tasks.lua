@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Leases tasks of some queues, in their order; or answers what an earlier call with this token
--- prefix was given and still holds.
+-- Leases tasks of some queues, in their order; or, when an earlier call with this token prefix was
+-- given some, answers those that it still holds.
 -- KEYS: 1 base of the partition, which is also its wake channel. Derived: <base>:q:<queue>,
 --   :queues, :leases, :waits, :x:<id>, :claim:tasks:<prefix>.
 -- ARGV: 1 clock tolerance; 2 packed {token prefix, worker, heartbeat, now, limit, how long the claim
@@ -46,7 +46,7 @@ local function claim(queue, room)
   end
 end
 
-if #tasks == 0 then
+if not earlier then
   for i = 1, #queues_asked, 2 do
     local room = math.min(queues_asked[i + 1], limit - #tasks)
     if room > 0 then claim(queues_asked[i], room) end

@@ -1,0 +1,106 @@
+/**
+ * Makes room when the store is too full for new starts: finished executions are removed before their
+ * retention is over, those first whose retention would end first, until there is room again. What
+ * runs is never touched, nor what has ended so lately that somebody may be about to read it.
+ */
+import type { Clock } from "../clock.ts";
+import { limits } from "../limits.ts";
+import { asError, type Logger } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Store } from "../store/store.ts";
+import type { Executions } from "./executions.ts";
+import { RetentionEnds } from "./retention-ends.ts";
+import { percent, type Room } from "./room.ts";
+
+export interface EarlyRetentionParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly room: Room;
+  readonly executions: Executions;
+  /** Partitions that this server looks after: others make room in the rest. */
+  readonly prefers: (partition: number) => boolean;
+}
+
+export class EarlyRetention {
+  readonly #parts: EarlyRetentionParts;
+  readonly #ends: RetentionEnds;
+  #isMakingRoom = false;
+  #isRunning = false;
+  #cancel: (() => void) | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(parts: EarlyRetentionParts) {
+    this.#parts = parts;
+    this.#ends = new RetentionEnds(parts.store);
+  }
+
+  start(): void {
+    this.#isRunning = true;
+    this.#rest();
+  }
+
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    this.#cancel?.();
+    await this.#looking;
+  }
+
+  #rest(): void {
+    if (!this.#isRunning) return;
+    const { clock, log } = this.#parts;
+    this.#cancel = clock.after(limits.roomLookMs, () => {
+      this.#looking = this.#round()
+        .catch((error) =>
+          log.warn("the room in the store could not be looked after", { error: asError(error) }),
+        )
+        .finally(() => this.#rest());
+    });
+  }
+
+  /** Removes for about as long as it rests, a few at a time, and tells how many that were. */
+  async #round(): Promise<void> {
+    const { clock, log, metrics, room } = this.#parts;
+    const endsAt = clock.now() + limits.roomLookMs;
+    const used = await room.read();
+    let removed = 0;
+    try {
+      for (let now = used; this.#isRunning && this.#lacksRoom(now); now = await room.read()) {
+        const gone = await this.#removeSome();
+        removed += gone ?? 0;
+        if (gone === undefined || clock.now() >= endsAt) return;
+      }
+    } finally {
+      if (removed > 0) {
+        metrics.removedEarly(removed);
+        const message = "finished executions were removed before their retention was over";
+        log.warn(message, { removed, used: percent(used) });
+      }
+    }
+  }
+
+  /** From the share above which starts are refused, until it is somewhat below that. */
+  #lacksRoom(used: number): boolean {
+    const { usedMax } = this.#parts.store.traits;
+    if (used > usedMax) this.#isMakingRoom = true;
+    else if (used <= usedMax - limits.roomRegained) this.#isMakingRoom = false;
+    if (!this.#isMakingRoom) this.#ends.reset();
+    return this.#isMakingRoom;
+  }
+
+  /** Answers how many; undefined: there is nothing more that may be removed now. */
+  async #removeSome(): Promise<number | undefined> {
+    const { store, clock, executions, prefers } = this.#parts;
+    const partitions = Array.from({ length: store.partitions }, (_, i) => i).filter(prefers);
+    const ends = await this.#ends.next(partitions, limits.earlyRemovalsAtOnce);
+    if (ends.length === 0) {
+      this.#ends.reset();
+      return undefined;
+    }
+    const endedBefore = clock.now() - limits.earlyRetentionAgeMs;
+    const removals = ends.map(({ key }) => executions.remove(key, { endedBefore }));
+    const outcomes = await Promise.all(removals);
+    return outcomes.filter((outcome) => outcome === "removed").length;
+  }
+}

@@ -1,0 +1,18 @@
+/** How much this machine keeps the test's own process waiting: limits of time give that much room. */
+
+const probeMs = 10;
+
+/** Answers what ends it, and tells the longest that a timer was late since. */
+export function watchLag(): () => number {
+  let worstMs = 0;
+  let expected = performance.now() + probeMs;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    worstMs = Math.max(worstMs, now - expected);
+    expected = now + probeMs;
+  }, probeMs);
+  return () => {
+    clearInterval(timer);
+    return Math.max(worstMs, performance.now() - expected);
+  };
+}
