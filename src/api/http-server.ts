@@ -43,8 +43,8 @@ export interface HttpServerOptions {
 export interface HttpServer {
   readonly port: number;
   /**
-   * Takes no new connections, ends waits and event streams, and waits for what is under way, for
-   * limits.drainMs at most.
+   * Ends waits and event streams, tells callers to go elsewhere, takes no new connections, and waits
+   * for what is under way, for limits.drainMs at most.
    */
   drain(): Promise<void>;
   /** Closes all connections. */
@@ -54,8 +54,9 @@ export interface HttpServer {
 /** How often a draining server looks whether all answers have been sent. */
 const drainLookMs = 10;
 
-/** How long answers that are under way may take before connections are told to end. */
+/** How long callers have to be told, before connections end; no longer than they go on calling. */
 const drainGraceMs = 500;
+const drainQuietMs = 50;
 
 /** Throws when the port cannot be taken. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
@@ -64,6 +65,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
   const services = { orchestrator, keys, access, backlogs, clock, ids, log, metrics };
   const rest = createRestHandler(allRoutes(), services, options.corsOrigins);
   const draining = new AbortController();
+  let drainingCallAt = 0;
 
   function answerRest(request: Request, server: Server<undefined>): Promise<Response> {
     return rest(request, { hold: () => holdRequest(request, server, draining.signal) });
@@ -80,6 +82,21 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     return request.signal.aborted ? refusal(takenBack()) : answer(request, server);
   }
 
+  function answerInTurn(request: Request, server: Server<undefined>): Promise<Response> {
+    return turn.isFull() ? answerLater(request, server) : answer(request, server);
+  }
+
+  /**
+   * Without the header a caller of HTTP/1.1 may send its next request just when its connection is
+   * closed, and would not know whether it was heard. Bun leaves it out over HTTP/2.
+   */
+  async function answerLast(request: Request, server: Server<undefined>): Promise<Response> {
+    drainingCallAt = clock.now();
+    const response = await answerInTurn(request, server);
+    response.headers.set("connection", "close");
+    return response;
+  }
+
   const turn = new Turn(limits.requestsPerTurnMax);
   const server = Bun.serve({
     hostname: options.host,
@@ -92,7 +109,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     // Otherwise a second server would quietly share the port, and take half of the requests.
     reusePort: false,
     fetch(request, server) {
-      return turn.isFull() ? answerLater(request, server) : answer(request, server);
+      return draining.signal.aborted ? answerLast(request, server) : answerInTurn(request, server);
     },
     error(error) {
       log.error("the HTTP server failed", { error });
@@ -102,22 +119,24 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
 
   const sleep = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve));
 
-  async function untilAnswered(withinMs: number): Promise<void> {
+  async function untilQuiet(quietMs: number, withinMs: number): Promise<void> {
     const until = clock.now() + withinMs;
-    while (server.pendingRequests > 0 && clock.now() < until) await sleep(drainLookMs);
+    const isQuiet = () => server.pendingRequests === 0 && clock.now() - drainingCallAt >= quietMs;
+    while (!isQuiet() && clock.now() < until) await sleep(drainLookMs);
   }
 
   return {
     port: server.port!,
     async drain() {
       draining.abort();
+      drainingCallAt = clock.now();
       // A client that hears of a connection's end may give up the answers that it waits for there,
       // among them polls that were just given tasks: these are sent before.
-      await untilAnswered(drainGraceMs);
+      await untilQuiet(drainQuietMs, drainGraceMs);
       // Closes idle connections and takes no new ones; clients of HTTP/2 are told to go elsewhere.
       // What it promises may come before the answers that are under way, so they are watched.
       server.stop().catch(() => {});
-      await untilAnswered(limits.drainMs);
+      await untilQuiet(0, limits.drainMs);
     },
     async stop() {
       draining.abort();
