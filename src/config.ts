@@ -7,11 +7,21 @@ import { parseArgs } from "node:util";
 import { limits } from "./limits.ts";
 import { type LogLevel, logLevels } from "./log.ts";
 import { nearest } from "./nearest.ts";
-
-export type StoreAddress =
-  | { readonly kind: "memory" }
-  | { readonly kind: "sqlite"; readonly path: string }
-  | { readonly kind: "redis"; readonly url: string };
+import {
+  type Flag,
+  integer,
+  matching,
+  oneOf,
+  optional,
+  readAdvertise,
+  readCollector,
+  readHeaders,
+  readOrigins,
+  readRatio,
+  readStore,
+  readSwitch,
+  type StoreAddress,
+} from "./settings.ts";
 
 export const legacyWorkerRules = ["loopback", "mtls", "open"] as const;
 export type LegacyWorkers = (typeof legacyWorkerRules)[number];
@@ -58,83 +68,23 @@ export interface Config {
   /** Starts are refused when the store is full, and nothing that has finished makes room for them. */
   readonly keepRetention: boolean;
   readonly logLevel: LogLevel;
+  /** Absent: no traces are sent. */
+  readonly tracing?: TracingConfig;
+}
+
+/** Where spans are sent over OTLP/HTTP, and under which name. */
+export interface TracingConfig {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly serviceName: string;
+  /** Share of the executions started outside of any trace that are traced. */
+  readonly ratio: number;
 }
 
 export type ParsedConfig =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly string[] }
   | { readonly help: string };
-
-interface Flag<Value> {
-  readonly placeholder?: string;
-  readonly default: string;
-  readonly explanation: string;
-  /** Answers the value, or the end of the sentence "--flag <text>: …". */
-  readonly read: (text: string) => { readonly value: Value } | { readonly problem: string };
-}
-
-function matching(pattern: RegExp, rule: string) {
-  return (text: string) => (pattern.test(text) ? { value: text } : { problem: rule });
-}
-
-/** Absent text means: not set. */
-function optional<Value>(read: Flag<Value>["read"]): Flag<Value | undefined>["read"] {
-  return (text) => (text === "" ? { value: undefined } : read(text));
-}
-
-function integer(min: number, max: number) {
-  return (text: string) => {
-    const value = Number(text);
-    return /^\d{1,9}$/.test(text) && value >= min && value <= max
-      ? { value }
-      : { problem: `must be a whole number from ${min} to ${max}` };
-  };
-}
-
-function oneOf<const Value extends string>(values: readonly Value[]) {
-  return (text: string) => {
-    const value = values.find((one) => one === text.toLowerCase());
-    return value ? { value } : { problem: `must be one of ${values.join(", ")}` };
-  };
-}
-
-function readSwitch(text: string): { value: boolean } | { problem: string } {
-  if (/^(true|1|yes)$/i.test(text)) return { value: true };
-  if (/^(false|0|no)$/i.test(text)) return { value: false };
-  return { problem: "must be true or false" };
-}
-
-const storeRule =
-  "must be sqlite:<file>, memory:, redis://host:port, redis-cluster://host:port,host:port or " +
-  "redis-sentinel://host:port,host:port/name";
-
-function readStore(text: string): { value: StoreAddress } | { problem: string } {
-  if (text === "memory:") return { value: { kind: "memory" } };
-  const path = /^sqlite:(.+)$/s.exec(text)?.[1];
-  if (path !== undefined && !path.includes("\0")) return { value: { kind: "sqlite", path } };
-  if (/^rediss?(?:-cluster|-sentinel)?:\/\/[^\s/]/.test(text)) {
-    return { value: { kind: "redis", url: text } };
-  }
-  return { problem: storeRule };
-}
-
-/** As browsers send it in the header Origin. */
-function readOrigins(text: string): { value: string[] } | { problem: string } {
-  const origins = text.split(",").filter(Boolean);
-  const isOrigin = (one: string) => URL.canParse(one) && new URL(one).origin === one;
-  return origins.every(isOrigin)
-    ? { value: origins }
-    : { problem: "must be origins such as https://app.example.com, with commas between them" };
-}
-
-function readAdvertise(text: string): { value: string | undefined } | { problem: string } {
-  if (text === "") return { value: undefined };
-  const parts = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(text);
-  const port = Number(parts?.[2]);
-  return port >= 1 && port <= 65_535
-    ? { value: text }
-    : { problem: "must be host:port, as workers reach it" };
-}
 
 function flag<Value>(one: Flag<Value>): Flag<Value> {
   return one;
@@ -259,6 +209,35 @@ const flags = {
     explanation: logLevels.join(", "),
     read: oneOf(logLevels),
   }),
+  "otlp-endpoint": flag({
+    placeholder: "url",
+    default: "",
+    explanation:
+      "collector of traces (OTLP over HTTP), such as http://localhost:4318; none by default",
+    standardVariable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    read: optional(readCollector),
+  }),
+  "otlp-headers": flag({
+    placeholder: "headers",
+    default: "",
+    explanation: "what the collector asks for: name=value,…",
+    standardVariable: "OTEL_EXPORTER_OTLP_HEADERS",
+    secret: true,
+    read: readHeaders,
+  }),
+  "service-name": flag({
+    placeholder: "name",
+    default: "orchy",
+    explanation: "how traces call this service",
+    standardVariable: "OTEL_SERVICE_NAME",
+    read: matching(/^.{1,128}$/, "must be at most 128 characters"),
+  }),
+  "trace-ratio": flag({
+    placeholder: "share",
+    default: "1",
+    explanation: "share of executions that is traced, of those started without a traceparent",
+    read: readRatio,
+  }),
 };
 
 type FlagName = keyof typeof flags;
@@ -286,12 +265,14 @@ export function parseConfig(
 
   function setting<Name extends FlagName>(name: Name) {
     const fromFlag = given.values.get(name);
-    const fromEnvironment = env[environmentName(name)] || undefined;
-    const text = fromFlag ?? fromEnvironment ?? flags[name].default;
+    const { standardVariable = "", secret, default: preset }: Flag<unknown> = flags[name];
+    const variable = env[environmentName(name)] ? environmentName(name) : standardVariable;
+    const text = fromFlag ?? (env[variable] || preset);
     const answer = flags[name].read(text) as ReturnType<(typeof flags)[Name]["read"]>;
     if ("problem" in answer) {
-      const source = fromFlag === undefined ? environmentName(name) : `--${name}`;
-      problems.push(`${source} ${JSON.stringify(text.slice(0, 100))}: ${answer.problem}.`);
+      const source = fromFlag === undefined ? variable : `--${name}`;
+      const shown = secret ? "" : ` ${JSON.stringify(text.slice(0, 100))}`;
+      problems.push(`${source}${shown}: ${answer.problem}.`);
       return undefined as never;
     }
     return answer.value as Extract<typeof answer, { value: unknown }>["value"];
@@ -299,6 +280,12 @@ export function parseConfig(
 
   const advertise = setting("advertise");
   const partitions = setting("partitions");
+  const tracing = {
+    url: setting("otlp-endpoint"),
+    headers: setting("otlp-headers"),
+    serviceName: setting("service-name"),
+    ratio: setting("trace-ratio"),
+  };
   const config: Config = {
     host: setting("host"),
     httpPort: setting("http-port"),
@@ -319,6 +306,7 @@ export function parseConfig(
     legacyWorkers: setting("legacy-workers"),
     keepRetention: setting("keep-retention"),
     logLevel: setting("log-level"),
+    ...(tracing.url === undefined ? {} : { tracing: { ...tracing, url: tracing.url } }),
   };
   if (problems.length === 0) problems.push(...contradictions(config));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config };

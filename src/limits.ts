@@ -176,6 +176,15 @@ export const limits = {
   // Metrics: so many workflows are told apart.
   metricWorkflowsMax: 100,
 
+  // Traces: what waits for the collector, and how long it is waited for.
+  traceQueueMax: 8_192,
+  traceBatchMax: 256,
+  traceBatchMs: 1_000,
+  traceSendMs: 10_000,
+  traceRetryMsMax: 30_000,
+  /** Longest delay of a server's end by spans that are still to be sent. */
+  traceFlushMs: 1_000,
+
   // The sandbox.
   scriptMs: 1_000,
   scriptGraceMs: 500,

@@ -150,15 +150,16 @@ export class Metrics {
   read(readings: Readings): void {
     this.#gauge("parked_polls", "Polls that wait for tasks.", readings.parkedPolls);
     this.#gauge("mailboxes", "Executions that have something to do.", readings.mailboxes);
-    const repairs = new Counter({
-      name: "orchy_repairs_total",
-      help: "Broken executions that the sweeper has repaired; it must stay 0.",
-      registers: [this.#registry],
-      collect() {
-        repairs.reset();
-        repairs.inc(readings.repairs());
-      },
-    });
+    const help = "Broken executions that the sweeper has repaired; it must stay 0.";
+    this.#read("repairs_total", help, readings.repairs);
+  }
+
+  readTraces(counts: { readonly sent: number; readonly dropped: number }): void {
+    const help = "Spans that the collector has taken.";
+    this.#read("trace_spans_sent_total", help, () => counts.sent);
+    const droppedHelp =
+      "Spans that were given up, as the collector was slow, away or refused them.";
+    this.#read("trace_spans_dropped_total", droppedHelp, () => counts.dropped);
   }
 
   /** Begins to measure the event loop; answers how to stop. */
@@ -227,6 +228,17 @@ export class Metrics {
   #histogram(name: string, help: string, buckets: number[], ...labelNames: string[]) {
     const registers = [this.#registry];
     return new Histogram({ name: `orchy_${name}`, help, buckets, labelNames, registers });
+  }
+
+  /** A counter that somebody else keeps. */
+  #read(name: string, help: string, read: () => number): void {
+    const counter = new Counter({
+      ...{ name: `orchy_${name}`, help, registers: [this.#registry] },
+      collect() {
+        counter.reset();
+        counter.inc(read());
+      },
+    });
   }
 
   #gauge(name: string, help: string, read: () => number): void {

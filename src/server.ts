@@ -12,12 +12,14 @@ import { createLogger, type Logger, writeLine } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Keys } from "./runtime/keys.ts";
 import { createRuntime } from "./runtime/runtime.ts";
+import { Tracing } from "./runtime/tracing.ts";
 import { meterSandbox } from "./sandbox/metered.ts";
 import { createSandbox } from "./sandbox/pool.ts";
 import { meterStore } from "./store/metered.ts";
 import { openStore } from "./store/open.ts";
 import type { Store } from "./store/store.ts";
 import { readClientTls, readTls } from "./tls.ts";
+import { Exporter } from "./tracing/exporter.ts";
 import { version } from "./version.ts";
 
 /** What a test may replace. */
@@ -67,8 +69,12 @@ async function startParts(
   const clock = storeClock(ownClock, opened);
   const sandbox = meterSandbox(createSandbox({ clock }), metrics);
   closing.push(() => sandbox.stop());
+  const exporter = startExporter(config, { clock, log, metrics });
+  closing.push(async () => exporter?.stop());
+  const ratio = config.tracing?.ratio ?? 0;
+  const tracing = exporter && new Tracing({ ratio, add: (span) => exporter.add(span) });
   const runtime = createRuntime({
-    ...{ store, sandbox, clock, ids, log, metrics, namespace, keepRetention },
+    ...{ store, sandbox, clock, ids, log, metrics, namespace, keepRetention, tracing },
   });
   const keys = new Keys({ store, clock });
   await refuseUnguarded(config, keys);
@@ -102,10 +108,26 @@ async function startParts(
       await within(limits.drainMs, drained, clock);
       await runtime.close();
       unwatch();
-      await Promise.all([http.stop(), grpc.stop(), sandbox.stop()]);
+      await Promise.all([http.stop(), grpc.stop(), sandbox.stop(), exporter?.stop()]);
       await store.close();
     },
   };
+}
+
+function startExporter(
+  { tracing, nodeName }: Config,
+  parts: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics },
+): Exporter | undefined {
+  if (tracing === undefined) return undefined;
+  const { url, headers, serviceName } = tracing;
+  const resource = {
+    "service.name": serviceName,
+    "service.version": version,
+    "service.instance.id": nodeName,
+  };
+  const exporter = new Exporter({ url, headers, resource, version, ...parts });
+  parts.metrics.readTraces(exporter);
+  return exporter;
 }
 
 /** All servers of a store tell the same time: the store's, where it has one. */

@@ -81,6 +81,23 @@ test("stores are told apart by their scheme", () => {
   });
 });
 
+test("traces are sent where Orchy's own variables say, or those that others read, too", () => {
+  const standard = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: "http://a:4318/",
+    OTEL_EXPORTER_OTLP_HEADERS: "x-key=a%20b,x-team = two",
+    OTEL_SERVICE_NAME: "shop",
+  };
+  const headers = { "x-key": "a b", "x-team": "two" };
+  const url = "http://a:4318/v1/traces";
+  expect(read([], standard).tracing).toEqual({ url, headers, serviceName: "shop", ratio: 1 });
+  const own = { ...standard, ORCHY_OTLP_ENDPOINT: "https://b/otlp", ORCHY_TRACE_RATIO: "0.25" };
+  expect(read([], own).tracing).toMatchObject({ url: "https://b/otlp/v1/traces", ratio: 0.25 });
+  expect(read(["--otlp-endpoint", "http://c/v1/traces"], own).tracing?.url).toBe(
+    "http://c/v1/traces",
+  );
+  expect(problems([], { OTEL_EXPORTER_OTLP_ENDPOINT: "a:b" })[0]).toStartWith("OTEL_EXPORTER_");
+});
+
 const refused: readonly [string[], string][] = [
   [["--http-port", "70000"], `--http-port "70000": must be a whole number from 0 to 65535.`],
   [["--http-port", "-1"], "whole number"],
@@ -112,6 +129,9 @@ const refused: readonly [string[], string][] = [
   [["--cors-origin", "*"], "must be origins"],
   [["--cors-origin", "https://a.example/"], "must be origins"],
   [["--host", "http://x"], "without a port"],
+  [["--otlp-endpoint", "localhost:4318"], "address of a collector"],
+  [["--otlp-headers", "secret"], "--otlp-headers: must be name=value"],
+  [["--trace-ratio", "2"], "from 0 to 1"],
   [["--http-port", "1", "--grpc-port", "1"], "must differ"],
 ];
 test.each(refused)("%p is refused in a sentence", (argv, told) => {

@@ -26,6 +26,9 @@ const bottom = [
   "tally",
   "tls",
   "nearest",
+  "outage",
+  "settings",
+  "tracing",
   "version",
 ];
 /** The worker library is shipped alone. */

@@ -36,6 +36,7 @@ export interface Beginning extends Surroundings {
   readonly priority?: number;
   readonly correlationId?: string;
   readonly traceContext?: string;
+  readonly traceState?: string;
   readonly depth?: number;
   readonly signal?: { readonly event: string; readonly payload: JsonText };
 }
@@ -78,6 +79,7 @@ function firstState(beginning: Beginning): ExecutionState {
     version: plan.version,
     ...(beginning.correlationId !== undefined && { correlationId: beginning.correlationId }),
     ...(beginning.traceContext !== undefined && { traceContext: beginning.traceContext }),
+    ...(beginning.traceState !== undefined && { traceState: beginning.traceState }),
     status: "RUNNING",
     run: 1,
     handout: 0,

@@ -140,7 +140,10 @@ function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): vo
     type: "start",
     workflow: followUp.workflow,
     depth: state.depth + 1,
+    run: state.run,
     ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
+    ...(state.traceContext !== undefined && { traceContext: state.traceContext }),
+    ...(state.traceState !== undefined && { traceState: state.traceState }),
   };
   const body = `${JSON.stringify(message).slice(0, -1)},"input":${input}}`;
   draft.addMessage(`follow-up:${state.run}`, body);

@@ -36,6 +36,7 @@ export interface TaskHeader {
   readonly offeredAt?: number;
   readonly correlationId?: string;
   readonly traceContext?: string;
+  readonly traceState?: string;
 }
 
 export interface NewTimer {

@@ -154,6 +154,8 @@ export interface ExecutionState {
   readonly recordChunks?: number;
   /** W3C traceparent of the start request, carried to each task. */
   readonly traceContext?: string;
+  /** W3C tracestate that came with it. */
+  readonly traceState?: string;
   readonly followUpFailure?: string;
 }
 
@@ -193,4 +195,8 @@ export interface StartMessage {
   readonly input: JsonText;
   readonly depth: number;
   readonly correlationId?: string;
+  /** Run of the source. */
+  readonly run?: number;
+  readonly traceContext?: string;
+  readonly traceState?: string;
 }

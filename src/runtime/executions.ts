@@ -13,6 +13,7 @@ import type { SubmitAnswer } from "./mailbox.ts";
 import type { Orchestrator, StartAnswer, StartRequest } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
 import type { Room } from "./room.ts";
+import type { Tracing } from "./tracing.ts";
 
 interface Parts {
   readonly store: Store;
@@ -22,6 +23,7 @@ interface Parts {
   readonly plans: Plans;
   readonly room: Room;
   readonly namespace: string;
+  readonly tracing: Tracing | undefined;
 }
 
 export class Executions {
@@ -45,7 +47,7 @@ export class Executions {
     const { plans, driver, store } = this.#parts;
     const plan = await plans.forStart(request.workflow, request.version);
     const requestHash = hashRequest(request);
-    const { input, priority, correlationId, traceContext, signal } = request;
+    const { input, priority, correlationId, traceContext, traceState, signal } = request;
     const answer = await driver.create(
       {
         id,
@@ -56,6 +58,7 @@ export class Executions {
         ...(priority !== undefined && { priority }),
         ...(correlationId !== undefined && { correlationId }),
         ...(traceContext !== undefined && { traceContext }),
+        ...(traceState !== undefined && { traceState }),
         ...(signal !== undefined && { signal }),
       },
       requestHash,
@@ -78,13 +81,18 @@ export class Executions {
   /** A message from another execution's outbox; safe to repeat, as its id names what it starts. */
   async deliver(message: OutboxMessage): Promise<{ undeliverable?: string }> {
     const start = JSON.parse(message.body) as StartMessage;
-    const { workflow, depth, correlationId } = start;
+    const { workflow, depth, correlationId, run = 1, traceState } = start;
+    const { tracing } = this.#parts;
+    const traceContext =
+      tracing?.ofExecution(message.key.id, run, start.traceContext) ?? start.traceContext;
     const id = hashId(this.#parts.namespace, message.key.id, message.id);
     const request: StartRequest = {
       workflow,
       // Taken as text: large integers in it stay exact.
       input: pick(message.body, ["input"]) ?? "null",
       ...(correlationId !== undefined && { correlationId }),
+      ...(traceContext !== undefined && { traceContext }),
+      ...(traceState !== undefined && { traceState }),
     };
     try {
       await this.#create(id, request, depth);

@@ -37,7 +37,9 @@ export interface StartRequest {
   readonly priority?: number;
   /** Delivered as part of the start: it is there before any wait opens. */
   readonly signal?: { readonly event: string; readonly payload: JsonText };
+  /** W3C traceparent and tracestate of the request. */
   readonly traceContext?: string;
+  readonly traceState?: string;
 }
 
 export interface StartAnswer {

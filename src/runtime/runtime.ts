@@ -28,6 +28,7 @@ import { Sharing } from "./sharing.ts";
 import { Sweeper } from "./sweeper.ts";
 import { actionNames } from "./task-actions.ts";
 import { TimerLoop } from "./timer-loop.ts";
+import type { Tracing } from "./tracing.ts";
 import { Views } from "./views.ts";
 import { Watchers } from "./watchers.ts";
 import { WorkerDesk } from "./worker-desk.ts";
@@ -43,6 +44,8 @@ export interface RuntimeParts {
   readonly namespace: string;
   /** True: finished executions are kept for their whole retention, even when the store is full. */
   readonly keepRetention?: boolean;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 export interface Runtime extends Orchestrator {
@@ -55,7 +58,7 @@ export interface Runtime extends Orchestrator {
 }
 
 export function createRuntime(parts: RuntimeParts): Runtime {
-  const { store, sandbox, clock, ids, log, metrics } = parts;
+  const { store, sandbox, clock, ids, log, metrics, tracing } = parts;
   const plans = new Plans(store);
   const registry = new ActionRegistry(store, clock);
   const watchers = new Watchers();
@@ -101,6 +104,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     plans,
     room,
     namespace: parts.namespace,
+    tracing,
   });
   const timers = new TimerLoop({ store, clock, ids, log, restMs, handle: handleDue });
   const outbox = new OutboxLoop({
@@ -116,7 +120,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
-  const desk = new WorkerDesk({ store, clock, log, dispatcher, driver, plans, metrics, beats });
+  const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
+  const desk = new WorkerDesk(deskParts);
   metrics.read({
     parkedPolls: () => dispatcher.parked,
     mailboxes: () => driver.mailboxes,
@@ -138,6 +143,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     const { key, decision, before, after } = committed;
     lookFor(key.partition, decision);
     watchers.notify(committed);
+    tracing?.committed(committed);
     const { id, workflow, status, failure } = after.state;
     if (before === undefined) metrics.executionStarted(workflow);
     const ended = !isOpen(status) && (before === undefined || isOpen(before.state.status));

@@ -30,6 +30,7 @@ import type {
 import type { Plans } from "./plans.ts";
 import type { Poll } from "./poll.ts";
 import { readHeader } from "./task-header.ts";
+import type { Tracing } from "./tracing.ts";
 
 interface Parts {
   readonly store: Store;
@@ -40,6 +41,7 @@ interface Parts {
   readonly plans: Plans;
   readonly metrics: Metrics;
   readonly beats: Beats;
+  readonly tracing: Tracing | undefined;
 }
 
 interface TokenOf {
@@ -160,7 +162,9 @@ export class WorkerDesk {
     const { offeredAt } = about;
     const waitedMs = offeredAt === undefined ? undefined : task.leasedAt - offeredAt;
     this.#parts.metrics.taskHandedOut(waitedMs);
-    return { ...task, about };
+    const { tracing } = this.#parts;
+    if (tracing === undefined) return { ...task, about };
+    return { ...task, about: { ...about, traceContext: tracing.ofTask(task, about) } };
   }
 
   #told(answer: ResultAnswerType, leasedAt?: number): ResultAnswerType {

@@ -20,6 +20,8 @@ export interface TaskContext {
   readonly correlationId: string | undefined;
   /** W3C traceparent. */
   readonly traceContext: string | undefined;
+  /** W3C tracestate. */
+  readonly traceState: string | undefined;
   /** The parameters exactly as sent: integers beyond 2^53 keep their digits. */
   readonly parametersText: string;
   /** Heartbeats go out by themselves; this one shows `progress` (JSON) with the running action. */
@@ -40,6 +42,7 @@ class RunningTask implements TaskContext {
   readonly attempt: number;
   readonly correlationId: string | undefined;
   readonly traceContext: string | undefined;
+  readonly traceState: string | undefined;
   readonly parametersText: string;
   readonly heartbeat: (progress?: unknown) => void;
   readonly token: string;
@@ -57,6 +60,7 @@ class RunningTask implements TaskContext {
     this.deadlineMs = Number(task.deadlineMs);
     this.correlationId = task.correlationId === "" ? undefined : task.correlationId;
     this.traceContext = task.traceContext === "" ? undefined : task.traceContext;
+    this.traceState = task.traceState === "" ? undefined : task.traceState;
     this.parametersText = textOf(task.parametersJson);
     this.heartbeat = (progress) => beat(task.token, progressJson(progress));
   }

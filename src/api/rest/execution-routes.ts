@@ -10,14 +10,12 @@ import * as answers from "./answer-schemas.ts";
 import { eventStream } from "./event-stream.ts";
 import { payloadText } from "./payload.ts";
 import { type Answer, type Call, type Route, route } from "./route.ts";
+import { traceOf } from "./trace-context.ts";
 import { entryView, executionView, listingView, pageView, resultView } from "./views.ts";
 import { given } from "./workflow-routes.ts";
 
 const idPath = { id: requests.executionIdSchema };
 const wait = { wait: v.optional(requests.waitSchema) };
-
-/** W3C trace context; another form of it is not worth refusing a start for. */
-const tracePattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 type StartCall = Call<unknown, { wait?: number | undefined }, StartBody>;
 type StartBody = v.InferOutput<typeof requests.startSchema>;
@@ -32,7 +30,6 @@ async function start(call: StartCall): Promise<Answer> {
       { pointer: "/executionId", message },
     ]);
   }
-  const trace = headers.get("traceparent") ?? "";
   const started = await services.orchestrator.start({
     workflow,
     input: payloadText(call, ["input"], "{}"),
@@ -40,7 +37,7 @@ async function start(call: StartCall): Promise<Answer> {
     ...(signal && {
       signal: { event: signal.event, payload: payloadText(call, ["signal", "payload"], "null") },
     }),
-    ...(tracePattern.test(trace) && { traceContext: trace }),
+    ...traceOf(headers),
   });
   const result = query.wait === undefined ? undefined : await resultInTime(call, started);
   const location = `/v1/executions/${encodeURIComponent(started.id)}`;

@@ -6,6 +6,7 @@ import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { payloadText } from "./payload.ts";
 import { type Route, route } from "./route.ts";
+import { traceOf } from "./trace-context.ts";
 import { originalExecutionView, originalState } from "./views.ts";
 
 const common = { tag: "Original routes", style: "original" } as const;
@@ -59,7 +60,9 @@ function startFlow(path: "/flow/execute" | "/execution"): Route {
     errors: ["NOT_FOUND", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
     async handle(call) {
       const input = payloadText(call, ["input"], "{}");
-      const { id } = await call.services.orchestrator.start({ workflow: call.body.name, input });
+      const { body, headers, services } = call;
+      const start = { workflow: body.name, input, ...traceOf(headers) };
+      const { id } = await services.orchestrator.start(start);
       return { status: 200, json: { flowId: id } };
     },
   });

@@ -207,6 +207,7 @@ function toTask(task: PolledTask, format: PayloadFormat): Task {
   message.heartbeatMs = BigInt(task.heartbeatMs);
   message.correlationId = about.correlationId ?? "";
   message.traceContext = about.traceContext ?? "";
+  message.traceState = about.traceState ?? "";
   if (format === PayloadFormat.JSON) message.parametersJson = utf8.encode(task.parameters);
   else message.parameters = parseForStruct(task.parameters);
   return message;

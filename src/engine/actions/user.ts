@@ -80,11 +80,12 @@ function headerText(
   attempt: number,
   handout: number,
 ): string {
-  const { correlationId, traceContext } = draft.state;
+  const { correlationId, traceContext, traceState } = draft.state;
   let header = `${action.headerStart},"attempt":${attempt},"handout":${handout}`;
   header += `,"offeredAt":${draft.now}`;
   if (correlationId !== undefined) header += `,"correlationId":${JSON.stringify(correlationId)}`;
   if (traceContext !== undefined) header += `,"traceContext":${JSON.stringify(traceContext)}`;
+  if (traceState !== undefined) header += `,"traceState":${JSON.stringify(traceState)}`;
   return `${header}}`;
 }
 
