@@ -27,6 +27,37 @@ export interface LoggerOptions {
   readonly fields?: LogFields;
 }
 
+/** No event may fill the disk: of one message so many lines are written in so long. */
+const linesMax = 100;
+const windowMs = 10_000;
+
+/** What was left out is counted, and told when its time is over. */
+class Ration {
+  readonly #clock: Clock;
+  readonly #windows = new Map<string, { until: number; lines: number; leftOut: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** `tell` is called later with how many lines were left out, if this is the first of them. */
+  allows(message: string, tell: (leftOut: number) => void): boolean {
+    const now = this.#clock.now();
+    let window = this.#windows.get(message);
+    if (window === undefined || now >= window.until) {
+      window = { until: now + windowMs, lines: 0, leftOut: 0 };
+      this.#windows.set(message, window);
+    }
+    window.lines += 1;
+    if (window.lines <= linesMax) return true;
+    window.leftOut += 1;
+    const { until } = window;
+    const told = window;
+    if (window.leftOut === 1) this.#clock.after(until - now, () => tell(told.leftOut));
+    return false;
+  }
+}
+
 /** Longer texts are cut: a log line is for people, and no input decides how long it gets. */
 const textCharsMax = 4_000;
 
@@ -41,10 +72,21 @@ function printable(value: LogFields[string]): unknown {
 }
 
 export function createLogger(options: LoggerOptions): Logger {
+  return loggerWith(options, new Ration(options.clock));
+}
+
+function loggerWith(options: LoggerOptions, ration: Ration): Logger {
   const least = logLevels.indexOf(options.level);
 
+  /** Who asks for `debug` wants every line, and of changes by hand none may be missing. */
   function line(level: LogLevel, message: string, fields: LogFields = {}): void {
     if (logLevels.indexOf(level) < least) return;
+    const isFree = level === "debug" || fields.audit === true;
+    const tell = (leftOut: number) => write(level, "lines were left out", { of: message, leftOut });
+    if (isFree || ration.allows(message, tell)) write(level, message, fields);
+  }
+
+  function write(level: LogLevel, message: string, fields: LogFields): void {
     const entries = Object.entries({ ...options.fields, ...fields });
     options.write(
       JSON.stringify({
@@ -61,7 +103,7 @@ export function createLogger(options: LoggerOptions): Logger {
     info: (message, fields) => line("info", message, fields),
     warn: (message, fields) => line("warn", message, fields),
     error: (message, fields) => line("error", message, fields),
-    with: (fields) => createLogger({ ...options, fields: { ...options.fields, ...fields } }),
+    with: (fields) => loggerWith({ ...options, fields: { ...options.fields, ...fields } }, ration),
   };
 }
 

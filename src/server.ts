@@ -10,6 +10,7 @@ import { type Config, isLoopback } from "./config.ts";
 import { limits } from "./limits.ts";
 import { createLogger, type Logger, writeLine } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { Outage } from "./outage.ts";
 import { Keys } from "./runtime/keys.ts";
 import { createRuntime } from "./runtime/runtime.ts";
 import { Tracing } from "./runtime/tracing.ts";
@@ -64,7 +65,8 @@ async function startParts(
   const options = { namespace, tls: storeTls, ...(partitions !== undefined && { partitions }) };
   const metrics = new Metrics();
   const opened = parts.store ?? (await openStore(storeUrl(config.store), options));
-  const store = meterStore(opened, metrics);
+  const outage = new Outage("The store", { clock: ownClock, log });
+  const store = meterStore(opened, metrics, outage);
   closing.push(() => store.close());
   const clock = storeClock(ownClock, opened);
   const sandbox = meterSandbox(createSandbox({ clock }), metrics);

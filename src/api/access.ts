@@ -5,8 +5,9 @@
 import type { Clock } from "../clock.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { asError, type Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import { hasScope, type Key, type Scope } from "../model/key.ts";
+import { logFault } from "../runtime/faults.ts";
 import type { Keys } from "../runtime/keys.ts";
 
 /** `open`: nothing. `key`: a key, whatever its scopes. */
@@ -73,7 +74,7 @@ export function createAccess({ keys, insecure, clock, log }: AccessOptions): Acc
         } catch (error) {
           if (over) return;
           if (error instanceof OrchyError && error.code === "UNAUTHENTICATED") return onRevoked();
-          log.warn("a key could not be looked at again", { error: asError(error) });
+          logFault(log, "a key could not be looked at again", error);
         }
         if (!over) cancel = clock.after(limits.keyFreshMs, look);
       }

@@ -18,6 +18,14 @@ const kinds = [
 ];
 const placeOf = new Map(kinds.map((kind, place) => [kind, place]));
 
+const failureMark = `,[${placeOf.get("action.failed")},`;
+
+/** The final failures of actions in a text. Most hold none, which costs no more than a look. */
+export function actionFailures(text: JsonText): readonly HistoryEntry[] {
+  if (!text.includes(failureMark)) return [];
+  return readHistory(text).filter(({ kind }) => kind === "action.failed");
+}
+
 /** The entries of one commit; `details` is JSON text. */
 export class HistoryWriter {
   readonly #at: number;

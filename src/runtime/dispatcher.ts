@@ -5,10 +5,11 @@
  * costs a sweep, a wrong one a claim that finds nothing.
  */
 import type { Clock, Ids } from "../clock.ts";
-import { asError, type Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import type { NewTask } from "../model/decision.ts";
 import { type ExecutionKey, formatToken, tokenPrefix } from "../model/ids.ts";
 import { type HandOff, type LeasedTask, type Store, StoreFault } from "../store/store.ts";
+import { logFault } from "./faults.ts";
 import { Poll, type PollOptions } from "./poll.ts";
 
 /** While a queue has held something for longer than this, new tasks do not overtake it. */
@@ -166,9 +167,7 @@ export class Dispatcher {
           this.hint(key.partition, task.queue);
         })
         // Its lease will lapse by itself.
-        .catch((error) =>
-          this.#log.warn("a task could not be given back", { id, error: asError(error) }),
-        );
+        .catch((error) => logFault(this.#log, "a task could not be given back", error, { id }));
     }
   }
 
@@ -217,7 +216,7 @@ export class Dispatcher {
     const claims = partitions.slice(0, poll.room).map((partition) =>
       this.#claim(poll, partition, limit).catch((error) => {
         failed = true;
-        this.#log.warn("a claim failed", { partition, error: asError(error) });
+        logFault(this.#log, "a claim failed", error, { partition });
       }),
     );
     Promise.all(claims).then(() => {

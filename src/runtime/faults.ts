@@ -1,6 +1,23 @@
-/** Faults of the store, told to callers as what they may do about them. */
+/** Faults of the store, told to callers as what they may do about them, and to the log. */
 import { OrchyError } from "../errors.ts";
+import { asError, type LogFields, type Logger } from "../log.ts";
 import { StoreFault } from "../store/store.ts";
+
+/**
+ * A warning, but for what follows from the store's being away: that is told once by itself, and not
+ * again with each call that fails because of it.
+ */
+export function logFault(log: Logger, message: string, thrown: unknown, fields?: LogFields): void {
+  const isKnown =
+    thrown instanceof StoreFault || (thrown instanceof OrchyError && storeCodes.has(thrown.code));
+  log[isKnown ? "debug" : "warn"](message, { ...fields, error: asError(thrown) });
+}
+
+const storeCodes: ReadonlySet<string> = new Set([
+  "UNAVAILABLE",
+  "UNKNOWN_OUTCOME",
+  "RESOURCE_EXHAUSTED",
+]);
 
 export async function tellFaults<T>(work: () => Promise<T>): Promise<T> {
   try {

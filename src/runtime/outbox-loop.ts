@@ -6,6 +6,7 @@ import type { Clock, Ids } from "../clock.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
 import type { OutboxMessage, Store } from "../store/store.ts";
+import { logFault } from "./faults.ts";
 import { PartitionAlarm } from "./partition-alarm.ts";
 
 export interface OutboxLoopParts {
@@ -62,7 +63,7 @@ export class OutboxLoop {
       if (blocked.has(message.key.id)) continue;
       const delivered = await this.#deliver(partition, message).catch((error) => {
         // It shows up again; the others of this claim need not wait for that.
-        log.warn("a message could not be put away", { error: asError(error) });
+        logFault(log, "a message could not be put away", error, { source: message.key.id });
         return false;
       });
       if (!delivered) blocked.add(message.key.id);
@@ -75,10 +76,16 @@ export class OutboxLoop {
     const { store, log, deliver, giveUp } = this.#parts;
     try {
       const { undeliverable } = await deliver(message);
-      if (undeliverable !== undefined) await giveUp(message, undeliverable);
+      if (undeliverable !== undefined) {
+        log.warn("a follow-up cannot be started", {
+          source: message.key.id,
+          reason: undeliverable,
+        });
+        await giveUp(message, undeliverable);
+      }
     } catch (error) {
       const fault = asError(error);
-      log.warn("a message could not be delivered", { source: message.key.id, error: fault });
+      logFault(log, "a message could not be delivered", error, { source: message.key.id });
       if (message.deliveries < limits.outboxAttemptsMax) return false;
       log.error("a message is given up", { source: message.key.id, error: fault });
       await giveUp(message, `It failed ${message.deliveries} times: ${fault.message}`);

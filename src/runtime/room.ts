@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { OrchyError } from "../errors.ts";
+import type { Logger } from "../log.ts";
 import type { Store } from "../store/store.ts";
 
 /** Starts look at a reading that is at most this old. */
@@ -12,13 +13,15 @@ const freshMs = 1_000;
 export class Room {
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #log: Logger;
   #used = 0;
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<number> | undefined;
 
-  constructor(store: Store, clock: Clock) {
+  constructor({ store, clock, log }: { store: Store; clock: Clock; log: Logger }) {
     this.#store = store;
     this.#clock = clock;
+    this.#log = log;
   }
 
   /** Share of the room in use, read now. */
@@ -26,6 +29,7 @@ export class Room {
     this.#reading ??= this.#store
       .pressure()
       .then(({ used }) => {
+        this.#tellChange(used);
         this.#used = used;
         this.#readAt = this.#clock.now();
         return used;
@@ -34,6 +38,14 @@ export class Room {
         this.#reading = undefined;
       });
     return this.#reading;
+  }
+
+  #tellChange(used: number): void {
+    const { usedMax } = this.#store.traits;
+    if (used > usedMax === this.#used > usedMax) return;
+    const fields = { used: percent(used) };
+    if (used > usedMax) this.#log.warn("the store is nearly full: starts are refused", fields);
+    else this.#log.warn("the store has room again: starts are taken", fields);
   }
 
   /** Throws RESOURCE_EXHAUSTED when nothing new may be started. */

@@ -8,7 +8,6 @@ import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Decision } from "../model/decision.ts";
-import { isOpen } from "../model/execution.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { DueItem, Store } from "../store/store.ts";
 import { ActionRegistry } from "./action-registry.ts";
@@ -18,6 +17,7 @@ import { type Committed, Driver } from "./driver.ts";
 import { EarlyRetention } from "./early-retention.ts";
 import { Executions } from "./executions.ts";
 import { tellFaults } from "./faults.ts";
+import { Journal } from "./journal.ts";
 import { Observers } from "./observers.ts";
 import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
 import { OutboxLoop } from "./outbox-loop.ts";
@@ -95,7 +95,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     onUnknown: ({ partition }, decision) => lookFor(partition, decision),
     timeCommit: () => metrics.timeStoreCall("commit"),
   });
-  const room = new Room(store, clock);
+  const room = new Room({ store, clock, log });
+  const journal = new Journal(log, metrics);
   const executions = new Executions({
     store,
     clock,
@@ -140,17 +141,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   }
 
   function onCommitted(committed: Committed): void {
-    const { key, decision, before, after } = committed;
+    const { key, decision } = committed;
     lookFor(key.partition, decision);
     watchers.notify(committed);
     tracing?.committed(committed);
-    const { id, workflow, status, failure } = after.state;
-    if (before === undefined) metrics.executionStarted(workflow);
-    const ended = !isOpen(status) && (before === undefined || isOpen(before.state.status));
-    if (ended) metrics.executionEnded(workflow, status);
-    if (ended && status !== "COMPLETED") {
-      log.info("an execution ended", { id, workflow, status, code: failure?.code });
-    }
+    journal.committed(committed);
   }
 
   async function handleDue(item: DueItem, claimId: string): Promise<void> {
@@ -167,7 +162,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
         const { taskId, token, leaseUntil, workerId: worker } = item;
         const heartbeat = leaseUntil < item.deadline;
         const event = { type: "lease-expired", taskId, token, leaseUntil, heartbeat, worker };
-        await driver.submit(id, event as Parameters<Driver["submit"]>[1]);
+        const answer = await driver.submit(id, event as Parameters<Driver["submit"]>[1]);
+        if (answer.type === "accepted") journal.lapsed(item);
         return;
       }
       case "queue": {

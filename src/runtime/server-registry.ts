@@ -5,8 +5,9 @@
  */
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
-import { asError, type Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import type { Store } from "../store/store.ts";
+import { logFault } from "./faults.ts";
 import type { ServerView } from "./orchestrator.ts";
 
 export class ServerRegistry {
@@ -54,7 +55,7 @@ export class ServerRegistry {
           live.map(({ id }) => id),
         );
     } catch (error) {
-      this.#log.warn("the server registry could not be written", { error: asError(error) });
+      logFault(this.#log, "the server registry could not be written", error);
     }
     if (this.#self === undefined) return;
     const beatMs = shared ? limits.sharedServerBeatMs : limits.serverBeatMs;
@@ -80,7 +81,7 @@ export class ServerRegistry {
     if (id === undefined) return;
     // An entry that cannot be taken out lapses by itself; what else is to be ended must not wait.
     await this.#store.leaveServer({ id }).catch((error) => {
-      this.#log.warn("the server registry could not be left", { error: asError(error) });
+      logFault(this.#log, "the server registry could not be left", error);
     });
   }
 }

@@ -7,11 +7,12 @@ import type { Clock } from "../clock.ts";
 import { decodeExecution } from "../engine/codec.ts";
 import { violations } from "../engine/invariants.ts";
 import { limits } from "../limits.ts";
-import { asError, type Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import { type ExecutionKey, executionKey } from "../model/ids.ts";
 import type { Store } from "../store/store.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Driver } from "./driver.ts";
+import { logFault } from "./faults.ts";
 import type { Plans } from "./plans.ts";
 
 export interface SweeperParts {
@@ -53,7 +54,7 @@ export class Sweeper {
     if (!this.#running) return;
     this.#cancel = this.#parts.clock.after(limits.sweepMs, () => {
       this.#sweeping = this.sweep()
-        .catch((error) => this.#parts.log.warn("a sweep failed", { error: asError(error) }))
+        .catch((error) => logFault(this.#parts.log, "a sweep failed", error))
         .finally(() => this.#rest());
     });
   }

@@ -5,8 +5,9 @@
  */
 import type { Clock, Ids } from "../clock.ts";
 import { limits } from "../limits.ts";
-import { asError, type Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import type { DueItem, Store } from "../store/store.ts";
+import { logFault } from "./faults.ts";
 import { PartitionAlarm } from "./partition-alarm.ts";
 
 export interface TimerLoopParts {
@@ -67,7 +68,7 @@ export class TimerLoop {
       const handling = this.#parts
         .handle(item, claimId)
         .catch((error) => {
-          log.warn("something due could not be handled yet", { error: asError(error) });
+          logFault(log, "something due could not be handled yet", error, { id: item.key.id });
           this.note(partition, clock.now() + limits.timerHideMs);
         })
         .finally(() => this.#underWay.delete(handling));

@@ -2,7 +2,7 @@
 import type { Clock } from "../clock.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { asError, type Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import {
   type ExecutionKey,
@@ -15,6 +15,7 @@ import type { LeasedTask, Store } from "../store/store.ts";
 import type { Beats } from "./beats.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Driver } from "./driver.ts";
+import { logFault } from "./faults.ts";
 import { findHandout } from "./handouts.ts";
 import type { SubmitAnswer } from "./mailbox.ts";
 import type {
@@ -148,13 +149,22 @@ export class WorkerDesk {
     this.#parts.driver.post(key.id, {
       event: { type: "result", taskId, token, outcome, worker },
       origin,
-      resolve: (answer) => told(this.#told(resultAnswer(answer), leasedAt)),
+      resolve: (answer) => {
+        const answered = resultAnswer(answer);
+        if (answered === "stale") this.#tellStale(key.id, taskId, worker);
+        told(this.#told(answered, leasedAt));
+      },
       reject: (error) => {
         // One result that could not be settled never spoils the others: its worker sends it again.
-        this.#parts.log.warn("a result could not be settled", { taskId, error: asError(error) });
+        logFault(this.#parts.log, "a result could not be settled", error, { taskId });
         told(this.#told("retry"));
       },
     });
+  }
+
+  #tellStale(id: string, taskId: string, worker: string): void {
+    const action = parseTaskId(taskId)?.actionKey;
+    this.#parts.log.info("a result came too late", { id, action, worker });
   }
 
   #handedOut(task: LeasedTask): PolledTask {
@@ -205,7 +215,7 @@ export class WorkerDesk {
     const { driver, log } = this.#parts;
     const actionKey = parseTaskId(taskId)?.actionKey ?? "";
     const own = await driver.heartbeatMs(key, actionKey).catch((error) => {
-      log.warn("the rules of a heartbeat could not be read", { taskId, error: asError(error) });
+      logFault(log, "the rules of a heartbeat could not be read", error, { taskId });
       return 0;
     });
     return own || limits.heartbeatSecondsDefault * 1000;

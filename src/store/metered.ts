@@ -1,5 +1,6 @@
-/** A store whose calls are measured: how long each takes, and how it ends. */
+/** A store whose calls are watched: how long each takes, how it ends, and whether it is there. */
 import type { Metrics } from "../metrics.ts";
+import type { Outage } from "../outage.ts";
 import { type Store, StoreFault } from "./store.ts";
 
 const operations = [
@@ -35,7 +36,7 @@ type Call = (request?: unknown) => Promise<unknown>;
  * Commits pass unmeasured: who makes them waits for them anyway, and tells without a promise more.
  * Answers of the store itself are passed on: nobody waits for the measurement.
  */
-export function meterStore(store: Store, metrics: Metrics): Store {
+export function meterStore(store: Store, metrics: Metrics, outage: Outage): Store {
   const calls = store as unknown as Record<string, Call>;
   const metered = {
     traits: store.traits,
@@ -50,8 +51,14 @@ export function meterStore(store: Store, metrics: Metrics): Store {
       const tell = metrics.timeStoreCall(operation);
       const answering = calls[operation]!(request);
       answering.then(
-        (answer) => tell(outcomeOf(answer)),
-        (error) => tell(faultOf(error)),
+        (answer) => {
+          tell(outcomeOf(answer));
+          outage.succeeded();
+        },
+        (error) => {
+          tell(faultOf(error));
+          if (isAway(error)) outage.failed(error);
+        },
       );
       return answering;
     };
@@ -65,6 +72,11 @@ function outcomeOf(answer: unknown): string {
   if (typeof answer !== "object" || answer === null) return "ok";
   const { outcome } = answer as { outcome?: unknown };
   return typeof outcome === "string" ? outcome : "ok";
+}
+
+/** One that is full still answers. */
+function isAway(error: unknown): boolean {
+  return error instanceof StoreFault && error.reason === "unavailable";
 }
 
 function faultOf(error: unknown): string {
