@@ -8,6 +8,8 @@ const root = join(import.meta.dir, "../..");
 export interface Running {
   readonly process: Subprocess<"ignore", "pipe", "inherit">;
   readonly url: string;
+  /** host:port of a server's gRPC port. */
+  readonly grpc?: string;
 }
 
 async function firstLine(process: Subprocess<"ignore", "pipe", "inherit">): Promise<string> {
@@ -38,7 +40,7 @@ export async function startServer(options: ServerOptions): Promise<Running> {
     stdin: "ignore",
   });
   const line = JSON.parse((await firstLine(server)).split("\n")[0]!);
-  return { process: server, url: line.http };
+  return { process: server, url: line.http, grpc: line.grpc };
 }
 
 export async function startWorker(url: string, transport: string): Promise<Running> {

@@ -1,5 +1,7 @@
 /** A store that is nearly full: nothing new begins, what runs goes on, and everybody is told. */
 import { afterEach, expect, test } from "bun:test";
+import { systemClock } from "../../src/clock.ts";
+import { createLogger } from "../../src/log.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { temporaryFolder } from "../store/temporary.ts";
 import {
@@ -32,7 +34,10 @@ const ready = () => call(server, "GET", "/health/ready");
 test("starts are refused with a time to come back; results and signals are taken", async () => {
   const path = `${folder.path}/orchy.db`;
   const store = openSqliteStore({ path, namespace: "orchy", pagesMax: 2_000 });
-  server = await startTestServer({ parts: { store } });
+  const lines: { message: string }[] = [];
+  const write = (line: string) => lines.push(JSON.parse(line));
+  const log = createLogger({ level: "warn", clock: systemClock, write });
+  server = await startTestServer({ parts: { store, log } });
   await saveWorkflow(server, single("full"));
   await saveWorkflow(server, {
     name: "signalled",
@@ -66,4 +71,9 @@ test("starts are refused with a time to come back; results and signals are taken
   }
   expect((await ready()).status).toBe(200);
   expect((await start()).status).toBe(202);
+  // However many were refused.
+  expect(lines.map(({ message }) => message)).toEqual([
+    "the store is nearly full: starts are refused",
+    "the store has room again: starts are taken",
+  ]);
 });
