@@ -55,6 +55,7 @@ function identityOf(state: ExecutionState) {
     version: state.version,
     correlationId: state.correlationId,
     traceContext: state.traceContext,
+    traceState: state.traceState,
     seed: state.seed,
     startedAt: state.startedAt,
     priority: unless(first.priority, state.priority),
