@@ -22,38 +22,46 @@ const statusError = 2;
 /** The trace is sampled. */
 const flagSampled = 1;
 
+/** Put together as text: for each span that costs a fraction of what objects on the way would. */
 export function exportRequest(
   resource: Attributes,
   scope: { readonly name: string; readonly version: string },
   spans: readonly Span[],
 ): string {
-  const scopeSpans = [{ scope, spans: spans.map(spanJson) }];
-  const resourceSpans = [{ resource: { attributes: attributesJson(resource) }, scopeSpans }];
-  return JSON.stringify({ resourceSpans });
+  const scopeSpans = `[{"scope":${JSON.stringify(scope)},"spans":[${spans.map(spanText).join(",")}]}]`;
+  const about = `{"attributes":${attributesText(resource)}}`;
+  return `{"resourceSpans":[{"resource":${about},"scopeSpans":${scopeSpans}}]}`;
 }
 
-function spanJson(span: Span) {
-  const { traceId, spanId, parentSpanId, traceState, name, error } = span;
-  const attributes = attributesJson({ ...span.attributes, "error.type": error });
-  return {
-    ...{ traceId, spanId, parentSpanId, traceState, name, attributes, flags: flagSampled },
-    kind: kinds[span.kind],
-    startTimeUnixNano: nanoseconds(span.startedAt),
-    endTimeUnixNano: nanoseconds(span.endedAt),
-    ...(error !== undefined && { status: { code: statusError, message: error } }),
-  };
+function spanText({ traceId, spanId, parentSpanId, traceState, error, ...span }: Span): string {
+  let text = `{"traceId":"${traceId}","spanId":"${spanId}","flags":${flagSampled}`;
+  if (parentSpanId !== undefined) text += `,"parentSpanId":"${parentSpanId}"`;
+  if (traceState !== undefined) text += `,"traceState":${JSON.stringify(traceState)}`;
+  text += `,"name":${JSON.stringify(span.name)},"kind":${kinds[span.kind]}`;
+  text += `,"startTimeUnixNano":${nanoseconds(span.startedAt)}`;
+  text += `,"endTimeUnixNano":${nanoseconds(span.endedAt)}`;
+  if (error !== undefined) {
+    text += `,"status":{"code":${statusError},"message":${JSON.stringify(error)}}`;
+  }
+  return `${text},"attributes":${attributesText(span.attributes, error)}}`;
 }
 
 /** As text, as such numbers are too large for JSON's. */
 function nanoseconds(ms: number): string {
-  return `${Math.round(ms)}000000`;
+  return `"${Math.round(ms)}000000"`;
 }
 
-function attributesJson(attributes: Attributes) {
-  return Object.entries(attributes).flatMap(([key, value]) => {
-    if (value === undefined) return [];
-    const written =
-      typeof value === "number" ? { intValue: String(value) } : { stringValue: value };
-    return [{ key, value: written }];
-  });
+function attributesText(attributes: Attributes, error?: string): string {
+  let text = "";
+  for (const name in attributes) text += attributeText(name, attributes[name]);
+  text += attributeText("error.type", error);
+  return `[${text.slice(1)}]`;
+}
+
+/** Begins with a comma. */
+function attributeText(name: string, value: Attributes[string]): string {
+  if (value === undefined) return "";
+  const written =
+    typeof value === "number" ? `"intValue":"${value}"` : `"stringValue":${JSON.stringify(value)}`;
+  return `,{"key":"${name}","value":{${written}}}`;
 }

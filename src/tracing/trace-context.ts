@@ -2,8 +2,6 @@
  * W3C trace context, and the ids of traces and spans. Ids are hashes of what they name, so that any
  * server can tell of an action's end, and name its parent, without having seen its start.
  */
-import { createHash } from "node:crypto";
-
 /** `traceparent` as it was sent, taken apart. */
 export interface TraceParent {
   readonly traceId: string;
@@ -34,12 +32,12 @@ export function isTraceState(text: string): boolean {
 
 /** The trace of an execution that was started outside of any. */
 export function traceIdOf(executionId: string): string {
-  return hash("trace", executionId).slice(0, 32);
+  return hash(executionId, 1n) + hash(executionId, 2n);
 }
 
 /** `of`: an execution and its run; an action of it; an attempt at that. */
 export function spanIdOf(...of: readonly (string | number)[]): string {
-  return hash("span", ...of).slice(0, 16);
+  return hash(of.join(":"), 0n);
 }
 
 /** By the last 56 bits of its id, as others do it: all who ask about a trace answer alike. */
@@ -47,6 +45,7 @@ export function isWithin(traceId: string, ratio: number): boolean {
   return ratio >= 1 || Number.parseInt(traceId.slice(18), 16) / 2 ** 56 < ratio;
 }
 
-function hash(...parts: readonly (string | number)[]): string {
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+/** 64 bits that are the same on every server; several times quicker than a hash that keeps secrets. */
+function hash(text: string, seed: bigint): string {
+  return Bun.hash.xxHash64(text, seed).toString(16).padStart(16, "0");
 }
