@@ -6,7 +6,7 @@ import type { Clock } from "./clock.ts";
 import { asError, type Logger } from "./log.ts";
 
 /** Only after so long without a failure it counts as back: half a cluster may be away. */
-const backAfterMs = 1_000;
+const backAfterMs = 3_000;
 
 export class Outage {
   readonly #what: string;

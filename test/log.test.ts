@@ -74,7 +74,7 @@ test("what is away is told when it goes and when it is back, with how long and h
     pass(10);
   }
   outage.succeeded();
-  pass(1_500);
+  pass(3_500);
   outage.succeeded();
   expect(lines).toMatchObject([
     { level: "warn", message: "The store is away", reason: "connection refused" },
