@@ -143,6 +143,8 @@ export const limits = {
   sweptPerRound: 100,
   clockSkewMsMax: 1_000,
   drainMs: 10_000,
+  /** Where other servers share the store, callers have so long to hear that they should go there. */
+  drainTellMs: 500,
   serverBeatMs: 2_000,
   serverTtlMs: 10_000,
   /** On a shared store the others take over within two seconds: a beat and this together. */

@@ -5,7 +5,7 @@ import { createBacklogs } from "./api/backlog.ts";
 import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
-import { type Clock, type Ids, systemClock, systemIds, within } from "./clock.ts";
+import { type Clock, type Ids, pause, systemClock, systemIds, within } from "./clock.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { limits } from "./limits.ts";
 import { createLogger, type Logger, writeLine } from "./log.ts";
@@ -85,7 +85,8 @@ async function startParts(
   const edge = { host, tls, orchestrator: runtime, access, backlogs, clock, log, metrics };
   const clientsVerified = tls?.ca !== undefined;
   const connect = createConnectHandler({ ...edge, legacyWorkers, clientsVerified });
-  const rest = { ...edge, port: config.httpPort, connect, keys, corsOrigins };
+  const tellMs = store.traits.shared ? limits.drainTellMs : 0;
+  const rest = { ...edge, port: config.httpPort, connect, keys, corsOrigins, tellMs };
   const http = await startHttpServer(rest);
   closing.push(() => http.stop());
   const grpc = await startGrpcServer({ ...edge, port: config.grpcPort, legacyWorkers });
@@ -106,7 +107,8 @@ async function startParts(
     grpcPort: grpc.port,
     async stop() {
       runtime.drain();
-      const drained = Promise.all([http.drain(), grpc.drain()]).then(() => {});
+      const grpcDrained = pause(tellMs, clock).then(() => grpc.drain());
+      const drained = Promise.all([http.drain(), grpcDrained]);
       await within(limits.drainMs, drained, clock);
       await runtime.close();
       unwatch();

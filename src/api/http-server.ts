@@ -38,6 +38,8 @@ export interface HttpServerOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly ids?: Ids;
+  /** How long callers are told to go elsewhere, before connections end. */
+  readonly tellMs?: number;
 }
 
 export interface HttpServer {
@@ -54,9 +56,9 @@ export interface HttpServer {
 /** How often a draining server looks whether all answers have been sent. */
 const drainLookMs = 10;
 
-/** How long callers have to be told, before connections end; no longer than they go on calling. */
-const drainGraceMs = 500;
+/** Connections end when for so long no call has come, or at the latest after the other. */
 const drainQuietMs = 50;
+const drainGraceMs = 1_000;
 
 /** Throws when the port cannot be taken. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
@@ -132,7 +134,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
       drainingCallAt = clock.now();
       // A client that hears of a connection's end may give up the answers that it waits for there,
       // among them polls that were just given tasks: these are sent before.
-      await untilQuiet(drainQuietMs, drainGraceMs);
+      await untilQuiet(Math.max(drainQuietMs, options.tellMs ?? 0), drainGraceMs);
       // Closes idle connections and takes no new ones; clients of HTTP/2 are told to go elsewhere.
       // What it promises may come before the answers that are under way, so they are watched.
       server.stop().catch(() => {});
