@@ -107,7 +107,8 @@ async function startParts(
     grpcPort: grpc.port,
     async stop() {
       runtime.drain();
-      const grpcDrained = pause(tellMs, clock).then(() => grpc.drain());
+      const grpcDrained =
+        tellMs === 0 ? grpc.drain() : pause(tellMs, clock).then(() => grpc.drain());
       const drained = Promise.all([http.drain(), grpcDrained]);
       await within(limits.drainMs, drained, clock);
       await runtime.close();
