@@ -53,6 +53,6 @@ export class Journal {
 
 /** Who had the last attempt at an action. */
 function lastWorker({ after, plan }: Committed, action: string | undefined): string | undefined {
-  const record = after.records.get(plan.byKey.get(action ?? "") ?? -1);
+  const record = after.records[plan.byKey.get(action ?? "") ?? -1];
   return record?.attempts?.at(-1)?.worker;
 }

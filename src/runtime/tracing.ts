@@ -56,9 +56,10 @@ export class Tracing {
     const { state } = after;
     const trace = this.#traceOf(state.id, state.traceContext);
     if (!trace.sampled) return;
-    for (const [index, record] of after.records) {
-      const earlier = before?.records.get(index);
-      if (record !== earlier) this.#tellAction(committed, trace, plan.actions[index]!, record);
+    for (const [index, record] of after.records.entries()) {
+      const earlier = before?.records[index];
+      if (record !== undefined && record !== earlier)
+        this.#tellAction(committed, trace, plan.actions[index]!, record);
     }
     if (isOpen(state.status) || (before !== undefined && !isOpen(before.state.status))) return;
     const span = this.#span(committed, trace, {
@@ -78,7 +79,7 @@ export class Tracing {
   #tellAction(committed: Committed, trace: Trace, action: PlanAction, record: ActionRecord): void {
     const { before, after } = committed;
     const { id, run } = after.state;
-    const earlier = before?.records.get(action.index);
+    const earlier = before?.records[action.index];
     const actionSpanId = spanIdOf(id, run, action.key);
     const name = action.kind === "user" ? action.name : action.kind;
     const attributes = { "orchy.action.id": action.key, "orchy.action.name": name };
