@@ -175,7 +175,7 @@ redisTest("a probe clears away what an older one has left", async () => {
     await start(own, id, { listing, now, effects: { tasks: [newTask("t1")] } });
   }
   const forget = async () => {};
-  await probe(own, { partitions: [1], now: () => t0 + 90_000, ids: systemIds, forget });
+  await probe(own, { partitions: [1], now: t0 + 90_000, ids: systemIds, forget });
   const left = await own.list({ partition: 1, index: "all", value: "", limit: 9 });
   expect(left.map(({ id }) => id)).toEqual([younger]);
   await own.close();
