@@ -5,10 +5,11 @@
  */
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
-import { asError, type Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Store } from "../store/store.ts";
 import type { Executions } from "./executions.ts";
+import { logFault } from "./faults.ts";
 import { RetentionEnds } from "./retention-ends.ts";
 import { percent, type Room } from "./room.ts";
 
@@ -52,9 +53,7 @@ export class EarlyRetention {
     const { clock, log } = this.#parts;
     this.#cancel = clock.after(limits.roomLookMs, () => {
       this.#looking = this.#round()
-        .catch((error) =>
-          log.warn("the room in the store could not be looked after", { error: asError(error) }),
-        )
+        .catch((error) => logFault(log, "the room in the store could not be looked after", error))
         .finally(() => this.#rest());
     });
   }
