@@ -11,7 +11,7 @@ import type { Call } from "./requests.ts";
 const entriesMax = 64;
 const sizeMax = 1024 * 1024;
 
-/** A number: the revision that a commit has made. */
+/** A number: it was committed. */
 export type EntryAnswer = number | readonly [outcome: string, ...details: unknown[]];
 
 interface Waiting<Request> {

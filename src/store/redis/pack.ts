@@ -73,10 +73,23 @@ function write(value: Packable): void {
   }
 }
 
-/** One value after the other: unpacked, they become values, and no table is made. */
-export function packAll(values: readonly Packable[]): Buffer {
+function writeRaw(text: string): void {
+  reserve(text.length * 3);
+  used += scratch.write(text, used);
+}
+
+/**
+ * One value after the other: unpacked, they become values, and no table is made. What is around them
+ * is text as it is.
+ */
+export function packAll(
+  values: readonly Packable[],
+  around: { readonly before?: string; readonly after?: string } = {},
+): Buffer {
   used = 0;
+  if (around.before !== undefined) writeRaw(around.before);
   for (const value of values) write(value);
+  if (around.after !== undefined) writeRaw(around.after);
   const packed = Buffer.from(scratch.subarray(0, used));
   // Scratch space that one huge request needed is not kept for ever.
   if (scratch.length > keptBytes) scratch = Buffer.allocUnsafe(scratchBytes);

@@ -17,7 +17,7 @@ import type { Argument, RedisLink } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
 import type { NodeClock } from "./node-clock.ts";
 import { type Packable, pack } from "./pack.ts";
-import { encodeCommit, encodeCreate } from "./requests.ts";
+import { encodeCommit, encodeCreate, headText } from "./requests.ts";
 import type { ScriptName } from "./scripts.ts";
 import { type WakeListener, Wakes } from "./wakes.ts";
 
@@ -147,7 +147,7 @@ export class RedisStore implements contract.Store {
   ): Promise<"removed" | "more" | "conflict" | "not_found"> {
     const { key, expected, tombstoneUntil, now } = request;
     const reply = await this.#callTimed("remove", key.partition, [
-      ...[key.id, expected.revision, expected.commitId, tombstoneUntil, now],
+      ...[key.id, headText(expected), tombstoneUntil, now],
     ]);
     return reply as "removed" | "more" | "conflict" | "not_found";
   }

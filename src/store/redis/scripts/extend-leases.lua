@@ -20,8 +20,8 @@ local function extend(x, id, token, wanted)
   if until_moment ~= task[UNTIL] then
     task[UNTIL] = until_moment
     task[CLAIM] = false
-    save_task(x, id, task)
-    index_task(x, id, task, true)
+    save_task(x, task)
+    index_task(x, task, true)
   end
   return until_moment
 end

@@ -2,7 +2,7 @@
 -- a batch of commits costs a call for each set, not for each task. The last change of a member
 -- wins, so its order with others never matters. Nothing that decides reads what is gathered here.
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
-local match = string.match
+local match, find, sub = string.match, string.find, string.sub
 
 -- Lua cannot pass more than some 8,000 arguments; even, so that pairs stay together.
 local ARGUMENTS_MAX = 4000
@@ -26,7 +26,7 @@ local function key_of(base, name)
   return key
 end
 
--- Members name an execution and what it owns. No id holds a NUL.
+-- Members name an execution and what it owns (a slot, a timer, a message). No id holds a NUL.
 local function names_of_member(member)
   return match(member, "^(%Z*)%z(.*)$")
 end

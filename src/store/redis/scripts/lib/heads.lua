@@ -1,0 +1,35 @@
+-- The head of an execution, r: "<revision> <commit id>". What a commit leaves is named by its
+-- revision: n:<revision> holds its id, a newline and its history (packed, one value after the other).
+-- Of those after the first INLINE_MAX, c<revision modulo COMMITS_KEPT> holds the id and the newline,
+-- and the history is in a list, as a hash of many fields is slow to go through. c holds the last two
+-- characters of each of the latest COMMITS_KEPT ids: only an id that is like one of them is looked up.
+local INLINE_MAX = 64
+-- limits.commitIdsKept
+local COMMITS_KEPT = 16
+
+local function read_head(head)
+  local revision, commit_id = string.match(head, "^(%d+) (.*)$")
+  return tonumber(revision), commit_id
+end
+
+local function commit_in(trace)
+  return string.match(trace, "^[^\n]*")
+end
+
+-- The latest commit ids, the oldest first.
+local function recent_commits(key, revision)
+  local names = {}
+  for i = math.max(1, revision - COMMITS_KEPT + 1), revision do
+    names[#names + 1] = i <= INLINE_MAX and "n:" .. i or "c" .. i % COMMITS_KEPT
+  end
+  local ids = redis.call("HMGET", key, unpack(names))
+  for i, trace in ipairs(ids) do ids[i] = commit_in(trace) end
+  return ids
+end
+
+local function is_recent(key, revision, commit_id)
+  for _, recent in ipairs(recent_commits(key, revision)) do
+    if recent == commit_id then return true end
+  end
+  return false
+end

@@ -1,0 +1,11 @@
+-- The part of a history that is in the execution's hash: see lib/heads.lua.
+local function inline_names()
+  local names = {}
+  for revision = 1, INLINE_MAX do names[revision] = "n:" .. revision end
+  return names
+end
+
+local function entries_in(trace)
+  local packed = string.sub(trace, #commit_in(trace) + 2)
+  return packed == "" and {} or { cmsgpack.unpack(packed) }
+end
