@@ -175,15 +175,22 @@ class Entry {
     this.#putTimer(id, false);
   }
 
-  /** See add_all in scripts/lib/additions.lua. */
-  added({ tasks, timers, messages }: StoreEffects): Packable {
+  timers(timers: StoreEffects["timers"]): void {
     for (const { id, at } of timers) {
       this.set(`m:${id}`, pack([at, false]));
       this.#putTimer(id, at);
     }
+  }
+
+  get puts(): Packable {
+    return this.#puts.length === 0 ? false : pack(this.#puts);
+  }
+
+  /** See add_all in scripts/lib/additions.lua. */
+  added({ tasks, messages }: StoreEffects): Packable {
     const sent = messages.flatMap(({ id, body }) => [id, body]);
     const added = distinct(tasks).map((task) => this.#task(task));
-    return [orFalse(this.#puts), orFalse(added), orFalse(sent)];
+    return [orFalse(added), orFalse(sent)];
   }
 
   #task(task: NewTask): Packable {
@@ -206,10 +213,9 @@ type Settled = CommitRequest["settle"][number];
 /** One task settled at most, one small one added at most and leased at once: nearly every step. */
 function isPlain(request: CommitRequest): boolean {
   const { settle, expire, consumeTimers, hold, effects } = request;
-  const { tasks, dropTasks, timers, dropTimers, messages } = effects;
+  const { tasks, dropTasks, messages } = effects;
   if (settle.length > 1 || tasks.length > 1 || hold !== undefined) return false;
-  const others = expire.length + consumeTimers.length + dropTasks.length;
-  if (others + timers.length + dropTimers.length + messages.length > 0) return false;
+  if (expire.length + consumeTimers.length + dropTasks.length + messages.length > 0) return false;
   const [task] = tasks;
   return task === undefined || (task.lease !== undefined && taskText(task).length <= recordTextMax);
 }
@@ -247,8 +253,6 @@ function wholePart(request: CommitRequest, entry: Entry): Packable[] {
     ...[entry.taskId(taskId), token === null ? (false as const) : shortToken(taskId, token)],
     until,
   ]);
-  for (const { id } of consumeTimers) entry.dropTimer(id);
-  for (const id of effects.dropTimers) entry.dropTimer(id);
   const rest = pack([
     ...[holdCode(hold), orFalse(settled), orFalse(expired)],
     orFalse(consumeTimers.flatMap(({ id, claimId }) => [id, claimId])),
@@ -266,10 +270,15 @@ export function encodeCommit(request: CommitRequest, base: string, call: Call): 
   const history = packedOrFalse(entry.trace(next, effects.history));
   entry.set("S", request.state);
   entry.data(request.data);
-  const part = isPlain(request) ? plainPart(request, entry) : wholePart(request, entry);
+  for (const { id } of request.consumeTimers) entry.dropTimer(id);
+  for (const id of effects.dropTimers) entry.dropTimer(id);
+  entry.timers(effects.timers);
+  const whole = isPlain(request) ? undefined : wholePart(request, entry);
+  entry.set("s", statusText(status, endedAt));
+  const part = whole ?? plainPart(request, entry);
   return packAll([
-    ...[entry.base, key.id, headText(expected), endOf(commitId), now, statusText(status, endedAt)],
-    ...[entry.first, entry.last, entry.gone, history, ...part],
+    ...[entry.base, key.id, headText(expected), endOf(commitId), now],
+    ...[entry.first, entry.last, entry.gone, history, entry.puts, ...part],
   ]);
 }
 
@@ -284,13 +293,15 @@ export function encodeCreate(request: CreateRequest, base: string, call: Call): 
   entry.trace(head, effects.history);
   entry.set("c", endOf(commitId));
   entry.set("s", statusText(status, endedAt));
-  entry.set("l", pack([member, workflow, correlationId, version, startedAt]));
+  entry.set("l", packAll([member, workflow, correlationId, version, startedAt]));
   if (requestHash !== undefined) entry.set("q", requestHash);
   entry.set("S", request.state);
   entry.data(request.data);
-  const added = pack(entry.added(effects));
+  entry.timers(effects.timers);
+  const isMore = effects.tasks.length + effects.messages.length > 0;
+  const added = isMore && pack(entry.added(effects));
   return packAll([
     ...[entry.base, key.id, commitId, now, entry.first, entry.last],
-    ...([status, member, workflow, correlationId, added] as const),
+    ...([status, member, workflow, correlationId, entry.puts, added] as const),
   ]);
 }

@@ -2,10 +2,10 @@
 -- Commits of several executions, each checked and applied for itself.
 -- KEYS: bases of partitions, which are also their wake channels. Derived: <base>:x:<id>, :h:<id>,
 --   :q:<queue>, :queues, :leases, :waits, :dropped, :held, :timers, :out, :seq, :s:<status>.
--- ARGV: see lib/effects.lua; the first field of an entry is the new head. An entry is packed, one value
---   after the other: number of its base, id, expected head, end of the commit id, now, status as it is
---   stored, its first and last field, fields to remove (packed), history that is not among the fields
---   (packed); and then, where one task at most is settled and one small one at most added, leased at once: the beginning of
+-- ARGV: see lib/effects.lua; the first field of an entry is the new head, the last one the status. An
+--   entry is packed, one value after the other: number of its base, id, expected head, end of the
+--   commit id, now, its first and last field, fields to remove (packed), history that is not among the
+--   fields (packed), changes of sets (packed, put_all); and then, where one task at most is settled and one small one at most added, leased at once: the beginning of
 --   the record of the settled task (or false), and t:<id> and the end of the lease of the added one (or
 --   false), whose record, but for its place, follows on the entry's last field. Otherwise, instead of
 --   these, false, false, false and the rest (packed): {1 hold (0 as before, 1 yes, 2 no), 2 tasks to
@@ -100,8 +100,8 @@ local function define_rest()
       local token, id = match(settled, "^L(%Z*)%z(%Z*)%z$")
       settle = { id, token }
     end
-    local tasks = added and { { string.sub(added, 3), "", record, until_moment } }
-    return { 0, settle, false, false, false, { false, tasks, false } }
+    local tasks = added and { { sub(added, 3), "", record, until_moment } }
+    return { 0, settle, false, false, false, { tasks, false } }
   end
 
   -- Answers what is stale, if anything is; else notes all changes.
@@ -132,21 +132,20 @@ local function for_rest()
 end
 
 local function follow_status(base, key, before, after)
-  local member = unpacked(call("HGET", key, "l"))[1]
+  local member = unpacked(call("HGET", key, "l"))
   put(key_of(base, "s:" .. read_status(before)), member, false)
   put(key_of(base, "s:" .. read_status(after)), member, 0)
-  call("HSET", key, "s", after)
 end
 
 -- One task follows on another in the lone slot, or comes into it, or leaves it. What names the slot
 -- among the leases stays as long as it is not too late.
-local function write_lone(base, id, key, added, until_moment, score, ends, first, last)
+local function write_lone(base, id, key, added, record, until_moment, score, ends, first, last)
   if not added then
     put(key_of(base, "leases"), id .. "\0", false)
     call("HDEL", key, "t:")
     return call("HSET", key, "c", ends, unpack(ARGV, first, last))
   end
-  local record = ARGV[last + 1] .. "\0" .. next_place(base)
+  record = record .. "\0" .. next_place(base)
   if score and tonumber(score) <= until_moment then
     return call("HSET", key, "t:", record, "c", ends, unpack(ARGV, first, last))
   end
@@ -160,7 +159,7 @@ local function new_commit(first)
 end
 
 local function commit(
-  base_number, id, head, id_end, now, status, first, last, gone, history,
+  base_number, id, head, id_end, now, first, last, gone, history, puts,
   settled, added, until_moment, rest
 )
   if skewed(now) then return { "skewed" } end
@@ -173,7 +172,7 @@ local function commit(
     local answer = for_rest().repeated(key, head, new_commit(first))
     if answer then return answer end
   end
-  local lone = row[4]
+  local lone, status, record = row[4], ARGV[FIELDS + last], ARGV[FIELDS + last + 1]
   local follows = settled and lone and find(lone, settled, 1, true) == 1
   local x
   if rest or settled and not follows or added and (row[6] or lone and not follows) then
@@ -181,22 +180,23 @@ local function commit(
     x.lone = lone
     local functions = for_rest()
     rest = rest and unpacked(rest)
-      or functions.rest_of(settled, added, ARGV[FIELDS + last + 1], until_moment)
+      or functions.rest_of(settled, added, record, until_moment)
     local stale = functions.apply(x, rest, now)
     if stale then return stale end
   end
   if gone then call("HDEL", key, unpacked(gone)) end
+  if row[2] == status then last = last - 2 else follow_status(base, key, row[2], status) end
   first, last = fields_of(key, first, last)
   ends = sub(ends, -ENDS_KEPT) .. id_end
   if x then
     write_fields(x)
     call("HSET", key, "c", ends, unpack(ARGV, first, last))
   elseif settled or added then
-    write_lone(base, id, key, added, until_moment, follows and row[5], ends, first, last)
+    write_lone(base, id, key, added, record, until_moment, follows and row[5], ends, first, last)
   else
     call("HSET", key, "c", ends, unpack(ARGV, first, last))
   end
-  if row[2] ~= status then follow_status(base, key, row[2], status) end
+  if puts then put_all(base, unpacked(puts)) end
   if history then call("RPUSH", key_of(base, "h:") .. id, unpacked(history)) end
   return 1
 end

@@ -4,7 +4,7 @@
 --   :all, :w:<workflow>, :c:<correlation id>, :graves.
 -- ARGV: see lib/effects.lua. An entry is packed, one value after the other: number of its base, id,
 --   commit id, now, its first and last field, status, its member in lists, workflow, correlation id or
---   false, what is added (packed, add_all).
+--   false, changes of sets (packed, put_all, or false), what is added (packed, add_all, or false).
 -- Returns for each: {"created"}, {"exists", revision, commit id, status, request hash or false},
 --   {"tombstone"}, {"skewed"}, {"failed", message}.
 --@include clock
@@ -33,7 +33,7 @@ local function make_room(x, tombstone_until, now)
 end
 
 local function create(
-  base_number, id, commit_id, now, first, last, status, member, workflow, correlation_id, added
+  base_number, id, commit_id, now, first, last, status, member, workflow, correlation_id, puts, added
 )
   if skewed(now) then return { "skewed" } end
   local base = KEYS[base_number]
@@ -48,7 +48,8 @@ local function create(
   end
   x.tasks, x.lone, x.held, x.is_new = {}, false, false, true
   list_in(base, status, member, workflow, correlation_id, 0)
-  add_all(x, unpacked(added), now)
+  if puts then put_all(base, unpacked(puts)) end
+  if added then add_all(x, unpacked(added), now) end
   write_fields(x)
   call("HSET", x.key, unpack(ARGV, fields_of(x.key, first, last)))
   return { "created" }

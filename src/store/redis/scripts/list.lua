@@ -11,8 +11,8 @@ for _, member in ipairs(members) do
   local id = string.sub(member, ID_AT)
   local row = redis.call("HMGET", KEYS[1] .. ":x:" .. id, "l", "s")
   if row[1] then
-    local listing = cmsgpack.unpack(row[1])
-    answers[#answers + 1] = { id, listing[2], listing[3], listing[4], listing[5], row[2] }
+    local _, workflow, correlation_id, version, started_at = cmsgpack.unpack(row[1])
+    answers[#answers + 1] = { id, workflow, correlation_id, version, started_at, row[2] }
   end
 end
 return answers

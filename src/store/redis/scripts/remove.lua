@@ -21,8 +21,8 @@ local row = call("HMGET", x.key, "r", "R", "g", "s", "l")
 if (row[1] or row[2]) ~= head then return row[1] and "conflict" or "not_found" end
 local tombstone_until = tonumber(row[3]) or request[3]
 if row[1] then
-  local listing = unpacked(row[5])
-  list_in(x.base, read_status(row[4]), listing[1], listing[2], listing[3], false)
+  local member, workflow, correlation_id = unpacked(row[5])
+  list_in(x.base, read_status(row[4]), member, workflow, correlation_id, false)
   set_field(x, "g", tombstone_until)
   set_field(x, "R", head)
   drop_field(x, "r")

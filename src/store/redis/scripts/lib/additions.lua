@@ -1,9 +1,4 @@
 -- What creates and commits add, where it is more than one task that follows on another.
--- changes {set, member, score or false, …}.
-local function put_all(base, list)
-  for i = 1, #list, 3 do put(key_of(base, list[i]), list[i + 1], list[i + 2]) end
-end
-
 -- A task is {id, its text or false when that is large, record but for its place, until} when it is
 -- leased at once, and {id, text or false, false, queue, priority, timeout, heartbeat, queue timeout or
 -- false} otherwise. One whose id exists is replaced; large texts are among the fields of the entry.
@@ -23,10 +18,9 @@ local function add_task(x, added, now)
   }, now)
 end
 
--- changes {1 changes of sets (put_all), 2 tasks (add_task), each id once, 3 messages {id, body, …}}.
+-- changes {1 tasks (add_task), each id once, 2 messages {id, body, …}}.
 local function add_all(x, changes, now)
-  local puts, tasks, messages = changes[1], changes[2], changes[3]
-  if puts then put_all(x.base, puts) end
+  local tasks, messages = changes[1], changes[2]
   for i = 1, tasks and #tasks or 0 do add_task(x, tasks[i], now) end
   for i = 1, messages and #messages or 0, 2 do
     set_field(x, "o:" .. messages[i], pack({ messages[i + 1], 0, now, false }))

@@ -1,7 +1,7 @@
 -- An execution is one hash, `<base>:x:<id>`:
 --   r the head, n:<revision>, c<number> and c what commits leave (lib/heads.lua), q request hash,
---   s status and, behind a space, when it ended, h "1" while held, S state, l what lists show
---   (packed: member, workflow, correlation id or false, version, started at),
+--   s status and, behind a space, when it ended, h "1" while held, S state, l what lists show (packed,
+--   one value after the other: member, workflow, correlation id or false, version, started at),
 --   d:<field> data, t:<slot> tasks, b:<task> large texts of tasks, i the score of the lone slot's task
 --   among the leases (lib/records.lua, lib/tasks.lua),
 --   m:<timer> {at, claim id or false}, o:<message> {body, deliveries, visible at, claim id or false}.

@@ -41,6 +41,11 @@ local function put(key, member, score)
   of[member] = score
 end
 
+-- changes {set, member, score or false, …}.
+local function put_all(base, list)
+  for i = 1, #list, 3 do put(key_of(base, list[i]), list[i + 1], list[i + 2]) end
+end
+
 local function put_queue(base, queue, member, score)
   local key = key_of(base, "q:" .. queue)
   if not queues[key] then queues[key] = { base, queue } end
