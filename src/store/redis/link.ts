@@ -9,6 +9,7 @@ import type { ClientTls } from "../../tls.ts";
 import { StoreFault } from "../store.ts";
 import type { RedisAddress } from "./address.ts";
 import { faultOf } from "./faults.ts";
+import { encodeCommand } from "./resp.ts";
 import { readScripts, type Script, type ScriptName } from "./scripts.ts";
 
 /** A call that is not answered by then has an unknown outcome. */
@@ -28,9 +29,9 @@ export type Argument = string | number | Buffer;
 class ScriptCommand extends Command {
   sent = false;
 
-  override toWritable(socket: object): string | Buffer {
+  override toWritable(): Buffer {
     this.sent = true;
-    return super.toWritable(socket);
+    return encodeCommand(this.name, this.args as readonly Argument[]);
   }
 }
 

@@ -45,7 +45,7 @@ const inlineRevisionsMax = 64;
 const idEndChars = 2;
 
 function endOf(commitId: string): string {
-  return commitId.slice(-idEndChars).padStart(idEndChars, " ");
+  return commitId.length < idEndChars ? commitId.padStart(idEndChars) : commitId.slice(-idEndChars);
 }
 
 export function headText({ revision, commitId }: Head): string {
@@ -146,12 +146,11 @@ class Entry {
 
   /** Answers the history that is not among the fields. */
   trace({ revision, commitId }: Head, history: readonly string[]): readonly string[] {
-    const before = `${commitId}\n`;
     if (revision > inlineRevisionsMax) {
-      this.set(`c${revision % limits.commitIdsKept}`, before);
+      this.set(`c${revision % limits.commitIdsKept}`, commitId);
       return history;
     }
-    this.set(`n:${revision}`, packAll(history, { before }));
+    this.set(`n:${revision}`, [commitId, ...history].join("\0"));
     return [];
   }
 

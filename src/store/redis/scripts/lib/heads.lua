@@ -1,7 +1,7 @@
 -- The head of an execution, r: "<revision> <commit id>". What a commit leaves is named by its
--- revision: n:<revision> holds its id, a newline and its history (packed, one value after the other).
--- Of those after the first INLINE_MAX, c<revision modulo COMMITS_KEPT> holds the id and the newline,
--- and the history is in a list, as a hash of many fields is slow to go through. c holds the last two
+-- revision: n:<revision> holds its id and the entries of its history, a NUL before each (there is none in
+-- JSON). Of those after the first INLINE_MAX, c<revision modulo COMMITS_KEPT> holds the id, and the
+-- history is in a list, as a hash of many fields is slow to go through. c holds the last two
 -- characters of each of the latest COMMITS_KEPT ids: only an id that is like one of them is looked up.
 local INLINE_MAX = 64
 -- limits.commitIdsKept
@@ -13,7 +13,7 @@ local function read_head(head)
 end
 
 local function commit_in(trace)
-  return string.match(trace, "^[^\n]*")
+  return string.match(trace, "^%Z*")
 end
 
 -- The latest commit ids, the oldest first.

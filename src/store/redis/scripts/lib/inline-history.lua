@@ -6,6 +6,7 @@ local function inline_names()
 end
 
 local function entries_in(trace)
-  local packed = string.sub(trace, #commit_in(trace) + 2)
-  return packed == "" and {} or { cmsgpack.unpack(packed) }
+  local entries = {}
+  for entry in string.gmatch(trace, "%z(%Z*)") do entries[#entries + 1] = entry end
+  return entries
 end

@@ -13,8 +13,8 @@ local function delete_inline_history(x, room)
     local going = math.min(#entries, room - removed)
     removed, left = removed + going, left + #entries - going
     if going > 0 then
-      local rest = going < #entries and pack(unpack(entries, going + 1)) or ""
-      set_field(x, "n:" .. revision, commit_in(trace) .. "\n" .. rest)
+      entries[going] = commit_in(trace)
+      set_field(x, "n:" .. revision, table.concat(entries, "\0", going))
     end
   end
   return removed, left
