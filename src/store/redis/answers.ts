@@ -55,7 +55,7 @@ export function readCreate(answer: EntryAnswer, commitId: string): contract.Crea
       return { outcome, head: head(1, commitId) };
     case "exists":
       return {
-        ...{ outcome, head: head(revision, latest), status: status as contract.Listing["status"] },
+        ...{ outcome, head: head(revision, latest), status: readStatus(status as Reply).status },
         ...(requestHash !== null && { requestHash: requestHash as string }),
       };
     case "tombstone":

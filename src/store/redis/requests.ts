@@ -49,7 +49,7 @@ function endOf(commitId: string): string {
 }
 
 export function headText({ revision, commitId }: Head): string {
-  return `${revision} ${commitId}`;
+  return `${revision} ${commitId}\n`;
 }
 
 /** The status as it is stored: see scripts/lib/executions.lua. */
@@ -265,33 +265,39 @@ export function encodeCommit(request: CommitRequest, base: string, call: Call): 
   const { key, expected, commitId, now, status, endedAt, effects } = request;
   const entry = new Entry(request, base, call);
   const next = { revision: expected.revision + 1, commitId };
-  entry.set("r", headText(next));
+  entry.append(headText(next));
+  entry.append(statusText(status, endedAt));
   const history = packedOrFalse(entry.trace(next, effects.history));
   entry.set("S", request.state);
   entry.data(request.data);
   for (const { id } of request.consumeTimers) entry.dropTimer(id);
   for (const id of effects.dropTimers) entry.dropTimer(id);
   entry.timers(effects.timers);
-  const whole = isPlain(request) ? undefined : wholePart(request, entry);
-  entry.set("s", statusText(status, endedAt));
-  const part = whole ?? plainPart(request, entry);
+  const part = isPlain(request) ? plainPart(request, entry) : wholePart(request, entry);
   return packAll([
     ...[entry.base, key.id, headText(expected), endOf(commitId), now],
     ...[entry.first, entry.last, entry.gone, history, entry.puts, ...part],
   ]);
 }
 
+/** Whether not all of them are in the lone slot: see scripts/lib/records.lua. */
+function hasOthers(tasks: readonly NewTask[]): boolean {
+  return tasks.length > 1 || tasks.some((task) => taskText(task).length > recordTextMax);
+}
+
 export function encodeCreate(request: CreateRequest, base: string, call: Call): Buffer {
   const { key, commitId, now, listing, requestHash, effects } = request;
-  const { workflow, version, startedAt, status, endedAt } = listing;
+  const { workflow, version, startedAt, endedAt } = listing;
   const correlationId = listing.correlationId ?? (false as const);
   const entry = new Entry(request, base, call);
   const member = listMember(listing);
   const head = { revision: 1, commitId };
-  entry.set("r", headText(head));
+  const status = statusText(listing.status, endedAt);
+  entry.set(
+    "r",
+    `${headText(head)}${hasOthers(effects.tasks) ? "+" : "-"}${endOf(commitId)}\n${status}`,
+  );
   entry.trace(head, effects.history);
-  entry.set("c", endOf(commitId));
-  entry.set("s", statusText(status, endedAt));
   entry.set("l", packAll([member, workflow, correlationId, version, startedAt]));
   if (requestHash !== undefined) entry.set("q", requestHash);
   entry.set("S", request.state);

@@ -57,9 +57,8 @@ local function look(kind, member)
   local task = task_at(x, id)
   if not task then return end
   local function claim()
-    task[CLAIM] = claim_id
+    task[CLAIM], task[SCORE] = claim_id, now + hide
     save_task(x, task)
-    if kind == "leases" and id == LONE then set_field(x, "i", now + hide) end
   end
   local item = { "queue", x.id, task[ID], task[UNTIL] }
   if kind == "leases" then
@@ -91,7 +90,8 @@ local function correct(members)
     local task = slot == LONE and lone_task(x)
     if task and not task[CLAIM] and task[UNTIL] > tonumber(members[i + 1]) then
       call("ZADD", base .. ":leases", task[UNTIL], members[i])
-      set_field(x, "i", task[UNTIL])
+      task[SCORE] = task[UNTIL]
+      save_task(x, task)
       corrected = true
     end
   end

@@ -2,13 +2,14 @@
 -- Commits of several executions, each checked and applied for itself.
 -- KEYS: bases of partitions, which are also their wake channels. Derived: <base>:x:<id>, :h:<id>,
 --   :q:<queue>, :queues, :leases, :waits, :dropped, :held, :timers, :out, :seq, :s:<status>.
--- ARGV: see lib/effects.lua; the first field of an entry is the new head, the last one the status. An
---   entry is packed, one value after the other: number of its base, id, expected head, end of the
---   commit id, now, its first and last field, fields to remove (packed), history that is not among the
---   fields (packed), changes of sets (packed, put_all); and then, where one task at most is settled and one small one at most added, leased at once: the beginning of
---   the record of the settled task (or false), and t:<id> and the end of the lease of the added one (or
---   false), whose record, but for its place, follows on the entry's last field. Otherwise, instead of
---   these, false, false, false and the rest (packed): {1 hold (0 as before, 1 yes, 2 no), 2 tasks to
+-- ARGV: see lib/effects.lua; what an entry puts there begins with the new head up to the first newline,
+--   and the status as it is stored. An entry is packed, one value after the other: number of its base,
+--   id, expected head up to the newline, end of the commit id, now, its first and last field, fields to
+--   remove (packed), history that is not among the fields (packed), changes of sets (packed, put_all);
+--   and then, where one task at most is settled, and one small one at most added and leased at once: the
+--   beginning of the record of the settled task (or false), and t:<id> and the end of the lease of the
+--   added one (or false), whose record, but for its end, follows on the last field. Otherwise, instead
+--   of these, false, false, false and the rest (packed): {1 hold (0 as before, 1 yes, 2 no), 2 tasks to
 --   settle {id, token, …}, 3 tasks to expire {id, token or false, until, …}, 4 timers to consume {id,
 --   claim id, …}, 5 tasks to drop, 6 what is added (add_all)}. Lists may be false.
 -- Returns for each: 1, {"already"|"conflict", revision, commit id}, {"stale", tasks, timers},
@@ -18,8 +19,10 @@
 --@include executions
 --@include effects
 
--- Characters of c, but for those of the latest commit: see lib/heads.lua.
+-- Characters of the ends of commit ids that a head takes over from the one before it.
 local ENDS_KEPT = 30
+-- The score at the end of a record, and the NUL before it, are not longer.
+local SCORE_MAX = 20
 
 -- What few commits need is made when one needs it: Redis makes all functions anew at each call.
 local function define_rest()
@@ -29,16 +32,17 @@ local function define_rest()
 --@include additions
 
   -- Why the head is not as the commit expects it.
-  local function mismatch(key, head, commit_id)
+  local function mismatch(key, head, wanted)
     if not head then return { "not_found" } end
     local revision, latest = read_head(head)
-    return { is_recent(key, revision, commit_id) and "already" or "conflict", revision, latest }
+    local is_repeated = is_recent(key, revision, match(wanted, " (.*)\n$"))
+    return { is_repeated and "already" or "conflict", revision, latest }
   end
 
-  -- Of another commit the id ends alike, and perhaps it is the same.
-  local function repeated(key, head, commit_id)
-    local revision, latest = read_head(head)
-    if is_recent(key, revision, commit_id) then return { "already", revision, latest } end
+  -- The id of another commit ends alike; perhaps it is the same.
+  local function repeated(key, head, wanted)
+    local answer = mismatch(key, head, wanted)
+    return answer[1] == "already" and answer
   end
 
   -- Names what is not as the commit expects it.
@@ -133,68 +137,68 @@ end
 
 local function follow_status(base, key, before, after)
   local member = unpacked(call("HGET", key, "l"))
-  put(key_of(base, "s:" .. read_status(before)), member, false)
-  put(key_of(base, "s:" .. read_status(after)), member, 0)
+  put(key_of(base, status_index(before)), member, false)
+  put(key_of(base, status_index(after)), member, 0)
 end
 
 -- One task follows on another in the lone slot, or comes into it, or leaves it. What names the slot
--- among the leases stays as long as it is not too late.
-local function write_lone(base, id, key, added, record, until_moment, score, ends, first, last)
+-- among the leases stays as long as its score, the earlier one's, is not too late.
+local function write_lone(base, id, key, added, record, until_moment, score, head, first, last)
   if not added then
     put(key_of(base, "leases"), id .. "\0", false)
     call("HDEL", key, "t:")
-    return call("HSET", key, "c", ends, unpack(ARGV, first, last))
+    return call("HSET", key, "r", head, unpack(ARGV, first, last))
   end
-  record = record .. "\0" .. next_place(base)
-  if score and tonumber(score) <= until_moment then
-    return call("HSET", key, "t:", record, "c", ends, unpack(ARGV, first, last))
+  if not score or tonumber(score) > until_moment then
+    score = until_moment
+    put(key_of(base, "leases"), id .. "\0", score)
   end
-  put(key_of(base, "leases"), id .. "\0", until_moment)
-  call("HSET", key, "t:", record, "i", until_moment, "c", ends, unpack(ARGV, first, last))
-end
-
--- Its id follows on the revision in the new head.
-local function new_commit(first)
-  return match(ARGV[FIELDS + first + 1], " (.*)$")
+  record = record .. "\0" .. next_place(base) .. "\0" .. score
+  call("HSET", key, "r", head, "t:", record, unpack(ARGV, first, last))
 end
 
 local function commit(
-  base_number, id, head, id_end, now, first, last, gone, history, puts,
+  base_number, id, expected, id_end, now, first, last, gone, history, puts,
   settled, added, until_moment, rest
 )
   if skewed(now) then return { "skewed" } end
   local base = KEYS[base_number]
   local key = base .. ":x:" .. id
-  local row = call("HMGET", key, "r", "s", "c", "t:", "i", added or "")
-  local ends = row[3]
-  if row[1] ~= head then return for_rest().mismatch(key, row[1], new_commit(first)) end
+  local row = call("HMGET", key, "r", "t:")
+  local before, lone = row[1], row[2]
+  local head, status, record = ARGV[FIELDS + first], ARGV[FIELDS + first + 1], ARGV[FIELDS + last + 1]
+  if not before or find(before, expected, 1, true) ~= 1 then
+    return for_rest().mismatch(key, before, head)
+  end
+  local others, ends, status_before = match(before, "^(.)([^\n]*)\n(.*)$", #expected + 1)
   if find(ends, id_end, 1, true) then
-    local answer = for_rest().repeated(key, head, new_commit(first))
+    local answer = for_rest().repeated(key, before, head)
     if answer then return answer end
   end
-  local lone, status, record = row[4], ARGV[FIELDS + last], ARGV[FIELDS + last + 1]
   local follows = settled and lone and find(lone, settled, 1, true) == 1
+  local is_known = added and others == "+" and call("HEXISTS", key, added) == 1
   local x
-  if rest or settled and not follows or added and (row[6] or lone and not follows) then
+  if rest or settled and not follows or added and (is_known or lone and not follows) then
     x = new_context(base, id, key)
     x.lone = lone
     local functions = for_rest()
-    rest = rest and unpacked(rest)
-      or functions.rest_of(settled, added, record, until_moment)
+    rest = rest and unpacked(rest) or functions.rest_of(settled, added, record, until_moment)
     local stale = functions.apply(x, rest, now)
     if stale then return stale end
+    if x.has_others then others = "+" end
   end
   if gone then call("HDEL", key, unpacked(gone)) end
-  if row[2] == status then last = last - 2 else follow_status(base, key, row[2], status) end
-  first, last = fields_of(key, first, last)
-  ends = sub(ends, -ENDS_KEPT) .. id_end
+  if status_before ~= status then follow_status(base, key, status_before, status) end
+  head = head .. others .. sub(ends, -ENDS_KEPT) .. id_end .. "\n" .. status
+  first, last = fields_of(key, first + 2, last)
   if x then
     write_fields(x)
-    call("HSET", key, "c", ends, unpack(ARGV, first, last))
+    call("HSET", key, "r", head, unpack(ARGV, first, last))
   elseif settled or added then
-    write_lone(base, id, key, added, record, until_moment, follows and row[5], ends, first, last)
+    local score = follows and match(sub(lone, -SCORE_MAX), "%z([%d.]+)$")
+    write_lone(base, id, key, added, record, until_moment, score, head, first, last)
   else
-    call("HSET", key, "c", ends, unpack(ARGV, first, last))
+    call("HSET", key, "r", head, unpack(ARGV, first, last))
   end
   if puts then put_all(base, unpacked(puts)) end
   if history then call("RPUSH", key_of(base, "h:") .. id, unpacked(history)) end

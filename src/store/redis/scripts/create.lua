@@ -38,13 +38,13 @@ local function create(
   if skewed(now) then return { "skewed" } end
   local base = KEYS[base_number]
   local x = new_context(base, id)
-  local row = call("HMGET", x.key, "r", "n:1", "g", "s", "q")
+  local row = call("HMGET", x.key, "r", "n:1", "g", "q")
   if row[3] then
     if not make_room(x, tonumber(row[3]), now) then return { "tombstone" } end
   elseif row[1] then
     if commit_in(row[2]) == commit_id then return { "created" } end
-    local revision, latest = read_head(row[1])
-    return { "exists", revision, latest, (read_status(row[4])), row[5] }
+    local revision, latest, status_now = read_head(row[1])
+    return { "exists", revision, latest, status_now, row[4] }
   end
   x.tasks, x.lone, x.held, x.is_new = {}, false, false, true
   list_in(base, status, member, workflow, correlation_id, 0)

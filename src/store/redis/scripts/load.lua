@@ -6,7 +6,7 @@
 --   {"not_found"} or {"tombstone"}.
 --@include heads
 local key = KEYS[1] .. ":x:" .. ARGV[1]
-local names = { "r", "g", "s", "h", "S" }
+local names = { "r", "g", "h", "S" }
 for i = 3, #ARGV do names[#names + 1] = "d:" .. ARGV[i] end
 local row = redis.call("HMGET", key, unpack(names))
 if row[2] then return { "tombstone" } end
@@ -22,13 +22,13 @@ if ARGV[2] == "all" then
   end
 else
   for i = 3, #ARGV do
-    local value = row[3 + i]
+    local value = row[2 + i]
     if value then
       data[#data + 1] = ARGV[i]
       data[#data + 1] = value
     end
   end
 end
-local revision = read_head(row[1])
+local revision, _, status = read_head(row[1])
 local commits = recent_commits(key, revision)
-return { "loaded", revision, commits, row[3], row[4] == "1" and 1 or 0, row[5], data }
+return { "loaded", revision, commits, status, row[3] == "1" and 1 or 0, row[4], data }

@@ -17,12 +17,14 @@
 local request = unpacked(ARGV[2])
 local x, head, now = open(KEYS[1], request[1]), request[2], request[4]
 if skewed(now) then return SKEWED end
-local row = call("HMGET", x.key, "r", "R", "g", "s", "l")
-if (row[1] or row[2]) ~= head then return row[1] and "conflict" or "not_found" end
+local row = call("HMGET", x.key, "r", "R", "g", "l")
+if row[1] and not has_head(row[1], head) then return "conflict" end
+if not row[1] and row[2] ~= head then return "not_found" end
 local tombstone_until = tonumber(row[3]) or request[3]
 if row[1] then
-  local member, workflow, correlation_id = unpacked(row[5])
-  list_in(x.base, read_status(row[4]), member, workflow, correlation_id, false)
+  local member, workflow, correlation_id = unpacked(row[4])
+  local _, _, status = read_head(row[1])
+  list_in(x.base, status, member, workflow, correlation_id, false)
   set_field(x, "g", tombstone_until)
   set_field(x, "R", head)
   drop_field(x, "r")

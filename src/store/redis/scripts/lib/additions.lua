@@ -7,14 +7,15 @@ local function add_task(x, added, now)
   local known = not x.is_new and find_task(x, id)
   if known then delete_task(x, known) end
   local slot = free_slot(x, id, text)
+  if slot ~= LONE then x.has_others = true end
   if record then
-    set_field(x, "t:" .. slot, with_place(record, place))
+    set_field(x, "t:" .. slot, with_tail(record, place, added[4]))
     know_task(x, slot, {})
     return index_lease(x, slot, added[4])
   end
   enqueue(x, {
     added[4], false, false, false, false, added[8], false,
-    added[5], now, added[6], added[7], place, "Q", "", id, slot, text or "",
+    added[5], now, added[6], added[7], place, "Q", "", id, slot, text or "", "",
   }, now)
 end
 

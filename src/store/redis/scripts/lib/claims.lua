@@ -7,6 +7,7 @@ local function claim_task(x, task, worker)
   local heartbeat = task[HEARTBEAT] > 0 and task[HEARTBEAT] or worker.heartbeat
   task[DEADLINE] = worker.now + task[TIMEOUT]
   task[UNTIL] = heartbeat > 0 and math.min(worker.now + heartbeat, task[DEADLINE]) or task[DEADLINE]
+  task[SCORE] = task[UNTIL]
   task[TOKEN] = SHORT .. worker.prefix
   task[WORKER] = worker.id
   task[STATE] = "L"

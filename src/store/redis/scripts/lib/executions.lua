@@ -1,9 +1,8 @@
 -- An execution is one hash, `<base>:x:<id>`:
---   r the head, n:<revision>, c<number> and c what commits leave (lib/heads.lua), q request hash,
---   s status and, behind a space, when it ended, h "1" while held, S state, l what lists show (packed,
---   one value after the other: member, workflow, correlation id or false, version, started at),
---   d:<field> data, t:<slot> tasks, b:<task> large texts of tasks, i the score of the lone slot's task
---   among the leases (lib/records.lua, lib/tasks.lua),
+--   r its head, n:<revision> and c<number> what commits leave (lib/heads.lua), q request hash,
+--   h "1" while held, S state, l what lists show (packed, one value after the other: member, workflow,
+--   correlation id or false, version, started at), d:<field> data,
+--   t:<slot> tasks, b:<task> large texts of tasks (lib/records.lua, lib/tasks.lua),
 --   m:<timer> {at, claim id or false}, o:<message> {body, deliveries, visible at, claim id or false}.
 -- Of a removed one g, tombstone until, and R, its last head, are left.
 -- The history that is not in the hash is the list `<base>:h:<id>`.
@@ -53,7 +52,7 @@ local function write_all()
   write_changes()
 end
 
-local function read_status(stored)
-  local status, ended_at = string.match(stored, "^(%S+) ?(%d*)$")
-  return status, tonumber(ended_at) or false
+-- The name of the index of a status, which may be followed by when it ended.
+local function status_index(status)
+  return "s:" .. string.match(status, "^%S+")
 end

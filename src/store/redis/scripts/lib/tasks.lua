@@ -2,8 +2,8 @@
 -- these sets, always as the same <execution> NUL <slot>:
 --   Q: <base>:q:<queue> by priority and place, or <base>:held by the moment of queueing, and
 --      <base>:waits by the end of its wait, when it has one; L: <base>:leases; D: <base>:dropped.
--- A queue timeout runs only while the task is on offer. The score of the lone slot among the leases is
--- also the field i; it may be earlier than the lease ends, as a task that follows on another leaves it.
+-- A queue timeout runs only while the task is on offer. The score of the lone slot among the leases may
+-- be earlier than the lease ends, as a task that follows on another leaves it.
 local function lone_task(x)
   if x.lone == nil then x.lone = call("HGET", x.key, "t:") end
   if type(x.lone) == "string" then x.lone = read_task(x.lone, LONE) end
@@ -36,13 +36,12 @@ local function text_of(x, task)
 end
 
 local function save_task(x, task)
-  set_field(x, "t:" .. task[SLOT], with_place(write_task(task), task[PLACE]))
+  set_field(x, "t:" .. task[SLOT], write_task(task))
   know_task(x, task[SLOT], task)
 end
 
 local function index_lease(x, slot, until_moment)
   put(key_of(x.base, "leases"), x.id .. "\0" .. slot, until_moment)
-  if slot == LONE and until_moment then set_field(x, "i", until_moment) end
 end
 
 local function is_held(x)
