@@ -4,8 +4,8 @@
  */
 import { StoreFault } from "../store.ts";
 import { callKeys } from "./keys.ts";
-import type { Argument } from "./link.ts";
 import type { Call } from "./requests.ts";
+import type { Argument } from "./resp.ts";
 
 /** Longer scripts would make others wait; larger ones as well. */
 const entriesMax = 64;

@@ -13,11 +13,12 @@ import { Batch } from "./batch.ts";
 import { readMemory } from "./facts.ts";
 import type { Keys } from "./keys.ts";
 import { callKeys, listMember, ownedMember } from "./keys.ts";
-import type { Argument, RedisLink } from "./link.ts";
+import type { RedisLink } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
 import type { NodeClock } from "./node-clock.ts";
 import { type Packable, pack } from "./pack.ts";
 import { encodeCommit, encodeCreate, headText } from "./requests.ts";
+import type { Argument } from "./resp.ts";
 import type { ScriptName } from "./scripts.ts";
 import { type WakeListener, Wakes } from "./wakes.ts";
 

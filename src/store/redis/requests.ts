@@ -6,9 +6,9 @@
 import { limits } from "../../limits.ts";
 import type { CommitRequest, CreateRequest, HandOff, Head, StoreEffects } from "../store.ts";
 import { listMember } from "./keys.ts";
-import type { Argument } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
 import { type Packable, pack, packAll } from "./pack.ts";
+import type { Argument } from "./resp.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 

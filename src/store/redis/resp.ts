@@ -2,7 +2,8 @@
  * Commands as Redis reads them, written in one piece: the client's own way asks for the length of
  * every argument first and joins many small pieces, which cost more than the rest of a call.
  */
-import type { Argument } from "./link.ts";
+
+export type Argument = string | number | Buffer;
 
 const scratchBytes = 64 * 1024;
 const keptBytes = 2 * 1024 * 1024;
