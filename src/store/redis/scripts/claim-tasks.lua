@@ -23,8 +23,9 @@ if skewed(worker.now) then return SKEWED end
 local tasks, claimed = {}, {}
 local earlier = call("GET", claim_key)
 for _, member in ipairs(earlier and unpacked(earlier) or {}) do
-  local x, id = open(base, member[1]), member[2]
-  local task = find_task(x, id)
+  local execution, slot = names_of_member(member)
+  local x = open(base, execution)
+  local task = task_at(x, slot)
   if is_leased_under(task, worker.prefix) then
     tasks[#tasks + 1] = leased_view(x, task, worker)
   end
@@ -40,7 +41,7 @@ local function claim(queue, room)
     if task then
       claim_task(x, task, worker)
       tasks[#tasks + 1] = leased_view(x, task, worker)
-      claimed[#claimed + 1] = { x.id, task[ID] }
+      claimed[#claimed + 1] = member
     else
       put_queue(base, queue, member, false)
     end

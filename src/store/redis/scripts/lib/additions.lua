@@ -9,7 +9,7 @@ local function add_task(x, added, now)
   local slot = free_slot(x, id, text)
   if slot ~= LONE then x.has_others = true end
   if record then
-    set_field(x, "t:" .. slot, with_tail(record, place, added[4]))
+    set_field(x, "t:" .. slot, record .. "\0" .. place .. "\0" .. added[4])
     know_task(x, slot, {})
     return index_lease(x, slot, added[4])
   end
