@@ -150,7 +150,9 @@ class Entry {
       this.set(`c${revision % limits.commitIdsKept}`, commitId);
       return history;
     }
-    this.set(`n:${revision}`, [commitId, ...history].join("\0"));
+    let left = commitId;
+    for (const entry of history) left += `\0${entry}`;
+    this.set(`n:${revision}`, left);
     return [];
   }
 
