@@ -1,6 +1,7 @@
 /**
- * Calls of one turn of the event loop that go out as one script. The batch is no transaction: each
- * entry is checked and applied for itself, and after a lost reply each one's outcome is unknown.
+ * Calls that go out as one script: those of one turn of the event loop, and those that come while an
+ * earlier one is under way. The batch is no transaction: each entry is checked and applied for itself,
+ * and after a lost reply the outcome of each one is unknown.
  */
 import { StoreFault } from "../store.ts";
 import { callKeys } from "./keys.ts";
@@ -10,8 +11,8 @@ import type { Argument } from "./resp.ts";
 /** Longer scripts would make others wait; larger ones as well. */
 const entriesMax = 64;
 const sizeMax = 1024 * 1024;
-/** What comes while so many calls are under way waits for the next one: that is cheaper than many. */
-const callsMax = 2;
+/** While a call is under way another one goes out when so many have gathered: few each cost more. */
+const gatheredMin = 32;
 
 /** A number: it was committed. */
 export type EntryAnswer = number | readonly [outcome: string, ...details: unknown[]];
@@ -36,6 +37,8 @@ export interface BatchOptions<Request> {
 interface Group<Request> {
   readonly waiting: Waiting<Request>[];
   callsUnderWay: number;
+  /** The latest call failed: what waits is to hear of it soon, too. */
+  isInTrouble: boolean;
 }
 
 export class Batch<Request> {
@@ -52,7 +55,7 @@ export class Batch<Request> {
       const name = this.#options.onePartition ? base : "";
       let group = this.#groups.get(name);
       if (group === undefined) {
-        group = { waiting: [], callsUnderWay: 0 };
+        group = { waiting: [], callsUnderWay: 0, isInTrouble: false };
         this.#groups.set(name, group);
       }
       group.waiting.push({ request, base, resolve, reject });
@@ -70,17 +73,21 @@ export class Batch<Request> {
   }
 
   #flush(group: Group<Request>): void {
-    while (group.waiting.length > 0 && group.callsUnderWay < callsMax) {
+    const { waiting } = group;
+    while (waiting.length > 0) {
+      const isTime = group.callsUnderWay === 0 || waiting.length >= gatheredMin;
+      if (!isTime && !group.isInTrouble) return;
       group.callsUnderWay += 1;
       this.#send(group).finally(() => {
         group.callsUnderWay -= 1;
-        if (group.waiting.length > 0) this.#schedule();
+        if (waiting.length > 0) this.#schedule();
       });
     }
   }
 
   /** Sends as many as one call may carry. */
-  async #send({ waiting }: Group<Request>): Promise<void> {
+  async #send(group: Group<Request>): Promise<void> {
+    const { waiting } = group;
     const call: Call = { bases: [], places: [], fields: [] };
     const entries: Buffer[] = [];
     let size = 0;
@@ -101,7 +108,9 @@ export class Batch<Request> {
     const args = [`${entries.length}`, ...places, ...entries, ...fields];
     try {
       this.#settle(sent, (await this.#options.call(keys, args)) as readonly EntryAnswer[]);
+      group.isInTrouble = false;
     } catch (error) {
+      group.isInTrouble = true;
       for (const one of sent) one.reject(error);
     }
   }
