@@ -68,7 +68,7 @@ async function problemOf(node: Redis, key: string, namespace: string): Promise<s
     return isThere ? undefined : `${key} is the history of what is gone`;
   }
   if (letter !== "x" || (await node.hexists(key, "g")) === 0) return undefined;
-  const fields = (await node.hkeys(key)).filter((field) => !["r", "c", "g"].includes(field));
+  const fields = (await node.hkeys(key)).filter((field) => !["R", "g"].includes(field));
   if (fields.length > 0) return `the tombstone ${key} has ${fields.join(", ")}`;
   return (await node.pttl(key)) > 0 ? undefined : `the tombstone ${key} stays for ever`;
 }

@@ -97,7 +97,7 @@ describe.skipIf(redisMissing !== undefined)("a start", () => {
   });
 
   test("refuses a layout that it does not know", async () => {
-    await server.client.hset("newer:{meta}:settings", { layout: "2", partitions: "4" });
+    await server.client.hset("newer:{meta}:settings", { layout: "3", partitions: "4" });
     expect(await refusal(urlOf(server), { namespace: "newer" })).toContain("another version");
   });
 

@@ -16,15 +16,23 @@ function wholeTaskIds(executionId: string, stored: unknown): string[] {
   return (stored as string[]).map((id) => wholeTaskId(executionId, id));
 }
 
+/** The status, and when it ended: see scripts/lib/executions.lua. */
+function readStatus(stored: Reply): { status: contract.Listing["status"]; endedAt?: number } {
+  const [status, endedAt] = (stored as string).split(" ") as [contract.Listing["status"], string?];
+  return { status, ...(endedAt !== undefined && { endedAt: Number(endedAt) }) };
+}
+
 function unexpected(outcome: unknown): Error {
   return new Error(`The Redis store does not know the outcome ${outcome}.`);
 }
 
 export function readCommit(
-  { key, commitId }: contract.CommitRequest,
+  { key, commitId, expected }: contract.CommitRequest,
   answer: EntryAnswer,
 ): contract.CommitAnswer {
-  if (typeof answer === "number") return { outcome: "committed", head: head(answer, commitId) };
+  if (typeof answer === "number") {
+    return { outcome: "committed", head: head(expected.revision + 1, commitId) };
+  }
   const [outcome, first, second] = answer;
   switch (outcome) {
     case "conflict":
@@ -47,7 +55,7 @@ export function readCreate(answer: EntryAnswer, commitId: string): contract.Crea
       return { outcome, head: head(1, commitId) };
     case "exists":
       return {
-        ...{ outcome, head: head(revision, latest), status: status as contract.Listing["status"] },
+        ...{ outcome, head: head(revision, latest), status: readStatus(status as Reply).status },
         ...(requestHash !== null && { requestHash: requestHash as string }),
       };
     case "tombstone":
@@ -70,10 +78,10 @@ export function readLoad(reply: Reply): contract.LoadAnswer {
     ...Reply[],
   ];
   if (outcome !== "loaded") return { outcome };
-  const recentCommitIds = (commits as string).slice(1, -1).split("\n");
+  const recentCommitIds = commits as readonly string[];
   return {
     ...{ outcome, head: head(revision, recentCommitIds.at(-1)), recentCommitIds },
-    ...{ status: status as contract.Listing["status"], held: held === 1, state: state as string },
+    ...{ status: readStatus(status as string).status, held: held === 1, state: state as string },
     data: readPairs(data as string[]),
   };
 }
@@ -158,14 +166,12 @@ export function readHoldings(executionId: string, reply: Reply): contract.Holdin
 }
 
 export function readListing(reply: Reply): contract.Listing {
-  const [id, workflow, correlationId, version, startedAt, status, endedAt] = reply as readonly [
-    ...[string, string, string | null, number, number],
-    ...[contract.Listing["status"], number | null],
+  const [id, workflow, correlationId, version, startedAt, status] = reply as readonly [
+    ...[string, string, string | null, number, number, string],
   ];
   return {
-    ...{ id, workflow, version, startedAt, status },
+    ...{ id, workflow, version, startedAt, ...readStatus(status) },
     ...(correlationId !== null && { correlationId }),
-    ...(endedAt !== null && { endedAt }),
   };
 }
 

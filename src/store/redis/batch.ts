@@ -1,17 +1,20 @@
 /**
- * Calls of one turn of the event loop that go out as one script. The batch is no transaction: each
- * entry is checked and applied for itself, and after a lost reply each one's outcome is unknown.
+ * Calls that go out as one script: those of one turn of the event loop, and those that come while an
+ * earlier one is under way. The batch is no transaction: each entry is checked and applied for itself,
+ * and after a lost reply the outcome of each one is unknown.
  */
 import { StoreFault } from "../store.ts";
 import { callKeys } from "./keys.ts";
-import type { Argument } from "./link.ts";
 import type { Call } from "./requests.ts";
+import type { Argument } from "./resp.ts";
 
 /** Longer scripts would make others wait; larger ones as well. */
 const entriesMax = 64;
 const sizeMax = 1024 * 1024;
+/** While a call is under way another one goes out when so many have gathered: few each cost more. */
+const gatheredMin = 32;
 
-/** A number: the revision that a commit has made. */
+/** A number: it was committed. */
 export type EntryAnswer = number | readonly [outcome: string, ...details: unknown[]];
 
 interface Waiting<Request> {
@@ -30,9 +33,17 @@ export interface BatchOptions<Request> {
   readonly onePartition: boolean;
 }
 
+/** Requests that go out together: all of them, or on a cluster those of one partition. */
+interface Group<Request> {
+  readonly waiting: Waiting<Request>[];
+  callsUnderWay: number;
+  /** The latest call failed: what waits is to hear of it soon, too. */
+  isInTrouble: boolean;
+}
+
 export class Batch<Request> {
   readonly #options: BatchOptions<Request>;
-  readonly #groups = new Map<string, Waiting<Request>[]>();
+  readonly #groups = new Map<string, Group<Request>>();
   #isScheduled = false;
 
   constructor(options: BatchOptions<Request>) {
@@ -41,32 +52,47 @@ export class Batch<Request> {
 
   submit(base: string, request: Request): Promise<EntryAnswer> {
     return new Promise((resolve, reject) => {
-      const group = this.#options.onePartition ? base : "";
-      const waiting = this.#groups.get(group);
-      const one = { request, base, resolve, reject };
-      if (waiting === undefined) this.#groups.set(group, [one]);
-      else waiting.push(one);
-      if (this.#isScheduled) return;
-      this.#isScheduled = true;
-      setImmediate(() => this.flush());
+      const name = this.#options.onePartition ? base : "";
+      let group = this.#groups.get(name);
+      if (group === undefined) {
+        group = { waiting: [], callsUnderWay: 0, isInTrouble: false };
+        this.#groups.set(name, group);
+      }
+      group.waiting.push({ request, base, resolve, reject });
+      this.#schedule();
     });
   }
 
-  flush(): void {
-    this.#isScheduled = false;
-    for (const waiting of this.#groups.values()) {
-      for (let first = 0; first < waiting.length; ) first += this.#send(waiting, first);
-    }
-    this.#groups.clear();
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      for (const group of this.#groups.values()) this.#flush(group);
+    });
   }
 
-  /** Sends as many as one call may carry; answers how many. */
-  #send(waiting: readonly Waiting<Request>[], first: number): number {
+  #flush(group: Group<Request>): void {
+    const { waiting } = group;
+    while (waiting.length > 0) {
+      const isTime = group.callsUnderWay === 0 || waiting.length >= gatheredMin;
+      if (!isTime && !group.isInTrouble) return;
+      group.callsUnderWay += 1;
+      this.#send(group).finally(() => {
+        group.callsUnderWay -= 1;
+        if (waiting.length > 0) this.#schedule();
+      });
+    }
+  }
+
+  /** Sends as many as one call may carry. */
+  async #send(group: Group<Request>): Promise<void> {
+    const { waiting } = group;
     const call: Call = { bases: [], places: [], fields: [] };
     const entries: Buffer[] = [];
     let size = 0;
     while (entries.length < entriesMax && size < sizeMax) {
-      const one = waiting[first + entries.length];
+      const one = waiting[entries.length];
       if (one === undefined) break;
       const known = call.fields.length;
       const entry = this.#options.encode(one.request, one.base, call);
@@ -74,19 +100,19 @@ export class Batch<Request> {
       for (let i = known; i < call.fields.length; i++) size += (call.fields[i] as string).length;
       entries.push(entry);
     }
-    const sent = waiting.slice(first, first + entries.length);
+    const sent = waiting.splice(0, entries.length);
     const { bases, fields } = call;
     const { onePartition } = this.#options;
     const keys = onePartition ? callKeys(bases[0] as string) : bases;
     const places = keys.map((_, i) => call.places[i] ?? 0);
     const args = [`${entries.length}`, ...places, ...entries, ...fields];
-    this.#options.call(keys, args).then(
-      (answers) => this.#settle(sent, answers as readonly EntryAnswer[]),
-      (error) => {
-        for (const one of sent) one.reject(error);
-      },
-    );
-    return entries.length;
+    try {
+      this.#settle(sent, (await this.#options.call(keys, args)) as readonly EntryAnswer[]);
+      group.isInTrouble = false;
+    } catch (error) {
+      group.isInTrouble = true;
+      for (const one of sent) one.reject(error);
+    }
   }
 
   #settle(sent: readonly Waiting<Request>[], answers: readonly EntryAnswer[]): void {

@@ -5,7 +5,7 @@
  *   <base>                  channel: names of queues that have something claimable
  *   <base>:none             never there; see callKeys
  *   <base>:x:<id>           hash     an execution, or its tombstone (see scripts/lib/executions.lua)
- *   <base>:h:<id>           list     its history
+ *   <base>:h:<id>           list     that part of its history which is not in the hash
  *   <base>:q:<queue>        zset     claimable tasks, by priority and place
  *   <base>:queues           set      names of queues with claimable tasks
  *   <base>:held             zset     queued tasks of executions on hold, by moment of queueing

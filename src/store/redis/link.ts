@@ -9,6 +9,7 @@ import type { ClientTls } from "../../tls.ts";
 import { StoreFault } from "../store.ts";
 import type { RedisAddress } from "./address.ts";
 import { faultOf } from "./faults.ts";
+import { type Argument, encodeCommand } from "./resp.ts";
 import { readScripts, type Script, type ScriptName } from "./scripts.ts";
 
 /** A call that is not answered by then has an unknown outcome. */
@@ -22,15 +23,13 @@ const startMs = 10_000;
 const retryPausesMs = [10, 40, 100, 250, 500, 1_000];
 const reconnectMsMax = 1_000;
 
-export type Argument = string | number | Buffer;
-
 /** Knows whether it was ever written to a connection. */
 class ScriptCommand extends Command {
   sent = false;
 
-  override toWritable(socket: object): string | Buffer {
+  override toWritable(): Buffer {
     this.sent = true;
-    return super.toWritable(socket);
+    return encodeCommand(this.name, this.args as readonly Argument[]);
   }
 }
 

@@ -4,7 +4,7 @@ import { settingsKey } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 
 /** Raised when keys change in a way that older servers do not understand. */
-const layout = "1";
+const layout = "2";
 
 /** Answers the number of partitions. Throws an Error of one sentence. */
 export async function claimNamespace(

@@ -3,84 +3,76 @@
  * would cost its server more than the rest of a commit. Only what scripts need: text, numbers,
  * false, arrays, and what was packed before, as text.
  */
+import { Bytes, bytesAtMost } from "./bytes.ts";
 
 export type Packable = string | number | false | Buffer | readonly Packable[];
 
 const mark = { false: 0xc2, double: 0xcb, shortText: 0xd9, text: 0xdb, array: 0xdd } as const;
 const headBytes = 9;
-const scratchBytes = 64 * 1024;
-const keptBytes = 1024 * 1024;
+const out = new Bytes();
 
-let scratch = Buffer.allocUnsafe(scratchBytes);
-let used = 0;
-
-function reserve(bytes: number): void {
-  if (used + bytes <= scratch.length) return;
-  const larger = Buffer.allocUnsafe(Math.max(scratch.length * 2, used + bytes));
-  scratch.copy(larger, 0, 0, used);
-  scratch = larger;
-}
-
-/** No UTF-16 unit takes more than three bytes of UTF-8, so the width of the length is known. */
+/** No UTF-16 unit takes more than three bytes of UTF-8: the length of 85 of them fits one byte. */
 function writeText(text: string): void {
-  if (text.length <= 85) {
-    reserve(2 + text.length * 3);
-    const bytes = scratch.write(text, used + 2);
-    scratch[used] = mark.shortText;
-    scratch[used + 1] = bytes;
-    used += 2 + bytes;
-    return;
+  const head = text.length <= 85 ? 2 : 5;
+  out.reserve(head + bytesAtMost(text));
+  const { chunk, used } = out;
+  const bytes = chunk.write(text, used + head);
+  if (head === 2) {
+    chunk[used] = mark.shortText;
+    chunk[used + 1] = bytes;
+  } else {
+    chunk[used] = mark.text;
+    chunk.writeUInt32BE(bytes, used + 1);
   }
-  reserve(5 + text.length * 3);
-  const bytes = scratch.write(text, used + 5);
-  scratch[used] = mark.text;
-  scratch.writeUInt32BE(bytes, used + 1);
-  used += 5 + bytes;
+  out.used = used + head + bytes;
 }
 
-function writeBytes(bytes: Buffer): void {
-  reserve(5 + bytes.length);
-  scratch[used] = mark.text;
-  scratch.writeUInt32BE(bytes.length, used + 1);
-  bytes.copy(scratch, used + 5);
-  used += 5 + bytes.length;
+/** A mark and a number of items or bytes. */
+function writeHead(type: number, length: number): void {
+  out.reserve(headBytes);
+  out.chunk[out.used] = type;
+  out.chunk.writeUInt32BE(length, out.used + 1);
+  out.used += 5;
 }
 
 function writeNumber(value: number): void {
-  reserve(headBytes);
+  out.reserve(headBytes);
   if (Number.isInteger(value) && value >= 0 && value < 128) {
-    scratch[used++] = value;
+    out.chunk[out.used++] = value;
     return;
   }
-  scratch[used] = mark.double;
-  scratch.writeDoubleBE(value, used + 1);
-  used += 9;
+  out.chunk[out.used] = mark.double;
+  out.chunk.writeDoubleBE(value, out.used + 1);
+  out.used += 9;
 }
 
 function write(value: Packable): void {
   if (typeof value === "string") writeText(value);
   else if (typeof value === "number") writeNumber(value);
   else if (value === false) {
-    reserve(1);
-    scratch[used++] = mark.false;
-  } else if (value instanceof Buffer) writeBytes(value);
-  else {
-    reserve(headBytes);
-    scratch[used] = mark.array;
-    scratch.writeUInt32BE((value as readonly Packable[]).length, used + 1);
-    used += 5;
+    out.reserve(headBytes);
+    out.chunk[out.used++] = mark.false;
+  } else if (value instanceof Buffer) {
+    writeHead(mark.text, value.length);
+    out.bytes(value);
+  } else {
+    writeHead(mark.array, (value as readonly Packable[]).length);
     for (const item of value as readonly Packable[]) write(item);
   }
 }
 
-/** One value after the other: unpacked, they become values, and no table is made. */
-export function packAll(values: readonly Packable[]): Buffer {
-  used = 0;
+/**
+ * One value after the other: unpacked, they become values, and no table is made. What is around them
+ * is text as it is.
+ */
+export function packAll(
+  values: readonly Packable[],
+  around: { readonly before?: string; readonly after?: string } = {},
+): Buffer {
+  if (around.before !== undefined) out.text(around.before);
   for (const value of values) write(value);
-  const packed = Buffer.from(scratch.subarray(0, used));
-  // Scratch space that one huge request needed is not kept for ever.
-  if (scratch.length > keptBytes) scratch = Buffer.allocUnsafe(scratchBytes);
-  return packed;
+  if (around.after !== undefined) out.text(around.after);
+  return out.take();
 }
 
 export function pack(value: Packable): Buffer {

@@ -13,11 +13,12 @@ import { Batch } from "./batch.ts";
 import { readMemory } from "./facts.ts";
 import type { Keys } from "./keys.ts";
 import { callKeys, listMember, ownedMember } from "./keys.ts";
-import type { Argument, RedisLink } from "./link.ts";
+import type { RedisLink } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
 import type { NodeClock } from "./node-clock.ts";
 import { type Packable, pack } from "./pack.ts";
-import { encodeCommit, encodeCreate } from "./requests.ts";
+import { encodeCommit, encodeCreate, headText } from "./requests.ts";
+import type { Argument } from "./resp.ts";
 import type { ScriptName } from "./scripts.ts";
 import { type WakeListener, Wakes } from "./wakes.ts";
 
@@ -147,7 +148,7 @@ export class RedisStore implements contract.Store {
   ): Promise<"removed" | "more" | "conflict" | "not_found"> {
     const { key, expected, tombstoneUntil, now } = request;
     const reply = await this.#callTimed("remove", key.partition, [
-      ...[key.id, expected.revision, expected.commitId, tombstoneUntil, now],
+      ...[key.id, headText(expected), tombstoneUntil, now],
     ]);
     return reply as "removed" | "more" | "conflict" | "not_found";
   }

@@ -3,11 +3,12 @@
  * headers. What does not depend on what is stored is put together here, where there are more
  * processors than the one of Redis.
  */
-import type { CommitRequest, CreateRequest, HandOff, StoreEffects } from "../store.ts";
+import { limits } from "../../limits.ts";
+import type { CommitRequest, CreateRequest, HandOff, Head, StoreEffects } from "../store.ts";
 import { listMember } from "./keys.ts";
-import type { Argument } from "./link.ts";
 import { shortTaskId, shortToken } from "./names.ts";
 import { type Packable, pack, packAll } from "./pack.ts";
+import type { Argument } from "./resp.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 
@@ -35,6 +36,27 @@ export function readTaskText(text: string): {
   return { header: text.slice(colon + 1, end), parameters: text.slice(end) };
 }
 
+/** Texts of more characters are not in their tasks' records, which are written at every change. */
+const recordTextMax = 1_024;
+/** What later commits leave is not kept in a field of its own for each: see scripts/lib/heads.lua. */
+const inlineRevisionsMax = 64;
+
+/** How commit ids end, by which scripts see which are certainly new. */
+const idEndChars = 2;
+
+function endOf(commitId: string): string {
+  return commitId.length < idEndChars ? commitId.padStart(idEndChars) : commitId.slice(-idEndChars);
+}
+
+export function headText({ revision, commitId }: Head): string {
+  return `${revision} ${commitId}\n`;
+}
+
+/** The status as it is stored: see scripts/lib/executions.lua. */
+function statusText(status: string, endedAt: number | undefined): string {
+  return endedAt === undefined ? status : `${status} ${endedAt}`;
+}
+
 function orFalse(list: readonly Packable[]): Packable {
   return list.length === 0 ? false : list;
 }
@@ -44,17 +66,42 @@ function packedOrFalse(list: readonly Packable[]): Packable {
   return list.length === 0 ? false : packAll(list);
 }
 
-/** One that is leased at once, as scripts/lib/records.lua has it, but for its place. */
-function leasedRecord(task: NewTask, handOff: HandOff, now: number): Buffer {
+/** How the record of a leased task begins; scripts/lib/records.lua. */
+function leaseMark(id: string, shortId: string, token: string): string {
+  return `L${shortToken(id, token)}\0${shortId}\0`;
+}
+
+/** One that is leased at once, but for its place. */
+function leasedRecord(lease: {
+  readonly task: NewTask;
+  readonly shortId: string;
+  readonly handOff: HandOff;
+  readonly text: string;
+  readonly now: number;
+}): Buffer {
+  const { task, shortId, handOff, text, now } = lease;
   const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs } = task;
   const { token, workerId, leaseUntil, deadline } = handOff;
-  const packed = packAll([
-    [
-      ...[queue, leaseUntil, workerId, now, deadline],
-      ...([queueTimeoutMs || false, false, priority, now, timeoutMs, heartbeatMs] as const),
-    ],
-  ]);
-  return Buffer.concat([Buffer.from(`L${shortToken(id, token)}\0`), packed]);
+  const terms = [
+    queue,
+    leaseUntil,
+    workerId,
+    now,
+    deadline,
+    queueTimeoutMs || false,
+    false,
+  ] as const;
+  return packAll([[...terms, priority, now, timeoutMs, heartbeatMs]], {
+    before: leaseMark(id, shortId, token),
+    after: text,
+  });
+}
+
+/** Of tasks with the same id the last one counts. */
+function distinct(tasks: readonly NewTask[]): readonly NewTask[] {
+  if (tasks.length < 2) return tasks;
+  const last = new Map(tasks.map(({ id }, i) => [id, i]));
+  return last.size === tasks.length ? tasks : tasks.filter(({ id }, i) => last.get(id) === i);
 }
 
 class Entry {
@@ -64,6 +111,7 @@ class Entry {
   readonly base: number;
   /** Position of its first field, from one. */
   readonly first: number;
+  last = 0;
   readonly #gone: string[] = [];
   readonly #puts: Packable[] = [];
 
@@ -79,20 +127,33 @@ class Entry {
     call.places[this.base - 1] = places + tasks.length + messages.length;
   }
 
-  get last(): number {
-    return this.#call.fields.length;
-  }
-
   get gone(): Packable {
     return packedOrFalse(this.#gone);
   }
 
   set(name: string, value: Argument): void {
-    this.#call.fields.push(name, value);
+    this.last = this.#call.fields.push(name, value);
   }
 
-  drop(...names: string[]): void {
-    this.#gone.push(...names);
+  /** Follows on the last field. */
+  append(value: Argument): void {
+    this.#call.fields.push(value);
+  }
+
+  drop(name: string): void {
+    this.#gone.push(name);
+  }
+
+  /** Answers the history that is not among the fields. */
+  trace({ revision, commitId }: Head, history: readonly string[]): readonly string[] {
+    if (revision > inlineRevisionsMax) {
+      this.set(`c${revision % limits.commitIdsKept}`, commitId);
+      return history;
+    }
+    let left = commitId;
+    for (const entry of history) left += `\0${entry}`;
+    this.set(`n:${revision}`, left);
+    return [];
   }
 
   data(data: CommitRequest["data"]): void {
@@ -115,54 +176,64 @@ class Entry {
     this.#putTimer(id, false);
   }
 
-  /** See add_all in scripts/lib/effects.lua. */
-  added({ tasks, timers, messages }: StoreEffects): Packable {
+  timers(timers: StoreEffects["timers"]): void {
     for (const { id, at } of timers) {
       this.set(`m:${id}`, pack([at, false]));
       this.#putTimer(id, at);
     }
+  }
+
+  get puts(): Packable {
+    return this.#puts.length === 0 ? false : pack(this.#puts);
+  }
+
+  /** See add_all in scripts/lib/additions.lua. */
+  added({ tasks, messages }: StoreEffects): Packable {
     const sent = messages.flatMap(({ id, body }) => [id, body]);
-    const added = tasks.map((task) => this.#task(task));
-    return [orFalse(this.#puts), orFalse(added), orFalse(sent)];
+    const added = distinct(tasks).map((task) => this.#task(task));
+    return [orFalse(added), orFalse(sent)];
   }
 
   #task(task: NewTask): Packable {
     const { queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs, lease } = task;
-    const id = this.taskId(task.id);
-    this.set(`b:${id}`, taskText(task));
-    if (lease !== undefined) return [id, leasedRecord(task, lease, this.#now), lease.leaseUntil];
-    return [id, false, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs || false];
+    const shortId = this.taskId(task.id);
+    const text = taskText(task);
+    const isSmall = text.length <= recordTextMax;
+    if (!isSmall) this.set(`b:${shortId}`, text);
+    const part = [shortId, isSmall && text] as const;
+    if (lease === undefined) {
+      return [...part, false, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs || false];
+    }
+    const given = { task, shortId, handOff: lease, text: isSmall ? text : "", now: this.#now };
+    return [...part, leasedRecord(given), lease.leaseUntil];
   }
 }
 
 type Settled = CommitRequest["settle"][number];
 
-/** One task settled at most, one added at most and leased at once: nearly every step. */
+/** One task settled at most, one small one added at most and leased at once: nearly every step. */
 function isPlain(request: CommitRequest): boolean {
   const { settle, expire, consumeTimers, hold, effects } = request;
-  const { tasks, dropTasks, timers, dropTimers, messages } = effects;
+  const { tasks, dropTasks, messages } = effects;
   if (settle.length > 1 || tasks.length > 1 || hold !== undefined) return false;
-  const others = expire.length + consumeTimers.length + dropTasks.length;
-  if (others + timers.length + dropTimers.length + messages.length > 0) return false;
-  return tasks[0] === undefined || tasks[0].lease !== undefined;
+  if (expire.length + consumeTimers.length + dropTasks.length + messages.length > 0) return false;
+  const [task] = tasks;
+  return task === undefined || (task.lease !== undefined && taskText(task).length <= recordTextMax);
 }
 
 function plainPart(request: CommitRequest, entry: Entry): Packable[] {
   const [settled] = request.settle as readonly [Settled?];
   const [task] = request.effects.tasks as readonly [NewTask?];
-  const part: Packable[] = [false, false, false, false, false];
+  const part: Packable[] = [false, false, false];
   if (settled !== undefined) {
-    const id = entry.taskId(settled.taskId);
-    entry.drop(`t:${id}`, `b:${id}`);
-    part[0] = id;
-    part[1] = `L${shortToken(settled.taskId, settled.token)}\0`;
+    part[0] = leaseMark(settled.taskId, entry.taskId(settled.taskId), settled.token);
   }
   if (task?.lease !== undefined) {
-    const id = entry.taskId(task.id);
-    entry.set(`b:${id}`, taskText(task));
-    part[2] = id;
-    part[3] = leasedRecord(task, task.lease, request.now);
-    part[4] = task.lease.leaseUntil;
+    const shortId = entry.taskId(task.id);
+    const { lease: handOff } = task;
+    entry.append(leasedRecord({ task, shortId, handOff, text: taskText(task), now: request.now }));
+    part[1] = `t:${shortId}`;
+    part[2] = handOff.leaseUntil;
   }
   return part;
 }
@@ -183,51 +254,61 @@ function wholePart(request: CommitRequest, entry: Entry): Packable[] {
     ...[entry.taskId(taskId), token === null ? (false as const) : shortToken(taskId, token)],
     until,
   ]);
-  for (const { id } of consumeTimers) entry.dropTimer(id);
-  for (const id of effects.dropTimers) entry.dropTimer(id);
   const rest = pack([
     ...[holdCode(hold), orFalse(settled), orFalse(expired)],
     orFalse(consumeTimers.flatMap(({ id, claimId }) => [id, claimId])),
     orFalse(effects.dropTasks.map((id) => entry.taskId(id))),
     entry.added(effects),
   ]);
-  return [false, false, false, false, false, rest];
+  return [false, false, false, rest];
 }
 
 export function encodeCommit(request: CommitRequest, base: string, call: Call): Buffer {
   const { key, expected, commitId, now, status, endedAt, effects } = request;
   const entry = new Entry(request, base, call);
-  entry.set("r", `${expected.revision + 1}`);
-  if (endedAt !== undefined) entry.set("e", `${endedAt}`);
+  const next = { revision: expected.revision + 1, commitId };
+  entry.append(headText(next));
+  entry.append(statusText(status, endedAt));
+  const history = packedOrFalse(entry.trace(next, effects.history));
   entry.set("S", request.state);
   entry.data(request.data);
+  for (const { id } of request.consumeTimers) entry.dropTimer(id);
+  for (const id of effects.dropTimers) entry.dropTimer(id);
+  entry.timers(effects.timers);
   const part = isPlain(request) ? plainPart(request, entry) : wholePart(request, entry);
-  const head = [`${expected.revision}`, expected.commitId, commitId, now, status];
   return packAll([
-    ...[entry.base, key.id, ...head, entry.first, entry.last],
-    ...[entry.gone, packedOrFalse(effects.history), ...part],
+    ...[entry.base, key.id, headText(expected), endOf(commitId), now],
+    ...[entry.first, entry.last, entry.gone, history, entry.puts, ...part],
   ]);
+}
+
+/** Whether not all of them are in the lone slot: see scripts/lib/records.lua. */
+function hasOthers(tasks: readonly NewTask[]): boolean {
+  return tasks.length > 1 || tasks.some((task) => taskText(task).length > recordTextMax);
 }
 
 export function encodeCreate(request: CreateRequest, base: string, call: Call): Buffer {
   const { key, commitId, now, listing, requestHash, effects } = request;
-  const { workflow, version, startedAt, status, endedAt } = listing;
+  const { workflow, version, startedAt, endedAt } = listing;
   const correlationId = listing.correlationId ?? (false as const);
   const entry = new Entry(request, base, call);
   const member = listMember(listing);
-  entry.set("r", "1");
-  entry.set("c", `\n${commitId}\n`);
-  entry.set("k", commitId);
-  entry.set("s", status);
-  entry.set("l", pack([member, workflow, correlationId, version, startedAt]));
-  if (endedAt !== undefined) entry.set("e", `${endedAt}`);
+  const head = { revision: 1, commitId };
+  const status = statusText(listing.status, endedAt);
+  entry.set(
+    "r",
+    `${headText(head)}${hasOthers(effects.tasks) ? "+" : "-"}${endOf(commitId)}\n${status}`,
+  );
+  entry.trace(head, effects.history);
+  entry.set("l", packAll([member, workflow, correlationId, version, startedAt]));
   if (requestHash !== undefined) entry.set("q", requestHash);
   entry.set("S", request.state);
   entry.data(request.data);
-  const added = pack(entry.added(effects));
-  const head = [entry.base, key.id, commitId, now, entry.first, entry.last];
+  entry.timers(effects.timers);
+  const isMore = effects.tasks.length + effects.messages.length > 0;
+  const added = isMore && pack(entry.added(effects));
   return packAll([
-    ...head,
-    ...([packedOrFalse(effects.history), status, member, workflow, correlationId, added] as const),
+    ...[entry.base, key.id, commitId, now, entry.first, entry.last],
+    ...([status, member, workflow, correlationId, entry.puts, added] as const),
   ]);
 }

@@ -247,6 +247,26 @@ function dataTests(test: Test): void {
     }
   });
 
+  test("a long life keeps its history in order, and its latest commit ids", async (store) => {
+    const e = await start(store, "e1", { effects: { history: ["0"] } });
+    for (let i = 1; i < 100; i++) {
+      await e.commit({ commitId: `c${i}`, history: i % 3 === 0 ? [] : [`${i}`, `${i}.5`] });
+    }
+    const entries = ["0"];
+    for (let i = 1; i < 100; i++) if (i % 3 !== 0) entries.push(`${i}`, `${i}.5`);
+    const { key } = e;
+    for (const after of [0, 7, 80, 83, 84, 85, 100, 130, 132, 133]) {
+      expect(await store.history({ key, after, limit: 20 })).toEqual(
+        entries.slice(after, after + 20),
+      );
+    }
+    const loaded = await store.load({ key, fields: [] });
+    const latest = Array.from({ length: limits.commitIdsKept }, (_, i) => `c${84 + i}`);
+    expect(loaded).toMatchObject({ recentCommitIds: latest, head: { revision: 100 } });
+    expect((await e.try({ commitId: "c84" })).outcome).toBe("already_committed");
+    expect((await e.try({ commitId: "c83" })).outcome).toBe("committed");
+  });
+
   test("history counts from one and is read in pieces", async (store) => {
     const e = await start(store, "e1", { effects: { history: ["1", "2"] } });
     await e.commit({ history: ["3"] });

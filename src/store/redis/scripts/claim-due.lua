@@ -10,6 +10,8 @@
 --@include clock
 --@include indexes
 --@include executions
+--@include heads
+--@include inline-history
 --@include records
 --@include tasks
 --@include ends
@@ -29,10 +31,10 @@ local function sweep()
   end
   local dropped = until_now("dropped", "(" .. now, DROPPED_MAX)
   for _, member in ipairs(dropped) do
-    local execution, id = names_of_member(member)
+    local execution, slot = names_of_member(member)
     local x = open(base, execution)
-    local task = find_task(x, id)
-    if task then delete_task(x, id) else put(base .. ":dropped", member, false) end
+    local task = task_at(x, slot)
+    if task then delete_task(x, task) else put(base .. ":dropped", member, false) end
   end
   for _, id in ipairs(until_now("graves", now, GRAVES_MAX)) do
     local x = open(base, id)
@@ -52,15 +54,15 @@ local function look(kind, member)
     local function claim() set_field(x, "m:" .. id, pack({ timer[1], claim_id })) end
     return { claim = timer[2], hide = claim, item = { "timer", x.id, id, timer[1] } }
   end
-  local task = find_task(x, id)
+  local task = task_at(x, id)
   if not task then return end
   local function claim()
-    task[CLAIM] = claim_id
-    save_task(x, id, task)
+    task[CLAIM], task[SCORE] = claim_id, now + hide
+    save_task(x, task)
   end
-  local item = { "queue", x.id, id, task[UNTIL] }
+  local item = { "queue", x.id, task[ID], task[UNTIL] }
   if kind == "leases" then
-    item = { "lease", x.id, id, task[TOKEN], task[WORKER], task[UNTIL], task[DEADLINE] }
+    item = { "lease", x.id, task[ID], task[TOKEN], task[WORKER], task[UNTIL], task[DEADLINE] }
   end
   return { claim = task[CLAIM], hide = claim, item = item }
 end
@@ -78,15 +80,45 @@ local function earlier_items()
   return items, members
 end
 
+-- A task that follows on another may leave its lease's score too early: that is put right here, where
+-- it matters. Answers whether it was.
+local function correct(members)
+  local corrected = false
+  for i = 1, #members, 2 do
+    local execution, slot = names_of_member(members[i])
+    local x = open(base, execution)
+    local task = slot == LONE and lone_task(x)
+    if task and not task[CLAIM] and task[UNTIL] > tonumber(members[i + 1]) then
+      call("ZADD", base .. ":leases", task[UNTIL], members[i])
+      task[SCORE] = task[UNTIL]
+      save_task(x, task)
+      corrected = true
+    end
+  end
+  return corrected
+end
+
+local function correct_leases()
+  local key = base .. ":leases"
+  repeat
+    local due = call("ZRANGE", key, "-inf", now, "BYSCORE", "LIMIT", 0, limit + 1, "WITHSCORES")
+  until not correct(due)
+end
+
 -- The earliest moment of what is not among these members.
 local function first_of_others(members, count)
   local first
   for _, kind in ipairs(kinds) do
-    local row = call("ZRANGE", base .. ":" .. kind, 0, count, "WITHSCORES")
-    for i = 1, #row, 2 do
-      local score = tonumber(row[i + 1])
-      if not members[row[i]] and (not first or score < first) then first = score end
-    end
+    local other
+    repeat
+      local row = call("ZRANGE", base .. ":" .. kind, 0, count, "WITHSCORES")
+      other = nil
+      for i = #row - 1, 1, -2 do
+        if not members[row[i]] then other = { row[i], row[i + 1] } end
+      end
+    until not other or kind ~= "leases" or not correct(other)
+    local score = other and tonumber(other[2])
+    if score and (not first or score < first) then first = score end
   end
   return first or false
 end
@@ -108,8 +140,13 @@ local function due_now()
 end
 
 sweep()
+correct_leases()
 local items, members = earlier_items()
-if #items > 0 then return { items, first_of_others(members, #items) } end
+if #items > 0 then
+  local next_due = first_of_others(members, #items)
+  write_all()
+  return { items, next_due }
+end
 local given = {}
 members = {}
 for _, due in ipairs(due_now()) do

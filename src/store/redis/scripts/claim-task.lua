@@ -14,11 +14,10 @@ local request = unpacked(ARGV[2])
 local x, id = open(KEYS[1], request[1]), request[2]
 local worker = { prefix = request[3], id = request[4], heartbeat = request[5], now = request[6] }
 if skewed(worker.now) then return SKEWED end
-local row = call("HMGET", x.key, "t:" .. id, "b:" .. id, "h")
-local task = read_task(row[1])
-if is_leased_under(task, worker.prefix) then return leased_view(x, id, task, worker, row[2]) end
-if not task or task[STATE] ~= "Q" or row[3] == "1" then return false end
+local task = find_task(x, id)
+if is_leased_under(task, worker.prefix) then return leased_view(x, task, worker) end
+if not task or task[STATE] ~= "Q" or is_held(x) then return false end
 if task[TOKEN] == SHORT .. worker.prefix then return false end
-claim_task(x, id, task, worker)
+claim_task(x, task, worker)
 write_all()
-return leased_view(x, id, task, worker, row[2])
+return leased_view(x, task, worker)

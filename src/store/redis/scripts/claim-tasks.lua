@@ -23,23 +23,25 @@ if skewed(worker.now) then return SKEWED end
 local tasks, claimed = {}, {}
 local earlier = call("GET", claim_key)
 for _, member in ipairs(earlier and unpacked(earlier) or {}) do
-  local x, id = open(base, member[1]), member[2]
-  local task = find_task(x, id)
+  local execution, slot = names_of_member(member)
+  local x = open(base, execution)
+  local task = task_at(x, slot)
   if is_leased_under(task, worker.prefix) then
-    tasks[#tasks + 1] = leased_view(x, id, task, worker, call("HGET", x.key, "b:" .. id))
+    tasks[#tasks + 1] = leased_view(x, task, worker)
   end
 end
 
 local function claim(queue, room)
   for _, member in ipairs(call("ZRANGE", base .. ":q:" .. queue, 0, room - 1)) do
-    local execution, id = names_of_member(member)
+    local execution, slot = names_of_member(member)
     local x = open(base, execution)
-    local row = call("HMGET", x.key, "t:" .. id, "b:" .. id)
-    if row[1] then
-      local task = read_task(row[1])
-      claim_task(x, id, task, worker)
-      tasks[#tasks + 1] = leased_view(x, id, task, worker, row[2])
-      claimed[#claimed + 1] = { x.id, id }
+    -- None of what is in a queue is held.
+    x.held = false
+    local task = task_at(x, slot)
+    if task then
+      claim_task(x, task, worker)
+      tasks[#tasks + 1] = leased_view(x, task, worker)
+      claimed[#claimed + 1] = member
     else
       put_queue(base, queue, member, false)
     end

@@ -2,29 +2,48 @@
 -- Commits of several executions, each checked and applied for itself.
 -- KEYS: bases of partitions, which are also their wake channels. Derived: <base>:x:<id>, :h:<id>,
 --   :q:<queue>, :queues, :leases, :waits, :dropped, :held, :timers, :out, :seq, :s:<status>.
--- ARGV: see lib/effects.lua. An entry is packed, one value after the other: number of its base, id,
---   expected revision as text, expected commit id, commit id, now, status, its first and last field,
---   fields to remove (packed), history (packed); and then, where one task at most is settled and one
---   at most added, leased at once: id and beginning of the record of the settled task (or false), id,
---   record and end of the lease of the added one (or false). Otherwise, instead of these, false,
---   false, false, false, false and the rest (packed): {1 hold (0 as before, 1 yes, 2 no), 2 tasks to
+-- ARGV: see lib/effects.lua; what an entry puts there begins with the new head up to the first newline,
+--   and the status as it is stored. An entry is packed, one value after the other: number of its base,
+--   id, expected head up to the newline, end of the commit id, now, its first and last field, fields to
+--   remove (packed), history that is not among the fields (packed), changes of sets (packed, put_all);
+--   and then, where one task at most is settled, and one small one at most added and leased at once: the
+--   beginning of the record of the settled task (or false), and t:<id> and the end of the lease of the
+--   added one (or false), whose record, but for its end, follows on the last field. Otherwise, instead
+--   of these, false, false, false and the rest (packed): {1 hold (0 as before, 1 yes, 2 no), 2 tasks to
 --   settle {id, token, …}, 3 tasks to expire {id, token or false, until, …}, 4 timers to consume {id,
 --   claim id, …}, 5 tasks to drop, 6 what is added (add_all)}. Lists may be false.
--- Returns for each: the new revision, {"already"|"conflict", revision, commit id}, {"stale", tasks,
---   timers}, {"not_found"}, {"skewed"}, {"failed", message}.
+-- Returns for each: 1, {"already"|"conflict", revision, commit id}, {"stale", tasks, timers},
+--   {"not_found"}, {"skewed"}, {"failed", message}.
 --@include clock
 --@include indexes
 --@include executions
 --@include effects
 
--- limits.commitIdsKept
-local COMMITS_KEPT = 16
+-- Characters of the ends of commit ids that a head takes over from the one before it.
+local ENDS_KEPT = 30
+-- The score at the end of a record, and the NUL before it, are not longer.
+local SCORE_MAX = 20
 
 -- What few commits need is made when one needs it: Redis makes all functions anew at each call.
 local function define_rest()
+--@include heads
 --@include records
 --@include tasks
 --@include additions
+
+  -- Why the head is not as the commit expects it.
+  local function mismatch(key, head, wanted)
+    if not head then return { "not_found" } end
+    local revision, latest = read_head(head)
+    local is_repeated = is_recent(key, revision, match(wanted, " (.*)\n$"))
+    return { is_repeated and "already" or "conflict", revision, latest }
+  end
+
+  -- The id of another commit ends alike; perhaps it is the same.
+  local function repeated(key, head, wanted)
+    local answer = mismatch(key, head, wanted)
+    return answer[1] == "already" and answer
+  end
 
   -- Names what is not as the commit expects it.
   local function stale_of(x, rest)
@@ -50,47 +69,55 @@ local function define_rest()
   end
 
   -- All queued tasks go out of the queues, or back into them; their timeouts stand still meanwhile.
-  -- They are written at once: what the commit itself sets and removes must come after that.
   local function set_held(x, held, now)
-    if x.held == held then return end
+    if is_held(x) == held then return end
     local queued = {}
     for _, name in ipairs(call("HKEYS", x.key)) do
-      if string.sub(name, 1, 2) == "t:" then
-        local id = string.sub(name, 3)
-        local task = find_task(x, id)
-        if task and task[STATE] == "Q" then
-          index_task(x, id, task, false)
-          queued[id] = task
-        end
+      local task = string.sub(name, 1, 2) == "t:" and task_at(x, string.sub(name, 3))
+      if task and task[STATE] == "Q" then
+        index_task(x, task, false)
+        queued[#queued + 1] = task
       end
     end
     x.held = held
-    local sets = x.sets
-    x.sets = { "h", held and "1" or "0" }
-    for id, task in pairs(queued) do
+    set_field(x, "h", held and "1" or "0")
+    for _, task in ipairs(queued) do
       stand_still(task, now)
-      enqueue(x, id, task, now)
+      enqueue(x, task, now)
     end
-    call_many("HSET", x.key, x.sets)
-    x.sets = sets
   end
 
   local function drop_task(x, id)
     local task = find_task(x, id)
     if not task or task[STATE] == "D" then return end
-    if task[STATE] == "Q" then return delete_task(x, id) end
-    index_task(x, id, task, false)
+    if task[STATE] == "Q" then return delete_task(x, task) end
+    index_task(x, task, false)
     task[STATE] = "D"
-    save_task(x, id, task)
-    index_task(x, id, task, true)
+    save_task(x, task)
+    index_task(x, task, true)
   end
 
-  local function apply_rest(x, rest, now)
+  -- The rest of a commit that is given without one, but whose tasks are not in the lone slot.
+  local function rest_of(settled, added, record, until_moment)
+    local settle
+    if settled then
+      local token, id = match(settled, "^L(%Z*)%z(%Z*)%z$")
+      settle = { id, token }
+    end
+    local tasks = added and { { sub(added, 3), "", record, until_moment } }
+    return { 0, settle, false, false, false, { tasks, false } }
+  end
+
+  -- Answers what is stale, if anything is; else notes all changes.
+  local function apply(x, rest, now)
+    local stale = stale_of(x, rest)
+    if stale then return stale end
     local hold, drops = rest[1], rest[5]
     for list, step in pairs({ [2] = 2, [3] = 3 }) do
       local ended = rest[list]
       for i = 1, ended and #ended or 0, step do
-        if find_task(x, ended[i]) then delete_task(x, ended[i]) end
+        local task = find_task(x, ended[i])
+        if task then delete_task(x, task) end
       end
     end
     if hold > 0 then set_held(x, hold == 1, now) end
@@ -98,7 +125,7 @@ local function define_rest()
     add_all(x, rest[6], now)
   end
 
-  return { stale_of = stale_of, apply = apply_rest, delete_task = delete_task }
+  return { mismatch = mismatch, repeated = repeated, rest_of = rest_of, apply = apply }
 end
 
 local rest_functions
@@ -109,71 +136,73 @@ local function for_rest()
 end
 
 local function follow_status(base, key, before, after)
-  local member = unpacked(call("HGET", key, "l"))[1]
-  put(base .. ":s:" .. before, member, false)
-  put(base .. ":s:" .. after, member, 0)
-  call("HSET", key, "s", after)
+  local member = unpacked(call("HGET", key, "l"))
+  put(key_of(base, status_index(before)), member, false)
+  put(key_of(base, status_index(after)), member, 0)
 end
 
-local function next_commits(commits, revision, commit_id)
-  if revision >= COMMITS_KEPT then
-    commits = string.sub(commits, string.find(commits, "\n", 2, true), -1)
+-- One task follows on another in the lone slot, or comes into it, or leaves it. What names the slot
+-- among the leases stays as long as its score, the earlier one's, is not too late.
+local function write_lone(base, id, key, added, record, until_moment, score, head, first, last)
+  if not added then
+    put(key_of(base, "leases"), id .. "\0", false)
+    call("HDEL", key, "t:")
+    return call("HSET", key, "r", head, unpack(ARGV, first, last))
   end
-  return commits .. commit_id .. "\n"
-end
-
-local function context(base, id, key, held)
-  return { base = base, id = id, key = key, held = held == "1", sets = {}, gone = {}, tasks = {} }
+  if not score or tonumber(score) > until_moment then
+    score = until_moment
+    put(key_of(base, "leases"), id .. "\0", score)
+  end
+  record = record .. "\0" .. next_place(base) .. "\0" .. score
+  call("HSET", key, "r", head, "t:", record, unpack(ARGV, first, last))
 end
 
 local function commit(
-  base_number, id, expected_revision, expected_commit, commit_id, now, status, first, last, gone,
-  history, settled, beginning, added, record, until_moment, rest
+  base_number, id, expected, id_end, now, first, last, gone, history, puts,
+  settled, added, until_moment, rest
 )
   if skewed(now) then return { "skewed" } end
   local base = KEYS[base_number]
   local key = base .. ":x:" .. id
-  local row = call("HMGET", key, "r", "c", "g", "s", "h", "e",
-    settled and "t:" .. settled or "", added and "t:" .. added or "")
-  local revision, commits = tonumber(row[1]), row[2]
-  if not revision or row[3] then return { "not_found" } end
-  if has_commit(commits, commit_id) then return { "already", revision, last_commit(commits) } end
-  if row[1] ~= expected_revision or not ends_with_commit(commits, expected_commit) then
-    return { "conflict", revision, last_commit(commits) }
+  local row = call("HMGET", key, "r", "t:")
+  local before, lone = row[1], row[2]
+  local head, status, record = ARGV[FIELDS + first], ARGV[FIELDS + first + 1], ARGV[FIELDS + last + 1]
+  if not before or find(before, expected, 1, true) ~= 1 then
+    return for_rest().mismatch(key, before, head)
   end
-  if settled and (not row[7] or string.sub(row[7], 1, #beginning) ~= beginning) then
-    return { "stale", { settled }, {} }
+  local others, ends, status_before = match(before, "^(.)([^\n]*)\n(.*)$", #expected + 1)
+  if find(ends, id_end, 1, true) then
+    local answer = for_rest().repeated(key, before, head)
+    if answer then return answer end
   end
+  local follows = settled and lone and find(lone, settled, 1, true) == 1
+  local is_known = added and others == "+" and call("HEXISTS", key, added) == 1
   local x
-  if rest then
-    rest = unpacked(rest)
-    x = context(base, id, key, row[5])
+  if rest or settled and not follows or added and (is_known or lone and not follows) then
+    x = new_context(base, id, key)
+    x.lone = lone
     local functions = for_rest()
-    local stale = functions.stale_of(x, rest)
+    rest = rest and unpacked(rest) or functions.rest_of(settled, added, record, until_moment)
+    local stale = functions.apply(x, rest, now)
     if stale then return stale end
-    functions.apply(x, rest, now)
+    if x.has_others then others = "+" end
   end
-  if settled then put(key_of(base, "leases"), id .. "\0" .. settled, false) end
-  if row[8] and added ~= settled then
-    x = context(base, id, key, row[5])
-    x.tasks[added] = row[8]
-    for_rest().delete_task(x, added)
-  end
-
   if gone then call("HDEL", key, unpacked(gone)) end
-  if row[6] then call("HDEL", key, "e") end
-  if x then write_fields(x) end
-  commits = next_commits(commits, revision, commit_id)
-  if added then
-    put(key_of(base, "leases"), id .. "\0" .. added, until_moment)
-    record = record .. pack(next_place(base))
-    call("HSET", key, "c", commits, "t:" .. added, record, unpack(ARGV, fields_of(key, first, last)))
+  if status_before ~= status then follow_status(base, key, status_before, status) end
+  head = head .. others .. sub(ends, -ENDS_KEPT) .. id_end .. "\n" .. status
+  first, last = fields_of(key, first + 2, last)
+  if x then
+    write_fields(x)
+    call("HSET", key, "r", head, unpack(ARGV, first, last))
+  elseif settled or added then
+    local score = follows and match(sub(lone, -SCORE_MAX), "%z([%d.]+)$")
+    write_lone(base, id, key, added, record, until_moment, score, head, first, last)
   else
-    call("HSET", key, "c", commits, unpack(ARGV, fields_of(key, first, last)))
+    call("HSET", key, "r", head, unpack(ARGV, first, last))
   end
-  if row[4] ~= status then follow_status(base, key, row[4], status) end
+  if puts then put_all(base, unpacked(puts)) end
   if history then call("RPUSH", key_of(base, "h:") .. id, unpacked(history)) end
-  return revision + 1
+  return 1
 end
 
 --@include batch

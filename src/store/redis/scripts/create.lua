@@ -3,13 +3,15 @@
 -- KEYS: bases of partitions, which are also their wake channels. Derived: as for commit, and
 --   :all, :w:<workflow>, :c:<correlation id>, :graves.
 -- ARGV: see lib/effects.lua. An entry is packed, one value after the other: number of its base, id,
---   commit id, now, its first and last field, history (packed or false), status, its member in lists,
---   workflow, correlation id or false, what is added (packed, add_all).
+--   commit id, now, its first and last field, status, its member in lists, workflow, correlation id or
+--   false, changes of sets (packed, put_all, or false), what is added (packed, add_all, or false).
 -- Returns for each: {"created"}, {"exists", revision, commit id, status, request hash or false},
 --   {"tombstone"}, {"skewed"}, {"failed", message}.
 --@include clock
 --@include indexes
 --@include executions
+--@include heads
+--@include inline-history
 --@include records
 --@include tasks
 --@include ends
@@ -31,25 +33,25 @@ local function make_room(x, tombstone_until, now)
 end
 
 local function create(
-  base_number, id, commit_id, now, first, last, history,
-  status, member, workflow, correlation_id, added
+  base_number, id, commit_id, now, first, last, status, member, workflow, correlation_id, puts, added
 )
   if skewed(now) then return { "skewed" } end
   local base = KEYS[base_number]
-  local x = { base = base, id = id, key = base .. ":x:" .. id, sets = {}, gone = {}, tasks = {} }
-  local row = call("HMGET", x.key, "r", "c", "g", "k", "s", "q")
+  local x = new_context(base, id)
+  local row = call("HMGET", x.key, "r", "n:1", "g", "q")
   if row[3] then
     if not make_room(x, tonumber(row[3]), now) then return { "tombstone" } end
   elseif row[1] then
-    if row[4] == commit_id then return { "created" } end
-    return { "exists", tonumber(row[1]), last_commit(row[2]), row[5], row[6] }
+    if commit_in(row[2]) == commit_id then return { "created" } end
+    local revision, latest, status_now = read_head(row[1])
+    return { "exists", revision, latest, status_now, row[4] }
   end
-  x.tasks, x.held, x.is_new = {}, false, true
+  x.tasks, x.lone, x.held, x.is_new = {}, false, false, true
   list_in(base, status, member, workflow, correlation_id, 0)
-  add_all(x, unpacked(added), now)
+  if puts then put_all(base, unpacked(puts)) end
+  if added then add_all(x, unpacked(added), now) end
   write_fields(x)
   call("HSET", x.key, unpack(ARGV, fields_of(x.key, first, last)))
-  if history then call("RPUSH", key_of(base, "h:") .. id, unpacked(history)) end
   return { "created" }
 end
 

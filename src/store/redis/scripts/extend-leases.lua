@@ -18,10 +18,10 @@ local function extend(x, id, token, wanted)
   if task[STATE] == "D" then return -1 end
   local until_moment = math.max(task[UNTIL], math.min(wanted, task[DEADLINE]))
   if until_moment ~= task[UNTIL] then
-    task[UNTIL] = until_moment
+    task[UNTIL], task[SCORE] = until_moment, until_moment
     task[CLAIM] = false
-    save_task(x, id, task)
-    index_task(x, id, task, true)
+    save_task(x, task)
+    index_task(x, task, true)
   end
   return until_moment
 end

@@ -13,10 +13,10 @@ for i = 1, #fields, 2 do
   if name == "g" then return { {}, {}, {} } end
   local kind, rest = string.sub(name, 1, 2), string.sub(name, 3)
   if kind == "t:" then
-    local task = read_task(fields[i + 1])
+    local task = read_task(fields[i + 1], rest)
     if task[STATE] ~= "D" then
       tasks[#tasks + 1] = {
-        rest, task[PLACE], task[QUEUE], task[STATE], task[WORKER], task[TOKEN], task[UNTIL],
+        task[ID], task[PLACE], task[QUEUE], task[STATE], task[WORKER], task[TOKEN], task[UNTIL],
       }
     end
   elseif kind == "m:" then

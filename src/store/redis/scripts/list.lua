@@ -2,19 +2,19 @@
 -- Executions of an index, newest first.
 -- KEYS: 1 base of the partition; 2 the index's set, ordered by member. Derived: <base>:x:<id>.
 -- ARGV: 1 "+", or "(" and the member after which; 2 how many at most.
--- Returns for each {id, workflow, correlation id or false, version, started at, status, ended at or
---   false}.
+-- Returns for each {id, workflow, correlation id or false, version, started at, status as it is
+--   stored}.
+--@include heads
 local ID_AT = 18
 local answers = {}
 local members = redis.call("ZRANGE", KEYS[2], ARGV[1], "-", "BYLEX", "REV", "LIMIT", 0, ARGV[2])
 for _, member in ipairs(members) do
   local id = string.sub(member, ID_AT)
-  local row = redis.call("HMGET", KEYS[1] .. ":x:" .. id, "l", "s", "e")
+  local row = redis.call("HMGET", KEYS[1] .. ":x:" .. id, "l", "r")
   if row[1] then
-    local listing = cmsgpack.unpack(row[1])
-    answers[#answers + 1] = {
-      id, listing[2], listing[3], listing[4], listing[5], row[2], tonumber(row[3]) or false,
-    }
+    local _, workflow, correlation_id, version, started_at = cmsgpack.unpack(row[1])
+    local _, _, status = read_head(row[2])
+    answers[#answers + 1] = { id, workflow, correlation_id, version, started_at, status }
   end
 end
 return answers

@@ -2,13 +2,14 @@
 -- Reads an execution.
 -- KEYS: 1 base of its partition. Derived: <base>:x:<id>.
 -- ARGV: 1 id; 2 "all", or "some" and then the names of the fields wanted.
--- Returns {"loaded", revision, commit ids, status, held, state, {name, value, …}}, {"not_found"}
---   or {"tombstone"}.
+-- Returns {"loaded", revision, commit ids, status as it is stored, held, state, {name, value, …}},
+--   {"not_found"} or {"tombstone"}.
+--@include heads
 local key = KEYS[1] .. ":x:" .. ARGV[1]
-local names = { "r", "c", "g", "s", "h", "S" }
+local names = { "r", "g", "h", "S" }
 for i = 3, #ARGV do names[#names + 1] = "d:" .. ARGV[i] end
 local row = redis.call("HMGET", key, unpack(names))
-if row[3] then return { "tombstone" } end
+if row[2] then return { "tombstone" } end
 if not row[1] then return { "not_found" } end
 local data = {}
 if ARGV[2] == "all" then
@@ -21,11 +22,13 @@ if ARGV[2] == "all" then
   end
 else
   for i = 3, #ARGV do
-    local value = row[4 + i]
+    local value = row[2 + i]
     if value then
       data[#data + 1] = ARGV[i]
       data[#data + 1] = value
     end
   end
 end
-return { "loaded", tonumber(row[1]), row[2], row[4], row[5] == "1" and 1 or 0, row[6], data }
+local revision, _, status = read_head(row[1])
+local commits = recent_commits(key, revision)
+return { "loaded", revision, commits, status, row[3] == "1" and 1 or 0, row[4], data }

@@ -9,8 +9,8 @@ local base, only = KEYS[1], ARGV[1]
 local found, order = {}, {}
 
 local function task_of(member)
-  local execution, id = string.match(member, "^(%Z*)%z(.*)$")
-  return read_task(call("HGET", base .. ":x:" .. execution, "t:" .. id))
+  local execution, slot = string.match(member, "^(%Z*)%z(.*)$")
+  return read_task(call("HGET", base .. ":x:" .. execution, "t:" .. slot), slot)
 end
 
 local function stats_of(queue)

@@ -18,9 +18,8 @@ local function release(x, id, token)
   local task = find_task(x, id)
   if not task or task[TOKEN] ~= token or task[STATE] == "D" then return 0 end
   if task[STATE] == "Q" then return 1 end
-  if x.held == nil then x.held = call("HGET", x.key, "h") == "1" end
-  index_task(x, id, task, false)
-  enqueue(x, id, task, now)
+  index_task(x, task, false)
+  enqueue(x, task, now)
   return 1
 end
 

@@ -1,39 +1,49 @@
 -- An execution is one hash, `<base>:x:<id>`:
---   r revision, c the latest commit ids ("\n" before and after each), k the commit id of the create,
---   q request hash, s status, e ended at, h "1" while held, S state, g tombstone until,
---   l what lists show (packed: member, workflow, correlation id or false, version, started at),
---   d:<field> data, t:<task> record, b:<task> its fixed text, m:<timer> {at, claim id or false},
---   o:<message> {body, deliveries, visible at, claim id or false}.
--- Its history is the list `<base>:h:<id>`.
+--   r its head, n:<revision> and c<number> what commits leave (lib/heads.lua), q request hash,
+--   h "1" while held, S state, l what lists show (packed, one value after the other: member, workflow,
+--   correlation id or false, version, started at), d:<field> data,
+--   t:<slot> tasks, b:<task> large texts of tasks (lib/records.lua, lib/tasks.lua),
+--   m:<timer> {at, claim id or false}, o:<message> {body, deliveries, visible at, claim id or false}.
+-- Of a removed one g, tombstone until, and R, its last head, are left.
+-- The history that is not in the hash is the list `<base>:h:<id>`.
 local opened = {}
-local NEWLINE = 10
 
--- What a script knows and changes of one execution. Fields are removed first and set then, and of
--- two values the later one wins: whoever removes what was set before must write in between.
+-- What a script knows and changes of one execution: fields by name, false where one is removed;
+-- tasks by slot, and that of the lone slot, false where there is none.
+local function new_context(base, id, key)
+  return { base = base, id = id, key = key or base .. ":x:" .. id, fields = {}, tasks = {} }
+end
+
 local function open(base, id)
   local key = base .. ":x:" .. id
   local known = opened[key]
   if known then return known end
-  local x = { base = base, id = id, key = key, sets = {}, gone = {}, tasks = {} }
+  local x = new_context(base, id, key)
   opened[key] = x
   return x
 end
 
 local function set_field(x, name, value)
-  local sets = x.sets
-  local count = #sets
-  sets[count + 1] = name
-  sets[count + 2] = value
+  x.fields[name] = value
 end
 
 local function drop_field(x, name)
-  x.gone[#x.gone + 1] = name
+  x.fields[name] = false
 end
 
 local function write_fields(x)
-  if #x.gone > 0 then call_many("HDEL", x.key, x.gone) end
-  if #x.sets > 0 then call_many("HSET", x.key, x.sets) end
-  x.sets, x.gone = {}, {}
+  local sets, gone = {}, {}
+  for name, value in pairs(x.fields) do
+    if value then
+      sets[#sets + 1] = name
+      sets[#sets + 1] = value
+    else
+      gone[#gone + 1] = name
+    end
+  end
+  if #gone > 0 then call_many("HDEL", x.key, gone) end
+  if #sets > 0 then call_many("HSET", x.key, sets) end
+  x.fields = {}
 end
 
 local function write_all()
@@ -42,17 +52,7 @@ local function write_all()
   write_changes()
 end
 
-local function ends_with_commit(commits, commit_id)
-  return string.sub(commits, -#commit_id - 1, -2) == commit_id
-    and string.byte(commits, -#commit_id - 2) == NEWLINE
-end
-
-local function has_commit(commits, commit_id)
-  -- Nearly always no part of them is equal; only then it is worth the making of a text.
-  return string.find(commits, commit_id, 1, true)
-    and string.find(commits, "\n" .. commit_id .. "\n", 1, true)
-end
-
-local function last_commit(commits)
-  return string.match(commits, "([^\n]*)\n$")
+-- The name of the index of a status, which may be followed by when it ended.
+local function status_index(status)
+  return "s:" .. string.match(status, "^%S+")
 end

@@ -2,7 +2,7 @@
 -- a batch of commits costs a call for each set, not for each task. The last change of a member
 -- wins, so its order with others never matters. Nothing that decides reads what is gathered here.
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
-local match = string.match
+local match, find, sub = string.match, string.find, string.sub
 
 -- Lua cannot pass more than some 8,000 arguments; even, so that pairs stay together.
 local ARGUMENTS_MAX = 4000
@@ -26,7 +26,7 @@ local function key_of(base, name)
   return key
 end
 
--- Members name an execution and what it owns. No id holds a NUL.
+-- Members name an execution and what it owns (a slot, a timer, a message). No id holds a NUL.
 local function names_of_member(member)
   return match(member, "^(%Z*)%z(.*)$")
 end
@@ -41,19 +41,28 @@ local function put(key, member, score)
   of[member] = score
 end
 
+-- changes {set, member, score or false, …}.
+local function put_all(base, list)
+  for i = 1, #list, 3 do put(key_of(base, list[i]), list[i + 1], list[i + 2]) end
+end
+
 local function put_queue(base, queue, member, score)
   local key = key_of(base, "q:" .. queue)
   if not queues[key] then queues[key] = { base, queue } end
   put(key, member, score)
 end
 
+-- Answers the sum of what the calls answer.
 local function call_many(command, key, list)
   if #list <= ARGUMENTS_MAX then return call(command, key, unpack(list)) end
+  local sum = 0
   for first = 1, #list, ARGUMENTS_MAX do
-    call(command, key, unpack(list, first, math.min(first + ARGUMENTS_MAX - 1, #list)))
+    sum = sum + call(command, key, unpack(list, first, math.min(first + ARGUMENTS_MAX - 1, #list)))
   end
+  return sum
 end
 
+-- Answers how many were added that were not there.
 local function write_set(key, of)
   local added, removed = {}, {}
   for member, score in pairs(of) do
@@ -65,25 +74,21 @@ local function write_set(key, of)
     end
   end
   if #removed > 0 then call_many("ZREM", key, removed) end
-  if #added > 0 then call_many("ZADD", key, added) end
+  return #added > 0 and call_many("ZADD", key, added) or 0
 end
 
 -- A queue that gets its first task is named among the claimable ones, and servers are woken.
 local function write_changes()
   for key, of in pairs(changes) do
-    local queue = queues[key]
+    local queue, added = queues[key], write_set(key, of)
     if queue then
-      local before = call("EXISTS", key)
-      write_set(key, of)
-      local after = call("EXISTS", key)
-      if after > before then
+      local count = call("ZCARD", key)
+      if count == 0 then
+        call("SREM", queue[1] .. ":queues", queue[2])
+      elseif count == added then
         call("SADD", queue[1] .. ":queues", queue[2])
         call("SPUBLISH", queue[1], queue[2])
-      elseif after < before then
-        call("SREM", queue[1] .. ":queues", queue[2])
       end
-    else
-      write_set(key, of)
     end
   end
   changes, queues = {}, {}

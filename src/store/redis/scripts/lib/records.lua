@@ -1,20 +1,34 @@
--- The record of a task, t:<id> of its execution: its state (a letter: Q queued, L leased, D dropped),
--- its token (may be empty) and a NUL, so that a lease is recognised without unpacking; then a packed
--- array and, behind it, the task's place.
+-- The record of a task, t:<slot> of its execution: its state (a letter: Q queued, L leased, D dropped),
+-- its token (may be empty), a NUL, its id and a NUL, so that a lease is recognised without unpacking;
+-- then a packed array, its fixed text (nothing when that is large: then it is b:<id>), a NUL, its
+-- place, a NUL and, of a leased one, its score among the leases. The slot is the id, or nothing for one task of the execution, the lone one: a task that
+-- follows on another takes its slot over, and what names the slot (lib/tasks.lua) may stay.
 local QUEUE, UNTIL, WORKER, LEASED_AT, DEADLINE, LEFT, CLAIM = 1, 2, 3, 4, 5, 6, 7
 local PRIORITY, QUEUED_AT, TIMEOUT, HEARTBEAT = 8, 9, 10, 11
 -- Not in the packed array.
-local PLACE, STATE, TOKEN = 12, 13, 14
+local PLACE, STATE, TOKEN, ID, SLOT, TEXT, SCORE = 12, 13, 14, 15, 16, 17, 18
+local LONE = ""
 -- Tokens begin with this when the rest is their prefix: the task's id completes them.
 local SHORT = "~"
+-- Place and score together are not longer.
+local TAIL_MAX = 40
 
 -- Of two priorities the higher comes first; of two places the lower. Both fit a double exactly.
 local PRIORITY_TOP, PRIORITY_STEP = 100, 2 ^ 45
 
-local function read_task(record)
+local function read_task(record, slot)
   if not record then return false end
-  local state, token, packed_at = string.match(record, "^(.)(%Z*)%z()")
-  local _, task, place = cmsgpack.unpack_limit(record, 2, packed_at - 1)
-  task[PLACE], task[STATE], task[TOKEN] = place, state, token
+  local state, token, id, packed_at = string.match(record, "^(.)(%Z*)%z(%Z*)%z()")
+  local text_at, task = cmsgpack.unpack_limit(record, 1, packed_at - 1)
+  local place, score = string.match(string.sub(record, -TAIL_MAX), "%z(%d+)%z([%d.]*)$")
+  task[PLACE], task[STATE], task[TOKEN], task[ID], task[SLOT] = tonumber(place), state, token, id, slot
+  task[SCORE], task[TEXT] = score, string.sub(record, text_at + 1, -#place - #score - 3)
   return task
+end
+
+-- Put together at once: Redis's Lua hashes every byte of every text that it makes.
+local function write_task(task)
+  return task[STATE] .. task[TOKEN] .. "\0" .. task[ID] .. "\0"
+    .. cmsgpack.pack({ unpack(task, 1, HEARTBEAT) }) .. task[TEXT]
+    .. "\0" .. task[PLACE] .. "\0" .. (task[STATE] == "L" and task[SCORE] or "")
 end

@@ -3,9 +3,25 @@ local ROWS_MAX = 500
 -- The key of a tombstone outlives its moment, as callers' clocks may be a little apart.
 local GRACE_MS = 60000
 
+-- Removes entries of the history from the hash, at most so many; answers how many, and how many it
+-- leaves there.
+local function delete_inline_history(x, room)
+  local removed, left = 0, 0
+  for revision, trace in ipairs(call("HMGET", x.key, unpack(inline_names()))) do
+    if not trace then break end
+    local entries = entries_in(trace)
+    local going = math.min(#entries, room - removed)
+    removed, left = removed + going, left + #entries - going
+    if going > 0 then
+      entries[going] = commit_in(trace)
+      set_field(x, "n:" .. revision, table.concat(entries, "\0", going))
+    end
+  end
+  return removed, left
+end
+
 -- Deletes at most ROWS_MAX rows; answers whether something is left.
 local function delete_rows(x)
-  x.held = call("HGET", x.key, "h") == "1"
   local rows = { ["t"] = {}, ["m"] = {}, ["o"] = {}, ["d"] = {} }
   for _, name in ipairs(call("HKEYS", x.key)) do
     local of = string.sub(name, 2, 2) == ":" and rows[string.sub(name, 1, 1)]
@@ -18,27 +34,30 @@ local function delete_rows(x)
     room = math.max(0, room - #of)
     return left
   end
-  local left = delete_some(rows.t, function(id) delete_task(x, id) end)
+  local left = delete_some(rows.t, function(slot) delete_task(x, task_at(x, slot)) end)
   left = left + delete_some(rows.m, function(id) delete_timer(x, id) end)
   left = left + delete_some(rows.o, function(id) delete_message(x, id) end)
   left = left + delete_some(rows.d, function(name) drop_field(x, "d:" .. name) end)
+  local removed, inline_left = delete_inline_history(x, room)
+  room = room - removed
   local history = x.base .. ":h:" .. x.id
-  left = left + math.max(0, call("LLEN", history) - room)
+  left = left + inline_left + math.max(0, call("LLEN", history) - room)
   if room > 0 then call("LTRIM", history, room, -1) end
   drop_field(x, "S")
   return left > 0
 end
 
 -- Nothing is left of it but the tombstone, which goes by itself.
-local function bury(x, until_moment, now)
-  for _, name in ipairs({ "S", "s", "e", "l", "k", "q", "h" }) do drop_field(x, name) end
+local function bury(x, head, until_moment, now)
   put(x.base .. ":graves", x.id, false)
-  write_fields(x)
+  x.fields = {}
+  call("DEL", x.key)
+  call("HSET", x.key, "g", until_moment, "R", head)
   call("PEXPIRE", x.key, math.max(0, until_moment - now) + GRACE_MS)
 end
 
 local function forget(x)
   put(x.base .. ":graves", x.id, false)
-  x.sets, x.gone = {}, {}
+  x.fields = {}
   call("DEL", x.key)
 end
