@@ -81,7 +81,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
   /** What a peer takes back comes in the same read: then nothing needs to be done. */
   async function answerLater(request: Request, server: Server<undefined>): Promise<Response> {
     await turn.next();
-    return request.signal.aborted ? refusal(takenBack()) : answer(request, server);
+    return request.signal.aborted ? takenBack() : answer(request, server);
   }
 
   function answerInTurn(request: Request, server: Server<undefined>): Promise<Response> {
@@ -151,6 +151,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
 class Turn {
   readonly #max: number;
   #begun = 0;
+  #next: Promise<void> | undefined;
 
   constructor(max: number) {
     this.#max = max;
@@ -167,11 +168,18 @@ class Turn {
   }
 
   next(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve));
+    this.#next ??= new Promise((resolve) =>
+      setImmediate(() => {
+        this.#next = undefined;
+        resolve();
+      }),
+    );
+    return this.#next;
   }
 }
 
-const takenBack = () => new OrchyError("UNAVAILABLE", "The request was taken back.");
+/** Nobody reads it, and there may be thousands of them: it is as cheap as can be. */
+const takenBack = () => new Response(null, { status: 503 });
 
 /**
  * Lets a request wait. Bun closes a connection on which nothing moves, so the timeout is off while

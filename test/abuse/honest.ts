@@ -4,7 +4,17 @@ import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect
 import { WorkerService } from "../../src/gen/orchy/v1/worker_pb.ts";
 import { type Attack, inParallel, type Target } from "./attack.ts";
 
-export function createWorkerClient({ kind, port }: Pick<Target, "kind" | "port">) {
+type Service = Pick<Target, "kind" | "port">;
+
+let shared: ReturnType<typeof createWorkerClient> | undefined;
+
+/** One for the whole process, as a worker keeps its connections. */
+function workerClient(target: Service) {
+  shared ??= createWorkerClient(target);
+  return shared;
+}
+
+export function createWorkerClient({ kind, port }: Service) {
   const baseUrl = `http://127.0.0.1:${port}`;
   const transport =
     kind === "http"
@@ -18,7 +28,7 @@ export type Load = "calls" | "large bodies" | "large answers";
 
 /** As many calls as a busy worker has under way, as fast as they are answered. */
 const calls: Attack = async (target) => {
-  const client = createWorkerClient(target);
+  const client = workerClient(target);
   await inParallel(32, async () => {
     for (let n = 0; n < 50; n++) await client.poll({ actions: ["nothing"] });
   });
@@ -26,7 +36,7 @@ const calls: Attack = async (target) => {
 
 /** Results of 3 MB, four in a request, for tasks that are not theirs any more. */
 const largeBodies: Attack = async (target) => {
-  const client = createWorkerClient(target);
+  const client = workerClient(target);
   const outputJson = Buffer.from(`"${"x".repeat(3_000_000)}"`);
   const results = Array.from({ length: 4 }, (_, n) => ({ token: `gone-${n}`, outputJson }));
   await inParallel(4, async () => {

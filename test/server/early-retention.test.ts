@@ -140,7 +140,7 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
       for (const id of gone) {
         const left = keys.filter((key) => key.endsWith(`:${id}`));
         expect(left.map((key) => key.split(":").at(-2))).toEqual(["x"]);
-        expect((await redis.client.hkeys(left[0] as string)).sort()).toEqual(["c", "g", "r"]);
+        expect((await redis.client.hkeys(left[0] as string)).sort()).toEqual(["R", "g"]);
       }
       const members = async (name: string) => {
         const sets = keys.filter((key) => key.endsWith(name));
@@ -174,7 +174,8 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
       expect((await call(server, "GET", "/health/ready")).status).toBe(503);
       expect(await start(server, "short")).toBeUndefined();
       await until(async () => (await start(server, "short")) !== undefined, 40_000);
-      expect(await removedEarly(server)).toBeGreaterThan(0);
+      // Starts are taken again before the round is over in which it is counted.
+      await until(async () => (await removedEarly(server)) > 0, 10_000);
     } finally {
       await server.remove();
       await redis.stop();
