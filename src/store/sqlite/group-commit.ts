@@ -66,6 +66,9 @@ export class GroupCommit {
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #rollback: Statement;
+  readonly #countChanges: Statement<{ readonly total: number }>;
+  /** Rows that were ever changed, as far as transactions have ended. */
+  #changes = 0;
   #waiting: Operation[] = [];
   #isScheduled = false;
   /** Until then others are expected soon: the event loop must not stop for a sync. */
@@ -90,6 +93,7 @@ export class GroupCommit {
     this.#begin = options.database.prepare("BEGIN");
     this.#commit = options.database.prepare("COMMIT");
     this.#rollback = options.database.prepare("ROLLBACK");
+    this.#countChanges = options.database.prepare("SELECT total_changes() AS total");
   }
 
   submit<Answer>(run: () => Answer): Promise<Answer> {
@@ -153,7 +157,7 @@ export class GroupCommit {
     this.#settle([operation], [answer]);
   }
 
-  /** Writes the transaction, and answers once it is on disk: also what only read, as it may have read it. */
+  /** Writes the transaction, and answers once what it wrote, or may have read, is on disk. */
   #settle(operations: readonly Operation[], answers: readonly unknown[]): void {
     try {
       this.#commit.run();
@@ -171,7 +175,14 @@ export class GroupCommit {
       }
       if (this.#waiting.length > 0) this.#schedule();
     };
+    const { total } = this.#countChanges.get() as { readonly total: number };
+    const hasWritten = total !== this.#changes;
+    this.#changes = total;
     const now = this.#clock.now();
+    if (!hasWritten) {
+      this.#log.settled(synced);
+      return;
+    }
     if (answers.length >= limits.groupCommitOperationsMin) this.#busyUntil = now + busyMs;
     if (answers.length === 1 && now > this.#busyUntil) this.#log.syncAtOnce(synced);
     else this.#log.sync(synced);
