@@ -157,7 +157,12 @@ export class Driver {
 
   #scriptsOf(box: Mailbox): ScriptRunner {
     const { sandbox, clock } = this.#parts;
-    box.scripts ??= new ScriptRunner(sandbox, clock, (event) => this.#tell(box.key.id, event));
+    box.scripts ??= new ScriptRunner({
+      sandbox,
+      clock,
+      onOutcome: (event) => this.#tell(box.key.id, event),
+      onLost: () => this.#start(box),
+    });
     return box.scripts;
   }
 

@@ -12,14 +12,22 @@ export class ScriptRunner {
   readonly #sandbox: Sandbox;
   readonly #clock: Clock;
   readonly #onOutcome: (event: ExecutionEvent) => void;
+  readonly #onLost: () => void;
   readonly #running = new Map<number, AbortController>();
   readonly #fresh = new Set<number>();
   #wake: (() => void) | undefined;
 
-  constructor(sandbox: Sandbox, clock: Clock, onOutcome: (event: ExecutionEvent) => void) {
-    this.#sandbox = sandbox;
-    this.#clock = clock;
-    this.#onOutcome = onOutcome;
+  constructor(parts: {
+    readonly sandbox: Sandbox;
+    readonly clock: Clock;
+    readonly onOutcome: (event: ExecutionEvent) => void;
+    /** A script will not answer any more. */
+    readonly onLost: () => void;
+  }) {
+    this.#sandbox = parts.sandbox;
+    this.#clock = parts.clock;
+    this.#onOutcome = parts.onOutcome;
+    this.#onLost = parts.onLost;
   }
 
   get open(): number {
@@ -39,12 +47,17 @@ export class ScriptRunner {
       const abort = new AbortController();
       this.#running.set(handout, abort);
       this.#fresh.add(handout);
-      this.#sandbox.evaluate(request, abort.signal).then((outcome) => {
-        // An abandoned script's hand-out may have been given to something else meanwhile.
-        if (this.#running.get(handout) !== abort) return;
-        this.#running.delete(handout);
-        this.#onOutcome({ type: "script", handout, outcome });
-      });
+      // An abandoned script's hand-out may have been given to something else meanwhile.
+      const isMeant = () => this.#running.get(handout) === abort && this.#running.delete(handout);
+      this.#sandbox.evaluate(request, abort.signal).then(
+        (outcome) => {
+          if (isMeant()) this.#onOutcome({ type: "script", handout, outcome });
+        },
+        // The sandbox has ended, not the script: the timer that guards it has it run elsewhere.
+        () => {
+          if (isMeant()) this.#onLost();
+        },
+      );
     }
   }
 

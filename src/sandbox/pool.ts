@@ -10,7 +10,7 @@ import type { ScriptLimits } from "./machine.ts";
 import { deadlineMessage, mebibytes } from "./messages.ts";
 import type { ScriptProcess } from "./process.ts";
 import { startScriptProcess } from "./process.ts";
-import type { Sandbox, ScriptInput } from "./sandbox.ts";
+import { type Sandbox, SandboxStopped, type ScriptInput } from "./sandbox.ts";
 
 export interface SandboxOptions {
   readonly clock: Clock;
@@ -24,7 +24,8 @@ export interface SandboxOptions {
 }
 
 /** `ok` and output and perhaps route, or `error`, `limit` or `problem` and a message. */
-type Answer = readonly string[];
+/** `stopped`: what no script can answer. */
+type Answer = readonly string[] | "stopped";
 
 interface Job {
   readonly request: readonly string[];
@@ -98,7 +99,9 @@ class ScriptPool implements Sandbox {
         message: `The script's data is larger than ${mebibytes(this.#limits.memoryBytes)}.`,
       };
     }
-    const [status, text = "", route] = await this.#run(request, abort);
+    const answer = await this.#run(request, abort);
+    if (answer === "stopped") throw new SandboxStopped();
+    const [status, text = "", route] = answer;
     if (status === "ok") {
       return route === undefined ? { ok: true, output: text } : { ok: true, output: text, route };
     }
@@ -106,7 +109,9 @@ class ScriptPool implements Sandbox {
   }
 
   async check(expression: string): Promise<string | undefined> {
-    const [status, text] = await this.#run(["check", expression]);
+    const answer = await this.#run(["check", expression]);
+    if (answer === "stopped") throw new SandboxStopped();
+    const [status, text] = answer;
     return status === "ok" ? undefined : text;
   }
 
@@ -244,7 +249,7 @@ class ScriptPool implements Sandbox {
 }
 
 const aborted: Answer = ["error", "The script was given up before it ended."];
-const stopped: Answer = ["error", "The sandbox was stopped before the script ended."];
+const stopped: Answer = "stopped";
 
 function settle(job: Job, answer: Answer): void {
   job.settle?.(answer);

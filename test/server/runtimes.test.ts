@@ -5,6 +5,8 @@ import { createLogger } from "../../src/log.ts";
 import { Metrics } from "../../src/metrics.ts";
 import type { PolledTask } from "../../src/runtime/orchestrator.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
+import { createSandbox } from "../../src/sandbox/pool.ts";
+import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { type Store, StoreFault } from "../../src/store/store.ts";
 
@@ -12,14 +14,20 @@ const store = new MemoryStore({ partitions: 2 });
 let one: Runtime;
 let other: Runtime;
 
-async function openServer(name: string, itsStore: Store = store): Promise<Runtime> {
+const noSandbox: Sandbox = {
+  evaluate: () => Promise.reject(new Error("no scripts here")),
+  check: async () => undefined,
+  stop: async () => {},
+};
+
+async function openServer(
+  name: string,
+  itsStore: Store = store,
+  sandbox = noSandbox,
+): Promise<Runtime> {
   const runtime = createRuntime({
     store: itsStore,
-    sandbox: {
-      evaluate: () => Promise.reject(new Error("no scripts here")),
-      check: async () => undefined,
-      stop: async () => {},
-    },
+    sandbox,
     clock: systemClock,
     ids: systemIds,
     log: createLogger({ level: "silent", clock: systemClock, write() {} }),
@@ -101,6 +109,22 @@ test("a commit that its way to the store repeats undoes nothing of what came aft
   const { actions: shown } = await straight.getExecution(id);
   expect(shown.map(({ status }) => status)).toEqual(["COMPLETED", "COMPLETED", "SCHEDULED"]);
   await Promise.all([repeating.close(), straight.close()]);
+});
+
+test("a script that the end of its sandbox cuts off has not failed", async () => {
+  const sandbox = createSandbox({ clock: systemClock });
+  const server = await openServer("ending", new MemoryStore({ partitions: 1 }), sandbox);
+  const javascript = { id: "endless", type: "system", name: "javascript" };
+  const action = { ...javascript, expression: "for (;;) {}" };
+  const definition = { name: "endless", rootAction: "endless", actions: [action] };
+  await server.saveWorkflow(definition, { lenient: false });
+  const { id } = await server.start({ workflow: "endless", input: "{}" });
+  await sandbox.stop();
+  expect(await server.getExecution(id)).toMatchObject({
+    status: "RUNNING",
+    actions: [{ status: "RUNNING" }],
+  });
+  await server.close();
 });
 
 test("a server ends although it cannot leave the registry", async () => {
