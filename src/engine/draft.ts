@@ -200,6 +200,9 @@ export class Draft {
 
   dropTimer(id: string): void {
     removeById(this.#timers, id);
+    const { heldTimers } = this.state;
+    // One that came due during a pause must not come back with the resume.
+    if (heldTimers.length > 0) this.state.heldTimers = heldTimers.filter((held) => held.id !== id);
     this.#dropTimers.push(id);
     this.#count();
   }

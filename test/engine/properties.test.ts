@@ -126,6 +126,17 @@ function runToEnd(
   return world;
 }
 
+/** With the choices beside it: a total timeout that comes due in a pause, in which its action ends. */
+const heldTotal: WorkflowDefinition = {
+  name: "held",
+  rootAction: [0, 3],
+  actions: [
+    { id: 0, type: "user", name: "work-2", totalTimeoutSeconds: 600 },
+    { id: 3, type: "user", name: "work-0" },
+  ],
+  timeoutSeconds: 3_600,
+};
+
 const choicesArbitrary = fc.array(fc.nat(1_000_000), { maxLength: 60 });
 
 describe("any workflow, whatever happens", () => {
@@ -139,7 +150,7 @@ describe("any workflow, whatever happens", () => {
           expect(ended).toContain(world.statusOf(action.key));
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 300, examples: [[heldTotal, [681_036, 488_064, 0]]] },
     );
   });
 
