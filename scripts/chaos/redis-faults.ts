@@ -1,5 +1,6 @@
 /** Faults of Redis, and of the way to it. */
 import type { Chance } from "../../test/support/chance.ts";
+import { usedMemory } from "../../test/support/redis.ts";
 import type { Fault, Healed } from "./faults.ts";
 import type { Weather } from "./proxy.ts";
 import type { Node, RedisBed } from "./redis.ts";
@@ -50,7 +51,7 @@ export class RedisFaults {
     const hit = this.#chance.percent(50) ? nodes : [this.#chance.pick(nodes)];
     const share = (85 + this.#chance.below(40)) / 100;
     for (const { client } of hit) {
-      const used = Number(/used_memory:(\d+)/.exec(await client.info("memory"))?.[1]);
+      const used = await usedMemory(client);
       await client.config("SET", "maxmemory", Math.round(used / share));
     }
     await Bun.sleep(1_500 + this.#chance.below(3_500));

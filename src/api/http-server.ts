@@ -3,7 +3,7 @@
  * connections, their silence and their end; what a request means is others' concern.
  */
 import type { Server } from "bun";
-import { type Clock, type Ids, systemIds } from "../clock.ts";
+import { type Clock, type Ids, pause, systemIds } from "../clock.ts";
 import { errorKinds, OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
@@ -119,12 +119,10 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     },
   });
 
-  const sleep = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve));
-
   async function untilQuiet(quietMs: number, withinMs: number): Promise<void> {
     const until = clock.now() + withinMs;
     const isQuiet = () => server.pendingRequests === 0 && clock.now() - drainingCallAt >= quietMs;
-    while (!isQuiet() && clock.now() < until) await sleep(drainLookMs);
+    while (!isQuiet() && clock.now() < until) await pause(drainLookMs, clock);
   }
 
   return {

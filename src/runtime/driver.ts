@@ -22,6 +22,7 @@ import {
   type CommitAnswer,
   type CommitRequest,
   type CreateAnswer,
+  faultOutcome,
   type Head,
   type Store,
   StoreFault,
@@ -57,6 +58,11 @@ export interface Committed {
   readonly after: Execution;
   readonly decision: Decision;
   readonly plan: Plan;
+}
+
+/** Whether this commit is the one that ended the execution. */
+export function isEnding({ before, after }: Committed): boolean {
+  return !isOpen(after.state.status) && (before === undefined || isOpen(before.state.status));
 }
 
 export interface DriverParts {
@@ -306,7 +312,7 @@ export class Driver {
         return this.#answered(box, commit, result);
       },
       (error) => {
-        tell(error instanceof StoreFault ? error.outcome : "error");
+        tell(faultOutcome(error));
         return this.#failed(box, commit, error);
       },
     );

@@ -1,5 +1,6 @@
 /** Starting executions and acting on them: start, signal, pause, resume, cancel, delete. */
 import type { Clock, Ids } from "../clock.ts";
+import { decodeExecution } from "../engine/codec.ts";
 import { pick } from "../engine/json-text.ts";
 import { OrchyError, unreachable } from "../errors.ts";
 import { limits } from "../limits.ts";
@@ -195,7 +196,7 @@ export class Executions {
    */
   async remove(
     key: ExecutionKey,
-    { endedBefore = Number.POSITIVE_INFINITY }: { readonly endedBefore?: number } = {},
+    { endedBefore }: { readonly endedBefore?: number } = {},
   ): Promise<"removed" | "open" | "young" | "sending" | "gone" | "not_found"> {
     const { store, clock } = this.#parts;
     for (;;) {
@@ -203,7 +204,10 @@ export class Executions {
       if (loaded.outcome === "not_found") return "not_found";
       if (loaded.outcome === "tombstone") return "gone";
       if (isOpen(loaded.status)) return "open";
-      if (JSON.parse(loaded.state).endedAt > endedBefore) return "young";
+      if (endedBefore !== undefined) {
+        const { endedAt = 0 } = decodeExecution(loaded.state, loaded.data).state;
+        if (endedAt > endedBefore) return "young";
+      }
       const { messages } = await store.holdings(key);
       if (messages.length > 0) return "sending";
       const now = clock.now();

@@ -5,10 +5,10 @@
 import { actionFailures } from "../engine/stored-history.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { type Failure, isOpen } from "../model/execution.ts";
+import type { Failure } from "../model/execution.ts";
 import { parseTaskId } from "../model/ids.ts";
 import type { DueItem } from "../store/store.ts";
-import type { Committed } from "./driver.ts";
+import { type Committed, isEnding } from "./driver.ts";
 
 export class Journal {
   readonly #log: Logger;
@@ -36,7 +36,7 @@ export class Journal {
         });
       }
     }
-    if (isOpen(status) || (before !== undefined && !isOpen(before.state.status))) return;
+    if (!isEnding(committed)) return;
     this.#metrics.executionEnded(workflow, status);
     const fields = { id, workflow, status, code: failure?.code, action: failure?.action };
     this.#log[status === "COMPLETED" ? "debug" : "info"]("an execution ended", fields);

@@ -70,8 +70,7 @@ export class Keys {
     const sent = parseKey(text);
     if (sent === undefined) return undefined;
     const known = this.#known.get(sent.id) ?? this.#unknown.get(sent.id);
-    const readAt = known?.readAt ?? Number.NEGATIVE_INFINITY;
-    if (known !== undefined && Math.abs(this.#clock.now() - readAt) < limits.keyFreshMs) {
+    if (known !== undefined && this.#isFresh(known.readAt)) {
       return proven(known.stored, sent.secret);
     }
     const isGuess = known?.stored === undefined && this.#isGuessed();
@@ -79,9 +78,14 @@ export class Keys {
     return found.then((read) => proven(read?.stored, sent.secret));
   }
 
+  /** What was read ahead of now is from before the clock was set back. */
+  #isFresh(readAt: number): boolean {
+    return Math.abs(this.#clock.now() - readAt) < limits.keyFreshMs;
+  }
+
   /** Whether so many unknown keys are tried that looking up each would cost too much. */
   #isGuessed(): boolean {
-    if (this.#clock.now() - this.#misses.sinceMs >= limits.keyFreshMs) {
+    if (!this.#isFresh(this.#misses.sinceMs)) {
       this.#misses = { count: 0, sinceMs: this.#clock.now() };
     }
     return this.#misses.count >= limits.unknownKeysReadMax;
@@ -92,10 +96,7 @@ export class Keys {
    * that this server has not met.
    */
   async #readListed(id: string): Promise<Known | undefined> {
-    if (
-      this.#listing === undefined ||
-      this.#clock.now() - this.#listing.readAt >= limits.keyFreshMs
-    ) {
+    if (this.#listing === undefined || !this.#isFresh(this.#listing.readAt)) {
       this.#listing = { ids: this.#listIds(), readAt: this.#clock.now() };
     }
     const { ids } = this.#listing;

@@ -4,7 +4,7 @@
  */
 import type { PlanAction } from "../engine/plan.ts";
 import type { TaskHeader } from "../model/decision.ts";
-import { type ActionRecord, type AttemptRecord, isOpen } from "../model/execution.ts";
+import type { ActionRecord, AttemptRecord } from "../model/execution.ts";
 import { type ExecutionKey, parseTaskId } from "../model/ids.ts";
 import type { Attributes, Span } from "../tracing/otlp.ts";
 import {
@@ -14,7 +14,7 @@ import {
   spanIdOf,
   traceIdOf,
 } from "../tracing/trace-context.ts";
-import type { Committed } from "./driver.ts";
+import { type Committed, isEnding } from "./driver.ts";
 
 export interface TracingOptions {
   /** Share of the executions that are traced, of those started outside of any trace. */
@@ -61,7 +61,7 @@ export class Tracing {
       if (record !== undefined && record !== earlier)
         this.#tellAction(committed, trace, plan.actions[index]!, record);
     }
-    if (isOpen(state.status) || (before !== undefined && !isOpen(before.state.status))) return;
+    if (!isEnding(committed)) return;
     const span = this.#span(committed, trace, {
       spanId: spanIdOf(state.id, state.run),
       parentSpanId: trace.parentSpanId,

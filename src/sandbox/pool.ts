@@ -24,13 +24,12 @@ export interface SandboxOptions {
 }
 
 /** `ok` and output and perhaps route, or `error`, `limit` or `problem` and a message. */
-/** `stopped`: what no script can answer. */
-type Answer = readonly string[] | "stopped";
+type Answer = readonly string[];
 
 interface Job {
   readonly request: readonly string[];
   /** Called once; undefined after that. */
-  settle: ((answer: Answer) => void) | undefined;
+  settle: ((answer: Answer | undefined) => void) | undefined;
   /** How many processes ended under it without being told to. */
   losses: number;
 }
@@ -99,9 +98,7 @@ class ScriptPool implements Sandbox {
         message: `The script's data is larger than ${mebibytes(this.#limits.memoryBytes)}.`,
       };
     }
-    const answer = await this.#run(request, abort);
-    if (answer === "stopped") throw new SandboxStopped();
-    const [status, text = "", route] = answer;
+    const [status, text = "", route] = await this.#run(request, abort);
     if (status === "ok") {
       return route === undefined ? { ok: true, output: text } : { ok: true, output: text, route };
     }
@@ -109,26 +106,24 @@ class ScriptPool implements Sandbox {
   }
 
   async check(expression: string): Promise<string | undefined> {
-    const answer = await this.#run(["check", expression]);
-    if (answer === "stopped") throw new SandboxStopped();
-    const [status, text] = answer;
+    const [status, text] = await this.#run(["check", expression]);
     return status === "ok" ? undefined : text;
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    for (const job of this.#queue.splice(0)) settle(job, stopped);
+    for (const job of this.#queue.splice(0)) settle(job, undefined);
     const processes = this.#slots.map((slot) => {
-      if (slot.job !== undefined) settle(slot.job, stopped);
+      if (slot.job !== undefined) settle(slot.job, undefined);
       return this.#drop(slot);
     });
     await Promise.all(processes.map((process) => process?.ended));
   }
 
   #run(request: readonly string[], abort?: AbortSignal): Promise<Answer> {
-    if (this.#isStopped) return Promise.resolve(stopped);
+    if (this.#isStopped) return Promise.reject(new SandboxStopped());
     if (abort?.aborted) return Promise.resolve(aborted);
-    const { promise, resolve } = Promise.withResolvers<Answer>();
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const onAbort = () => {
       // A running script ends in its own time, within its deadline: its process is kept.
       const index = this.#queue.indexOf(job);
@@ -139,7 +134,8 @@ class ScriptPool implements Sandbox {
       request,
       settle: (answer) => {
         abort?.removeEventListener("abort", onAbort);
-        resolve(answer);
+        if (answer === undefined) reject(new SandboxStopped());
+        else resolve(answer);
       },
       losses: 0,
     };
@@ -249,9 +245,9 @@ class ScriptPool implements Sandbox {
 }
 
 const aborted: Answer = ["error", "The script was given up before it ended."];
-const stopped: Answer = "stopped";
 
-function settle(job: Job, answer: Answer): void {
+/** Without an answer: the sandbox has stopped. */
+function settle(job: Job, answer: Answer | undefined): void {
   job.settle?.(answer);
   job.settle = undefined;
 }

@@ -1,7 +1,7 @@
 /** A store whose calls are watched: how long each takes, how it ends, and whether it is there. */
 import type { Metrics } from "../metrics.ts";
 import type { Outage } from "../outage.ts";
-import { type Store, StoreFault } from "./store.ts";
+import { faultOutcome, type Store, StoreFault } from "./store.ts";
 
 const operations = [
   "create",
@@ -56,7 +56,7 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
           outage.succeeded();
         },
         (error) => {
-          tell(faultOf(error));
+          tell(faultOutcome(error));
           if (isAway(error)) outage.failed(error);
         },
       );
@@ -77,8 +77,4 @@ function outcomeOf(answer: unknown): string {
 /** One that is full still answers. */
 function isAway(error: unknown): boolean {
   return error instanceof StoreFault && error.reason === "unavailable";
-}
-
-function faultOf(error: unknown): string {
-  return error instanceof StoreFault ? error.outcome : "error";
 }

@@ -42,6 +42,11 @@ export class StoreFault extends Error {
   }
 }
 
+/** How a call ended that threw this, as it is counted. */
+export function faultOutcome(error: unknown): string {
+  return error instanceof StoreFault ? error.outcome : "error";
+}
+
 /** What lists show of an execution; fixed at creation but for `status` and `endedAt`. */
 export interface Listing {
   readonly id: string;

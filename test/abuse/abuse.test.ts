@@ -4,6 +4,7 @@
  * afterwards the server works as before and has let go of every connection.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { median } from "../../scripts/bench/support.ts";
 import { until } from "../interop/support/desk.ts";
 import { bothBodyAttacks, grpcBodyAttacks, httpBodyAttacks } from "./bodies.ts";
 import { frameAttacks, http1Attacks } from "./frames.ts";
@@ -50,9 +51,6 @@ const attacks = {
   http: { ...frameAttacks, ...http1Attacks, ...bothBodyAttacks, ...httpBodyAttacks },
   grpc: { ...frameAttacks, ...bothBodyAttacks, ...grpcBodyAttacks },
 };
-
-const median = (numbers: readonly number[]) =>
-  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
 
 describe.each(["http", "grpc"] as const)("at the %s port", (kind) => {
   let victim: Victim;

@@ -7,7 +7,7 @@ import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { temporaryFolder } from "../store/temporary.ts";
 import { readMetrics, total } from "../support/metrics.ts";
 import { call, saveWorkflow, startTestServer, type TestServer } from "../support/orchy.ts";
-import { redisMissing, startRedis, until } from "../support/redis.ts";
+import { redisMissing, startRedis, until, usedMemory } from "../support/redis.ts";
 import { complete, done, poll, single } from "./calls.ts";
 
 const days = 24 * 3600;
@@ -102,8 +102,6 @@ describe("a full SQLite store", () => {
   }, 60_000);
 });
 
-const usedOf = (memory: string) => Number(/used_memory:(\d+)/.exec(memory)?.[1]);
-
 describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
   test("has room again soon; nothing is left of what was removed but tombstones", async () => {
     const redis = await startRedis({ maxmemory: "24mb" });
@@ -125,8 +123,7 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
       const ids = [...idsOf("short"), ...later];
       let gone: string[] = [];
       await until(async () => {
-        const memory = await redis.client.info("memory");
-        const used = usedOf(memory) / (24 * 1024 * 1024);
+        const used = (await usedMemory(redis.client)) / (24 * 1024 * 1024);
         const statuses = await statusesOf(one, ids);
         gone = ids.filter((_, i) => statuses[i] === 410);
         const counted = (await removedEarly(one)) + (await removedEarly(other));
@@ -167,7 +164,7 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
     await saveWorkflow(before, quick("short", 1));
     for (let i = 0; i < 1_500; i++) await start(before, "short");
     await before.remove();
-    const used = usedOf(await redis.client.info("memory"));
+    const used = await usedMemory(redis.client);
     await redis.client.config("SET", "maxmemory", used - 1_000_000);
     const server = await startTestServer({ store: url });
     try {

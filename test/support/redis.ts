@@ -228,6 +228,11 @@ export function tlsSettings(port: number, { certPath, keyPath }: Issued, ca: Aut
   };
 }
 
+/** Bytes that a Redis has in use. */
+export async function usedMemory(client: Redis): Promise<number> {
+  return Number(/used_memory:(\d+)/.exec(await client.info("memory"))?.[1]);
+}
+
 /** Asks again, a little later each time, until it holds. */
 export async function until(holds: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
   const deadline = performance.now() + withinMs;
