@@ -86,12 +86,14 @@ export const limits = {
   listLimitDefault: 50,
   listLimitMax: 500,
   resultWaitSecondsMax: 60,
+  /** Whole executions, with all their data, that are read for callers at the same time. */
+  readsAtOnceMax: 4,
   /** Longest arrival of a request's body, and memory for all that are arriving. */
   requestBodyMs: 30_000,
   bodyBytesHeldMax: 128 * 1024 * 1024,
   /** Longest time for an answer to be taken, and memory for all that are not taken yet. */
   answerMs: 60_000,
-  answerBytesHeldMax: 128 * 1024 * 1024,
+  answerBytesHeldMax: 64 * 1024 * 1024,
   /** Smaller answers are not counted: they are left to the connection. */
   pacedAnswerBytesMin: 64 * 1024,
   /** A connection on which nothing moves is closed after this, unless a request waits on it. */

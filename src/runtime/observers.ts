@@ -41,14 +41,14 @@ export class Observers {
     });
     const cancel = clock.after(waitMs, () => resolve(undefined));
     const stopLooking = this.#lookAgain(async () => {
-      const now = await views.result(id);
+      const now = await views.result(id, abort);
       if (!isOpen(now.status)) resolve(now);
     });
     const onAbort = () => resolve(undefined);
     abort?.addEventListener("abort", onAbort);
     if (abort?.aborted) resolve(undefined);
     try {
-      const now = await views.result(id);
+      const now = await views.result(id, abort);
       if (!isOpen(now.status) || waitMs <= 0) return now;
       return (await promise) ?? (await views.result(id));
     } finally {

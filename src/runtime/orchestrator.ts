@@ -206,7 +206,9 @@ export interface Orchestrator {
   listActions(page: { limit: number; cursor?: string }): Promise<Page<ActionStats>>;
 
   start(request: StartRequest): Promise<StartAnswer>;
-  getExecution(id: string): Promise<ExecutionView>;
+  /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
+  getExecution(id: string, abort?: AbortSignal): Promise<ExecutionView>;
+  executionStatus(id: string): Promise<ExecutionStatus>;
   listExecutions(request: ListExecutions): Promise<Page<Listing>>;
   history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>>;
   /** Answers when the execution has ended, the time is up, or the caller is gone. */

@@ -204,7 +204,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     listActions: (page) => tellFaults(() => workflows.actions(page)),
 
     start: (request) => tellFaults(() => executions.start(request)),
-    getExecution: (id) => tellFaults(() => views.execution(id)),
+    getExecution: (id, abort) => tellFaults(() => views.execution(id, abort)),
+    executionStatus: (id) => tellFaults(() => executions.status(id)),
     listExecutions: (request) => tellFaults(() => views.list(request)),
     history: (id, page) => tellFaults(() => observers.history(id, page)),
     waitForResult: (id, waitMs, abort) =>

@@ -2,13 +2,20 @@
 import { decodeExecution } from "../engine/codec.ts";
 import type { Plan, PlanAction } from "../engine/plan.ts";
 import { resultFields, resultText } from "../engine/result.ts";
-import type { ActionRecord, Execution, ExecutionStatus } from "../model/execution.ts";
+import { limits } from "../limits.ts";
+import type {
+  ActionRecord,
+  Execution,
+  ExecutionState,
+  ExecutionStatus,
+} from "../model/execution.ts";
 import { isOpen } from "../model/execution.ts";
 import { executionKey, fields, formatTaskId, parseToken } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import type { Holdings, Listing, Store, TaskView } from "../store/store.ts";
 import type { Beats } from "./beats.ts";
 import { gone, notFound } from "./executions.ts";
+import { Gate } from "./gate.ts";
 import { listing } from "./listing.ts";
 import type {
   ActionView,
@@ -30,12 +37,18 @@ const scannedMax = 5_000;
 
 export class Views {
   readonly #parts: Parts;
+  /** Large executions asked for at once would otherwise stop everything else for as long. */
+  readonly #gate = new Gate(limits.readsAtOnceMax);
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
-  async execution(id: string): Promise<ExecutionView> {
+  execution(id: string, abort?: AbortSignal): Promise<ExecutionView> {
+    return this.#gate.pass(() => this.#execution(id), abort);
+  }
+
+  async #execution(id: string): Promise<ExecutionView> {
     const { store, plans, beats } = this.#parts;
     const execution = await this.#load(id);
     const { state } = execution;
@@ -58,10 +71,15 @@ export class Views {
     };
   }
 
-  async result(id: string): Promise<ExecutionResult> {
-    const execution = await this.#load(id);
-    const plan = await this.#parts.plans.get(execution.state.workflow, execution.state.version);
-    return resultOf(plan, execution);
+  /** All that it takes to know that it is open is its state: only what has ended is read whole. */
+  async result(id: string, abort?: AbortSignal): Promise<ExecutionResult> {
+    const { state } = await this.#load(id, []);
+    if (state.status !== "COMPLETED") return unfinished(state);
+    return this.#gate.pass(async () => {
+      const execution = await this.#load(id);
+      const { workflow, version } = execution.state;
+      return resultOf(await this.#parts.plans.get(workflow, version), execution);
+    }, abort);
   }
 
   async #load(id: string, names?: readonly string[]): Promise<Execution> {
@@ -109,15 +127,13 @@ export class Views {
   }
 }
 
+function unfinished({ id, status, failure }: ExecutionState): ExecutionResult {
+  return { id, status, ...(failure !== undefined && { failure }) };
+}
+
 export function resultOf(plan: Plan, execution: Execution): ExecutionResult {
-  const { id, status, failure } = execution.state;
   const result = finalResult(plan, execution);
-  return {
-    id,
-    status,
-    ...(result !== undefined && { result }),
-    ...(failure !== undefined && { failure }),
-  };
+  return { ...unfinished(execution.state), ...(result !== undefined && { result }) };
 }
 
 /** Whether all that the result is made of has been loaded. */

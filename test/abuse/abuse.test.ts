@@ -20,7 +20,7 @@ const noiseMs = 30;
  * Of so many rounds so many must be within the bounds: a busy machine spoils some of them, an attack
  * that works spoils all.
  */
-const rounds = 5;
+const rounds = 8;
 const goodRounds = 2;
 
 /** What the server may take beside what it had before. */

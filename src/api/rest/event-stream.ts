@@ -18,7 +18,7 @@ export async function eventStream(
 ): Promise<Answer> {
   const { orchestrator, backlogs, clock, log } = services;
   // Once the stream has begun, its status can no longer say that there is no such execution.
-  await orchestrator.waitForResult(id, 0);
+  await orchestrator.executionStatus(id);
 
   const held = hold();
   const encoder = new TextEncoder();
@@ -56,7 +56,7 @@ export async function eventStream(
       const listener = (entry: HistoryEntry) => event("entry", entryView(entry), entry.sequence);
       await orchestrator.watch({ id, after, listener, abort: over.signal });
       if (over.signal.aborted) return;
-      const { status } = await orchestrator.waitForResult(id, 0);
+      const status = await orchestrator.executionStatus(id);
       event("end", { id, status });
     }
 

@@ -70,10 +70,10 @@ async function resultInTime(
 function waitFor(
   id: string,
   seconds: number | undefined,
-  { services, hold }: Pick<StartCall, "services" | "hold">,
+  { services, hold, signal: gone }: Pick<StartCall, "services" | "hold" | "signal">,
 ): Promise<ExecutionResult> {
   const { orchestrator } = services;
-  if (!seconds) return orchestrator.waitForResult(id, 0);
+  if (!seconds) return orchestrator.waitForResult(id, 0, gone);
   const { signal } = hold();
   return orchestrator.waitForResult(id, signal.aborted ? 0 : seconds * 1000, signal);
 }
@@ -119,8 +119,8 @@ export const executionRoutes: readonly Route[] = [
     params: idPath,
     answers: { 200: answers.executionSchema },
     errors: ["NOT_FOUND", "DELETED"],
-    async handle({ params, services }) {
-      const execution = await services.orchestrator.getExecution(params.id);
+    async handle({ params, services, signal }) {
+      const execution = await services.orchestrator.getExecution(params.id, signal);
       return { status: 200, json: executionView(execution) };
     },
   }),

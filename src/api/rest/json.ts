@@ -14,16 +14,20 @@ export function raw(text: JsonText): RawJson {
   return new RawJson(text);
 }
 
-/** Like JSON.stringify, but for RawJson. Members that are undefined are left out. */
+/**
+ * Like JSON.stringify, but for RawJson. Members that are undefined are left out. Texts are added to
+ * each other and never joined, which would copy a large one at each level.
+ */
 export function toJsonText(value: unknown): JsonText {
   if (value instanceof RawJson) return value.text;
   if (Array.isArray(value)) return `[${value.map(toJsonText).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  const members: string[] = [];
+  let members = "";
   for (const [name, member] of Object.entries(value)) {
-    if (member !== undefined) members.push(`${JSON.stringify(name)}:${toJsonText(member)}`);
+    if (member === undefined) continue;
+    members += `${members === "" ? "" : ","}${JSON.stringify(name)}:${toJsonText(member)}`;
   }
-  return `{${members.join(",")}}`;
+  return `{${members}}`;
 }
 
 /** A moment as REST shows it: ISO 8601 in UTC. */

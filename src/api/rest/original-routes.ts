@@ -151,8 +151,8 @@ export const originalRoutes: readonly Route[] = [
     params: flowPath,
     answers: { 200: answers.originalExecutionSchema },
     errors: ["NOT_FOUND", "DELETED"],
-    async handle({ params: { name, id }, services }) {
-      const execution = await services.orchestrator.getExecution(id);
+    async handle({ params: { name, id }, services, signal }) {
+      const execution = await services.orchestrator.getExecution(id, signal);
       if (execution.workflow !== name) {
         const message = `There is no execution ${id} of the workflow ${name}.`;
         throw new OrchyError("NOT_FOUND", message);

@@ -38,6 +38,9 @@ export async function readCall(incoming: Incoming): Promise<AnyCall> {
     body: body.value,
     bodyText: (...path) => pick(body.text, path),
     headers: request.headers,
+    get signal() {
+      return request.signal;
+    },
     services,
     hold,
     audit,

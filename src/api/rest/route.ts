@@ -46,6 +46,8 @@ export interface Call<Params, Query, Body> {
   /** The text of a member of the body exactly as it was sent, if it is there. */
   readonly bodyText: (...path: string[]) => JsonText | undefined;
   readonly headers: Headers;
+  /** Aborts when the caller is gone. */
+  readonly signal: AbortSignal;
   readonly services: Services;
   /** Called by handlers that wait: the connection may be silent from here on. */
   readonly hold: () => Held;

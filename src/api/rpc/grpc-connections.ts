@@ -12,28 +12,40 @@ export type AnyServer = Http2Server | Http2SecureServer;
 
 const lookMs = 5_000;
 
-interface Idle {
+interface Options {
+  readonly clock: Clock;
+  readonly log?: Logger | undefined;
+  /** Absent: a connection is plain HTTP/2. */
+  readonly tls: unknown;
+}
+
+interface Session {
   calls: number;
   /** Since when there is none. */
-  sinceMs: number;
+  idleMs: number;
+  /** Whether the peer has said that it speaks HTTP/2. */
+  greeted: boolean;
+}
+
+/** A connection that is no session yet, as the greeting of TLS is not over. */
+interface Ungreeted {
+  readonly socket: Socket;
+  readonly openedMs: number;
 }
 
 export class GrpcConnections {
   readonly #clock: Clock;
   readonly #log: Logger | undefined;
-  readonly #sockets = new Map<Socket, { readonly openedMs: number }>();
   /** By the address and port of the peer, as with TLS a session has a socket of its own. */
-  readonly #greeted = new Set<string>();
-  readonly #sessions = new Map<Http2Session, Idle>();
+  readonly #ungreeted = new Map<string, Ungreeted>();
+  readonly #sessions = new Map<Http2Session, Session>();
   #stopLooking: () => void = () => {};
 
-  constructor(
-    server: AnyServer,
-    options: { readonly clock: Clock; readonly log?: Logger | undefined },
-  ) {
+  constructor(server: AnyServer, options: Options) {
     this.#clock = options.clock;
     this.#log = options.log;
-    server.on("connection", (socket: Socket) => this.#opened(socket));
+    // Without TLS a connection is a session from its first moment.
+    if (options.tls) server.on("connection", (socket: Socket) => this.#opened(socket));
     server.on("session", (session) => this.#began(session));
     for (const event of ["sessionError", "tlsClientError"]) {
       server.on(event, (error: Error) => this.#failed(error));
@@ -42,13 +54,13 @@ export class GrpcConnections {
   }
 
   /** A call begins; answers what to call when it has ended. */
-  call(session: Http2Session | undefined): () => void {
-    const idle = session && this.#sessions.get(session);
-    if (idle === undefined) return () => {};
-    idle.calls += 1;
+  call(of: Http2Session | undefined): () => void {
+    const session = of && this.#sessions.get(of);
+    if (session === undefined) return () => {};
+    session.calls += 1;
     return () => {
-      idle.calls -= 1;
-      idle.sinceMs = this.#clock.now();
+      session.calls -= 1;
+      session.idleMs = this.#clock.now();
     };
   }
 
@@ -56,32 +68,30 @@ export class GrpcConnections {
   async end(): Promise<void> {
     this.#stopLooking();
     await Promise.all([...this.#sessions.keys()].map(endSession));
-    // Who has said nothing yet, not even a greeting of TLS, has no session to end.
-    for (const socket of this.#sockets.keys()) socket.destroy();
+    for (const { socket } of this.#ungreeted.values()) socket.destroy();
   }
 
   destroy(): void {
     this.#stopLooking();
     for (const session of this.#sessions.keys()) session.destroy();
-    for (const socket of this.#sockets.keys()) socket.destroy();
+    for (const { socket } of this.#ungreeted.values()) socket.destroy();
   }
 
   #opened(socket: Socket): void {
-    this.#sockets.set(socket, { openedMs: this.#clock.now() });
     const peer = peerOf(socket);
-    socket.once("close", () => {
-      this.#sockets.delete(socket);
-      this.#greeted.delete(peer);
-    });
+    this.#ungreeted.set(peer, { socket, openedMs: this.#clock.now() });
+    socket.once("close", () => this.#ungreeted.delete(peer));
   }
 
   #began(session: ServerHttp2Session): void {
-    this.#sessions.set(session, { calls: 0, sinceMs: this.#clock.now() });
+    const state: Session = { calls: 0, idleMs: this.#clock.now(), greeted: false };
+    this.#sessions.set(session, state);
+    if (this.#ungreeted.size > 0 && session.socket) this.#ungreeted.delete(peerOf(session.socket));
     session.once("close", () => this.#sessions.delete(session));
     // A connection that breaks is everyday business of its peer's; it must not end the process.
     session.on("error", (error: Error) => this.#failed(error));
     session.once("remoteSettings", () => {
-      if (session.socket !== undefined) this.#greeted.add(peerOf(session.socket));
+      state.greeted = true;
     });
   }
 
@@ -98,16 +108,19 @@ export class GrpcConnections {
   }
 
   #endSilent(beforeMs: number): void {
-    for (const [socket, { openedMs }] of this.#sockets) {
-      // They are in the order in which they were opened.
-      if (openedMs > beforeMs) return;
-      if (!this.#greeted.has(peerOf(socket))) socket.destroy();
+    // They are in the order in which they were opened.
+    for (const { socket, openedMs } of this.#ungreeted.values()) {
+      if (openedMs > beforeMs) break;
+      socket.destroy();
+    }
+    for (const [session, { greeted, idleMs }] of this.#sessions) {
+      if (!greeted && idleMs <= beforeMs) session.destroy();
     }
   }
 
   #endIdle(beforeMs: number): void {
-    for (const [session, { calls, sinceMs }] of this.#sessions) {
-      if (calls > 0 || sinceMs > beforeMs) continue;
+    for (const [session, { calls, idleMs }] of this.#sessions) {
+      if (calls > 0 || idleMs > beforeMs) continue;
       // It was told before, and has not gone.
       if (session.closed) session.destroy();
       else session.close();
