@@ -25,7 +25,7 @@ export interface Lease {
   readonly deadlineMs: number;
 }
 
-/** What the loop is told; travels to its thread as JSON text. */
+/** What the loop is told. It travels to its thread as JSON text, which is far cheaper than cloning. */
 export interface LeaseChange {
   readonly hold?: readonly Lease[];
   readonly drop?: readonly string[];
