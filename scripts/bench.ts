@@ -188,9 +188,11 @@ try {
   const latencyRows = [];
   for (const transport of transports) {
     const worker = await startWorker(server.url, transport);
+    // What the drains wrote would otherwise go to the disk at the same time.
+    Bun.spawnSync(["sync"]);
     for (const [load, lanes] of [["idle", 1] as const, ["half load", 8] as const]) {
       for (const steps of [1, 5]) {
-        await latencies(server.url, steps, 100, lanes);
+        await latencies(server.url, steps, 500 * lanes, lanes);
         const times = await latencies(server.url, steps, 400 * lanes, lanes);
         latencyRows.push({
           name: `chain of ${steps}, ${transport}, ${load}`,
