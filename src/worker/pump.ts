@@ -51,6 +51,7 @@ export class Pump {
   private polls = 0;
   private resultCalls = 0;
   private scheduled = false;
+  private ended = false;
   /** In a row, of a kind that trying elsewhere does not change. */
   private refusals = 0;
   private readonly underWay = new Set<Promise<void>>();
@@ -67,7 +68,7 @@ export class Pump {
 
   /** Looks for something to send once this turn of the event loop is over. */
   schedule(): void {
-    if (this.scheduled) return;
+    if (this.scheduled || this.ended) return;
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
@@ -86,6 +87,11 @@ export class Pump {
       await Promise.race([ended, sleep(graceMs)]);
     }
     this.parked.abort();
+  }
+
+  /** Sends nothing from here on: the link is about to close, so each try would fail at once. */
+  end(): void {
+    this.ended = true;
   }
 
   /** Resolves when no call is under way. */
@@ -108,6 +114,7 @@ export class Pump {
   }
 
   private send(): void {
+    if (this.ended) return;
     const { rooms, outbox, pollers } = this.options;
     while (this.polling && this.polls < pollsMax) {
       if (this.polls >= pollers && !rooms.wanting) break;

@@ -231,6 +231,7 @@ export class Worker {
     // Tasks that came while the worker was stopping are still on their way back.
     await within(flushMs, pump.settled());
     await heartbeats.stop();
+    pump.end();
     link.close();
   }
 }

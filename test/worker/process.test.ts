@@ -96,6 +96,16 @@ for (const [name, runtime] of [
       expect(seen.output).toContain("drained");
     });
 
+    test("SIGTERM while there is no server: the process ends, and says that a result is left", async () => {
+      const { server, child, seen } = await startWorker(runtime, "http2");
+      server.add("slow", { ms: 300 });
+      await server.until(() => seen.output.includes("slow has begun"));
+      await server.cut();
+      child.kill("SIGTERM");
+      expect(await child.exited).toBe(0);
+      expect(seen.output).toContain("Some results could not be sent");
+    }, 30_000);
+
     test("bundled into one file, it says once that heartbeats have no thread, and works", async () => {
       const outdir = await newFolder();
       await Bun.build({ entrypoints: [program], outdir, target: "node", conditions: ["bun"] });
