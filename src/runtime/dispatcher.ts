@@ -17,6 +17,8 @@ const overtakeMs = 2_000;
 
 /** How many partitions one poll asks at the same time. */
 const claimsAtOnce = 16;
+/** A claim costs about as much as ten tasks: a poll asks no more partitions than it has room for so many. */
+const tasksPerClaim = 16;
 
 /** After a failed claim a waiting poll asks again so much later. */
 const claimRetryMs = 1_000;
@@ -205,16 +207,19 @@ export class Dispatcher {
   /** Claims for a poll from partitions that are hinted to hold something for it, several at once. */
   fill(poll: Poll): void {
     if (poll.filling) return;
-    const partitions = poll.room > 0 ? this.#hintedPartitions(poll) : [];
+    const { room } = poll;
+    const most = Math.min(claimsAtOnce, Math.ceil(room / tasksPerClaim));
+    const partitions = most > 0 ? this.#hintedPartitions(poll, most) : [];
     if (partitions.length === 0) {
       poll.filled();
       return;
     }
     poll.filling = true;
     let failed = false;
-    const limit = Math.max(1, Math.floor(poll.room / partitions.length));
-    const claims = partitions.slice(0, poll.room).map((partition) =>
-      this.#claim(poll, partition, limit).catch((error) => {
+    const share = Math.floor(room / partitions.length);
+    const shared = share * partitions.length;
+    const claims = partitions.map((partition, index) =>
+      this.#claim(poll, partition, index < room - shared ? share + 1 : share).catch((error) => {
         failed = true;
         logFault(this.#log, "a claim failed", error, { partition });
       }),
@@ -231,12 +236,12 @@ export class Dispatcher {
     });
   }
 
-  #hintedPartitions(poll: Poll): number[] {
+  #hintedPartitions(poll: Poll, most: number): number[] {
     const found = new Set<number>();
     for (const queue of poll.queues) {
       for (const partition of this.#hints.get(queue)?.keys() ?? []) {
         found.add(partition);
-        if (found.size >= claimsAtOnce) return [...found];
+        if (found.size >= most) return [...found];
       }
     }
     return [...found];

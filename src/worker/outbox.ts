@@ -63,13 +63,17 @@ export class Outbox {
     this.add({ token, result, bytes, retries: 0, replacement });
   }
 
-  /** The oldest results that fit one request; each comes back through settle() or giveBack(). */
-  take(): PendingResult[] {
+  /**
+   * The oldest results that fit one request, no more than `most`; each comes back through settle()
+   * or giveBack().
+   */
+  take(most: number): PendingResult[] {
+    const countMax = Math.min(most, limits.resultsPerCallMax);
     let bytes = 0;
     let count = 0;
     for (const next of this.waiting) {
       bytes += next.bytes + next.token.length + frameBytes;
-      if (count > 0 && (bytes > batchBytesMax || count === limits.resultsPerCallMax)) break;
+      if (count > 0 && (bytes > batchBytesMax || count === countMax)) break;
       count += 1;
     }
     return this.waiting.splice(0, count);

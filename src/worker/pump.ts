@@ -147,7 +147,10 @@ export class Pump {
     this.underWay.add(ended);
   }
 
-  /** One poll, with the results that are ready; never throws. */
+  /**
+   * One poll, with results that are ready: no more than it has room for tasks, as the tasks that
+   * follow from them come with its answer. Never throws.
+   */
   private async poll(ask: Ask, waitSeconds: number): Promise<void> {
     const { rooms, queues, workerId } = this.options;
     rooms.reserve(ask);
@@ -155,7 +158,7 @@ export class Pump {
     let sent = 0;
     let answer: { session: Session; response: PollResponse } | undefined;
     try {
-      answer = await this.exchange((session, batch) => {
+      answer = await this.exchange(ask.maxTasks, (session, batch) => {
         sent = batch.length;
         const request = create(PollRequestSchema, {
           actions: [...ask.actions],
@@ -187,7 +190,7 @@ export class Pump {
   /** Results alone; never throws. */
   private async complete(): Promise<void> {
     const { workerId } = this.options;
-    await this.exchange(async (session, batch) => {
+    await this.exchange(Number.POSITIVE_INFINITY, async (session, batch) => {
       const results = batch.map(({ result }) => result);
       const request = create(CompleteRequestSchema, { results, workerId });
       return session.call(WorkerService.method.complete, request, { timeoutMs: callTimeoutMs });
@@ -196,6 +199,7 @@ export class Pump {
 
   /** Takes results along and settles them with what comes back; undefined after a failure. */
   private async exchange<Response extends { readonly results: readonly ResultAnswer[] }>(
+    resultsMax: number,
     call: (session: Session, batch: readonly PendingResult[]) => Promise<Response>,
   ): Promise<{ session: Session; response: Response } | undefined> {
     const { link, outbox } = this.options;
@@ -203,7 +207,7 @@ export class Pump {
     let batch: PendingResult[] = [];
     try {
       session = link.session ?? (await link.ready());
-      batch = outbox.take();
+      batch = outbox.take(resultsMax);
       const response = await call(session, batch);
       link.succeeded(session);
       this.refusals = 0;

@@ -104,6 +104,20 @@ describe("results", () => {
     expect(server.callsOf("Complete")).toEqual([]);
   });
 
+  test("ride along with a poll that has room for the tasks that follow from them", async () => {
+    const server = startServer();
+    const worker = newWorker(server.url, { concurrency: 200, pollers: 4 });
+    worker.action("count", (input) => input.number);
+    const tokens = Array.from({ length: 2000 }, (_, number) => server.add("count", { number }));
+    await worker.start();
+    await server.until(() => server.settled.size === tokens.length);
+    for (const { request } of server.callsOf("Poll")) {
+      const { results, maxTasks } = request as PollRequest;
+      expect(results.length).toBeLessThanOrEqual(maxTasks);
+    }
+    expect(server.callsOf("Complete")).toEqual([]);
+  });
+
   test("do not wait behind parked polls", async () => {
     const server = startServer();
     const worker = newWorker(server.url, { pollers: 2 });

@@ -26,6 +26,11 @@ const reconnectMsMax = 1_000;
 /** Knows whether it was ever written to a connection. */
 class ScriptCommand extends Command {
   sent = false;
+  /**
+   * The client tells of each command on a diagnostics channel, with its arguments as text; on Bun
+   * also when nobody listens. That cost more than the rest of sending.
+   */
+  override isTraced = true;
 
   override toWritable(): Buffer {
     this.sent = true;

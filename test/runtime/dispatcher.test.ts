@@ -1,0 +1,74 @@
+import { expect, test } from "bun:test";
+import { systemClock, systemIds } from "../../src/clock.ts";
+import { createLogger } from "../../src/log.ts";
+import { executionKey } from "../../src/model/ids.ts";
+import { Dispatcher } from "../../src/runtime/dispatcher.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import type { ClaimTasksRequest } from "../../src/store/store.ts";
+
+const partitions = 64;
+const queue = "default/charge";
+
+/** Notes what was asked for, and asks. */
+class WatchedStore extends MemoryStore {
+  readonly claims: ClaimTasksRequest[] = [];
+
+  override claimTasks(request: ClaimTasksRequest) {
+    this.claims.push(request);
+    return super.claimTasks(request);
+  }
+}
+
+async function backlog(count: number) {
+  const store = new WatchedStore({ partitions });
+  const dispatcher = new Dispatcher({
+    ...{ store, clock: systemClock, ids: systemIds, onDue: () => {} },
+    log: createLogger({ level: "silent", clock: systemClock, write: () => {} }),
+  });
+  const now = systemClock.now();
+  for (let i = 0; i < count; i++) {
+    const id = systemIds.uuid();
+    const key = executionKey(id, partitions);
+    const task = { id: `${id}:1:0:1`, queue, priority: 0, timeoutMs: 60_000, heartbeatMs: 0 };
+    await store.create({
+      ...{ key, commitId: "1", state: "{}", data: new Map(), now },
+      listing: { id, workflow: "orders", version: 1, status: "RUNNING", startedAt: now },
+      effects: {
+        ...{ dropTasks: [], timers: [], dropTimers: [], messages: [], history: [] },
+        tasks: [{ ...task, queueTimeoutMs: 0, header: "{}", parameters: "{}" }],
+      },
+    });
+    dispatcher.hint(key.partition, queue);
+  }
+  const poll = async (tasksMax: number) => {
+    const poll = dispatcher.open({ queues: [queue], tasksMax, workerId: "w", heartbeatMs: 0 });
+    dispatcher.fill(poll);
+    poll.startWaiting(0);
+    return (await poll.answered).length;
+  };
+  return { store, poll };
+}
+
+test("a poll asks for many tasks at once, and for no more than it has room for", async () => {
+  const { store, poll } = await backlog(3_000);
+  for (const [room, most] of [
+    [100, 7],
+    [20, 2],
+    [1, 1],
+    [1_000, 16],
+  ] as const) {
+    store.claims.length = 0;
+    const got = await poll(room);
+    const asked = store.claims.reduce((sum, { limit }) => sum + limit, 0);
+    expect(store.claims.length).toBe(most);
+    expect(asked).toBe(room);
+    expect(got).toBeGreaterThan(room / 3);
+  }
+});
+
+test("one poll after the other empties all partitions", async () => {
+  const { poll } = await backlog(500);
+  let left = 500;
+  for (let polls = 0; left > 0 && polls < 100; polls++) left -= await poll(100);
+  expect(left).toBe(0);
+});
