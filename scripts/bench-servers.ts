@@ -4,7 +4,8 @@
  * - *wake*: from a start at one server until a poll that waits at the same one, or at another, has
  *   its task.
  * - *timers*: how late delays end while a server joins, leaves in good order, or is killed.
- * - *load*: steps a second with one, two and three servers, a worker at each.
+ * - *load*: steps a second with one, two and three servers, a worker at each; the processor time is
+ *   that of servers and workers. A first run, which is not shown, warms up.
  */
 import { parseArgs } from "node:util";
 import {
@@ -22,9 +23,10 @@ const { values: options } = parseArgs({
     store: { type: "string", default: "redis://127.0.0.1:6379" },
     tasks: { type: "string", default: "500" },
     executions: { type: "string", default: "6000" },
+    polls: { type: "string", default: "4" },
   },
 });
-const { store } = options;
+const { store, polls } = options;
 const delaySeconds = 3;
 
 const single = (name: string, action: object) => ({
@@ -88,12 +90,7 @@ async function timers(stays: Running, end: "stays" | "SIGTERM" | "SIGKILL"): Pro
   return late;
 }
 
-/** Executions of a chain of 5 at so many servers, each with a worker of its own. */
-async function load(servers: readonly Running[]) {
-  const workers: Running[] = [];
-  for (const server of servers) workers.push(await startWorker(server.url, "http2"));
-  const processes = [...servers, ...workers].map(({ process }) => process.pid);
-  const cpu = () => processes.reduce((sum, pid) => sum + usage(pid).cpu, 0);
+async function startMany(servers: readonly Running[]): Promise<string[]> {
   const ids: string[] = [];
   let left = Number(options.executions);
   const lane = async (_: unknown, number: number) => {
@@ -102,22 +99,43 @@ async function load(servers: readonly Running[]) {
       ids.push(String((await call(url, "/v1/executions", { workflow: "bench-chain" })).id));
     }
   };
-  const cpuBefore = cpu();
-  const begun = performance.now();
   await Promise.all(Array.from({ length: 48 }, lane));
+  return ids;
+}
+
+async function allEnded({ url }: Running, ids: readonly string[]): Promise<void> {
   for (const id of ids.slice(-300)) {
-    const response = await fetch(`${servers[0]!.url}/v1/executions/${id}/result?wait=60`);
+    const response = await fetch(`${url}/v1/executions/${id}/result?wait=60`);
     const { status } = (await response.json()) as { status: string };
     if (status !== "COMPLETED") throw new Error(`${id} is ${status}`);
   }
-  const seconds = (performance.now() - begun) / 1000;
-  const steps = ids.length * 5;
-  const micros = ((cpu() - cpuBefore) * 1e6) / steps;
+}
+
+/** A backlog of chains of 5 at so many servers, then a worker comes to each; then chains that start. */
+async function load(servers: readonly Running[]) {
+  const backlog = await startMany(servers);
+  const workers: Running[] = [];
+  for (const server of servers)
+    workers.push(await startWorker(server.url, { transport: "http2", polls }));
+  const processes = [...servers, ...workers].map(({ process }) => process.pid);
+  const cpu = () => processes.reduce((sum, pid) => sum + usage(pid).cpu, 0);
+  const steps = Number(options.executions) * 5;
+  const measure = async (work: () => Promise<void>) => {
+    const cpuBefore = cpu();
+    const begun = performance.now();
+    await work();
+    const perSecond = Math.round(steps / ((performance.now() - begun) / 1000));
+    return { perSecond, micros: Math.round(((cpu() - cpuBefore) * 1e6) / steps) };
+  };
+  const drained = await measure(() => allEnded(servers[0]!, backlog));
+  const started = await measure(async () => allEnded(servers[0]!, await startMany(servers)));
   for (const worker of workers) await stop(worker);
   return {
     servers: servers.length,
-    "steps/s, starts included": Math.round(steps / seconds),
-    "servers and workers, CPU µs/step": Math.round(micros),
+    "backlog, steps/s": drained.perSecond,
+    "CPU µs/step": drained.micros,
+    "with starts, steps/s": started.perSecond,
+    "with starts, CPU µs/step": started.micros,
   };
 }
 
@@ -147,9 +165,10 @@ try {
     row("late, it has left in good order", await timers(one, "SIGTERM")),
     row("late, it was killed", await timers(one, "SIGKILL")),
   ]);
+  const three = await startServer({ store });
+  await load([one, two, three]);
   const rows = [await load([one])];
   rows.push(await load([one, two]));
-  const three = await startServer({ store });
   rows.push(await load([one, two, three]));
   await stop(three);
   console.table(rows);

@@ -2,6 +2,8 @@
  * `bun run bench`: one server on SQLite, one TypeScript worker in a process of its own, chains of 1
  * and 5 user actions. Prints tables; nothing here passes or fails.
  *
+ * The worker has so many polls at a time (`--polls`) and runs 100 tasks for each at once.
+ *
  * - *drain*: executions are started first, then the worker comes: the engine and the worker path.
  * - *loop*: so many executions are kept under way all the time: starts are part of the load.
  * - *idle*, *half load*: latency of whole chains, divided by their steps.
@@ -29,10 +31,13 @@ const { values: options } = parseArgs({
     waiting: { type: "string", default: "100000" },
     store: { type: "string", default: "sqlite" },
     transport: { type: "string", default: "http2,http1" },
+    polls: { type: "string", default: "4" },
     partitions: { type: "string" },
     profile: { type: "boolean", default: false },
   },
 });
+
+const { polls } = options;
 
 function open(folder: string): Promise<Running> {
   const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
@@ -115,7 +120,7 @@ async function drain(server: Running, transport: string, steps: number): Promise
   const workflow = `bench-chain-${steps}`;
   const executions = Number(options.executions);
   const ids = await startMany(server.url, workflow, executions);
-  const worker = await startWorker(server.url, transport);
+  const worker = await startWorker(server.url, { transport, polls });
   const result = await measure(server, worker, steps, executions, () => allEnded(server.url, ids));
   await stop(worker);
   return result;
@@ -123,7 +128,7 @@ async function drain(server: Running, transport: string, steps: number): Promise
 
 async function loop(server: Running, transport: string, steps: number): Promise<Throughput> {
   const executions = Number(options.executions);
-  const worker = await startWorker(server.url, transport);
+  const worker = await startWorker(server.url, { transport, polls });
   const result = await measure(server, worker, steps, executions, async () => {
     const ids = await startMany(server.url, `bench-chain-${steps}`, executions);
     await allEnded(server.url, ids);
@@ -187,7 +192,7 @@ try {
 
   const latencyRows = [];
   for (const transport of transports) {
-    const worker = await startWorker(server.url, transport);
+    const worker = await startWorker(server.url, { transport, polls });
     // What the drains wrote would otherwise go to the disk at the same time.
     Bun.spawnSync(["sync"]);
     for (const [load, lanes] of [["idle", 1] as const, ["half load", 8] as const]) {

@@ -43,9 +43,12 @@ export async function startServer(options: ServerOptions): Promise<Running> {
   return { process: server, url: line.http, grpc: line.grpc };
 }
 
-export async function startWorker(url: string, transport: string): Promise<Running> {
+export async function startWorker(
+  url: string,
+  { transport, polls }: { readonly transport: string; readonly polls: string },
+): Promise<Running> {
   const worker = Bun.spawn(
-    [process.execPath, join(root, "scripts/bench/worker.ts"), url, transport],
+    [process.execPath, join(root, "scripts/bench/worker.ts"), url, transport, polls],
     { stdout: "pipe", stderr: "inherit", stdin: "ignore" },
   );
   await firstLine(worker);

@@ -1,10 +1,15 @@
-/** The worker of the benchmark, in a process of its own: `worker.ts URL TRANSPORT`. */
+/**
+ * The worker of the benchmarks, in a process of its own: `worker.ts URL TRANSPORT POLLS`. It has
+ * room for as many tasks as its polls may bring.
+ */
 import { Worker } from "../../src/worker/index.ts";
 
-const [server, transport] = process.argv.slice(2) as [string, "http1" | "http2"];
+const [server, transport, polls] = process.argv.slice(2) as [string, "http1" | "http2", string];
+const tasksPerPoll = 100;
 
-const worker = new Worker({ server, transport });
-worker.action("bench-step", { concurrency: 200 }, async () => ({ value: 1 }));
+const pollers = Number(polls);
+const worker = new Worker({ server, transport, pollers });
+worker.action("bench-step", { concurrency: pollers * tasksPerPoll }, async () => ({ value: 1 }));
 await worker.start();
 console.log("ready");
 process.on("SIGTERM", async () => {

@@ -129,7 +129,7 @@ export class Dispatcher {
   #pollFor(queue: string, origin: Poll | undefined, hinted: boolean): Poll | undefined {
     if (origin?.room && origin.queueSet.has(queue)) return origin;
     if (hinted) return undefined;
-    for (const poll of this.#waiting.get(queue) ?? []) if (poll.room > 0) return poll;
+    for (const poll of this.#waiting.get(queue) ?? []) if (poll.spare > 0) return poll;
     return undefined;
   }
 
@@ -189,7 +189,7 @@ export class Dispatcher {
   /** Has the longest waiting poll with room claim, unless it is claiming already. */
   #wake(queue: string, except?: Poll): void {
     for (const poll of this.#waiting.get(queue) ?? []) {
-      if (poll === except || poll.filling || poll.room === 0) continue;
+      if (poll === except || poll.filling || poll.spare === 0) continue;
       this.fill(poll);
       return;
     }
@@ -207,7 +207,7 @@ export class Dispatcher {
   /** Claims for a poll from partitions that are hinted to hold something for it, several at once. */
   fill(poll: Poll): void {
     if (poll.filling) return;
-    const { room } = poll;
+    const room = poll.spare;
     const most = Math.min(claimsAtOnce, Math.ceil(room / tasksPerClaim));
     const partitions = most > 0 ? this.#hintedPartitions(poll, most) : [];
     if (partitions.length === 0) {

@@ -43,6 +43,7 @@ import {
   type Mail,
   type Mailbox,
   type NewBeginning,
+  noteDecided,
   partStale,
   type SubmitAnswer,
   takeBatch,
@@ -138,7 +139,7 @@ export class Driver {
       return;
     }
     const { event, origin, resolve, reject } = letter;
-    box.mail.push({ event, origin, bytes: eventBytes(event), resolve, reject });
+    box.mail.push({ event, origin, bytes: eventBytes(event), isDecided: false, resolve, reject });
     box.scripts?.wake();
     this.#start(box);
   }
@@ -288,6 +289,7 @@ export class Driver {
     const commitId = ids.nonce();
     const origin = decided.mail[0]?.origin;
     const offers = offerTasks(dispatcher, { key: box.key, decision, origin, now });
+    for (const mail of decided.mail) noteDecided(mail);
     const { state, hold } = decision;
     const request: CommitRequest = {
       key: box.key,

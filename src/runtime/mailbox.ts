@@ -27,6 +27,14 @@ export interface Letter {
 
 export interface Mail extends Letter {
   readonly bytes: number;
+  /** Its poll knows that it was decided on. */
+  isDecided: boolean;
+}
+
+export function noteDecided(mail: Mail): void {
+  if (mail.isDecided) return;
+  mail.isDecided = true;
+  mail.origin?.resultDecided();
 }
 
 /** A start that waits for its turn. */
@@ -89,7 +97,7 @@ export function answer(box: Mailbox, mail: Mail[], decision: Decision): void {
 export function continuation({ state }: Execution): Mail {
   const ignore = () => {};
   const event = { type: "timer", id: state.continueTimer ?? "" } as const;
-  return { event, bytes: 0, resolve: ignore, reject: ignore };
+  return { event, bytes: 0, isDecided: false, resolve: ignore, reject: ignore };
 }
 
 /**

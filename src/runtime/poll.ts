@@ -36,6 +36,7 @@ export class Poll {
   #bytes = 0;
   #open = true;
   #resultsOpen = false;
+  #undecided = 0;
   #patient = true;
   #flushing = false;
   #resolve!: (tasks: readonly LeasedTask[]) => void;
@@ -59,6 +60,14 @@ export class Poll {
     return Math.max(0, this.#options.tasksMax - this.#tasks.length - this.reserved);
   }
 
+  /**
+   * The same for tasks that do not follow from its results: a place is kept for each of them until
+   * it is known what follows, as else those that must be loaded first would find none.
+   */
+  get spare(): number {
+    return Math.max(0, this.room - this.#undecided);
+  }
+
   /** False: it has answered already, or the task would make the answer too large. */
   add(task: LeasedTask): boolean {
     if (!this.#open || this.#tasks.length >= this.#options.tasksMax) return false;
@@ -74,12 +83,19 @@ export class Poll {
   }
 
   /** While results are being settled it does not answer, but for its caller's going away. */
-  holdForResults(): void {
+  holdForResults(count: number): void {
     this.#resultsOpen = true;
+    this.#undecided = count;
+  }
+
+  /** What follows from one of its results has its place, or there is nothing. */
+  resultDecided(): void {
+    this.#undecided -= 1;
   }
 
   resultsSettled(options: { allAccepted: boolean }): void {
     this.#resultsOpen = false;
+    this.#undecided = 0;
     if (options.allAccepted) this.settle();
     else this.close();
   }

@@ -102,7 +102,7 @@ export class WorkerDesk {
     results: readonly ResultSent[],
   ): Promise<readonly ResultAnswerType[]> {
     if (results.length === 0) return [];
-    poll.holdForResults();
+    poll.holdForResults(results.length);
     const answers = await this.#settle(results, poll.workerId, poll);
     const allAccepted = answers.every((answer) => answer === "accepted" || answer === "duplicate");
     poll.resultsSettled({ allAccepted });

@@ -46,7 +46,7 @@ async function backlog(count: number) {
     poll.startWaiting(0);
     return (await poll.answered).length;
   };
-  return { store, poll };
+  return { store, dispatcher, poll };
 }
 
 test("a poll asks for many tasks at once, and for no more than it has room for", async () => {
@@ -71,4 +71,26 @@ test("one poll after the other empties all partitions", async () => {
   let left = 500;
   for (let polls = 0; left > 0 && polls < 100; polls++) left -= await poll(100);
   expect(left).toBe(0);
+});
+
+test("places are kept for what follows from results that nobody has decided on yet", async () => {
+  const { store, dispatcher } = await backlog(3_000);
+  const poll = dispatcher.open({ queues: [queue], tasksMax: 100, workerId: "w", heartbeatMs: 0 });
+  const asked = () => store.claims.reduce((sum, { limit }) => sum + limit, 0);
+  poll.holdForResults(80);
+  dispatcher.fill(poll);
+  expect(asked()).toBe(20);
+  while (poll.filling) await Bun.sleep(0);
+
+  const id = systemIds.uuid();
+  const next = { id: `${id}:1:1:2`, queue, priority: 0, timeoutMs: 60_000, heartbeatMs: 0 };
+  const task = { ...next, queueTimeoutMs: 0, header: "{}", parameters: "{}" };
+  const offer = dispatcher.offer(0, task, poll, systemClock.now());
+  expect(offer?.poll).toBe(poll);
+  expect(poll.spare).toBeLessThan(20);
+  for (let i = 0; i < 80; i++) poll.resultDecided();
+  const { spare } = poll;
+  expect(spare).toBeGreaterThanOrEqual(79);
+  dispatcher.fill(poll);
+  expect(asked()).toBe(20 + spare);
 });

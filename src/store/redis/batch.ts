@@ -59,7 +59,9 @@ export class Batch<Request> {
         this.#groups.set(name, group);
       }
       group.waiting.push({ request, base, resolve, reject });
-      this.#schedule();
+      // A full one goes at once: Redis works on it while this turn makes the next.
+      if (group.waiting.length >= entriesMax) this.#flush(group);
+      else this.#schedule();
     });
   }
 
