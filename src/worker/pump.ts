@@ -40,6 +40,7 @@ const callTimeoutMs = 10_000;
 /** Actions that were full when the others parked get polls of their own, up to this many in all. */
 const pollsMax = 32;
 const resultCallsMax = 2;
+const allResults = Number.POSITIVE_INFINITY;
 /** An empty answer sooner than this has not waited: the next poll pauses. */
 const parkedMsMin = 50;
 const pauseMs = 100;
@@ -129,7 +130,9 @@ export class Pump {
     while (outbox.ready > 0 && this.resultCalls < resultCallsMax) {
       const ask = this.polling ? rooms.ask(1) : undefined;
       this.resultCalls += 1;
-      const call = ask === undefined ? this.complete() : this.poll(ask, 0);
+      // The last call takes what there is: no result waits until another one is free.
+      const most = this.resultCalls === resultCallsMax ? allResults : ask?.maxTasks;
+      const call = ask === undefined ? this.complete() : this.poll(ask, 0, most);
       this.track(call, () => {
         this.resultCalls -= 1;
       });
@@ -148,17 +151,17 @@ export class Pump {
   }
 
   /**
-   * One poll, with results that are ready: no more than it has room for tasks, as the tasks that
-   * follow from them come with its answer. Never throws.
+   * One poll, with results that are ready; usually no more than it has room for tasks, as the tasks
+   * that follow from them come with its answer. Never throws.
    */
-  private async poll(ask: Ask, waitSeconds: number): Promise<void> {
+  private async poll(ask: Ask, waitSeconds: number, most = ask.maxTasks): Promise<void> {
     const { rooms, queues, workerId } = this.options;
     rooms.reserve(ask);
     const startedMs = performance.now();
     let sent = 0;
     let answer: { session: Session; response: PollResponse } | undefined;
     try {
-      answer = await this.exchange(ask.maxTasks, (session, batch) => {
+      answer = await this.exchange(most, (session, batch) => {
         sent = batch.length;
         const request = create(PollRequestSchema, {
           actions: [...ask.actions],
@@ -190,7 +193,7 @@ export class Pump {
   /** Results alone; never throws. */
   private async complete(): Promise<void> {
     const { workerId } = this.options;
-    await this.exchange(Number.POSITIVE_INFINITY, async (session, batch) => {
+    await this.exchange(allResults, async (session, batch) => {
       const results = batch.map(({ result }) => result);
       const request = create(CompleteRequestSchema, { results, workerId });
       return session.call(WorkerService.method.complete, request, { timeoutMs: callTimeoutMs });
