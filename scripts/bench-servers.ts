@@ -9,9 +9,11 @@
  */
 import { parseArgs } from "node:util";
 import {
+  allEnded,
   call,
   percentile,
   type Running,
+  startMany,
   startServer,
   startWorker,
   stop,
@@ -90,36 +92,17 @@ async function timers(stays: Running, end: "stays" | "SIGTERM" | "SIGKILL"): Pro
   return late;
 }
 
-async function startMany(servers: readonly Running[]): Promise<string[]> {
-  const ids: string[] = [];
-  let left = Number(options.executions);
-  const lane = async (_: unknown, number: number) => {
-    const { url } = servers[number % servers.length]!;
-    while (left-- > 0) {
-      ids.push(String((await call(url, "/v1/executions", { workflow: "bench-chain" })).id));
-    }
-  };
-  await Promise.all(Array.from({ length: 48 }, lane));
-  return ids;
-}
-
-async function allEnded({ url }: Running, ids: readonly string[]): Promise<void> {
-  for (const id of ids.slice(-300)) {
-    const response = await fetch(`${url}/v1/executions/${id}/result?wait=60`);
-    const { status } = (await response.json()) as { status: string };
-    if (status !== "COMPLETED") throw new Error(`${id} is ${status}`);
-  }
-}
-
 /** A backlog of chains of 5 at so many servers, then a worker comes to each; then chains that start. */
 async function load(servers: readonly Running[]) {
-  const backlog = await startMany(servers);
+  const count = Number(options.executions);
+  const urls = servers.map(({ url }) => url);
+  const begin = () => startMany(urls, "bench-chain", { count, lanes: 48 });
+  const backlog = await begin();
   const workers: Running[] = [];
-  for (const server of servers)
-    workers.push(await startWorker(server.url, { transport: "http2", polls }));
+  for (const url of urls) workers.push(await startWorker(url, { transport: "http2", polls }));
   const processes = [...servers, ...workers].map(({ process }) => process.pid);
   const cpu = () => processes.reduce((sum, pid) => sum + usage(pid).cpu, 0);
-  const steps = Number(options.executions) * 5;
+  const steps = count * 5;
   const measure = async (work: () => Promise<void>) => {
     const cpuBefore = cpu();
     const begun = performance.now();
@@ -127,8 +110,8 @@ async function load(servers: readonly Running[]) {
     const perSecond = Math.round(steps / ((performance.now() - begun) / 1000));
     return { perSecond, micros: Math.round(((cpu() - cpuBefore) * 1e6) / steps) };
   };
-  const drained = await measure(() => allEnded(servers[0]!, backlog));
-  const started = await measure(async () => allEnded(servers[0]!, await startMany(servers)));
+  const drained = await measure(() => allEnded(urls[0]!, backlog));
+  const started = await measure(async () => allEnded(urls[0]!, await begin()));
   for (const worker of workers) await stop(worker);
   return {
     servers: servers.length,

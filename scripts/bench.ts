@@ -14,10 +14,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import {
+  allEnded,
   call,
   median,
   percentile,
   type Running,
+  start,
+  startMany,
   startServer,
   startWorker,
   stop,
@@ -53,33 +56,6 @@ function chain(length: number) {
     ...(index + 1 < length && { next: { default: index + 2 } }),
   }));
   return { name: `bench-chain-${length}`, rootAction: 1, actions };
-}
-
-function start(url: string, workflow: string, wait = 0): Promise<Record<string, unknown>> {
-  const query = wait > 0 ? `?wait=${wait}` : "";
-  return call(url, `/v1/executions${query}`, { workflow, input: { value: 7 } });
-}
-
-async function startMany(url: string, workflow: string, count: number): Promise<string[]> {
-  const ids: string[] = [];
-  let left = count;
-  const lane = async () => {
-    while (left-- > 0) ids.push(String((await start(url, workflow)).id));
-  };
-  await Promise.all(Array.from({ length: 32 }, lane));
-  return ids;
-}
-
-/** Asks for the result of the last ones: with first in, first out, then all have ended. */
-async function allEnded(url: string, ids: readonly string[]): Promise<void> {
-  for (const id of ids.slice(-200)) {
-    for (;;) {
-      const response = await fetch(`${url}/v1/executions/${id}/result?wait=60`);
-      const { status } = (await response.json()) as { status: string };
-      if (status === "COMPLETED") break;
-      if (status !== "RUNNING") throw new Error(`${id} is ${status}`);
-    }
-  }
 }
 
 interface Throughput {
@@ -119,7 +95,7 @@ async function measure(
 async function drain(server: Running, transport: string, steps: number): Promise<Throughput> {
   const workflow = `bench-chain-${steps}`;
   const executions = Number(options.executions);
-  const ids = await startMany(server.url, workflow, executions);
+  const ids = await startMany([server.url], workflow, { count: executions });
   const worker = await startWorker(server.url, { transport, polls });
   const result = await measure(server, worker, steps, executions, () => allEnded(server.url, ids));
   await stop(worker);
@@ -130,7 +106,7 @@ async function loop(server: Running, transport: string, steps: number): Promise<
   const executions = Number(options.executions);
   const worker = await startWorker(server.url, { transport, polls });
   const result = await measure(server, worker, steps, executions, async () => {
-    const ids = await startMany(server.url, `bench-chain-${steps}`, executions);
+    const ids = await startMany([server.url], `bench-chain-${steps}`, { count: executions });
     await allEnded(server.url, ids);
   });
   await stop(worker);
@@ -224,7 +200,7 @@ if (waiting > 0) {
     actions: [{ id: 1, type: "system", name: "wait", event: "go", timeoutSeconds: 86_400 }],
   });
   const begun = performance.now();
-  await startMany(fresh.url, "bench-wait", waiting);
+  await startMany([fresh.url], "bench-wait", { count: waiting });
   const seconds = (performance.now() - begun) / 1000;
   console.table([
     {

@@ -82,6 +82,39 @@ export async function call(
   return (await response.json()) as Record<string, unknown>;
 }
 
+export function start(url: string, workflow: string, wait = 0): Promise<Record<string, unknown>> {
+  const query = wait > 0 ? `?wait=${wait}` : "";
+  return call(url, `/v1/executions${query}`, { workflow, input: { value: 7 } });
+}
+
+/** So many executions, at the servers in turn, `lanes` at a time. */
+export async function startMany(
+  urls: readonly string[],
+  workflow: string,
+  { count, lanes = 32 }: { readonly count: number; readonly lanes?: number },
+): Promise<string[]> {
+  const ids: string[] = [];
+  let left = count;
+  const lane = async (_: unknown, number: number) => {
+    const url = urls[number % urls.length]!;
+    while (left-- > 0) ids.push(String((await start(url, workflow)).id));
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return ids;
+}
+
+/** Asks for the result of the last ones: with first in, first out, then all have ended. */
+export async function allEnded(url: string, ids: readonly string[]): Promise<void> {
+  for (const id of ids.slice(-300)) {
+    for (;;) {
+      const response = await fetch(`${url}/v1/executions/${id}/result?wait=60`);
+      const { status } = (await response.json()) as { status: string };
+      if (status === "COMPLETED") break;
+      if (status !== "RUNNING") throw new Error(`${id} is ${status}`);
+    }
+  }
+}
+
 export function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;

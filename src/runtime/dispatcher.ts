@@ -17,7 +17,7 @@ const overtakeMs = 2_000;
 
 /** How many partitions one poll asks at the same time. */
 const claimsAtOnce = 16;
-/** A claim costs about as much as ten tasks: a poll asks no more partitions than it has room for so many. */
+/** A claim of few tasks costs nearly as much as one of many: for so many it asks one partition. */
 const tasksPerClaim = 16;
 
 /** After a failed claim a waiting poll asks again so much later. */
@@ -216,14 +216,14 @@ export class Dispatcher {
     }
     poll.filling = true;
     let failed = false;
-    const share = Math.floor(room / partitions.length);
-    const shared = share * partitions.length;
-    const claims = partitions.map((partition, index) =>
-      this.#claim(poll, partition, index < room - shared ? share + 1 : share).catch((error) => {
+    const claims = partitions.map((partition, index) => {
+      // Even shares that make up the room: what does not divide goes to the first ones.
+      const limit = Math.ceil((room - index) / partitions.length);
+      return this.#claim(poll, partition, limit).catch((error) => {
         failed = true;
         logFault(this.#log, "a claim failed", error, { partition });
-      }),
-    );
+      });
+    });
     Promise.all(claims).then(() => {
       poll.filling = false;
       // A poll that found something answers; one that found nothing looks at what was hinted since.

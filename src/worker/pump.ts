@@ -131,8 +131,8 @@ export class Pump {
       const ask = this.polling ? rooms.ask(1) : undefined;
       this.resultCalls += 1;
       // The last call takes what there is: no result waits until another one is free.
-      const most = this.resultCalls === resultCallsMax ? allResults : ask?.maxTasks;
-      const call = ask === undefined ? this.complete() : this.poll(ask, 0, most);
+      const resultsMax = this.resultCalls === resultCallsMax ? allResults : undefined;
+      const call = ask === undefined ? this.complete() : this.poll(ask, 0, resultsMax);
       this.track(call, () => {
         this.resultCalls -= 1;
       });
@@ -154,14 +154,14 @@ export class Pump {
    * One poll, with results that are ready; usually no more than it has room for tasks, as the tasks
    * that follow from them come with its answer. Never throws.
    */
-  private async poll(ask: Ask, waitSeconds: number, most = ask.maxTasks): Promise<void> {
+  private async poll(ask: Ask, waitSeconds: number, resultsMax = ask.maxTasks): Promise<void> {
     const { rooms, queues, workerId } = this.options;
     rooms.reserve(ask);
     const startedMs = performance.now();
     let sent = 0;
     let answer: { session: Session; response: PollResponse } | undefined;
     try {
-      answer = await this.exchange(most, (session, batch) => {
+      answer = await this.exchange(resultsMax, (session, batch) => {
         sent = batch.length;
         const request = create(PollRequestSchema, {
           actions: [...ask.actions],

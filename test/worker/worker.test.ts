@@ -87,13 +87,19 @@ for (const transport of ["http2", "http1"] as const) {
 }
 
 describe("results", () => {
-  test("ride along with polls, many in one call", async () => {
+  /** Resolves when so many tasks are settled, which a worker found waiting. */
+  async function workOff(count: number, options: Partial<WorkerOptions>) {
     const server = startServer();
-    const worker = newWorker(server.url, { concurrency: 50, pollers: 2 });
+    const worker = newWorker(server.url, options);
     worker.action("count", (input) => input.number);
-    const tokens = Array.from({ length: 1000 }, (_, number) => server.add("count", { number }));
+    const tokens = Array.from({ length: count }, (_, number) => server.add("count", { number }));
     await worker.start();
     await server.until(() => server.settled.size === tokens.length);
+    return { server, tokens };
+  }
+
+  test("ride along with polls, many in one call", async () => {
+    const { server, tokens } = await workOff(1000, { concurrency: 50, pollers: 2 });
     const outputs = await Promise.all(tokens.map((token) => server.outcome(token)));
     expect(outputs).toEqual(tokens.map((_, number) => number));
     const polls = server
@@ -105,12 +111,7 @@ describe("results", () => {
   });
 
   test("ride along with a poll that has room for the tasks that follow from them", async () => {
-    const server = startServer();
-    const worker = newWorker(server.url, { concurrency: 200, pollers: 4 });
-    worker.action("count", (input) => input.number);
-    const tokens = Array.from({ length: 2000 }, (_, number) => server.add("count", { number }));
-    await worker.start();
-    await server.until(() => server.settled.size === tokens.length);
+    const { server } = await workOff(2000, { concurrency: 200, pollers: 4 });
     for (const { request } of server.callsOf("Poll")) {
       const { results, maxTasks, waitSeconds } = request as PollRequest;
       if (waitSeconds > 0) expect(results.length).toBeLessThanOrEqual(maxTasks);
