@@ -49,10 +49,9 @@ export function readCommit(
 }
 
 export function readCreate(answer: EntryAnswer, commitId: string): contract.CreateAnswer {
-  const [outcome, revision, latest, status, requestHash] = answer as Exclude<EntryAnswer, number>;
+  if (typeof answer === "number") return { outcome: "created", head: head(1, commitId) };
+  const [outcome, revision, latest, status, requestHash] = answer;
   switch (outcome) {
-    case "created":
-      return { outcome, head: head(1, commitId) };
     case "exists":
       return {
         ...{ outcome, head: head(revision, latest), status: readStatus(status as Reply).status },

@@ -14,8 +14,11 @@ const sizeMax = 1024 * 1024;
 /** While a call is under way another one goes out when so many have gathered: few each cost more. */
 const gatheredMin = 32;
 
-/** A number: it was committed. */
+/** A number: it was done. */
 export type EntryAnswer = number | readonly [outcome: string, ...details: unknown[]];
+
+/** A number: all were done. */
+export type BatchAnswer = number | readonly EntryAnswer[];
 
 interface Waiting<Request> {
   readonly request: Request;
@@ -109,7 +112,7 @@ export class Batch<Request> {
     const places = keys.map((_, i) => call.places[i] ?? 0);
     const args = [`${entries.length}`, ...places, ...entries, ...fields];
     try {
-      this.#settle(sent, (await this.#options.call(keys, args)) as readonly EntryAnswer[]);
+      this.#settle(sent, (await this.#options.call(keys, args)) as BatchAnswer);
       group.isInTrouble = false;
     } catch (error) {
       group.isInTrouble = true;
@@ -117,7 +120,11 @@ export class Batch<Request> {
     }
   }
 
-  #settle(sent: readonly Waiting<Request>[], answers: readonly EntryAnswer[]): void {
+  #settle(sent: readonly Waiting<Request>[], answers: BatchAnswer): void {
+    if (typeof answers === "number") {
+      for (const one of sent) one.resolve(answers);
+      return;
+    }
     for (const [i, one] of sent.entries()) {
       const answer = answers[i] as EntryAnswer;
       const fault = faultIn(answer);

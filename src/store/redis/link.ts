@@ -23,18 +23,33 @@ const startMs = 10_000;
 const retryPausesMs = [10, 40, 100, 250, 500, 1_000];
 const reconnectMsMax = 1_000;
 
-/** Knows whether it was ever written to a connection. */
+/**
+ * A call of a script. The client is shown its keys only, by which it finds the node: it would go
+ * through all arguments several times.
+ */
 class ScriptCommand extends Command {
+  /** Whether it was ever written to a connection. */
   sent = false;
+  readonly #rest: readonly Argument[];
   /**
    * The client tells of each command on a diagnostics channel, with its arguments as text; on Bun
    * also when nobody listens. That cost more than the rest of sending.
    */
   override isTraced = true;
 
+  /** `script`: its digest for evalsha, its text for eval. */
+  constructor(
+    name: "evalsha" | "eval",
+    script: string,
+    { keys, args }: { readonly keys: readonly string[]; readonly args: readonly Argument[] },
+  ) {
+    super(name, [script, `${keys.length}`, ...keys], { replyEncoding: "utf8" });
+    this.#rest = args;
+  }
+
   override toWritable(): Buffer {
     this.sent = true;
-    return encodeCommand(this.name, this.args as readonly Argument[]);
+    return encodeCommand(this.name, [...(this.args as readonly Argument[]), ...this.#rest]);
   }
 }
 
@@ -184,8 +199,7 @@ export class RedisLink {
     keys: readonly string[],
     args: readonly Argument[],
   ): Promise<unknown> {
-    const all = [script, keys.length, ...keys, ...args] as (string | Buffer | number)[];
-    const command = new ScriptCommand(name, all, { replyEncoding: "utf8" });
+    const command = new ScriptCommand(name, script, { keys, args });
     try {
       return await this.client.sendCommand(command);
     } catch (error) {

@@ -5,7 +5,7 @@
 -- ARGV: see lib/effects.lua. An entry is packed, one value after the other: number of its base, id,
 --   commit id, now, its first and last field, status, its member in lists, workflow, correlation id or
 --   false, changes of sets (packed, put_all, or false), what is added (packed, add_all, or false).
--- Returns for each: {"created"}, {"exists", revision, commit id, status, request hash or false},
+-- Returns for each, or 1 when that is so for all: 1, {"exists", revision, commit id, status, request hash or false},
 --   {"tombstone"}, {"skewed"}, {"failed", message}.
 --@include clock
 --@include indexes
@@ -42,7 +42,7 @@ local function create(
   if row[3] then
     if not make_room(x, tonumber(row[3]), now) then return { "tombstone" } end
   elseif row[1] then
-    if commit_in(row[2]) == commit_id then return { "created" } end
+    if commit_in(row[2]) == commit_id then return 1 end
     local revision, latest, status_now = read_head(row[1])
     return { "exists", revision, latest, status_now, row[4] }
   end
@@ -52,7 +52,7 @@ local function create(
   if added then add_all(x, unpacked(added), now) end
   write_fields(x)
   call("HSET", x.key, unpack(ARGV, fields_of(x.key, first, last)))
-  return { "created" }
+  return 1
 end
 
 --@include batch

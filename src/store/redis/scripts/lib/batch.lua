@@ -1,13 +1,15 @@
--- A batch answers for each entry: one that fails spoils none of the others.
+-- A batch answers for each entry: one that fails spoils none of the others. Mostly all are done, which
+-- is said in one number.
 local function answer_all(apply)
-  local answers = {}
+  local answers, done_count = {}, 0
   for i = 1, tonumber(ARGV[2]) do
-    local done, answer = pcall(apply, unpacked(ARGV[FIRST_ENTRY + i - 1]))
-    if not done then
+    local returned, answer = pcall(apply, unpacked(ARGV[FIRST_ENTRY + i - 1]))
+    if not returned then
       answer = { "failed", type(answer) == "table" and answer.err or tostring(answer) }
     end
     answers[i] = answer
+    if answer == 1 then done_count = done_count + 1 end
   end
   write_changes()
-  return answers
+  return done_count == #answers and 1 or answers
 end
