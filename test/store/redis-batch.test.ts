@@ -14,7 +14,7 @@ function openBatch(onePartition = false) {
   const batch = new Batch<string>({
     encode: (request, base, call) => {
       if (!call.bases.includes(base)) call.bases.push(base);
-      return Buffer.from(request);
+      call.entries.text(request);
     },
     call: (_keys, args) => {
       const size = Number(args[0]);

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { Command } from "ioredis";
 import { pack, packAll } from "../../src/store/redis/pack.ts";
-import { encodeCommand } from "../../src/store/redis/resp.ts";
+import { ArgumentWriter, encodeCommand } from "../../src/store/redis/resp.ts";
 
 const texts = [
   ...["", "a", "ü", "😀", "\0", "\r\n", "line\nline", "x".repeat(9), "x".repeat(10)],
@@ -24,12 +24,30 @@ test("a command is what the client would have written", () => {
 
 test("what was encoded stays as it was when more is", () => {
   const first = encodeCommand("set", ["a", "1"]);
-  const packed = packAll(["a", 1, false], { before: "<", after: ">" });
+  const packed = packAll(["a", 1, false]);
   const copies = [first, packed].map((bytes) => Buffer.from(bytes));
   for (let i = 0; i < 3; i++) {
     encodeCommand("set", ["b", "y".repeat(200_000)]);
     pack("z".repeat(200_000));
   }
   expect([first, packed]).toEqual(copies);
-  expect(packed.toString("latin1")).toBe("<\xd9\x01a\x01\xc2>");
+  expect(packed.toString("latin1")).toBe("\xd9\x01a\x01\xc2");
+});
+
+test("what was written before follows on the arguments, whatever its length", () => {
+  const writer = new ArgumentWriter();
+  const lengths = [0, 1, 9, 10, 99, 100, 999, 1_000, 9_999, 10_000, 300_000];
+  for (const length of lengths) {
+    const at = writer.begin();
+    writer.out.text("x".repeat(length));
+    writer.end(at);
+  }
+  for (const text of texts) writer.text(text);
+  const written = writer.take();
+  expect(written.count).toBe(lengths.length + texts.length);
+  const all = ["first", ...lengths.map((length) => "x".repeat(length)), ...texts, "last"];
+  writer.text("last");
+  const expected = Buffer.from(new Command("evalsha", all).toWritable({}));
+  const encoded = encodeCommand("evalsha", ["first"], [written, writer.take()]);
+  expect(encoded.equals(expected)).toBe(true);
 });

@@ -6,7 +6,7 @@
 import { StoreFault } from "../store.ts";
 import { callKeys } from "./keys.ts";
 import type { Call } from "./requests.ts";
-import type { Argument } from "./resp.ts";
+import { type Argument, ArgumentWriter, type Written } from "./resp.ts";
 
 /** Longer scripts would make others wait; larger ones as well. */
 const entriesMax = 64;
@@ -28,8 +28,14 @@ interface Waiting<Request> {
 }
 
 export interface BatchOptions<Request> {
-  readonly encode: (request: Request, base: string, call: Call) => Buffer;
-  readonly call: (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
+  /** Writes its entry and its fields. */
+  readonly encode: (request: Request, base: string, call: Call) => void;
+  /** With the numbers first, and then what was written. */
+  readonly call: (
+    keys: readonly string[],
+    numbers: readonly Argument[],
+    written: readonly Written[],
+  ) => Promise<unknown>;
   /** The caller's clock is wrong. */
   readonly onSkewed: () => void;
   /** Cluster: one call touches one partition only. */
@@ -47,6 +53,8 @@ interface Group<Request> {
 export class Batch<Request> {
   readonly #options: BatchOptions<Request>;
   readonly #groups = new Map<string, Group<Request>>();
+  readonly #entries = new ArgumentWriter();
+  readonly #fields = new ArgumentWriter();
   #isScheduled = false;
 
   constructor(options: BatchOptions<Request>) {
@@ -93,26 +101,19 @@ export class Batch<Request> {
   /** Sends as many as one call may carry. */
   async #send(group: Group<Request>): Promise<void> {
     const { waiting } = group;
-    const call: Call = { bases: [], places: [], fields: [] };
-    const entries: Buffer[] = [];
-    let size = 0;
-    while (entries.length < entriesMax && size < sizeMax) {
-      const one = waiting[entries.length];
+    const [entries, fields] = [this.#entries, this.#fields];
+    const call: Call = { bases: [], places: [], entries, fields };
+    while (entries.count < entriesMax && entries.size + fields.size < sizeMax) {
+      const one = waiting[entries.count];
       if (one === undefined) break;
-      const known = call.fields.length;
-      const entry = this.#options.encode(one.request, one.base, call);
-      size += entry.length;
-      for (let i = known; i < call.fields.length; i++) size += (call.fields[i] as string).length;
-      entries.push(entry);
+      this.#options.encode(one.request, one.base, call);
     }
-    const sent = waiting.splice(0, entries.length);
-    const { bases, fields } = call;
-    const { onePartition } = this.#options;
-    const keys = onePartition ? callKeys(bases[0] as string) : bases;
-    const places = keys.map((_, i) => call.places[i] ?? 0);
-    const args = [`${entries.length}`, ...places, ...entries, ...fields];
+    const sent = waiting.splice(0, entries.count);
+    const keys = this.#options.onePartition ? callKeys(call.bases[0] as string) : call.bases;
+    const numbers = [sent.length, ...keys.map((_, i) => call.places[i] ?? 0)];
+    const written = [entries.take(), fields.take()];
     try {
-      this.#settle(sent, (await this.#options.call(keys, args)) as BatchAnswer);
+      this.#settle(sent, (await this.#options.call(keys, numbers, written)) as BatchAnswer);
       group.isInTrouble = false;
     } catch (error) {
       group.isInTrouble = true;

@@ -18,6 +18,16 @@ export class Bytes {
   used = 0;
   #begin = 0;
 
+  /** Where that begins which was written since the last time; reserving moves it. */
+  get start(): number {
+    return this.#begin;
+  }
+
+  /** Bytes written since the last time. */
+  get length(): number {
+    return this.used - this.#begin;
+  }
+
   /** Makes sure that so many more fit in the chunk, which may be another one afterwards. */
   reserve(bytes: number): void {
     if (this.used + bytes <= this.chunk.length) return;

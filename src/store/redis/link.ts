@@ -9,7 +9,7 @@ import type { ClientTls } from "../../tls.ts";
 import { StoreFault } from "../store.ts";
 import type { RedisAddress } from "./address.ts";
 import { faultOf } from "./faults.ts";
-import { type Argument, encodeCommand } from "./resp.ts";
+import { type Argument, encodeCommand, type Written } from "./resp.ts";
 import { readScripts, type Script, type ScriptName } from "./scripts.ts";
 
 /** A call that is not answered by then has an unknown outcome. */
@@ -23,6 +23,12 @@ const startMs = 10_000;
 const retryPausesMs = [10, 40, 100, 250, 500, 1_000];
 const reconnectMsMax = 1_000;
 
+/** What follows on the keys. */
+interface Rest {
+  readonly args: readonly Argument[];
+  readonly written: readonly Written[];
+}
+
 /**
  * A call of a script. The client is shown its keys only, by which it finds the node: it would go
  * through all arguments several times.
@@ -30,7 +36,7 @@ const reconnectMsMax = 1_000;
 class ScriptCommand extends Command {
   /** Whether it was ever written to a connection. */
   sent = false;
-  readonly #rest: readonly Argument[];
+  readonly #rest: Rest;
   /**
    * The client tells of each command on a diagnostics channel, with its arguments as text; on Bun
    * also when nobody listens. That cost more than the rest of sending.
@@ -38,18 +44,15 @@ class ScriptCommand extends Command {
   override isTraced = true;
 
   /** `script`: its digest for evalsha, its text for eval. */
-  constructor(
-    name: "evalsha" | "eval",
-    script: string,
-    { keys, args }: { readonly keys: readonly string[]; readonly args: readonly Argument[] },
-  ) {
+  constructor(name: "evalsha" | "eval", script: string, keys: readonly string[], rest: Rest) {
     super(name, [script, `${keys.length}`, ...keys], { replyEncoding: "utf8" });
-    this.#rest = args;
+    this.#rest = rest;
   }
 
   override toWritable(): Buffer {
     this.sent = true;
-    return encodeCommand(this.name, [...(this.args as readonly Argument[]), ...this.#rest]);
+    const { args, written } = this.#rest;
+    return encodeCommand(this.name, [...(this.args as readonly Argument[]), ...args], written);
   }
 }
 
@@ -154,12 +157,19 @@ export class RedisLink {
     return this.client instanceof Cluster ? this.client.nodes("master") : [this.client];
   }
 
-  async call(name: ScriptName, keys: readonly string[], args: readonly Argument[]) {
+  /** `written` follows on `args`. */
+  async call(
+    name: ScriptName,
+    keys: readonly string[],
+    args: readonly Argument[],
+    written: readonly Written[] = [],
+  ) {
+    const rest = { args, written };
     const script = this.#scripts.get(name) as Script;
     for (let tries = 0; ; tries++) {
       if (this.#isClosed) throw new StoreFault("not_applied", "The store is closed.");
       const pauseMs = retryPausesMs[tries];
-      const answer = await this.#try(script, keys, args, pauseMs !== undefined);
+      const answer = await this.#try(script, keys, rest, pauseMs !== undefined);
       if (answer !== undefined) return answer.reply;
       await new Promise<void>((resolve) => this.#clock.after(pauseMs as number, resolve));
     }
@@ -169,11 +179,11 @@ export class RedisLink {
   async #try(
     script: Script,
     keys: readonly string[],
-    args: readonly Argument[],
+    rest: Rest,
     mayRetry: boolean,
   ): Promise<{ readonly reply: unknown } | undefined> {
     try {
-      return { reply: await this.#run(script, keys, args) };
+      return { reply: await this.#run(script, keys, rest) };
     } catch (failure) {
       const { error, sent } = failure as SendFailure;
       const { fault, passes, skewed } = faultOf(error, sent);
@@ -184,12 +194,12 @@ export class RedisLink {
   }
 
   /** A server that does not know the script yet, or not any more, is given it whole. */
-  async #run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  async #run(script: Script, keys: readonly string[], rest: Rest): Promise<unknown> {
     try {
-      return await this.#send("evalsha", script.sha, keys, args);
+      return await this.#send("evalsha", script.sha, keys, rest);
     } catch (failure) {
       if (!(failure as SendFailure).error.message.startsWith("NOSCRIPT")) throw failure;
-      return await this.#send("eval", script.lua, keys, args);
+      return await this.#send("eval", script.lua, keys, rest);
     }
   }
 
@@ -197,9 +207,9 @@ export class RedisLink {
     name: "evalsha" | "eval",
     script: string,
     keys: readonly string[],
-    args: readonly Argument[],
+    rest: Rest,
   ): Promise<unknown> {
-    const command = new ScriptCommand(name, script, { keys, args });
+    const command = new ScriptCommand(name, script, keys, rest);
     try {
       return await this.client.sendCommand(command);
     } catch (error) {

@@ -9,10 +9,9 @@ export type Packable = string | number | false | Buffer | readonly Packable[];
 
 const mark = { false: 0xc2, double: 0xcb, shortText: 0xd9, text: 0xdb, array: 0xdd } as const;
 const headBytes = 9;
-const out = new Bytes();
 
 /** No UTF-16 unit takes more than three bytes of UTF-8: the length of 85 of them fits one byte. */
-function writeText(text: string): void {
+function writeText(out: Bytes, text: string): void {
   const head = text.length <= 85 ? 2 : 5;
   out.reserve(head + bytesAtMost(text));
   const { chunk, used } = out;
@@ -28,14 +27,14 @@ function writeText(text: string): void {
 }
 
 /** A mark and a number of items or bytes. */
-function writeHead(type: number, length: number): void {
+function writeHead(out: Bytes, type: number, length: number): void {
   out.reserve(headBytes);
   out.chunk[out.used] = type;
   out.chunk.writeUInt32BE(length, out.used + 1);
   out.used += 5;
 }
 
-function writeNumber(value: number): void {
+function writeNumber(out: Bytes, value: number): void {
   out.reserve(headBytes);
   if (Number.isInteger(value) && value >= 0 && value < 128) {
     out.chunk[out.used++] = value;
@@ -46,33 +45,32 @@ function writeNumber(value: number): void {
   out.used += 9;
 }
 
-function write(value: Packable): void {
-  if (typeof value === "string") writeText(value);
-  else if (typeof value === "number") writeNumber(value);
+function write(out: Bytes, value: Packable): void {
+  if (typeof value === "string") writeText(out, value);
+  else if (typeof value === "number") writeNumber(out, value);
   else if (value === false) {
     out.reserve(headBytes);
     out.chunk[out.used++] = mark.false;
   } else if (value instanceof Buffer) {
-    writeHead(mark.text, value.length);
+    writeHead(out, mark.text, value.length);
     out.bytes(value);
   } else {
-    writeHead(mark.array, (value as readonly Packable[]).length);
-    for (const item of value as readonly Packable[]) write(item);
+    writeHead(out, mark.array, (value as readonly Packable[]).length);
+    for (const item of value as readonly Packable[]) write(out, item);
   }
 }
 
-/**
- * One value after the other: unpacked, they become values, and no table is made. What is around them
- * is text as it is.
- */
-export function packAll(
-  values: readonly Packable[],
-  around: { readonly before?: string; readonly after?: string } = {},
-): Buffer {
-  if (around.before !== undefined) out.text(around.before);
-  for (const value of values) write(value);
-  if (around.after !== undefined) out.text(around.after);
-  return out.take();
+/** One value after the other: unpacked, they become values, and no table is made. */
+export function packInto(out: Bytes, values: readonly Packable[]): void {
+  for (const value of values) write(out, value);
+}
+
+const scratch = new Bytes();
+
+/** The same by itself. */
+export function packAll(values: readonly Packable[]): Buffer {
+  packInto(scratch, values);
+  return scratch.take();
 }
 
 export function pack(value: Packable): Buffer {

@@ -18,7 +18,7 @@ import { shortTaskId, shortToken } from "./names.ts";
 import type { NodeClock } from "./node-clock.ts";
 import { type Packable, pack } from "./pack.ts";
 import { encodeCommit, encodeCreate, headText } from "./requests.ts";
-import type { Argument } from "./resp.ts";
+import type { Argument, Written } from "./resp.ts";
 import type { ScriptName } from "./scripts.ts";
 import { type WakeListener, Wakes } from "./wakes.ts";
 
@@ -54,8 +54,10 @@ export class RedisStore implements contract.Store {
     this.#nodeClock = nodeClock;
     this.#wakes = new Wakes(link, keys.bases);
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
-    const callWith = (name: ScriptName) => (keys: readonly string[], args: readonly Argument[]) =>
-      link.call(name, keys, [this.#tolerance, ...args]);
+    const callWith =
+      (name: ScriptName) =>
+      (keys: readonly string[], args: readonly Argument[], written: readonly Written[]) =>
+        link.call(name, keys, [this.#tolerance, ...args], written);
     const common = { onePartition: link.isCluster, onSkewed: () => void nodeClock.measure() };
     this.#creates = new Batch({ ...common, encode: encodeCreate, call: callWith("create") });
     this.#commits = new Batch({ ...common, encode: encodeCommit, call: callWith("commit") });

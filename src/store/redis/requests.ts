@@ -5,10 +5,11 @@
  */
 import { limits } from "../../limits.ts";
 import type { CommitRequest, CreateRequest, HandOff, Head, StoreEffects } from "../store.ts";
+import { Bytes } from "./bytes.ts";
 import { listMember } from "./keys.ts";
 import { shortTaskId, shortToken } from "./names.ts";
-import { type Packable, pack, packAll } from "./pack.ts";
-import type { Argument } from "./resp.ts";
+import { type Packable, pack, packAll, packInto } from "./pack.ts";
+import type { ArgumentWriter } from "./resp.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 
@@ -18,8 +19,9 @@ export interface Call {
   readonly bases: string[];
   /** How many places the entries of each base need. */
   readonly places: number[];
-  /** Names and values. */
-  readonly fields: Argument[];
+  readonly entries: ArgumentWriter;
+  /** Names and values, and what else is taken from there as it is. */
+  readonly fields: ArgumentWriter;
 }
 
 /** The fixed text of a task: what the store only keeps and gives back. */
@@ -71,15 +73,16 @@ function leaseMark(id: string, shortId: string, token: string): string {
   return `L${shortToken(id, token)}\0${shortId}\0`;
 }
 
-/** One that is leased at once, but for its place. */
-function leasedRecord(lease: {
+interface Leased {
   readonly task: NewTask;
   readonly shortId: string;
   readonly handOff: HandOff;
   readonly text: string;
   readonly now: number;
-}): Buffer {
-  const { task, shortId, handOff, text, now } = lease;
+}
+
+/** The record of one that is leased at once, but for its place. */
+function writeLeased(out: Bytes, { task, shortId, handOff, text, now }: Leased): void {
   const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs } = task;
   const { token, workerId, leaseUntil, deadline } = handOff;
   const terms = [
@@ -91,11 +94,12 @@ function leasedRecord(lease: {
     queueTimeoutMs || false,
     false,
   ] as const;
-  return packAll([[...terms, priority, now, timeoutMs, heartbeatMs]], {
-    before: leaseMark(id, shortId, token),
-    after: text,
-  });
+  out.text(leaseMark(id, shortId, token));
+  packInto(out, [[...terms, priority, now, timeoutMs, heartbeatMs]]);
+  out.text(text);
 }
+
+const records = new Bytes();
 
 /** Of tasks with the same id the last one counts. */
 function distinct(tasks: readonly NewTask[]): readonly NewTask[] {
@@ -121,7 +125,7 @@ class Entry {
     this.#call = call;
     this.#executionId = request.key.id;
     this.#now = request.now;
-    this.first = call.fields.length + 1;
+    this.first = call.fields.count + 1;
     const { tasks, messages } = request.effects;
     const places = call.places[this.base - 1] ?? 0;
     call.places[this.base - 1] = places + tasks.length + messages.length;
@@ -131,13 +135,41 @@ class Entry {
     return packedOrFalse(this.#gone);
   }
 
-  set(name: string, value: Argument): void {
-    this.last = this.#call.fields.push(name, value);
+  set(name: string, value: string): void {
+    const { fields } = this.#call;
+    fields.text(name);
+    fields.text(value);
+    this.last = fields.count;
   }
 
-  /** Follows on the last field. */
-  append(value: Argument): void {
-    this.#call.fields.push(value);
+  setPacked(name: string, values: readonly Packable[]): void {
+    const { fields } = this.#call;
+    fields.text(name);
+    const at = fields.begin();
+    packInto(fields.out, values);
+    fields.end(at);
+    this.last = fields.count;
+  }
+
+  /** Before the first field. */
+  headBy(text: string): void {
+    this.#call.fields.text(text);
+  }
+
+  /** Behind the last field. */
+  appendLeased(leased: Leased): void {
+    const { fields } = this.#call;
+    const at = fields.begin();
+    writeLeased(fields.out, leased);
+    fields.end(at);
+  }
+
+  /** What scripts unpack: all else must have been written before. */
+  finish(values: readonly Packable[]): void {
+    const { entries } = this.#call;
+    const at = entries.begin();
+    packInto(entries.out, values);
+    entries.end(at);
   }
 
   drop(name: string): void {
@@ -178,7 +210,7 @@ class Entry {
 
   timers(timers: StoreEffects["timers"]): void {
     for (const { id, at } of timers) {
-      this.set(`m:${id}`, pack([at, false]));
+      this.setPacked(`m:${id}`, [[at, false]]);
       this.#putTimer(id, at);
     }
   }
@@ -205,7 +237,8 @@ class Entry {
       return [...part, false, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs || false];
     }
     const given = { task, shortId, handOff: lease, text: isSmall ? text : "", now: this.#now };
-    return [...part, leasedRecord(given), lease.leaseUntil];
+    writeLeased(records, given);
+    return [...part, records.take(), lease.leaseUntil];
   }
 }
 
@@ -231,7 +264,7 @@ function plainPart(request: CommitRequest, entry: Entry): Packable[] {
   if (task?.lease !== undefined) {
     const shortId = entry.taskId(task.id);
     const { lease: handOff } = task;
-    entry.append(leasedRecord({ task, shortId, handOff, text: taskText(task), now: request.now }));
+    entry.appendLeased({ task, shortId, handOff, text: taskText(task), now: request.now });
     part[1] = `t:${shortId}`;
     part[2] = handOff.leaseUntil;
   }
@@ -263,12 +296,12 @@ function wholePart(request: CommitRequest, entry: Entry): Packable[] {
   return [false, false, false, rest];
 }
 
-export function encodeCommit(request: CommitRequest, base: string, call: Call): Buffer {
+export function encodeCommit(request: CommitRequest, base: string, call: Call): void {
   const { key, expected, commitId, now, status, endedAt, effects } = request;
   const entry = new Entry(request, base, call);
   const next = { revision: expected.revision + 1, commitId };
-  entry.append(headText(next));
-  entry.append(statusText(status, endedAt));
+  entry.headBy(headText(next));
+  entry.headBy(statusText(status, endedAt));
   const history = packedOrFalse(entry.trace(next, effects.history));
   entry.set("S", request.state);
   entry.data(request.data);
@@ -276,7 +309,7 @@ export function encodeCommit(request: CommitRequest, base: string, call: Call): 
   for (const id of effects.dropTimers) entry.dropTimer(id);
   entry.timers(effects.timers);
   const part = isPlain(request) ? plainPart(request, entry) : wholePart(request, entry);
-  return packAll([
+  entry.finish([
     ...[entry.base, key.id, headText(expected), endOf(commitId), now],
     ...[entry.first, entry.last, entry.gone, history, entry.puts, ...part],
   ]);
@@ -287,7 +320,7 @@ function hasOthers(tasks: readonly NewTask[]): boolean {
   return tasks.length > 1 || tasks.some((task) => taskText(task).length > recordTextMax);
 }
 
-export function encodeCreate(request: CreateRequest, base: string, call: Call): Buffer {
+export function encodeCreate(request: CreateRequest, base: string, call: Call): void {
   const { key, commitId, now, listing, requestHash, effects } = request;
   const { workflow, version, startedAt, endedAt } = listing;
   const correlationId = listing.correlationId ?? (false as const);
@@ -300,14 +333,14 @@ export function encodeCreate(request: CreateRequest, base: string, call: Call): 
     `${headText(head)}${hasOthers(effects.tasks) ? "+" : "-"}${endOf(commitId)}\n${status}`,
   );
   entry.trace(head, effects.history);
-  entry.set("l", packAll([member, workflow, correlationId, version, startedAt]));
+  entry.setPacked("l", [member, workflow, correlationId, version, startedAt]);
   if (requestHash !== undefined) entry.set("q", requestHash);
   entry.set("S", request.state);
   entry.data(request.data);
   entry.timers(effects.timers);
   const isMore = effects.tasks.length + effects.messages.length > 0;
   const added = isMore && pack(entry.added(effects));
-  return packAll([
+  entry.finish([
     ...[entry.base, key.id, commitId, now, entry.first, entry.last],
     ...([status, member, workflow, correlationId, entry.puts, added] as const),
   ]);

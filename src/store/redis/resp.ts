@@ -6,13 +6,19 @@ import { Bytes, bytesAtMost } from "./bytes.ts";
 
 export type Argument = string | number | Buffer;
 
+/** Arguments as they go out. */
+export interface Written {
+  readonly count: number;
+  readonly bytes: Buffer;
+}
+
 /** Of an argument: its mark, the digits of its length and two ends of lines. */
 const frameBytes = 32;
 /** Shorter text is written unit by unit. */
 const shortChars = 24;
+/** Digits that a length has for which room is kept. */
+const usualDigits = 3;
 const [carriageReturn, lineFeed, zero, dollar] = [13, 10, 48, 36];
-
-const out = new Bytes();
 
 function digitsOf(number: number): number {
   let digits = 1;
@@ -21,58 +27,116 @@ function digitsOf(number: number): number {
 }
 
 /** Answers where it ends. */
-function writeLineEnd(at: number): number {
-  out.chunk[at] = carriageReturn;
-  out.chunk[at + 1] = lineFeed;
+function writeLineEnd(chunk: Buffer, at: number): number {
+  chunk[at] = carriageReturn;
+  chunk[at + 1] = lineFeed;
   return at + 2;
 }
 
 /** Answers where that begins which is so long. */
-function writeLength(length: number, digits: number): number {
-  const { chunk, used } = out;
-  chunk[used] = dollar;
-  for (let left = length, at = used + digits; at > used; at--) {
-    chunk[at] = zero + (left % 10);
+function writeLength(chunk: Buffer, at: number, length: number): number {
+  const digits = digitsOf(length);
+  chunk[at] = dollar;
+  for (let left = length, place = at + digits; place > at; place--) {
+    chunk[place] = zero + (left % 10);
     left = Math.trunc(left / 10);
   }
-  return writeLineEnd(used + 1 + digits);
+  return writeLineEnd(chunk, at + 1 + digits);
 }
 
 /** Text of few units, when all of them are ASCII: answers whether it was. */
-function writeShort(text: string, at: number): boolean {
+function writeShort(chunk: Buffer, text: string, at: number): boolean {
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit > 127) return false;
-    out.chunk[at + i] = unit;
+    chunk[at + i] = unit;
   }
   return true;
 }
 
-/** Nearly all text is ASCII, so that its bytes are as many as its units; else it is moved. */
-function writeText(text: string): void {
-  out.reserve(bytesAtMost(text) + frameBytes);
-  const guessed = digitsOf(text.length);
-  const begin = out.used + 3 + guessed;
-  const isShort = text.length <= shortChars && writeShort(text, begin);
-  const bytes = isShort ? text.length : out.chunk.write(text, begin);
-  const digits = digitsOf(bytes);
-  if (digits !== guessed) out.chunk.copyWithin(begin + digits - guessed, begin, begin + bytes);
-  out.used = writeLineEnd(writeLength(bytes, digits) + bytes);
-}
+/** Writes arguments one after the other. */
+export class ArgumentWriter {
+  /** For what becomes part of an argument: between begin and end. */
+  readonly out = new Bytes();
+  #count = 0;
 
-function writeBytes(bytes: Buffer): void {
-  out.reserve(bytes.length + frameBytes);
-  out.used = writeLength(bytes.length, digitsOf(bytes.length));
-  out.bytes(bytes);
-  out.used = writeLineEnd(out.used);
-}
-
-export function encodeCommand(name: string, args: readonly Argument[]): Buffer {
-  out.text(`*${args.length + 1}\r\n`);
-  writeText(name);
-  for (const argument of args) {
-    if (argument instanceof Buffer) writeBytes(argument);
-    else writeText(typeof argument === "string" ? argument : `${argument}`);
+  get count(): number {
+    return this.#count;
   }
-  return out.take();
+
+  get size(): number {
+    return this.out.length;
+  }
+
+  /** Nearly all text is ASCII, so that its bytes are as many as its units; else it is moved. */
+  text(text: string): void {
+    const { out } = this;
+    out.reserve(bytesAtMost(text) + frameBytes);
+    const { chunk, used } = out;
+    const content = used + 3 + digitsOf(text.length);
+    const isShort = text.length <= shortChars && writeShort(chunk, text, content);
+    const bytes = isShort ? text.length : chunk.write(text, content);
+    this.#frame(content, bytes);
+  }
+
+  bytes(bytes: Buffer): void {
+    const at = this.begin();
+    this.out.bytes(bytes);
+    this.end(at);
+  }
+
+  /** The argument is what is written to `out` from here to the end. */
+  begin(): number {
+    const { out } = this;
+    out.reserve(frameBytes);
+    const at = out.length;
+    out.used += 3 + usualDigits;
+    return at;
+  }
+
+  end(at: number): void {
+    const { out } = this;
+    out.reserve(frameBytes);
+    const begin = out.start + at;
+    const content = begin + 3 + usualDigits;
+    const bytes = out.used - content;
+    out.used = begin;
+    this.#frame(content, bytes);
+  }
+
+  /** Around what was written where a length of as many digits as was guessed leads to. */
+  #frame(content: number, bytes: number): void {
+    const { chunk, used } = this.out;
+    const begin = used + 3 + digitsOf(bytes);
+    if (begin !== content) chunk.copyWithin(begin, content, content + bytes);
+    writeLength(chunk, used, bytes);
+    this.out.used = writeLineEnd(chunk, begin + bytes);
+    this.#count += 1;
+  }
+
+  /** What was written since the last time. */
+  take(): Written {
+    const written = { count: this.#count, bytes: this.out.take() };
+    this.#count = 0;
+    return written;
+  }
+}
+
+const writer = new ArgumentWriter();
+
+export function encodeCommand(
+  name: string,
+  args: readonly Argument[],
+  written: readonly Written[] = [],
+): Buffer {
+  let count = args.length + 1;
+  for (const part of written) count += part.count;
+  writer.out.text(`*${count}\r\n`);
+  writer.text(name);
+  for (const argument of args) {
+    if (argument instanceof Buffer) writer.bytes(argument);
+    else writer.text(typeof argument === "string" ? argument : `${argument}`);
+  }
+  for (const part of written) writer.out.bytes(part.bytes);
+  return writer.take().bytes;
 }
