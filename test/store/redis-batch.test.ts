@@ -14,10 +14,13 @@ function openBatch(onePartition = false) {
   const batch = new Batch<string>({
     encode: (request, base, call) => {
       if (!call.bases.includes(base)) call.bases.push(base);
+      call.fields.text(request);
+      if (request === "bad") throw new Error("cannot be written");
       call.entries.text(request);
     },
-    call: (_keys, args) => {
-      const size = Number(args[0]);
+    call: (_keys, [count], written) => {
+      const size = Number(count);
+      for (const part of written) expect(part.count).toBe(size);
       const { promise, resolve, reject } = Promise.withResolvers<EntryAnswer[]>();
       calls.push({
         size,
@@ -32,7 +35,8 @@ function openBatch(onePartition = false) {
   const sizes = () => calls.map(({ size }) => size);
   const submit = (count: number, base = "b") =>
     Array.from({ length: count }, (_, i) => batch.submit(base, `${i}`));
-  return { calls, sizes, submit };
+  const submitOne = (request: string) => batch.submit("b", request);
+  return { calls, sizes, submit, submitOne };
 }
 
 /** After what this turn of the event loop sends. */
@@ -94,4 +98,16 @@ test("after a lost call nothing waits for another one", async () => {
   submit(1);
   await turn();
   expect(sizes()).toEqual([1, 1, 1]);
+});
+
+test("one that cannot be written spoils none of the others", async () => {
+  const { calls, sizes, submit, submitOne } = openBatch();
+  const before = submit(2);
+  const bad = submitOne("bad");
+  const after = submit(3);
+  await expect(bad).rejects.toThrow("cannot be written");
+  await turn();
+  expect(sizes()).toEqual([5]);
+  calls[0]?.answer();
+  expect(await Promise.all([...before, ...after])).toEqual(Array(5).fill(1));
 });

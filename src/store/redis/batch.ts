@@ -106,7 +106,15 @@ export class Batch<Request> {
     while (entries.count < entriesMax && entries.size + fields.size < sizeMax) {
       const one = waiting[entries.count];
       if (one === undefined) break;
-      this.#options.encode(one.request, one.base, call);
+      try {
+        this.#options.encode(one.request, one.base, call);
+      } catch (error) {
+        // Half of it may be written: the others are written anew, without it.
+        waiting.splice(waiting.indexOf(one), 1);
+        for (const writer of [entries, fields]) writer.take();
+        one.reject(error);
+        return;
+      }
     }
     const sent = waiting.splice(0, entries.count);
     const keys = this.#options.onePartition ? callKeys(call.bases[0] as string) : call.bases;
