@@ -2,6 +2,7 @@
  * The end of a run, when every fault has healed: everything comes to its end within a bound, and
  * what is there then is held against what was acknowledged.
  */
+import { limits } from "../../src/limits.ts";
 import type { Answer, Client } from "./client.ts";
 import { judge } from "./judge.ts";
 import type { Ledger, Story } from "./ledger.ts";
@@ -40,6 +41,8 @@ export class Oracle {
 
   async check(): Promise<void> {
     await this.#allEnd();
+    await this.#allFollowed();
+    await this.#allEnd();
     await this.#checkStories();
     await this.#checkLists();
   }
@@ -64,6 +67,18 @@ export class Oracle {
   async #open(): Promise<Listed[]> {
     const lists = openStatuses.map((status) => this.#list(`&status=${status}`));
     return (await Promise.all(lists)).flat();
+  }
+
+  /** A message that a server had claimed when it died is delivered by another one, after a while. */
+  async #allFollowed(): Promise<void> {
+    const giveUpAt = performance.now() + 3 * limits.outboxHideMs;
+    const followed = this.#ledger.stories.filter(({ kind, id }) => kind.hasFollowUp && id);
+    while (performance.now() < giveUpAt) {
+      const all = await this.#list("&workflow=chaos-after");
+      const keys = new Set(all.map(({ correlationId }) => correlationId));
+      if (followed.every(({ key }) => keys.has(key))) return;
+      await Bun.sleep(500);
+    }
   }
 
   async #allEnd(): Promise<void> {
