@@ -6,7 +6,7 @@
 import { StoreFault } from "../store.ts";
 import { callKeys } from "./keys.ts";
 import type { Call } from "./requests.ts";
-import { type Argument, ArgumentWriter, type Written } from "./resp.ts";
+import { ArgumentWriter, type Written } from "./resp.ts";
 
 /** Longer scripts would make others wait; larger ones as well. */
 const entriesMax = 64;
@@ -33,7 +33,7 @@ export interface BatchOptions<Request> {
   /** With the numbers first, and then what was written. */
   readonly call: (
     keys: readonly string[],
-    numbers: readonly Argument[],
+    numbers: readonly number[],
     written: readonly Written[],
   ) => Promise<unknown>;
   /** The caller's clock is wrong. */

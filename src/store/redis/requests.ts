@@ -108,6 +108,13 @@ function distinct(tasks: readonly NewTask[]): readonly NewTask[] {
   return last.size === tasks.length ? tasks : tasks.filter(({ id }, i) => last.get(id) === i);
 }
 
+/** As one argument. */
+function addPacked(writer: ArgumentWriter, values: readonly Packable[]): void {
+  const at = writer.begin();
+  packInto(writer.out, values);
+  writer.end(at);
+}
+
 class Entry {
   readonly #call: Call;
   readonly #executionId: string;
@@ -145,14 +152,12 @@ class Entry {
   setPacked(name: string, values: readonly Packable[]): void {
     const { fields } = this.#call;
     fields.text(name);
-    const at = fields.begin();
-    packInto(fields.out, values);
-    fields.end(at);
+    addPacked(fields, values);
     this.last = fields.count;
   }
 
   /** Before the first field. */
-  headBy(text: string): void {
+  lead(text: string): void {
     this.#call.fields.text(text);
   }
 
@@ -166,10 +171,7 @@ class Entry {
 
   /** What scripts unpack: all else must have been written before. */
   finish(values: readonly Packable[]): void {
-    const { entries } = this.#call;
-    const at = entries.begin();
-    packInto(entries.out, values);
-    entries.end(at);
+    addPacked(this.#call.entries, values);
   }
 
   drop(name: string): void {
@@ -300,8 +302,8 @@ export function encodeCommit(request: CommitRequest, base: string, call: Call): 
   const { key, expected, commitId, now, status, endedAt, effects } = request;
   const entry = new Entry(request, base, call);
   const next = { revision: expected.revision + 1, commitId };
-  entry.headBy(headText(next));
-  entry.headBy(statusText(status, endedAt));
+  entry.lead(headText(next));
+  entry.lead(statusText(status, endedAt));
   const history = packedOrFalse(entry.trace(next, effects.history));
   entry.set("S", request.state);
   entry.data(request.data);

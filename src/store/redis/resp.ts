@@ -33,15 +33,13 @@ function writeLineEnd(chunk: Buffer, at: number): number {
   return at + 2;
 }
 
-/** Answers where that begins which is so long. */
-function writeLength(chunk: Buffer, at: number, length: number): number {
-  const digits = digitsOf(length);
+function writeLength(chunk: Buffer, at: number, length: number, digits: number): void {
   chunk[at] = dollar;
   for (let left = length, place = at + digits; place > at; place--) {
     chunk[place] = zero + (left % 10);
     left = Math.trunc(left / 10);
   }
-  return writeLineEnd(chunk, at + 1 + digits);
+  writeLineEnd(chunk, at + 1 + digits);
 }
 
 /** Text of few units, when all of them are ASCII: answers whether it was. */
@@ -107,9 +105,10 @@ export class ArgumentWriter {
   /** Around what was written where a length of as many digits as was guessed leads to. */
   #frame(content: number, bytes: number): void {
     const { chunk, used } = this.out;
-    const begin = used + 3 + digitsOf(bytes);
+    const digits = digitsOf(bytes);
+    const begin = used + 3 + digits;
     if (begin !== content) chunk.copyWithin(begin, content, content + bytes);
-    writeLength(chunk, used, bytes);
+    writeLength(chunk, used, bytes, digits);
     this.out.used = writeLineEnd(chunk, begin + bytes);
     this.#count += 1;
   }

@@ -12,8 +12,8 @@
 --   of these, false, false, false and the rest (packed): {1 hold (0 as before, 1 yes, 2 no), 2 tasks to
 --   settle {id, token, …}, 3 tasks to expire {id, token or false, until, …}, 4 timers to consume {id,
 --   claim id, …}, 5 tasks to drop, 6 what is added (add_all)}. Lists may be false.
--- Returns for each, or 1 when that is so for all: 1, {"already"|"conflict", revision, commit id}, {"stale", tasks, timers},
---   {"not_found"}, {"skewed"}, {"failed", message}.
+-- Returns for each (see lib/batch.lua): 1, {"already"|"conflict", revision, commit id},
+--   {"stale", tasks, timers}, {"not_found"}, {"skewed"}, {"failed", message}.
 --@include clock
 --@include indexes
 --@include executions

@@ -5,8 +5,8 @@
 -- ARGV: see lib/effects.lua. An entry is packed, one value after the other: number of its base, id,
 --   commit id, now, its first and last field, status, its member in lists, workflow, correlation id or
 --   false, changes of sets (packed, put_all, or false), what is added (packed, add_all, or false).
--- Returns for each, or 1 when that is so for all: 1, {"exists", revision, commit id, status, request hash or false},
---   {"tombstone"}, {"skewed"}, {"failed", message}.
+-- Returns for each (see lib/batch.lua): 1, {"exists", revision, commit id, status, request hash or
+--   false}, {"tombstone"}, {"skewed"}, {"failed", message}.
 --@include clock
 --@include indexes
 --@include executions

@@ -1,5 +1,5 @@
--- A batch answers for each entry: one that fails spoils none of the others. Mostly all are done, which
--- is said in one number.
+-- A batch answers for each entry, 1 when it is done: one that fails spoils none of the others. Mostly
+-- all are done, and the answer is 1 instead of a list.
 local function answer_all(apply)
   local answers, done_count = {}, 0
   for i = 1, tonumber(ARGV[2]) do
