@@ -1,5 +1,5 @@
 /** The server that is attacked, its attacker, and what can be seen of both from outside. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Subprocess } from "bun";
 import { ended, saveSingle, start } from "../interop/support/desk.ts";
 import { ServerProcess } from "../interop/support/server-process.ts";
@@ -53,8 +53,21 @@ export class Victim {
   }
 
   get memoryBytes(): number {
+    return this.#status("VmRSS");
+  }
+
+  /** The most memory that it had since `forgetPeak`. */
+  get peakBytes(): number {
+    return this.#status("VmHWM");
+  }
+
+  forgetPeak(): void {
+    writeFileSync(`/proc/${this.server.pid}/clear_refs`, "5");
+  }
+
+  #status(field: string): number {
     const status = readFileSync(`/proc/${this.server.pid}/status`, "utf8");
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+    return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) * 1024;
   }
 
   get handles(): number {
