@@ -7,10 +7,10 @@
  * - *load*: steps a second with one, two and three servers, a worker at each; the processor time is
  *   that of servers and workers. A first run, which is not shown, warms up.
  */
-import { parseArgs } from "node:util";
 import {
   allEnded,
   call,
+  chain,
   percentile,
   type Running,
   startMany,
@@ -19,14 +19,17 @@ import {
   stop,
   usage,
 } from "./bench/support.ts";
+import { readOptions } from "./options.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    store: { type: "string", default: "redis://127.0.0.1:6379" },
-    tasks: { type: "string", default: "500" },
-    executions: { type: "string", default: "6000" },
-    polls: { type: "string", default: "4" },
+const options = readOptions("Several servers on one store: wake-ups, timers, steps a second.", {
+  store: { type: "string", default: "redis://127.0.0.1:6379", about: "an empty one" },
+  tasks: {
+    type: "string",
+    default: "500",
+    about: "whose wake-up is timed, for each pair of servers",
   },
+  executions: { type: "string", default: "6000", about: "in each load" },
+  polls: { type: "string", default: "4", about: "that each worker has under way at once" },
 });
 const { store, polls } = options;
 const delaySeconds = 3;
@@ -133,11 +136,7 @@ try {
   await call(one.url, "/v1/workflows", single("bench-wake", { type: "user", name: "bench-wake" }));
   const delay = { type: "system", name: "delay", delaySeconds };
   await call(one.url, "/v1/workflows", single("bench-delay", delay));
-  const chain = Array.from({ length: 5 }, (_, i) => ({
-    ...{ id: i + 1, type: "user", name: "bench-step" },
-    ...(i < 4 && { next: { default: i + 2 } }),
-  }));
-  await call(one.url, "/v1/workflows", { name: "bench-chain", rootAction: 1, actions: chain });
+  await call(one.url, "/v1/workflows", chain("bench-chain", 5));
 
   await wakes(one, two);
   const same = await wakes(one, one);

@@ -14,6 +14,7 @@ import { MemoryStore } from "../src/store/memory/memory-store.ts";
 import { openRedisStore } from "../src/store/redis/open.ts";
 import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import type { Head, Store, StoreEffects } from "../src/store/store.ts";
+import { median } from "./bench/support.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
 const where = process.argv[3] ?? tmpdir();
@@ -154,10 +155,6 @@ async function round(store: Store, spent?: Spent): Promise<Record<string, number
   };
   result["ends/s"] = await costing("µs an end", executions, () => rate(executions, end));
   return result;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 }
 
 async function bench(name: string, store: Store, spent?: Spent) {

@@ -12,10 +12,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import {
   allEnded,
   call,
+  chain,
   median,
   percentile,
   type Running,
@@ -26,18 +26,25 @@ import {
   stop,
   usage,
 } from "./bench/support.ts";
+import { readOptions } from "./options.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "3" },
-    executions: { type: "string", default: "10000" },
-    waiting: { type: "string", default: "100000" },
-    store: { type: "string", default: "sqlite" },
-    transport: { type: "string", default: "http2,http1" },
-    polls: { type: "string", default: "4" },
-    partitions: { type: "string" },
-    profile: { type: "boolean", default: false },
+const options = readOptions("One server and one worker: steps a second, latency and memory.", {
+  rounds: { type: "string", default: "3", about: "of each measurement; the median is shown" },
+  executions: { type: "string", default: "10000", about: "in a drain" },
+  waiting: {
+    type: "string",
+    default: "100000",
+    about: "executions that wait for a signal; 0: none",
   },
+  store: {
+    type: "string",
+    default: "sqlite",
+    about: "sqlite (a new file each time), or as a server's",
+  },
+  transport: { type: "string", default: "http2,http1", about: "of the worker" },
+  polls: { type: "string", default: "4", about: "that the worker has under way at once" },
+  partitions: { type: "string", about: "of the store" },
+  profile: { type: "boolean", default: false, about: "of the server's processor time" },
 });
 
 const { polls } = options;
@@ -45,17 +52,6 @@ const { polls } = options;
 function open(folder: string): Promise<Running> {
   const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
   return startServer({ store, partitions: options.partitions, profile: options.profile });
-}
-
-function chain(length: number) {
-  const actions = Array.from({ length }, (_, index) => ({
-    id: index + 1,
-    type: "user",
-    name: "bench-step",
-    parameters: { value: "$.input.value" },
-    ...(index + 1 < length && { next: { default: index + 2 } }),
-  }));
-  return { name: `bench-chain-${length}`, rootAction: 1, actions };
 }
 
 interface Throughput {
@@ -145,7 +141,8 @@ function row(name: string, results: readonly Throughput[]) {
 const folder = mkdtempSync(join(tmpdir(), "orchy-bench-"));
 const server = await open(folder);
 try {
-  for (const steps of [1, 5]) await call(server.url, "/v1/workflows", chain(steps));
+  for (const steps of [1, 5])
+    await call(server.url, "/v1/workflows", chain(`bench-chain-${steps}`, steps));
   const transports = options.transport.split(",");
   const rounds = Number(options.rounds);
 

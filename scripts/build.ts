@@ -4,10 +4,12 @@
  */
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions } from "./options.ts";
 
 const root = join(import.meta.dirname, "..");
-const { values } = parseArgs({ options: { out: { type: "string", default: join(root, "dist") } } });
+const values = readOptions("Makes the worker library as Node.js can load it.", {
+  out: { type: "string", default: join(root, "dist"), about: "the folder that it is written to" },
+});
 const out = resolve(values.out);
 
 await rm(join(out, "worker"), { recursive: true, force: true });

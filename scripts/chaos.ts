@@ -3,32 +3,39 @@
  * check of every promise when all of it has healed. Ends with 1 when one was broken. A seed repeats the
  * choices of faults and load, not the moments at which processes act on them.
  */
-import { parseArgs } from "node:util";
 import { redisMissing } from "../test/support/redis.ts";
 import { printReport } from "./chaos/report.ts";
-import { runChaos, type Target, targets } from "./chaos/run.ts";
+import { runChaos, targets } from "./chaos/run.ts";
+import { readOptions, refuse } from "./options.ts";
 
-const { values } = parseArgs({
-  options: {
-    target: { type: "string", default: "redis" },
-    seconds: { type: "string", default: "60" },
-    seed: { type: "string", default: `${Math.floor(Math.random() * 1_000_000)}` },
-    rate: { type: "string", default: "25" },
-    only: { type: "string", default: "" },
-    keep: { type: "boolean", default: false },
-    workers: { type: "string", default: "4" },
+const values = readOptions(
+  "Real processes under load and under faults; then every promise is checked.",
+  {
+    target: { type: "string", default: "redis", about: `one of ${targets.join(", ")}` },
+    seconds: { type: "string", default: "60", about: "of load and faults" },
+    seed: {
+      type: "string",
+      default: `${Math.floor(Math.random() * 1_000_000)}`,
+      about: "of the choices of faults and load; by chance unless given",
+    },
+    rate: { type: "string", default: "25", about: "executions started a second" },
+    only: {
+      type: "string",
+      default: "",
+      about: "parts of names of faults, with commas: no others strike",
+    },
+    keep: { type: "boolean", default: false, about: "the folder with logs and stores stays" },
+    workers: { type: "string", default: "4", about: "worker processes" },
   },
-});
-const target = targets.find((one) => one === values.target) as Target;
+);
+const target = targets.find((one) => one === values.target);
 const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
 const [startsPerSecond, workers] = [Number(values.rate), Number(values.workers)];
 if (target === undefined || ![seconds, seed, startsPerSecond, workers].every(Number.isInteger)) {
-  console.error(`--target is one of ${targets.join(", ")}; the others are whole numbers.`);
-  process.exit(2);
+  refuse(`--target is one of ${targets.join(", ")}; the others are whole numbers.`);
 }
 if (target !== "sqlite" && redisMissing !== undefined) {
-  console.error(redisMissing);
-  process.exit(2);
+  refuse(redisMissing);
 }
 
 const report = await runChaos({

@@ -2,19 +2,19 @@
  * `bun run simulate`: whole servers and workers on simulated time, with faults, one seed after the
  * other. `--seed S` alone runs that one; `--minutes M` goes on from there for so long.
  */
-import { parseArgs } from "node:util";
 import { openEvaluator } from "../test/sim/scripts.ts";
 import { describeFailure, simulate } from "../test/sim/simulation.ts";
+import { readOptions, refuse } from "./options.ts";
 
-const { values: options } = parseArgs({
-  options: { minutes: { type: "string" }, seed: { type: "string" } },
+const options = readOptions("Whole servers and workers on simulated time, with faults.", {
+  minutes: { type: "string", about: "so long, one seed after the other [1 without a seed]" },
+  seed: { type: "string", about: "the first one, or alone the only one; by chance unless given" },
 });
 const first = Number(options.seed ?? Math.floor(Math.random() * 1_000_000) * 1_000);
 const isOne = options.minutes === undefined && options.seed !== undefined;
 const untilMs = performance.now() + Number(options.minutes ?? 1) * 60_000;
 if (!Number.isInteger(first) || Number.isNaN(untilMs)) {
-  console.error("--seed is a whole number, --minutes a number.");
-  process.exit(2);
+  refuse("--seed is a whole number, --minutes a number.");
 }
 
 const evaluate = await openEvaluator();

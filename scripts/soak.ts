@@ -9,26 +9,23 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { startServer, stop } from "./bench/support.ts";
+import { readOptions, refuse } from "./options.ts";
 import { Connection, GrpcLink } from "./soak/connection.ts";
 import { Load } from "./soak/load.ts";
 import { Meter, type Sample } from "./soak/measure.ts";
 import { fitSecondHalf, judge } from "./soak/verdict.ts";
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "30" },
-    rate: { type: "string", default: "150" },
-    "sample-seconds": { type: "string", default: "10" },
-    grpc: { type: "boolean", default: false },
-  },
+const values = readOptions("A steady load for long: does the server stay as it is?", {
+  minutes: { type: "string", default: "30", about: "of load" },
+  rate: { type: "string", default: "150", about: "executions started a second" },
+  "sample-seconds": { type: "string", default: "10", about: "between two samples" },
+  grpc: { type: "boolean", default: false, about: "polls go over one gRPC connection" },
 });
 const [minutes, rate] = [Number(values.minutes), Number(values.rate)];
 const sampleSeconds = Number(values["sample-seconds"]);
 if (![minutes, rate, sampleSeconds].every((number) => number > 0)) {
-  console.error("--minutes, --rate (executions a second) and --sample-seconds are above 0.");
-  process.exit(2);
+  refuse("--minutes, --rate and --sample-seconds are above 0.");
 }
 
 /**

@@ -55,6 +55,16 @@ export async function startWorker(
   return { process: worker, url };
 }
 
+/** A workflow of so many user actions, each of which gives the next one its input. */
+export function chain(name: string, length: number): object {
+  const actions = Array.from({ length }, (_, index) => ({
+    ...{ id: index + 1, type: "user", name: "bench-step" },
+    parameters: { value: "$.input.value" },
+    ...(index + 1 < length && { next: { default: index + 2 } }),
+  }));
+  return { name, rootAction: 1, actions };
+}
+
 export async function stop(running: Running): Promise<void> {
   running.process.kill("SIGTERM");
   await running.process.exited;
@@ -117,7 +127,9 @@ export async function allEnded(url: string, ids: readonly string[]): Promise<voi
 
 export function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const middle = sorted.length / 2;
+  const [below, above] = [sorted[Math.ceil(middle) - 1] ?? 0, sorted[Math.floor(middle)] ?? 0];
+  return (below + above) / 2;
 }
 
 export function percentile(numbers: readonly number[], share: number): number {
