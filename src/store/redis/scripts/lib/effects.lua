@@ -1,7 +1,7 @@
 -- What a batch is given. ARGV: 1 clock tolerance; 2 number of entries; then for each base how
 -- many places its entries need; then the entries; then what they put into fields {name, value, …}, of
--- which an entry names its own by the first and the last. Whatever does not depend on what is stored was put
--- together by the caller, and goes from there to Redis without becoming part of a table.
+-- which an entry names its own by the first and the last. Whatever does not depend on what is stored
+-- was put together by the caller, and goes from there to Redis without becoming part of a table.
 local FIRST_ENTRY = 3 + #KEYS
 local FIELDS = 2 + #KEYS + tonumber(ARGV[2])
 

@@ -2,9 +2,10 @@
 -- newline; "+" if a task is or was outside of the lone slot, else "-" (lib/records.lua); the last two
 -- characters of each of the latest COMMITS_KEPT commit ids, as only an id that is like one of them is
 -- looked up; a newline; and the status and, behind a space, when it ended.
--- What a commit leaves is named by its revision: n:<revision> holds its id and the entries of its history, a NUL before each (there is none in
--- JSON). Of those after the first INLINE_MAX, c<revision modulo COMMITS_KEPT> holds the id, and the
--- history is in a list, as a hash of many fields is slow to go through.
+-- What a commit leaves is named by its revision: n:<revision> holds its id and the entries of its
+-- history, a NUL before each (there is none in JSON). Of those after the first INLINE_MAX,
+-- c<revision modulo COMMITS_KEPT> holds the id, and the history is in a list, as a hash of many fields
+-- is slow to go through.
 local INLINE_MAX = 64
 -- limits.commitIdsKept
 local COMMITS_KEPT = 16

@@ -1,8 +1,9 @@
 -- The record of a task, t:<slot> of its execution: its state (a letter: Q queued, L leased, D dropped),
 -- its token (may be empty), a NUL, its id and a NUL, so that a lease is recognised without unpacking;
 -- then a packed array, its fixed text (nothing when that is large: then it is b:<id>), a NUL, its
--- place, a NUL and, of a leased one, its score among the leases. The slot is the id, or nothing for one task of the execution, the lone one: a task that
--- follows on another takes its slot over, and what names the slot (lib/tasks.lua) may stay.
+-- place, a NUL and, of a leased one, its score among the leases. The slot is the id, or nothing for one
+-- task of the execution, the lone one: a task that follows on another takes its slot over, and what
+-- names the slot (lib/tasks.lua) may stay.
 local QUEUE, UNTIL, WORKER, LEASED_AT, DEADLINE, LEFT, CLAIM = 1, 2, 3, 4, 5, 6, 7
 local PRIORITY, QUEUED_AT, TIMEOUT, HEARTBEAT = 8, 9, 10, 11
 -- Not in the packed array.
