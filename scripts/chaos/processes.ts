@@ -13,8 +13,8 @@ export interface ProgramOptions {
   /** Printed to the log when it is ready; absent: it is ready at once. */
   readonly readyLine?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Told what it wrote when it ends and nobody has asked for it; then it is started again. */
-  readonly onDeath: (errors: string) => void;
+  /** Told how, when it ends and nobody has asked for it; then it is started again. */
+  readonly onDeath: (how: string) => void;
 }
 
 /** A program that is started again and again under the same name and ports. */
@@ -49,7 +49,7 @@ export class Program {
     this.#child = child;
     while (readyLine !== undefined && !(await readText(log)).includes(readyLine)) {
       if (child.exitCode !== null || child.signalCode !== null) {
-        throw new Error(`${this.name} has ended: ${await readText(`${log}.err`)}`);
+        throw new Error(`${this.name} has ended: ${await lastWords(child, log)}`);
       }
       await Bun.sleep(20);
     }
@@ -60,7 +60,7 @@ export class Program {
   async #watch(child: Subprocess, log: string): Promise<void> {
     await child.exited;
     if (!this.#isWanted || this.#child !== child) return;
-    this.#options.onDeath(await readText(`${log}.err`));
+    this.#options.onDeath(await lastWords(child, log));
     await this.start().catch((error: Error) => this.#options.onDeath(error.message));
   }
 
@@ -108,6 +108,13 @@ async function readText(path: string): Promise<string> {
     .catch(() => "");
 }
 
+/** What ended it, and what it wrote about that. */
+async function lastWords({ exitCode, signalCode }: Subprocess, log: string): Promise<string> {
+  const cause = signalCode === null ? `exit code ${exitCode}` : `${signalCode}`;
+  const errors = (await readText(`${log}.err`)).slice(0, shownMax);
+  return errors === "" ? cause : `${cause}: ${errors}`;
+}
+
 export interface Orchy {
   readonly servers: readonly Program[];
   readonly clocks: readonly ShiftedClock[];
@@ -144,7 +151,7 @@ export function makeOrchy(options: OrchyOptions): Orchy {
       ],
       env: clocks?.[i]?.env ?? {},
       logFile: join(folder, `server-${i}.log`),
-      onDeath: (errors) => violate(`server ${i} has ended by itself: ${errors.slice(0, shownMax)}`),
+      onDeath: (how) => violate(`server ${i} has ended by itself: ${how}`),
     });
   });
   const workerPrograms = Array.from({ length: workers }, (_, i) => {

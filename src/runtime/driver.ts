@@ -393,14 +393,15 @@ export class Driver {
     const { store, clock, ids, registry, dispatcher } = this.#parts;
     const { plan } = beginning;
     await registry.ensure(plan);
-    const now = clock.now();
-    const first = begin({ ...beginning, now, registered: registry.registered });
+    const first = begin({ ...beginning, now: clock.now(), registered: registry.registered });
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.
     const isKnown = Boolean(box.scripts?.open) || this.#cache.get(box.key.id) !== undefined;
     const decided = isKnown ? start : await this.#decider.foldScripts(box, start);
     const { decision } = decided;
+    // Later than the beginning, by as long as its scripts took.
+    const now = clock.now();
     const offers = offerTasks(dispatcher, { key: box.key, decision, origin: undefined, now });
     const request = {
       key: box.key,

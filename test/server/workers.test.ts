@@ -254,6 +254,24 @@ describe("pollers", () => {
     await complete(server, done(tasks[0]!));
   });
 
+  test("one that waits for what follows a script gets it when that begins, not before", async () => {
+    const workflow = "after-script";
+    const expression = "let n = 0; for (let i = 0; i < 5_000; i++) n += i; $.n = n";
+    const script = { id: "s", type: "system", name: "javascript", expression };
+    const after = { id: "a", type: "user", name: workflow };
+    await saveWorkflow(server, {
+      ...{ name: workflow, rootAction: "s" },
+      actions: [{ ...script, next: { default: "a" } }, after],
+    });
+    for (let round = 0; round < 20; round++) {
+      const waiting = pollOne(server, workflow);
+      const id = await startExecution(server, workflow);
+      await complete(server, done(await waiting));
+      const [, { startedAt, attempts }] = (await untilEnded(server, id)).actions;
+      expect(Date.parse(attempts[0].startedAt)).toBeGreaterThanOrEqual(Date.parse(startedAt));
+    }
+  });
+
   test("what was meant for one that is cut off goes to others at once, unburnt", async () => {
     await saveWorkflow(server, single("cut"));
     for (let round = 0; round < 10; round++) {
