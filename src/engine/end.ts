@@ -106,7 +106,7 @@ function follow(draft: Draft): void {
   const seconds =
     plan.retentionSeconds ??
     (failed ? limits.retentionFailedSecondsDefault : limits.retentionSecondsDefault);
-  const at = followUp === "DELETE" ? draft.now : draft.now + seconds * 1000;
+  const at = followUp === "DELETE" ? draft.now : draft.now + Math.round(seconds * 1000);
   draft.addTimer(retentionTimer, at);
 }
 

@@ -235,7 +235,10 @@ export type DueItem =
 
 export interface ClaimDueAnswer {
   readonly items: readonly DueItem[];
-  /** When the partition should be asked again: the earliest moment of what was not given. */
+  /**
+   * When the partition should be asked again: the earliest moment of what was not given, or, where a
+   * store would have to look at very much for that, an earlier one.
+   */
   readonly nextDue?: number;
 }
 

@@ -1,7 +1,7 @@
 /** What goes to Redis, byte by byte: commands, and values as MessagePack. */
 import { expect, test } from "bun:test";
 import { Command } from "ioredis";
-import { pack, packAll } from "../../src/store/redis/pack.ts";
+import { pack, packInto, written } from "../../src/store/redis/pack.ts";
 import { ArgumentWriter, encodeCommand } from "../../src/store/redis/resp.ts";
 
 const texts = [
@@ -24,7 +24,7 @@ test("a command is what the client would have written", () => {
 
 test("what was encoded stays as it was when more is", () => {
   const first = encodeCommand("set", ["a", "1"]);
-  const packed = packAll(["a", 1, false]);
+  const packed = written((out) => packInto(out, ["a", 1, false]));
   const copies = [first, packed].map((bytes) => Buffer.from(bytes));
   for (let i = 0; i < 3; i++) {
     encodeCommand("set", ["b", "y".repeat(200_000)]);
@@ -32,6 +32,13 @@ test("what was encoded stays as it was when more is", () => {
   }
   expect([first, packed]).toEqual(copies);
   expect(packed.toString("latin1")).toBe("\xd9\x01a\x01\xc2");
+});
+
+test("what cannot be packed is refused, and nothing of it is left", () => {
+  for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, undefined as never]) {
+    expect(() => pack(["begun", bad])).toThrow();
+    expect(pack(1)).toEqual(Buffer.from([1]));
+  }
 });
 
 test("what was written before follows on the arguments, whatever its length", () => {

@@ -16,7 +16,15 @@ import {
   startRedis,
   until,
 } from "../support/redis.ts";
-import { claimIds, createRequest, idsIn, newTask, start, t0 } from "./conformance/subject.ts";
+import {
+  claimIds,
+  createRequest,
+  type Driven,
+  idsIn,
+  newTask,
+  start,
+  t0,
+} from "./conformance/subject.ts";
 
 let server: RedisServer;
 let store: RedisStore;
@@ -96,6 +104,25 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     expect(fault.outcome).toBe("unknown");
     expect(answer.outcome).toBe("committed");
     expect((await faultOf(store.load({ key: wrong.key }))).message).toContain("WRONGTYPE");
+  });
+
+  test("whose index is of a foreign type keeps nothing from the others", async () => {
+    const [timed, ...ids] = idsIn(2, 4) as [string, ...string[]];
+    const all = await Promise.all([timed, ...ids].map((id) => start(store, id)));
+    const { key } = all[0] as Driven;
+    const [one] = await server.client.keys(`faults:*:x:${timed}`);
+    const timers = (one as string).replace(/:x:.*$/, ":timers");
+    await server.client.set(timers, "a string");
+    const commits = all.map((e) =>
+      e.try({
+        tasks: [newTask(`t-${e.key.id}`)],
+        ...(e.key.id === timed && { timers: [{ id: "x", at: t0 }] }),
+      }),
+    );
+    for (const commit of commits) expect((await faultOf(commit)).message).toContain("WRONGTYPE");
+    await server.client.del(timers);
+    const claimed = await claimIds(store, key.partition, { tokenPrefix: "1.index" });
+    expect(claimed.sort()).toEqual(all.map((e) => `t-${e.key.id}`).sort());
   });
 
   test("that cannot be reached refuses at once, and nothing is sent later", async () => {

@@ -135,6 +135,37 @@ redisTest("a removal that nobody finished is finished later", async () => {
   expect(await server.client.keys("*:graves")).toEqual([]);
 });
 
+redisTest("thousands of leases whose place is too early cost each look little", async () => {
+  const count = 2_000;
+  const partition = 3;
+  const all = await Promise.all(
+    idsIn(partition, count).map((id) =>
+      start(store, `${id}`, { effects: { tasks: [handedOff("t0", "1.n.t0")] } }),
+    ),
+  );
+  const leaseUntil = t0 + 30_000;
+  const lease = { token: "1.n.t1", workerId: "w1", leaseUntil, deadline: leaseUntil };
+  const settle = [{ taskId: "t0", token: "1.n.t0" }];
+  await Promise.all(all.map((e) => e.commit({ settle, tasks: [newTask("t1", { lease })] })));
+  const reads = async () => {
+    const stats = await server.client.info("commandstats");
+    return Number(/cmdstat_hget:calls=(\d+)/.exec(stats)?.[1]);
+  };
+  const now = t0 + 2_000;
+  let looks = 0;
+  for (let isNow = true; isNow; looks++) {
+    const before = await reads();
+    const { items, nextDue } = await claimDue(store, partition, now, `look-${looks}`);
+    expect((await reads()) - before).toBeLessThan(count / 2);
+    expect(items).toEqual([]);
+    isNow = (nextDue as number) <= now;
+    if (!isNow) expect(nextDue).toBe(leaseUntil);
+  }
+  expect(looks).toBeLessThan(10);
+  const { items } = await claimDue(store, partition, leaseUntil, "due");
+  expect(items.length).toBe(100);
+});
+
 redisTest("a task that follows on another costs the sets of the partition nothing", async () => {
   const e = await start(store, "chain", { effects: { tasks: [handedOff("t0", "1.n.t0")] } });
   const sets = async () => {

@@ -49,6 +49,11 @@ export class Bytes {
     this.used += bytes.copy(this.chunk, this.used);
   }
 
+  /** What was written since the last time is not wanted. */
+  restart(): void {
+    this.used = this.#begin;
+  }
+
   /** What was written since the last time. */
   take(): Buffer {
     const taken = this.chunk.subarray(this.#begin, this.used);

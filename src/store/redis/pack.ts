@@ -35,6 +35,7 @@ function writeHead(out: Bytes, type: number, length: number): void {
 }
 
 function writeNumber(out: Bytes, value: number): void {
+  if (!Number.isFinite(value)) throw new RangeError(`${value} is no number that is stored`);
   out.reserve(headBytes);
   if (Number.isInteger(value) && value >= 0 && value < 128) {
     out.chunk[out.used++] = value;
@@ -67,12 +68,13 @@ export function packInto(out: Bytes, values: readonly Packable[]): void {
 
 const scratch = new Bytes();
 
-/** The same by itself. */
-export function packAll(values: readonly Packable[]): Buffer {
-  packInto(scratch, values);
+/** What is written, by itself. Nothing of it is left when it cannot be written. */
+export function written(write: (out: Bytes) => void): Buffer {
+  scratch.restart();
+  write(scratch);
   return scratch.take();
 }
 
 export function pack(value: Packable): Buffer {
-  return packAll([value]);
+  return written((out) => write(out, value));
 }

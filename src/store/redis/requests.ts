@@ -5,10 +5,10 @@
  */
 import { limits } from "../../limits.ts";
 import type { CommitRequest, CreateRequest, HandOff, Head, StoreEffects } from "../store.ts";
-import { Bytes } from "./bytes.ts";
+import type { Bytes } from "./bytes.ts";
 import { listMember } from "./keys.ts";
 import { shortTaskId, shortToken } from "./names.ts";
-import { type Packable, pack, packAll, packInto } from "./pack.ts";
+import { type Packable, pack, packInto, written } from "./pack.ts";
 import type { ArgumentWriter } from "./resp.ts";
 
 type NewTask = StoreEffects["tasks"][number];
@@ -63,9 +63,8 @@ function orFalse(list: readonly Packable[]): Packable {
   return list.length === 0 ? false : list;
 }
 
-/** As values, not as a table. */
 function packedOrFalse(list: readonly Packable[]): Packable {
-  return list.length === 0 ? false : packAll(list);
+  return list.length === 0 ? false : pack(list);
 }
 
 /** How the record of a leased task begins; scripts/lib/records.lua. */
@@ -98,8 +97,6 @@ function writeLeased(out: Bytes, { task, shortId, handOff, text, now }: Leased):
   packInto(out, [[...terms, priority, now, timeoutMs, heartbeatMs]]);
   out.text(text);
 }
-
-const records = new Bytes();
 
 /** Of tasks with the same id the last one counts. */
 function distinct(tasks: readonly NewTask[]): readonly NewTask[] {
@@ -239,8 +236,7 @@ class Entry {
       return [...part, false, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs || false];
     }
     const given = { task, shortId, handOff: lease, text: isSmall ? text : "", now: this.#now };
-    writeLeased(records, given);
-    return [...part, records.take(), lease.leaseUntil];
+    return [...part, written((out) => writeLeased(out, given)), lease.leaseUntil];
   }
 }
 

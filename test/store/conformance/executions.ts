@@ -3,10 +3,13 @@ import { expect } from "bun:test";
 import { limits } from "../../../src/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
 import {
+  claim,
   claimDue,
+  claimIds,
   createRequest,
   Driven,
   effects,
+  handedOff,
   newTask,
   partitions,
   start,
@@ -379,6 +382,36 @@ function atomicityTests(test: Test): void {
       }
     }
     expect(await store.history({ key: e.key, after: 0, limit: 1_000 })).toEqual(history);
+  });
+
+  test("thousands of fields are removed, and thousands of entries added, by one commit", async (store) => {
+    const names = Array.from({ length: 9_000 }, (_, i) => `f${i}`);
+    const tasks = [handedOff("t1", "1.n.t1"), newTask("t2")];
+    const data = new Map(names.map((name) => [name, "1"]));
+    const e = await start(store, "e1", { data, effects: { tasks } });
+    await e.commit({
+      settle: [{ taskId: "t1", token: "1.n.t1" }],
+      tasks: [newTask("t3"), newTask("t4")],
+      data: new Map(names.map((name) => [name, null])),
+    });
+    const loaded = await store.load({ key: e.key });
+    expect(loaded.outcome === "loaded" && loaded.data.size).toBe(0);
+    for (let i = 0; i < 70; i++) await e.commit();
+    await e.commit({ history: names });
+    expect(await store.history({ key: e.key, after: 0, limit: 9_001 })).toEqual(names);
+    expect((await claimIds(store, e.key.partition)).sort()).toEqual(["t2", "t3", "t4"]);
+  });
+
+  test("a large task is replaced by a commit of many fields", async (store) => {
+    const parameters = JSON.stringify("x".repeat(3_000));
+    const large = (id: string) => newTask(id, { parameters });
+    const e = await start(store, "e1", { effects: { tasks: [large("t0")] } });
+    const data = new Map(Array.from({ length: 1_990 }, (_, i) => [`f${i}`, "1"]));
+    const ids = Array.from({ length: 40 }, (_, i) => `t${i}`);
+    await e.commit({ data, tasks: ids.map(large) });
+    const { tasks } = await claim(store, e.key.partition);
+    expect(tasks.map((task) => task.id).sort()).toEqual([...ids].sort());
+    for (const task of tasks) expect(task.parameters).toBe(parameters);
   });
 
   test("the status of an end can be taken back by a later commit", async (store) => {

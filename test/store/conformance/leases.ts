@@ -526,6 +526,13 @@ function handOffTests(test: Test): void {
     expect(await extend(store, lease)).toEqual({ outcome: "cancelled" });
   });
 
+  test("a queue that is asked for twice gives its tasks once", async (store) => {
+    const tasks = [newTask("t1", { queueTimeoutMs: 500 }), newTask("t2")];
+    const { key } = await start(store, "e1", { effects: { tasks } });
+    const queues = Array.from({ length: 2 }, () => ({ name: "q/a", limit: 100 }));
+    expect((await claimIds(store, key.partition, { queues })).sort()).toEqual(["t1", "t2"]);
+  });
+
   test("branches hand off side by side", async (store) => {
     const tasks = [handedOff("a1", "1.n.a1"), handedOff("b1", "1.n.b1")];
     const e = await start(store, "e1", { effects: { tasks } });

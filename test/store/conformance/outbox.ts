@@ -95,6 +95,19 @@ export function outboxTests(test: Test): void {
     expect(await claim(store, { partition: 0, claimId: "c3" })).toEqual({ messages: [] });
   });
 
+  test("a source that waits with very many does not stop the others either", async (store) => {
+    const [one, two] = idsIn(1, 2) as [string, string];
+    const a = await start(store, one, messages("m0"));
+    await claim(store, { partition: 1, claimId: "c1" });
+    for (let i = 0; i < 3; i++) {
+      const sent = Array.from({ length: 500 }, (_, j) => ({ id: `m${i}-${j}`, body: "1" }));
+      await a.commit({ messages: sent });
+    }
+    const b = await start(store, two, messages("m1"));
+    const { messages: given } = await claim(store, { partition: 1, claimId: "c2" });
+    expect(given).toMatchObject([{ key: b.key, id: "m1" }]);
+  });
+
   test("many messages come out in order, in pieces", async (store) => {
     const ids = Array.from({ length: 250 }, (_, i) => `m${i}`);
     const { key } = await start(store, "e1", messages(...ids));

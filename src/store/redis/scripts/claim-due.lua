@@ -6,7 +6,8 @@
 -- ARGV: 1 clock tolerance; 2 packed {claim id, limit, hide, now, how long the claim is remembered in
 --   seconds}.
 -- Returns {items, next due or false}; an item is {"timer", execution, timer, at}, {"lease",
---   execution, task, token, worker, lease until, deadline} or {"queue", execution, task, until}.
+--   execution, task, token, worker, lease until, deadline} or {"queue", execution, task, until}. The
+--   next due moment may be too early where there are very many leases.
 --@include clock
 --@include indexes
 --@include executions
@@ -17,6 +18,8 @@
 --@include ends
 --@include removal
 local DROPPED_MAX, GRAVES_MAX = 200, 10
+-- Leases whose score is put right in one call, or a few more: a partition may have thousands of them.
+local CORRECTIONS_MAX = 400
 local base = KEYS[1]
 local request = unpacked(ARGV[2])
 local claim_id, limit, hide, now = request[1], request[2], request[3], request[4]
@@ -80,10 +83,12 @@ local function earlier_items()
   return items, members
 end
 
+local corrections = 0
+
 -- A task that follows on another may leave its lease's score too early: that is put right here, where
--- it matters. Answers whether it was.
+-- it matters. Answers whether nothing had to be.
 local function correct(members)
-  local corrected = false
+  local before = corrections
   for i = 1, #members, 2 do
     local execution, slot = names_of_member(members[i])
     local x = open(base, execution)
@@ -92,44 +97,50 @@ local function correct(members)
       call("ZADD", base .. ":leases", task[UNTIL], members[i])
       task[SCORE] = task[UNTIL]
       save_task(x, task)
-      corrected = true
+      corrections = corrections + 1
     end
   end
-  return corrected
+  return corrections == before
 end
 
+-- Answers whether those that are due are all over; if not, the next call goes on.
 local function correct_leases()
   local key = base .. ":leases"
   repeat
     local due = call("ZRANGE", key, "-inf", now, "BYSCORE", "LIMIT", 0, limit + 1, "WITHSCORES")
-  until not correct(due)
+    if correct(due) then return true end
+  until corrections >= CORRECTIONS_MAX
+  return false
 end
 
 -- The earliest moment of what is not among these members.
 local function first_of_others(members, count)
   local first
   for _, kind in ipairs(kinds) do
-    local other
+    local others
     repeat
       local row = call("ZRANGE", base .. ":" .. kind, 0, count, "WITHSCORES")
-      other = nil
-      for i = #row - 1, 1, -2 do
-        if not members[row[i]] then other = { row[i], row[i + 1] } end
+      others = {}
+      for i = 1, #row, 2 do
+        if not members[row[i]] then
+          others[#others + 1] = row[i]
+          others[#others + 1] = row[i + 1]
+        end
       end
-    until not other or kind ~= "leases" or not correct(other)
-    local score = other and tonumber(other[2])
+    until kind ~= "leases" or corrections >= CORRECTIONS_MAX or correct(others)
+    local score = tonumber(others[2])
     if score and (not first or score < first) then first = score end
   end
   return first or false
 end
 
-local function due_now()
+local function due_now(are_leases_right)
   local found = {}
   for rank, kind in ipairs(kinds) do
-    local key = base .. ":" .. kind
-    local row = call("ZRANGE", key, "-inf", now, "BYSCORE", "LIMIT", 0, limit, "WITHSCORES")
+    local most = (kind ~= "leases" or are_leases_right) and limit or 0
+    local row = call("ZRANGE", base .. ":" .. kind, "-inf", now, "BYSCORE", "LIMIT", 0, most, "WITHSCORES")
     for i = 1, #row, 2 do
-      found[#found + 1] = { kind, row[i], tonumber(row[i + 1]), rank * limit + i }
+      found[#found + 1] = { kind, row[i], tonumber(row[i + 1]), rank * 2 * limit + i }
     end
   end
   table.sort(found, function(a, b)
@@ -140,7 +151,7 @@ local function due_now()
 end
 
 sweep()
-correct_leases()
+local are_leases_right = correct_leases()
 local items, members = earlier_items()
 if #items > 0 then
   local next_due = first_of_others(members, #items)
@@ -149,7 +160,7 @@ if #items > 0 then
 end
 local given = {}
 members = {}
-for _, due in ipairs(due_now()) do
+for _, due in ipairs(due_now(are_leases_right)) do
   if #items == limit then break end
   local kind, member = due[1], due[2]
   local found = look(kind, member)

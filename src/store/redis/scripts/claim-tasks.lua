@@ -38,7 +38,7 @@ local function claim(queue, room)
     -- None of what is in a queue is held.
     x.held = false
     local task = task_at(x, slot)
-    if task then
+    if task and task[STATE] == "Q" then
       claim_task(x, task, worker)
       tasks[#tasks + 1] = leased_view(x, task, worker)
       claimed[#claimed + 1] = member

@@ -187,21 +187,19 @@ local function commit(
     if stale then return stale end
     if x.has_others then others = "+" end
   end
-  if gone then call("HDEL", key, unpacked(gone)) end
+  if gone then call_many("HDEL", key, unpacked(gone)) end
   if status_before ~= status then follow_status(base, key, status_before, status) end
   head = head .. others .. sub(ends, -ENDS_KEPT) .. id_end .. "\n" .. status
+  if x then write_fields(x) end
   first, last = fields_of(key, first + 2, last)
-  if x then
-    write_fields(x)
-    call("HSET", key, "r", head, unpack(ARGV, first, last))
-  elseif settled or added then
+  if not x and (settled or added) then
     local score = follows and match(sub(lone, -SCORE_MAX), "%z([%d.]+)$")
     write_lone(base, id, key, added, record, until_moment, score, head, first, last)
   else
     call("HSET", key, "r", head, unpack(ARGV, first, last))
   end
   if puts then put_all(base, unpacked(puts)) end
-  if history then call("RPUSH", key_of(base, "h:") .. id, unpacked(history)) end
+  if history then call_many("RPUSH", key_of(base, "h:") .. id, unpacked(history)) end
   return 1
 end
 

@@ -3,8 +3,9 @@
 -- KEYS: 1 hash of the kind's documents; 2 set of their ids.
 -- ARGV: 1 prefix, may be empty; 2 how many at most; 3 the id after which, if any.
 -- Returns for each {id, version, body}.
+--@include bytes
 local prefix, after = ARGV[1], ARGV[3]
-local first = after and after >= prefix and "(" .. after or "[" .. prefix
+local first = after and not comes_after(prefix, after) and "(" .. after or "[" .. prefix
 -- No text in UTF-8 holds this byte.
 local last = prefix == "" and "+" or "(" .. prefix .. "\255"
 local answers = {}

@@ -3,17 +3,9 @@
 -- KEYS: 1 base of the partition. Derived: <base>:timers.
 -- ARGV: 1 how many at most; 2 the moment and 3 the member ("" for none) after which.
 -- Returns for each {execution, timer, moment}.
+--@include bytes
 local key, limit, from, after = KEYS[1] .. ":timers", tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local answers, seen = {}, 0
-
--- Lua compares text by the locale of the server, sorted sets by bytes.
-local function comes_after(a, b)
-  for i = 1, math.min(#a, #b) do
-    local of_a, of_b = string.byte(a, i), string.byte(b, i)
-    if of_a ~= of_b then return of_a > of_b end
-  end
-  return #a > #b
-end
 
 while #answers < limit do
   local row = redis.call("ZRANGE", key, from, "+inf", "BYSCORE", "LIMIT", seen, limit, "WITHSCORES")

@@ -77,19 +77,30 @@ local function write_set(key, of)
   return #added > 0 and call_many("ZADD", key, added) or 0
 end
 
--- A queue that gets its first task is named among the claimable ones, and servers are woken.
+-- A queue that gets its first task is named among the claimable ones, and servers are woken; those who
+-- hear nothing look for themselves.
+local function write_queue(key, queue, added)
+  local count = call("ZCARD", key)
+  if count == 0 then
+    call("SREM", queue[1] .. ":queues", queue[2])
+  elseif count == added then
+    call("SADD", queue[1] .. ":queues", queue[2])
+    redis.pcall("SPUBLISH", queue[1], queue[2])
+  end
+end
+
+local function write_changed(key, of)
+  local queue, added = queues[key], write_set(key, of)
+  if queue then write_queue(key, queue, added) end
+end
+
+-- A set that cannot be written keeps none of the others from it.
 local function write_changes()
+  local failure
   for key, of in pairs(changes) do
-    local queue, added = queues[key], write_set(key, of)
-    if queue then
-      local count = call("ZCARD", key)
-      if count == 0 then
-        call("SREM", queue[1] .. ":queues", queue[2])
-      elseif count == added then
-        call("SADD", queue[1] .. ":queues", queue[2])
-        call("SPUBLISH", queue[1], queue[2])
-      end
-    end
+    local written, reason = pcall(write_changed, key, of)
+    if not written then failure = reason end
   end
   changes, queues = {}, {}
+  if failure then error(failure) end
 end
