@@ -8,7 +8,14 @@ import type { Clock, Ids } from "../clock.ts";
 import type { Logger } from "../log.ts";
 import type { NewTask } from "../model/decision.ts";
 import { type ExecutionKey, formatToken, tokenPrefix } from "../model/ids.ts";
-import { type HandOff, type LeasedTask, type Store, StoreFault } from "../store/store.ts";
+import {
+  type ClaimTasksAnswer,
+  type ClaimTasksRequest,
+  type HandOff,
+  type LeasedTask,
+  type Store,
+  StoreFault,
+} from "../store/store.ts";
 import { logFault } from "./faults.ts";
 import { Poll, type PollOptions } from "./poll.ts";
 
@@ -22,6 +29,10 @@ const tasksPerClaim = 16;
 
 /** After a failed claim a waiting poll asks again so much later. */
 const claimRetryMs = 1_000;
+
+/** So often, and with such pauses, a lease that nobody has is looked after; then it lapses. */
+const recoveriesMax = 60;
+const recoveryMs = 1_000;
 
 export class Dispatcher {
   readonly #store: Store;
@@ -155,22 +166,26 @@ export class Dispatcher {
 
   /** Tasks that cannot be delivered go back to their queues at once, no attempt burnt. */
   giveBack(tasks: readonly LeasedTask[]): void {
-    for (const task of tasks) {
-      const { key, id, token } = task;
-      this.#store
-        .releaseTasks({
-          partition: key.partition,
-          tasks: [{ key, taskId: id, token }],
-          now: this.#clock.now(),
-        })
-        .then(([answer]) => {
-          if (answer !== "released") return;
-          this.#onDue(key.partition, this.#clock.now());
-          this.hint(key.partition, task.queue);
-        })
-        // Its lease will lapse by itself.
-        .catch((error) => logFault(this.#log, "a task could not be given back", error, { id }));
-    }
+    for (const task of tasks) this.#giveBackOne(task, 0);
+  }
+
+  #giveBackOne(task: LeasedTask, tries: number): void {
+    const { key, id, token, leaseUntil } = task;
+    const { partition } = key;
+    const now = this.#clock.now();
+    this.#store
+      .releaseTasks({ partition, tasks: [{ key, taskId: id, token }], now })
+      .then(([answer]) => {
+        if (answer !== "released") return;
+        this.#onDue(partition, this.#clock.now());
+        this.hint(partition, task.queue);
+      })
+      .catch((error) => {
+        logFault(this.#log, "a task could not be given back", error, { id });
+        // In the end its lease lapses by itself.
+        if (tries >= recoveriesMax || this.#clock.now() >= leaseUntil) return;
+        this.#clock.after(recoveryMs, () => this.#giveBackOne(task, tries + 1));
+      });
   }
 
   // Claims
@@ -265,8 +280,10 @@ export class Dispatcher {
       };
       const answer = await this.#store.claimTasks(request).catch((error) => {
         if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
-        // The same claim repeated finds what it has leased.
-        return this.#store.claimTasks(request);
+        return this.#claimAgain(request).catch((failure) => {
+          this.#recover(request, 0);
+          throw failure;
+        });
       });
       poll.reserved -= limit;
       for (const task of answer.tasks) {
@@ -279,6 +296,25 @@ export class Dispatcher {
       for (const queue of queues) this.#remember(partition, queue);
       throw error;
     }
+  }
+
+  /** The same claim, with its prefix, finds what it has leased. */
+  #claimAgain(request: ClaimTasksRequest): Promise<ClaimTasksAnswer> {
+    return this.#store.claimTasks({ ...request, now: this.#clock.now() });
+  }
+
+  /** What a claim may have leased without anybody's having heard of it goes back. */
+  #recover(request: ClaimTasksRequest, tries: number): void {
+    if (tries >= recoveriesMax) return;
+    this.#clock.after(recoveryMs, () => {
+      this.#claimAgain(request).then(
+        ({ tasks, more }) => {
+          this.giveBack(tasks);
+          for (const queue of more) this.hint(request.partition, queue);
+        },
+        () => this.#recover(request, tries + 1),
+      );
+    });
   }
 
   /** After a failed claim the hint comes back, without a new claim at once. */

@@ -36,6 +36,7 @@ import { loadExecution } from "./load.ts";
 import {
   abandonScripts,
   answer,
+  answerMail,
   type Created,
   type Creation,
   eventBytes,
@@ -45,6 +46,7 @@ import {
   type NewBeginning,
   noteDecided,
   partStale,
+  rejectMail,
   type SubmitAnswer,
   takeBatch,
 } from "./mailbox.ts";
@@ -139,7 +141,8 @@ export class Driver {
       return;
     }
     const { event, origin, resolve, reject } = letter;
-    box.mail.push({ event, origin, bytes: eventBytes(event), isDecided: false, resolve, reject });
+    const [bytes, isDecided, isAnswered] = [eventBytes(event), false, false];
+    box.mail.push({ event, origin, bytes, isDecided, isAnswered, resolve, reject });
     box.scripts?.wake();
     this.#start(box);
   }
@@ -206,7 +209,7 @@ export class Driver {
           });
         }
         creation?.reject(error);
-        for (const mail of taken) if (!box.mail.includes(mail)) mail.reject(error);
+        for (const mail of taken) if (!box.mail.includes(mail)) rejectMail(mail, error);
       }
     }
     box.running = false;
@@ -234,7 +237,7 @@ export class Driver {
       const cached = this.#cache.get(box.key.id);
       const loaded = cached ?? (await this.#load(box.key));
       if (loaded === "not-found" || loaded === "gone") {
-        for (const mail of wanted) mail.resolve({ type: loaded });
+        for (const mail of wanted) answerMail(mail, { type: loaded });
         box.more = false;
         return;
       }
@@ -266,7 +269,7 @@ export class Driver {
       wanted = abandonScripts(box, decided.mail);
       if (committed.outcome === "stale") {
         const { stale, doubtful, rest } = partStale(wanted, committed);
-        for (const mail of stale) mail.resolve({ type: "stale" });
+        for (const mail of stale) answerMail(mail, { type: "stale" });
         for (const mail of doubtful) await this.#process(box, [mail]);
         wanted = rest;
         if (stale.length + doubtful.length > 0) tries -= 1;
@@ -415,7 +418,7 @@ export class Driver {
     };
     let answer: CreateAnswer;
     try {
-      answer = await createSurely(store, request);
+      answer = await createSurely(store, request, clock);
     } catch (error) {
       offers.withdraw();
       if (error instanceof OrchyError) {
@@ -438,7 +441,7 @@ export class Driver {
     offers.deliver();
     this.#parts.onCommitted({ key: box.key, before: undefined, after, decision, plan });
     box.more = decision.more;
-    for (const [index, mail] of decided.mail.entries()) mail.resolve(decision.answers[index]!);
+    for (const [index, mail] of decided.mail.entries()) answerMail(mail, decision.answers[index]!);
     return { ...answer, status: decision.state.status };
   }
 
@@ -467,11 +470,12 @@ function isBusy({ records, state }: Execution): boolean {
 async function createSurely(
   store: Store,
   request: Parameters<Store["create"]>[0],
+  clock: Clock,
 ): Promise<CreateAnswer> {
   let unknown = false;
   for (let tries = 0; ; tries++) {
     try {
-      return await store.create(request);
+      return await store.create(tries === 0 ? request : { ...request, now: clock.now() });
     } catch (error) {
       if (!(error instanceof StoreFault)) throw error;
       // That a repeat was not applied says nothing about the call before it.

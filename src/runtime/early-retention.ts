@@ -90,7 +90,7 @@ export class EarlyRetention {
 
   /** Answers how many; undefined: there is nothing more that may be removed now. */
   async #removeSome(): Promise<number | undefined> {
-    const { store, clock, executions, prefers } = this.#parts;
+    const { store, clock, log, executions, prefers } = this.#parts;
     const partitions = Array.from({ length: store.partitions }, (_, i) => i).filter(prefers);
     const ends = await this.#ends.next(partitions, limits.earlyRemovalsAtOnce);
     if (ends.length === 0) {
@@ -98,7 +98,12 @@ export class EarlyRetention {
       return undefined;
     }
     const endedBefore = clock.now() - limits.earlyRetentionAgeMs;
-    const removals = ends.map(({ key }) => executions.remove(key, { endedBefore }));
+    const removals = ends.map(({ key }) =>
+      executions.remove(key, { endedBefore }).catch((error) => {
+        logFault(log, "an execution could not be removed early", error, { id: key.id });
+        return "failed" as const;
+      }),
+    );
     const outcomes = await Promise.all(removals);
     return outcomes.filter((outcome) => outcome === "removed").length;
   }

@@ -210,11 +210,12 @@ export class Executions {
       }
       const { messages } = await store.holdings(key);
       if (messages.length > 0) return "sending";
-      const now = clock.now();
-      const tombstoneUntil = now + limits.tombstoneSecondsMin * 1000;
-      const request = { key, expected: loaded.head, tombstoneUntil, now };
-      let answer = await store.remove(request);
-      while (answer === "more") answer = await store.remove(request);
+      const tombstoneUntil = clock.now() + limits.tombstoneSecondsMin * 1000;
+      const request = { key, expected: loaded.head, tombstoneUntil };
+      // Each piece has its own moment: a store may refuse an old one.
+      let answer: Awaited<ReturnType<Store["remove"]>>;
+      do answer = await store.remove({ ...request, now: clock.now() });
+      while (answer === "more");
       if (answer !== "conflict") return answer;
     }
   }

@@ -8,9 +8,13 @@ import { StoreFault } from "../store/store.ts";
  * again with each call that fails because of it.
  */
 export function logFault(log: Logger, message: string, thrown: unknown, fields?: LogFields): void {
-  const isKnown =
-    thrown instanceof StoreFault || (thrown instanceof OrchyError && storeCodes.has(thrown.code));
-  log[isKnown ? "debug" : "warn"](message, { ...fields, error: asError(thrown) });
+  log[isOfStore(thrown) ? "debug" : "warn"](message, { ...fields, error: asError(thrown) });
+}
+
+/** It comes from the store's being away or full, or from too much work at once: it passes. */
+export function isOfStore(thrown: unknown): boolean {
+  if (thrown instanceof StoreFault) return true;
+  return thrown instanceof OrchyError && storeCodes.has(thrown.code);
 }
 
 const storeCodes: ReadonlySet<string> = new Set([

@@ -29,6 +29,20 @@ export interface Mail extends Letter {
   readonly bytes: number;
   /** Its poll knows that it was decided on. */
   isDecided: boolean;
+  /** Whoever sent it has heard what became of it, and hears nothing more. */
+  isAnswered: boolean;
+}
+
+export function answerMail(mail: Mail, reply: SubmitAnswer): void {
+  if (mail.isAnswered) return;
+  mail.isAnswered = true;
+  mail.resolve(reply);
+}
+
+export function rejectMail(mail: Mail, error: unknown): void {
+  if (mail.isAnswered) return;
+  mail.isAnswered = true;
+  mail.reject(error);
 }
 
 export function noteDecided(mail: Mail): void {
@@ -89,7 +103,7 @@ export function answer(box: Mailbox, mail: Mail[], decision: Decision): void {
       box.mail.unshift(...mail.slice(index));
       return;
     }
-    item.resolve(reply);
+    answerMail(item, reply);
   }
 }
 
@@ -97,7 +111,8 @@ export function answer(box: Mailbox, mail: Mail[], decision: Decision): void {
 export function continuation({ state }: Execution): Mail {
   const ignore = () => {};
   const event = { type: "timer", id: state.continueTimer ?? "" } as const;
-  return { event, bytes: 0, isDecided: false, resolve: ignore, reject: ignore };
+  const handled = { isDecided: false, isAnswered: false };
+  return { event, bytes: 0, ...handled, resolve: ignore, reject: ignore };
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Clock, Ids } from "../clock.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
 import type { OutboxMessage, Store } from "../store/store.ts";
-import { logFault } from "./faults.ts";
+import { isOfStore, logFault } from "./faults.ts";
 import { PartitionAlarm } from "./partition-alarm.ts";
 
 export interface OutboxLoopParts {
@@ -86,7 +86,8 @@ export class OutboxLoop {
     } catch (error) {
       const fault = asError(error);
       logFault(log, "a message could not be delivered", error, { source: message.key.id });
-      if (message.deliveries < limits.outboxAttemptsMax) return false;
+      // That the store is away or full is not for its sake.
+      if (isOfStore(error) || message.deliveries < limits.outboxAttemptsMax) return false;
       log.error("a message is given up", { source: message.key.id, error: fault });
       await giveUp(message, `It failed ${message.deliveries} times: ${fault.message}`);
     }

@@ -2,13 +2,15 @@
  * Whether the store has room for new executions. What runs already may use the rest: a store that is
  * filled to the last byte could not even note that something has ended.
  */
-import type { Clock } from "../clock.ts";
+import { type Clock, within } from "../clock.ts";
 import { OrchyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Store } from "../store/store.ts";
 
 /** Starts look at a reading that is at most this old. */
 const freshMs = 1_000;
+/** They wait so long for a new one: the store may be partly away. */
+const patienceMs = 500;
 
 export class Room {
   readonly #store: Store;
@@ -17,6 +19,8 @@ export class Room {
   #used = 0;
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<number> | undefined;
+  /** The reading that is under way takes long. */
+  #isSlow = false;
 
   constructor({ store, clock, log }: { store: Store; clock: Clock; log: Logger }) {
     this.#store = store;
@@ -36,8 +40,17 @@ export class Room {
       })
       .finally(() => {
         this.#reading = undefined;
+        this.#isSlow = false;
       });
     return this.#reading;
+  }
+
+  /** What could not be read is taken to be as it was: whether the store is there, the start tells. */
+  async #refresh(): Promise<void> {
+    const reading = this.read().catch(() => {});
+    if (this.#isSlow) return;
+    await within(patienceMs, reading, this.#clock);
+    this.#isSlow = this.#reading !== undefined;
   }
 
   #tellChange(used: number): void {
@@ -50,7 +63,7 @@ export class Room {
 
   /** Throws RESOURCE_EXHAUSTED when nothing new may be started. */
   async check(): Promise<void> {
-    if (Math.abs(this.#clock.now() - this.#readAt) >= freshMs) await this.read();
+    if (Math.abs(this.#clock.now() - this.#readAt) >= freshMs) await this.#refresh();
     if (this.#used <= this.#store.traits.usedMax) return;
     const message =
       `${percent(this.#used)} of the store's room is used, so nothing new is started; ` +

@@ -229,9 +229,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     async open(self) {
       // What other servers put there; before the first look, so that nothing falls between.
       await store.onWake?.((partition, queue) => dispatcher.hint(partition, queue));
-      for (let partition = 0; partition < store.partitions; partition++) {
-        await dispatcher.refresh(partition);
-      }
+      await Promise.all(Array.from({ length: store.partitions }, (_, i) => sweeper.refresh(i)));
       timers.start();
       outbox.start();
       sweeper.start();

@@ -9,7 +9,7 @@ import { violations } from "../engine/invariants.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import { type ExecutionKey, executionKey } from "../model/ids.ts";
-import type { Store } from "../store/store.ts";
+import { type Listing, type Store, StoreFault } from "../store/store.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Driver } from "./driver.ts";
 import { logFault } from "./faults.ts";
@@ -62,11 +62,34 @@ export class Sweeper {
   /** Looks at the next few executions. */
   async sweep(): Promise<void> {
     const { store, dispatcher } = this.#parts;
-    const share = Math.min(1, limits.sweepMs / limits.queueSweepMs);
-    for (let left = Math.ceil(store.partitions * share); left > 0; left--) {
-      this.#queuesOf = (this.#queuesOf + 1) % store.partitions;
-      if (dispatcher.parked > 0) await dispatcher.refresh(this.#queuesOf);
+    if (dispatcher.parked > 0) {
+      const share = Math.min(1, limits.sweepMs / limits.queueSweepMs);
+      const count = Math.ceil(store.partitions * share);
+      const next = Array.from({ length: count }, (_, i) => (this.#queuesOf + i) % store.partitions);
+      this.#queuesOf = (this.#queuesOf + count) % store.partitions;
+      await Promise.all(next.map((partition) => this.refresh(partition)));
     }
+    let last: Listing | undefined;
+    try {
+      last = await this.#checkSome();
+    } finally {
+      // After a failure as well: one partition that is away keeps no other from being looked at.
+      this.#after = last && { startedAt: last.startedAt, id: last.id };
+      if (last === undefined) this.#partition = (this.#partition + 1) % store.partitions;
+    }
+  }
+
+  /** The queues of a partition; one that is away is looked at again in a later round. */
+  async refresh(partition: number): Promise<void> {
+    const { dispatcher, log } = this.#parts;
+    await dispatcher
+      .refresh(partition)
+      .catch((error) => logFault(log, "queues could not be looked at", error, { partition }));
+  }
+
+  /** Answers after which one the partition goes on; undefined: it was looked at wholly. */
+  async #checkSome(): Promise<Listing | undefined> {
+    const { store, log } = this.#parts;
     const rows = await store.list({
       partition: this.#partition,
       index: "status",
@@ -74,17 +97,14 @@ export class Sweeper {
       limit: limits.sweptPerRound,
       ...(this.#after !== undefined && { after: this.#after }),
     });
-    for (const row of rows) {
-      if (!this.#running) return;
-      await this.check(executionKey(row.id, store.partitions));
+    for (const { id } of rows) {
+      if (!this.#running) return undefined;
+      await this.check(executionKey(id, store.partitions)).catch((error) => {
+        if (error instanceof StoreFault && error.outcome === "not_applied") throw error;
+        logFault(log, "an execution could not be checked", error, { id });
+      });
     }
-    const last = rows.at(-1);
-    if (last !== undefined && rows.length === limits.sweptPerRound) {
-      this.#after = { startedAt: last.startedAt, id: last.id };
-    } else {
-      this.#after = undefined;
-      this.#partition = (this.#partition + 1) % store.partitions;
-    }
+    return rows.length === limits.sweptPerRound ? rows.at(-1) : undefined;
   }
 
   async check(key: ExecutionKey): Promise<readonly string[]> {

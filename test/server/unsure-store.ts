@@ -49,3 +49,29 @@ export async function startUnsureServer(
     lost,
   };
 }
+
+/** Some of the store's methods, each given the call that is meant and its place among those of its name. */
+export type Hooks = {
+  readonly [Name in keyof Store]?: Store[Name] extends (...args: infer Args) => infer Answer
+    ? (call: (...args: Args) => Answer, count: number, ...args: Args) => Answer
+    : never;
+};
+
+/** A store whose calls go through these hooks. */
+export function hooked(store: Store, hooks: Hooks): Store {
+  const counts = new Map<PropertyKey, number>();
+  return new Proxy(store, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      const method = value.bind(target);
+      const hook = hooks[name as keyof Store] as ((...all: unknown[]) => unknown) | undefined;
+      if (hook === undefined) return method;
+      return (...args: unknown[]) => {
+        const count = (counts.get(name) ?? 0) + 1;
+        counts.set(name, count);
+        return hook(method, count, ...args);
+      };
+    },
+  });
+}

@@ -71,6 +71,21 @@ describe.skipIf(redisMissing !== undefined)("a Redis cluster", () => {
     await cluster.stop();
   }, 60_000);
 
+  test("of which a master hangs still says how full the others are", async () => {
+    const cluster = await startCluster({ maxmemory: "100mb", "cluster-node-timeout": "30000" });
+    const hosts = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`);
+    const store = await openRedisStore(`redis-cluster://${hosts.join(",")}`, {
+      ...{ namespace, partitions, clockCheck: false },
+    });
+    const { pid } = cluster.nodes[0] as RedisServer;
+    process.kill(pid, "SIGSTOP");
+    const { used } = await store.pressure().finally(() => process.kill(pid, "SIGCONT"));
+    expect(used).toBeGreaterThan(0);
+    expect(used).toBeLessThan(1);
+    await store.close();
+    await cluster.stop();
+  }, 60_000);
+
   test("that becomes whole while a server starts is waited for", async () => {
     const lone = await startLoneCluster();
     await lone.client.call("CLUSTER", "DELSLOTS", "0");

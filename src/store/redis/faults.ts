@@ -44,7 +44,10 @@ export function faultOf(error: unknown, sent: boolean): Fault {
     // Checks come first in every script, but an error of Redis in between may come after writes.
     return known(make("unknown", `A script failed in Redis: ${message}`));
   }
-  if (message.startsWith("Too many Cluster redirections")) {
+  const redirected = /^Too many Cluster redirections. Last error: (?:\w+: )?([A-Z]+)\b/.exec(
+    message,
+  );
+  if (redirected?.[1] !== undefined && passing.has(redirected[1])) {
     return known(make("not_applied", `The Redis cluster is not ready: ${message}`), true);
   }
   // What timed out before it was written may be written later.

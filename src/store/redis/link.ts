@@ -21,6 +21,8 @@ const disconnectTimeoutMs = 500;
 const startMs = 10_000;
 /** Pauses before what was certainly not applied is tried again. */
 const retryPausesMs = [10, 40, 100, 250, 500, 1_000];
+/** What is sent with a moment is refused when that is older than a second. */
+const timedPausesMs = retryPausesMs.slice(0, -1);
 const reconnectMsMax = 1_000;
 
 /** What follows on the keys. */
@@ -91,6 +93,8 @@ function makeClient(address: RedisAddress, tls: ClientTls): Redis | Cluster {
         ...options,
         sentinels: [...address.nodes],
         name: address.master as string,
+        // One that hangs is passed over.
+        sentinelCommandTimeout: connectTimeoutMs,
         ...(username !== undefined && { sentinelUsername: username }),
         ...(password !== undefined && { sentinelPassword: password }),
         ...(address.tls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
@@ -166,9 +170,10 @@ export class RedisLink {
   ) {
     const rest = { args, written };
     const script = this.#scripts.get(name) as Script;
+    const pausesMs = script.isTimed ? timedPausesMs : retryPausesMs;
     for (let tries = 0; ; tries++) {
       if (this.#isClosed) throw new StoreFault("not_applied", "The store is closed.");
-      const pauseMs = retryPausesMs[tries];
+      const pauseMs = pausesMs[tries];
       const answer = await this.#try(script, keys, rest, pauseMs !== undefined);
       if (answer !== undefined) return answer.reply;
       await new Promise<void>((resolve) => this.#clock.after(pauseMs as number, resolve));

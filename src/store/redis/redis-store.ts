@@ -194,12 +194,18 @@ export class RedisStore implements contract.Store {
     return [...(reply as string[])].sort(compareText);
   }
 
-  /** Of the fullest node that has a bound. */
+  /** Of the fullest node that has a bound, and answers. */
   async pressure(): Promise<{ readonly used: number }> {
-    const nodes = await Promise.all(this.#link.masters().map(readMemory)).catch((error: Error) => {
-      throw new StoreFault("not_applied", `Redis did not say how full it is: ${error.message}`);
+    const answers = await Promise.allSettled(this.#link.masters().map(readMemory));
+    const shares = answers.flatMap((answer) => {
+      if (answer.status === "rejected") return [];
+      const { used, max } = answer.value;
+      return [max > 0 ? used / max : 0];
     });
-    return { used: Math.max(0, ...nodes.map(({ used, max }) => (max > 0 ? used / max : 0))) };
+    if (shares.length > 0) return { used: Math.max(...shares) };
+    const [failed] = answers;
+    const reason = failed?.status === "rejected" ? failed.reason.message : "it has no master";
+    throw new StoreFault("not_applied", `Redis did not say how full it is: ${reason}`);
   }
 
   timeOffset(): number {

@@ -36,6 +36,8 @@ export interface Script {
   readonly name: ScriptName;
   readonly lua: string;
   readonly sha: string;
+  /** It is given a moment, and refuses one that is far from its node's. */
+  readonly isTimed: boolean;
 }
 
 function read(...path: string[]): string {
@@ -44,10 +46,12 @@ function read(...path: string[]): string {
 
 /** A line `--@include name` stands for lib/name.lua. */
 function readScript(name: ScriptName): Script {
-  const lua = read(`${name}.lua`).replace(/^--@include (\S+)$/gm, (_, included: string) =>
+  const text = read(`${name}.lua`);
+  const lua = text.replace(/^--@include (\S+)$/gm, (_, included: string) =>
     read("lib", `${included}.lua`).trimEnd(),
   );
-  return { name, lua, sha: createHash("sha1").update(lua).digest("hex") };
+  const sha = createHash("sha1").update(lua).digest("hex");
+  return { name, lua, sha, isTimed: /^--@include clock$/m.test(text) };
 }
 
 /** Read when the first Redis store is opened: servers on other stores have no use for them. */

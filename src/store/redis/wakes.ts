@@ -11,6 +11,7 @@ export class Wakes {
   readonly #link: RedisLink;
   readonly #partitions: ReadonlyMap<string, number>;
   #subscriber: Redis | Cluster | undefined;
+  #isClosed = false;
 
   constructor(link: RedisLink, bases: readonly string[]) {
     this.#link = link;
@@ -36,11 +37,15 @@ export class Wakes {
     if (subscriber === client) return;
     subscriber.on("ready", () => void subscribe());
     // What cut off the other connection may have left this one hanging: it asks nothing, and so it
-    // would wait for ever.
-    client.on("ready", () => subscriber.disconnect(true));
+    // would wait for ever. One that is connecting already must not be disturbed: it might end for good.
+    client.on("ready", () => {
+      if (subscriber.status === "ready") subscriber.disconnect(true);
+      else if (subscriber.status === "end" && !this.#isClosed) subscriber.connect().catch(() => {});
+    });
   }
 
   close(): void {
+    this.#isClosed = true;
     if (this.#subscriber !== this.#link.client) this.#subscriber?.disconnect();
   }
 }

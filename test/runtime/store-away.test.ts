@@ -1,0 +1,70 @@
+/** Parts of the store are away: what is done for the others goes on, and nothing is given up for it. */
+import { expect, test } from "bun:test";
+import { systemIds } from "../../src/clock.ts";
+import { OrchyError } from "../../src/errors.ts";
+import { limits } from "../../src/limits.ts";
+import { createLogger } from "../../src/log.ts";
+import { Dispatcher } from "../../src/runtime/dispatcher.ts";
+import { OutboxLoop } from "../../src/runtime/outbox-loop.ts";
+import { Sweeper, type SweeperParts } from "../../src/runtime/sweeper.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import { StoreFault } from "../../src/store/store.ts";
+import { hooked } from "../server/unsure-store.ts";
+import { partitions, start } from "../store/conformance/subject.ts";
+import { HandClock } from "../support/hand-clock.ts";
+
+const clock = new HandClock();
+const log = createLogger({ level: "silent", clock, write: () => {} });
+
+test("a message is kept for as long as the store is full or away, and delivered after that", async () => {
+  const store = new MemoryStore({ partitions });
+  await start(store, "e1", { effects: { messages: [{ id: "m", body: "1" }] } });
+  const given: string[] = [];
+  let deliveries = 0;
+  const loop = new OutboxLoop({
+    ...{ store, clock, ids: systemIds, log, restMs: () => 60_000 },
+    deliver: async ({ id }) => {
+      deliveries += 1;
+      if (deliveries <= limits.outboxAttemptsMax) throw new StoreFault("not_applied", "away");
+      if (deliveries === limits.outboxAttemptsMax + 1) {
+        throw new OrchyError("RESOURCE_EXHAUSTED", "full");
+      }
+      given.push(id);
+      return {};
+    },
+    giveUp: async ({ id }) => {
+      given.push(`not ${id}`);
+    },
+  });
+  loop.start();
+  for (let i = 0; i < limits.outboxAttemptsMax + 5; i++) await clock.pass(limits.outboxHideMs + 1);
+  expect(given).toEqual(["m"]);
+  await loop.stop();
+});
+
+test("a sweep passes over a partition that is away", async () => {
+  const away = 1;
+  const [listed, asked] = [[], []] as [number[], number[]];
+  const look = (looks: number[], partition: number) => {
+    looks.push(partition);
+    if (partition === away) throw new StoreFault("not_applied", "away");
+  };
+  const store = hooked(new MemoryStore({ partitions }), {
+    list: async (list, _count, request) => {
+      look(listed, request.partition);
+      return list(request);
+    },
+    queueHints: async (hints, _count, request) => {
+      look(asked, request.partition);
+      return hints(request);
+    },
+  });
+  const dispatcher = new Dispatcher({ store, clock, ids: systemIds, log, onDue: () => {} });
+  dispatcher.open({ queues: ["q/a"], workerId: "w", heartbeatMs: 0, tasksMax: 1 });
+  // No execution is there that a plan or a driver would be needed for.
+  const sweeper = new Sweeper({ store, clock, log, dispatcher } as unknown as SweeperParts);
+  for (let i = 0; i < 2 * partitions; i++) await sweeper.sweep().catch(() => {});
+  const each = Array.from({ length: partitions }, (_, partition) => partition);
+  expect(listed).toEqual([...each, ...each]);
+  expect([...new Set(asked)].sort()).toEqual(each);
+});
