@@ -62,7 +62,12 @@ async function startParts(
     config;
   const tls = config.tls && (await readTls(config.tls));
   const storeTls = await readClientTls(config.storeTls);
-  const options = { namespace, tls: storeTls, ...(partitions !== undefined && { partitions }) };
+  const options = {
+    namespace,
+    tls: storeTls,
+    log,
+    ...(partitions !== undefined && { partitions }),
+  };
   const metrics = new Metrics();
   const opened = parts.store ?? (await openStore(storeUrl(config.store), options));
   const outage = new Outage("The store", { clock: ownClock, log });

@@ -179,7 +179,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     try {
       const used = await room.read();
       const message = `${store.traits.durability} ${percent(used)} of its room is used.`;
-      checks.store = { ok: used <= store.traits.usedMax, message };
+      const complaint = store.complaint?.();
+      checks.store = {
+        ok: used <= store.traits.usedMax,
+        message: complaint === undefined ? message : `${message} ${complaint}`,
+      };
     } catch (error) {
       checks.store = { ok: false, message: `The store cannot be reached: ${error}` };
     }

@@ -44,6 +44,7 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
     commit: (request) => store.commit(request),
     close: () => store.close(),
     ...(store.timeOffset !== undefined && { timeOffset: () => store.timeOffset!() }),
+    ...(store.complaint !== undefined && { complaint: () => store.complaint!() }),
     ...(store.onWake !== undefined && { onWake: (listener) => store.onWake!(listener) }),
   } satisfies Partial<Store> & Record<string, unknown>;
   for (const operation of operations) {

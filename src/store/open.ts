@@ -1,5 +1,6 @@
 /** Opens the store that a URL names. */
 import { limits } from "../limits.ts";
+import type { Logger } from "../log.ts";
 import type { ClientTls } from "../tls.ts";
 import { MemoryStore } from "./memory/memory-store.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
@@ -12,6 +13,8 @@ export interface OpenOptions {
   readonly namespace: string;
   /** For a store that is reached over TLS. */
   readonly tls?: ClientTls;
+  /** Is told what an operator should hear of. */
+  readonly log?: Logger;
 }
 
 const known =

@@ -450,6 +450,8 @@ export interface Store {
    * own, so that all servers agree on `now`. Absent: the store has no clock of its own.
    */
   timeOffset?(): number;
+  /** What an operator should put right, in a sentence or two; undefined: nothing. */
+  complaint?(): string | undefined;
   /**
    * Calls back when another server may have put something claimable into a queue. Only a hint: one
    * that is lost costs a sweep. Resolves when it listens, or cannot. Absent: the store has no other

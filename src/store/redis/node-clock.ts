@@ -4,11 +4,20 @@
  */
 import type { Redis } from "ioredis";
 import type { Clock } from "../../clock.ts";
+import { limits } from "../../limits.ts";
+import type { Logger } from "../../log.ts";
 
 const measureMs = 10_000;
 const samples = 5;
+/** Operators hear of nodes that are further off the others: before their scripts refuse every now. */
+const apartMsMax = limits.clockSkewMsMax / 2;
 
-async function offsetOf(node: Redis, clock: Clock): Promise<number> {
+interface Measured {
+  readonly node: Redis;
+  readonly offset: number;
+}
+
+async function measure(node: Redis, clock: Clock): Promise<Measured> {
   let best = { offset: 0, roundTrip: Number.POSITIVE_INFINITY };
   for (let i = 0; i < samples; i++) {
     const before = clock.now();
@@ -19,20 +28,28 @@ async function offsetOf(node: Redis, clock: Clock): Promise<number> {
     if (roundTrip >= 0 && roundTrip < best.roundTrip)
       best = { offset: time - before - roundTrip / 2, roundTrip };
   }
-  return best.offset;
+  return { node, offset: best.offset };
 }
 
 export class NodeClock {
   readonly #masters: () => readonly Redis[];
   readonly #clock: Clock;
+  readonly #log: Logger | undefined;
   #offset = 0;
+  #complaint: string | undefined;
   #measuring: Promise<void> | undefined;
   #cancel: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(masters: () => readonly Redis[], clock: Clock) {
+  constructor(masters: () => readonly Redis[], clock: Clock, log?: Logger) {
     this.#masters = masters;
     this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** That the clocks of nodes are too far apart, as a sentence. */
+  get complaint(): string | undefined {
+    return this.#complaint;
   }
 
   /** Whole milliseconds, to be added to what this process's clock says. */
@@ -50,21 +67,45 @@ export class NodeClock {
 
   async #measure(): Promise<void> {
     this.#cancel?.();
-    const measured = await Promise.allSettled(
-      this.#masters().map((node) => offsetOf(node, this.#clock)),
+    const answers = await Promise.allSettled(
+      this.#masters().map((node) => measure(node, this.#clock)),
     );
-    const offsets = measured
+    const measured = answers
       .flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))
-      .sort((a, b) => a - b);
+      .sort((a, b) => a.offset - b.offset);
     // Of several nodes the one in the middle: scripts forgive each a second.
-    const middle = offsets[offsets.length >> 1];
-    if (middle !== undefined) this.#offset = Math.round(middle);
+    const middle = measured[measured.length >> 1]?.offset;
+    if (middle !== undefined) {
+      this.#offset = Math.round(middle);
+      this.#compare(measured, middle);
+    }
     if (this.#isClosed) return;
     this.#cancel = this.#clock.after(measureMs, () => void this.measure());
+  }
+
+  #compare(measured: readonly Measured[], middle: number): void {
+    const off = ({ offset }: Measured) => Math.abs(offset - middle);
+    const [first, ...others] = measured as readonly [Measured, ...Measured[]];
+    const worst = others.reduce((most, one) => (off(one) > off(most) ? one : most), first);
+    const before = this.#complaint;
+    this.#complaint = off(worst) > apartMsMax ? complaintOf(worst, middle) : undefined;
+    if (this.#complaint !== undefined && before === undefined) this.#log?.warn(this.#complaint);
+    if (this.#complaint === undefined && before !== undefined) {
+      this.#log?.warn("The clocks of Redis agree again.");
+    }
   }
 
   close(): void {
     this.#isClosed = true;
     this.#cancel?.();
   }
+}
+
+function complaintOf({ node, offset }: Measured, middle: number): string {
+  const { host, port } = node.options;
+  const ms = Math.round(Math.abs(offset - middle));
+  return (
+    `The clock of Redis at ${host}:${port} is ${ms} ms ${offset > middle ? "ahead of" : "behind"} ` +
+    `the others'; beyond ${limits.clockSkewMsMax} ms nothing goes on there. Set it right.`
+  );
 }

@@ -2,6 +2,7 @@
 
 import { type Clock, type Ids, systemClock, systemIds } from "../../clock.ts";
 import { limits } from "../../limits.ts";
+import type { Logger } from "../../log.ts";
 import type { ClientTls } from "../../tls.ts";
 import { StoreFault } from "../store.ts";
 import { parseRedisUrl } from "./address.ts";
@@ -23,6 +24,7 @@ export interface RedisOptions {
   readonly tls?: ClientTls;
   readonly clock?: Clock;
   readonly ids?: Ids;
+  readonly log?: Logger;
   /** False: scripts take any `now`; tests of the contract make up their own. */
   readonly clockCheck?: boolean;
 }
@@ -33,7 +35,7 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
   if ("problem" in address) throw new Error(`The address of the Redis store ${address.problem}.`);
   const clock = options.clock ?? systemClock;
   const link = new RedisLink(address, clock, options.tls);
-  const nodeClock = new NodeClock(() => link.masters(), clock);
+  const nodeClock = new NodeClock(() => link.masters(), clock, options.log);
   try {
     await link.connect().catch(async (error: Error) => {
       throw await connectFault(address, options.tls ?? {}, error);

@@ -212,6 +212,10 @@ export class RedisStore implements contract.Store {
     return this.#nodeClock.offset;
   }
 
+  complaint(): string | undefined {
+    return this.#nodeClock.complaint;
+  }
+
   onWake(listener: WakeListener): Promise<void> {
     return this.#wakes.listen(listener);
   }
