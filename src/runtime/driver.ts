@@ -141,8 +141,17 @@ export class Driver {
       return;
     }
     const { event, origin, resolve, reject } = letter;
-    const [bytes, isDecided, isAnswered] = [eventBytes(event), false, false];
-    box.mail.push({ event, origin, bytes, isDecided, isAnswered, resolve, reject });
+    const bytes = eventBytes(event);
+    const mail: Mail = {
+      event,
+      origin,
+      resolve,
+      reject,
+      bytes,
+      isDecided: false,
+      isAnswered: false,
+    };
+    box.mail.push(mail);
     box.scripts?.wake();
     this.#start(box);
   }
