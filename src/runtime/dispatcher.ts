@@ -303,11 +303,12 @@ export class Dispatcher {
     return this.#store.claimTasks({ ...request, now: this.#clock.now() });
   }
 
-  /** What a claim may have leased without anybody's having heard of it goes back. */
+  /** What a claim may have leased without anybody's having heard of it goes back; nothing is added. */
   #recover(request: ClaimTasksRequest, tries: number): void {
     if (tries >= recoveriesMax) return;
+    const queues = request.queues.map(({ name }) => ({ name, limit: 0 }));
     this.#clock.after(recoveryMs, () => {
-      this.#claimAgain(request).then(
+      this.#claimAgain({ ...request, queues, limit: 0 }).then(
         ({ tasks, more }) => {
           this.giveBack(tasks);
           for (const queue of more) this.hint(request.partition, queue);

@@ -57,19 +57,27 @@ export class OutboxLoop {
       hideMs: limits.outboxHideMs,
       now: clock.now(),
     });
-    const blocked = new Set<string>();
-    // In order for each source: after a failure its later messages wait as well.
-    for (const message of answer.messages) {
-      if (blocked.has(message.key.id)) continue;
-      const delivered = await this.#deliver(partition, message).catch((error) => {
-        // It shows up again; the others of this claim need not wait for that.
-        logFault(log, "a message could not be put away", error, { source: message.key.id });
-        return false;
-      });
-      if (!delivered) blocked.add(message.key.id);
+    const bySource = Map.groupBy(answer.messages, ({ key }) => key.id);
+    // Sources do not wait for each other: what one sends to may be away.
+    const delivered = await Promise.all(
+      [...bySource].map(([source, messages]) =>
+        this.#deliverAll(partition, messages).catch((error) => {
+          logFault(log, "a message could not be put away", error, { source });
+          return false;
+        }),
+      ),
+    );
+    if (delivered.every(Boolean)) return answer.nextDue;
+    const again = clock.now() + limits.outboxHideMs;
+    return Math.min(again, answer.nextDue ?? again);
+  }
+
+  /** In order: after a failure the later ones wait as well, and all show up again. */
+  async #deliverAll(partition: number, messages: readonly OutboxMessage[]): Promise<boolean> {
+    for (const message of messages) {
+      if (!(await this.#deliver(partition, message))) return false;
     }
-    if (blocked.size > 0) return clock.now() + limits.outboxHideMs;
-    return answer.nextDue;
+    return true;
   }
 
   async #deliver(partition: number, message: OutboxMessage): Promise<boolean> {
@@ -86,8 +94,13 @@ export class OutboxLoop {
     } catch (error) {
       const fault = asError(error);
       logFault(log, "a message could not be delivered", error, { source: message.key.id });
-      // That the store is away or full is not for its sake.
-      if (isOfStore(error) || message.deliveries < limits.outboxAttemptsMax) return false;
+      if (message.deliveries < limits.outboxAttemptsMax) return false;
+      if (isOfStore(error)) {
+        // That the store is away or full is no fault of the message.
+        const { deliveries } = message;
+        log.error("a message is not delivered for long", { source: message.key.id, deliveries });
+        return false;
+      }
       log.error("a message is given up", { source: message.key.id, error: fault });
       await giveUp(message, `It failed ${message.deliveries} times: ${fault.message}`);
     }

@@ -24,7 +24,15 @@ export class RetentionEnds {
   /** The next timers in the order of their moments; none: all have been answered. */
   async next(partitions: readonly number[], count: number): Promise<readonly TimerPlace[]> {
     const walks = partitions.map((partition) => this.#walk(partition));
-    await Promise.all(partitions.map((partition, i) => this.#read(partition, walks[i] as Walk)));
+    await Promise.all(
+      partitions.map((partition, i) => {
+        const walk = walks[i] as Walk;
+        return this.#read(partition, walk).catch(() => {
+          // One that is away keeps the others from nothing; it is read anew after a reset.
+          walk.isOver = true;
+        });
+      }),
+    );
     const taken: TimerPlace[] = [];
     // What a partition goes on with, where all that was read is used up, may come before the others.
     while (taken.length < count && walks.every(({ found, isOver }) => isOver || found.length > 0)) {

@@ -47,10 +47,11 @@ export class Room {
 
   /** What could not be read is taken to be as it was: whether the store is there, the start tells. */
   async #refresh(): Promise<void> {
-    const reading = this.read().catch(() => {});
+    const reading = this.read();
+    const ended = reading.catch(() => {});
     if (this.#isSlow) return;
-    await within(patienceMs, reading, this.#clock);
-    this.#isSlow = this.#reading !== undefined;
+    await within(patienceMs, ended, this.#clock);
+    if (this.#reading === reading) this.#isSlow = true;
   }
 
   #tellChange(used: number): void {

@@ -1,16 +1,18 @@
 /** Parts of the store are away: what is done for the others goes on, and nothing is given up for it. */
 import { expect, test } from "bun:test";
-import { systemIds } from "../../src/clock.ts";
+import { pause, systemIds } from "../../src/clock.ts";
 import { OrchyError } from "../../src/errors.ts";
 import { limits } from "../../src/limits.ts";
 import { createLogger } from "../../src/log.ts";
+import { executionKey } from "../../src/model/ids.ts";
 import { Dispatcher } from "../../src/runtime/dispatcher.ts";
 import { OutboxLoop } from "../../src/runtime/outbox-loop.ts";
+import { RetentionEnds } from "../../src/runtime/retention-ends.ts";
 import { Sweeper, type SweeperParts } from "../../src/runtime/sweeper.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { StoreFault } from "../../src/store/store.ts";
 import { hooked } from "../server/unsure-store.ts";
-import { partitions, start } from "../store/conformance/subject.ts";
+import { idsIn, partitions, start, t0 } from "../store/conformance/subject.ts";
 import { HandClock } from "../support/hand-clock.ts";
 
 const clock = new HandClock();
@@ -40,6 +42,51 @@ test("a message is kept for as long as the store is full or away, and delivered 
   for (let i = 0; i < limits.outboxAttemptsMax + 5; i++) await clock.pass(limits.outboxHideMs + 1);
   expect(given).toEqual(["m"]);
   await loop.stop();
+});
+
+test("messages to what is away hold up no others", async () => {
+  const store = new MemoryStore({ partitions });
+  const ids = idsIn(0, limits.outboxPerClaimMax + 1);
+  const message = { effects: { messages: [{ id: "m", body: "1" }] } };
+  for (const id of ids) await start(store, id, message);
+  const live = ids.at(-1) as string;
+  let isDelivered = false;
+  const loop = new OutboxLoop({
+    ...{ store, clock, ids: systemIds, log, restMs: () => 60_000 },
+    deliver: async ({ key }) => {
+      if (key.id === live) {
+        isDelivered = true;
+        return {};
+      }
+      await pause(1_000, clock);
+      throw new StoreFault("not_applied", "away");
+    },
+    giveUp: async () => {},
+  });
+  loop.start();
+  await clock.pass(5_000);
+  expect(isDelivered).toBe(true);
+  const stopped = loop.stop();
+  await clock.pass(60_000);
+  await stopped;
+});
+
+test("early retention goes on where a partition is away", async () => {
+  const away = 1;
+  const inner = new MemoryStore({ partitions });
+  for (let i = 0; i < 20; i++) {
+    await start(inner, `e${i}`, { effects: { timers: [{ id: "retention", at: t0 + i }] } });
+  }
+  const store = hooked(inner, {
+    listTimers: async (list, _count, request) => {
+      if (request.partition === away) throw new StoreFault("not_applied", "away");
+      return list(request);
+    },
+  });
+  const found = await new RetentionEnds(store).next([0, 1, 2, 3], 64);
+  const there = Array.from({ length: 20 }, (_, i) => executionKey(`e${i}`, partitions));
+  const wanted = there.filter(({ partition }) => partition !== away).map(({ id }) => id);
+  expect(found.map(({ key }) => key.id)).toEqual(wanted);
 });
 
 test("a sweep passes over a partition that is away", async () => {

@@ -151,6 +151,17 @@ describe.skipIf(redisMissing !== undefined)("a start", () => {
     await guarded.stop();
   }, 30_000);
 
+  test("refuses a user that may not publish, as nobody would be woken", async () => {
+    const guarded = await startRedis();
+    const rules = ["on", ">secret", "~*", "+@all"];
+    await guarded.client.call("ACL", "SETUSER", "deaf", ...rules, "resetchannels");
+    const url = `redis://deaf:secret@127.0.0.1:${guarded.port}`;
+    expect(await refusal(url)).toMatch(/^Redis lets its user not publish on .*NOPERM/);
+    await guarded.client.call("ACL", "SETUSER", "deaf", "allchannels");
+    expect(await refusal(url)).toBe("");
+    await guarded.stop();
+  });
+
   test("finds the master that sentinels know", async () => {
     const sentinel = await startSentinel(server.port);
     const url = `redis-sentinel://127.0.0.1:${sentinel.port}/main`;

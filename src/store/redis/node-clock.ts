@@ -77,17 +77,19 @@ export class NodeClock {
     const middle = measured[measured.length >> 1]?.offset;
     if (middle !== undefined) {
       this.#offset = Math.round(middle);
-      this.#compare(measured, middle);
+      this.#compare(measured, middle, measured.length === answers.length);
     }
     if (this.#isClosed) return;
     this.#cancel = this.#clock.after(measureMs, () => void this.measure());
   }
 
-  #compare(measured: readonly Measured[], middle: number): void {
+  /** `isWhole`: all have answered; else the one that was told of may be among those that did not. */
+  #compare(measured: readonly Measured[], middle: number, isWhole: boolean): void {
     const off = ({ offset }: Measured) => Math.abs(offset - middle);
     const [first, ...others] = measured as readonly [Measured, ...Measured[]];
     const worst = others.reduce((most, one) => (off(one) > off(most) ? one : most), first);
     const before = this.#complaint;
+    if (off(worst) <= apartMsMax && !isWhole) return;
     this.#complaint = off(worst) > apartMsMax ? complaintOf(worst, middle) : undefined;
     if (this.#complaint !== undefined && before === undefined) this.#log?.warn(this.#complaint);
     if (this.#complaint === undefined && before !== undefined) {

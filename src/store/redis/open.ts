@@ -55,6 +55,7 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
     const ids = options.ids ?? systemIds;
     const place = { link, keys: probeKeys(keys), ids, clock, nodeClock };
     await tryOut(new RedisStore({ ...parts, keys: place.keys }), place);
+    await tryChannels(place);
     return new RedisStore({ ...parts, keys });
   } catch (error) {
     nodeClock.close();
@@ -90,6 +91,15 @@ async function tryOut(
       await nodeClock.measure();
     }
   }
+}
+
+/** Scripts go on without: tasks would reach polls at other servers only at the next sweep. */
+async function tryChannels({ link, keys }: ProbePlace): Promise<void> {
+  const channel = keys.bases[0] as string;
+  await link.client.spublish(channel, "").catch((error: Error) => {
+    if (!error.message.startsWith("NOPERM")) throw error;
+    throw new Error(`Redis lets its user not publish on the channel ${channel}: ${error.message}`);
+  });
 }
 
 interface ProbePlace {

@@ -526,6 +526,18 @@ function handOffTests(test: Test): void {
     expect(await extend(store, lease)).toEqual({ outcome: "cancelled" });
   });
 
+  test("a repeated claim that asks for nothing more finds what it has leased", async (store) => {
+    const { key } = await start(store, "e1", {
+      effects: { tasks: [newTask("t1"), newTask("t2")] },
+    });
+    const { partition } = key;
+    const nothing = { queues: [{ name: "q/a", limit: 0 }], limit: 0 };
+    expect(await claimIds(store, partition, { tokenPrefix: "1.none", ...nothing })).toEqual([]);
+    await claim(store, partition, { limit: 1, queues: [{ name: "q/a", limit: 1 }] });
+    const again = await claim(store, partition, { ...nothing, now: t0 + 5 });
+    expect([again.tasks.map(({ id }) => id), again.more]).toEqual([["t1"], ["q/a"]]);
+  });
+
   test("a queue that is asked for twice gives its tasks once", async (store) => {
     const tasks = [newTask("t1", { queueTimeoutMs: 500 }), newTask("t2")];
     const { key } = await start(store, "e1", { effects: { tasks } });

@@ -7,8 +7,8 @@
 --@include clock
 --@include indexes
 --@include executions
--- How many messages are read, and members gone through, before the rest must wait for a later call.
-local READ_MAX, LOOKED_MAX, PIECE = 1000, 10000, 100
+-- How many are gone through before the rest must wait for a later call.
+local LOOKED_MAX, PIECE = 10000, 100
 local base = KEYS[1]
 local request = unpacked(ARGV[2])
 local claim_id, limit, hide, now = request[1], request[2], request[3], request[4]
@@ -39,17 +39,15 @@ end
 if #answers > 0 then limit = 0 end
 local wanted = #answers + limit
 
-local blocked, next_due, read_count = {}, nil, 0
+local blocked, next_due = {}, nil
 -- True: nothing beyond this one is of interest.
 local function look(member)
   if is_earlier[member] or blocked[names_of_member(member)] then return false end
-  if read_count == READ_MAX then return true end
   local x, id, message = read(member)
   if not message then
     put(base .. ":out", member, false)
     return false
   end
-  read_count = read_count + 1
   if message[3] <= now and #answers < wanted then
     message[2], message[3], message[4] = message[2] + 1, now + hide, claim_id
     set_field(x, "o:" .. id, pack(message))

@@ -61,7 +61,7 @@ local more = {}
 for i = 1, #queues_asked, 2 do
   if call("EXISTS", base .. ":q:" .. queues_asked[i]) == 1 then
     more[#more + 1] = queues_asked[i]
-    if #claimed > 0 then call("SPUBLISH", base, queues_asked[i]) end
+    if #claimed > 0 then redis.pcall("SPUBLISH", base, queues_asked[i]) end
   end
 end
 return { tasks, more }
