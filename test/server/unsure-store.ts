@@ -9,47 +9,6 @@ import type { TestServer } from "../support/orchy.ts";
 
 const breakable = ["create", "commit", "claimTasks", "ackOutbox"] as const;
 
-/** Every so many calls of each kind the answer is lost. */
-export function losingAnswers(store: Store, every: number): { store: Store; lost: () => number } {
-  let lost = 0;
-  const calls = new Map<PropertyKey, number>();
-  const proxy = new Proxy(store, {
-    get(target, name) {
-      const value = Reflect.get(target, name, target);
-      if (typeof value !== "function") return value;
-      const method = value.bind(target);
-      if (!(breakable as readonly PropertyKey[]).includes(name)) return method;
-      return async (...args: unknown[]) => {
-        const answer = await method(...args);
-        const count = (calls.get(name) ?? 0) + 1;
-        calls.set(name, count);
-        if (count % every !== 0) return answer;
-        lost += 1;
-        throw new StoreFault("unknown", "the line broke");
-      };
-    },
-  });
-  return { store: proxy, lost: () => lost };
-}
-
-export async function startUnsureServer(
-  every: number,
-): Promise<TestServer & { readonly lost: () => number }> {
-  const flags = ["--http-port", "0", "--grpc-port", "0", "--store", "memory:"];
-  const parsed = parseConfig(flags, {});
-  if (!("ok" in parsed) || !parsed.ok) throw new Error(JSON.stringify(parsed));
-  const { store, lost } = losingAnswers(await openStore("memory:", { namespace: "test" }), every);
-  const log = createLogger({ level: "error", clock: systemClock, write() {} });
-  const server = await startServer(parsed.config, { store, log });
-  return {
-    ...server,
-    url: `http://127.0.0.1:${server.httpPort}`,
-    restart: () => Promise.reject(new Error("what it stores is in memory")),
-    remove: () => server.stop(),
-    lost,
-  };
-}
-
 /** Some of the store's methods, each given the call that is meant and its place among those of its name. */
 export type Hooks = {
   readonly [Name in keyof Store]?: Store[Name] extends (...args: infer Args) => infer Answer
@@ -74,4 +33,35 @@ export function hooked(store: Store, hooks: Hooks): Store {
       };
     },
   });
+}
+
+/** Every so many calls of each kind the answer is lost. */
+export function losingAnswers(store: Store, every: number): { store: Store; lost: () => number } {
+  let lost = 0;
+  const lose = async (call: (request: never) => unknown, count: number, request: never) => {
+    const answer = await call(request);
+    if (count % every !== 0) return answer;
+    lost += 1;
+    throw new StoreFault("unknown", "the line broke");
+  };
+  const hooks = Object.fromEntries(breakable.map((name) => [name, lose])) as Hooks;
+  return { store: hooked(store, hooks), lost: () => lost };
+}
+
+export async function startUnsureServer(
+  every: number,
+): Promise<TestServer & { readonly lost: () => number }> {
+  const flags = ["--http-port", "0", "--grpc-port", "0", "--store", "memory:"];
+  const parsed = parseConfig(flags, {});
+  if (!("ok" in parsed) || !parsed.ok) throw new Error(JSON.stringify(parsed));
+  const { store, lost } = losingAnswers(await openStore("memory:", { namespace: "test" }), every);
+  const log = createLogger({ level: "error", clock: systemClock, write() {} });
+  const server = await startServer(parsed.config, { store, log });
+  return {
+    ...server,
+    url: `http://127.0.0.1:${server.httpPort}`,
+    restart: () => Promise.reject(new Error("what it stores is in memory")),
+    remove: () => server.stop(),
+    lost,
+  };
 }

@@ -140,7 +140,7 @@ redisTest("thousands of leases whose place is too early cost each look little", 
   const partition = 3;
   const all = await Promise.all(
     idsIn(partition, count).map((id) =>
-      start(store, `${id}`, { effects: { tasks: [handedOff("t0", "1.n.t0")] } }),
+      start(store, id, { effects: { tasks: [handedOff("t0", "1.n.t0")] } }),
     ),
   );
   const leaseUntil = t0 + 30_000;

@@ -83,16 +83,17 @@ export class NodeClock {
     this.#cancel = this.#clock.after(measureMs, () => void this.measure());
   }
 
-  /** `isWhole`: all have answered; else the one that was told of may be among those that did not. */
+  /** In the order of their offsets. `isWhole`: all have answered; else the one that was told of may be among those that did not. */
   #compare(measured: readonly Measured[], middle: number, isWhole: boolean): void {
     const off = ({ offset }: Measured) => Math.abs(offset - middle);
-    const [first, ...others] = measured as readonly [Measured, ...Measured[]];
-    const worst = others.reduce((most, one) => (off(one) > off(most) ? one : most), first);
+    const [first, last] = [measured[0] as Measured, measured.at(-1) as Measured];
+    const worst = off(last) > off(first) ? last : first;
+    const complaint = off(worst) > apartMsMax ? complaintOf(worst, middle) : undefined;
+    if (complaint === undefined && !isWhole) return;
     const before = this.#complaint;
-    if (off(worst) <= apartMsMax && !isWhole) return;
-    this.#complaint = off(worst) > apartMsMax ? complaintOf(worst, middle) : undefined;
-    if (this.#complaint !== undefined && before === undefined) this.#log?.warn(this.#complaint);
-    if (this.#complaint === undefined && before !== undefined) {
+    this.#complaint = complaint;
+    if (complaint !== undefined && before === undefined) this.#log?.warn(complaint);
+    if (complaint === undefined && before !== undefined) {
       this.#log?.warn("The clocks of Redis agree again.");
     }
   }
