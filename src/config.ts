@@ -67,6 +67,8 @@ export interface Config {
   readonly legacyWorkers: LegacyWorkers;
   /** Starts are refused when the store is full, and nothing that has finished makes room for them. */
   readonly keepRetention: boolean;
+  /** On a shared store: how long after the last older server a newer format is written. */
+  readonly formatDelaySeconds: number;
   readonly logLevel: LogLevel;
   /** Absent: no traces are sent. */
   readonly tracing?: TracingConfig;
@@ -203,6 +205,12 @@ const flags = {
     explanation: "never remove finished executions early to make room in a full store",
     read: readSwitch,
   }),
+  "format-delay": flag({
+    placeholder: "seconds",
+    default: `${limits.formatDelayMsDefault / 1000}`,
+    explanation: "shared store: seconds without older servers before a newer format is written",
+    read: integer(0, 999_999_999),
+  }),
   "log-level": flag({
     placeholder: "level",
     default: "info",
@@ -305,6 +313,7 @@ export function parseConfig(
     corsOrigins: setting("cors-origin"),
     legacyWorkers: setting("legacy-workers"),
     keepRetention: setting("keep-retention"),
+    formatDelaySeconds: setting("format-delay"),
     logLevel: setting("log-level"),
     ...(tracing.url === undefined ? {} : { tracing: { ...tracing, url: tracing.url } }),
   };

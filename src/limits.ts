@@ -152,6 +152,11 @@ export const limits = {
   /** On a shared store the others take over within two seconds: a beat and this together. */
   sharedServerBeatMs: 400,
   sharedServerTtlMs: 1_500,
+  /**
+   * The format of a shared store is raised so long after the last older server has gone: longer than
+   * supervisors wait (five minutes) before they start again what has ended.
+   */
+  formatDelayMsDefault: 10 * 60_000,
   /** How often a server looks at the partitions that prefer it, for what others have put there. */
   preferredLookMs: 1_000,
   /** Within this time each partition is asked for queues that no poll has heard of. */

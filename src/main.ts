@@ -35,6 +35,7 @@ async function main(): Promise<void> {
   });
 
   let stoppingSince: number | undefined;
+  let exitCode = 0;
   async function stop(signal: string): Promise<void> {
     if (stoppingSince !== undefined) {
       // Whoever asks twice does not want to wait. A signal to a whole group of processes comes
@@ -49,12 +50,17 @@ async function main(): Promise<void> {
     try {
       await server.stop();
       log.info("stopped");
-      exitAfterOutput(0);
+      exitAfterOutput(exitCode);
     } catch (error) {
       log.error("stopping failed", { error: asError(error) });
       exitAfterOutput(1);
     }
   }
+  void server.outdated.then((reason) => {
+    log.error("this server must not go on", { reason });
+    exitCode = 1;
+    return stop("outdated");
+  });
   process.on("SIGTERM", () => void stop("SIGTERM"));
   process.on("SIGINT", () => void stop("SIGINT"));
 }

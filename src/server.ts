@@ -34,6 +34,8 @@ export interface ServerParts {
 export interface RunningServer {
   readonly httpPort: number;
   readonly grpcPort: number;
+  /** Resolves with the reason when the server must not go on: the caller is to stop it. */
+  readonly outdated: Promise<string>;
   /** Answers polls, finishes what is under way, closes ports and store. */
   stop(): Promise<void>;
 }
@@ -60,6 +62,7 @@ async function startParts(
     parts.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
   const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins, keepRetention } =
     config;
+  const outdated = Promise.withResolvers<string>();
   const tls = config.tls && (await readTls(config.tls));
   const storeTls = await readClientTls(config.storeTls);
   const options = {
@@ -82,6 +85,7 @@ async function startParts(
   const tracing = exporter && new Tracing({ ratio, add: (span) => exporter.add(span) });
   const runtime = createRuntime({
     ...{ store, sandbox, clock, ids, log, metrics, namespace, keepRetention, tracing },
+    ...{ formatDelayMs: config.formatDelaySeconds * 1000, onOutdated: outdated.resolve },
   });
   const keys = new Keys({ store, clock });
   await refuseUnguarded(config, keys);
@@ -110,6 +114,7 @@ async function startParts(
   return {
     httpPort: http.port,
     grpcPort: grpc.port,
+    outdated: outdated.promise,
     async stop() {
       runtime.drain();
       const grpcDrained =

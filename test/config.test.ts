@@ -27,6 +27,7 @@ test("without flags, the defaults are those that are documented", () => {
     corsOrigins: [],
     legacyWorkers: "loopback",
     keepRetention: false,
+    formatDelaySeconds: 600,
     logLevel: "info",
   });
 });
@@ -36,7 +37,8 @@ test("every flag can be given, in both forms", () => {
   const more = "--partitions 8 --advertise a.example:99 --node-name n1 --insecure";
   const tls = "--tls-cert c.pem --tls-key k.pem --tls-client-ca ca.pem";
   const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
-  const kept = "--keep-retention --store-ca sca.pem --store-cert sc.pem --store-key sk.pem";
+  const kept =
+    "--keep-retention --store-ca sca.pem --store-cert sc.pem --store-key sk.pem --format-delay 60";
   expect(read(`${argv} ${more} ${tls} ${last} ${kept}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
@@ -52,6 +54,7 @@ test("every flag can be given, in both forms", () => {
     corsOrigins: ["https://a.example", "http://b:1"],
     legacyWorkers: "open",
     keepRetention: true,
+    formatDelaySeconds: 60,
     logLevel: "debug",
   });
 });

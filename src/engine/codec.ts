@@ -2,6 +2,7 @@
 import { limits } from "../limits.ts";
 import type { Decision } from "../model/decision.ts";
 import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
+import { currentFormat } from "../model/format.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import {
@@ -9,15 +10,14 @@ import {
   readRecord,
   readState,
   type StoredRecord,
-  stateVersion,
   writeRecord,
   writeState,
 } from "./stored-state.ts";
 
 /** The first chunk of records is part of the text; later ones are fields of data. */
-export function encodeState(execution: Encodable): JsonText {
+export function encodeState(execution: Encodable, format: number): JsonText {
   const { state, written = nothingWritten() } = execution;
-  return `${writeState(state, written)},"records":${encodeRecords(execution, 0)}}`;
+  return `${writeState(state, format, written)},"records":${encodeRecords(execution, 0)}}`;
 }
 
 type Encodable = Pick<Execution, "state" | "records" | "written">;
@@ -47,17 +47,21 @@ type StoredRecords = Readonly<Record<string, StoredRecord>>;
 
 /** Throws when the record was written by a newer server than this one. */
 export function decodeExecution(text: JsonText, data: ReadonlyMap<string, JsonText>): Execution {
-  const { records: chunk, ...stored } = JSON.parse(text) as Partial<ExecutionState> & {
+  const {
+    records: chunk,
+    stateVersion,
+    ...stored
+  } = JSON.parse(text) as Partial<ExecutionState> & {
     readonly records: StoredRecords;
+    readonly stateVersion: number;
   };
-  const written: number = stored.stateVersion ?? 0;
-  if (written > stateVersion) {
+  if (stateVersion > currentFormat) {
     throw new Error(
-      `Execution ${stored.id} was written by a newer server (format ${written}, this server reads up to ${stateVersion}). Update this server.`,
+      `Execution ${stored.id} was written by a newer server (format ${stateVersion}, this server reads up to ${currentFormat}). Update this server.`,
     );
   }
   // The first format wrote records as they are in memory.
-  const isPlain = written === 1;
+  const isPlain = stateVersion === 1;
   const state = readState(stored);
   const records: (ActionRecord | undefined)[] = [];
   const add = (part: StoredRecords) => {

@@ -72,7 +72,6 @@ function firstState(beginning: Beginning): ExecutionState {
   const { plan, now } = beginning;
   const recordChunks = Math.ceil(plan.actions.length / limits.recordChunkActions);
   return {
-    stateVersion: 2,
     ...(recordChunks > 1 && { recordChunks }),
     id: beginning.id,
     workflow: plan.workflow,

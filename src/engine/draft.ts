@@ -21,6 +21,8 @@ export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export interface Surroundings {
   readonly plan: Plan;
   readonly now: number;
+  /** The format to write what others read, such as messages: see model/format.ts. */
+  readonly format: number;
   /** The registered rules of a user action, if any. */
   readonly registered: (actionName: string) => ActionDefinition | undefined;
 }

@@ -6,6 +6,7 @@
  *     s  status, by place in `actionStatuses`    n  attempt        r  route
  *     b  startedAt   e  endedAt                  h  handout        t  attempts
  *
+ * `stateVersion` is the format (model/format.ts): a server refuses one that it does not know.
  * An attempt is `[number, handout, startedAt, endedAt, nonce, worker, failure]`, without what is
  * missing at its end; all other fields of a record keep their names.
  */
@@ -17,8 +18,6 @@ import {
   type Written,
 } from "../model/execution.ts";
 import type { JsonText } from "../model/json.ts";
-
-export const stateVersion = 2;
 
 /** What a new execution begins with; only `first` values of these fields are left out. */
 const first = {
@@ -37,19 +36,21 @@ const first = {
 } satisfies Partial<ExecutionState>;
 
 export function nothingWritten(): Written {
-  return { identity: "", records: [], texts: [] };
+  return { identity: "", format: 0, records: [], texts: [] };
 }
 
 /** Without the closing brace. */
-export function writeState(state: ExecutionState, written: Written): JsonText {
-  if (written.identity === "") written.identity = JSON.stringify(identityOf(state)).slice(0, -1);
+export function writeState(state: ExecutionState, format: number, written: Written): JsonText {
+  if (written.format !== format) {
+    written.identity = JSON.stringify({ stateVersion: format, ...identityOf(state) }).slice(0, -1);
+    written.format = format;
+  }
   return `${written.identity},${JSON.stringify(progressOf(state)).slice(1, -1)}`;
 }
 
 /** What an execution begins with and keeps. */
 function identityOf(state: ExecutionState) {
   return {
-    stateVersion,
     id: state.id,
     workflow: state.workflow,
     version: state.version,
@@ -99,7 +100,7 @@ function unlessEmpty<Item>(items: readonly Item[]): readonly Item[] | undefined 
 }
 
 export function readState(stored: Partial<ExecutionState>): ExecutionState {
-  return { ...first, ...stored, stateVersion } as ExecutionState;
+  return { ...first, ...stored } as ExecutionState;
 }
 
 const placeOf = new Map(actionStatuses.map((status, place) => [status, place]));

@@ -109,8 +109,6 @@ export interface HeldTimer {
 }
 
 export interface ExecutionState {
-  /** Format of the stored record; a server refuses what it does not know. */
-  readonly stateVersion: 2;
   readonly id: string;
   readonly workflow: string;
   readonly version: number;
@@ -178,8 +176,9 @@ export interface Execution {
  * of it. It is changed in place: nothing depends on it but the time that encoding takes.
  */
 export interface Written {
-  /** Text of what never changes. */
+  /** Text of what never changes, and the format that it says it is in. */
   identity: string;
+  format: number;
   /** By plan index: the record that was written last, and its text. */
   readonly records: (ActionRecord | undefined)[];
   readonly texts: string[];

@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.ts";
 import { afterDecision, effectCount, mergeDecisions } from "../engine/codec.ts";
 import { decide } from "../engine/decide.ts";
+import type { Surroundings } from "../engine/draft.ts";
 import type { Plan } from "../engine/plan.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
@@ -13,6 +14,7 @@ import type { Execution } from "../model/execution.ts";
 import type { ExecutionKey } from "../model/ids.ts";
 import { type Store, StoreFault } from "../store/store.ts";
 import type { ActionRegistry } from "./action-registry.ts";
+import type { Formats } from "./formats.ts";
 import { continuation, hasFreshScripts, type Mail, type Mailbox, takeBatch } from "./mailbox.ts";
 import type { Plans } from "./plans.ts";
 import type { ScriptRunner } from "./scripts.ts";
@@ -30,6 +32,7 @@ export interface Decided {
 export interface DeciderParts {
   readonly store: Store;
   readonly clock: Clock;
+  readonly formats: Pick<Formats, "written">;
   readonly plans: Plans;
   readonly registry: ActionRegistry;
   /** The scripts of a mailbox, made when there are none yet. */
@@ -65,7 +68,7 @@ export class Decider {
   decide(box: Mailbox, before: Execution, plan: Plan, mail: Mail[]): Decided | Promise<Decided> {
     const all = box.more ? [...mail, continuation(before)] : mail;
     const events = all.map((item) => item.event);
-    const decision = decide(before, events, this.#surroundings(plan));
+    const decision = decide(before, events, this.surroundings(plan));
     if ("need" in decision) {
       const loading = this.#loadFields(box.key, before, decision.need);
       return loading.then((loaded) => this.decide(box, loaded, plan, mail));
@@ -75,9 +78,10 @@ export class Decider {
     return hasScripts ? this.foldScripts(box, decided) : decided;
   }
 
-  #surroundings(plan: Plan) {
-    const { clock, registry } = this.#parts;
-    return { plan, now: clock.now(), registered: registry.registered };
+  surroundings(plan: Plan): Surroundings {
+    const { clock, formats, registry } = this.#parts;
+    const { registered } = registry;
+    return { plan, now: clock.now(), format: formats.written(), registered };
   }
 
   async #loadFields(
@@ -116,7 +120,7 @@ export class Decider {
       const second = decide(
         after,
         next.map((item) => item.event),
-        this.#surroundings(decided.plan),
+        this.surroundings(decided.plan),
       );
       if (
         "need" in second ||

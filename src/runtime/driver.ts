@@ -31,6 +31,7 @@ import type { ActionRegistry } from "./action-registry.ts";
 import { type CachedExecution, ExecutionCache } from "./cache.ts";
 import { type Decided, Decider } from "./decider.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import type { Formats } from "./formats.ts";
 import { listing } from "./listing.ts";
 import { loadExecution } from "./load.ts";
 import {
@@ -73,6 +74,7 @@ export interface DriverParts {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
+  readonly formats: Pick<Formats, "written">;
   readonly plans: Plans;
   readonly registry: ActionRegistry;
   readonly dispatcher: Dispatcher;
@@ -118,9 +120,9 @@ export class Driver {
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
-    const { store, clock, plans, registry } = parts;
+    const { store, clock, formats, plans, registry } = parts;
     const scriptsOf = (box: Mailbox) => this.#scriptsOf(box);
-    this.#decider = new Decider({ store, clock, plans, registry, scriptsOf });
+    this.#decider = new Decider({ store, clock, formats, plans, registry, scriptsOf });
   }
 
   get mailboxes(): number {
@@ -296,7 +298,7 @@ export class Driver {
   /** With callbacks: an async function more is felt, as this is every step. */
   #commit(box: Mailbox, expected: Head, decided: Decided): Promise<Outcome> {
     const { decision } = decided;
-    const { store, clock, ids, dispatcher, timeCommit } = this.#parts;
+    const { store, clock, ids, dispatcher, formats, timeCommit } = this.#parts;
     const now = clock.now();
     const commitId = ids.nonce();
     const origin = decided.mail[0]?.origin;
@@ -307,7 +309,7 @@ export class Driver {
       key: box.key,
       expected,
       commitId,
-      state: encodeState(decision),
+      state: encodeState(decision, formats.written()),
       status: state.status,
       ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
       ...(hold !== undefined && { hold }),
@@ -402,10 +404,10 @@ export class Driver {
 
   /** Its first scripts are folded in as for any other commit. */
   async #createIn(box: Mailbox, { beginning, requestHash }: Creation): Promise<Created> {
-    const { store, clock, ids, registry, dispatcher } = this.#parts;
+    const { store, clock, ids, registry, dispatcher, formats } = this.#parts;
     const { plan } = beginning;
     await registry.ensure(plan);
-    const first = begin({ ...beginning, now: clock.now(), registered: registry.registered });
+    const first = begin({ ...beginning, ...this.#decider.surroundings(plan) });
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.
@@ -420,7 +422,7 @@ export class Driver {
       commitId: ids.nonce(),
       requestHash,
       listing: listing(decision),
-      state: encodeState(decision),
+      state: encodeState(decision, formats.written()),
       data: written(decision.data),
       effects: offers.effects,
       now,

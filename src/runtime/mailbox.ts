@@ -59,7 +59,7 @@ export interface Creation {
   readonly reject: (error: unknown) => void;
 }
 
-export type NewBeginning = Omit<Beginning, "registered" | "now">;
+export type NewBeginning = Omit<Beginning, "registered" | "now" | "format">;
 
 export interface Mailbox {
   readonly key: ExecutionKey;

@@ -173,6 +173,8 @@ export interface ServerView {
   readonly httpAddress: string;
   readonly startedAt: number;
   readonly version: string;
+  /** The newest format of stored records that it reads; absent: the oldest. */
+  readonly format?: number;
 }
 
 export interface ActionStats {

@@ -17,6 +17,7 @@ import { type Committed, Driver } from "./driver.ts";
 import { EarlyRetention } from "./early-retention.ts";
 import { Executions } from "./executions.ts";
 import { tellFaults } from "./faults.ts";
+import { Formats } from "./formats.ts";
 import { Journal } from "./journal.ts";
 import { Observers } from "./observers.ts";
 import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
@@ -44,6 +45,9 @@ export interface RuntimeParts {
   readonly namespace: string;
   /** True: finished executions are kept for their whole retention, even when the store is full. */
   readonly keepRetention?: boolean;
+  /** See formats.ts. */
+  readonly formatDelayMs?: number;
+  readonly onOutdated?: (reason: string) => void;
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
 }
@@ -70,7 +74,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     outbox.note(partition);
   });
   const onLive = (self: string, live: readonly string[]) => sharing.update(self, live);
-  const servers = new ServerRegistry({ store, clock, log, onLive });
+  const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = parts;
+  const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
+  const servers = new ServerRegistry({ store, clock, log, formats, onLive });
   // What this server puts into the store it knows of; on a shared one others put things there too.
   const restMs = (partition: number) =>
     store.traits.shared && sharing.prefers(partition) ? limits.preferredLookMs : limits.sleepMsMax;
@@ -87,6 +93,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     clock,
     ids,
     log,
+    formats,
     plans,
     registry,
     dispatcher,
@@ -179,10 +186,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     try {
       const used = await room.read();
       const message = `${store.traits.durability} ${percent(used)} of its room is used.`;
-      const complaint = store.complaint?.();
+      const outdated = formats.complaint();
+      const complaints = [store.complaint?.(), outdated].filter((one) => one !== undefined);
       checks.store = {
-        ok: used <= store.traits.usedMax,
-        message: complaint === undefined ? message : `${message} ${complaint}`,
+        ok: used <= store.traits.usedMax && outdated === undefined,
+        message: [message, ...complaints].join(" "),
       };
     } catch (error) {
       checks.store = { ok: false, message: `The store cannot be reached: ${error}` };

@@ -1,19 +1,22 @@
 /**
  * This server's entry among the live ones: beaten at intervals, gone after a few missed beats. On a
  * shared store it also hears who else is live, soon enough that timers of a server that has died
- * fire within two seconds.
+ * fire within two seconds, and which format of stored records all of them read.
  */
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
+import { currentFormat } from "../model/format.ts";
 import type { Store } from "../store/store.ts";
 import { logFault } from "./faults.ts";
+import type { Formats } from "./formats.ts";
 import type { ServerView } from "./orchestrator.ts";
 
 export class ServerRegistry {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #formats: Formats;
   readonly #onLive: (self: string, servers: readonly string[]) => void;
   #self: ServerView | undefined;
   #cancel: (() => void) | undefined;
@@ -24,16 +27,18 @@ export class ServerRegistry {
     store: Store;
     clock: Clock;
     log: Logger;
+    formats: Formats;
     onLive: (self: string, servers: readonly string[]) => void;
   }) {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#formats = parts.formats;
     this.#onLive = parts.onLive;
   }
 
   async join(self: ServerView): Promise<void> {
-    this.#self = self;
+    this.#self = { ...self, format: currentFormat };
     await this.#beat();
   }
 
@@ -49,11 +54,11 @@ export class ServerRegistry {
         ttlMs: shared ? limits.sharedServerTtlMs : limits.serverTtlMs,
       });
       const live = shared ? await this.list() : [self];
-      if (this.#self !== undefined)
-        this.#onLive(
-          self.id,
-          live.map(({ id }) => id),
-        );
+      if (this.#self !== undefined) {
+        const ids = live.map(({ id }) => id);
+        this.#onLive(self.id, ids);
+        await this.#formats.look(live);
+      }
     } catch (error) {
       logFault(this.#log, "the server registry could not be written", error);
     }

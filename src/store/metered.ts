@@ -43,6 +43,10 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
     partitions: store.partitions,
     commit: (request) => store.commit(request),
     close: () => store.close(),
+    ...(store.format !== undefined && { format: () => store.format!() }),
+    ...(store.raiseFormat !== undefined && {
+      raiseFormat: (format) => store.raiseFormat!(format),
+    }),
     ...(store.timeOffset !== undefined && { timeOffset: () => store.timeOffset!() }),
     ...(store.complaint !== undefined && { complaint: () => store.complaint!() }),
     ...(store.onWake !== undefined && { onWake: (listener) => store.onWake!(listener) }),

@@ -446,6 +446,14 @@ export interface Store {
   leaveServer(request: { readonly id: string }): Promise<void>;
 
   /**
+   * The format in which records are to be written (model/format.ts), as last heard; servers that do
+   * not read it refuse to start. Absent: no other server shares the store, and it is this server's.
+   */
+  format?(): number;
+  /** Raises it to at least this one, for ever; answers the one that holds. */
+  raiseFormat?(format: number): Promise<number>;
+
+  /**
    * How far the store's clock is ahead of this process's, in milliseconds: a server adds it to its
    * own, so that all servers agree on `now`. Absent: the store has no clock of its own.
    */

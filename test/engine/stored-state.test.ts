@@ -2,12 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { decodeExecution, encodeState } from "../../src/engine/codec.ts";
-import { readRecord, writeRecord } from "../../src/engine/stored-state.ts";
+import { nothingWritten, readRecord, writeRecord } from "../../src/engine/stored-state.ts";
 import {
   type ActionRecord,
   actionStatuses,
   type ExecutionState,
 } from "../../src/model/execution.ts";
+import { currentFormat, oldestFormat } from "../../src/model/format.ts";
 
 const startedAt = 1_760_000_000_000;
 const moment = fc.integer({ min: startedAt - 5_000, max: startedAt + 1e12 });
@@ -51,7 +52,7 @@ const record: fc.Arbitrary<ActionRecord> = fc.record(
 );
 
 const state: ExecutionState = {
-  ...{ stateVersion: 2, id: "e", workflow: "w", version: 3, correlationId: "ü", status: "PAUSED" },
+  ...{ id: "e", workflow: "w", version: 3, correlationId: "ü", status: "PAUSED" },
   ...{ run: 2, handout: 7, seed: 5, priority: -3, startedAt, pausedAt: startedAt + 5, pausedMs: 4 },
   ...{ heldTimers: [{ id: "t", at: 1 }], ready: [4], closing: [5], open: 2, causes: ["c"] },
   ...{ signals: [{ event: "s", sequence: 1, receivedAt: 9 }], signalSequence: 1 },
@@ -75,10 +76,21 @@ describe("what is stored of an execution", () => {
     };
     const records: ActionRecord[] = [{ status: "COMPLETED", endedAt: 5 }];
     for (const given of [state, usual]) {
-      const read = decodeExecution(encodeState({ state: given, records }), new Map());
+      const read = decodeExecution(
+        encodeState({ state: given, records }, currentFormat),
+        new Map(),
+      );
       expect(read).toEqual({ state: given, records, data: new Map() });
     }
-    expect(encodeState({ state: usual, records }).length).toBeLessThan(250);
+    expect(encodeState({ state: usual, records }, currentFormat).length).toBeLessThan(250);
+  });
+
+  test("what was encoded in one format is encoded anew in another", () => {
+    const written = nothingWritten();
+    for (const format of [oldestFormat, currentFormat, oldestFormat]) {
+      const text = encodeState({ state, records: [], written }, format);
+      expect(JSON.parse(text)).toEqual({ ...JSON.parse(text), id: "e", stateVersion: format });
+    }
   });
 
   test("the first format is read, a newer one is refused", () => {
@@ -91,7 +103,9 @@ describe("what is stored of an execution", () => {
       undefined,
       { status: "WAITING", dueAt: 9 },
     ]);
-    const newer = JSON.stringify({ ...state, stateVersion: 3, records: {} });
-    expect(() => decodeExecution(newer, new Map())).toThrow("written by a newer server (format 3");
+    const newer = encodeState({ state, records: [] }, currentFormat + 1);
+    expect(() => decodeExecution(newer, new Map())).toThrow(
+      `written by a newer server (format ${currentFormat + 1}`,
+    );
   });
 });

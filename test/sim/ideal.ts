@@ -8,6 +8,7 @@ import type { Plan } from "../../src/engine/plan.ts";
 import type { Decision, NewTask, TaskHeader } from "../../src/model/decision.ts";
 import type { ExecutionEvent } from "../../src/model/event.ts";
 import type { Execution } from "../../src/model/execution.ts";
+import { currentFormat } from "../../src/model/format.ts";
 import { fields, formatToken, tokenPrefix } from "../../src/model/ids.ts";
 import { outcomeOf } from "./outcomes.ts";
 import type { Evaluate } from "./scripts.ts";
@@ -46,7 +47,7 @@ function describe({ records, data }: Execution, index: number, key: string): str
 }
 
 function run(plan: Plan, { state, data }: Execution, evaluate: Evaluate): Execution {
-  const surroundings = { plan, now: state.startedAt, registered };
+  const surroundings = { plan, now: state.startedAt, format: currentFormat, registered };
   const { id, seed } = state;
   const first = begin({ ...surroundings, id, seed, input: data.get(fields.input) ?? "null" });
   let execution: Execution = { state: first.state, records: [], data: new Map() };

@@ -1,5 +1,6 @@
 /** Opening the Redis store: addresses, what it refuses to work on, and waking other servers. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { currentFormat, oldestFormat } from "../../src/model/format.ts";
 import { openStore } from "../../src/store/open.ts";
 import { parseRedisUrl } from "../../src/store/redis/address.ts";
 import { openRedisStore, type RedisOptions } from "../../src/store/redis/open.ts";
@@ -96,9 +97,27 @@ describe.skipIf(redisMissing !== undefined)("a start", () => {
     );
   });
 
-  test("refuses a layout that it does not know", async () => {
-    await server.client.hset("newer:{meta}:settings", { layout: "3", partitions: "4" });
-    expect(await refusal(urlOf(server), { namespace: "newer" })).toContain("another version");
+  test("refuses a format that it does not know", async () => {
+    for (const format of [oldestFormat - 1, currentFormat + 1, "x"]) {
+      await server.client.hset("newer:{meta}:settings", { layout: format, partitions: "4" });
+      expect(await refusal(urlOf(server), { namespace: "newer" })).toBe(
+        `The namespace newer was written by another version of Orchy (format ${format}; this one ` +
+          `reads ${oldestFormat} to ${currentFormat}). Start that version, or a newer one.`,
+      );
+    }
+  });
+
+  test("begins with the newest format, and never lowers it", async () => {
+    const store = await openRedisStore(urlOf(server), { namespace: "risen", partitions: 4 });
+    expect(store.format()).toBe(currentFormat);
+    expect(await store.raiseFormat(oldestFormat)).toBe(currentFormat);
+    expect(await store.raiseFormat(currentFormat + 1)).toBe(currentFormat + 1);
+    expect(store.format()).toBe(currentFormat + 1);
+    // Emptied under its servers: nothing is made up for it.
+    await server.client.del("risen:{meta}:settings");
+    expect(await store.raiseFormat(currentFormat + 2)).toBe(currentFormat + 1);
+    expect(await server.client.exists("risen:{meta}:settings")).toBe(0);
+    await store.close();
   });
 
   test("keeps namespaces apart on one Redis", async () => {

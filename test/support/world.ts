@@ -13,6 +13,7 @@ import type { Decision, NewTask, ScriptRequest } from "../../src/model/decision.
 import type { ActionDefinition, WorkflowDefinition } from "../../src/model/definition.ts";
 import type { EventAnswer, ExecutionEvent, TaskOutcome } from "../../src/model/event.ts";
 import type { ActionRecord, Execution } from "../../src/model/execution.ts";
+import { currentFormat } from "../../src/model/format.ts";
 import { formatToken, tokenPrefix } from "../../src/model/ids.ts";
 
 export const executionId = "018f0000-0000-7000-8000-000000000001";
@@ -126,7 +127,8 @@ export class World {
   }
 
   #surroundings() {
-    return { plan: this.plan, now: this.now, registered: (name: string) => this.registered[name] };
+    const registered = (name: string) => this.registered[name];
+    return { plan: this.plan, now: this.now, format: currentFormat, registered };
   }
 
   #decide(events: readonly ExecutionEvent[]): Decision {
@@ -165,7 +167,7 @@ export class World {
     if (decision.hold !== undefined) this.held = decision.hold;
     this.scripts = [...this.scripts, ...decision.scripts];
     const after = afterDecision(this.execution, decision);
-    this.execution = decodeExecution(encodeState(after), after.data);
+    this.execution = decodeExecution(encodeState(after, currentFormat), after.data);
     const owned = { tasks: new Set(this.tasks.keys()), timers: new Set(this.timers.keys()) };
     expect(violations(this.plan, this.execution, owned)).toEqual([]);
   }

@@ -22,7 +22,7 @@
  *   <base>:c:<correlation>  zset     likewise, of one correlation id
  *   <base>:claim:<kind>:<id> string  what a claim was given; expires
  *   <base>:probe:…           all of these once more, for the probe at the start of a server
- *   <namespace>:{meta}:settings      hash  number of partitions, version of this layout
+ *   <namespace>:{meta}:settings      hash  partitions: how many; layout: the format (model/format.ts)
  *   <namespace>:{meta}:servers       hash  live servers
  *   <namespace>:{meta}:docs:<kind>   hash  documents
  *   <namespace>:{meta}:ids:<kind>    zset  their ids, in order

@@ -1,29 +1,36 @@
-/** The number of partitions is fixed when a namespace is created, and stored with it. */
+/** What is fixed when a namespace is created (its partitions), and what only rises (its format). */
 import { limits } from "../../limits.ts";
+import { currentFormat, oldestFormat } from "../../model/format.ts";
 import { settingsKey } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 
-/** Raised when keys change in a way that older servers do not understand. */
-const layout = "2";
+/** What a namespace is, as its first server made it. */
+export interface Namespace {
+  readonly partitions: number;
+  /** Older servers know it as `layout`, and refuse to start on another than theirs. */
+  readonly format: number;
+}
 
-/** Answers the number of partitions. Throws an Error of one sentence. */
+/** Throws an Error of one sentence when this server cannot use the namespace. */
 export async function claimNamespace(
   { client }: RedisLink,
   options: { readonly namespace: string; readonly partitions?: number },
-): Promise<number> {
+): Promise<Namespace> {
   const { namespace, partitions } = options;
   const key = settingsKey(namespace);
   // Read first: a Redis without room refuses the writing of what is there already.
   let settings = await client.hgetall(key);
   if (settings.partitions === undefined) {
-    await client.hsetnx(key, "layout", layout);
+    await client.hsetnx(key, "layout", currentFormat);
     await client.hsetnx(key, "partitions", partitions ?? limits.partitionsDefault);
     settings = await client.hgetall(key);
   }
-  if (settings.layout !== layout) {
+  const format = Number(settings.layout);
+  if (!(format >= oldestFormat && format <= currentFormat)) {
     throw new Error(
-      `The namespace ${namespace} was written by another version of Orchy (layout ` +
-        `${settings.layout}; this one knows ${layout}).`,
+      `The namespace ${namespace} was written by another version of Orchy (format ` +
+        `${settings.layout}; this one reads ${oldestFormat} to ${currentFormat}). Start that ` +
+        "version, or a newer one.",
     );
   }
   const stored = Number(settings.partitions);
@@ -33,5 +40,5 @@ export async function claimNamespace(
         `start with --partitions ${stored}, or without it.`,
     );
   }
-  return stored;
+  return { partitions: stored, format };
 }

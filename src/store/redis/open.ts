@@ -45,13 +45,14 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
       const problem = objection(one);
       if (problem !== undefined) throw new Error(problem);
     }
-    const keys = makeKeys(options.namespace, await claimNamespace(link, options));
+    const { partitions, format } = await claimNamespace(link, options);
+    const keys = makeKeys(options.namespace, partitions);
     await nodeClock.measure();
     link.onSkewed = () => void nodeClock.measure();
     const usedMax = limits.redisUsedMax;
     const traits = { name: "redis", durability: durabilityOf(facts), shared: true, usedMax };
     const { clockCheck = true } = options;
-    const parts = { link, traits, nodeClock, clockCheck };
+    const parts = { link, traits, nodeClock, clockCheck, format };
     const ids = options.ids ?? systemIds;
     const place = { link, keys: probeKeys(keys), ids, clock, nodeClock };
     await tryOut(new RedisStore({ ...parts, keys: place.keys }), place);

@@ -32,6 +32,8 @@ export interface RedisStoreParts {
   readonly nodeClock: NodeClock;
   /** False: scripts take any `now` (tests of the contract make up their own). */
   readonly clockCheck: boolean;
+  /** Of the namespace, as it was opened. */
+  readonly format: number;
 }
 
 export class RedisStore implements contract.Store {
@@ -43,15 +45,17 @@ export class RedisStore implements contract.Store {
   readonly #wakes: Wakes;
   /** How far a caller's now may be from a node's clock, as scripts take it. */
   readonly #tolerance: string;
+  #format: number;
   readonly #creates: Batch<contract.CreateRequest>;
   readonly #commits: Batch<contract.CommitRequest>;
 
-  constructor({ link, keys, traits, nodeClock, clockCheck }: RedisStoreParts) {
+  constructor({ link, keys, traits, nodeClock, clockCheck, format }: RedisStoreParts) {
     this.traits = traits;
     this.partitions = keys.bases.length;
     this.#link = link;
     this.#keys = keys;
     this.#nodeClock = nodeClock;
+    this.#format = format;
     this.#wakes = new Wakes(link, keys.bases);
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
     const callWith =
@@ -206,6 +210,17 @@ export class RedisStore implements contract.Store {
     const [failed] = answers;
     const reason = failed?.status === "rejected" ? failed.reason.message : "it has no master";
     throw new StoreFault("not_applied", `Redis did not say how full it is: ${reason}`);
+  }
+
+  format(): number {
+    return this.#format;
+  }
+
+  async raiseFormat(format: number): Promise<number> {
+    const held = await this.#link.call("raise-format", [this.#keys.settings], [format]);
+    // A namespace that was emptied under its servers holds nothing that they could not read.
+    if (held !== null) this.#format = held as number;
+    return this.#format;
   }
 
   timeOffset(): number {

@@ -26,6 +26,7 @@ export const scriptNames = [
   "put-document",
   "queue-hints",
   "queue-stats",
+  "raise-format",
   "release-tasks",
   "remove",
 ] as const;

@@ -143,6 +143,8 @@ const migrations: readonly string[] = [
   `
   ALTER TABLE states ADD COLUMN lease TEXT;
   `,
+  // Records of this format (model/format.ts): servers that cannot read them refuse the file.
+  "INSERT OR REPLACE INTO settings (name, value) VALUES ('format', '3')",
 ];
 
 /** "Orcy" in ASCII, in the header of the file. */

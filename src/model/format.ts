@@ -1,0 +1,16 @@
+/**
+ * The format of what servers store for each other: states, records, message bodies, keys. One number
+ * counts all of them; it rises with a release that writes anything which the release before would
+ * misread, however many such things there are.
+ *
+ *     1  states with records as they are in memory. Read only.
+ *     2  states with short records (engine/stored-state.ts); servers that publish no format.
+ *     3  servers publish the format that they read (`ServerView.format`).
+ *
+ * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
+ * (`Store.format`): never one that a server beside this one does not read.
+ */
+export const currentFormat = 3;
+
+/** What a server reads that publishes none; the oldest that a shared store may hold. */
+export const oldestFormat = 2;
