@@ -190,6 +190,9 @@ export const serversSchema = page(
     httpAddress: v.string(),
     startedAt: time,
     version: v.string(),
+    format: v.optional(
+      v.pipe(v.number(), v.description("The newest format of a shared store that it reads.")),
+    ),
   }),
 );
 
