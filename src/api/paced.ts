@@ -7,26 +7,29 @@ import type { Backlog } from "./backlog.ts";
 
 const pieceBytes = 64 * 1024;
 const encoder = new TextEncoder();
+const nothing = new Uint8Array();
 
 export function paced(
   body: string | Uint8Array<ArrayBuffer>,
   answers: Backlog,
 ): string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> {
   if (body.length < limits.pacedAnswerBytesMin) return body;
-  let rest: Uint8Array | undefined = typeof body === "string" ? encoder.encode(body) : body;
+  let rest: Uint8Array = typeof body === "string" ? encoder.encode(body) : body;
   let controller: ReadableStreamDefaultController<Uint8Array>;
   const holding = answers.open(() => {
-    rest = undefined;
+    rest = nothing;
     controller.error(new Error("The answer was not taken in time."));
   });
-  holding.set(rest.length);
-  return new ReadableStream<Uint8Array>(
+  const stream = new ReadableStream<Uint8Array>(
     {
       start(given) {
         controller = given;
       },
-      pull() {
-        if (rest === undefined) return;
+      async pull() {
+        // A piece that is there at once makes Bun's HTTP/2 server miss that a full socket has room
+        // again: it would go on with a tick of 100 ms for each piece.
+        await nextTurn();
+        if (rest.length === 0) return;
         // A copy, as a view would keep the whole answer for as long as the piece is on its way.
         controller.enqueue(rest.slice(0, pieceBytes));
         rest = rest.subarray(pieceBytes);
@@ -36,10 +39,16 @@ export function paced(
         controller.close();
       },
       cancel() {
-        rest = undefined;
+        rest = nothing;
         holding.close();
       },
     },
     { highWaterMark: 0 },
   );
+  holding.set(rest.length);
+  return stream;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
