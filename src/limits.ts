@@ -41,6 +41,11 @@ export const limits = {
   jsonDepthMax: 128,
   stringifiedTemplateBytesMax: 3 * 1024 * 1024,
 
+  // Reading data by references, in steps: one for each character that is read; see engine/work.ts.
+  actionWorkMax: 16 * 1024 * 1024,
+  /** A decision that has spent this starts no further action; the next decision goes on. */
+  decisionWorkMax: 4 * 1024 * 1024,
+
   // The worker service.
   pollActionsMax: 1_000,
   pollQueuesMax: 100,
@@ -216,6 +221,7 @@ check(limits.pollAnswerBytesMax < 4 * 1024 * 1024, "a poll's answer fits gRPC's 
 check(limits.payloadBytesMax < limits.pollAnswerBytesMax, "one largest task fits a poll's answer");
 check(limits.payloadBytesMax < limits.requestBytesMax, "one largest payload fits a request");
 check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits a commit");
+check(limits.actionWorkMax > 5 * limits.payloadBytesMax, "an action may read several payloads");
 check(limits.progressBytesMax * 3 < limits.beatsBytesMax, "one largest progress can be kept");
 check(limits.scriptOutputBytesMax <= limits.payloadBytesMax, "a script's output is a payload");
 check(

@@ -133,12 +133,19 @@ function proceed(draft: Draft): Decision {
     startAction(draft, action);
     propagate(draft);
   }
-  if (state.status === "RUNNING" && state.open === 0) completeExecution(draft);
+  if (state.status === "RUNNING" && state.open === 0 && hasWorkLeft(draft))
+    completeExecution(draft);
   return draft.finish(guardCut(draft));
 }
 
 function hasRoomToStart(draft: Draft): boolean {
-  return draft.hasRoom() && draft.systemActionsStarted < limits.systemActionsPerCommitMax;
+  if (draft.systemActionsStarted >= limits.systemActionsPerCommitMax) return false;
+  return draft.hasRoom() && hasWorkLeft(draft);
+}
+
+/** Reading much data takes long: what follows is left to the next decision, after others. */
+function hasWorkLeft(draft: Draft): boolean {
+  return draft.work.spent < limits.decisionWorkMax;
 }
 
 function restoreHeldTimers(draft: Draft): void {
@@ -158,7 +165,7 @@ function guardCut(draft: Draft): boolean {
   const running = state.status === "RUNNING";
   const cut =
     draft.closing.length > 0 ||
-    (running && (draft.ready.length > 0 || state.heldTimers.length > 0));
+    (running && (draft.ready.length > 0 || state.heldTimers.length > 0 || state.open === 0));
   if (cut && state.continueTimer === undefined) {
     state.continueTimer = `continue:${draft.nextHandout()}`;
     draft.addTimer(state.continueTimer, draft.now);

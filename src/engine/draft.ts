@@ -14,6 +14,7 @@ import type { Plan, PlanAction } from "./plan.ts";
 import type { Needs, Scope } from "./scope.ts";
 import { HistoryWriter } from "./stored-history.ts";
 import { nothingWritten } from "./stored-state.ts";
+import { Work } from "./work.ts";
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -61,6 +62,8 @@ export class Draft {
   hold: boolean | undefined;
   changed = false;
   systemActionsStarted = 0;
+  /** What this decision has read of the data. */
+  readonly work = new Work();
 
   readonly written: Written;
   readonly #before: Execution;

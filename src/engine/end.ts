@@ -10,7 +10,8 @@ import type { JsonText } from "../model/json.ts";
 import type { Draft } from "./draft.ts";
 import type { PlanFollowUp } from "./plan.ts";
 import { resultNeeds, resultText } from "./result.ts";
-import { resolveTemplate } from "./template.ts";
+import { resolveTemplate, type Template } from "./template.ts";
+import { TooLarge } from "./work.ts";
 
 export interface Ending {
   readonly status: Exclude<ExecutionStatus, "RUNNING" | "PAUSED">;
@@ -89,13 +90,24 @@ function writeResult(draft: Draft): Failure | undefined {
   const { output } = draft.plan;
   if (output === undefined) return undefined;
   draft.require(output.needs);
-  const resolved = resolveTemplate(output, draft.view());
-  const text = resolved.ok ? resolved.text : "null";
+  const text = resolveAtEnd(draft, output);
+  if (text instanceof TooLarge) return { code: "TOO_LARGE", message: text.message };
   if (Buffer.byteLength(text) > limits.payloadBytesMax) {
     return { code: "TOO_LARGE", message: "The result is larger than 3 MiB." };
   }
   draft.write(fields.result, text);
   return undefined;
+}
+
+function resolveAtEnd(draft: Draft, template: Template): JsonText | TooLarge {
+  draft.work.beginAction();
+  try {
+    const resolved = resolveTemplate(template, draft.view(), { work: draft.work });
+    return resolved.ok ? resolved.text : "null";
+  } catch (error) {
+    if (error instanceof TooLarge) return error;
+    throw error;
+  }
 }
 
 function follow(draft: Draft): void {
@@ -132,6 +144,10 @@ function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): vo
     return;
   }
   const input = followUpInput(draft, followUp);
+  if (input instanceof TooLarge) {
+    recordFollowUpFailure(draft, input.message);
+    return;
+  }
   if (input.length > limits.payloadBytesMax) {
     recordFollowUpFailure(draft, "The follow-up's input is larger than 3 MiB.");
     return;
@@ -155,19 +171,17 @@ export function recordFollowUpFailure(draft: Draft, message: string): void {
   draft.log("follow-up.failed", undefined, undefined, JSON.stringify({ message }));
 }
 
-function followUpInput(draft: Draft, followUp: Extract<PlanFollowUp, object>): JsonText {
-  const view = draft.view();
+function followUpInput(draft: Draft, followUp: Extract<PlanFollowUp, object>): JsonText | TooLarge {
   if (followUp.parameters !== undefined) {
     draft.require(followUp.parameters.needs);
-    const resolved = resolveTemplate(followUp.parameters, view);
-    return resolved.ok ? resolved.text : "null";
+    return resolveAtEnd(draft, followUp.parameters);
   }
   const input = draft.requireField(fields.input);
   const { state } = draft;
   const failure = state.failure === undefined ? undefined : JSON.stringify(state.failure);
   draft.require(resultNeeds(draft.plan, draft.records));
   const outcome = failure !== undefined ? `"error":${failure}` : `"output":${result(draft)}`;
-  return `{"input":${input},${outcome},"execution":${view.execution}}`;
+  return `{"input":${input},${outcome},"execution":${draft.view().execution}}`;
 }
 
 function result(draft: Draft): JsonText {

@@ -5,7 +5,7 @@ import type { SwitchPlanAction } from "../plan.ts";
 import { resolveReference } from "../reference.ts";
 
 export function startSwitch(draft: Draft, action: SwitchPlanAction): void {
-  const text = resolveReference(action.expression, draft.view());
+  const text = resolveReference(action.expression, draft.view(), draft.work);
   const value = text === undefined ? undefined : routeName(text);
   const route = value !== undefined && action.next.has(value) ? value : "default";
   if (!action.next.has(route)) {
