@@ -69,6 +69,8 @@ export interface Config {
   readonly keepRetention: boolean;
   /** On a shared store: how long after the last older server a newer format is written. */
   readonly formatDelaySeconds: number;
+  /** How long the id of a deleted execution is remembered that a caller or a message chose. */
+  readonly tombstoneSeconds: number;
   readonly logLevel: LogLevel;
   /** Absent: no traces are sent. */
   readonly tracing?: TracingConfig;
@@ -211,6 +213,12 @@ const flags = {
     explanation: "shared store: seconds without older servers before a newer format is written",
     read: integer(0, 999_999_999),
   }),
+  "tombstone-seconds": flag({
+    placeholder: "seconds",
+    default: `${limits.tombstoneSecondsDefault}`,
+    explanation: "how long a deleted execution's id or key is remembered, if a caller chose it",
+    read: integer(limits.tombstoneSecondsMin, limits.tombstoneSecondsMax),
+  }),
   "log-level": flag({
     placeholder: "level",
     default: "info",
@@ -314,6 +322,7 @@ export function parseConfig(
     legacyWorkers: setting("legacy-workers"),
     keepRetention: setting("keep-retention"),
     formatDelaySeconds: setting("format-delay"),
+    tombstoneSeconds: setting("tombstone-seconds"),
     logLevel: setting("log-level"),
     ...(tracing.url === undefined ? {} : { tracing: { ...tracing, url: tracing.url } }),
   };

@@ -129,7 +129,14 @@ export const limits = {
   followUpDepthMax: 3,
   retentionSecondsDefault: 7 * 24 * 3600,
   retentionFailedSecondsDefault: 30 * 24 * 3600,
-  tombstoneSecondsMin: 24 * 3600,
+  /** What a deleted execution leaves, where a caller or a message may name its id once more. */
+  tombstoneSecondsDefault: 24 * 3600,
+  tombstoneSecondsMin: 600,
+  tombstoneSecondsMax: 366 * 24 * 3600,
+  /** The same where the server made the id: only late reads and results name it. */
+  generatedTombstoneSeconds: 600,
+  /** Of a request's hash in a tombstone: 128 bits in hexadecimal, as there may be many of them. */
+  keptHashChars: 32,
 
   // User actions: what applies when neither the action nor its definition says otherwise.
   retryCountDefault: 3,
@@ -241,6 +248,10 @@ check(
   "a client may give up all calls of a connection",
 );
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
+check(
+  limits.generatedTombstoneSeconds * 1000 >= 10 * limits.outboxHideMs,
+  "a tombstone outlives deliveries that are under way",
+);
 check(limits.keyFreshMs < limits.drainMs, "a revocation counts within seconds");
 check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");
 check(limits.sharedServerBeatMs * 3 < limits.sharedServerTtlMs, "two lost beats do not end one");

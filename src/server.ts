@@ -60,9 +60,9 @@ async function startParts(
   const ids = parts.ids ?? systemIds;
   const log =
     parts.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
-  const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins, keepRetention } =
-    config;
   const outdated = Promise.withResolvers<string>();
+  const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins } = config;
+  const { keepRetention, tombstoneSeconds } = config;
   const tls = config.tls && (await readTls(config.tls));
   const storeTls = await readClientTls(config.storeTls);
   const options = {
@@ -84,8 +84,9 @@ async function startParts(
   const ratio = config.tracing?.ratio ?? 0;
   const tracing = exporter && new Tracing({ ratio, add: (span) => exporter.add(span) });
   const runtime = createRuntime({
-    ...{ store, sandbox, clock, ids, log, metrics, namespace, keepRetention, tracing },
     ...{ formatDelayMs: config.formatDelaySeconds * 1000, onOutdated: outdated.resolve },
+    ...{ store, sandbox, clock, ids, log, metrics, namespace, tracing },
+    ...{ keepRetention, tombstoneSeconds },
   });
   const keys = new Keys({ store, clock });
   await refuseUnguarded(config, keys);

@@ -28,6 +28,7 @@ test("without flags, the defaults are those that are documented", () => {
     legacyWorkers: "loopback",
     keepRetention: false,
     formatDelaySeconds: 600,
+    tombstoneSeconds: 86_400,
     logLevel: "info",
   });
 });
@@ -37,8 +38,8 @@ test("every flag can be given, in both forms", () => {
   const more = "--partitions 8 --advertise a.example:99 --node-name n1 --insecure";
   const tls = "--tls-cert c.pem --tls-key k.pem --tls-client-ca ca.pem";
   const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
-  const kept =
-    "--keep-retention --store-ca sca.pem --store-cert sc.pem --store-key sk.pem --format-delay 60";
+  const storeTls = "--store-ca sca.pem --store-cert sc.pem --store-key sk.pem";
+  const kept = `--keep-retention --format-delay 60 --tombstone-seconds 600 ${storeTls}`;
   expect(read(`${argv} ${more} ${tls} ${last} ${kept}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
@@ -55,6 +56,7 @@ test("every flag can be given, in both forms", () => {
     legacyWorkers: "open",
     keepRetention: true,
     formatDelaySeconds: 60,
+    tombstoneSeconds: 600,
     logLevel: "debug",
   });
 });

@@ -39,6 +39,7 @@ export interface Beginning extends Surroundings {
   readonly traceState?: string;
   readonly depth?: number;
   readonly signal?: { readonly event: string; readonly payload: JsonText };
+  readonly generatedId?: boolean;
 }
 
 const accepted: EventAnswer = { type: "accepted" };
@@ -74,6 +75,7 @@ function firstState(beginning: Beginning): ExecutionState {
   return {
     ...(recordChunks > 1 && { recordChunks }),
     id: beginning.id,
+    ...(beginning.generatedId === true && { generatedId: true }),
     workflow: plan.workflow,
     version: plan.version,
     ...(beginning.correlationId !== undefined && { correlationId: beginning.correlationId }),

@@ -110,6 +110,8 @@ export interface HeldTimer {
 
 export interface ExecutionState {
   readonly id: string;
+  /** The server made its id, so no start can name it again; absent: unknown, or not so. */
+  readonly generatedId?: true;
   readonly workflow: string;
   readonly version: number;
   readonly correlationId?: string;

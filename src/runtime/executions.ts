@@ -24,6 +24,8 @@ interface Parts {
   readonly plans: Plans;
   readonly room: Room;
   readonly namespace: string;
+  /** How long a deleted id is remembered that a caller or a message chose. */
+  readonly tombstoneSeconds: number;
   readonly tracing: Tracing | undefined;
 }
 
@@ -38,13 +40,18 @@ export class Executions {
     const { ids, namespace, room } = this.#parts;
     await room.check();
     const { idempotencyKey, workflow } = request;
-    const id =
+    const chosenId =
       request.executionId ??
-      (idempotencyKey === undefined ? ids.uuid() : hashId(namespace, workflow, idempotencyKey));
-    return this.#create(id, request, 0);
+      (idempotencyKey === undefined ? undefined : hashId(namespace, workflow, idempotencyKey));
+    const id = chosenId ?? ids.uuid();
+    return this.#create(id, request, { depth: 0, generatedId: chosenId === undefined });
   }
 
-  async #create(id: string, request: StartRequest, depth: number): Promise<StartAnswer> {
+  async #create(
+    id: string,
+    request: StartRequest,
+    about: { readonly depth: number; readonly generatedId: boolean },
+  ): Promise<StartAnswer> {
     const { plans, driver, store } = this.#parts;
     const plan = await plans.forStart(request.workflow, request.version);
     const requestHash = hashRequest(request);
@@ -55,7 +62,7 @@ export class Executions {
         plan,
         input,
         seed: seedOf(id),
-        depth,
+        ...about,
         ...(priority !== undefined && { priority }),
         ...(correlationId !== undefined && { correlationId }),
         ...(traceContext !== undefined && { traceContext }),
@@ -68,12 +75,16 @@ export class Executions {
       case "created":
         return { id, created: true, status: answer.status };
       case "exists":
-        if (answer.requestHash === requestHash) {
-          return { id, created: false, status: answer.status };
-        }
-        throw new OrchyError("CONFLICT", `The execution ${id} was started by another request.`);
-      case "tombstone":
-        throw gone(executionKey(id, store.partitions));
+        if (answer.requestHash !== requestHash) throw startedByAnother(id);
+        return { id, created: false, status: answer.status };
+      case "tombstone": {
+        const { kept } = answer;
+        if (kept === undefined) throw gone(executionKey(id, store.partitions));
+        if (!requestHash.startsWith(kept.requestHash)) throw startedByAnother(id);
+        const { status, endedAt } = kept;
+        const ended = endedAt !== undefined && { endedAt };
+        return { id, created: false, status, deleted: true, ...ended };
+      }
       default:
         return unreachable(answer);
     }
@@ -96,12 +107,19 @@ export class Executions {
       ...(traceState !== undefined && { traceState }),
     };
     try {
-      await this.#create(id, request, depth);
+      await this.#create(id, request, { depth, generatedId: false });
       return {};
     } catch (error) {
       if (!(error instanceof OrchyError)) throw error;
-      if (error.code !== "NOT_FOUND" && error.code !== "DELETED") throw error;
-      return error.code === "DELETED" ? {} : { undeliverable: error.message };
+      switch (error.code) {
+        case "DELETED":
+          return {};
+        case "NOT_FOUND":
+        case "CONFLICT":
+          return { undeliverable: error.message };
+        default:
+          throw error;
+      }
     }
   }
 
@@ -198,20 +216,20 @@ export class Executions {
     key: ExecutionKey,
     { endedBefore }: { readonly endedBefore?: number } = {},
   ): Promise<"removed" | "open" | "young" | "sending" | "gone" | "not_found"> {
-    const { store, clock } = this.#parts;
+    const { store, clock, tombstoneSeconds } = this.#parts;
     for (;;) {
       const loaded = await store.load({ key, fields: [] });
       if (loaded.outcome === "not_found") return "not_found";
       if (loaded.outcome === "tombstone") return "gone";
       if (isOpen(loaded.status)) return "open";
-      if (endedBefore !== undefined) {
-        const { endedAt = 0 } = decodeExecution(loaded.state, loaded.data).state;
-        if (endedAt > endedBefore) return "young";
-      }
+      const { endedAt = 0, generatedId } = decodeExecution(loaded.state, loaded.data).state;
+      if (endedBefore !== undefined && endedAt > endedBefore) return "young";
       const { messages } = await store.holdings(key);
       if (messages.length > 0) return "sending";
-      const tombstoneUntil = clock.now() + limits.tombstoneSecondsMin * 1000;
-      const request = { key, expected: loaded.head, tombstoneUntil };
+      const keepStart = generatedId !== true;
+      const seconds = keepStart ? tombstoneSeconds : limits.generatedTombstoneSeconds;
+      const tombstoneUntil = clock.now() + seconds * 1000;
+      const request = { key, expected: loaded.head, tombstoneUntil, keepStart };
       // Each piece has its own moment: a store may refuse an old one.
       let answer: Awaited<ReturnType<Store["remove"]>>;
       do answer = await store.remove({ ...request, now: clock.now() });
@@ -219,6 +237,10 @@ export class Executions {
       if (answer !== "conflict") return answer;
     }
   }
+}
+
+function startedByAnother(id: string): OrchyError {
+  return new OrchyError("CONFLICT", `The execution ${id} was started by another request.`);
 }
 
 export function notFound(key: ExecutionKey): OrchyError {

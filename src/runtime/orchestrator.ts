@@ -47,6 +47,9 @@ export interface StartAnswer {
   /** False: an earlier start with the same key or id, and the same content. */
   readonly created: boolean;
   readonly status: ExecutionStatus;
+  /** It has been deleted since: only how it ended is known. */
+  readonly deleted?: true;
+  readonly endedAt?: number;
 }
 
 export interface ActionView {

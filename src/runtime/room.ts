@@ -17,6 +17,7 @@ export class Room {
   readonly #clock: Clock;
   readonly #log: Logger;
   #used = 0;
+  #tombstones = 0;
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<number> | undefined;
   /** The reading that is under way takes long. */
@@ -32,7 +33,8 @@ export class Room {
   read(): Promise<number> {
     this.#reading ??= this.#store
       .pressure()
-      .then(({ used }) => {
+      .then(({ used, tombstones = 0 }) => {
+        this.#tombstones = tombstones;
         this.#tellChange(used);
         this.#used = used;
         this.#readAt = this.#clock.now();
@@ -57,18 +59,23 @@ export class Room {
   #tellChange(used: number): void {
     const { usedMax } = this.#store.traits;
     if (used > usedMax === this.#used > usedMax) return;
-    const fields = { used: percent(used) };
+    const fields = { used: percent(used), tombstones: this.#tombstones };
     if (used > usedMax) this.#log.warn("the store is nearly full: starts are refused", fields);
     else this.#log.warn("the store has room again: starts are taken", fields);
+  }
+
+  /** How full the store is, and what of it early retention cannot remove, by the last reading. */
+  get sentence(): string {
+    const used = `${percent(this.#used)} of the store's room is used`;
+    if (this.#tombstones === 0) return `${used}.`;
+    return `${used}, also by the ids of ${this.#tombstones} deleted executions.`;
   }
 
   /** Throws RESOURCE_EXHAUSTED when nothing new may be started. */
   async check(): Promise<void> {
     if (Math.abs(this.#clock.now() - this.#readAt) >= freshMs) await this.#refresh();
     if (this.#used <= this.#store.traits.usedMax) return;
-    const message =
-      `${percent(this.#used)} of the store's room is used, so nothing new is started; ` +
-      "what runs goes on.";
+    const message = `${this.sentence} Nothing new is started until there is room again; what runs goes on.`;
     throw new OrchyError("RESOURCE_EXHAUSTED", message);
   }
 }

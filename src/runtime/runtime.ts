@@ -23,7 +23,7 @@ import { Observers } from "./observers.ts";
 import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
 import { OutboxLoop } from "./outbox-loop.ts";
 import { Plans } from "./plans.ts";
-import { percent, Room } from "./room.ts";
+import { Room } from "./room.ts";
 import { ServerRegistry } from "./server-registry.ts";
 import { Sharing } from "./sharing.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -48,6 +48,8 @@ export interface RuntimeParts {
   /** See formats.ts. */
   readonly formatDelayMs?: number;
   readonly onOutdated?: (reason: string) => void;
+  /** Absent: limits.tombstoneSecondsDefault. */
+  readonly tombstoneSeconds?: number;
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
 }
@@ -112,6 +114,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     plans,
     room,
     namespace: parts.namespace,
+    tombstoneSeconds: parts.tombstoneSeconds ?? limits.tombstoneSecondsDefault,
     tracing,
   });
   const timers = new TimerLoop({ store, clock, ids, log, restMs, handle: handleDue });
@@ -185,7 +188,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     const checks: Record<string, { ok: boolean; message: string }> = {};
     try {
       const used = await room.read();
-      const message = `${store.traits.durability} ${percent(used)} of its room is used.`;
+      const message = `${store.traits.durability} ${room.sentence}`;
       const outdated = formats.complaint();
       const complaints = [store.complaint?.(), outdated].filter((one) => one !== undefined);
       checks.store = {

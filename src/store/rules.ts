@@ -6,6 +6,12 @@
 /** Most rows that one call of `remove` deletes; what is left is deleted by further calls. */
 export const removeRowsMax = 500;
 
+/** Ended tombstones purged by one claimDue; while there are more, it asks to be called again. */
+export const purgedPerClaim = 100;
+
+/** Ended tombstones purged by each removal: they go faster than they come. */
+export const purgedPerRemoval = 2;
+
 /** Claims remembered per kind, so that a claim repeated after an unknown outcome finds its own. */
 export const claimsKept = 10_000;
 

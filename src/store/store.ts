@@ -101,7 +101,19 @@ export type CreateAnswer =
       readonly status: ExecutionStatus;
       readonly requestHash?: string;
     }
-  | { readonly outcome: "tombstone" };
+  | {
+      readonly outcome: "tombstone";
+      /** Absent: the removal was not asked to keep it, or the creation named no hash. */
+      readonly kept?: KeptStart;
+    };
+
+/** What a tombstone keeps of an execution, for a start that is repeated after the removal. */
+export interface KeptStart {
+  /** The first limits.keptHashChars characters of it. */
+  readonly requestHash: string;
+  readonly status: ExecutionStatus;
+  readonly endedAt?: number;
+}
 
 export interface LoadRequest {
   readonly key: ExecutionKey;
@@ -314,6 +326,13 @@ export interface Traits {
   readonly usedMax: number;
 }
 
+export interface Pressure {
+  /** Share of the store's room in use, 0 to 1, where it has a bound; 0 otherwise. */
+  readonly used: number;
+  /** How many tombstones are part of it; approximate, or absent, where it cannot count them. */
+  readonly tombstones?: number;
+}
+
 export interface Store {
   readonly traits: Traits;
   /** Fixed when the namespace was created. */
@@ -384,11 +403,16 @@ export interface Store {
     readonly messages: readonly { readonly key: ExecutionKey; readonly id: string }[];
   }): Promise<void>;
 
-  /** In chunks: `more` asks to be called again. A tombstone stays until `tombstoneUntil`. */
+  /**
+   * In chunks: `more` asks to be called again. A tombstone stays until `tombstoneUntil`; with
+   * `keepStart` it holds what `create` returns as `kept`. The first call of a removal decides both.
+   * Ended tombstones are purged at least as fast as calls of this make new ones.
+   */
   remove(request: {
     readonly key: ExecutionKey;
     readonly expected: Head;
     readonly tombstoneUntil: number;
+    readonly keepStart?: boolean;
     readonly now: number;
   }): Promise<"removed" | "more" | "conflict" | "not_found">;
 
@@ -407,8 +431,7 @@ export interface Store {
   }): Promise<readonly QueueStats[]>;
   /** Queues with claimable tasks: the hints of a server that starts. */
   queueHints(request: { readonly partition: number }): Promise<readonly string[]>;
-  /** Share of the store's room in use, 0 to 1, where it has a bound; 0 otherwise. */
-  pressure(): Promise<{ readonly used: number }>;
+  pressure(): Promise<Pressure>;
 
   /**
    * Documents: `expectedVersion` 0 means that it must not exist; versions count from 1. A put that

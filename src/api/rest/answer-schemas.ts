@@ -88,6 +88,8 @@ export const startedSchema = v.strictObject({
   id: v.string(),
   status: statusSchema,
   created: v.pipe(v.boolean(), v.description("False: the same request was made before.")),
+  deleted: v.optional(v.pipe(v.literal(true), v.description("It ended and was deleted since."))),
+  endedAt: optionalTime,
 });
 
 export const resultSchema = v.strictObject({

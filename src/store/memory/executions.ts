@@ -1,6 +1,6 @@
 /** Executions in memory: create, commit, remove, and the reads of what they hold. */
 import { limits } from "../../limits.ts";
-import { compareText, removeRowsMax } from "../rules.ts";
+import { compareText, purgedPerRemoval, removeRowsMax } from "../rules.ts";
 import type {
   CommitAnswer,
   CommitRequest,
@@ -11,6 +11,7 @@ import type {
   ListRequest,
   LoadAnswer,
   LoadRequest,
+  Store,
   StoreEffects,
 } from "../store.ts";
 import type { MemoryExecution, MemoryPartition } from "./records.ts";
@@ -19,6 +20,8 @@ import { addTask, dropTask, setHeld, staleTasks } from "./tasks.ts";
 function sameHead(a: Head, b: Head): boolean {
   return a.revision === b.revision && a.commitId === b.commitId;
 }
+
+type RemoveRequest = Parameters<Store["remove"]>[0];
 
 export class MemoryExecutions {
   readonly #partition: MemoryPartition;
@@ -39,7 +42,8 @@ export class MemoryExecutions {
     const { key, commitId, requestHash, listing, state, now } = request;
     const known = this.#partition.executions.get(key.id);
     if (known?.tombstoneUntil !== undefined) {
-      if (now < known.tombstoneUntil || this.#deleteRows(known)) return { outcome: "tombstone" };
+      if (now < known.tombstoneUntil || this.#deleteRows(known)) return tombstone(known);
+      this.#partition.graves.delete(known);
     } else if (known !== undefined) {
       if (known.createdBy.commitId === commitId)
         return { outcome: "created", head: known.createdBy };
@@ -52,7 +56,8 @@ export class MemoryExecutions {
     const execution: MemoryExecution = {
       ...{ key, listing, createdBy: head, requestHash, head, recentCommitIds: [commitId] },
       ...{ held: false, state, data: new Map(request.data), history: [] },
-      ...{ tasks: new Map(), timers: new Map(), messages: new Map(), tombstoneUntil: undefined },
+      ...{ tasks: new Map(), timers: new Map(), messages: new Map() },
+      ...{ tombstoneUntil: undefined, kept: undefined },
     };
     this.#partition.executions.set(key.id, execution);
     this.#apply(execution, request.effects, now);
@@ -103,25 +108,39 @@ export class MemoryExecutions {
     return { outcome: "committed", head: execution.head };
   }
 
-  remove(request: {
-    expected: Head;
-    id: string;
-    tombstoneUntil: number;
-  }): "removed" | "more" | "conflict" | "not_found" {
-    const execution = this.#partition.executions.get(request.id);
+  remove(request: RemoveRequest): "removed" | "more" | "conflict" | "not_found" {
+    const execution = this.#partition.executions.get(request.key.id);
     if (execution === undefined) return "not_found";
     if (!sameHead(execution.head, request.expected)) {
       return execution.tombstoneUntil === undefined ? "conflict" : "not_found";
     }
-    execution.tombstoneUntil ??= request.tombstoneUntil;
-    return this.#deleteRows(execution) ? "more" : "removed";
+    if (execution.tombstoneUntil === undefined) {
+      const { status, endedAt } = execution.listing;
+      const { requestHash } = execution;
+      execution.tombstoneUntil = request.tombstoneUntil;
+      if (request.keepStart && requestHash !== undefined) {
+        const hash = requestHash.slice(0, limits.keptHashChars);
+        const ended = endedAt !== undefined && { endedAt };
+        execution.kept = { requestHash: hash, status, ...ended };
+      }
+      this.#partition.graves.add(execution);
+    }
+    if (this.#deleteRows(execution)) return "more";
+    this.purge(request.now, purgedPerRemoval);
+    return "removed";
   }
 
-  purgeTombstones(now: number): void {
-    for (const [id, execution] of this.#partition.executions) {
-      if (execution.tombstoneUntil === undefined || execution.tombstoneUntil > now) continue;
-      if (!this.#deleteRows(execution)) this.#partition.executions.delete(id);
+  /** Ends at most so many tombstones; returns whether there may be more to end. */
+  purge(now: number, most: number): boolean {
+    const { graves, executions } = this.#partition;
+    for (let purged = 0; purged < most; purged++) {
+      const execution = graves.first();
+      if (execution === undefined || (execution.tombstoneUntil as number) > now) return false;
+      if (this.#deleteRows(execution)) return true;
+      graves.delete(execution);
+      executions.delete(execution.key.id);
     }
+    return true;
   }
 
   list(request: ListRequest): Listing[] {
@@ -199,6 +218,10 @@ export class MemoryExecutions {
     const { tasks, timers, messages, data, history } = execution;
     return tasks.size + timers.size + messages.size + data.size + history.length > 0;
   }
+}
+
+function tombstone({ kept }: MemoryExecution): CreateAnswer {
+  return { outcome: "tombstone", ...(kept !== undefined && { kept }) };
 }
 
 type Place = { readonly startedAt: number; readonly id: string };

@@ -152,9 +152,9 @@ export class RedisStore implements contract.Store {
   async remove(
     request: Parameters<contract.Store["remove"]>[0],
   ): Promise<"removed" | "more" | "conflict" | "not_found"> {
-    const { key, expected, tombstoneUntil, now } = request;
+    const { key, expected, tombstoneUntil, keepStart, now } = request;
     const reply = await this.#callTimed("remove", key.partition, [
-      ...[key.id, headText(expected), tombstoneUntil, now],
+      ...[key.id, headText(expected), tombstoneUntil, now, keepStart ? 1 : 0],
     ]);
     return reply as "removed" | "more" | "conflict" | "not_found";
   }
@@ -199,14 +199,13 @@ export class RedisStore implements contract.Store {
   }
 
   /** Of the fullest node that has a bound, and answers. */
-  async pressure(): Promise<{ readonly used: number }> {
+  async pressure(): Promise<contract.Pressure> {
     const answers = await Promise.allSettled(this.#link.masters().map(readMemory));
-    const shares = answers.flatMap((answer) => {
-      if (answer.status === "rejected") return [];
-      const { used, max } = answer.value;
-      return [max > 0 ? used / max : 0];
-    });
-    if (shares.length > 0) return { used: Math.max(...shares) };
+    const read = answers.flatMap((answer) => (answer.status === "rejected" ? [] : [answer.value]));
+    if (read.length > 0) {
+      const used = Math.max(...read.map((node) => (node.max > 0 ? node.used / node.max : 0)));
+      return { used, tombstones: read.reduce((sum, { expiring }) => sum + expiring, 0) };
+    }
     const [failed] = answers;
     const reason = failed?.status === "rejected" ? failed.reason.message : "it has no master";
     throw new StoreFault("not_applied", `Redis did not say how full it is: ${reason}`);

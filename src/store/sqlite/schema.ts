@@ -145,6 +145,11 @@ const migrations: readonly string[] = [
   `,
   // Records of this format (model/format.ts): servers that cannot read them refuse the file.
   "INSERT OR REPLACE INTO settings (name, value) VALUES ('format', '3')",
+  // How many tombstones there are: counting them takes long when there are many.
+  `
+  INSERT INTO settings (name, value)
+    SELECT 'tombstones', count(*) FROM executions WHERE tombstone_until IS NOT NULL;
+  `,
 ];
 
 /** "Orcy" in ASCII, in the header of the file. */

@@ -10,6 +10,7 @@ import { type Clock, systemClock } from "../../clock.ts";
 import { limits } from "../../limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import { purgedPerClaim } from "../rules.ts";
 import type * as contract from "../store.ts";
 import { Documents } from "./documents.ts";
 import { DueItems } from "./due.ts";
@@ -201,8 +202,10 @@ export class SqliteStore implements contract.Store {
   claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
     return this.#group.submit(() => {
       this.#tasks.purgeDropped(request.partition, request.now);
-      this.#removal.purgeExpired(request.partition, request.now);
-      return this.#dueItems.claim(request);
+      const { partition, now } = request;
+      const isMore = this.#removal.purgeExpired(partition, now, purgedPerClaim);
+      const answer = this.#dueItems.claim(request);
+      return isMore ? { ...answer, nextDue: now } : answer;
     });
   }
 
@@ -277,14 +280,15 @@ export class SqliteStore implements contract.Store {
   }
 
   /** Of what the file can grow to, on its disk and within its bound on pages. */
-  async pressure(): Promise<{ readonly used: number }> {
+  async pressure(): Promise<contract.Pressure> {
     const read = (name: string) => Number(this.#database.query(`PRAGMA ${name}`).values()[0]?.[0]);
     const { bavail, bsize } = await statfs(this.#folder);
     const freeBytes = Math.max(0, bavail * bsize - limits.diskReservedBytes);
     return this.#group.submit(() => {
       const pages = read("page_count");
       const pagesMax = Math.min(read("max_page_count"), pages + freeBytes / read("page_size"));
-      return { used: (pages - read("freelist_count")) / pagesMax };
+      const used = (pages - read("freelist_count")) / pagesMax;
+      return { used, tombstones: this.#removal.tombstones };
     });
   }
 

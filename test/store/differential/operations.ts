@@ -130,7 +130,8 @@ export class Operations {
     remove: () => {
       const key = this.#key();
       const tombstoneUntil = this.#now + 200 + this.#chance.below(500);
-      return { key, expected: this.#head(key), tombstoneUntil, now: this.#now };
+      const keepStart = this.#chance.percent(50);
+      return { key, expected: this.#head(key), tombstoneUntil, keepStart, now: this.#now };
     },
     holdings: () => this.#key(),
     list: () => this.#list(),
