@@ -60,7 +60,12 @@ const deleted: State = {
   async finish(site, { id }) {
     expect((await site.call("GET", `/v1/executions/${id}`)).status).toBe(410);
     const body = { workflow: "deleted", executionId: id };
-    expect((await site.call("POST", "/v1/executions", body)).status).toBe(410);
+    const again = await site.call("POST", "/v1/executions", body);
+    // Where the tombstone says how it ended, the caller hears so; in Redis those of format 2 do not.
+    if (again.status === 202)
+      expect(again.body).toMatchObject({ id, created: false, deleted: true });
+    else expect(again.status).toBe(410);
+    expect((await site.call("GET", `/v1/executions/${id}`)).status).toBe(410);
   },
 };
 
