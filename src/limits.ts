@@ -194,6 +194,10 @@ export const limits = {
   /** Nothing is removed early so soon after its end. */
   earlyRetentionAgeMs: 10_000,
 
+  /** What takes the main thread for longer is counted and logged: one line in `holdLogMs`. */
+  holdMs: 50,
+  holdLogMs: 1_000,
+
   // Metrics: so many workflows are told apart.
   metricWorkflowsMax: 100,
 

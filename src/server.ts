@@ -101,7 +101,7 @@ async function startParts(
   closing.push(() => http.stop());
   const grpc = await startGrpcServer({ ...edge, port: config.grpcPort, legacyWorkers });
   closing.push(() => grpc.stop());
-  const unwatch = metrics.watchLoop(clock);
+  const unwatch = metrics.watchLoop(clock, log);
   closing.push(async () => unwatch());
   const reachable = isUnspecified(host) ? hostname() : host;
   await runtime.open({

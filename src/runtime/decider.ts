@@ -8,8 +8,9 @@ import { decide } from "../engine/decide.ts";
 import type { Surroundings } from "../engine/draft.ts";
 import type { Plan } from "../engine/plan.ts";
 import { OrchyError } from "../errors.ts";
+import type { Holds } from "../holds.ts";
 import { limits } from "../limits.ts";
-import type { Decision } from "../model/decision.ts";
+import type { Decision, NeedData } from "../model/decision.ts";
 import type { Execution } from "../model/execution.ts";
 import type { ExecutionKey } from "../model/ids.ts";
 import { type Store, StoreFault } from "../store/store.ts";
@@ -35,6 +36,7 @@ export interface DeciderParts {
   readonly formats: Pick<Formats, "written">;
   readonly plans: Plans;
   readonly registry: ActionRegistry;
+  readonly holds: Holds;
   /** The scripts of a mailbox, made when there are none yet. */
   readonly scriptsOf: (box: Mailbox) => ScriptRunner;
 }
@@ -67,8 +69,7 @@ export class Decider {
    */
   decide(box: Mailbox, before: Execution, plan: Plan, mail: Mail[]): Decided | Promise<Decided> {
     const all = box.more ? [...mail, continuation(before)] : mail;
-    const events = all.map((item) => item.event);
-    const decision = decide(before, events, this.surroundings(plan));
+    const decision = this.#decide(before, all, plan);
     if ("need" in decision) {
       const loading = this.#loadFields(box.key, before, decision.need);
       return loading.then((loaded) => this.decide(box, loaded, plan, mail));
@@ -76,6 +77,14 @@ export class Decider {
     const decided: Decided = { before, decision, mail: all, plan };
     const hasScripts = decision.scripts.length > 0 || hasFreshScripts(box);
     return hasScripts ? this.foldScripts(box, decided) : decided;
+  }
+
+  #decide(execution: Execution, mail: readonly Mail[], plan: Plan): Decision | NeedData {
+    const startedAt = performance.now();
+    const events = mail.map((item) => item.event);
+    const decision = decide(execution, events, this.surroundings(plan));
+    this.#parts.holds.ran("execution", execution.state.id, startedAt);
+    return decision;
   }
 
   surroundings(plan: Plan): Surroundings {
@@ -117,11 +126,7 @@ export class Decider {
       if (box.mail.length === 0) break;
       const next = takeBatch(box);
       const after = afterDecision(decided.before, decision);
-      const second = decide(
-        after,
-        next.map((item) => item.event),
-        this.surroundings(decided.plan),
-      );
+      const second = this.#decide(after, next, decided.plan);
       if (
         "need" in second ||
         effectCount(second) + effectCount(decision) > limits.commitEffectsMax

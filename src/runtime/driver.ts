@@ -10,6 +10,7 @@ import { begin } from "../engine/decide.ts";
 import type { Plan } from "../engine/plan.ts";
 import { userRules } from "../engine/user-rules.ts";
 import { OrchyError } from "../errors.ts";
+import type { Holds } from "../holds.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
 import type { Decision } from "../model/decision.ts";
@@ -82,6 +83,7 @@ export interface DriverParts {
   readonly onCommitted: (committed: Committed) => void;
   /** A decision that may hold or not: what it would bring about is to be looked for. */
   readonly onUnknown: (key: ExecutionKey, decision: Decision) => void;
+  readonly holds: Holds;
   /** Called when a commit begins; what it answers, when it has ended. */
   readonly timeCommit: () => (outcome: string) => void;
 }
@@ -120,9 +122,9 @@ export class Driver {
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
-    const { store, clock, formats, plans, registry } = parts;
+    const { store, clock, formats, plans, registry, holds } = parts;
     const scriptsOf = (box: Mailbox) => this.#scriptsOf(box);
-    this.#decider = new Decider({ store, clock, formats, plans, registry, scriptsOf });
+    this.#decider = new Decider({ store, clock, formats, plans, registry, holds, scriptsOf });
   }
 
   get mailboxes(): number {
@@ -298,7 +300,8 @@ export class Driver {
   /** With callbacks: an async function more is felt, as this is every step. */
   #commit(box: Mailbox, expected: Head, decided: Decided): Promise<Outcome> {
     const { decision } = decided;
-    const { store, clock, ids, dispatcher, formats, timeCommit } = this.#parts;
+    const { store, clock, ids, dispatcher, formats, holds, timeCommit } = this.#parts;
+    const startedAt = performance.now();
     const now = clock.now();
     const commitId = ids.nonce();
     const origin = decided.mail[0]?.origin;
@@ -322,7 +325,9 @@ export class Driver {
     };
     const commit: Commit = { commitId, decided, offers };
     const tell = timeCommit();
-    return store.commit(request).then(
+    const committing = store.commit(request);
+    holds.ran("execution", box.key.id, startedAt);
+    return committing.then(
       (result) => {
         tell(result.outcome);
         return this.#answered(box, commit, result);
@@ -407,7 +412,9 @@ export class Driver {
     const { store, clock, ids, registry, dispatcher, formats } = this.#parts;
     const { plan } = beginning;
     await registry.ensure(plan);
+    const startedAt = performance.now();
     const first = begin({ ...beginning, ...this.#decider.surroundings(plan) });
+    this.#parts.holds.ran("execution", box.key.id, startedAt);
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.

@@ -102,6 +102,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     sandbox,
     onCommitted,
     onUnknown: ({ partition }, decision) => lookFor(partition, decision),
+    holds: metrics.holds,
     timeCommit: () => metrics.timeStoreCall("commit"),
   });
   const room = new Room({ store, clock, log });

@@ -37,6 +37,7 @@ export function createRestHandler(
 ): RestHandler {
   const router = createRouter(routes);
   const { access, backlogs, clock, log, metrics } = services;
+  const { holds } = metrics;
 
   function auditOf(caller: Caller): Incoming["audit"] {
     const key = caller.key?.id ?? "none";
@@ -63,7 +64,10 @@ export function createRestHandler(
       };
       const audit = auditOf(caller);
       const call = await readCall({ ...match, query, request, services, hold, audit });
-      answer = await route.handle(call as never);
+      const handledAt = performance.now();
+      const handling = route.handle(call as never);
+      holds.ran("request", nameOf(route), handledAt);
+      answer = await handling;
     } catch (thrown) {
       const style = route?.style ?? router.styleOf(path);
       answer = errorAnswer(toOrchyError(thrown, services), style);
@@ -76,8 +80,15 @@ export function createRestHandler(
       status: answer.status,
       ms: clock.now() - startedAt,
     });
-    return toResponse(answer, request.method === "HEAD", named, backlogs.answers);
+    const answeredAt = performance.now();
+    const response = toResponse(answer, request.method === "HEAD", named, backlogs.answers);
+    holds.ran("request", nameOf(route), answeredAt);
+    return response;
   };
+}
+
+function nameOf(route: Route | undefined): string {
+  return route === undefined ? "none" : `${route.method} ${route.path}`;
 }
 
 /** By hand, as a strange host header makes the address of a request no URL at all. */

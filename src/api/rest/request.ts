@@ -89,9 +89,14 @@ async function readJsonBody({ route, request, services }: Incoming) {
       'The body must be JSON and say so: add the header "content-type: application/json".',
     );
   }
-  const text = decode(bytes);
-  const value = parse(text);
-  return { value: valid(checkJson(route.body!, value), "The body is wrong."), text };
+  const startedAt = performance.now();
+  try {
+    const text = decode(bytes);
+    const value = parse(text);
+    return { value: valid(checkJson(route.body!, value), "The body is wrong."), text };
+  } finally {
+    services.metrics.holds.ran("request", `${route.method} ${route.path}`, startedAt);
+  }
 }
 
 function decode(bytes: Uint8Array): string {

@@ -107,10 +107,15 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
     async function run(): Promise<Response> {
       const caller = await access.admit(method.need, request.headers.get("authorization"));
       const stillAdmitted = () => access.stillAdmits(caller);
-      const input = decode(method, encoding, await readBodyThenPark(reader, request, server));
-      const call = { signal, timeoutMs, peer, caller, stillAdmitted };
-      const output = await method.run(input, call);
+      const bytes = await readBodyThenPark(reader, request, server);
+      const startedAt = performance.now();
+      const input = decode(method, encoding, bytes);
+      const running = method.run(input, { signal, timeoutMs, peer, caller, stillAdmitted });
+      metrics?.holds.ran("request", method.path, startedAt);
+      const output = await running;
+      const encodedAt = performance.now();
       const body = paced(encode(method, encoding, output), backlogs.answers);
+      metrics?.holds.ran("request", method.path, encodedAt);
       return new Response(body, { headers: headers[encoding] });
     }
 
