@@ -50,6 +50,7 @@ const pending: ActionRecord = { status: "PENDING" };
 export class Draft {
   readonly plan: Plan;
   readonly now: number;
+  readonly format: number;
   readonly registered: Surroundings["registered"];
   readonly state: Mutable<ExecutionState>;
   readonly records: (ActionRecord | undefined)[];
@@ -87,6 +88,7 @@ export class Draft {
   constructor(execution: Execution, surroundings: Surroundings) {
     this.plan = surroundings.plan;
     this.now = surroundings.now;
+    this.format = surroundings.format;
     this.registered = surroundings.registered;
     this.#before = execution;
     this.written = execution.written ?? nothingWritten();

@@ -157,6 +157,7 @@ function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): vo
     workflow: followUp.workflow,
     depth: state.depth + 1,
     run: state.run,
+    ...(draft.format >= 3 && { sourceStartedAt: state.startedAt }),
     ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
     ...(state.traceContext !== undefined && { traceContext: state.traceContext }),
     ...(state.traceState !== undefined && { traceState: state.traceState }),

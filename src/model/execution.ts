@@ -188,7 +188,8 @@ export interface Written {
 
 /**
  * The message that starts a follow-up workflow (onSuccess, onFailure). The id of what it starts is
- * a hash of the source's id and the message's, so that a repeat finds it there.
+ * a hash of the source's id, the message's and, from format 3 on, the source's start: a repeat finds
+ * it there, and an execution that uses a deleted one's id again starts a follow-up of its own.
  */
 export interface StartMessage {
   readonly type: "start";
@@ -198,6 +199,8 @@ export interface StartMessage {
   readonly correlationId?: string;
   /** Run of the source. */
   readonly run?: number;
+  /** Absent in format 2: a server that reads only that builds the id without it. */
+  readonly sourceStartedAt?: number;
   readonly traceContext?: string;
   readonly traceState?: string;
 }

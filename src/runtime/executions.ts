@@ -9,7 +9,7 @@ import { type ExecutionStatus, isOpen } from "../model/execution.ts";
 import { type ExecutionKey, executionKey } from "../model/ids.ts";
 import type { OutboxMessage, Store } from "../store/store.ts";
 import type { Driver } from "./driver.ts";
-import { hashId, hashText } from "./hash.ts";
+import { followUpId, hashId, hashText } from "./hash.ts";
 import type { SubmitAnswer } from "./mailbox.ts";
 import type { Orchestrator, StartAnswer, StartRequest } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
@@ -93,11 +93,11 @@ export class Executions {
   /** A message from another execution's outbox; safe to repeat, as its id names what it starts. */
   async deliver(message: OutboxMessage): Promise<{ undeliverable?: string }> {
     const start = JSON.parse(message.body) as StartMessage;
-    const { workflow, depth, correlationId, run = 1, traceState } = start;
-    const { tracing } = this.#parts;
+    const { workflow, depth, correlationId, run = 1, sourceStartedAt, traceState } = start;
+    const { tracing, namespace } = this.#parts;
     const traceContext =
       tracing?.ofExecution(message.key.id, run, start.traceContext) ?? start.traceContext;
-    const id = hashId(this.#parts.namespace, message.key.id, message.id);
+    const id = followUpId(namespace, message, sourceStartedAt);
     const request: StartRequest = {
       workflow,
       // Taken as text: large integers in it stay exact.

@@ -397,8 +397,16 @@ describe("whole executions", () => {
       type: "start",
       workflow: "cleanup",
       depth: 1,
+      sourceStartedAt: world.execution.state.startedAt,
       input: { input: { n: 1 }, error: { code: "X" }, execution: { workflow: "w" } },
     });
+  });
+
+  test("beside servers of format 2, a follow-up gets the id that they build", () => {
+    const options = { onFailure: { workflow: "cleanup" } };
+    const world = new World(workflow([user("a", noRetry)], options), { format: 2 });
+    world.fail("a", "X");
+    expect(JSON.parse(world.messages[0]!)).not.toHaveProperty("sourceStartedAt");
   });
 });
 

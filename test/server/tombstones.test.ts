@@ -165,3 +165,17 @@ test("a deleted follow-up whose acknowledgement was lost does not run again", as
   const started = total(await readMetrics(second), "orchy_executions_started_total");
   expect(started).toBe(0);
 });
+
+test("an execution under the id of a deleted one has a follow-up of its own", async () => {
+  for (const life of [1, 2]) {
+    const server = await open(sqlite());
+    await saveWorkflow(server, quick("source", { onSuccess: { workflow: "quick" } }));
+    await startExecution(server, "source", {}, { executionId: "again" });
+    // It cannot be deleted before its message is acknowledged.
+    await until(async () => (await call(server, "DELETE", "/v1/executions/again")).status === 204);
+    const { body } = await call(server, "GET", "/v1/executions?workflow=quick");
+    expect(body.items.length).toBe(life);
+    await server.stop();
+    aheadMs += limits.tombstoneSecondsDefault * 1000;
+  }
+});

@@ -5,7 +5,7 @@
 import type { Plan } from "../../src/engine/plan.ts";
 import type { StartMessage } from "../../src/model/execution.ts";
 import { type ExecutionKey, executionKey } from "../../src/model/ids.ts";
-import { hashId } from "../../src/runtime/hash.ts";
+import { followUpId } from "../../src/runtime/hash.ts";
 import { Plans } from "../../src/runtime/plans.ts";
 import type * as contract from "../../src/store/store.ts";
 import { LeaseBook } from "./lease-book.ts";
@@ -153,8 +153,9 @@ export class Witness {
 
   #sent(source: Life, effects: contract.StoreEffects): void {
     for (const { id, body } of effects.messages) {
-      if ((JSON.parse(body) as StartMessage).type !== "start") continue;
-      const target = hashId(namespace, source.key.id, id);
+      const message = JSON.parse(body) as StartMessage;
+      if (message.type !== "start") continue;
+      const target = followUpId(namespace, { key: source.key, id }, message.sourceStartedAt);
       this.followUps.set(`${source.key.id}/${id}`, { source, target });
     }
   }

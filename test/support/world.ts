@@ -30,6 +30,7 @@ export class World {
   /** How often each action was started: user actions by tasks, others by their history. */
   readonly startsOf = new Map<string, number>();
   held = false;
+  readonly #format: number;
   readonly registered: Record<string, ActionDefinition>;
 
   constructor(
@@ -38,8 +39,10 @@ export class World {
       input?: unknown;
       registered?: Record<string, ActionDefinition>;
       signal?: { event: string; payload: string };
+      format?: number;
     } = {},
   ) {
+    this.#format = options.format ?? currentFormat;
     this.plan = compilePlan(definition, 1);
     this.registered = options.registered ?? {};
     const decision = begin({
@@ -128,7 +131,7 @@ export class World {
 
   #surroundings() {
     const registered = (name: string) => this.registered[name];
-    return { plan: this.plan, now: this.now, format: currentFormat, registered };
+    return { plan: this.plan, now: this.now, format: this.#format, registered };
   }
 
   #decide(events: readonly ExecutionEvent[]): Decision {
