@@ -18,6 +18,7 @@ export const limits = {
   definitionBytesMax: 2 * 1024 * 1024,
   definitionActionsMax: 1_000,
   definitionEdgesMax: 20_000,
+  definitionReferencesMax: 20_000,
   definitionProblemsMax: 100,
   routesPerActionMax: 200,
   rootActionsMax: 1_000,
@@ -86,6 +87,10 @@ export const limits = {
   unknownKeysReadMax: 20,
 
   // REST.
+  /** Two largest payloads and what is around them: a start with its first signal. */
+  restBodyBytesMax: 7 * 1024 * 1024,
+  /** In longer bodies that are not JSON the place of the mistake is not looked for. */
+  syntaxCharsMax: 512 * 1024,
   /** Further requests of one turn of the event loop wait for the next, if they are still wanted. */
   requestsPerTurnMax: 256,
   listLimitDefault: 50,
@@ -231,6 +236,7 @@ function check(holds: boolean, sentence: string): void {
 check(limits.pollAnswerBytesMax < 4 * 1024 * 1024, "a poll's answer fits gRPC's default 4 MiB");
 check(limits.payloadBytesMax < limits.pollAnswerBytesMax, "one largest task fits a poll's answer");
 check(limits.payloadBytesMax < limits.requestBytesMax, "one largest payload fits a request");
+check(limits.restBodyBytesMax > 2 * limits.payloadBytesMax, "a start with a signal fits a body");
 check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits a commit");
 check(limits.actionWorkMax > 5 * limits.payloadBytesMax, "an action may read several payloads");
 check(limits.progressBytesMax * 3 < limits.beatsBytesMax, "one largest progress can be kept");

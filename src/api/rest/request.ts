@@ -78,7 +78,7 @@ function readQuery(route: Route, query: string): unknown {
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 async function readJsonBody({ route, request, services }: Incoming) {
-  const bytesMax = Math.min(route.bodyBytesMax ?? Infinity, limits.requestBytesMax);
+  const bytesMax = route.bodyBytesMax ?? limits.restBodyBytesMax;
   const bytes = await readBody(request, { bytesMax, bodies: services.backlogs.bodies });
   if (bytes.byteLength === 0 && route.bodyOptional) return { value: {}, text: "{}" };
 
@@ -116,7 +116,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    const problem = findSyntaxProblem(text);
+    const problem = text.length > limits.syntaxCharsMax ? undefined : findSyntaxProblem(text);
     const where = problem
       ? ` at line ${problem.line}, column ${problem.column}: expected ${problem.expected}`
       : "";
