@@ -16,6 +16,7 @@ import {
   readAdvertise,
   readCollector,
   readHeaders,
+  readHosts,
   readOrigins,
   readRatio,
   readStore,
@@ -61,6 +62,8 @@ export interface Config {
   readonly insecure: boolean;
   /** Absent: both ports speak without TLS. */
   readonly tls?: TlsPaths;
+  /** Names by which callers reach this server, besides those that it knows of. */
+  readonly allowedHosts: readonly string[];
   /** Whose pages may call from a browser. */
   readonly corsOrigins: readonly string[];
   /** From where workers of the original wire, which send no credentials, are served. */
@@ -190,6 +193,12 @@ const flags = {
     explanation: "only clients with a certificate signed by this one (PEM) are let in",
     read: readPath,
   }),
+  "allowed-hosts": flag({
+    placeholder: "names",
+    default: "",
+    explanation: "further names by which callers reach this server; needed while there is no key",
+    read: readHosts,
+  }),
   "cors-origin": flag({
     placeholder: "origins",
     default: "",
@@ -318,6 +327,7 @@ export function parseConfig(
     nodeName: setting("node-name") || hostname() || "orchy",
     insecure: setting("insecure"),
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),
+    allowedHosts: setting("allowed-hosts"),
     corsOrigins: setting("cors-origin"),
     legacyWorkers: setting("legacy-workers"),
     keepRetention: setting("keep-retention"),

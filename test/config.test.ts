@@ -24,6 +24,7 @@ test("without flags, the defaults are those that are documented", () => {
     storeTls: {},
     namespace: "orchy",
     insecure: false,
+    allowedHosts: [],
     corsOrigins: [],
     legacyWorkers: "loopback",
     keepRetention: false,
@@ -40,7 +41,8 @@ test("every flag can be given, in both forms", () => {
   const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
   const storeTls = "--store-ca sca.pem --store-cert sc.pem --store-key sk.pem";
   const kept = `--keep-retention --format-delay 60 --tombstone-seconds 600 ${storeTls}`;
-  expect(read(`${argv} ${more} ${tls} ${last} ${kept}`.split(" "))).toEqual({
+  const hosts = "--allowed-hosts orchy.example,b";
+  expect(read(`${argv} ${more} ${tls} ${last} ${hosts} ${kept}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
     grpcPort: 0,
@@ -52,6 +54,7 @@ test("every flag can be given, in both forms", () => {
     nodeName: "n1",
     insecure: true,
     tls: { cert: "c.pem", key: "k.pem", clientCa: "ca.pem" },
+    allowedHosts: ["orchy.example", "b"],
     corsOrigins: ["https://a.example", "http://b:1"],
     legacyWorkers: "open",
     keepRetention: true,
@@ -131,6 +134,8 @@ const refused: readonly [string[], string][] = [
   [["--store", "redis://h", "--store-ca", "c.pem"], "for a store over TLS"],
   [["--store-ca", "c.pem"], "for a store over TLS"],
   [["--legacy-workers", "mtls"], "needs --tls-client-ca"],
+  [["--allowed-hosts", "a.example:80"], "without ports"],
+  [["--allowed-hosts", "*"], "must be names"],
   [["--cors-origin", "*"], "must be origins"],
   [["--cors-origin", "https://a.example/"], "must be origins"],
   [["--host", "http://x"], "without a port"],

@@ -1,10 +1,11 @@
 /** From a request to its answer: finds the route, checks what came in, calls the handler. */
-import { OrchyError } from "../../errors.ts";
+import type { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Caller } from "../access.ts";
 import type { Backlog } from "../backlog.ts";
+import { sentIn } from "../door.ts";
 import { paced } from "../paced.ts";
-import { originHeaders, preflightAnswer } from "./cors.ts";
+import { originHeaders, preflightAnswer, refuseForms, refuseOtherSites } from "./cors.ts";
 import { errorAnswer, toOrchyError } from "./errors.ts";
 import { toJsonText } from "./json.ts";
 import { type Incoming, readCall } from "./request.ts";
@@ -36,7 +37,7 @@ export function createRestHandler(
   corsOrigins: readonly string[],
 ): RestHandler {
   const router = createRouter(routes);
-  const { access, backlogs, clock, log, metrics } = services;
+  const { access, door, backlogs, clock, log, metrics } = services;
   const { holds } = metrics;
 
   function auditOf(caller: Caller): Incoming["audit"] {
@@ -54,9 +55,12 @@ export function createRestHandler(
     let answer: Answer;
     let held: Held | undefined;
     try {
+      const admitted = door.admit(sentIn(request.headers));
+      if (admitted) await admitted;
       const match = router.match(request.method, path);
       route = match.route;
       if (!named) refuseOtherSites(request, route);
+      refuseForms(request);
       const caller = await access.admit(route.access, request.headers.get("authorization"));
       const hold = () => {
         held ??= watchHeld(connection.hold(), access, caller);
@@ -97,17 +101,6 @@ export function splitUrl(url: string): { readonly path: string; readonly query: 
   const mark = url.indexOf("?", authority);
   const end = mark < 0 ? url.length : mark;
   return { path: url.slice(authority, end) || "/", query: url.slice(end + 1) };
-}
-
-/**
- * A page of another site can make a browser send requests to this machine; browsers say so in
- * this header. Reading is harmless, as without CORS the page never sees the answer.
- */
-function refuseOtherSites(request: Request, route: Route): void {
-  const site = request.headers.get("sec-fetch-site");
-  if (route.changes && (site === "cross-site" || site === "same-site")) {
-    throw new OrchyError("PERMISSION_DENIED", "Pages of other sites may not change anything here.");
-  }
 }
 
 function toResponse(

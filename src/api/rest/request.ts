@@ -75,7 +75,7 @@ function readQuery(route: Route, query: string): unknown {
   throw new OrchyError("INVALID_ARGUMENT", "The query is wrong.", problems);
 }
 
-const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+export const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 async function readJsonBody({ route, request, services }: Incoming) {
   const bytesMax = route.bodyBytesMax ?? limits.restBodyBytesMax;

@@ -12,6 +12,7 @@ import type { Keys } from "../../runtime/keys.ts";
 import type { Orchestrator } from "../../runtime/orchestrator.ts";
 import type { Access, Need } from "../access.ts";
 import type { Backlogs } from "../backlog.ts";
+import type { Door } from "../door.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 export type Schema = v.GenericSchema;
@@ -22,6 +23,7 @@ export interface Services {
   readonly orchestrator: Orchestrator;
   readonly keys: Keys;
   readonly access: Access;
+  readonly door: Door;
   readonly backlogs: Backlogs;
   readonly clock: Clock;
   readonly ids: Ids;

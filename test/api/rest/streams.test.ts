@@ -125,7 +125,7 @@ test("a silent stream shows that it lives, and a caller may leave", async () => 
 test("a body that does not arrive is given up", async () => {
   server = await startTestServer({ edgeClock: fastClock });
   const socket = net.connect(server.port, "127.0.0.1");
-  socket.write("POST /v1/executions HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{");
+  socket.write("POST /v1/executions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{");
   let text = "";
   for await (const chunk of socket) {
     text += chunk;

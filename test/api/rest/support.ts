@@ -7,6 +7,7 @@ import type { ClientHttp2Session, OutgoingHttpHeaders } from "node:http2";
 import * as v from "valibot";
 import { createAccess } from "../../../src/api/access.ts";
 import { createBacklogs } from "../../../src/api/backlog.ts";
+import { createDoor } from "../../../src/api/door.ts";
 import { startHttpServer } from "../../../src/api/http-server.ts";
 import { errorSchema, originalErrorSchema } from "../../../src/api/rest/answer-schemas.ts";
 import type { Route } from "../../../src/api/rest/route.ts";
@@ -62,7 +63,14 @@ export async function startTestServer(
   const keys = new Keys({ store, clock });
   const access = createAccess({ keys, insecure: false, clock, log });
   const backlogs = createBacklogs(options.edgeClock ?? clock);
-  const edge = { orchestrator: runtime, access, backlogs, log } as const;
+  const corsOrigins = options.corsOrigins ?? [];
+  const door = createDoor({
+    given: [],
+    others: [],
+    corsOrigins,
+    asksForKeys: access.asksForKeys,
+  });
+  const edge = { orchestrator: runtime, access, door, backlogs, log } as const;
   const connect = createConnectHandler({
     ...edge,
     clientsVerified: false,
@@ -72,7 +80,7 @@ export async function startTestServer(
     host: "127.0.0.1",
     port: 0,
     tls: undefined,
-    corsOrigins: options.corsOrigins ?? [],
+    corsOrigins,
     ...edge,
     keys,
     connect,
