@@ -96,8 +96,16 @@ export const limits = {
   listLimitDefault: 50,
   listLimitMax: 500,
   resultWaitSecondsMax: 60,
-  /** Whole executions, with all their data, that are read for callers at the same time. */
+  /** Executions that are read for callers at the same time, a few fields of their data at a time. */
   readsAtOnceMax: 4,
+  fieldsPerReadMax: 8,
+  /** Of the fields read at a time so much is held until the caller has taken it, or one field. */
+  fieldsReadCharsMax: 512 * 1024,
+  /** Kept of one execution's data until its answer is made: what is shown twice is read once. */
+  fieldsKeptCharsMax: 64 * 1024,
+  /** A page of a list closes before it is larger than this, but carries at least one item. */
+  pageBytesMax: 1024 * 1024,
+  documentsPerReadMax: 20,
   /** Longest arrival of a request's body, and memory for all that are arriving. */
   requestBodyMs: 30_000,
   bodyBytesHeldMax: 128 * 1024 * 1024,

@@ -10,6 +10,7 @@ import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { formatKey, type Key, keyIdBytes, keySecretBytes, parseKey } from "../model/key.ts";
 import { type Store, StoreFault } from "../store/store.ts";
+import { documentPage } from "./document-page.ts";
 import { tellFaults } from "./faults.ts";
 import type { Page } from "./orchestrator.ts";
 
@@ -189,12 +190,10 @@ export class Keys {
 
   /** In order of id, the revoked ones among them. */
   async list(page: { readonly limit: number; readonly cursor?: string }): Promise<Page<Key>> {
-    const { limit, cursor: after } = page;
-    const request = { kind, limit, ...(after !== undefined && { after }) };
-    const documents = await tellFaults(() => this.#store.listDocuments(request));
+    const request = { kind, limit: page.limit, after: page.cursor };
+    const { documents, after } = await tellFaults(() => documentPage(this.#store, request));
     const items = documents.map(({ id, body }) => decode(id, body).key);
-    const last = items.at(-1);
-    return items.length < limit || last === undefined ? { items } : { items, cursor: last.id };
+    return { items, ...(after !== undefined && { cursor: after }) };
   }
 
   /** A repeat changes nothing. */

@@ -19,10 +19,14 @@ export interface SavedWorkflow {
   readonly warnings: readonly Problem[];
 }
 
-export interface WorkflowVersion {
+/** What lists show: definitions are large, and read one by one. */
+export interface WorkflowSummary {
   readonly name: string;
   readonly version: number;
   readonly savedAt: number;
+}
+
+export interface WorkflowVersion extends WorkflowSummary {
   /** As it was sent, with `version` set. */
   readonly definition: WorkflowDefinition;
 }
@@ -82,11 +86,17 @@ export interface ExecutionView extends Listing {
   readonly failure?: Failure;
   readonly cancelReason?: string;
   readonly actions: readonly ActionView[];
-  /** `input`, and the output of each completed action by its key, as text. */
-  readonly input: JsonText;
-  readonly outputs: ReadonlyMap<string, JsonText>;
-  /** Set when COMPLETED. */
-  readonly result?: JsonText;
+  /** Its text, read when it is asked for. */
+  readonly input: () => AsyncIterable<JsonText>;
+  /**
+   * The outputs of its actions by their keys, a few at a time, in the order of `actions`: together
+   * they may be more than memory has. Those that are undefined are not there.
+   */
+  readonly outputs: () => AsyncIterable<
+    readonly (readonly [key: string, output: JsonText | undefined])[]
+  >;
+  /** Its text, piece by piece. Set when COMPLETED. */
+  readonly result?: AsyncIterable<JsonText>;
   /** Events received that no wait has consumed. */
   readonly bufferedSignals: readonly string[];
 }
@@ -94,7 +104,8 @@ export interface ExecutionView extends Listing {
 export interface ExecutionResult {
   readonly id: string;
   readonly status: ExecutionStatus;
-  readonly result?: JsonText;
+  /** Text, or its pieces where it is made of many outputs. */
+  readonly result?: JsonText | AsyncIterable<JsonText>;
   readonly failure?: Failure;
 }
 
@@ -198,7 +209,7 @@ export interface Orchestrator {
   saveWorkflow(definition: unknown, options: { lenient: boolean }): Promise<SavedWorkflow>;
   validateWorkflow(definition: unknown): Promise<{ readonly warnings: readonly Problem[] }>;
   getWorkflow(name: string, version?: number): Promise<WorkflowVersion>;
-  listWorkflows(page: { limit: number; cursor?: string }): Promise<Page<WorkflowVersion>>;
+  listWorkflows(page: { limit: number; cursor?: string }): Promise<Page<WorkflowSummary>>;
   listVersions(
     name: string,
     page: { limit: number; cursor?: string },

@@ -48,14 +48,13 @@ export const savedWorkflowSchema = v.strictObject({
 
 export const validatedSchema = v.strictObject({ valid: v.literal(true), warnings });
 
+const workflowSummary = { name: v.string(), version: v.number(), savedAt: time };
 export const workflowSchema = v.strictObject({
-  name: v.string(),
-  version: v.number(),
-  savedAt: time,
+  ...workflowSummary,
   definition: v.looseObject({}),
 });
 
-export const workflowsSchema = page(workflowSchema);
+export const workflowsSchema = page(v.strictObject(workflowSummary));
 export const versionsSchema = page(v.strictObject({ version: v.number(), savedAt: time }));
 
 export const actionSchema = v.looseObject({ name: v.string() });

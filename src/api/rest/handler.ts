@@ -4,10 +4,10 @@ import { limits } from "../../limits.ts";
 import type { Caller } from "../access.ts";
 import type { Backlog } from "../backlog.ts";
 import { sentIn } from "../door.ts";
-import { paced } from "../paced.ts";
+import { paced, pacedPieces } from "../paced.ts";
 import { originHeaders, preflightAnswer, refuseForms, refuseOtherSites } from "./cors.ts";
 import { errorAnswer, toOrchyError } from "./errors.ts";
-import { toJsonText } from "./json.ts";
+import { jsonPieces, streamedMembers, toJsonText } from "./json.ts";
 import { type Incoming, readCall } from "./request.ts";
 import type { Answer, Held, Route, Services } from "./route.ts";
 import { createRouter } from "./router.ts";
@@ -45,6 +45,15 @@ export function createRestHandler(
     return (what, target) => log.info("changed by hand", { audit: true, key, what, target });
   }
 
+  /** What is made while it is sent begins here, so that an error at once is still answered for. */
+  async function withBody(answer: Answer): Promise<Answer> {
+    const members = streamedMembers(answer.json);
+    if (members === undefined) return answer;
+    const onFault = (error: unknown) => void toOrchyError(error, services);
+    const body = await pacedPieces(jsonPieces(members), backlogs.answers, onFault);
+    return { ...answer, text: { type: "application/json", body } };
+  }
+
   return async (request, connection) => {
     const startedAt = clock.now();
     const { path, query } = splitUrl(request.url);
@@ -54,6 +63,7 @@ export function createRestHandler(
     let route: Route | undefined;
     let answer: Answer;
     let held: Held | undefined;
+    let isLive = false;
     try {
       const admitted = door.admit(sentIn(request.headers));
       if (admitted) await admitted;
@@ -71,12 +81,14 @@ export function createRestHandler(
       const handledAt = performance.now();
       const handling = route.handle(call as never);
       holds.ran("request", nameOf(route), handledAt);
-      answer = await handling;
+      const made = await handling;
+      isLive = made.text?.body instanceof ReadableStream;
+      answer = await withBody(made);
     } catch (thrown) {
       const style = route?.style ?? router.styleOf(path);
       answer = errorAnswer(toOrchyError(thrown, services), style);
     }
-    if (!(answer.text?.body instanceof ReadableStream)) held?.release();
+    if (!isLive) held?.release();
     metrics.restRequest(route?.method ?? "none", route?.path ?? "none", answer.status);
     log.debug("request", {
       method: request.method,
