@@ -21,6 +21,8 @@ export const limits = {
   definitionReferencesMax: 20_000,
   definitionProblemsMax: 100,
   routesPerActionMax: 200,
+  /** Routes are named by data, such as texts that a switch compares with. */
+  routeNameCharsMax: 1_024,
   rootActionsMax: 1_000,
   waitEventsMax: 100,
   expressionCharsMax: 65_536,

@@ -7,6 +7,7 @@ import type { ExecutionStatus, Failure, StartMessage } from "../model/execution.
 import { isOpen } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
+import { cutMessage } from "./cut.ts";
 import type { Draft } from "./draft.ts";
 import type { PlanFollowUp } from "./plan.ts";
 import { resultNeeds, resultText } from "./result.ts";
@@ -38,7 +39,7 @@ export function endExecution(draft: Draft, ending: Ending): void {
   state.open = 0;
   state.heldTimers = [];
   if (ending.failure !== undefined) state.failure = ending.failure;
-  if (ending.reason !== undefined) state.cancelReason = ending.reason;
+  if (ending.reason !== undefined) state.cancelReason = cutMessage(ending.reason);
   delete state.pausedAt;
   if (state.timeoutTimer !== undefined) {
     draft.dropTimer(state.timeoutTimer);
@@ -50,7 +51,8 @@ export function endExecution(draft: Draft, ending: Ending): void {
 
 function endDetails(ending: Ending): JsonText | undefined {
   if (ending.failure !== undefined) return JSON.stringify(ending.failure);
-  return ending.reason === undefined ? undefined : JSON.stringify({ reason: ending.reason });
+  if (ending.reason === undefined) return undefined;
+  return JSON.stringify({ reason: cutMessage(ending.reason) });
 }
 
 function cancelOpenActions(draft: Draft): void {
@@ -167,7 +169,8 @@ function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): vo
   draft.log("follow-up.sent", undefined, undefined, JSON.stringify({ workflow: message.workflow }));
 }
 
-export function recordFollowUpFailure(draft: Draft, message: string): void {
+export function recordFollowUpFailure(draft: Draft, reason: string): void {
+  const message = cutMessage(reason);
   draft.state.followUpFailure = message;
   draft.log("follow-up.failed", undefined, undefined, JSON.stringify({ message }));
 }

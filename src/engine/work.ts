@@ -5,11 +5,14 @@
  */
 import { limits } from "../limits.ts";
 import type { JsonText } from "../model/json.ts";
+import { cut } from "./cut.ts";
 
 /** Thrown by what reads data, caught where an action starts: it fails with TOO_LARGE. */
 export class TooLarge extends Error {
   override readonly name = "TooLarge";
 }
+
+const pathCharsShown = 200;
 
 /** A value that is looked at costs about as much time as so many characters that are read. */
 const stepsPerValue = 8;
@@ -53,8 +56,6 @@ export class Work {
   }
 
   tooLarge(what: string): never {
-    const { reading } = this;
-    const path = reading.length > 200 ? `${reading.slice(0, 200)}…` : reading;
-    throw new TooLarge(`${JSON.stringify(path)} ${what}.`);
+    throw new TooLarge(`${JSON.stringify(cut(this.reading, pathCharsShown))} ${what}.`);
   }
 }

@@ -5,6 +5,7 @@
 import { limits } from "../../limits.ts";
 import type { ScriptOutcome } from "../../model/event.ts";
 import type { JsonText } from "../../model/json.ts";
+import { cut } from "../cut.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction, failAction } from "../flow.ts";
 import type { JavascriptPlanAction } from "../plan.ts";
@@ -59,7 +60,7 @@ export function endJavascript(
   }
   const route = outcome.route ?? "default";
   if (outcome.route !== undefined && !action.next.has(outcome.route)) {
-    const message = `The script chose the route ${JSON.stringify(route)}, which next does not have.`;
+    const message = `The script chose the route ${JSON.stringify(cut(route))}, which next does not have.`;
     failAction(draft, action, { failure: { code: "NO_MATCHING_ROUTE", message } });
     return;
   }
