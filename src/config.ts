@@ -2,7 +2,7 @@
  * What an operator can set: flags and environment variables, read once at start. Every bad value is
  * reported in one sentence, all of them at once.
  */
-import { hostname } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { limits } from "./limits.ts";
 import { type LogLevel, logLevels } from "./log.ts";
@@ -74,6 +74,8 @@ export interface Config {
   readonly formatDelaySeconds: number;
   /** How long the id of a deleted execution is remembered that a caller or a message chose. */
   readonly tombstoneSeconds: number;
+  /** How many scripts run at the same time. */
+  readonly scriptProcesses: number;
   readonly logLevel: LogLevel;
   /** Absent: no traces are sent. */
   readonly tracing?: TracingConfig;
@@ -228,6 +230,12 @@ const flags = {
     explanation: "how long a deleted execution's id or key is remembered, if a caller chose it",
     read: integer(limits.tombstoneSecondsMin, limits.tombstoneSecondsMax),
   }),
+  "script-processes": flag({
+    placeholder: "count",
+    default: "",
+    explanation: `scripts that run at the same time; by default one for each core, ${limits.scriptProcessesDefaultMax} at most`,
+    read: optional(integer(1, limits.scriptProcessesMax)),
+  }),
   "log-level": flag({
     placeholder: "level",
     default: "info",
@@ -333,11 +341,16 @@ export function parseConfig(
     keepRetention: setting("keep-retention"),
     formatDelaySeconds: setting("format-delay"),
     tombstoneSeconds: setting("tombstone-seconds"),
+    scriptProcesses: setting("script-processes") ?? scriptProcessesDefault(),
     logLevel: setting("log-level"),
     ...(tracing.url === undefined ? {} : { tracing: { ...tracing, url: tracing.url } }),
   };
   if (problems.length === 0) problems.push(...contradictions(config));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config };
+}
+
+function scriptProcessesDefault(): number {
+  return Math.min(availableParallelism(), limits.scriptProcessesDefaultMax);
 }
 
 function withoutAbsent(paths: { readonly [name: string]: string | undefined }): StoreTlsPaths {

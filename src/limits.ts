@@ -231,6 +231,23 @@ export const limits = {
   scriptMemoryBytes: 64 * 1024 * 1024,
   scriptStackBytes: 512 * 1024,
   scriptOutputBytesMax: 3 * 1024 * 1024,
+  scriptProcessesMax: 256,
+  /** By default there is one script process for each core, and not more than this. */
+  scriptProcessesDefaultMax: 16,
+  /**
+   * Scripts that may wait in memory for each process: so many whatever they take, and more of those
+   * that are quick. The others wait in the store.
+   */
+  scriptsQueuedMin: 16,
+  scriptsQueuedMax: 500,
+  scriptQueueBytesMax: 64 * 1024 * 1024,
+  /** After this an evaluation whose server is gone is made again by another one. */
+  scriptGuardMs: 30_000,
+  /** A script that waits in the store is looked at again after as long as it has waited, at least and at most. */
+  scriptWaitMsMin: 15_000,
+  scriptWaitMsMax: 60_000,
+  /** Waiting scripts that a server remembers, so that it takes them as soon as it has room. */
+  scriptsRememberedMax: 100_000,
 
   // Partitions.
   partitionsDefault: 64,
@@ -266,6 +283,10 @@ check(
 check(
   limits.grpcResetsMax > limits.grpcStreamsPerConnectionMax,
   "a client may give up all calls of a connection",
+);
+check(
+  limits.scriptsQueuedMin * (limits.scriptMs + limits.scriptGraceMs) < limits.scriptGuardMs,
+  "the slowest scripts in the queue end before their guard comes due",
 );
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
 check(

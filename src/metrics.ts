@@ -21,6 +21,7 @@ const holdBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 export interface Readings {
   readonly parkedPolls: () => number;
   readonly mailboxes: () => number;
+  readonly waitingScripts: () => number;
   readonly repairs: () => number;
 }
 
@@ -162,6 +163,9 @@ export class Metrics {
   read(readings: Readings): void {
     this.#gauge("parked_polls", "Polls that wait for tasks.", readings.parkedPolls);
     this.#gauge("mailboxes", "Executions that have something to do.", readings.mailboxes);
+    const waitingHelp =
+      "Scripts that wait for a process here, or in the store as far as it is known.";
+    this.#gauge("scripts_waiting", waitingHelp, readings.waitingScripts);
     const help = "Broken executions that the sweeper has repaired; it must stay 0.";
     this.#read("repairs_total", help, readings.repairs);
   }

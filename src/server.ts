@@ -81,7 +81,10 @@ async function startParts(
   const store = meterStore(opened, metrics, outage);
   closing.push(() => store.close());
   const clock = storeClock(ownClock, opened);
-  const sandbox = meterSandbox(createSandbox({ clock }), metrics);
+  const sandbox = meterSandbox(
+    createSandbox({ clock, log, processes: config.scriptProcesses }),
+    metrics,
+  );
   closing.push(() => sandbox.stop());
   const exporter = startExporter(config, { clock, log, metrics });
   closing.push(async () => exporter?.stop());

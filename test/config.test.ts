@@ -1,5 +1,7 @@
 /** Flags and environment variables, as an operator meets them. */
+
 import { expect, test } from "bun:test";
+import { availableParallelism } from "node:os";
 import { type Config, parseConfig } from "../src/config.ts";
 
 function read(argv: string[], env: Record<string, string> = {}): Config {
@@ -14,8 +16,9 @@ function problems(argv: string[], env: Record<string, string> = {}): readonly st
 }
 
 test("without flags, the defaults are those that are documented", () => {
-  const { nodeName, ...config } = read([]);
+  const { nodeName, scriptProcesses, ...config } = read([]);
   expect(nodeName).not.toBe("");
+  expect(scriptProcesses).toBe(Math.min(availableParallelism(), 16));
   expect(config).toEqual({
     host: "127.0.0.1",
     httpPort: 8080,
@@ -41,8 +44,8 @@ test("every flag can be given, in both forms", () => {
   const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
   const storeTls = "--store-ca sca.pem --store-cert sc.pem --store-key sk.pem";
   const kept = `--keep-retention --format-delay 60 --tombstone-seconds 600 ${storeTls}`;
-  const hosts = "--allowed-hosts orchy.example,b";
-  expect(read(`${argv} ${more} ${tls} ${last} ${hosts} ${kept}`.split(" "))).toEqual({
+  const later = "--allowed-hosts orchy.example,b --script-processes 3";
+  expect(read(`${argv} ${more} ${tls} ${last} ${later} ${kept}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
     grpcPort: 0,
@@ -60,6 +63,7 @@ test("every flag can be given, in both forms", () => {
     keepRetention: true,
     formatDelaySeconds: 60,
     tombstoneSeconds: 600,
+    scriptProcesses: 3,
     logLevel: "debug",
   });
 });

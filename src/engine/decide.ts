@@ -7,12 +7,12 @@ import { unreachable } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Decision, NeedData } from "../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
-import type { Execution, ExecutionState } from "../model/execution.ts";
+import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
 import { isOpen } from "../model/execution.ts";
 import { fields, parseTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import { endDelay } from "./actions/delay.ts";
-import { endJavascript, restartJavascript } from "./actions/javascript.ts";
+import { endJavascript, javascriptDue, takeJavascriptTurn } from "./actions/javascript.ts";
 import { startAction } from "./actions/start.ts";
 import {
   applyLeaseExpiry,
@@ -26,7 +26,7 @@ import { Draft, MissingData, type Surroundings } from "./draft.ts";
 import { close, completeExecution, recordFollowUpFailure } from "./end.ts";
 import { makeReady, propagate } from "./flow.ts";
 import { applyExecutionTimeout, applyOperation } from "./operations.ts";
-import type { PlanAction, UserPlanAction } from "./plan.ts";
+import type { JavascriptPlanAction, PlanAction, UserPlanAction } from "./plan.ts";
 import { repair } from "./repair.ts";
 
 export interface Beginning extends Surroundings {
@@ -201,7 +201,13 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
     case "operation":
       return once(draft, event.causeId, () => applyOperation(draft, event));
     case "script":
-      return applyScript(draft, event);
+      return applyToScript(draft, event.handout, (action) =>
+        endJavascript(draft, action, event.outcome),
+      );
+    case "script-turn":
+      return applyToScript(draft, event.handout, (action, record) => {
+        if (record.status === "WAITING") takeJavascriptTurn(draft, action);
+      });
     case "repair":
       repair(draft, event);
       return accepted;
@@ -248,17 +254,24 @@ function once(draft: Draft, causeId: string | undefined, then: () => EventAnswer
   return answer;
 }
 
-type ScriptEvent = Extract<ExecutionEvent, { type: "script" }>;
-
-function applyScript(draft: Draft, event: ScriptEvent): EventAnswer {
+/** Finds the open script of a hand-out. */
+function applyToScript(
+  draft: Draft,
+  handout: number,
+  then: (action: JavascriptPlanAction, record: ActionRecord) => void,
+): EventAnswer {
   for (const [index, record] of draft.records.entries()) {
-    if (record?.status !== "RUNNING" || record.handout !== event.handout) continue;
+    if (record?.handout !== handout || !isOpenRecord(record)) continue;
     const action = draft.plan.actions[index]!;
     if (action.kind !== "javascript") break;
-    endJavascript(draft, action, event.outcome);
+    then(action, record);
     return accepted;
   }
   return stale;
+}
+
+function isOpenRecord({ status }: ActionRecord): boolean {
+  return status === "RUNNING" || status === "WAITING";
 }
 
 type TimerEvent = Extract<ExecutionEvent, { type: "timer" }>;
@@ -290,11 +303,14 @@ function applyActionTimer(draft: Draft, action: PlanAction, kind: string, timer:
     applyTotalTimeout(draft, action, timer);
     return;
   }
+  if (kind === "script" && action.kind === "javascript") {
+    javascriptDue(draft, action);
+    return;
+  }
   const { timers, ...record } = draft.record(action.index);
   const rest = timers?.filter((other) => other !== timer) ?? [];
   draft.setRecord(action.index, { ...record, timers: rest });
   if (kind === "delay" && action.kind === "delay") endDelay(draft, action);
   else if (kind === "wait" && action.kind === "wait") timeOutWait(draft, action);
-  else if (kind === "script" && action.kind === "javascript") restartJavascript(draft, action);
   else if (kind === "retry" && action.kind === "user") applyRetryDue(draft, action, timer);
 }

@@ -3,7 +3,14 @@
  * execution it started from is never changed. Rules live elsewhere; this file only keeps the books.
  */
 import { limits } from "../limits.ts";
-import type { Decision, NewMessage, NewTask, NewTimer, ScriptRequest } from "../model/decision.ts";
+import type {
+  Decision,
+  NewMessage,
+  NewTask,
+  NewTimer,
+  ScriptRequest,
+  WaitingScript,
+} from "../model/decision.ts";
 import type { ActionDefinition } from "../model/definition.ts";
 import type { EventAnswer } from "../model/event.ts";
 import type { ActionRecord, Execution, ExecutionState, Written } from "../model/execution.ts";
@@ -26,7 +33,19 @@ export interface Surroundings {
   readonly format: number;
   /** The registered rules of a user action, if any. */
   readonly registered: (actionName: string) => ActionDefinition | undefined;
+  /** Absent: there is always room, and nothing is under way. */
+  readonly scripts?: ScriptPlace;
 }
+
+/** What the engine knows of where its scripts are evaluated. */
+export interface ScriptPlace {
+  /** Whether one more may be evaluated now, beside so many that this decision asks for already. */
+  readonly hasRoom: (asked: number) => boolean;
+  /** Whether this process evaluates, or is about to evaluate, the script of this hand-out. */
+  readonly isUnderWay: (handout: number) => boolean;
+}
+
+const emptyPlace: ScriptPlace = { hasRoom: () => true, isUnderWay: () => false };
 
 /** Thrown inside the engine, caught by `decide`: these fields must be loaded first. */
 export class MissingData extends Error {
@@ -52,6 +71,7 @@ export class Draft {
   readonly now: number;
   readonly format: number;
   readonly registered: Surroundings["registered"];
+  readonly #scriptPlace: ScriptPlace;
   readonly state: Mutable<ExecutionState>;
   readonly records: (ActionRecord | undefined)[];
   /** Ended actions whose edges wait to be decided; drained before the decision is done. */
@@ -81,6 +101,7 @@ export class Draft {
   readonly #messages: NewMessage[] = [];
   readonly #history: HistoryWriter;
   readonly #scripts: ScriptRequest[] = [];
+  readonly #waitingScripts: WaitingScript[] = [];
   #bytes = 0;
   #effects = 0;
   #view: Scope | undefined;
@@ -90,6 +111,7 @@ export class Draft {
     this.now = surroundings.now;
     this.format = surroundings.format;
     this.registered = surroundings.registered;
+    this.#scriptPlace = surroundings.scripts ?? emptyPlace;
     this.#before = execution;
     this.written = execution.written ?? nothingWritten();
     this.#history = new HistoryWriter(surroundings.now);
@@ -235,8 +257,20 @@ export class Draft {
     this.#count();
   }
 
+  hasScriptRoom(): boolean {
+    return this.#scriptPlace.hasRoom(this.#scripts.length);
+  }
+
+  isScriptUnderWay(handout: number): boolean {
+    return this.#scriptPlace.isUnderWay(handout);
+  }
+
   requestScript(script: ScriptRequest): void {
     this.#scripts.push(script);
+  }
+
+  leaveScript(script: WaitingScript): void {
+    this.#waitingScripts.push(script);
   }
 
   #count(): void {
@@ -289,6 +323,7 @@ export class Draft {
         history: this.#history.finish(),
       },
       scripts: this.#scripts,
+      waitingScripts: this.#waitingScripts,
       answers: this.answers,
       ...(this.hold !== undefined && { hold: this.hold }),
       changed: this.changed,

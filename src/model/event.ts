@@ -52,6 +52,8 @@ export type ExecutionEvent =
       readonly reason?: string;
       readonly causeId?: string;
     }
+  /** A script that waits for its turn may be evaluated by this process now. */
+  | { readonly type: "script-turn"; readonly handout: number }
   /** A script of this process has been evaluated. */
   | { readonly type: "script"; readonly handout: number; readonly outcome: ScriptOutcome }
   /** The sweeper found something broken; what the store holds for the execution. */

@@ -18,6 +18,7 @@ import type { ActionRegistry } from "./action-registry.ts";
 import type { Formats } from "./formats.ts";
 import { continuation, hasFreshScripts, type Mail, type Mailbox, takeBatch } from "./mailbox.ts";
 import type { Plans } from "./plans.ts";
+import type { ScriptTurns } from "./script-turns.ts";
 import type { ScriptRunner } from "./scripts.ts";
 
 /** How long a commit waits for scripts that were just started: most take less than a millisecond. */
@@ -39,6 +40,7 @@ export interface DeciderParts {
   readonly holds: Holds;
   /** The scripts of a mailbox, made when there are none yet. */
   readonly scriptsOf: (box: Mailbox) => ScriptRunner;
+  readonly turns: ScriptTurns;
 }
 
 export class Decider {
@@ -69,7 +71,7 @@ export class Decider {
    */
   decide(box: Mailbox, before: Execution, plan: Plan, mail: Mail[]): Decided | Promise<Decided> {
     const all = box.more ? [...mail, continuation(before)] : mail;
-    const decision = this.#decide(before, all, plan);
+    const decision = this.#decide(box, before, all, plan);
     if ("need" in decision) {
       const loading = this.#loadFields(box.key, before, decision.need);
       return loading.then((loaded) => this.decide(box, loaded, plan, mail));
@@ -79,18 +81,27 @@ export class Decider {
     return hasScripts ? this.foldScripts(box, decided) : decided;
   }
 
-  #decide(execution: Execution, mail: readonly Mail[], plan: Plan): Decision | NeedData {
+  #decide(
+    box: Mailbox,
+    execution: Execution,
+    mail: readonly Mail[],
+    plan: Plan,
+  ): Decision | NeedData {
     const startedAt = performance.now();
     const events = mail.map((item) => item.event);
-    const decision = decide(execution, events, this.surroundings(plan));
+    const decision = decide(execution, events, this.surroundings(box, plan));
     this.#parts.holds.ran("execution", execution.state.id, startedAt);
     return decision;
   }
 
-  surroundings(plan: Plan): Surroundings {
-    const { clock, formats, registry } = this.#parts;
+  surroundings(box: Mailbox, plan: Plan): Surroundings {
+    const { clock, formats, registry, turns } = this.#parts;
     const { registered } = registry;
-    return { plan, now: clock.now(), format: formats.written(), registered };
+    const scripts = {
+      hasRoom: (asked: number) => turns.hasRoom(plan.workflow, asked),
+      isUnderWay: (handout: number) => box.scripts?.has(handout) ?? false,
+    };
+    return { plan, now: clock.now(), format: formats.written(), registered, scripts };
   }
 
   async #loadFields(
@@ -126,7 +137,7 @@ export class Decider {
       if (box.mail.length === 0) break;
       const next = takeBatch(box);
       const after = afterDecision(decided.before, decision);
-      const second = this.#decide(after, next, decided.plan);
+      const second = this.#decide(box, after, next, decided.plan);
       if (
         "need" in second ||
         effectCount(second) + effectCount(decision) > limits.commitEffectsMax

@@ -54,6 +54,7 @@ import {
 } from "./mailbox.ts";
 import { type Offers, offerTasks } from "./offers.ts";
 import type { Plans } from "./plans.ts";
+import type { ScriptTurns } from "./script-turns.ts";
 import { ScriptRunner } from "./scripts.ts";
 
 /** What the rest of the runtime hears about a commit, after it holds. */
@@ -80,6 +81,7 @@ export interface DriverParts {
   readonly registry: ActionRegistry;
   readonly dispatcher: Dispatcher;
   readonly sandbox: Sandbox;
+  readonly turns: ScriptTurns;
   readonly onCommitted: (committed: Committed) => void;
   /** A decision that may hold or not: what it would bring about is to be looked for. */
   readonly onUnknown: (key: ExecutionKey, decision: Decision) => void;
@@ -122,9 +124,11 @@ export class Driver {
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
-    const { store, clock, formats, plans, registry, holds } = parts;
+    const { store, clock, formats, plans, registry, holds, turns } = parts;
     const scriptsOf = (box: Mailbox) => this.#scriptsOf(box);
-    this.#decider = new Decider({ store, clock, formats, plans, registry, holds, scriptsOf });
+    this.#decider = new Decider({
+      ...{ store, clock, formats, plans, registry, holds, scriptsOf, turns },
+    });
   }
 
   get mailboxes(): number {
@@ -254,6 +258,7 @@ export class Driver {
         box.more = false;
         return;
       }
+      if (cached === undefined) box.scripts?.retain(loaded.execution);
       const planned = this.#decider.planOf(loaded.execution);
       const plan = planned instanceof Promise ? await planned : planned;
       const deciding = this.#decider.decide(box, loaded.execution, plan, wanted);
@@ -413,7 +418,7 @@ export class Driver {
     const { plan } = beginning;
     await registry.ensure(plan);
     const startedAt = performance.now();
-    const first = begin({ ...beginning, ...this.#decider.surroundings(plan) });
+    const first = begin({ ...beginning, ...this.#decider.surroundings(box, plan) });
     this.#parts.holds.ran("execution", box.key.id, startedAt);
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };

@@ -24,6 +24,7 @@ import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
 import { OutboxLoop } from "./outbox-loop.ts";
 import { Plans } from "./plans.ts";
 import { Room } from "./room.ts";
+import { ScriptTurns } from "./script-turns.ts";
 import { ServerRegistry } from "./server-registry.ts";
 import { Sharing } from "./sharing.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -90,7 +91,12 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     log,
     onDue: (partition, at) => timers.note(partition, at),
   });
-  const driver = new Driver({
+  const turns = new ScriptTurns({
+    sandbox,
+    clock,
+    take: (id, handout) => driver.submit(id, { type: "script-turn", handout }),
+  });
+  const driver: Driver = new Driver({
     store,
     clock,
     ids,
@@ -100,6 +106,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     registry,
     dispatcher,
     sandbox,
+    turns,
     onCommitted,
     onUnknown: ({ partition }, decision) => lookFor(partition, decision),
     holds: metrics.holds,
@@ -137,6 +144,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   metrics.read({
     parkedPolls: () => dispatcher.parked,
     mailboxes: () => driver.mailboxes,
+    waitingScripts: () => sandbox.queued + turns.size,
     repairs: () => sweeper.found,
   });
 
@@ -154,6 +162,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   function onCommitted(committed: Committed): void {
     const { key, decision } = committed;
     lookFor(key.partition, decision);
+    turns.add(committed.plan.workflow, key.id, decision.waitingScripts);
     watchers.notify(committed);
     tracing?.committed(committed);
     journal.committed(committed);
@@ -183,6 +192,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
         return;
       }
     }
+  }
+
+  function drain(): void {
+    dispatcher.drain();
+    turns.stop();
   }
 
   async function readiness(): Promise<Readiness> {
@@ -252,9 +266,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       await servers.join(self);
       if (parts.keepRetention !== true) early.start();
     },
-    drain: () => dispatcher.drain(),
+    drain,
     async close() {
-      dispatcher.drain();
+      drain();
       await servers.leave();
       // Until the others have heard of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);

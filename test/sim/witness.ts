@@ -2,7 +2,7 @@
  * Sees every operation at the shared store when it takes effect, and checks what must hold after
  * each. Knows nothing of servers, only of what the store was asked and what it answered.
  */
-import type { Plan } from "../../src/engine/plan.ts";
+import type { Plan, PlanAction } from "../../src/engine/plan.ts";
 import type { StartMessage } from "../../src/model/execution.ts";
 import { type ExecutionKey, executionKey } from "../../src/model/ids.ts";
 import { followUpId } from "../../src/runtime/hash.ts";
@@ -132,6 +132,9 @@ export class Witness {
     this.#sent(life, request.effects);
     life.committed(request, loaded);
     if (life.execution.state.continueTimer !== undefined) this.#loop.reached.add("cut");
+    const isWaiting = ({ kind, index }: PlanAction) =>
+      kind === "javascript" && life.execution.records[index]?.status === "WAITING";
+    if (life.plan.actions.some(isWaiting)) this.#loop.reached.add("script waits");
     await this.#checkHoldings(life);
   }
 

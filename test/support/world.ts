@@ -9,7 +9,7 @@ import { begin, decide } from "../../src/engine/decide.ts";
 import { violations } from "../../src/engine/invariants.ts";
 import { compilePlan, type Plan } from "../../src/engine/plan.ts";
 import { readHistory } from "../../src/engine/stored-history.ts";
-import type { Decision, NewTask, ScriptRequest } from "../../src/model/decision.ts";
+import type { Decision, NewTask, ScriptRequest, WaitingScript } from "../../src/model/decision.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../src/model/definition.ts";
 import type { EventAnswer, ExecutionEvent, TaskOutcome } from "../../src/model/event.ts";
 import type { ActionRecord, Execution } from "../../src/model/execution.ts";
@@ -32,6 +32,10 @@ export class World {
   held = false;
   readonly #format: number;
   readonly registered: Record<string, ActionDefinition>;
+  /** How many scripts may be evaluated at the same time, and which are. */
+  scriptRoom = Number.POSITIVE_INFINITY;
+  readonly underWay = new Set<number>();
+  waitingScripts: WaitingScript[] = [];
 
   constructor(
     definition: WorkflowDefinition,
@@ -40,11 +44,13 @@ export class World {
       registered?: Record<string, ActionDefinition>;
       signal?: { event: string; payload: string };
       format?: number;
+      scriptRoom?: number;
     } = {},
   ) {
     this.#format = options.format ?? currentFormat;
     this.plan = compilePlan(definition, 1);
     this.registered = options.registered ?? {};
+    this.scriptRoom = options.scriptRoom ?? Number.POSITIVE_INFINITY;
     const decision = begin({
       ...this.#surroundings(),
       id: executionId,
@@ -130,8 +136,12 @@ export class World {
   }
 
   #surroundings() {
+    const scripts = {
+      hasRoom: (asked: number) => asked < this.scriptRoom,
+      isUnderWay: (handout: number) => this.underWay.has(handout),
+    };
     const registered = (name: string) => this.registered[name];
-    return { plan: this.plan, now: this.now, format: this.#format, registered };
+    return { plan: this.plan, now: this.now, format: this.#format, registered, scripts };
   }
 
   #decide(events: readonly ExecutionEvent[]): Decision {
@@ -169,6 +179,7 @@ export class World {
     }
     if (decision.hold !== undefined) this.held = decision.hold;
     this.scripts = [...this.scripts, ...decision.scripts];
+    this.waitingScripts = [...this.waitingScripts, ...decision.waitingScripts];
     const after = afterDecision(this.execution, decision);
     this.execution = decodeExecution(encodeState(after, currentFormat), after.data);
     const owned = { tasks: new Set(this.tasks.keys()), timers: new Set(this.timers.keys()) };
