@@ -111,6 +111,8 @@ export const limits = {
   /** Longest arrival of a request's body, and memory for all that are arriving. */
   requestBodyMs: 30_000,
   bodyBytesHeldMax: 128 * 1024 * 1024,
+  /** A body that announces no more than this is read in one piece, and counted as announced. */
+  wholeBodyBytesMax: 64 * 1024,
   /** Longest time for an answer to be taken, and memory for all that are not taken yet. */
   answerMs: 60_000,
   answerBytesHeldMax: 64 * 1024 * 1024,
