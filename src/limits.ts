@@ -97,6 +97,14 @@ export const limits = {
   requestsPerTurnMax: 256,
   listLimitDefault: 50,
   listLimitMax: 500,
+  /** Lists of executions that are put together at the same time; further ones wait. */
+  listsAtOnceMax: 2,
+  /** A list asks so many partitions at once, and pauses: other work comes in between. */
+  listedPartitionsMax: 16,
+  listPauseMs: 1,
+  /** Executions that one call of the store looks at for a list, and all calls for one page. */
+  listLookMax: 40,
+  listPageLookMax: 5_000,
   resultWaitSecondsMax: 60,
   /** Executions that are read for callers at the same time, a few fields of their data at a time. */
   readsAtOnceMax: 4,
@@ -172,6 +180,11 @@ export const limits = {
   outboxAttemptsMax: 20,
   sweepMs: 5_000,
   sweptPerRound: 100,
+  /** Executions that are entered at once into an index that came after them, and the rest between. */
+  indexedPerCall: 100,
+  indexRestMs: 20,
+  /** How often it is looked whether there is something to enter. */
+  indexLookMs: 1_000,
   clockSkewMsMax: 1_000,
   drainMs: 10_000,
   /** Where other servers share the store, callers have so long to hear that they should go there. */

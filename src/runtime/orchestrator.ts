@@ -123,6 +123,8 @@ export interface Page<Item> {
   readonly items: readonly Item[];
   /** Opaque; absent on the last page. */
   readonly cursor?: string;
+  /** The search was ended at its bound before the page was full; it goes on with the cursor. */
+  readonly incomplete?: boolean;
 }
 
 export interface ResultSent {

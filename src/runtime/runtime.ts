@@ -18,7 +18,9 @@ import { EarlyRetention } from "./early-retention.ts";
 import { Executions } from "./executions.ts";
 import { tellFaults } from "./faults.ts";
 import { Formats } from "./formats.ts";
+import { Indexing } from "./indexing.ts";
 import { Journal } from "./journal.ts";
+import { Lists } from "./listing.ts";
 import { Observers } from "./observers.ts";
 import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
 import { OutboxLoop } from "./outbox-loop.ts";
@@ -71,6 +73,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const watchers = new Watchers();
   const beats = new Beats();
   const views = new Views({ store, plans, beats });
+  const lists = new Lists({ store, clock });
   const observers = new Observers({ store, clock, views, watchers });
   const sharing = new Sharing(store.partitions, (partition) => {
     timers.note(partition, clock.now());
@@ -139,6 +142,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
+  const indexing = new Indexing({ store, clock, log, formats, prefers });
   const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
   const desk = new WorkerDesk(deskParts);
   metrics.read({
@@ -236,7 +240,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     start: (request) => tellFaults(() => executions.start(request)),
     getExecution: (id, abort) => tellFaults(() => views.execution(id, abort)),
     executionStatus: (id) => tellFaults(() => executions.status(id)),
-    listExecutions: (request) => tellFaults(() => views.list(request)),
+    listExecutions: (request) => tellFaults(() => lists.page(request)),
     history: (id, page) => tellFaults(() => observers.history(id, page)),
     waitForResult: (id, waitMs, abort) =>
       tellFaults(() => observers.waitForResult(id, waitMs, abort)),
@@ -265,6 +269,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       sweeper.start();
       await servers.join(self);
       if (parts.keepRetention !== true) early.start();
+      indexing.start();
     },
     drain,
     async close() {
@@ -272,7 +277,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       await servers.leave();
       // Until the others have heard of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);
-      const loops = [timers, outbox, sweeper, early];
+      const loops = [timers, outbox, sweeper, early, indexing];
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);
       driver.close();

@@ -2,30 +2,18 @@
 import type { Plan, PlanAction } from "../engine/plan.ts";
 import { isOneField, resultFields } from "../engine/result.ts";
 import { limits } from "../limits.ts";
-import type {
-  ActionRecord,
-  ActionRecords,
-  Execution,
-  ExecutionState,
-  ExecutionStatus,
-} from "../model/execution.ts";
+import type { ActionRecord, ActionRecords, Execution, ExecutionState } from "../model/execution.ts";
 import { isOpen } from "../model/execution.ts";
 import { executionKey, fields, formatTaskId, parseToken } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import type { Holdings, Listing, Store, TaskView } from "../store/store.ts";
+import type { Holdings, Store, TaskView } from "../store/store.ts";
 import type { Beats } from "./beats.ts";
 import { DataReader, type FieldBatch } from "./data-reader.ts";
 import { gone, notFound } from "./executions.ts";
 import { Gate } from "./gate.ts";
 import { listing } from "./listing.ts";
 import { loadExecution } from "./load.ts";
-import type {
-  ActionView,
-  ExecutionResult,
-  ExecutionView,
-  ListExecutions,
-  Page,
-} from "./orchestrator.ts";
+import type { ActionView, ExecutionResult, ExecutionView } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
 
 interface Parts {
@@ -33,9 +21,6 @@ interface Parts {
   readonly plans: Plans;
   readonly beats: Beats;
 }
-
-/** So many rows are looked at for one page; a filter that matches less goes on with its cursor. */
-const scannedMax = 5_000;
 
 export class Views {
   readonly #parts: Parts;
@@ -92,39 +77,6 @@ export class Views {
     if (loaded === "not-found") throw notFound(key);
     if (loaded === "gone") throw gone(key);
     return loaded.execution;
-  }
-
-  /** Newest first, over all partitions. */
-  async list(request: ListExecutions): Promise<Page<Listing>> {
-    const { store } = this.#parts;
-    const index = chooseIndex(request);
-    let after = firstCursor(request);
-    const items: Listing[] = [];
-    for (let scanned = 0; scanned < scannedMax; ) {
-      const parts = await Promise.all(
-        Array.from({ length: store.partitions }, (_, partition) =>
-          store.list({
-            partition,
-            ...index,
-            limit: request.limit,
-            ...(after !== undefined && { after }),
-          }),
-        ),
-      );
-      // Beyond the limit a partition that was cut short may have something newer.
-      const rows = parts.flat().sort(newestFirst).slice(0, request.limit);
-      for (const row of rows) {
-        if (request.startedAfter !== undefined && row.startedAt <= request.startedAfter) {
-          return { items };
-        }
-        after = { startedAt: row.startedAt, id: row.id };
-        if (matches(row, request)) items.push(row);
-        if (items.length === request.limit) return { items, cursor: encodeCursor(after) };
-      }
-      if (rows.length < request.limit) return { items };
-      scanned += rows.length;
-    }
-    return after === undefined ? { items } : { items, cursor: encodeCursor(after) };
   }
 }
 
@@ -283,52 +235,4 @@ function openTask(
     actionKey: action.key,
   });
   return holdings?.tasks.find((task) => task.id === taskId);
-}
-
-// Lists
-
-function chooseIndex(request: ListExecutions) {
-  const { correlationId, workflow, status } = request;
-  if (correlationId !== undefined) return { index: "correlationId", value: correlationId } as const;
-  if (workflow !== undefined) return { index: "workflow", value: workflow } as const;
-  if (status !== undefined) return { index: "status", value: status } as const;
-  return { index: "all", value: "" } as const;
-}
-
-interface Cursor {
-  readonly startedAt: number;
-  readonly id: string;
-}
-
-function firstCursor(request: ListExecutions): Cursor | undefined {
-  if (request.cursor !== undefined) return decodeCursor(request.cursor);
-  if (request.startedBefore === undefined) return undefined;
-  return { startedAt: request.startedBefore, id: "" };
-}
-
-function matches(row: Listing, request: ListExecutions): boolean {
-  const { workflow, status, correlationId } = request;
-  return (
-    (workflow === undefined || row.workflow === workflow) &&
-    (status === undefined || row.status === (status satisfies ExecutionStatus)) &&
-    (correlationId === undefined || row.correlationId === correlationId)
-  );
-}
-
-function newestFirst(a: Listing, b: Listing): number {
-  return b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1);
-}
-
-function encodeCursor(cursor: Cursor): string {
-  return Buffer.from(JSON.stringify([cursor.startedAt, cursor.id])).toString("base64url");
-}
-
-/** Undefined for text that is no cursor: the edge refuses it before. */
-export function decodeCursor(text: string): Cursor | undefined {
-  try {
-    const [startedAt, id] = JSON.parse(Buffer.from(text, "base64url").toString());
-    return typeof startedAt === "number" && typeof id === "string" ? { startedAt, id } : undefined;
-  } catch {
-    return undefined;
-  }
 }

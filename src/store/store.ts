@@ -285,16 +285,38 @@ export interface Holdings {
   readonly messages: readonly string[];
 }
 
-export type ListIndex = "all" | "workflow" | "status" | "correlationId";
+/** A place in lists, which begin with the newest start; those of one moment go by id, downwards. */
+export interface ListPlace {
+  readonly startedAt: number;
+  readonly id: string;
+}
 
-export interface ListRequest {
+/** What is listed equals all that is given here. */
+export interface ListFilter {
+  readonly workflow?: string;
+  readonly status?: ExecutionStatus;
+  readonly correlationId?: string;
+  /** Only what was started later. */
+  readonly startedAfter?: number;
+}
+
+export interface ListRequest extends ListFilter {
   readonly partition: number;
-  readonly index: ListIndex;
-  /** What the index must equal; ignored for `all`. */
-  readonly value: string;
-  /** Newest first: only what comes after this (older, or as old with a smaller id). */
-  readonly after?: { readonly startedAt: number; readonly id: string };
+  readonly after?: ListPlace;
   readonly limit: number;
+  /**
+   * How many executions are looked at, where no index holds exactly those that are asked for; absent,
+   * or less than `limit`: as many as `limit`.
+   */
+  readonly lookMax?: number;
+}
+
+export interface ListAnswer {
+  readonly items: readonly Listing[];
+  /** Executions that were looked at. */
+  readonly looked: number;
+  /** The place up to which was looked: the list goes on after it. Absent: nothing follows. */
+  readonly reached?: ListPlace;
 }
 
 export interface QueueStats {
@@ -417,7 +439,17 @@ export interface Store {
   }): Promise<"removed" | "more" | "conflict" | "not_found">;
 
   holdings(key: ExecutionKey): Promise<Holdings>;
-  list(request: ListRequest): Promise<readonly Listing[]>;
+  /** Newest first. The store takes the index that holds the fewest, and passes over the rest of it. */
+  list(request: ListRequest): Promise<ListAnswer>;
+  /**
+   * Goes on with entering executions into indexes that were added after them, at most `limit` of a
+   * partition; lists take other indexes until it is done. To be called once no server is left that
+   * changes executions without these indexes. Absent: all indexes are whole.
+   */
+  indexExecutions?(request: {
+    readonly partition: number;
+    readonly limit: number;
+  }): Promise<"done" | "more">;
   /** Entries with a sequence (from 1) above `after`. */
   history(request: {
     readonly key: ExecutionKey;

@@ -3,7 +3,7 @@
  * each. Knows nothing of servers, only of what the store was asked and what it answered.
  */
 import type { Plan, PlanAction } from "../../src/engine/plan.ts";
-import type { StartMessage } from "../../src/model/execution.ts";
+import { executionStatuses, type StartMessage } from "../../src/model/execution.ts";
 import { type ExecutionKey, executionKey } from "../../src/model/ids.ts";
 import { followUpId } from "../../src/runtime/hash.ts";
 import { Plans } from "../../src/runtime/plans.ts";
@@ -185,11 +185,10 @@ export class Witness {
   /** Sums of what the store lists, against what was created and not removed. */
   async checkCounts(): Promise<void> {
     const listed = new Map<string, string>();
-    const statuses = ["RUNNING", "PAUSED", "COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED"];
     for (let partition = 0; partition < this.#base.partitions; partition++) {
-      for (const value of statuses) {
-        const request = { partition, index: "status", value, limit: 10_000 } as const;
-        for (const { id } of await this.#base.list(request)) listed.set(id, value);
+      for (const status of executionStatuses) {
+        const { items } = await this.#base.list({ partition, status, limit: 10_000 });
+        for (const { id } of items) listed.set(id, status);
       }
     }
     const living = [...this.lives.values()].filter((life) => !life.isRemoved);

@@ -12,6 +12,7 @@ import {
   claimDue,
   createRequest,
   handedOff,
+  idsIn,
   newTask,
   partitions,
   start,
@@ -376,4 +377,37 @@ describe("the URL of a store", () => {
       await expect(openStore(url, options)).rejects.toThrow(sentence);
     }
   });
+});
+
+test("executions of earlier versions are entered into the index of pairs, a few at a time", async () => {
+  const store = open();
+  const ids = idsIn(1, 40);
+  for (const [i, id] of ids.entries()) {
+    const status = i % 4 < 2 ? "FAILED" : "COMPLETED";
+    const workflow = i % 2 === 0 ? "orders" : "others";
+    const listing = { id, workflow, version: 1, status, startedAt: t0 + i } as const;
+    await start(store, id, { listing });
+  }
+  await store.close();
+  const file = new Database(path);
+  file.run("UPDATE executions SET is_paired = NULL");
+  file.close();
+  const again = open();
+  const request = { partition: 1, workflow: "orders", status: "FAILED", limit: 4 } as const;
+  const expected = ids
+    .filter((_, i) => i % 4 === 0)
+    .reverse()
+    .slice(0, 4);
+  const list = async () => {
+    const { items, looked } = await again.list({ ...request, lookMax: 40 });
+    expect(items.map(({ id }) => id)).toEqual(expected);
+    return looked;
+  };
+  expect(await list()).toBe(8);
+  for (let i = 0; i < 4; i++) {
+    expect(await again.indexExecutions({ limit: 10 })).toBe("more");
+    expect(await list()).toBe(8);
+  }
+  expect(await again.indexExecutions({ limit: 10 })).toBe("done");
+  expect(await list()).toBe(4);
 });

@@ -113,7 +113,18 @@ const listing = {
   correlationId: v.optional(v.string()),
 };
 
-export const executionsSchema = page(v.strictObject(listing));
+export const executionsSchema = v.strictObject({
+  ...page(v.strictObject(listing)).entries,
+  incomplete: v.optional(
+    v.pipe(
+      v.literal(true),
+      v.description(
+        "The search was ended before the page was full, as it had looked at very many executions " +
+          "that do not match; go on with the cursor.",
+      ),
+    ),
+  ),
+});
 
 const attempt = v.strictObject({
   number: v.number(),

@@ -17,7 +17,8 @@ import type { Listing } from "../../store/store.ts";
 import { moment, type RawJson, raw, StreamedJson, toJsonText } from "./json.ts";
 
 export function pageView<Item>(page: Page<Item>, view: (item: Item) => unknown): unknown {
-  return { items: page.items.map(view), cursor: page.cursor };
+  const { items, cursor, incomplete } = page;
+  return { items: items.map(view), cursor, incomplete };
 }
 
 export function workflowSummaryView({ name, version, savedAt }: WorkflowSummary) {

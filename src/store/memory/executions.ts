@@ -1,14 +1,12 @@
 /** Executions in memory: create, commit, remove, and the reads of what they hold. */
 import { limits } from "../../limits.ts";
-import { compareText, purgedPerRemoval, removeRowsMax } from "../rules.ts";
+import { purgedPerRemoval, removeRowsMax } from "../rules.ts";
 import type {
   CommitAnswer,
   CommitRequest,
   CreateAnswer,
   CreateRequest,
   Head,
-  Listing,
-  ListRequest,
   LoadAnswer,
   LoadRequest,
   Store,
@@ -60,6 +58,7 @@ export class MemoryExecutions {
       ...{ tombstoneUntil: undefined, kept: undefined },
     };
     this.#partition.executions.set(key.id, execution);
+    this.#partition.listings.add(execution);
     this.#apply(execution, request.effects, now);
     return { outcome: "created", head };
   }
@@ -123,6 +122,7 @@ export class MemoryExecutions {
         const ended = endedAt !== undefined && { endedAt };
         execution.kept = { requestHash: hash, status, ...ended };
       }
+      this.#partition.listings.delete(execution);
       this.#partition.graves.add(execution);
     }
     if (this.#deleteRows(execution)) return "more";
@@ -141,17 +141,6 @@ export class MemoryExecutions {
       executions.delete(execution.key.id);
     }
     return true;
-  }
-
-  list(request: ListRequest): Listing[] {
-    const { index, value, after, limit } = request;
-    return [...this.#partition.executions.values()]
-      .filter((execution) => execution.tombstoneUntil === undefined)
-      .map((execution) => execution.listing)
-      .filter((listing) => index === "all" || listing[index] === value)
-      .filter((listing) => after === undefined || isNewer(after, listing))
-      .sort((a, b) => (isNewer(a, b) ? -1 : 1))
-      .slice(0, limit);
   }
 
   #deleteTask(execution: MemoryExecution, id: string): void {
@@ -190,8 +179,11 @@ export class MemoryExecutions {
   #advance(execution: MemoryExecution, request: CommitRequest): void {
     const { commitId, status, endedAt, state } = request;
     const { endedAt: _, ...listing } = execution.listing;
+    const isMoved = status !== listing.status;
+    if (isMoved) this.#partition.listings.delete(execution);
     execution.listing =
       endedAt === undefined ? { ...listing, status } : { ...listing, status, endedAt };
+    if (isMoved) this.#partition.listings.add(execution);
     execution.state = state;
     execution.head = { revision: execution.head.revision + 1, commitId };
     execution.recentCommitIds = [...execution.recentCommitIds, commitId].slice(
@@ -222,11 +214,4 @@ export class MemoryExecutions {
 
 function tombstone({ kept }: MemoryExecution): CreateAnswer {
   return { outcome: "tombstone", ...(kept !== undefined && { kept }) };
-}
-
-type Place = { readonly startedAt: number; readonly id: string };
-
-function isNewer(a: Place, b: Place): boolean {
-  if (a.startedAt !== b.startedAt) return a.startedAt > b.startedAt;
-  return compareText(a.id, b.id) > 0;
 }

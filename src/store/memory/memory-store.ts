@@ -147,8 +147,8 @@ export class MemoryStore implements contract.Store {
     };
   }
 
-  async list(request: contract.ListRequest): Promise<readonly contract.Listing[]> {
-    return this.#in(request.partition).list(request);
+  async list(request: contract.ListRequest): Promise<contract.ListAnswer> {
+    return this.#partition(request.partition).listings.list(request);
   }
 
   async history(request: {

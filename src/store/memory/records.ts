@@ -3,6 +3,7 @@ import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Head, KeptStart, Listing } from "../store.ts";
 import { Heap } from "./heap.ts";
+import { MemoryListings } from "./listings.ts";
 
 export interface MemoryExecution {
   readonly key: ExecutionKey;
@@ -87,6 +88,8 @@ function isDueBefore(a: MemoryTask | MemoryTimer, b: MemoryTask | MemoryTimer): 
 
 export class MemoryPartition {
   readonly executions = new Map<string, MemoryExecution>();
+  /** Those that are neither removed nor being removed. */
+  readonly listings = new MemoryListings();
   /** Claimable tasks only, by queue; an empty queue is absent. */
   readonly queues = new Map<string, Heap<MemoryTask>>();
   readonly due = new Heap<MemoryTask | MemoryTimer>(isDueBefore);

@@ -12,8 +12,9 @@ import * as answers from "./answers.ts";
 import { Batch } from "./batch.ts";
 import { readMemory } from "./facts.ts";
 import type { Keys } from "./keys.ts";
-import { callKeys, listMember, ownedMember } from "./keys.ts";
+import { callKeys, ownedMember } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
+import { ListCalls } from "./list-calls.ts";
 import { shortTaskId, shortToken } from "./names.ts";
 import type { NodeClock } from "./node-clock.ts";
 import { type Packable, pack } from "./pack.ts";
@@ -48,6 +49,7 @@ export class RedisStore implements contract.Store {
   #format: number;
   readonly #creates: Batch<contract.CreateRequest>;
   readonly #commits: Batch<contract.CommitRequest>;
+  readonly #lists: ListCalls;
 
   constructor({ link, keys, traits, nodeClock, clockCheck, format }: RedisStoreParts) {
     this.traits = traits;
@@ -65,6 +67,10 @@ export class RedisStore implements contract.Store {
     const common = { onePartition: link.isCluster, onSkewed: () => void nodeClock.measure() };
     this.#creates = new Batch({ ...common, encode: encodeCreate, call: callWith("create") });
     this.#commits = new Batch({ ...common, encode: encodeCommit, call: callWith("commit") });
+    this.#lists = new ListCalls({
+      onePartition: link.isCluster,
+      call: (keys, args) => link.call("list", keys, args),
+    });
   }
 
   async create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
@@ -164,12 +170,15 @@ export class RedisStore implements contract.Store {
     return answers.readHoldings(key.id, reply);
   }
 
-  async list(request: contract.ListRequest): Promise<readonly contract.Listing[]> {
-    const { partition, index, value, after, limit } = request;
-    const keys = [this.#base(partition), this.#keys.index(partition, index, value)];
-    const from = after === undefined ? "+" : `(${listMember(after)}`;
-    const reply = await this.#link.call("list", keys, [from, limit]);
-    return (reply as answers.Reply[]).map(answers.readListing);
+  list(request: contract.ListRequest): Promise<contract.ListAnswer> {
+    return this.#lists.list(request, this.#base(request.partition));
+  }
+
+  async indexExecutions(
+    request: Parameters<NonNullable<contract.Store["indexExecutions"]>>[0],
+  ): Promise<"done" | "more"> {
+    const { partition, limit } = request;
+    return (await this.#call("index-executions", partition, [limit])) === 1 ? "done" : "more";
   }
 
   async history(request: {

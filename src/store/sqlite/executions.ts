@@ -23,8 +23,8 @@ function prepareStatements(database: Database) {
   return {
     insertExecution: database.prepare(`
       INSERT OR IGNORE INTO executions (partition, id, workflow, version, status, started_at, ended_at,
-        correlation_id, created_by, request_hash)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+        correlation_id, created_by, request_hash, is_paired)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`),
     insertState: database.prepare(`
       INSERT INTO states (execution, revision, commit_id, held, history, state, lease, log)
       VALUES (?, 1, ?, 0, ?, ?, ?, ?)`),

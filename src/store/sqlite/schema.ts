@@ -150,6 +150,12 @@ const migrations: readonly string[] = [
   INSERT INTO settings (name, value)
     SELECT 'tombstones', count(*) FROM executions WHERE tombstone_until IS NOT NULL;
   `,
+  // Executions of earlier versions are entered into the index a few at a time: see listings.ts.
+  `
+  ALTER TABLE executions ADD COLUMN is_paired INTEGER;
+  CREATE INDEX executions_pair ON executions (partition, workflow, status, started_at)
+    WHERE tombstone_until IS NULL AND is_paired = 1;
+  `,
 ];
 
 /** "Orcy" in ASCII, in the header of the file. */
@@ -223,6 +229,10 @@ export function countOpening(database: Database): number {
 
 function keepDefault(database: Database, name: string, value: number): void {
   database.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
+}
+
+export function writeSetting(database: Database, name: string, value: string | number): void {
+  database.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
 }
 
 export function settingOf(database: Database, name: string): string | undefined {

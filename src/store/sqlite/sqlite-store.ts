@@ -135,6 +135,7 @@ export class SqliteStore implements contract.Store {
       onRollback: () => {
         heads.forgetAll();
         leases.forgetAll();
+        this.#listings.onRollback();
       },
       onFlush: () => this.#housekeeper.afterFlush(),
     });
@@ -252,8 +253,13 @@ export class SqliteStore implements contract.Store {
     });
   }
 
-  list(request: contract.ListRequest): Promise<readonly contract.Listing[]> {
+  list(request: contract.ListRequest): Promise<contract.ListAnswer> {
     return this.#group.submit(() => this.#listings.list(request));
+  }
+
+  /** Of all partitions; no other version changes the file without the index. */
+  indexExecutions({ limit }: { readonly limit: number }): Promise<"done" | "more"> {
+    return this.#group.submit(() => this.#listings.pairSome(limit));
   }
 
   history(request: {

@@ -42,7 +42,7 @@ async function expectGone(store: Store, e: Driven): Promise<void> {
   expect(await store.load({ key, fields: ["f"] })).toEqual({ outcome: "tombstone" });
   expect(await store.holdings(key)).toEqual({ tasks: [], timers: [], messages: [] });
   expect(await store.history({ key, after: 0, limit: 9 })).toEqual([]);
-  expect(await store.list({ partition, index: "all", value: "", limit: 9 })).toEqual([]);
+  expect((await store.list({ partition, limit: 9 })).items).toEqual([]);
   expect((await e.try({})).outcome).toBe("not_found");
 }
 

@@ -1,7 +1,7 @@
 #!lua
 -- Creates executions, each for itself. Not allowed when Redis has no memory left.
 -- KEYS: bases of partitions, which are also their wake channels. Derived: as for commit, and
---   :all, :w:<workflow>, :c:<correlation id>, :graves.
+--   :all, :w:<workflow>, :c:<correlation id>, :pairs, :graves.
 -- ARGV: see lib/effects.lua. An entry is packed, one value after the other: number of its base, id,
 --   commit id, now, its first and last field, status, its member in lists, workflow, correlation id or
 --   false, changes of sets (packed, put_all, or false), what is added (packed, add_all, or false).
@@ -17,6 +17,7 @@
 --@include ends
 --@include effects
 --@include additions
+--@include pairs
 --@include listings
 --@include removal
 

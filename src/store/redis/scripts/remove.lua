@@ -13,6 +13,7 @@
 --@include records
 --@include tasks
 --@include ends
+--@include pairs
 --@include listings
 --@include removal
 -- limits.keptHashChars
