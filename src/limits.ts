@@ -147,7 +147,15 @@ export const limits = {
 
   // One execution.
   signalsBufferedMax: 100,
-  causeIdsKept: 200,
+  /** Ids of signals and operations that were applied are remembered for so long, */
+  causeSeconds: 24 * 3600,
+  /** in so many fields of so many characters: at least the latest 4,000 of the longest ids. */
+  causeFieldsMax: 128,
+  causeFieldCharsMax: 8 * 1024,
+  /** What servers of format 2 look at: ids in the state. */
+  causesInStateMax: 200,
+  /** Longer bodies are compared as they were written, and not as values. */
+  canonicalCharsMax: 256 * 1024,
   attemptsKept: 10,
   recordChunkActions: 64,
   historyEntriesMax: 10_000,

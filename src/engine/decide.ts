@@ -22,6 +22,7 @@ import {
   applyTotalTimeout,
 } from "./actions/user.ts";
 import { deliverSignal, timeOutWait } from "./actions/wait.ts";
+import { causeFields, once } from "./causes.ts";
 import { Draft, MissingData, type Surroundings } from "./draft.ts";
 import { close, completeExecution, recordFollowUpFailure } from "./end.ts";
 import { makeReady, propagate } from "./flow.ts";
@@ -110,6 +111,9 @@ export function decide(
   surroundings: Surroundings,
 ): Decision | NeedData {
   try {
+    // All at once: each would otherwise be missed by a decision of its own.
+    const missing = causeFields(events).filter((name) => !execution.data.has(name));
+    if (missing.length > 0) return { need: missing };
     const draft = new Draft(execution, surroundings);
     for (const event of events) {
       if (!draft.hasRoom()) break;
@@ -197,9 +201,9 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
     case "timer":
       return applyTimer(draft, event);
     case "signal":
-      return once(draft, event.causeId, () => applySignal(draft, event));
+      return once(draft, event.cause, () => applySignal(draft, event));
     case "operation":
-      return once(draft, event.causeId, () => applyOperation(draft, event));
+      return once(draft, event.cause, () => applyOperation(draft, event));
     case "script":
       return applyToScript(draft, event.handout, (action) =>
         endJavascript(draft, action, event.outcome),
@@ -239,19 +243,6 @@ function applySignal(draft: Draft, event: SignalEvent): EventAnswer {
   const { status } = draft.state;
   if (isOpen(status)) return deliverSignal(draft, event.event, event.payload);
   return { type: "invalid-state", message: `The execution has ended: it is ${status}.` };
-}
-
-/** Applies what has a cause once: the ids of the latest causes are remembered. */
-function once(draft: Draft, causeId: string | undefined, then: () => EventAnswer): EventAnswer {
-  const { state } = draft;
-  if (causeId === undefined) return then();
-  if (state.causes.includes(causeId)) return { type: "duplicate" };
-  const answer = then();
-  if (answer.type === "accepted") {
-    state.causes = [...state.causes, causeId].slice(-limits.causeIdsKept);
-    draft.changed = true;
-  }
-  return answer;
 }
 
 /** Finds the open script of a hand-out. */

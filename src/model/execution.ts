@@ -143,7 +143,7 @@ export interface ExecutionState {
   readonly open: number;
   readonly signals: readonly BufferedSignal[];
   readonly signalSequence: number;
-  /** Ids of signals and operations already applied, newest last. */
+  /** Ids of signals and operations already applied, newest last, as format 2 keeps them. */
   readonly causes: readonly string[];
   readonly historySequence: number;
   readonly failure?: Failure;

@@ -16,6 +16,7 @@ import type { ExecutionKey } from "../model/ids.ts";
 import { type Store, StoreFault } from "../store/store.ts";
 import type { ActionRegistry } from "./action-registry.ts";
 import type { Formats } from "./formats.ts";
+import { withUnwritten } from "./load.ts";
 import { continuation, hasFreshScripts, type Mail, type Mailbox, takeBatch } from "./mailbox.ts";
 import type { Plans } from "./plans.ts";
 import type { ScriptTurns } from "./script-turns.ts";
@@ -114,8 +115,9 @@ export class Decider {
       throw new OrchyError("UNAVAILABLE", "The execution was removed meanwhile.");
     }
     const data = new Map(execution.data);
+    const loaded = withUnwritten(answer.data, need);
     for (const name of need) {
-      const text = answer.data.get(name);
+      const text = loaded.get(name);
       // The state says that it exists: a commit in between is found by the next one's head check.
       if (text === undefined) throw new StoreFault("not_applied", `${key.id} lacks ${name}`);
       data.set(name, text);

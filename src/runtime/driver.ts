@@ -5,6 +5,7 @@
  * runtime after it holds, never before.
  */
 import type { Clock, Ids } from "../clock.ts";
+import { causeFields } from "../engine/causes.ts";
 import { advance, decodeExecution, encodeState } from "../engine/codec.ts";
 import { begin } from "../engine/decide.ts";
 import type { Plan } from "../engine/plan.ts";
@@ -252,7 +253,7 @@ export class Driver {
     for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
       // No await where nothing is to be waited for: this is every step of the steady state.
       const cached = this.#cache.get(box.key.id);
-      const loaded = cached ?? (await this.#load(box.key));
+      const loaded = cached ?? (await this.#load(box.key, wanted));
       if (loaded === "not-found" || loaded === "gone") {
         for (const mail of wanted) answerMail(mail, { type: loaded });
         box.more = false;
@@ -298,8 +299,9 @@ export class Driver {
   }
 
   /** What is small comes at once; outputs follow when they are needed. */
-  #load(key: ExecutionKey): Promise<CachedExecution | "not-found" | "gone"> {
-    return loadExecution(this.#parts.store, key, [fields.input]);
+  #load(key: ExecutionKey, mail: readonly Mail[]): Promise<CachedExecution | "not-found" | "gone"> {
+    const causes = causeFields(mail.map(({ event }) => event));
+    return loadExecution(this.#parts.store, key, [fields.input, ...causes]);
   }
 
   /** With callbacks: an async function more is felt, as this is every step. */

@@ -7,7 +7,9 @@ import { limits } from "../limits.ts";
 import type { StartMessage } from "../model/execution.ts";
 import { type ExecutionStatus, isOpen } from "../model/execution.ts";
 import { type ExecutionKey, executionKey } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
 import type { OutboxMessage, Store } from "../store/store.ts";
+import { canonicalJson } from "./canonical.ts";
 import type { Driver } from "./driver.ts";
 import { followUpId, hashId, hashText } from "./hash.ts";
 import type { SubmitAnswer } from "./mailbox.ts";
@@ -135,9 +137,13 @@ export class Executions {
       type: "signal",
       event,
       payload,
-      ...(signalId !== undefined && { causeId: `signal:${signalId}` }),
+      ...(signalId !== undefined && {
+        cause: { id: `signal:${signalId}`, hash: causeHash(event, payload) },
+      }),
     });
-    return this.#accepted(request.id, answer);
+    const reused =
+      "This signalId was used before for another event or payload. Use a new one for each signal.";
+    return this.#accepted(request.id, answer, reused);
   }
 
   async operate(request: Parameters<Orchestrator["operate"]>[0]): Promise<ExecutionStatus> {
@@ -147,9 +153,16 @@ export class Executions {
       type: "operation",
       operation,
       ...(reason !== undefined && { reason }),
-      ...(operationId !== undefined && { causeId: `operation:${operationId}` }),
+      ...(operationId !== undefined && {
+        cause: {
+          id: `operation:${operationId}`,
+          hash: causeHash(operation, JSON.stringify(reason ?? null)),
+        },
+      }),
     });
-    await this.#accepted(request.id, answer);
+    const reused =
+      "This operationId was used before for another operation or reason. Use a new one for each.";
+    await this.#accepted(request.id, answer, reused);
     return this.status(request.id);
   }
 
@@ -160,7 +173,11 @@ export class Executions {
     throw loaded.outcome === "tombstone" ? gone(key) : notFound(key);
   }
 
-  async #accepted(id: string, answer: SubmitAnswer): Promise<"accepted" | "duplicate"> {
+  async #accepted(
+    id: string,
+    answer: SubmitAnswer,
+    reused: string,
+  ): Promise<"accepted" | "duplicate"> {
     const key = executionKey(id, this.#parts.store.partitions);
     switch (answer.type) {
       case "accepted":
@@ -168,6 +185,8 @@ export class Executions {
         return answer.type;
       case "stale":
         return "duplicate";
+      case "reused":
+        throw new OrchyError("CONFLICT", reused);
       case "invalid-state":
         throw new OrchyError("INVALID_STATE", answer.message, [], {
           status: await this.status(id),
@@ -255,6 +274,11 @@ export function gone(key: ExecutionKey): OrchyError {
 function hashRequest(request: StartRequest): string {
   const { workflow, version, input, correlationId, priority, signal } = request;
   return hashText(JSON.stringify([workflow, version, input, correlationId, priority, signal]));
+}
+
+/** Of what a signal or operation asks for: 96 bits, as many are kept. */
+function causeHash(scope: string, body: JsonText): string {
+  return hashText(JSON.stringify([scope, canonicalJson(body)])).slice(0, 24);
 }
 
 /** Chance inside an execution comes from its id: a repeated start begins alike. */

@@ -383,8 +383,14 @@ describe("system actions", () => {
       user("c"),
     ]);
     const late = new World(definition);
-    const signal = { type: "signal", event: "yes", payload: "7", causeId: "one" } as const;
-    expect(late.send({ ...signal, event: "other", causeId: "zero" })[0]?.type).toBe("accepted");
+    const signal = {
+      type: "signal",
+      event: "yes",
+      payload: "7",
+      cause: { id: "one", hash: "h" },
+    } as const;
+    const other = { ...signal, event: "other", cause: { id: "zero", hash: "h" } };
+    expect(late.send(other)[0]?.type).toBe("accepted");
     expect(late.send(signal)[0]?.type).toBe("accepted");
     expect(late.send(signal)[0]?.type).toBe("duplicate");
     expect(late.output("w")).toEqual({ event: "yes", payload: 7 });

@@ -4,6 +4,7 @@
  * invariants. Tests choose what happens next.
  */
 import { expect } from "bun:test";
+import { causeFields } from "../../src/engine/causes.ts";
 import { afterDecision, decodeExecution, encodeState } from "../../src/engine/codec.ts";
 import { begin, decide } from "../../src/engine/decide.ts";
 import { violations } from "../../src/engine/invariants.ts";
@@ -15,6 +16,7 @@ import type { EventAnswer, ExecutionEvent, TaskOutcome } from "../../src/model/e
 import type { ActionRecord, Execution } from "../../src/model/execution.ts";
 import { currentFormat } from "../../src/model/format.ts";
 import { formatToken, tokenPrefix } from "../../src/model/ids.ts";
+import { withUnwritten } from "../../src/runtime/load.ts";
 
 export const executionId = "018f0000-0000-7000-8000-000000000001";
 
@@ -145,6 +147,8 @@ export class World {
   }
 
   #decide(events: readonly ExecutionEvent[]): Decision {
+    const data = withUnwritten(this.execution.data, causeFields(events));
+    this.execution = { ...this.execution, data };
     const decision = decide(this.execution, events, this.#surroundings());
     const again = decide(this.execution, events, this.#surroundings());
     if ("need" in decision) throw new Error(`needs ${decision.need}`);
