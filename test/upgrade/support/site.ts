@@ -98,6 +98,9 @@ export class Site {
   }
 }
 
+/** How far away deadlines are: long after the making has ended. */
+export const soonSeconds = 20;
+
 /** Long enough that what is kept in a fixture is there for ten years. */
 export const retentionSeconds = 315_000_000;
 

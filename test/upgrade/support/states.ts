@@ -5,10 +5,8 @@
  */
 import { expect } from "bun:test";
 import { records } from "./records.ts";
-import { definition, type Facts, type State, user } from "./site.ts";
-
-/** Long after the making has ended. */
-const soonSeconds = 20;
+import { definition, type Facts, type State, soonSeconds, user } from "./site.ts";
+import { waits } from "./waits.ts";
 
 const attemptsOf = (view: Facts, action: string) =>
   view.actions
@@ -123,92 +121,6 @@ const retrying: State = {
   },
 };
 
-const delayed: State = {
-  async prepare(site) {
-    const delay = { id: "d", type: "system", name: "delay", delaySeconds: soonSeconds };
-    const after = user("a", "delayed-step");
-    await site.save(definition("delayed", [{ ...delay, next: { default: "a" } }, after]));
-    return { id: await site.start("delayed", { correlationId: "delayed-ü" }) };
-  },
-  async finish(site, { id }) {
-    await site.completed(id);
-    const path = `/v1/executions?correlationId=${encodeURIComponent("delayed-ü")}`;
-    expect((await site.ask("GET", path)).items).toMatchObject([{ id, status: "COMPLETED" }]);
-  },
-};
-
-const waiting: State = {
-  async prepare(site) {
-    const wait = { id: "w", type: "system", name: "wait", event: "go" };
-    const after = user("a", "waiting-step", { parameters: { got: "$.w.output.payload" } });
-    await site.save(definition("waiting", [{ ...wait, next: { go: "a" } }, after]));
-    return { id: await site.start("waiting") };
-  },
-  async finish(site, { id }) {
-    const body = { event: "go", payload: { n: 5 } };
-    await site.ask("POST", `/v1/executions/${id}/signal`, body);
-    expect((await site.completed(id)).data.a.output).toEqual({ got: { n: 5 } });
-  },
-};
-
-const waitedFor: State = {
-  async prepare(site) {
-    const wait = { id: "w", type: "system", name: "wait", event: ["x", "y"] };
-    const rules = { timeoutSeconds: soonSeconds, next: { timeout: "a", default: [] } };
-    await site.save(definition("waited", [{ ...wait, ...rules }, user("a", "waited-step")]));
-    return { id: await site.start("waited") };
-  },
-  async finish(site, { id }) {
-    expect((await site.completed(id)).data.w.output).toEqual({ timedOut: true });
-  },
-};
-
-/** Signals that have come before their wait, and are remembered by their ids. */
-const signalled: State = {
-  async prepare(site) {
-    const wait = (id: string, next: object) => ({
-      ...{ id, type: "system", name: "wait", event: "go", ...next },
-    });
-    await site.save(
-      definition("signalled", [
-        user("a", "signalled-step", { next: { default: "v" } }),
-        wait("v", { next: { default: "w" } }),
-        wait("w", {}),
-      ]),
-    );
-    const id = await site.start("signalled", { signal: { event: "go", payload: 1 } });
-    const second = { event: "go", payload: "2".repeat(50_000), signalId: "s2" };
-    await site.ask("POST", `/v1/executions/${id}/signal`, second);
-    return { id };
-  },
-  async finish(site, { id }) {
-    const second = { event: "go", payload: "2".repeat(50_000), signalId: "s2" };
-    const repeated = await site.call("POST", `/v1/executions/${id}/signal`, second);
-    expect(repeated.body).toEqual({ outcome: "duplicate" });
-    const { data } = await site.completed(id);
-    expect([data.v.output.payload, data.w.output.payload]).toEqual([1, second.payload]);
-  },
-};
-
-const paused: State = {
-  async prepare(site) {
-    const delay = { id: "d", type: "system", name: "delay", delaySeconds: soonSeconds };
-    const actions = [user("a", "paused-step"), { ...delay, next: { default: "b" } }];
-    const more = { rootAction: ["a", "d"], timeoutSeconds: 3_600 };
-    await site.save(definition("paused", [...actions, user("b", "paused-step")], more));
-    const id = await site.start("paused");
-    await site.ask("POST", `/v1/executions/${id}/pause`, { operationId: "p1" });
-    return { id };
-  },
-  async finish(site, { id }) {
-    expect((await site.view(id)).status).toBe("PAUSED");
-    await site.ask("POST", `/v1/executions/${id}/resume`, { operationId: "r1" });
-    // The pause was heard before; its repeat changes nothing.
-    await site.ask("POST", `/v1/executions/${id}/pause`, { operationId: "p1" });
-    await site.completed(id);
-  },
-};
-
 /** Branches of which one has ended, one is leased and one waits. */
 const joining: State = {
   async prepare(site) {
@@ -284,24 +196,6 @@ const long: State = {
 
 const historyOf = (id: string) => `/v1/executions/${id}/history?limit=500`;
 
-const timedOut: State = {
-  async prepare(site) {
-    const onFailure = { workflow: "timedout-after", parameters: { why: "$.execution.error" } };
-    const more = { timeoutSeconds: soonSeconds, onFailure };
-    await site.save(definition("timedout-after", [user("a", "timedout-step")]));
-    await site.save(definition("timedout", [user("a", "timedout-nobody")], more));
-    return { id: await site.start("timedout") };
-  },
-  async finish(site, { id }) {
-    expect((await site.ended(id)).status).toBe("TIMED_OUT");
-    const [child] = await site.until(
-      () => site.list("timedout-after"),
-      (all) => all.length > 0,
-    );
-    await site.completed(child!.id);
-  },
-};
-
 const unclaimed: State = {
   async prepare(site) {
     const rules = { queueTimeoutSeconds: soonSeconds, onError: { QUEUE_TIMEOUT: "b" } };
@@ -335,6 +229,6 @@ const scripted: State = {
 
 export const states: Readonly<Record<string, State>> = {
   ...records,
-  ...{ queued, otherQueue, leased, handedOff, retrying, delayed, waiting, waitedFor, signalled },
-  ...{ paused, joining, long, timedOut, unclaimed, scripted },
+  ...waits,
+  ...{ queued, otherQueue, leased, handedOff, retrying, joining, long, unclaimed, scripted },
 };
