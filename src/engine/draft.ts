@@ -13,7 +13,13 @@ import type {
 } from "../model/decision.ts";
 import type { ActionDefinition } from "../model/definition.ts";
 import type { EventAnswer } from "../model/event.ts";
-import type { ActionRecord, Execution, ExecutionState, Written } from "../model/execution.ts";
+import {
+  type ActionRecord,
+  type Execution,
+  type ExecutionState,
+  isOpen,
+  type Written,
+} from "../model/execution.ts";
 import { fields, formatTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import { encodeRecords } from "./codec.ts";
@@ -283,7 +289,7 @@ export class Draft {
     this.state.historySequence += 1;
     const sequence = this.state.historySequence;
     // Of a very long history the middle is left out: its end tells how the execution ended.
-    if (sequence > limits.historyEntriesMax && !kind.startsWith("execution.")) {
+    if (sequence > limits.historyEntriesMax && isOpen(this.state.status)) {
       if (sequence > limits.historyEntriesMax + 1) return;
       this.#history.add(sequence, "history.thinned");
       return;

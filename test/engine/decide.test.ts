@@ -535,6 +535,9 @@ test("a very long history says that it is thinned, and still tells the end", () 
     world.fail("a");
     world.fireNext();
   }
+  // Pauses do not make it longer either: there is no bound on how many of them are asked for.
+  for (const operation of ["pause", "resume"] as const)
+    world.send({ type: "operation", operation });
   world.complete("a");
   const kinds = world.history.slice(2).map((entry) => entry.kind);
   expect(kinds).toEqual(["attempt.failed", "history.thinned", "execution.completed"]);

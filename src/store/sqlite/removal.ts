@@ -5,7 +5,7 @@ import type { ExecutionKey } from "../../model/ids.ts";
 import { purgedPerRemoval, removeRowsMax } from "../rules.ts";
 import type { Store } from "../store.ts";
 import { type Heads, sameHead } from "./heads.ts";
-import { historyRoom } from "./schema.ts";
+import { historyKey, historySequenceMax } from "./schema.ts";
 
 /** In the order of deletion: first what could still be handed out. */
 const owned = [
@@ -15,7 +15,7 @@ const owned = [
   })),
   {
     table: "history",
-    where: `number BETWEEN ?1 * ${historyRoom} AND ?1 * ${historyRoom} + ${historyRoom - 1}`,
+    where: `number BETWEEN ${historyKey("?1", 0)} AND ${historyKey("?1", historySequenceMax)}`,
   },
 ];
 

@@ -12,7 +12,18 @@ import { limits } from "../../limits.ts";
 export const taskState = { queued: 0, leased: 1, dropped: 2 } as const;
 
 /** Room for the sequence of history entries below the number of their execution. */
-export const historyRoom = 2 ** 20;
+const historyRoom = 2 ** 20;
+
+/** The sequence in which the latest entry lies when a history has more: it replaces the one there. */
+export const historySequenceMax = historyRoom - 1;
+
+/**
+ * The key of a history entry, of parameters: in integers of SQLite, as above 2^33 executions it is
+ * beyond what a number of JavaScript holds exactly.
+ */
+export function historyKey(execution: string, sequence: string | number): string {
+  return `(CAST(${execution} AS INTEGER) * ${historyRoom} + CAST(${sequence} AS INTEGER))`;
+}
 
 /** Each is applied once, in order; one that has been released is never changed. */
 const migrations: readonly string[] = [
@@ -220,8 +231,8 @@ export function prepareDatabase(
   })();
 }
 
-/** How often the file was opened, this time included. */
-export function countOpening(database: Database): number {
+/** Of places.ts: one for each opening of the file, and more where one was used up. */
+export function countRange(database: Database): number {
   keepDefault(database, "openings", 0);
   database.run("UPDATE settings SET value = value + 1 WHERE name = 'openings'");
   return Number(settingOf(database, "openings"));

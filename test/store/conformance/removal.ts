@@ -11,6 +11,7 @@ import {
   type Driven,
   effects,
   handedOff,
+  idsIn,
   newTask,
   partitions,
   start,
@@ -25,14 +26,6 @@ type Changes = { tombstoneUntil?: number; keepStart?: boolean; now?: number };
 function remove(e: Driven, changes: Changes = {}) {
   const { key, head: expected } = e;
   return e.store.remove({ key, expected, tombstoneUntil: t0 + day, now: t0, ...changes });
-}
-
-/** So many ids whose executions live in the partition. */
-function idsIn(partition: number, count: number): string[] {
-  const ids = Array.from({ length: 8 * count }, (_, i) => `e${i}`);
-  const inIt = ids.filter((id) => executionKey(id, partitions).partition === partition);
-  expect(inIt.length).toBeGreaterThanOrEqual(count);
-  return inIt.slice(0, count);
 }
 
 async function expectGone(store: Store, e: Driven): Promise<void> {
