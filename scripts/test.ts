@@ -5,7 +5,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensurePrograms } from "./programs.ts";
+import { ensureRedis } from "./redis.ts";
 
 const root = join(import.meta.dirname, "..");
 const installed = (name: string): string => join(root, "node_modules", ".bin", name);
@@ -31,7 +31,10 @@ for (const [name, command] of checks) {
   counts[code === 0 ? "passed" : "failed"] += 1;
 }
 
-await ensurePrograms();
+const redisMissing = await ensureRedis();
+if (redisMissing !== undefined) {
+  console.log(`SKIPPED the tests of the Redis store: there is no redis-server; ${redisMissing}.`);
+}
 
 const folder = await mkdtemp(join(tmpdir(), "orchy-test-"));
 try {

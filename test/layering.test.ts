@@ -20,7 +20,6 @@ const bottom = [
   "config",
   "errors",
   "gen",
-  "holds",
   "limits",
   "log",
   "metrics",

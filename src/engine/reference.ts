@@ -3,12 +3,9 @@
  * member paths, nearly all of them, run as a walk over the text that was compiled at registration.
  */
 import type { JsonText } from "../model/json.ts";
-import { findAll } from "./find-all.ts";
-import { pick } from "./json-text.ts";
-import { isDefinite, type PathStep, parsePath, ReferenceSyntaxError } from "./path.ts";
+import { pick, type TextIndex } from "./json-text.ts";
+import { findAll, isDefinite, type PathStep, parsePath, ReferenceSyntaxError } from "./path.ts";
 import type { Needs, Scope } from "./scope.ts";
-import { TextIndex } from "./text-index.ts";
-import { Work } from "./work.ts";
 
 export { ReferenceSyntaxError };
 
@@ -32,8 +29,6 @@ export interface Reference {
   readonly keys: readonly (string | number)[];
   /** Text that the steps or keys are looked up in: the root's own, or an action's output. */
   readonly where: "root" | "output";
-  /** The same for all references that are looked up in the same text. */
-  readonly textName: string;
 }
 
 const shortForm = /^\$(?:\d+|[A-Za-z_][A-Za-z0-9_-]*)\.output(?![A-Za-z0-9_-])/;
@@ -71,7 +66,6 @@ export function parseReference(text: string): Reference {
     steps,
     keys: definite ? steps.map((step) => (step as { key: string | number }).key) : [],
     where: inOutput ? "output" : "root",
-    textName: `${root.kind}:${inOutput ? "output" : "root"}:${root.key ?? ""}`,
   };
 }
 
@@ -94,36 +88,19 @@ function needsOf(root: ReferenceRoot): Needs {
   }
 }
 
-/** Indexes of the texts that several references of a template are looked up in, by their names. */
-export type TextIndexes = Map<string, TextIndex>;
-
-/**
- * The text of the value, or undefined when it is missing; never for an indefinite path. Throws
- * TooLarge.
- */
+/** The text of the value, or undefined when it is missing; never for an indefinite path. */
 export function resolveReference(
   reference: Reference,
   view: Scope,
-  work: Work = new Work(),
-  indexes?: TextIndexes,
+  index?: TextIndex,
 ): JsonText | undefined {
-  work.reading = reference.text;
-  const text = lookedUpIn(reference, view, work);
-  if (text === undefined) return reference.definite ? undefined : "[]";
-  const { definite, keys, steps } = reference;
-  if (definite && (indexes === undefined || keys.length === 0)) {
-    if (keys.length > 0) work.readText(text);
-    return pick(text, keys);
-  }
-  let index = indexes?.get(reference.textName);
-  if (index === undefined) {
-    index = new TextIndex(text, work);
-    indexes?.set(reference.textName, index);
-  }
-  return definite ? index.pick(keys) : findAll(index, steps, work);
+  const text = lookedUpIn(reference, view);
+  if (!reference.definite) return text === undefined ? "[]" : findAll(text, reference.steps);
+  if (text === undefined) return undefined;
+  return index === undefined ? pick(text, reference.keys) : index.pick(text, reference.keys);
 }
 
-function lookedUpIn(reference: Reference, view: Scope, work: Work): JsonText | undefined {
+function lookedUpIn(reference: Reference, view: Scope): JsonText | undefined {
   const { root } = reference;
   switch (root.kind) {
     case "input":
@@ -136,18 +113,17 @@ function lookedUpIn(reference: Reference, view: Scope, work: Work): JsonText | u
       return `{"output":${output}}`;
     }
     case "all":
-      return wholeText(view, work);
+      return wholeText(view);
   }
 }
 
 /** `$` itself. */
-function wholeText(view: Scope, work: Work): JsonText {
+function wholeText(view: Scope): JsonText {
   const members = [`"input":${view.input}`];
   for (const key of view.outputKeys()) {
     const output = view.output(key);
     if (output !== undefined) members.push(`${JSON.stringify(key)}:{"output":${output}}`);
   }
   members.push(`"execution":${view.execution}`);
-  for (const member of members) work.readText(member);
   return `{${members.join(",")}}`;
 }

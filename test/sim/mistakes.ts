@@ -111,7 +111,7 @@ export const mistakes: readonly Mistake[] = [
     wrapStore: (store) =>
       changingCommits(store, (request) => ({
         ...request,
-        data: new Map([...request.data].filter(([name]) => !name.startsWith("causes:"))),
+        state: JSON.stringify({ ...JSON.parse(request.state), causes: [] }),
       })),
   },
   {

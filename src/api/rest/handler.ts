@@ -1,13 +1,12 @@
 /** From a request to its answer: finds the route, checks what came in, calls the handler. */
-import type { OrchyError } from "../../errors.ts";
+import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Caller } from "../access.ts";
 import type { Backlog } from "../backlog.ts";
-import { sentIn } from "../door.ts";
-import { paced, pacedPieces } from "../paced.ts";
-import { originHeaders, preflightAnswer, refuseForms, refuseOtherSites } from "./cors.ts";
+import { paced } from "../paced.ts";
+import { originHeaders, preflightAnswer } from "./cors.ts";
 import { errorAnswer, toOrchyError } from "./errors.ts";
-import { jsonPieces, streamedMembers, toJsonText } from "./json.ts";
+import { toJsonText } from "./json.ts";
 import { type Incoming, readCall } from "./request.ts";
 import type { Answer, Held, Route, Services } from "./route.ts";
 import { createRouter } from "./router.ts";
@@ -37,21 +36,11 @@ export function createRestHandler(
   corsOrigins: readonly string[],
 ): RestHandler {
   const router = createRouter(routes);
-  const { access, door, backlogs, clock, log, metrics } = services;
-  const { holds } = metrics;
+  const { access, backlogs, clock, log, metrics } = services;
 
   function auditOf(caller: Caller): Incoming["audit"] {
     const key = caller.key?.id ?? "none";
     return (what, target) => log.info("changed by hand", { audit: true, key, what, target });
-  }
-
-  /** What is made while it is sent begins here, so that an error at once is still answered for. */
-  async function withBody(answer: Answer): Promise<Answer> {
-    const members = streamedMembers(answer.json);
-    if (members === undefined) return answer;
-    const onFault = (error: unknown) => void toOrchyError(error, services);
-    const body = await pacedPieces(jsonPieces(members), backlogs.answers, onFault);
-    return { ...answer, text: { type: "application/json", body } };
   }
 
   return async (request, connection) => {
@@ -63,14 +52,10 @@ export function createRestHandler(
     let route: Route | undefined;
     let answer: Answer;
     let held: Held | undefined;
-    let isLive = false;
     try {
-      const admitted = door.admit(sentIn(request.headers));
-      if (admitted) await admitted;
       const match = router.match(request.method, path);
       route = match.route;
       if (!named) refuseOtherSites(request, route);
-      refuseForms(request);
       const caller = await access.admit(route.access, request.headers.get("authorization"));
       const hold = () => {
         held ??= watchHeld(connection.hold(), access, caller);
@@ -78,17 +63,12 @@ export function createRestHandler(
       };
       const audit = auditOf(caller);
       const call = await readCall({ ...match, query, request, services, hold, audit });
-      const handledAt = performance.now();
-      const handling = route.handle(call as never);
-      holds.ran("request", nameOf(route), handledAt);
-      const made = await handling;
-      isLive = made.text?.body instanceof ReadableStream;
-      answer = await withBody(made);
+      answer = await route.handle(call as never);
     } catch (thrown) {
       const style = route?.style ?? router.styleOf(path);
       answer = errorAnswer(toOrchyError(thrown, services), style);
     }
-    if (!isLive) held?.release();
+    if (!(answer.text?.body instanceof ReadableStream)) held?.release();
     metrics.restRequest(route?.method ?? "none", route?.path ?? "none", answer.status);
     log.debug("request", {
       method: request.method,
@@ -96,15 +76,8 @@ export function createRestHandler(
       status: answer.status,
       ms: clock.now() - startedAt,
     });
-    const answeredAt = performance.now();
-    const response = toResponse(answer, request.method === "HEAD", named, backlogs.answers);
-    holds.ran("request", nameOf(route), answeredAt);
-    return response;
+    return toResponse(answer, request.method === "HEAD", named, backlogs.answers);
   };
-}
-
-function nameOf(route: Route | undefined): string {
-  return route === undefined ? "none" : `${route.method} ${route.path}`;
 }
 
 /** By hand, as a strange host header makes the address of a request no URL at all. */
@@ -113,6 +86,17 @@ export function splitUrl(url: string): { readonly path: string; readonly query: 
   const mark = url.indexOf("?", authority);
   const end = mark < 0 ? url.length : mark;
   return { path: url.slice(authority, end) || "/", query: url.slice(end + 1) };
+}
+
+/**
+ * A page of another site can make a browser send requests to this machine; browsers say so in
+ * this header. Reading is harmless, as without CORS the page never sees the answer.
+ */
+function refuseOtherSites(request: Request, route: Route): void {
+  const site = request.headers.get("sec-fetch-site");
+  if (route.changes && (site === "cross-site" || site === "same-site")) {
+    throw new OrchyError("PERMISSION_DENIED", "Pages of other sites may not change anything here.");
+  }
 }
 
 function toResponse(

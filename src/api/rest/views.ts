@@ -3,30 +3,24 @@
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { Failure } from "../../model/execution.ts";
 import { isOpen } from "../../model/execution.ts";
-import type { JsonText } from "../../model/json.ts";
 import type {
   ActionStats,
   ActionView,
   ExecutionResult,
   ExecutionView,
   Page,
-  WorkflowSummary,
   WorkflowVersion,
 } from "../../runtime/orchestrator.ts";
 import type { Listing } from "../../store/store.ts";
-import { moment, type RawJson, raw, StreamedJson, toJsonText } from "./json.ts";
+import { moment, type RawJson, raw } from "./json.ts";
 
 export function pageView<Item>(page: Page<Item>, view: (item: Item) => unknown): unknown {
-  const { items, cursor, incomplete } = page;
-  return { items: items.map(view), cursor, incomplete };
-}
-
-export function workflowSummaryView({ name, version, savedAt }: WorkflowSummary) {
-  return { name, version, savedAt: moment(savedAt) };
+  return { items: page.items.map(view), cursor: page.cursor };
 }
 
 export function workflowView(workflow: WorkflowVersion): unknown {
-  return { ...workflowSummaryView(workflow), definition: workflow.definition };
+  const { name, version, savedAt, definition } = workflow;
+  return { name, version, savedAt: moment(savedAt), definition };
 }
 
 export function actionStatsView({ definition, queued, running, ...stats }: ActionStats): unknown {
@@ -65,12 +59,12 @@ export function listingView(listing: Listing): Record<string, unknown> {
 }
 
 export function resultView({ id, status, result, failure }: ExecutionResult) {
-  const shown = typeof result === "string" ? raw(result) : streamed(result);
-  return { id, status, result: shown, error: failureView(failure) };
-}
-
-function streamed(pieces: AsyncIterable<JsonText> | undefined): StreamedJson | undefined {
-  return pieces && new StreamedJson(pieces);
+  return {
+    id,
+    status,
+    result: result === undefined ? undefined : raw(result),
+    error: failureView(failure),
+  };
 }
 
 export function entryView(entry: HistoryEntry): unknown {
@@ -79,17 +73,10 @@ export function entryView(entry: HistoryEntry): unknown {
 }
 
 /** `$` as templates see it. Action keys never collide with `input`, which is reserved. */
-async function* dataPieces(execution: ExecutionView): AsyncGenerator<JsonText> {
-  yield '{"input":';
-  yield* execution.input();
-  for await (const batch of execution.outputs()) {
-    let piece = "";
-    for (const [key, output] of batch) {
-      if (output !== undefined) piece += `,${JSON.stringify(key)}:{"output":${output}}`;
-    }
-    yield piece;
-  }
-  yield "}";
+export function dataView(execution: ExecutionView): Record<string, unknown> {
+  const data: [string, unknown][] = [["input", raw(execution.input)]];
+  for (const [key, output] of execution.outputs) data.push([key, { output: raw(output) }]);
+  return Object.fromEntries(data);
 }
 
 export function executionView(execution: ExecutionView): unknown {
@@ -99,34 +86,20 @@ export function executionView(execution: ExecutionView): unknown {
     run,
     pausedAt: moment(pausedAt),
     cancelReason,
-    input: streamed(execution.input()),
-    result: streamed(result),
+    input: raw(execution.input),
+    result: result === undefined ? undefined : raw(result),
     error: failureView(failure),
-    actions: streamed(actionPieces(execution)),
-    data: streamed(dataPieces(execution)),
+    actions: execution.actions.map((action) =>
+      actionView(action, rawOutput(execution, action.key)),
+    ),
+    data: dataView(execution),
     bufferedSignals,
   };
 }
 
-/** Each with its output, in the order in which outputs are read. */
-async function* actionPieces({ actions, outputs }: ExecutionView): AsyncGenerator<JsonText> {
-  let next = 0;
-  const upTo = (end: number, found: ReadonlyMap<string, JsonText | undefined>) => {
-    const views = actions.slice(next, end).map((action) => {
-      const output = found.get(action.key);
-      return toJsonText(actionView(action, output === undefined ? undefined : raw(output)));
-    });
-    const separator = next > 0 && end > next ? "," : "";
-    next = end;
-    return separator + views.join(",");
-  };
-  yield "[";
-  for await (const batch of outputs()) {
-    const [last] = batch.at(-1)!;
-    // Actions that never had an output come along with the next one that may have.
-    yield upTo(actions.findIndex(({ key }) => key === last) + 1, new Map(batch));
-  }
-  yield `${upTo(actions.length, new Map())}]`;
+function rawOutput(execution: ExecutionView, key: string): RawJson | undefined {
+  const output = execution.outputs.get(key);
+  return output === undefined ? undefined : raw(output);
 }
 
 function actionView(action: ActionView, output: RawJson | undefined): unknown {
@@ -171,7 +144,7 @@ export function originalExecutionView(execution: ExecutionView): unknown {
     runningActions: open.map((action) => action.id),
     executedActions: ended.map((action) => action.id),
     event: open.find((action) => action.events?.length)?.events?.[0] ?? "",
-    data: streamed(dataPieces(execution)),
+    data: dataView(execution),
   };
 }
 

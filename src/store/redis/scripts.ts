@@ -17,7 +17,6 @@ export const scriptNames = [
   "get-document",
   "history",
   "holdings",
-  "index-executions",
   "leave-server",
   "list",
   "list-documents",
