@@ -6,6 +6,7 @@
  *
  * - *drain*: executions are started first, then the worker comes: the engine and the worker path.
  * - *loop*: so many executions are kept under way all the time: starts are part of the load.
+ * - *payloads*: a backlog of chains of 5 whose actions pass on a payload of so many bytes.
  * - *idle*, *half load*: latency of whole chains, divided by their steps.
  * - *waiting*: memory of the server while many executions wait for a signal.
  */
@@ -17,6 +18,7 @@ import {
   call,
   chain,
   median,
+  payloadChain,
   percentile,
   type Running,
   start,
@@ -35,6 +37,11 @@ const options = readOptions("One server and one worker: steps a second, latency 
     type: "string",
     default: "100000",
     about: "executions that wait for a signal; 0: none",
+  },
+  payloads: {
+    type: "string",
+    default: "10000,100000,1000000",
+    about: "bytes that chains of 5 pass on; 0: none",
   },
   store: {
     type: "string",
@@ -88,14 +95,32 @@ async function measure(
   };
 }
 
-async function drain(server: Running, transport: string, steps: number): Promise<Throughput> {
-  const workflow = `bench-chain-${steps}`;
-  const executions = Number(options.executions);
-  const ids = await startMany([server.url], workflow, { count: executions });
+interface Backlog {
+  readonly workflow: string;
+  readonly steps: number;
+  readonly executions: number;
+  readonly value?: unknown;
+}
+
+async function drain(server: Running, transport: string, backlog: Backlog): Promise<Throughput> {
+  const { workflow, steps, executions, value } = backlog;
+  const ids = await startMany([server.url], workflow, { count: executions, value });
   const worker = await startWorker(server.url, { transport, polls });
   const result = await measure(server, worker, steps, executions, () => allEnded(server.url, ids));
   await stop(worker);
   return result;
+}
+
+function drainChain(server: Running, transport: string, steps: number): Promise<Throughput> {
+  const workflow = `bench-chain-${steps}`;
+  return drain(server, transport, { workflow, steps, executions: Number(options.executions) });
+}
+
+/** As many executions as pass on 100 MB in a step, at most those of a drain of small ones. */
+function drainPayload(server: Running, transport: string, bytes: number): Promise<Throughput> {
+  const executions = Math.min(Number(options.executions), Math.ceil(100_000_000 / bytes));
+  const value = "x".repeat(bytes);
+  return drain(server, transport, { workflow: "bench-payload-5", steps: 5, executions, value });
 }
 
 async function loop(server: Running, transport: string, steps: number): Promise<Throughput> {
@@ -116,7 +141,7 @@ async function latencies(url: string, steps: number, count: number, lanes: numbe
   const lane = async () => {
     while (left-- > 0) {
       const begun = performance.now();
-      const { status } = await start(url, `bench-chain-${steps}`, 30);
+      const { status } = await start(url, `bench-chain-${steps}`, { wait: 30 });
       if (status !== "COMPLETED") throw new Error(`ended ${status}`);
       times.push(performance.now() - begun);
     }
@@ -145,6 +170,8 @@ try {
     await call(server.url, "/v1/workflows", chain(`bench-chain-${steps}`, steps));
   const transports = options.transport.split(",");
   const rounds = Number(options.rounds);
+  await call(server.url, "/v1/workflows", payloadChain("bench-payload-5", 5));
+  const payloads = options.payloads.split(",").map(Number).filter(Boolean);
 
   const results = new Map<string, Throughput[]>();
   const keep = (name: string, result: Throughput) =>
@@ -153,11 +180,15 @@ try {
   for (let round = 0; round <= rounds; round++) {
     for (const transport of transports) {
       for (const steps of [1, 5]) {
-        const drained = await drain(server, transport, steps);
+        const drained = await drainChain(server, transport, steps);
         const looped = await loop(server, transport, steps);
         if (round === 0) continue;
         keep(`chain of ${steps}, ${transport}, drain`, drained);
         keep(`chain of ${steps}, ${transport}, loop`, looped);
+      }
+      for (const bytes of payloads) {
+        const drained = await drainPayload(server, transport, bytes);
+        if (round > 0) keep(`chain of 5, ${transport}, ${bytes / 1000} KB payloads`, drained);
       }
     }
   }

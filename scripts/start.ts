@@ -2,6 +2,7 @@
  * `npm start`: a server with both example workflows, a worker that runs their actions, and what to
  * try. Takes the server's flags and environment variables. Ctrl-C stops all of it.
  */
+import { firstKeyNotice } from "../src/runtime/first-key.ts";
 import {
   addressOf,
   readConfig,
@@ -52,6 +53,7 @@ function release(workflow: string, event: string, payload = ""): string {
 }
 
 const { store } = config;
+const { firstKeySecret } = server;
 console.log(`
 Orchy is at ${url} (REST and workers) and ${config.host}:${server.grpcPort} (gRPC).
 Its data is in ${store.kind === "sqlite" ? store.path : store.kind}.
@@ -72,5 +74,6 @@ curl -s ${url}/v1/executions/$ID
 ${start(order("standard", 20))}
 ${start(order("express", 900))}
 
+${firstKeySecret === undefined ? "" : `${firstKeyNotice(firstKeySecret)}\n`}
 Ctrl-C stops the server and the worker.
 `);

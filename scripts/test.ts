@@ -5,7 +5,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureRedis } from "./redis.ts";
+import { ensurePrograms } from "./programs.ts";
 
 const root = join(import.meta.dirname, "..");
 const installed = (name: string): string => join(root, "node_modules", ".bin", name);
@@ -31,10 +31,7 @@ for (const [name, command] of checks) {
   counts[code === 0 ? "passed" : "failed"] += 1;
 }
 
-const redisMissing = await ensureRedis();
-if (redisMissing !== undefined) {
-  console.log(`SKIPPED the tests of the Redis store: there is no redis-server; ${redisMissing}.`);
-}
+await ensurePrograms();
 
 const folder = await mkdtemp(join(tmpdir(), "orchy-test-"));
 try {

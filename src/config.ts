@@ -2,7 +2,7 @@
  * What an operator can set: flags and environment variables, read once at start. Every bad value is
  * reported in one sentence, all of them at once.
  */
-import { hostname } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { limits } from "./limits.ts";
 import { type LogLevel, logLevels } from "./log.ts";
@@ -16,6 +16,7 @@ import {
   readAdvertise,
   readCollector,
   readHeaders,
+  readHosts,
   readOrigins,
   readRatio,
   readStore,
@@ -61,6 +62,8 @@ export interface Config {
   readonly insecure: boolean;
   /** Absent: both ports speak without TLS. */
   readonly tls?: TlsPaths;
+  /** Names by which callers reach this server, besides those that it knows of. */
+  readonly allowedHosts: readonly string[];
   /** Whose pages may call from a browser. */
   readonly corsOrigins: readonly string[];
   /** From where workers of the original wire, which send no credentials, are served. */
@@ -69,6 +72,10 @@ export interface Config {
   readonly keepRetention: boolean;
   /** On a shared store: how long after the last older server a newer format is written. */
   readonly formatDelaySeconds: number;
+  /** How long the id of a deleted execution is remembered that a caller or a message chose. */
+  readonly tombstoneSeconds: number;
+  /** How many scripts run at the same time. */
+  readonly scriptProcesses: number;
   readonly logLevel: LogLevel;
   /** Absent: no traces are sent. */
   readonly tracing?: TracingConfig;
@@ -188,6 +195,12 @@ const flags = {
     explanation: "only clients with a certificate signed by this one (PEM) are let in",
     read: readPath,
   }),
+  "allowed-hosts": flag({
+    placeholder: "names",
+    default: "",
+    explanation: "further names by which callers reach this server; needed while there is no key",
+    read: readHosts,
+  }),
   "cors-origin": flag({
     placeholder: "origins",
     default: "",
@@ -210,6 +223,18 @@ const flags = {
     default: `${limits.formatDelayMsDefault / 1000}`,
     explanation: "shared store: seconds without older servers before a newer format is written",
     read: integer(0, 999_999_999),
+  }),
+  "tombstone-seconds": flag({
+    placeholder: "seconds",
+    default: `${limits.tombstoneSecondsDefault}`,
+    explanation: "how long a deleted execution's id or key is remembered, if a caller chose it",
+    read: integer(limits.tombstoneSecondsMin, limits.tombstoneSecondsMax),
+  }),
+  "script-processes": flag({
+    placeholder: "count",
+    default: "",
+    explanation: `scripts that run at the same time; by default one for each core, ${limits.scriptProcessesDefaultMax} at most`,
+    read: optional(integer(1, limits.scriptProcessesMax)),
   }),
   "log-level": flag({
     placeholder: "level",
@@ -310,15 +335,22 @@ export function parseConfig(
     nodeName: setting("node-name") || hostname() || "orchy",
     insecure: setting("insecure"),
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),
+    allowedHosts: setting("allowed-hosts"),
     corsOrigins: setting("cors-origin"),
     legacyWorkers: setting("legacy-workers"),
     keepRetention: setting("keep-retention"),
     formatDelaySeconds: setting("format-delay"),
+    tombstoneSeconds: setting("tombstone-seconds"),
+    scriptProcesses: setting("script-processes") ?? scriptProcessesDefault(),
     logLevel: setting("log-level"),
     ...(tracing.url === undefined ? {} : { tracing: { ...tracing, url: tracing.url } }),
   };
   if (problems.length === 0) problems.push(...contradictions(config));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config };
+}
+
+function scriptProcessesDefault(): number {
+  return Math.min(availableParallelism(), limits.scriptProcessesDefaultMax);
 }
 
 function withoutAbsent(paths: { readonly [name: string]: string | undefined }): StoreTlsPaths {

@@ -44,6 +44,11 @@ export const errorKinds = {
     sentence: "The workflow or action definition has problems; all of them are listed.",
   },
   TOO_MANY: { status: 429, connect: "resource_exhausted", sentence: "A count limit is passed." },
+  MISDIRECTED: {
+    status: 421,
+    connect: "permission_denied",
+    sentence: "The server is not known by the name that it was called by.",
+  },
   INTERNAL: { status: 500, connect: "internal", sentence: "A fault of Orchy itself." },
   NOT_IMPLEMENTED: { status: 501, connect: "unimplemented", sentence: "This is not built yet." },
   UNAVAILABLE: {

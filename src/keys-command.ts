@@ -7,8 +7,10 @@ import { parseArgs } from "node:util";
 import { checkJson } from "./api/rest/check.ts";
 import { newKeySchema } from "./api/schemas.ts";
 import { systemClock } from "./clock.ts";
+import { isLoopback } from "./config.ts";
 import { limits } from "./limits.ts";
 import { scopes } from "./model/key.ts";
+import { readFirstKeySecret } from "./runtime/first-key.ts";
 import { Keys, type NewKey } from "./runtime/keys.ts";
 import { openStore } from "./store/open.ts";
 import { readClientTls } from "./tls.ts";
@@ -17,7 +19,9 @@ const help = `Usage: bun run server keys create --name <who> --scopes <${scopes.
        bun run server keys list
        bun run server keys revoke <id>
 
-  --server <url>         a running server; with --key <key> once there are keys (or ORCHY_KEY)
+  --server <url>         a running server; with its key in ORCHY_KEY, or --key <key>, once there are
+                         keys. The first one needs the secret that the server printed when it
+                         started: in the same way, or by itself from beside the embedded store
   --tls-ca, --tls-cert, --tls-key <file>
                          for https: whom to trust, and the certificate to show
   --store <address>      the store itself (or ORCHY_STORE), while no server has it open
@@ -26,7 +30,7 @@ const help = `Usage: bun run server keys create --name <who> --scopes <${scopes.
   --namespace <name>     of that store
 
 Without --server and --store: the server on this machine's port 8080 (or ORCHY_HTTP_PORT) if there is
-one, else the store sqlite:./data/orchy.db.`;
+one, else the store sqlite:./data/orchy.db (or ORCHY_STORE).`;
 
 const options = {
   name: { type: "string" },
@@ -44,6 +48,8 @@ const options = {
   namespace: { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
+
+const defaultStore = "sqlite:./data/orchy.db";
 
 type Flags = { readonly [Name in keyof typeof options]?: string | boolean };
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -159,7 +165,7 @@ async function openDesk(flags: Flags, env: Environment): Promise<Desk> {
   const local = `http://127.0.0.1:${env.ORCHY_HTTP_PORT || 8080}`;
   const there = await fetch(`${local}/health/live`).catch(() => undefined);
   if (there?.ok) return serverDesk(local, flags, env);
-  return storeDesk(env.ORCHY_STORE || "sqlite:./data/orchy.db", flags, env);
+  return storeDesk(env.ORCHY_STORE || defaultStore, flags, env);
 }
 
 async function storeDesk(address: string, flags: Flags, env: Environment): Promise<Desk> {
@@ -190,11 +196,11 @@ async function storeDesk(address: string, flags: Flags, env: Environment): Promi
 }
 
 async function serverDesk(address: string, flags: Flags, env: Environment): Promise<Desk> {
-  if (!/^https?:\/\/[^/]+/.test(address)) {
+  if (!/^https?:\/\/[^/]+/.test(address) || !URL.canParse(address)) {
     throw new Error(`--server ${address}: must be an address such as http://127.0.0.1:8080.`);
   }
   const base = address.replace(/\/+$/, "");
-  const key = flags.key ?? env.ORCHY_KEY;
+  const key = flags.key ?? (env.ORCHY_KEY || localSecret(base, env));
   const tls = await readTlsFiles(flags);
 
   async function ask(method: string, path: string, body?: object): Promise<unknown> {
@@ -227,6 +233,13 @@ async function serverDesk(address: string, flags: Flags, env: Environment): Prom
     },
     close: async () => {},
   };
+}
+
+/** What makes the first key at a server on this machine; nobody else is shown it. */
+function localSecret(base: string, env: Environment): string | undefined {
+  const path = /^sqlite:(.+)$/s.exec(env.ORCHY_STORE || defaultStore)?.[1];
+  const isHere = isLoopback(new URL(base).hostname.replace(/^\[|\]$/g, ""));
+  return path !== undefined && isHere ? readFirstKeySecret(path) : undefined;
 }
 
 /** What the server itself says, if it was Orchy that answered. */

@@ -18,8 +18,11 @@ export const limits = {
   definitionBytesMax: 2 * 1024 * 1024,
   definitionActionsMax: 1_000,
   definitionEdgesMax: 20_000,
+  definitionReferencesMax: 20_000,
   definitionProblemsMax: 100,
   routesPerActionMax: 200,
+  /** Routes are named by data, such as texts that a switch compares with. */
+  routeNameCharsMax: 1_024,
   rootActionsMax: 1_000,
   waitEventsMax: 100,
   expressionCharsMax: 65_536,
@@ -40,6 +43,11 @@ export const limits = {
   pollAnswerBytesMax: 3_670_016,
   jsonDepthMax: 128,
   stringifiedTemplateBytesMax: 3 * 1024 * 1024,
+
+  // Reading data by references, in steps: one for each character that is read; see engine/work.ts.
+  actionWorkMax: 16 * 1024 * 1024,
+  /** A decision that has spent this starts no further action; the next decision goes on. */
+  decisionWorkMax: 4 * 1024 * 1024,
 
   // The worker service.
   pollActionsMax: 1_000,
@@ -81,16 +89,38 @@ export const limits = {
   unknownKeysReadMax: 20,
 
   // REST.
+  /** Two largest payloads and what is around them: a start with its first signal. */
+  restBodyBytesMax: 7 * 1024 * 1024,
+  /** In longer bodies that are not JSON the place of the mistake is not looked for. */
+  syntaxCharsMax: 512 * 1024,
   /** Further requests of one turn of the event loop wait for the next, if they are still wanted. */
   requestsPerTurnMax: 256,
   listLimitDefault: 50,
   listLimitMax: 500,
+  /** Lists of executions that are put together at the same time; further ones wait. */
+  listsAtOnceMax: 2,
+  /** A list asks so many partitions at once, and pauses: other work comes in between. */
+  listedPartitionsMax: 16,
+  listPauseMs: 1,
+  /** Executions that one call of the store looks at for a list, and all calls for one page. */
+  listLookMax: 40,
+  listPageLookMax: 5_000,
   resultWaitSecondsMax: 60,
-  /** Whole executions, with all their data, that are read for callers at the same time. */
+  /** Executions that are read for callers at the same time, a few fields of their data at a time. */
   readsAtOnceMax: 4,
+  fieldsPerReadMax: 8,
+  /** Of the fields read at a time so much is held until the caller has taken it, or one field. */
+  fieldsReadCharsMax: 512 * 1024,
+  /** Kept of one execution's data until its answer is made: what is shown twice is read once. */
+  fieldsKeptCharsMax: 64 * 1024,
+  /** A page of a list closes before it is larger than this, but carries at least one item. */
+  pageBytesMax: 1024 * 1024,
+  documentsPerReadMax: 20,
   /** Longest arrival of a request's body, and memory for all that are arriving. */
   requestBodyMs: 30_000,
   bodyBytesHeldMax: 128 * 1024 * 1024,
+  /** A body that announces no more than this is read in one piece, and counted as announced. */
+  wholeBodyBytesMax: 64 * 1024,
   /** Longest time for an answer to be taken, and memory for all that are not taken yet. */
   answerMs: 60_000,
   answerBytesHeldMax: 64 * 1024 * 1024,
@@ -117,14 +147,29 @@ export const limits = {
 
   // One execution.
   signalsBufferedMax: 100,
-  causeIdsKept: 200,
+  /** Ids of signals and operations that were applied are remembered for so long, */
+  causeSeconds: 24 * 3600,
+  /** in so many fields of so many characters: at least the latest 4,000 of the longest ids. */
+  causeFieldsMax: 128,
+  causeFieldCharsMax: 8 * 1024,
+  /** What servers of format 2 look at: ids in the state. */
+  causesInStateMax: 200,
+  /** Longer bodies are compared as they were written, and not as values. */
+  canonicalCharsMax: 256 * 1024,
   attemptsKept: 10,
   recordChunkActions: 64,
   historyEntriesMax: 10_000,
   followUpDepthMax: 3,
   retentionSecondsDefault: 7 * 24 * 3600,
   retentionFailedSecondsDefault: 30 * 24 * 3600,
-  tombstoneSecondsMin: 24 * 3600,
+  /** What a deleted execution leaves, where a caller or a message may name its id once more. */
+  tombstoneSecondsDefault: 24 * 3600,
+  tombstoneSecondsMin: 600,
+  tombstoneSecondsMax: 366 * 24 * 3600,
+  /** The same where the server made the id: only late reads and results name it. */
+  generatedTombstoneSeconds: 600,
+  /** Of a request's hash in a tombstone: 128 bits in hexadecimal, as there may be many of them. */
+  keptHashChars: 32,
 
   // User actions: what applies when neither the action nor its definition says otherwise.
   retryCountDefault: 3,
@@ -143,6 +188,11 @@ export const limits = {
   outboxAttemptsMax: 20,
   sweepMs: 5_000,
   sweptPerRound: 100,
+  /** Executions that are entered at once into an index that came after them, and the rest between. */
+  indexedPerCall: 100,
+  indexRestMs: 20,
+  /** How often it is looked whether there is something to enter. */
+  indexLookMs: 1_000,
   clockSkewMsMax: 1_000,
   drainMs: 10_000,
   /** Where other servers share the store, callers have so long to hear that they should go there. */
@@ -171,27 +221,8 @@ export const limits = {
   storeUsedMax: 0.95,
   /** Redis refuses writes of every kind at its bound, and needs some of it for itself. */
   redisUsedMax: 0.8,
-  /**
-   * Kept free on the disk of an embedded store, for its log and what runs already; half of a disk
-   * that is smaller than twice that, and what follows in proportion.
-   */
+  /** Kept free on the disk of an embedded store, for its log and what runs already. */
   diskReservedBytes: 128 * 1024 * 1024,
-  /** Of it, for the write-ahead log. */
-  logBytesMax: 64 * 1024 * 1024,
-  /** Of it, what nothing is written to but the log: the file stops growing. */
-  diskFloorBytes: 16 * 1024 * 1024,
-  /** Of that, what is held by a file of no content, and let go when the disk is full all the same. */
-  ballastBytes: 8 * 1024 * 1024,
-  /** Steps in which the file takes room on the disk. */
-  fileStepBytes: 1024 * 1024,
-  /** Free room in the file before it takes the next. */
-  fileAheadBytes: 4 * 1024 * 1024,
-  /** Pages that only removals may take: they need some before they free more. */
-  removalPages: 64,
-  /** How fast the log may grow beyond its bound while a reader of the file holds it. */
-  logBytesPerSecond: 8 * 1024 * 1024,
-  /** Nothing new is started while the log is longer. */
-  logBytesHeldMax: 1024 * 1024 * 1024,
   /** Above it finished executions are removed early, until so much less is used. */
   roomRegained: 0.05,
   roomLookMs: 1_000,
@@ -200,6 +231,10 @@ export const limits = {
   timersListedMax: 200,
   /** Nothing is removed early so soon after its end. */
   earlyRetentionAgeMs: 10_000,
+
+  /** What takes the main thread for longer is counted and logged: one line in `holdLogMs`. */
+  holdMs: 50,
+  holdLogMs: 1_000,
 
   // Metrics: so many workflows are told apart.
   metricWorkflowsMax: 100,
@@ -219,6 +254,23 @@ export const limits = {
   scriptMemoryBytes: 64 * 1024 * 1024,
   scriptStackBytes: 512 * 1024,
   scriptOutputBytesMax: 3 * 1024 * 1024,
+  scriptProcessesMax: 256,
+  /** By default there is one script process for each core, and not more than this. */
+  scriptProcessesDefaultMax: 16,
+  /**
+   * Scripts that may wait in memory for each process: so many whatever they take, and more of those
+   * that are quick. The others wait in the store.
+   */
+  scriptsQueuedMin: 16,
+  scriptsQueuedMax: 500,
+  scriptQueueBytesMax: 64 * 1024 * 1024,
+  /** After this an evaluation whose server is gone is made again by another one. */
+  scriptGuardMs: 30_000,
+  /** A script that waits in the store is looked at again after as long as it has waited, at least and at most. */
+  scriptWaitMsMin: 15_000,
+  scriptWaitMsMax: 60_000,
+  /** Waiting scripts that a server remembers, so that it takes them as soon as it has room. */
+  scriptsRememberedMax: 100_000,
 
   // Partitions.
   partitionsDefault: 64,
@@ -234,7 +286,9 @@ function check(holds: boolean, sentence: string): void {
 check(limits.pollAnswerBytesMax < 4 * 1024 * 1024, "a poll's answer fits gRPC's default 4 MiB");
 check(limits.payloadBytesMax < limits.pollAnswerBytesMax, "one largest task fits a poll's answer");
 check(limits.payloadBytesMax < limits.requestBytesMax, "one largest payload fits a request");
+check(limits.restBodyBytesMax > 2 * limits.payloadBytesMax, "a start with a signal fits a body");
 check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits a commit");
+check(limits.actionWorkMax > 5 * limits.payloadBytesMax, "an action may read several payloads");
 check(limits.progressBytesMax * 3 < limits.beatsBytesMax, "one largest progress can be kept");
 check(limits.scriptOutputBytesMax <= limits.payloadBytesMax, "a script's output is a payload");
 check(
@@ -254,12 +308,14 @@ check(
   "a client may give up all calls of a connection",
 );
 check(
-  limits.logBytesMax + limits.diskFloorBytes < limits.diskReservedBytes,
-  "something of the reserve is for what runs already",
+  limits.scriptsQueuedMin * (limits.scriptMs + limits.scriptGraceMs) < limits.scriptGuardMs,
+  "the slowest scripts in the queue end before their guard comes due",
 );
-check(limits.ballastBytes < limits.diskFloorBytes, "the ballast is a part of the floor");
-check(limits.logBytesMax < limits.logBytesHeldMax, "a log within its bound holds up no start");
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
+check(
+  limits.generatedTombstoneSeconds * 1000 >= 10 * limits.outboxHideMs,
+  "a tombstone outlives deliveries that are under way",
+);
 check(limits.keyFreshMs < limits.drainMs, "a revocation counts within seconds");
 check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");
 check(limits.sharedServerBeatMs * 3 < limits.sharedServerTtlMs, "two lost beats do not end one");

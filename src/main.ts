@@ -7,6 +7,7 @@ import { parseConfig } from "./config.ts";
 import { runKeysCommand } from "./keys-command.ts";
 import { limits } from "./limits.ts";
 import { asError, createLogger, writeLine } from "./log.ts";
+import { firstKeyNotice } from "./runtime/first-key.ts";
 import { startServer } from "./server.ts";
 
 const sameSignalMs = 500;
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
     store: config.store.kind,
     node: config.nodeName,
   });
+  if (server.firstKeySecret !== undefined) console.error(firstKeyNotice(server.firstKeySecret));
 
   let stoppingSince: number | undefined;
   let exitCode = 0;

@@ -4,7 +4,9 @@
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "./clock.ts";
+import { Holds } from "./holds.ts";
 import { limits } from "./limits.ts";
+import type { Logger } from "./log.ts";
 import { Spreads, Tally } from "./tally.ts";
 
 /** Seconds: what takes part of a millisecond, up to what somebody waits for. */
@@ -12,12 +14,14 @@ const callBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 /** Seconds: from a hand-off at once to a backlog of hours. */
 const taskBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200];
 
-const lagProbeMs = 100;
+/** Seconds: what is counted as a hold, up to a standstill. */
+const holdBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
 /** Values that are read when somebody asks. */
 export interface Readings {
   readonly parkedPolls: () => number;
   readonly mailboxes: () => number;
+  readonly waitingScripts: () => number;
   readonly repairs: () => number;
 }
 
@@ -85,7 +89,14 @@ export class Metrics {
     "How late a timer of the process fires.",
     callBuckets,
   );
+  readonly #held = this.#histogram(
+    "main_thread_held_seconds",
+    "What held the main thread for more than 50 ms, by what it was.",
+    holdBuckets,
+    "kind",
+  );
 
+  readonly holds = new Holds();
   readonly #storeBy = bound((operation) =>
     bound((outcome) => this.#store.with({ operation, outcome })),
   );
@@ -95,6 +106,8 @@ export class Metrics {
     const startedAt = performance.now();
     const upSeconds = () => (performance.now() - startedAt) / 1000;
     this.#gauge("uptime_seconds", "Time since this server started.", upSeconds);
+    const heldHelp = "The longest hold of the main thread within the last one to two minutes.";
+    this.#gauge("main_thread_held_longest_seconds", heldHelp, () => this.holds.longestSeconds());
     this.#process();
   }
 
@@ -150,6 +163,9 @@ export class Metrics {
   read(readings: Readings): void {
     this.#gauge("parked_polls", "Polls that wait for tasks.", readings.parkedPolls);
     this.#gauge("mailboxes", "Executions that have something to do.", readings.mailboxes);
+    const waitingHelp =
+      "Scripts that wait for a process here, or in the store as far as it is known.";
+    this.#gauge("scripts_waiting", waitingHelp, readings.waitingScripts);
     const help = "Broken executions that the sweeper has repaired; it must stay 0.";
     this.#read("repairs_total", help, readings.repairs);
   }
@@ -162,19 +178,14 @@ export class Metrics {
     this.#read("trace_spans_dropped_total", droppedHelp, () => counts.dropped);
   }
 
-  /** Begins to measure the event loop; answers how to stop. */
-  watchLoop(clock: Clock): () => void {
-    let expected: number;
-    let cancel: () => void;
-    const next = () => {
-      expected = performance.now() + lagProbeMs;
-      cancel = clock.after(lagProbeMs, () => {
-        this.#lag.observe(Math.max(0, performance.now() - expected) / 1000);
-        next();
-      });
-    };
-    next();
-    return () => cancel();
+  /** Begins to measure the event loop; returns how to stop. */
+  watchLoop(clock: Clock, log: Logger): () => void {
+    return this.holds.watch({
+      clock,
+      log,
+      onHeld: (kind, ms) => this.#held.observe({ kind }, ms / 1000),
+      onLate: (ms) => this.#lag.observe(ms / 1000),
+    });
   }
 
   /** Under the names that Prometheus gives to every process. */

@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { createAccess } from "./api/access.ts";
 import { createBacklogs } from "./api/backlog.ts";
+import { createDoor } from "./api/door.ts";
 import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
@@ -11,6 +12,7 @@ import { limits } from "./limits.ts";
 import { createLogger, type Logger, writeLine } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Outage } from "./outage.ts";
+import { FirstKey } from "./runtime/first-key.ts";
 import { Keys } from "./runtime/keys.ts";
 import { createRuntime } from "./runtime/runtime.ts";
 import { Tracing } from "./runtime/tracing.ts";
@@ -36,6 +38,8 @@ export interface RunningServer {
   readonly grpcPort: number;
   /** Resolves with the reason when the server must not go on: the caller is to stop it. */
   readonly outdated: Promise<string>;
+  /** What makes the first key over REST; undefined when there was one at the start. */
+  readonly firstKeySecret: string | undefined;
   /** Answers polls, finishes what is under way, closes ports and store. */
   stop(): Promise<void>;
 }
@@ -60,9 +64,9 @@ async function startParts(
   const ids = parts.ids ?? systemIds;
   const log =
     parts.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
-  const { namespace, partitions, host, legacyWorkers, insecure, corsOrigins, keepRetention } =
-    config;
   const outdated = Promise.withResolvers<string>();
+  const { namespace, partitions, host, legacyWorkers, corsOrigins } = config;
+  const { keepRetention, tombstoneSeconds } = config;
   const tls = config.tls && (await readTls(config.tls));
   const storeTls = await readClientTls(config.storeTls);
   const options = {
@@ -77,21 +81,23 @@ async function startParts(
   const store = meterStore(opened, metrics, outage);
   closing.push(() => store.close());
   const clock = storeClock(ownClock, opened);
-  const sandbox = meterSandbox(createSandbox({ clock }), metrics);
+  const sandbox = meterSandbox(
+    createSandbox({ clock, log, processes: config.scriptProcesses }),
+    metrics,
+  );
   closing.push(() => sandbox.stop());
   const exporter = startExporter(config, { clock, log, metrics });
   closing.push(async () => exporter?.stop());
   const ratio = config.tracing?.ratio ?? 0;
   const tracing = exporter && new Tracing({ ratio, add: (span) => exporter.add(span) });
   const runtime = createRuntime({
-    ...{ store, sandbox, clock, ids, log, metrics, namespace, keepRetention, tracing },
     ...{ formatDelayMs: config.formatDelaySeconds * 1000, onOutdated: outdated.resolve },
+    ...{ store, sandbox, clock, ids, log, metrics, namespace, tracing },
+    ...{ keepRetention, tombstoneSeconds },
   });
-  const keys = new Keys({ store, clock });
-  await refuseUnguarded(config, keys);
-  const access = createAccess({ keys, insecure, clock, log });
+  const { keys, access, door, firstKey } = await openAccess(config, { store, clock, log }, closing);
   const backlogs = createBacklogs(clock);
-  const edge = { host, tls, orchestrator: runtime, access, backlogs, clock, log, metrics };
+  const edge = { host, tls, orchestrator: runtime, access, door, backlogs, clock, log, metrics };
   const clientsVerified = tls?.ca !== undefined;
   const connect = createConnectHandler({ ...edge, legacyWorkers, clientsVerified });
   const tellMs = store.traits.shared ? limits.drainTellMs : 0;
@@ -100,7 +106,7 @@ async function startParts(
   closing.push(() => http.stop());
   const grpc = await startGrpcServer({ ...edge, port: config.grpcPort, legacyWorkers });
   closing.push(() => grpc.stop());
-  const unwatch = metrics.watchLoop(clock);
+  const unwatch = metrics.watchLoop(clock, log);
   closing.push(async () => unwatch());
   const reachable = isUnspecified(host) ? hostname() : host;
   await runtime.open({
@@ -115,6 +121,7 @@ async function startParts(
     httpPort: http.port,
     grpcPort: grpc.port,
     outdated: outdated.promise,
+    firstKeySecret: firstKey.secret,
     async stop() {
       runtime.drain();
       const grpcDrained =
@@ -123,10 +130,34 @@ async function startParts(
       await within(limits.drainMs, drained, clock);
       await runtime.close();
       unwatch();
+      firstKey.end();
       await Promise.all([http.stop(), grpc.stop(), sandbox.stop(), exporter?.stop()]);
       await store.close();
     },
   };
+}
+
+/** Who is let in: keys, and until there is one the secret that makes it. */
+async function openAccess(
+  config: Config,
+  { store, clock, log }: { readonly store: Store; readonly clock: Clock; readonly log: Logger },
+  closing: (() => Promise<void>)[],
+) {
+  const { host, insecure, advertise, allowedHosts, corsOrigins } = config;
+  const storePath = config.store.kind === "sqlite" ? config.store.path : undefined;
+  const firstKey = new FirstKey({ storePath, log });
+  closing.push(async () => firstKey.end());
+  const keys = new Keys({ store, clock, onInForce: () => firstKey.end() });
+  await refuseUnguarded(config, keys);
+  if (!(await keys.inForce())) firstKey.begin();
+  const access = createAccess({ keys, firstKey, insecure, clock, log });
+  const door = createDoor({
+    given: [advertise ?? [], allowedHosts].flat(),
+    others: [host, hostname()],
+    corsOrigins,
+    asksForKeys: access.asksForKeys,
+  });
+  return { keys, access, door, firstKey };
 }
 
 function startExporter(

@@ -71,6 +71,14 @@ export function readOrigins(text: string): { value: string[] } | { problem: stri
     : { problem: "must be origins such as https://app.example.com, with commas between them" };
 }
 
+/** Names alone: of any port. */
+export function readHosts(text: string): { value: string[] } | { problem: string } {
+  const names = text.split(",").filter(Boolean);
+  return names.every((name) => /^[\w-]+(\.[\w-]+)*$/.test(name))
+    ? { value: names }
+    : { problem: "must be names such as orchy.example, without ports, with commas between them" };
+}
+
 export function readAdvertise(text: string): { value: string | undefined } | { problem: string } {
   if (text === "") return { value: undefined };
   const parts = /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(text);

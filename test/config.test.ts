@@ -1,5 +1,7 @@
 /** Flags and environment variables, as an operator meets them. */
+
 import { expect, test } from "bun:test";
+import { availableParallelism } from "node:os";
 import { type Config, parseConfig } from "../src/config.ts";
 
 function read(argv: string[], env: Record<string, string> = {}): Config {
@@ -14,8 +16,9 @@ function problems(argv: string[], env: Record<string, string> = {}): readonly st
 }
 
 test("without flags, the defaults are those that are documented", () => {
-  const { nodeName, ...config } = read([]);
+  const { nodeName, scriptProcesses, ...config } = read([]);
   expect(nodeName).not.toBe("");
+  expect(scriptProcesses).toBe(Math.min(availableParallelism(), 16));
   expect(config).toEqual({
     host: "127.0.0.1",
     httpPort: 8080,
@@ -24,10 +27,12 @@ test("without flags, the defaults are those that are documented", () => {
     storeTls: {},
     namespace: "orchy",
     insecure: false,
+    allowedHosts: [],
     corsOrigins: [],
     legacyWorkers: "loopback",
     keepRetention: false,
     formatDelaySeconds: 600,
+    tombstoneSeconds: 86_400,
     logLevel: "info",
   });
 });
@@ -37,9 +42,10 @@ test("every flag can be given, in both forms", () => {
   const more = "--partitions 8 --advertise a.example:99 --node-name n1 --insecure";
   const tls = "--tls-cert c.pem --tls-key k.pem --tls-client-ca ca.pem";
   const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
-  const kept =
-    "--keep-retention --store-ca sca.pem --store-cert sc.pem --store-key sk.pem --format-delay 60";
-  expect(read(`${argv} ${more} ${tls} ${last} ${kept}`.split(" "))).toEqual({
+  const storeTls = "--store-ca sca.pem --store-cert sc.pem --store-key sk.pem";
+  const kept = `--keep-retention --format-delay 60 --tombstone-seconds 600 ${storeTls}`;
+  const later = "--allowed-hosts orchy.example,b --script-processes 3";
+  expect(read(`${argv} ${more} ${tls} ${last} ${later} ${kept}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
     grpcPort: 0,
@@ -51,10 +57,13 @@ test("every flag can be given, in both forms", () => {
     nodeName: "n1",
     insecure: true,
     tls: { cert: "c.pem", key: "k.pem", clientCa: "ca.pem" },
+    allowedHosts: ["orchy.example", "b"],
     corsOrigins: ["https://a.example", "http://b:1"],
     legacyWorkers: "open",
     keepRetention: true,
     formatDelaySeconds: 60,
+    tombstoneSeconds: 600,
+    scriptProcesses: 3,
     logLevel: "debug",
   });
 });
@@ -129,6 +138,8 @@ const refused: readonly [string[], string][] = [
   [["--store", "redis://h", "--store-ca", "c.pem"], "for a store over TLS"],
   [["--store-ca", "c.pem"], "for a store over TLS"],
   [["--legacy-workers", "mtls"], "needs --tls-client-ca"],
+  [["--allowed-hosts", "a.example:80"], "without ports"],
+  [["--allowed-hosts", "*"], "must be names"],
   [["--cors-origin", "*"], "must be origins"],
   [["--cors-origin", "https://a.example/"], "must be origins"],
   [["--host", "http://x"], "without a port"],

@@ -1,6 +1,15 @@
 /** `keys create | list | revoke` as a process, beside a server that runs and without one. */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuthority } from "./support/certificates.ts";
@@ -62,7 +71,12 @@ test("while a server has the store, the command says so, and goes through that s
 
   const at = `--server ${server.url}`;
   expect((await keys(`list ${at}`)).out).toBe("There are no keys.");
-  const { out: key } = await keys(`create --name me --scopes admin ${at}`);
+  const unproven = await keys(`create --name me --scopes admin ${at}`);
+  expect([unproven.code, unproven.out]).toEqual([1, ""]);
+  expect(unproven.told).toContain("the secret that this server printed when it started");
+  // Beside the store it finds the secret.
+  const beside = { ORCHY_STORE: store };
+  const { out: key } = await keys(`create --name me --scopes admin ${at}`, beside);
   const refused = await keys(`list ${at}`);
   expect([refused.code, refused.out]).toEqual([1, ""]);
   expect(refused.told).toContain("a key with the scope admin");
@@ -74,6 +88,53 @@ test("while a server has the store, the command says so, and goes through that s
   expect((await keys(`revoke ${id}`, env)).out).toContain(`${id} is revoked`);
   expect((await keys(`revoke ${"0".repeat(16)}`, env)).told).toContain("There is no key");
   expect((await keys("list", env)).out).toMatch(new RegExp(`${id} .*revoked \\d{4}-`));
+});
+
+test("the secret of the first key lies beside the store, for its owner and until it is over", async () => {
+  const path = `${folder}/data/orchy.db`;
+  const file = `${path}.first-key`;
+  store = `sqlite:${path}`;
+  mkdirSync(`${folder}/data`);
+  // As a server that was killed, or somebody else, may have left it.
+  symlinkSync(`${folder}/elsewhere`, file);
+  const server = await start();
+  expect(existsSync(`${folder}/elsewhere`)).toBe(false);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(readFileSync(file, "utf8").trim()).toBe(server.firstKeySecret!);
+  const wrong = await keys(`create --name x --scopes admin --key orchy_first_${"0".repeat(64)}`, {
+    ORCHY_HTTP_PORT: String(server.httpPort),
+  });
+  expect(wrong.code).toBe(1);
+  expect(existsSync(file)).toBe(true);
+  // All by default, in the folder of the server.
+  const env = { ORCHY_HTTP_PORT: String(server.httpPort) };
+  const { out: key } = await keys("create --name me --scopes admin", env);
+  expect(key).toMatch(/^orchy_[0-9a-f]{16}_/);
+  expect(existsSync(file)).toBe(false);
+  expect((await keys("create --name me --scopes admin", env)).code).toBe(1);
+});
+
+test("a server that ends takes its secret with it; one that has keys makes none", async () => {
+  const path = `${folder}/orchy.db`;
+  const file = `${path}.first-key`;
+  const first = await start();
+  const { firstKeySecret } = first;
+  await first.stop();
+  servers.pop();
+  expect(existsSync(file)).toBe(false);
+  const second = await start();
+  expect(second.firstKeySecret).not.toBe(firstKeySecret!);
+  const at = `--server ${second.url}`;
+  expect((await keys(`create --name x --scopes admin ${at} --key ${firstKeySecret}`)).code).toBe(1);
+  // What was printed makes the first key, and one only.
+  const printed = { ORCHY_KEY: second.firstKeySecret! };
+  expect((await keys(`create --name me --scopes admin ${at}`, printed)).code).toBe(0);
+  expect((await keys(`create --name me --scopes admin ${at}`, printed)).code).toBe(1);
+  await second.stop();
+  servers.pop();
+  writeFileSync(file, "left over");
+  const third = await start();
+  expect([third.firstKeySecret, existsSync(file)]).toEqual([undefined, false]);
 });
 
 test("over TLS it trusts the authority that it is given", async () => {

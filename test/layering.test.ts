@@ -20,6 +20,7 @@ const bottom = [
   "config",
   "errors",
   "gen",
+  "holds",
   "limits",
   "log",
   "metrics",

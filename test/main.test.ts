@@ -39,6 +39,9 @@ test("a server says where it listens, and stops wholly on a signal", async () =>
     .split("\n")
     .map((one) => JSON.parse(one).message);
   expect(told).toEqual(["Orchy is listening", "stopping", "stopped"]);
+  // The secret of the first key is printed, but is not in the log.
+  expect(await new Response(server.stderr).text()).toMatch(/: orchy_first_[0-9a-f]{64}\n$/);
+  expect(await readFile(output, "utf8")).not.toContain("orchy_first");
   await rm(folder, { recursive: true });
 });
 

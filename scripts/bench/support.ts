@@ -55,11 +55,25 @@ export async function startWorker(
   return { process: worker, url };
 }
 
-/** A workflow of so many user actions, each of which gives the next one its input. */
+/** A workflow of so many user actions, each of which is given the same part of the input. */
 export function chain(name: string, length: number): object {
-  const actions = Array.from({ length }, (_, index) => ({
-    ...{ id: index + 1, type: "user", name: "bench-step" },
+  return chainOf(name, length, () => ({
+    name: "bench-step",
     parameters: { value: "$.input.value" },
+  }));
+}
+
+/** The same, but each action is given what the one before it returned: the payload passes through. */
+export function payloadChain(name: string, length: number): object {
+  return chainOf(name, length, (index) => ({
+    name: "bench-payload",
+    parameters: index === 0 ? "$.input" : `$.${index}.output`,
+  }));
+}
+
+function chainOf(name: string, length: number, action: (index: number) => object): object {
+  const actions = Array.from({ length }, (_, index) => ({
+    ...{ id: index + 1, type: "user", ...action(index) },
     ...(index + 1 < length && { next: { default: index + 2 } }),
   }));
   return { name, rootAction: 1, actions };
@@ -92,22 +106,27 @@ export async function call(
   return (await response.json()) as Record<string, unknown>;
 }
 
-export function start(url: string, workflow: string, wait = 0): Promise<Record<string, unknown>> {
+export function start(
+  url: string,
+  workflow: string,
+  { wait = 0, value = 7 }: { readonly wait?: number; readonly value?: unknown } = {},
+): Promise<Record<string, unknown>> {
   const query = wait > 0 ? `?wait=${wait}` : "";
-  return call(url, `/v1/executions${query}`, { workflow, input: { value: 7 } });
+  return call(url, `/v1/executions${query}`, { workflow, input: { value } });
 }
 
 /** So many executions, at the servers in turn, `lanes` at a time. */
 export async function startMany(
   urls: readonly string[],
   workflow: string,
-  { count, lanes = 32 }: { readonly count: number; readonly lanes?: number },
+  options: { readonly count: number; readonly lanes?: number; readonly value?: unknown },
 ): Promise<string[]> {
+  const { count, lanes = 32, value } = options;
   const ids: string[] = [];
   let left = count;
   const lane = async (_: unknown, number: number) => {
     const url = urls[number % urls.length]!;
-    while (left-- > 0) ids.push(String((await start(url, workflow)).id));
+    while (left-- > 0) ids.push(String((await start(url, workflow, { value })).id));
   };
   await Promise.all(Array.from({ length: lanes }, lane));
   return ids;

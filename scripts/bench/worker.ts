@@ -9,7 +9,9 @@ const tasksPerPoll = 100;
 
 const pollers = Number(polls);
 const worker = new Worker({ server, transport, pollers });
-worker.action("bench-step", { concurrency: pollers * tasksPerPoll }, async () => ({ value: 1 }));
+const concurrency = pollers * tasksPerPoll;
+worker.action("bench-step", { concurrency }, async () => ({ value: 1 }));
+worker.action("bench-payload", { concurrency }, async (input) => input);
 await worker.start();
 console.log("ready");
 process.on("SIGTERM", async () => {

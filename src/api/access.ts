@@ -8,10 +8,14 @@ import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import { hasScope, type Key, type Scope } from "../model/key.ts";
 import { logFault } from "../runtime/faults.ts";
+import type { FirstKey } from "../runtime/first-key.ts";
 import type { Keys } from "../runtime/keys.ts";
 
-/** `open`: nothing. `key`: a key, whatever its scopes. */
-export type Need = "open" | "key" | Scope;
+/**
+ * `open`: nothing. `key`: a key, whatever its scopes. `first-key`: as `admin`, and while there is no
+ * key the secret for the first one, whether or not callers are asked for keys.
+ */
+export type Need = "open" | "key" | "first-key" | Scope;
 
 /** Who calls. Without a key: nobody was asked. */
 export interface Caller {
@@ -26,6 +30,8 @@ export const anybody: Caller = {};
 export interface Access {
   /** Throws UNAUTHENTICATED or PERMISSION_DENIED. `authorization`: the header of that name. */
   admit(need: Need, authorization: string | null | undefined): Caller | Promise<Caller>;
+  /** Whether callers need a key. */
+  asksForKeys(): boolean | Promise<boolean>;
   /** For calls that last: throws when the key has been revoked meanwhile. */
   stillAdmits(caller: Caller): Promise<void>;
   /** Calls back once, within two times `limits.keyFreshMs`, when the key has been revoked. */
@@ -34,13 +40,19 @@ export interface Access {
 
 export interface AccessOptions {
   readonly keys: Keys;
+  /** Absent: the first key is made at the store only. */
+  readonly firstKey?: FirstKey | undefined;
   /** Never ask anybody. */
   readonly insecure: boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-export function createAccess({ keys, insecure, clock, log }: AccessOptions): Access {
+export function createAccess(options: AccessOptions): Access {
+  const { keys, firstKey, insecure, clock, log } = options;
+
+  const asksForKeys = () => !insecure && keys.inForce();
+
   async function authenticate(need: Need, authorization: string): Promise<Caller> {
     const key = await keys.verify(bearer(authorization));
     if (key === undefined) throw new OrchyError("UNAUTHENTICATED", refused(need));
@@ -48,11 +60,17 @@ export function createAccess({ keys, insecure, clock, log }: AccessOptions): Acc
   }
 
   async function admitByKey(need: Need, authorization: string | null | undefined) {
-    if (!(await keys.inForce())) return anybody;
+    if (need === "first-key" && !(await keys.exist())) return admitFirst(authorization);
+    if (!(await asksForKeys())) return anybody;
     if (!authorization) throw new OrchyError("UNAUTHENTICATED", missing(need));
     const caller = await authenticate(need, authorization);
     checkScope(caller.key!, need);
     return caller;
+  }
+
+  function admitFirst(authorization: string | null | undefined): Caller {
+    if (firstKey?.isProvenBy(bearer(authorization ?? ""))) return anybody;
+    throw new OrchyError("UNAUTHENTICATED", missingFirst);
   }
 
   async function stillAdmits({ authorization, admittedAt = 0 }: Caller): Promise<void> {
@@ -61,8 +79,11 @@ export function createAccess({ keys, insecure, clock, log }: AccessOptions): Acc
   }
 
   return {
-    admit: (need, authorization) =>
-      need === "open" || insecure ? anybody : admitByKey(need, authorization),
+    admit(need, authorization) {
+      if (need === "open" || (insecure && need !== "first-key")) return anybody;
+      return admitByKey(need, authorization);
+    },
+    asksForKeys,
     stillAdmits,
     watch(caller, onRevoked) {
       if (caller.authorization === undefined) return () => {};
@@ -109,8 +130,14 @@ function bearer(authorization: string): string {
   return /^bearer +(\S+)$/i.exec(authorization.trim())?.[1] ?? "";
 }
 
+const missingFirst =
+  "The first key is made with the secret that this server printed when it started: send the header " +
+  '"Authorization: Bearer orchy_first_…". On its machine, npm run keys -- create reads the secret ' +
+  "of an embedded store; with --store it makes a key in a store that no server has open, or that " +
+  "servers share.";
+
 function wanted(need: Need): string {
-  return need === "key" ? "a key" : `a key with the scope ${need}`;
+  return need === "key" ? "a key" : `a key with the scope ${need === "first-key" ? "admin" : need}`;
 }
 
 function missing(need: Need): string {
@@ -123,7 +150,9 @@ function refused(need: Need): string {
 }
 
 function checkScope(key: Key, need: Need): void {
-  if (need === "open" || need === "key" || hasScope(key, need)) return;
-  const message = `This needs a key with the scope ${need}; the key ${key.id} has ${key.scopes.join(", ")}.`;
+  if (need === "open" || need === "key") return;
+  const scope = need === "first-key" ? "admin" : need;
+  if (hasScope(key, scope)) return;
+  const message = `This needs a key with the scope ${scope}; the key ${key.id} has ${key.scopes.join(", ")}.`;
   throw new OrchyError("PERMISSION_DENIED", message);
 }

@@ -13,6 +13,7 @@ import type { Orchestrator } from "../runtime/orchestrator.ts";
 import type { TlsFiles } from "../tls.ts";
 import type { Access } from "./access.ts";
 import type { Backlogs } from "./backlog.ts";
+import type { Door } from "./door.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
 import type { Held } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
@@ -30,6 +31,7 @@ export interface HttpServerOptions {
   readonly orchestrator: Orchestrator;
   readonly keys: Keys;
   readonly access: Access;
+  readonly door: Door;
   readonly corsOrigins: readonly string[];
   readonly tls: TlsFiles | undefined;
   readonly backlogs: Backlogs;
@@ -62,9 +64,9 @@ const drainGraceMs = 1_000;
 
 /** Throws when the port cannot be taken. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
-  const { orchestrator, keys, access, backlogs, connect, log, metrics, clock } = options;
+  const { orchestrator, keys, access, door, backlogs, connect, log, metrics, clock } = options;
   const { ids = systemIds } = options;
-  const services = { orchestrator, keys, access, backlogs, clock, ids, log, metrics };
+  const services = { orchestrator, keys, access, door, backlogs, clock, ids, log, metrics };
   const rest = createRestHandler(allRoutes(), services, options.corsOrigins);
   const draining = new AbortController();
   let drainingCallAt = 0;

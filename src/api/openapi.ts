@@ -9,7 +9,14 @@ import type { Fields, Route, Schema } from "./rest/route.ts";
 type JsonObject = Record<string, unknown>;
 
 /** What any request can meet, besides what its route names. */
-const commonErrors: readonly ErrorCode[] = ["INVALID_ARGUMENT", "INTERNAL", "UNAVAILABLE"];
+/** The door may turn away any request. */
+const commonErrors: readonly ErrorCode[] = [
+  "INVALID_ARGUMENT",
+  "PERMISSION_DENIED",
+  "MISDIRECTED",
+  "INTERNAL",
+  "UNAVAILABLE",
+];
 const bodyErrors: readonly ErrorCode[] = ["TOO_LARGE", "REQUEST_TIMEOUT"];
 
 export function openapiDocument(routes: readonly Route[]): JsonObject {
@@ -67,6 +74,7 @@ function operation(route: Route): JsonObject {
 /** What a key must be good for; without any key in the store, nothing is needed. */
 function security({ access }: Route): JsonObject[] {
   if (access === "open") return [];
+  if (access === "first-key") return [{ key: ["admin"] }];
   return [{ key: access === "key" ? [] : [access] }, {}];
 }
 
@@ -111,7 +119,7 @@ function errorsOf(route: Route): ReadonlySet<ErrorCode> {
     ...route.errors,
     ...(route.body ? bodyErrors : []),
     ...(strictBody as ErrorCode[]),
-    ...(route.access === "open" ? [] : (["UNAUTHENTICATED", "PERMISSION_DENIED"] as const)),
+    ...(route.access === "open" ? [] : (["UNAUTHENTICATED"] as const)),
   ]);
 }
 

@@ -128,6 +128,7 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
       history: [...a.history, ...b.history],
     },
     scripts: second.scripts,
+    waitingScripts: [...first.waitingScripts, ...second.waitingScripts],
     answers: [...first.answers, ...second.answers],
     ...(first.hold !== undefined && { hold: first.hold }),
     ...(second.hold !== undefined && { hold: second.hold }),

@@ -7,12 +7,12 @@ import { unreachable } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Decision, NeedData } from "../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
-import type { Execution, ExecutionState } from "../model/execution.ts";
+import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
 import { isOpen } from "../model/execution.ts";
 import { fields, parseTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import { endDelay } from "./actions/delay.ts";
-import { endJavascript, restartJavascript } from "./actions/javascript.ts";
+import { endJavascript, javascriptDue, takeJavascriptTurn } from "./actions/javascript.ts";
 import { startAction } from "./actions/start.ts";
 import {
   applyLeaseExpiry,
@@ -22,11 +22,12 @@ import {
   applyTotalTimeout,
 } from "./actions/user.ts";
 import { deliverSignal, timeOutWait } from "./actions/wait.ts";
+import { causeFields, once } from "./causes.ts";
 import { Draft, MissingData, type Surroundings } from "./draft.ts";
 import { close, completeExecution, recordFollowUpFailure } from "./end.ts";
 import { makeReady, propagate } from "./flow.ts";
 import { applyExecutionTimeout, applyOperation } from "./operations.ts";
-import type { PlanAction, UserPlanAction } from "./plan.ts";
+import type { JavascriptPlanAction, PlanAction, UserPlanAction } from "./plan.ts";
 import { repair } from "./repair.ts";
 
 export interface Beginning extends Surroundings {
@@ -39,6 +40,7 @@ export interface Beginning extends Surroundings {
   readonly traceState?: string;
   readonly depth?: number;
   readonly signal?: { readonly event: string; readonly payload: JsonText };
+  readonly generatedId?: boolean;
 }
 
 const accepted: EventAnswer = { type: "accepted" };
@@ -74,6 +76,7 @@ function firstState(beginning: Beginning): ExecutionState {
   return {
     ...(recordChunks > 1 && { recordChunks }),
     id: beginning.id,
+    ...(beginning.generatedId === true && { generatedId: true }),
     workflow: plan.workflow,
     version: plan.version,
     ...(beginning.correlationId !== undefined && { correlationId: beginning.correlationId }),
@@ -108,6 +111,9 @@ export function decide(
   surroundings: Surroundings,
 ): Decision | NeedData {
   try {
+    // All at once: each would otherwise be missed by a decision of its own.
+    const missing = causeFields(events).filter((name) => !execution.data.has(name));
+    if (missing.length > 0) return { need: missing };
     const draft = new Draft(execution, surroundings);
     for (const event of events) {
       if (!draft.hasRoom()) break;
@@ -133,12 +139,19 @@ function proceed(draft: Draft): Decision {
     startAction(draft, action);
     propagate(draft);
   }
-  if (state.status === "RUNNING" && state.open === 0) completeExecution(draft);
+  if (state.status === "RUNNING" && state.open === 0 && hasWorkLeft(draft))
+    completeExecution(draft);
   return draft.finish(guardCut(draft));
 }
 
 function hasRoomToStart(draft: Draft): boolean {
-  return draft.hasRoom() && draft.systemActionsStarted < limits.systemActionsPerCommitMax;
+  if (draft.systemActionsStarted >= limits.systemActionsPerCommitMax) return false;
+  return draft.hasRoom() && hasWorkLeft(draft);
+}
+
+/** Reading much data takes long: what follows is left to the next decision, after others. */
+function hasWorkLeft(draft: Draft): boolean {
+  return draft.work.spent < limits.decisionWorkMax;
 }
 
 function restoreHeldTimers(draft: Draft): void {
@@ -158,7 +171,7 @@ function guardCut(draft: Draft): boolean {
   const running = state.status === "RUNNING";
   const cut =
     draft.closing.length > 0 ||
-    (running && (draft.ready.length > 0 || state.heldTimers.length > 0));
+    (running && (draft.ready.length > 0 || state.heldTimers.length > 0 || state.open === 0));
   if (cut && state.continueTimer === undefined) {
     state.continueTimer = `continue:${draft.nextHandout()}`;
     draft.addTimer(state.continueTimer, draft.now);
@@ -188,11 +201,17 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
     case "timer":
       return applyTimer(draft, event);
     case "signal":
-      return once(draft, event.causeId, () => applySignal(draft, event));
+      return once(draft, event.cause, () => applySignal(draft, event));
     case "operation":
-      return once(draft, event.causeId, () => applyOperation(draft, event));
+      return once(draft, event.cause, () => applyOperation(draft, event));
     case "script":
-      return applyScript(draft, event);
+      return applyToScript(draft, event.handout, (action) =>
+        endJavascript(draft, action, event.outcome),
+      );
+    case "script-turn":
+      return applyToScript(draft, event.handout, (action, record) => {
+        if (record.status === "WAITING") takeJavascriptTurn(draft, action);
+      });
     case "repair":
       repair(draft, event);
       return accepted;
@@ -226,30 +245,24 @@ function applySignal(draft: Draft, event: SignalEvent): EventAnswer {
   return { type: "invalid-state", message: `The execution has ended: it is ${status}.` };
 }
 
-/** Applies what has a cause once: the ids of the latest causes are remembered. */
-function once(draft: Draft, causeId: string | undefined, then: () => EventAnswer): EventAnswer {
-  const { state } = draft;
-  if (causeId === undefined) return then();
-  if (state.causes.includes(causeId)) return { type: "duplicate" };
-  const answer = then();
-  if (answer.type === "accepted") {
-    state.causes = [...state.causes, causeId].slice(-limits.causeIdsKept);
-    draft.changed = true;
-  }
-  return answer;
-}
-
-type ScriptEvent = Extract<ExecutionEvent, { type: "script" }>;
-
-function applyScript(draft: Draft, event: ScriptEvent): EventAnswer {
+/** Finds the open script of a hand-out. */
+function applyToScript(
+  draft: Draft,
+  handout: number,
+  then: (action: JavascriptPlanAction, record: ActionRecord) => void,
+): EventAnswer {
   for (const [index, record] of draft.records.entries()) {
-    if (record?.status !== "RUNNING" || record.handout !== event.handout) continue;
+    if (record?.handout !== handout || !isOpenRecord(record)) continue;
     const action = draft.plan.actions[index]!;
     if (action.kind !== "javascript") break;
-    endJavascript(draft, action, event.outcome);
+    then(action, record);
     return accepted;
   }
   return stale;
+}
+
+function isOpenRecord({ status }: ActionRecord): boolean {
+  return status === "RUNNING" || status === "WAITING";
 }
 
 type TimerEvent = Extract<ExecutionEvent, { type: "timer" }>;
@@ -281,11 +294,14 @@ function applyActionTimer(draft: Draft, action: PlanAction, kind: string, timer:
     applyTotalTimeout(draft, action, timer);
     return;
   }
+  if (kind === "script" && action.kind === "javascript") {
+    javascriptDue(draft, action);
+    return;
+  }
   const { timers, ...record } = draft.record(action.index);
   const rest = timers?.filter((other) => other !== timer) ?? [];
   draft.setRecord(action.index, { ...record, timers: rest });
   if (kind === "delay" && action.kind === "delay") endDelay(draft, action);
   else if (kind === "wait" && action.kind === "wait") timeOutWait(draft, action);
-  else if (kind === "script" && action.kind === "javascript") restartJavascript(draft, action);
   else if (kind === "retry" && action.kind === "user") applyRetryDue(draft, action, timer);
 }

@@ -3,10 +3,23 @@
  * execution it started from is never changed. Rules live elsewhere; this file only keeps the books.
  */
 import { limits } from "../limits.ts";
-import type { Decision, NewMessage, NewTask, NewTimer, ScriptRequest } from "../model/decision.ts";
+import type {
+  Decision,
+  NewMessage,
+  NewTask,
+  NewTimer,
+  ScriptRequest,
+  WaitingScript,
+} from "../model/decision.ts";
 import type { ActionDefinition } from "../model/definition.ts";
 import type { EventAnswer } from "../model/event.ts";
-import type { ActionRecord, Execution, ExecutionState, Written } from "../model/execution.ts";
+import {
+  type ActionRecord,
+  type Execution,
+  type ExecutionState,
+  isOpen,
+  type Written,
+} from "../model/execution.ts";
 import { fields, formatTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import { encodeRecords } from "./codec.ts";
@@ -14,6 +27,7 @@ import type { Plan, PlanAction } from "./plan.ts";
 import type { Needs, Scope } from "./scope.ts";
 import { HistoryWriter } from "./stored-history.ts";
 import { nothingWritten } from "./stored-state.ts";
+import { Work } from "./work.ts";
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -25,7 +39,19 @@ export interface Surroundings {
   readonly format: number;
   /** The registered rules of a user action, if any. */
   readonly registered: (actionName: string) => ActionDefinition | undefined;
+  /** Absent: there is always room, and nothing is under way. */
+  readonly scripts?: ScriptPlace;
 }
+
+/** What the engine knows of where its scripts are evaluated. */
+export interface ScriptPlace {
+  /** Whether one more may be evaluated now, beside so many that this decision asks for already. */
+  readonly hasRoom: (asked: number) => boolean;
+  /** Whether this process evaluates, or is about to evaluate, the script of this hand-out. */
+  readonly isUnderWay: (handout: number) => boolean;
+}
+
+const emptyPlace: ScriptPlace = { hasRoom: () => true, isUnderWay: () => false };
 
 /** Thrown inside the engine, caught by `decide`: these fields must be loaded first. */
 export class MissingData extends Error {
@@ -49,7 +75,9 @@ const pending: ActionRecord = { status: "PENDING" };
 export class Draft {
   readonly plan: Plan;
   readonly now: number;
+  readonly format: number;
   readonly registered: Surroundings["registered"];
+  readonly #scriptPlace: ScriptPlace;
   readonly state: Mutable<ExecutionState>;
   readonly records: (ActionRecord | undefined)[];
   /** Ended actions whose edges wait to be decided; drained before the decision is done. */
@@ -61,6 +89,8 @@ export class Draft {
   hold: boolean | undefined;
   changed = false;
   systemActionsStarted = 0;
+  /** What this decision has read of the data. */
+  readonly work = new Work();
 
   readonly written: Written;
   readonly #before: Execution;
@@ -77,6 +107,7 @@ export class Draft {
   readonly #messages: NewMessage[] = [];
   readonly #history: HistoryWriter;
   readonly #scripts: ScriptRequest[] = [];
+  readonly #waitingScripts: WaitingScript[] = [];
   #bytes = 0;
   #effects = 0;
   #view: Scope | undefined;
@@ -84,7 +115,9 @@ export class Draft {
   constructor(execution: Execution, surroundings: Surroundings) {
     this.plan = surroundings.plan;
     this.now = surroundings.now;
+    this.format = surroundings.format;
     this.registered = surroundings.registered;
+    this.#scriptPlace = surroundings.scripts ?? emptyPlace;
     this.#before = execution;
     this.written = execution.written ?? nothingWritten();
     this.#history = new HistoryWriter(surroundings.now);
@@ -230,8 +263,20 @@ export class Draft {
     this.#count();
   }
 
+  hasScriptRoom(): boolean {
+    return this.#scriptPlace.hasRoom(this.#scripts.length);
+  }
+
+  isScriptUnderWay(handout: number): boolean {
+    return this.#scriptPlace.isUnderWay(handout);
+  }
+
   requestScript(script: ScriptRequest): void {
     this.#scripts.push(script);
+  }
+
+  leaveScript(script: WaitingScript): void {
+    this.#waitingScripts.push(script);
   }
 
   #count(): void {
@@ -244,7 +289,7 @@ export class Draft {
     this.state.historySequence += 1;
     const sequence = this.state.historySequence;
     // Of a very long history the middle is left out: its end tells how the execution ended.
-    if (sequence > limits.historyEntriesMax && !kind.startsWith("execution.")) {
+    if (sequence > limits.historyEntriesMax && isOpen(this.state.status)) {
       if (sequence > limits.historyEntriesMax + 1) return;
       this.#history.add(sequence, "history.thinned");
       return;
@@ -284,6 +329,7 @@ export class Draft {
         history: this.#history.finish(),
       },
       scripts: this.#scripts,
+      waitingScripts: this.#waitingScripts,
       answers: this.answers,
       ...(this.hold !== undefined && { hold: this.hold }),
       changed: this.changed,

@@ -6,6 +6,7 @@
 import type { ActionRecord, EdgeCounts, Failure } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
+import { cutFailure } from "./cut.ts";
 import type { Draft, Mutable } from "./draft.ts";
 import { endExecution } from "./end.ts";
 import type { PlanAction } from "./plan.ts";
@@ -45,7 +46,7 @@ export function failAction(
   action: PlanAction,
   end: { failure: Failure; attempts?: ActionRecord["attempts"] },
 ): void {
-  const { failure } = end;
+  const failure = cutFailure(end.failure);
   const status = timeoutCodes.has(failure.code) ? "TIMED_OUT" : "FAILED";
   const record = closeRecord(draft, action, end.attempts);
   const route = errorRoute(action, failure.code);

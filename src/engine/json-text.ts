@@ -5,132 +5,101 @@
  */
 import type { JsonText } from "../model/json.ts";
 
-const quote = 0x22;
-const comma = 0x2c;
+export const quote = 0x22;
+export const comma = 0x2c;
+export const colon = 0x3a;
+export const openBracket = 0x5b;
+export const closeBracket = 0x5d;
+export const openBrace = 0x7b;
+export const closeBrace = 0x7d;
 const backslash = 0x5c;
-const openBracket = 0x5b;
-const closeBracket = 0x5d;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
 
 /**
  * The value at `path`, or undefined when there is none. Of a repeated key the last value counts, as
- * with JSON.parse. A number also names an object's key, and a numeral also indexes an array.
+ * with JSON.parse. A number also names an object's key, and a numeral also indexes an array. The
+ * text is read once, however long the path is.
  */
 export function pick(text: JsonText, path: readonly (string | number)[]): JsonText | undefined {
-  let at = skipSpace(text, 0);
-  for (const step of path) {
-    const first = text.charCodeAt(at);
-    if (first === openBrace) at = findMember(text, at, typeof step === "string" ? step : `${step}`);
-    else if (first === openBracket) at = findElement(text, at, indexOf(step));
-    else return undefined;
-    if (at < 0) return undefined;
-  }
-  return text.slice(at, skipValue(text, at));
+  // A value alone has nothing but space around it.
+  if (path.length === 0) return text.trim();
+  const walk = new Walk(text, path);
+  walk.value(skipSpace(text, 0), 0);
+  return walk.found();
 }
 
-/** Members of an object in the order of the text, each key once; undefined for other values. */
-export function memberTexts(text: JsonText): Map<string, JsonText> | undefined {
-  let at = skipSpace(text, 0);
-  if (text.charCodeAt(at) !== openBrace) return undefined;
-  const members = new Map<string, JsonText>();
-  at = skipSpace(text, at + 1);
-  while (text.charCodeAt(at) === quote) {
-    const keyEnd = skipString(text, at);
-    const start = valueAfterKey(text, keyEnd);
-    const end = skipValue(text, start);
-    members.set(keyOf(text, at, keyEnd), text.slice(start, end));
-    at = nextItem(text, end);
+/** One reading of a text in search of one path. */
+class Walk {
+  readonly #text: JsonText;
+  readonly #path: readonly (string | number)[];
+  #start = -1;
+  #end = -1;
+
+  constructor(text: JsonText, path: readonly (string | number)[]) {
+    this.#text = text;
+    this.#path = path;
   }
-  return members;
-}
 
-/** Elements of an array; undefined for other values. */
-export function elementTexts(text: JsonText): JsonText[] | undefined {
-  let at = skipSpace(text, 0);
-  if (text.charCodeAt(at) !== openBracket) return undefined;
-  const elements: JsonText[] = [];
-  at = skipSpace(text, at + 1);
-  while (at < text.length && text.charCodeAt(at) !== closeBracket) {
-    const end = skipValue(text, at);
-    elements.push(text.slice(at, end));
-    at = nextItem(text, end);
+  found(): JsonText | undefined {
+    return this.#start < 0 ? undefined : this.#text.slice(this.#start, this.#end);
   }
-  return elements;
-}
 
-/**
- * Answers as `pick` does, and remembers what it has taken apart: for many looks into large texts,
- * each of which would otherwise read the text again.
- */
-export class TextIndex {
-  readonly #parts = new Map<JsonText, ReadonlyMap<string, JsonText> | readonly JsonText[]>();
-
-  pick(text: JsonText, path: readonly (string | number)[]): JsonText | undefined {
-    if (text.length < indexedCharsMin) return pick(text, path);
-    let at: JsonText | undefined = text;
-    for (const [passed, step] of path.entries()) {
-      if (at.length < indexedCharsMin) return pick(at, path.slice(passed));
-      const parts = this.#partsOf(at);
-      at = parts instanceof Map ? parts.get(`${step}`) : (parts as JsonText[])[indexOf(step)];
-      if (at === undefined) return undefined;
+  /** Reads the value that the first steps of the path have led to; returns where it ends. */
+  value(at: number, depth: number): number {
+    if (depth < this.#path.length) {
+      const step = this.#path[depth]!;
+      const first = this.#text.charCodeAt(at);
+      if (first === openBrace) return this.#object(at, `${step}`, depth);
+      if (first === openBracket) return this.#array(at, indexOf(step), depth);
+      return skipValue(this.#text, at);
     }
-    return at.trim();
+    this.#start = at;
+    this.#end = skipValue(this.#text, at);
+    return this.#end;
   }
 
-  #partsOf(text: JsonText): ReadonlyMap<string, JsonText> | readonly JsonText[] {
-    let parts = this.#parts.get(text);
-    if (parts === undefined) {
-      parts = memberTexts(text) ?? elementTexts(text) ?? [];
-      this.#parts.set(text, parts);
+  #object(object: number, key: string, depth: number): number {
+    const text = this.#text;
+    let at = skipSpace(text, object + 1);
+    while (text.charCodeAt(at) === quote) {
+      const keyEnd = skipString(text, at);
+      const start = valueAfterKey(text, keyEnd);
+      if (keyMatches(text, at, keyEnd, key)) {
+        // What an earlier member of the same key led to does not count any more.
+        this.#start = -1;
+        at = nextItem(text, this.value(start, depth + 1));
+      } else at = nextItem(text, skipValue(text, start));
     }
-    return parts;
+    return at + 1;
   }
-}
 
-const indexedCharsMin = 4_096;
-
-/** Where the value of the last member with this key begins, or -1. */
-function findMember(text: string, object: number, key: string): number {
-  let found = -1;
-  let at = skipSpace(text, object + 1);
-  while (text.charCodeAt(at) === quote) {
-    const keyEnd = skipString(text, at);
-    const start = valueAfterKey(text, keyEnd);
-    if (keyMatches(text, at, keyEnd, key)) found = start;
-    at = nextItem(text, skipValue(text, start));
+  #array(array: number, index: number, depth: number): number {
+    const text = this.#text;
+    let at = skipSpace(text, array + 1);
+    for (let passed = 0; at < text.length && text.charCodeAt(at) !== closeBracket; passed++) {
+      const end = passed === index ? this.value(at, depth + 1) : skipValue(text, at);
+      at = nextItem(text, end);
+    }
+    return at + 1;
   }
-  return found;
-}
-
-/** Where the element begins, or -1. */
-function findElement(text: string, array: number, index: number): number {
-  if (index < 0) return -1;
-  let at = skipSpace(text, array + 1);
-  for (let passed = 0; at < text.length && text.charCodeAt(at) !== closeBracket; passed++) {
-    if (passed === index) return at;
-    at = nextItem(text, skipValue(text, at));
-  }
-  return -1;
 }
 
 /** The index that a step means in an array: numerals as JSON.stringify would write them; or -1. */
-function indexOf(step: string | number): number {
+export function indexOf(step: string | number): number {
   if (typeof step === "number") return Number.isSafeInteger(step) ? step : -1;
   return /^(?:0|[1-9]\d{0,14})$/.test(step) ? Number(step) : -1;
 }
 
-function keyMatches(text: string, open: number, end: number, key: string): boolean {
+/** Whether the key that is written from `open` to `end` is the wanted one. */
+export function keyMatches(text: string, open: number, end: number, key: string): boolean {
+  const length = end - open - 2;
   // A raw key that is as long as the wanted one and equal to it holds no escape, or none counts.
-  if (end - open - 2 === key.length && text.startsWith(key, open + 1)) {
-    return !key.includes("\\");
-  }
-  if (end - open - 2 <= key.length) return false;
-  const firstEscape = text.indexOf("\\", open + 1);
-  return firstEscape >= 0 && firstEscape < end && keyOf(text, open, end) === key;
+  if (length === key.length) return text.startsWith(key, open + 1) && !key.includes("\\");
+  // Escapes make it longer, six times at most.
+  if (length < key.length || length > 6 * key.length) return false;
+  return keyOf(text, open, end) === key;
 }
 
-function keyOf(text: string, open: number, end: number): string {
+export function keyOf(text: string, open: number, end: number): string {
   const raw = text.slice(open + 1, end - 1);
   return raw.includes("\\") ? JSON.parse(text.slice(open, end)) : raw;
 }
@@ -151,7 +120,7 @@ function skipSpace(text: string, from: number): number {
   return at;
 }
 
-function isSpace(code: number): boolean {
+export function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }
 
@@ -159,6 +128,11 @@ function skipValue(text: string, at: number): number {
   const first = text.charCodeAt(at);
   if (first === quote) return skipString(text, at);
   if (first === openBrace || first === openBracket) return skipNested(text, at);
+  return skipScalar(text, at);
+}
+
+/** From the beginning of a number, true, false or null to its end. */
+export function skipScalar(text: string, at: number): number {
   let end = at;
   while (end < text.length && !endsScalar(text.charCodeAt(end))) end++;
   return end;
@@ -183,7 +157,7 @@ function skipNested(text: string, from: number): number {
 }
 
 /** From the opening quote to the position after the closing one. */
-function skipString(text: string, open: number): number {
+export function skipString(text: string, open: number): number {
   let close = text.indexOf('"', open + 1);
   while (close >= 0 && isEscaped(text, close)) close = text.indexOf('"', close + 1);
   return close < 0 ? text.length : close + 1;

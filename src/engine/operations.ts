@@ -5,6 +5,7 @@
 import { unreachable } from "../errors.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
 import { isOpen } from "../model/execution.ts";
+import { cutMessage } from "./cut.ts";
 import type { Draft } from "./draft.ts";
 import { endExecution } from "./end.ts";
 
@@ -40,7 +41,7 @@ function pause(draft: Draft, reason: string | undefined): void {
   draft.state.status = "PAUSED";
   draft.state.pausedAt = draft.now;
   draft.hold = true;
-  const details = reason === undefined ? undefined : JSON.stringify({ reason });
+  const details = reason === undefined ? undefined : JSON.stringify({ reason: cutMessage(reason) });
   draft.log("execution.paused", undefined, undefined, details);
 }
 

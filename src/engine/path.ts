@@ -3,10 +3,7 @@
  * filters, scripts, parents or type operators. Paths are parsed at registration and evaluated over
  * JSON text, so that numbers stay exact and only own data can be reached.
  */
-import { unreachable } from "../errors.ts";
 import { limits } from "../limits.ts";
-import type { JsonText } from "../model/json.ts";
-import { elementTexts, memberTexts, pick } from "./json-text.ts";
 
 export type PathStep =
   | { readonly kind: "member"; readonly key: string | number }
@@ -198,87 +195,4 @@ class PathParser {
 /** Whether the path means one value at most; any other path means a list. */
 export function isDefinite(steps: readonly PathStep[]): boolean {
   return steps.every((step) => step.kind === "member");
-}
-
-/**
- * The text of an array of all values that the path finds, in the order of the text. Beyond the
- * size of a payload it is cut off: whoever uses it refuses it by its length.
- */
-export function findAll(text: JsonText, steps: readonly PathStep[]): JsonText {
-  let found: JsonText[] = [text];
-  for (const step of steps) {
-    const next: JsonText[] = [];
-    for (const value of found) collect(value, step, next);
-    found = next;
-  }
-  let list = "";
-  for (const value of found) {
-    if (list.length > limits.payloadBytesMax) break;
-    list += list === "" ? value : `,${value}`;
-  }
-  return `[${list}]`;
-}
-
-function collect(text: JsonText, step: PathStep, into: JsonText[]): void {
-  switch (step.kind) {
-    case "member":
-      collectKeys(text, [step.key], into);
-      break;
-    case "union":
-      collectKeys(text, step.keys, into);
-      break;
-    case "wildcard":
-      for (const child of childrenOf(text)) into.push(child);
-      break;
-    case "slice":
-      collectSlice(elementTexts(text) ?? [], step, into);
-      break;
-    case "descendants":
-      collectDescendants(text, into);
-      break;
-    default:
-      unreachable(step);
-  }
-}
-
-function collectKeys(text: JsonText, keys: readonly (string | number)[], into: JsonText[]): void {
-  for (const key of keys) {
-    const value = pick(text, [key]);
-    if (value !== undefined) into.push(value);
-  }
-}
-
-function childrenOf(text: JsonText): Iterable<JsonText> {
-  return memberTexts(text)?.values() ?? elementTexts(text) ?? [];
-}
-
-/** As in RFC 9535: a negative bound counts from the end, a negative step goes backwards. */
-function collectSlice(
-  elements: readonly JsonText[],
-  slice: Extract<PathStep, { kind: "slice" }>,
-  into: JsonText[],
-): void {
-  const { by } = slice;
-  const { length } = elements;
-  const lowest = by > 0 ? 0 : -1;
-  const highest = by > 0 ? length : length - 1;
-  const bound = (given: number | undefined, otherwise: number) => {
-    if (given === undefined) return otherwise;
-    return Math.min(Math.max(given < 0 ? given + length : given, lowest), highest);
-  };
-  const start = bound(slice.start, by > 0 ? lowest : highest);
-  const end = bound(slice.end, by > 0 ? highest : lowest);
-  for (let at = start; by > 0 ? at < end : at > end; at += by) into.push(elements[at]!);
-}
-
-/** Objects and arrays only: scalars have nothing that a following step could pick. */
-function collectDescendants(text: JsonText, into: JsonText[]): void {
-  const open = [text];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const children = [...childrenOf(next)];
-    if (children.length > 0) into.push(next);
-    for (const child of children.reverse()) {
-      if (child.startsWith("{") || child.startsWith("[")) open.push(child);
-    }
-  }
 }

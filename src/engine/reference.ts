@@ -3,9 +3,12 @@
  * member paths, nearly all of them, run as a walk over the text that was compiled at registration.
  */
 import type { JsonText } from "../model/json.ts";
-import { pick, type TextIndex } from "./json-text.ts";
-import { findAll, isDefinite, type PathStep, parsePath, ReferenceSyntaxError } from "./path.ts";
+import { findAll } from "./find-all.ts";
+import { pick } from "./json-text.ts";
+import { isDefinite, type PathStep, parsePath, ReferenceSyntaxError } from "./path.ts";
 import type { Needs, Scope } from "./scope.ts";
+import { TextIndex } from "./text-index.ts";
+import { Work } from "./work.ts";
 
 export { ReferenceSyntaxError };
 
@@ -29,6 +32,8 @@ export interface Reference {
   readonly keys: readonly (string | number)[];
   /** Text that the steps or keys are looked up in: the root's own, or an action's output. */
   readonly where: "root" | "output";
+  /** The same for all references that are looked up in the same text. */
+  readonly textName: string;
 }
 
 const shortForm = /^\$(?:\d+|[A-Za-z_][A-Za-z0-9_-]*)\.output(?![A-Za-z0-9_-])/;
@@ -66,6 +71,7 @@ export function parseReference(text: string): Reference {
     steps,
     keys: definite ? steps.map((step) => (step as { key: string | number }).key) : [],
     where: inOutput ? "output" : "root",
+    textName: `${root.kind}:${inOutput ? "output" : "root"}:${root.key ?? ""}`,
   };
 }
 
@@ -88,19 +94,36 @@ function needsOf(root: ReferenceRoot): Needs {
   }
 }
 
-/** The text of the value, or undefined when it is missing; never for an indefinite path. */
+/** Indexes of the texts that several references of a template are looked up in, by their names. */
+export type TextIndexes = Map<string, TextIndex>;
+
+/**
+ * The text of the value, or undefined when it is missing; never for an indefinite path. Throws
+ * TooLarge.
+ */
 export function resolveReference(
   reference: Reference,
   view: Scope,
-  index?: TextIndex,
+  work: Work = new Work(),
+  indexes?: TextIndexes,
 ): JsonText | undefined {
-  const text = lookedUpIn(reference, view);
-  if (!reference.definite) return text === undefined ? "[]" : findAll(text, reference.steps);
-  if (text === undefined) return undefined;
-  return index === undefined ? pick(text, reference.keys) : index.pick(text, reference.keys);
+  work.reading = reference.text;
+  const text = lookedUpIn(reference, view, work);
+  if (text === undefined) return reference.definite ? undefined : "[]";
+  const { definite, keys, steps } = reference;
+  if (definite && (indexes === undefined || keys.length === 0)) {
+    if (keys.length > 0) work.readText(text);
+    return pick(text, keys);
+  }
+  let index = indexes?.get(reference.textName);
+  if (index === undefined) {
+    index = new TextIndex(text, work);
+    indexes?.set(reference.textName, index);
+  }
+  return definite ? index.pick(keys) : findAll(index, steps, work);
 }
 
-function lookedUpIn(reference: Reference, view: Scope): JsonText | undefined {
+function lookedUpIn(reference: Reference, view: Scope, work: Work): JsonText | undefined {
   const { root } = reference;
   switch (root.kind) {
     case "input":
@@ -113,17 +136,18 @@ function lookedUpIn(reference: Reference, view: Scope): JsonText | undefined {
       return `{"output":${output}}`;
     }
     case "all":
-      return wholeText(view);
+      return wholeText(view, work);
   }
 }
 
 /** `$` itself. */
-function wholeText(view: Scope): JsonText {
+function wholeText(view: Scope, work: Work): JsonText {
   const members = [`"input":${view.input}`];
   for (const key of view.outputKeys()) {
     const output = view.output(key);
     if (output !== undefined) members.push(`${JSON.stringify(key)}:{"output":${output}}`);
   }
   members.push(`"execution":${view.execution}`);
+  for (const member of members) work.readText(member);
   return `{${members.join(",")}}`;
 }

@@ -3,7 +3,7 @@
  * made anew. Only a store that lost acknowledged writes, or a mistake of ours, leads here.
  */
 import { isOpen } from "../model/execution.ts";
-import { startUserAction } from "./actions/user.ts";
+import { startAction } from "./actions/start.ts";
 import type { Draft } from "./draft.ts";
 import { joinVerdict, makeReady } from "./flow.ts";
 import type { Owned } from "./invariants.ts";
@@ -31,8 +31,7 @@ function repairAction(draft: Draft, action: PlanAction, owned: Owned): void {
       draft.log("action.repaired", action, record.attempt);
       // The same attempt under a new hand-out: whoever still holds the lost one is fenced off.
       draft.setRecord(action.index, { ...record, attempt: (record.attempt ?? 1) - 1 });
-      draft.require(action.needs);
-      startUserAction(draft, action);
+      startAction(draft, action);
       return;
     }
     case "RUNNING":

@@ -25,6 +25,14 @@ export function resultNeeds(plan: Plan, records: ActionRecords): Needs {
   return { outputs: terminalKeys(plan, records), input: false };
 }
 
+/**
+ * Whether the result is one field as it is; otherwise it is an object of the outputs of its terminal
+ * actions, or null where there are none.
+ */
+export function isOneField(plan: Plan, names: readonly string[]): boolean {
+  return plan.output !== undefined || names.length === 1;
+}
+
 /** Fields of data that `resultText` reads. */
 export function resultFields(plan: Plan, records: ActionRecords): readonly string[] {
   if (plan.output !== undefined) return [fields.result];

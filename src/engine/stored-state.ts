@@ -52,6 +52,7 @@ export function writeState(state: ExecutionState, format: number, written: Writt
 function identityOf(state: ExecutionState) {
   return {
     id: state.id,
+    generatedId: state.generatedId,
     workflow: state.workflow,
     version: state.version,
     correlationId: state.correlationId,

@@ -4,15 +4,16 @@
  */
 import { limits } from "../limits.ts";
 import type { Json, JsonText } from "../model/json.ts";
-import { TextIndex } from "./json-text.ts";
 import {
   beginsReference,
   parseReference,
   type Reference,
   ReferenceSyntaxError,
   resolveReference,
+  type TextIndexes,
 } from "./reference.ts";
 import type { Needs, Scope } from "./scope.ts";
+import { Work } from "./work.ts";
 
 export const noNeeds: Needs = { outputs: [], input: false };
 
@@ -29,6 +30,8 @@ interface Slot {
   readonly reference: Reference;
   /** Inside a longer string, as opposed to a value of its own. */
   readonly embedded: boolean;
+  /** So many slots look into the same text that it repays to index it. */
+  readonly indexed: boolean;
 }
 
 export interface TemplateProblem {
@@ -130,12 +133,26 @@ export function compileTemplate(value: Json): Template {
   if (compiler.problems.length > 0) throw new TemplateSyntaxError(compiler.problems);
   const references = compiler.slots.map((slot) => slot.reference);
   const needs = mergeNeeds(references.map((reference) => reference.needs));
-  return { needs, references, slots: compiler.slots, tail: compiler.literal };
+  return { needs, references, slots: withIndexed(compiler.slots), tail: compiler.literal };
+}
+
+/** Fewer looks into a text do not repay indexing it. */
+const indexedSlotsMin = 4;
+
+function withIndexed(slots: readonly Omit<Slot, "indexed">[]): readonly Slot[] {
+  const looks = new Map<string, number>();
+  for (const { textName } of slots.map((slot) => slot.reference)) {
+    looks.set(textName, (looks.get(textName) ?? 0) + 1);
+  }
+  return slots.map((slot) => ({
+    ...slot,
+    indexed: looks.get(slot.reference.textName)! >= indexedSlotsMin,
+  }));
 }
 
 class Compiler {
   readonly problems: TemplateProblem[] = [];
-  readonly slots: Slot[] = [];
+  readonly slots: Omit<Slot, "indexed">[] = [];
   literal = "";
 
   value(value: Json, path: readonly (string | number)[]): void {
@@ -217,18 +234,21 @@ export type Resolved =
 
 /**
  * `strict`: a missing reference is an outcome of its own; otherwise it is null, or empty text. A
- * text longer than a payload may be is cut off: whoever uses it refuses it by its length.
+ * text longer than a payload may be is cut off: whoever uses it refuses it by its length. Throws
+ * TooLarge.
  */
 export function resolveTemplate(
   template: Template,
   view: Scope,
-  options?: { strict?: boolean },
+  options?: { strict?: boolean; work?: Work },
 ): Resolved {
   const { slots, tail } = template;
-  const index = slots.length >= indexedSlotsMin ? new TextIndex() : undefined;
+  const work = options?.work ?? new Work();
+  let indexes: TextIndexes | undefined;
   let text = "";
-  for (const { before, reference, embedded } of slots) {
-    const value = resolveReference(reference, view, index);
+  for (const { before, reference, embedded, indexed } of slots) {
+    if (indexed) indexes ??= new Map();
+    const value = resolveReference(reference, view, work, indexed ? indexes : undefined);
     if (value === undefined && options?.strict === true) {
       return { ok: false, missing: reference.text };
     }
@@ -239,9 +259,6 @@ export function resolveTemplate(
   }
   return { ok: true, text: text + tail };
 }
-
-/** Fewer looks into a text do not repay taking it apart. */
-const indexedSlotsMin = 4;
 
 /** A value inside a longer string: strings as they are, other values as JSON. */
 function embeddedText(value: JsonText): string {

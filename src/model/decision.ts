@@ -64,12 +64,21 @@ export interface Effects {
 /** A script that must be evaluated before, or after, the commit; its result is a `script` event. */
 export interface ScriptRequest {
   readonly handout: number;
+  /** The workflow: where scripts wait, workflows take turns. */
+  readonly group: string;
   readonly actionIndex: number;
   readonly expression: string;
   readonly input: JsonText;
   readonly execution: JsonText;
   /** Outputs by action key. */
   readonly outputs: Readonly<Record<string, JsonText>>;
+}
+
+/** A script that found no room: it waits in the store for its turn. */
+export interface WaitingScript {
+  readonly handout: number;
+  /** When its timer is due, and any server may take it. */
+  readonly until: number;
 }
 
 export interface Decision {
@@ -92,6 +101,8 @@ export interface Decision {
   readonly effects: Effects;
   /** Scripts started by this decision. */
   readonly scripts: readonly ScriptRequest[];
+  /** Scripts that wait for their turn since this decision, or go on waiting. */
+  readonly waitingScripts: readonly WaitingScript[];
   /** One for each event that was taken, in order. Fewer than the events: a bound cut it there. */
   readonly answers: readonly EventAnswer[];
   /** Set when queued tasks are to be held back, or let go again. */

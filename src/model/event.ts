@@ -17,6 +17,14 @@ export type ScriptOutcome =
       readonly message: string;
     };
 
+/** What a caller names so that its repeat does nothing. */
+export interface Cause {
+  /** `signal:` or `operation:`, and the caller's id. */
+  readonly id: string;
+  /** Of what it asks for: the same id with another hash is no repeat. */
+  readonly hash: string;
+}
+
 export type ExecutionEvent =
   /** A worker's word on an attempt. `token` was given with the task. */
   | {
@@ -44,14 +52,16 @@ export type ExecutionEvent =
       readonly type: "signal";
       readonly event: string;
       readonly payload: JsonText;
-      readonly causeId?: string;
+      readonly cause?: Cause;
     }
   | {
       readonly type: "operation";
       readonly operation: "pause" | "resume" | "cancel";
       readonly reason?: string;
-      readonly causeId?: string;
+      readonly cause?: Cause;
     }
+  /** A script that waits for its turn may be evaluated by this process now. */
+  | { readonly type: "script-turn"; readonly handout: number }
   /** A script of this process has been evaluated. */
   | { readonly type: "script"; readonly handout: number; readonly outcome: ScriptOutcome }
   /** The sweeper found something broken; what the store holds for the execution. */
@@ -67,6 +77,8 @@ export type ExecutionEvent =
 export type EventAnswer =
   | { readonly type: "accepted" }
   | { readonly type: "duplicate" }
+  /** The id of its cause was used for something else. */
+  | { readonly type: "reused" }
   /** The world has moved on: another lease, another run, an ended execution. */
   | { readonly type: "stale" }
   /** The operation does not apply in the current status. */

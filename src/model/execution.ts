@@ -110,6 +110,8 @@ export interface HeldTimer {
 
 export interface ExecutionState {
   readonly id: string;
+  /** The server made its id, so no start can name it again; absent: unknown, or not so. */
+  readonly generatedId?: true;
   readonly workflow: string;
   readonly version: number;
   readonly correlationId?: string;
@@ -141,7 +143,7 @@ export interface ExecutionState {
   readonly open: number;
   readonly signals: readonly BufferedSignal[];
   readonly signalSequence: number;
-  /** Ids of signals and operations already applied, newest last. */
+  /** Ids of signals and operations already applied, newest last, as format 2 keeps them. */
   readonly causes: readonly string[];
   readonly historySequence: number;
   readonly failure?: Failure;
@@ -186,7 +188,8 @@ export interface Written {
 
 /**
  * The message that starts a follow-up workflow (onSuccess, onFailure). The id of what it starts is
- * a hash of the source's id and the message's, so that a repeat finds it there.
+ * a hash of the source's id, the message's and, from format 3 on, the source's start: a repeat finds
+ * it there, and an execution that uses a deleted one's id again starts a follow-up of its own.
  */
 export interface StartMessage {
   readonly type: "start";
@@ -196,6 +199,8 @@ export interface StartMessage {
   readonly correlationId?: string;
   /** Run of the source. */
   readonly run?: number;
+  /** Absent in format 2: a server that reads only that builds the id without it. */
+  readonly sourceStartedAt?: number;
   readonly traceContext?: string;
   readonly traceState?: string;
 }

@@ -13,6 +13,8 @@
  * - *partition*: where an execution lives, by a hash of its id. *outbox*: messages to others.
  */
 
+import type { JsonText } from "./json.ts";
+
 /** Where an execution is stored. */
 export interface ExecutionKey {
   readonly partition: number;
@@ -121,6 +123,13 @@ export const fields = {
   result: "result",
   output: (actionKey: string) => `output:${actionKey}`,
   signal: (sequence: number) => `signal:${sequence}`,
+  /** Ids of signals and operations that were applied: see engine/causes.ts. */
+  causes: (number: number) => `causes:${number}`,
   /** Records of the actions with plan index 64k to 64k+63; the first chunk lives in the state. */
   records: (chunk: number) => `records:${chunk}`,
 } as const;
+
+/** What a field means that was never written; undefined: it must be there. */
+export function unwrittenField(name: string): JsonText | undefined {
+  return name.startsWith("causes:") ? "[]" : undefined;
+}

@@ -24,6 +24,13 @@ export interface Key {
 /** Hexadecimal, so that a double click takes the whole, and no underscore is inside the parts. */
 const keyPattern = /^orchy_([0-9a-f]{16})_([0-9a-f]{64})$/;
 
+/** What makes the first key; it is no key itself, and no text of a key begins like it. */
+export const firstKeyPattern = /^orchy_first_[0-9a-f]{64}$/;
+
+export function formatFirstKeySecret(secret: string): string {
+  return `orchy_first_${secret}`;
+}
+
 export const keyIdBytes = 8;
 export const keySecretBytes = 32;
 

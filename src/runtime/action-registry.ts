@@ -8,6 +8,8 @@ import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { ActionDefinition } from "../model/definition.ts";
 import type { Document, Store } from "../store/store.ts";
+import { documentPage } from "./document-page.ts";
+import type { Page } from "./orchestrator.ts";
 
 interface CachedAction {
   readonly definition: ActionDefinition | undefined;
@@ -87,13 +89,17 @@ export class ActionRegistry {
     return parse(await this.#store.getDocument({ kind, id: name }));
   }
 
-  async list(limit: number, after?: string): Promise<readonly ActionDefinition[]> {
-    const documents = await this.#store.listDocuments({
-      kind,
-      limit,
-      ...(after !== undefined && { after }),
-    });
+  async list(limit: number): Promise<readonly ActionDefinition[]> {
+    const documents = await this.#store.listDocuments({ kind, limit });
     return documents.map((document) => JSON.parse(document.body));
+  }
+
+  /** In order of their names. */
+  async page(page: { limit: number; cursor?: string }): Promise<Page<ActionDefinition>> {
+    const { limit, cursor } = page;
+    const { documents, after } = await documentPage(this.#store, { kind, limit, after: cursor });
+    const items = documents.map((document): ActionDefinition => JSON.parse(document.body));
+    return { items, ...(after !== undefined && { cursor: after }) };
   }
 }
 

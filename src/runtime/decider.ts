@@ -8,15 +8,18 @@ import { decide } from "../engine/decide.ts";
 import type { Surroundings } from "../engine/draft.ts";
 import type { Plan } from "../engine/plan.ts";
 import { OrchyError } from "../errors.ts";
+import type { Holds } from "../holds.ts";
 import { limits } from "../limits.ts";
-import type { Decision } from "../model/decision.ts";
+import type { Decision, NeedData } from "../model/decision.ts";
 import type { Execution } from "../model/execution.ts";
 import type { ExecutionKey } from "../model/ids.ts";
 import { type Store, StoreFault } from "../store/store.ts";
 import type { ActionRegistry } from "./action-registry.ts";
 import type { Formats } from "./formats.ts";
+import { withUnwritten } from "./load.ts";
 import { continuation, hasFreshScripts, type Mail, type Mailbox, takeBatch } from "./mailbox.ts";
 import type { Plans } from "./plans.ts";
+import type { ScriptTurns } from "./script-turns.ts";
 import type { ScriptRunner } from "./scripts.ts";
 
 /** How long a commit waits for scripts that were just started: most take less than a millisecond. */
@@ -35,8 +38,10 @@ export interface DeciderParts {
   readonly formats: Pick<Formats, "written">;
   readonly plans: Plans;
   readonly registry: ActionRegistry;
+  readonly holds: Holds;
   /** The scripts of a mailbox, made when there are none yet. */
   readonly scriptsOf: (box: Mailbox) => ScriptRunner;
+  readonly turns: ScriptTurns;
 }
 
 export class Decider {
@@ -67,8 +72,7 @@ export class Decider {
    */
   decide(box: Mailbox, before: Execution, plan: Plan, mail: Mail[]): Decided | Promise<Decided> {
     const all = box.more ? [...mail, continuation(before)] : mail;
-    const events = all.map((item) => item.event);
-    const decision = decide(before, events, this.surroundings(plan));
+    const decision = this.#decide(box, before, all, plan);
     if ("need" in decision) {
       const loading = this.#loadFields(box.key, before, decision.need);
       return loading.then((loaded) => this.decide(box, loaded, plan, mail));
@@ -78,10 +82,27 @@ export class Decider {
     return hasScripts ? this.foldScripts(box, decided) : decided;
   }
 
-  surroundings(plan: Plan): Surroundings {
-    const { clock, formats, registry } = this.#parts;
+  #decide(
+    box: Mailbox,
+    execution: Execution,
+    mail: readonly Mail[],
+    plan: Plan,
+  ): Decision | NeedData {
+    const startedAt = performance.now();
+    const events = mail.map((item) => item.event);
+    const decision = decide(execution, events, this.surroundings(box, plan));
+    this.#parts.holds.ran("execution", execution.state.id, startedAt);
+    return decision;
+  }
+
+  surroundings(box: Mailbox, plan: Plan): Surroundings {
+    const { clock, formats, registry, turns } = this.#parts;
     const { registered } = registry;
-    return { plan, now: clock.now(), format: formats.written(), registered };
+    const scripts = {
+      hasRoom: (asked: number) => turns.hasRoom(plan.workflow, asked),
+      isUnderWay: (handout: number) => box.scripts?.has(handout) ?? false,
+    };
+    return { plan, now: clock.now(), format: formats.written(), registered, scripts };
   }
 
   async #loadFields(
@@ -94,8 +115,9 @@ export class Decider {
       throw new OrchyError("UNAVAILABLE", "The execution was removed meanwhile.");
     }
     const data = new Map(execution.data);
+    const loaded = withUnwritten(answer.data, need);
     for (const name of need) {
-      const text = answer.data.get(name);
+      const text = loaded.get(name);
       // The state says that it exists: a commit in between is found by the next one's head check.
       if (text === undefined) throw new StoreFault("not_applied", `${key.id} lacks ${name}`);
       data.set(name, text);
@@ -117,11 +139,7 @@ export class Decider {
       if (box.mail.length === 0) break;
       const next = takeBatch(box);
       const after = afterDecision(decided.before, decision);
-      const second = decide(
-        after,
-        next.map((item) => item.event),
-        this.surroundings(decided.plan),
-      );
+      const second = this.#decide(box, after, next, decided.plan);
       if (
         "need" in second ||
         effectCount(second) + effectCount(decision) > limits.commitEffectsMax

@@ -5,11 +5,13 @@
  * runtime after it holds, never before.
  */
 import type { Clock, Ids } from "../clock.ts";
+import { causeFields } from "../engine/causes.ts";
 import { advance, decodeExecution, encodeState } from "../engine/codec.ts";
 import { begin } from "../engine/decide.ts";
 import type { Plan } from "../engine/plan.ts";
 import { userRules } from "../engine/user-rules.ts";
 import { OrchyError } from "../errors.ts";
+import type { Holds } from "../holds.ts";
 import { limits } from "../limits.ts";
 import { asError, type Logger } from "../log.ts";
 import type { Decision } from "../model/decision.ts";
@@ -53,6 +55,7 @@ import {
 } from "./mailbox.ts";
 import { type Offers, offerTasks } from "./offers.ts";
 import type { Plans } from "./plans.ts";
+import type { ScriptTurns } from "./script-turns.ts";
 import { ScriptRunner } from "./scripts.ts";
 
 /** What the rest of the runtime hears about a commit, after it holds. */
@@ -79,9 +82,11 @@ export interface DriverParts {
   readonly registry: ActionRegistry;
   readonly dispatcher: Dispatcher;
   readonly sandbox: Sandbox;
+  readonly turns: ScriptTurns;
   readonly onCommitted: (committed: Committed) => void;
   /** A decision that may hold or not: what it would bring about is to be looked for. */
   readonly onUnknown: (key: ExecutionKey, decision: Decision) => void;
+  readonly holds: Holds;
   /** Called when a commit begins; what it answers, when it has ended. */
   readonly timeCommit: () => (outcome: string) => void;
 }
@@ -120,9 +125,11 @@ export class Driver {
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
-    const { store, clock, formats, plans, registry } = parts;
+    const { store, clock, formats, plans, registry, holds, turns } = parts;
     const scriptsOf = (box: Mailbox) => this.#scriptsOf(box);
-    this.#decider = new Decider({ store, clock, formats, plans, registry, scriptsOf });
+    this.#decider = new Decider({
+      ...{ store, clock, formats, plans, registry, holds, scriptsOf, turns },
+    });
   }
 
   get mailboxes(): number {
@@ -246,12 +253,13 @@ export class Driver {
     for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
       // No await where nothing is to be waited for: this is every step of the steady state.
       const cached = this.#cache.get(box.key.id);
-      const loaded = cached ?? (await this.#load(box.key));
+      const loaded = cached ?? (await this.#load(box.key, wanted));
       if (loaded === "not-found" || loaded === "gone") {
         for (const mail of wanted) answerMail(mail, { type: loaded });
         box.more = false;
         return;
       }
+      if (cached === undefined) box.scripts?.retain(loaded.execution);
       const planned = this.#decider.planOf(loaded.execution);
       const plan = planned instanceof Promise ? await planned : planned;
       const deciding = this.#decider.decide(box, loaded.execution, plan, wanted);
@@ -291,14 +299,16 @@ export class Driver {
   }
 
   /** What is small comes at once; outputs follow when they are needed. */
-  #load(key: ExecutionKey): Promise<CachedExecution | "not-found" | "gone"> {
-    return loadExecution(this.#parts.store, key, [fields.input]);
+  #load(key: ExecutionKey, mail: readonly Mail[]): Promise<CachedExecution | "not-found" | "gone"> {
+    const causes = causeFields(mail.map(({ event }) => event));
+    return loadExecution(this.#parts.store, key, [fields.input, ...causes]);
   }
 
   /** With callbacks: an async function more is felt, as this is every step. */
   #commit(box: Mailbox, expected: Head, decided: Decided): Promise<Outcome> {
     const { decision } = decided;
-    const { store, clock, ids, dispatcher, formats, timeCommit } = this.#parts;
+    const { store, clock, ids, dispatcher, formats, holds, timeCommit } = this.#parts;
+    const startedAt = performance.now();
     const now = clock.now();
     const commitId = ids.nonce();
     const origin = decided.mail[0]?.origin;
@@ -322,7 +332,9 @@ export class Driver {
     };
     const commit: Commit = { commitId, decided, offers };
     const tell = timeCommit();
-    return store.commit(request).then(
+    const committing = store.commit(request);
+    holds.ran("execution", box.key.id, startedAt);
+    return committing.then(
       (result) => {
         tell(result.outcome);
         return this.#answered(box, commit, result);
@@ -407,7 +419,9 @@ export class Driver {
     const { store, clock, ids, registry, dispatcher, formats } = this.#parts;
     const { plan } = beginning;
     await registry.ensure(plan);
-    const first = begin({ ...beginning, ...this.#decider.surroundings(plan) });
+    const startedAt = performance.now();
+    const first = begin({ ...beginning, ...this.#decider.surroundings(box, plan) });
+    this.#parts.holds.ran("execution", box.key.id, startedAt);
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.

@@ -7,9 +7,11 @@ import { limits } from "../limits.ts";
 import type { StartMessage } from "../model/execution.ts";
 import { type ExecutionStatus, isOpen } from "../model/execution.ts";
 import { type ExecutionKey, executionKey } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
 import type { OutboxMessage, Store } from "../store/store.ts";
+import { canonicalJson } from "./canonical.ts";
 import type { Driver } from "./driver.ts";
-import { hashId, hashText } from "./hash.ts";
+import { followUpId, hashId, hashText } from "./hash.ts";
 import type { SubmitAnswer } from "./mailbox.ts";
 import type { Orchestrator, StartAnswer, StartRequest } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
@@ -24,6 +26,8 @@ interface Parts {
   readonly plans: Plans;
   readonly room: Room;
   readonly namespace: string;
+  /** How long a deleted id is remembered that a caller or a message chose. */
+  readonly tombstoneSeconds: number;
   readonly tracing: Tracing | undefined;
 }
 
@@ -36,15 +40,20 @@ export class Executions {
 
   async start(request: StartRequest): Promise<StartAnswer> {
     const { ids, namespace, room } = this.#parts;
-    const leave = await room.enter(Buffer.byteLength(request.input));
+    await room.check();
     const { idempotencyKey, workflow } = request;
-    const id =
+    const chosenId =
       request.executionId ??
-      (idempotencyKey === undefined ? ids.uuid() : hashId(namespace, workflow, idempotencyKey));
-    return await this.#create(id, request, 0).finally(leave);
+      (idempotencyKey === undefined ? undefined : hashId(namespace, workflow, idempotencyKey));
+    const id = chosenId ?? ids.uuid();
+    return this.#create(id, request, { depth: 0, generatedId: chosenId === undefined });
   }
 
-  async #create(id: string, request: StartRequest, depth: number): Promise<StartAnswer> {
+  async #create(
+    id: string,
+    request: StartRequest,
+    about: { readonly depth: number; readonly generatedId: boolean },
+  ): Promise<StartAnswer> {
     const { plans, driver, store } = this.#parts;
     const plan = await plans.forStart(request.workflow, request.version);
     const requestHash = hashRequest(request);
@@ -55,7 +64,7 @@ export class Executions {
         plan,
         input,
         seed: seedOf(id),
-        depth,
+        ...about,
         ...(priority !== undefined && { priority }),
         ...(correlationId !== undefined && { correlationId }),
         ...(traceContext !== undefined && { traceContext }),
@@ -68,12 +77,16 @@ export class Executions {
       case "created":
         return { id, created: true, status: answer.status };
       case "exists":
-        if (answer.requestHash === requestHash) {
-          return { id, created: false, status: answer.status };
-        }
-        throw new OrchyError("CONFLICT", `The execution ${id} was started by another request.`);
-      case "tombstone":
-        throw gone(executionKey(id, store.partitions));
+        if (answer.requestHash !== requestHash) throw startedByAnother(id);
+        return { id, created: false, status: answer.status };
+      case "tombstone": {
+        const { kept } = answer;
+        if (kept === undefined) throw gone(executionKey(id, store.partitions));
+        if (!requestHash.startsWith(kept.requestHash)) throw startedByAnother(id);
+        const { status, endedAt } = kept;
+        const ended = endedAt !== undefined && { endedAt };
+        return { id, created: false, status, deleted: true, ...ended };
+      }
       default:
         return unreachable(answer);
     }
@@ -82,11 +95,11 @@ export class Executions {
   /** A message from another execution's outbox; safe to repeat, as its id names what it starts. */
   async deliver(message: OutboxMessage): Promise<{ undeliverable?: string }> {
     const start = JSON.parse(message.body) as StartMessage;
-    const { workflow, depth, correlationId, run = 1, traceState } = start;
-    const { tracing } = this.#parts;
+    const { workflow, depth, correlationId, run = 1, sourceStartedAt, traceState } = start;
+    const { tracing, namespace } = this.#parts;
     const traceContext =
       tracing?.ofExecution(message.key.id, run, start.traceContext) ?? start.traceContext;
-    const id = hashId(this.#parts.namespace, message.key.id, message.id);
+    const id = followUpId(namespace, message, sourceStartedAt);
     const request: StartRequest = {
       workflow,
       // Taken as text: large integers in it stay exact.
@@ -96,12 +109,19 @@ export class Executions {
       ...(traceState !== undefined && { traceState }),
     };
     try {
-      await this.#create(id, request, depth);
+      await this.#create(id, request, { depth, generatedId: false });
       return {};
     } catch (error) {
       if (!(error instanceof OrchyError)) throw error;
-      if (error.code !== "NOT_FOUND" && error.code !== "DELETED") throw error;
-      return error.code === "DELETED" ? {} : { undeliverable: error.message };
+      switch (error.code) {
+        case "DELETED":
+          return {};
+        case "NOT_FOUND":
+        case "CONFLICT":
+          return { undeliverable: error.message };
+        default:
+          throw error;
+      }
     }
   }
 
@@ -117,9 +137,13 @@ export class Executions {
       type: "signal",
       event,
       payload,
-      ...(signalId !== undefined && { causeId: `signal:${signalId}` }),
+      ...(signalId !== undefined && {
+        cause: { id: `signal:${signalId}`, hash: causeHash(event, payload) },
+      }),
     });
-    return this.#accepted(request.id, answer);
+    const reused =
+      "This signalId was used before for another event or payload. Use a new one for each signal.";
+    return this.#accepted(request.id, answer, reused);
   }
 
   async operate(request: Parameters<Orchestrator["operate"]>[0]): Promise<ExecutionStatus> {
@@ -129,9 +153,16 @@ export class Executions {
       type: "operation",
       operation,
       ...(reason !== undefined && { reason }),
-      ...(operationId !== undefined && { causeId: `operation:${operationId}` }),
+      ...(operationId !== undefined && {
+        cause: {
+          id: `operation:${operationId}`,
+          hash: causeHash(operation, JSON.stringify(reason ?? null)),
+        },
+      }),
     });
-    await this.#accepted(request.id, answer);
+    const reused =
+      "This operationId was used before for another operation or reason. Use a new one for each.";
+    await this.#accepted(request.id, answer, reused);
     return this.status(request.id);
   }
 
@@ -142,7 +173,11 @@ export class Executions {
     throw loaded.outcome === "tombstone" ? gone(key) : notFound(key);
   }
 
-  async #accepted(id: string, answer: SubmitAnswer): Promise<"accepted" | "duplicate"> {
+  async #accepted(
+    id: string,
+    answer: SubmitAnswer,
+    reused: string,
+  ): Promise<"accepted" | "duplicate"> {
     const key = executionKey(id, this.#parts.store.partitions);
     switch (answer.type) {
       case "accepted":
@@ -150,6 +185,8 @@ export class Executions {
         return answer.type;
       case "stale":
         return "duplicate";
+      case "reused":
+        throw new OrchyError("CONFLICT", reused);
       case "invalid-state":
         throw new OrchyError("INVALID_STATE", answer.message, [], {
           status: await this.status(id),
@@ -198,20 +235,20 @@ export class Executions {
     key: ExecutionKey,
     { endedBefore }: { readonly endedBefore?: number } = {},
   ): Promise<"removed" | "open" | "young" | "sending" | "gone" | "not_found"> {
-    const { store, clock } = this.#parts;
+    const { store, clock, tombstoneSeconds } = this.#parts;
     for (;;) {
       const loaded = await store.load({ key, fields: [] });
       if (loaded.outcome === "not_found") return "not_found";
       if (loaded.outcome === "tombstone") return "gone";
       if (isOpen(loaded.status)) return "open";
-      if (endedBefore !== undefined) {
-        const { endedAt = 0 } = decodeExecution(loaded.state, loaded.data).state;
-        if (endedAt > endedBefore) return "young";
-      }
+      const { endedAt = 0, generatedId } = decodeExecution(loaded.state, loaded.data).state;
+      if (endedBefore !== undefined && endedAt > endedBefore) return "young";
       const { messages } = await store.holdings(key);
       if (messages.length > 0) return "sending";
-      const tombstoneUntil = clock.now() + limits.tombstoneSecondsMin * 1000;
-      const request = { key, expected: loaded.head, tombstoneUntil };
+      const keepStart = generatedId !== true;
+      const seconds = keepStart ? tombstoneSeconds : limits.generatedTombstoneSeconds;
+      const tombstoneUntil = clock.now() + seconds * 1000;
+      const request = { key, expected: loaded.head, tombstoneUntil, keepStart };
       // Each piece has its own moment: a store may refuse an old one.
       let answer: Awaited<ReturnType<Store["remove"]>>;
       do answer = await store.remove({ ...request, now: clock.now() });
@@ -219,6 +256,10 @@ export class Executions {
       if (answer !== "conflict") return answer;
     }
   }
+}
+
+function startedByAnother(id: string): OrchyError {
+  return new OrchyError("CONFLICT", `The execution ${id} was started by another request.`);
 }
 
 export function notFound(key: ExecutionKey): OrchyError {
@@ -233,6 +274,11 @@ export function gone(key: ExecutionKey): OrchyError {
 function hashRequest(request: StartRequest): string {
   const { workflow, version, input, correlationId, priority, signal } = request;
   return hashText(JSON.stringify([workflow, version, input, correlationId, priority, signal]));
+}
+
+/** Of what a signal or operation asks for: 96 bits, as many are kept. */
+function causeHash(scope: string, body: JsonText): string {
+  return hashText(JSON.stringify([scope, canonicalJson(body)])).slice(0, 24);
 }
 
 /** Chance inside an execution comes from its id: a repeated start begins alike. */

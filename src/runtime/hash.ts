@@ -1,4 +1,5 @@
 /** Hashes that the runtime builds ids and comparisons from: SHA-256, the same on every server. */
+import type { ExecutionKey } from "../model/ids.ts";
 
 export function hashText(text: string): string {
   return new Bun.CryptoHasher("sha256").update(text).digest("hex");
@@ -15,4 +16,14 @@ export function hashId(...parts: readonly string[]): string {
     `${variant}${hex.slice(17, 20)}`,
     hex.slice(20, 32),
   ].join("-");
+}
+
+/** Of what a message starts; without the source's start as in format 2. */
+export function followUpId(
+  namespace: string,
+  message: { readonly key: ExecutionKey; readonly id: string },
+  sourceStartedAt: number | undefined,
+): string {
+  const life = sourceStartedAt === undefined ? [] : [`${sourceStartedAt}`];
+  return hashId(namespace, message.key.id, message.id, ...life);
 }

@@ -10,6 +10,7 @@ import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { formatKey, type Key, keyIdBytes, keySecretBytes, parseKey } from "../model/key.ts";
 import { type Store, StoreFault } from "../store/store.ts";
+import { documentPage } from "./document-page.ts";
 import { tellFaults } from "./faults.ts";
 import type { Page } from "./orchestrator.ts";
 
@@ -45,24 +46,43 @@ export class Keys {
   /** When it was last seen that there is none; Infinity: there is one. */
   #noneUntil = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: { readonly store: Store; readonly clock: Clock }) {
+  readonly #onInForce: () => void;
+
+  constructor(parts: {
+    readonly store: Store;
+    readonly clock: Clock;
+    /** Called once, when it is seen that there is a key. */
+    readonly onInForce?: () => void;
+  }) {
     this.#store = parts.store;
     this.#clock = parts.clock;
+    this.#onInForce = parts.onInForce ?? (() => {});
   }
 
   /** Whether callers need a key, as far as was seen in the last seconds; asks when that is over. */
   inForce(): boolean | Promise<boolean> {
-    if (this.#noneUntil === Number.POSITIVE_INFINITY) return true;
+    if (this.#isInForce) return true;
     const leftMs = this.#noneUntil - this.#clock.now();
     // More than was ever left: the clock was set back.
-    return leftMs > 0 && leftMs <= limits.keyFreshMs ? false : this.#look();
+    return leftMs > 0 && leftMs <= limits.keyFreshMs ? false : this.exist();
   }
 
-  async #look(): Promise<boolean> {
+  /** The same, as it is now. */
+  async exist(): Promise<boolean> {
     const first = await tellFaults(() => this.#store.listDocuments({ kind, limit: 1 }));
-    this.#noneUntil =
-      first.length > 0 ? Number.POSITIVE_INFINITY : this.#clock.now() + limits.keyFreshMs;
-    return first.length > 0;
+    if (first.length > 0) this.#nowInForce();
+    else if (!this.#isInForce) this.#noneUntil = this.#clock.now() + limits.keyFreshMs;
+    return this.#isInForce;
+  }
+
+  get #isInForce(): boolean {
+    return this.#noneUntil === Number.POSITIVE_INFINITY;
+  }
+
+  #nowInForce(): void {
+    if (this.#isInForce) return;
+    this.#noneUntil = Number.POSITIVE_INFINITY;
+    this.#onInForce();
   }
 
   /** The key that the text proves: known, not revoked, with the right secret. */
@@ -148,7 +168,7 @@ export class Keys {
   /** The text of the key is told here and never again. */
   async create(request: NewKey): Promise<{ readonly key: Key; readonly text: string }> {
     return tellFaults(async () => {
-      if (!request.scopes.includes("admin") && !(await this.#look())) {
+      if (!request.scopes.includes("admin") && !(await this.exist())) {
         const message =
           "The first key must have the scope admin: from then on every caller needs a key, and " +
           "nobody could make another.";
@@ -162,7 +182,7 @@ export class Keys {
       const body = encode(stored);
       const answer = await this.#store.putDocument({ kind, id, body, expectedVersion: 0 });
       if (answer.outcome !== "saved") throw new Error(`the random key id ${id} is taken`);
-      this.#noneUntil = Number.POSITIVE_INFINITY;
+      this.#nowInForce();
       this.#keep(id, stored);
       return { key, text: formatKey(id, secret) };
     });
@@ -170,12 +190,10 @@ export class Keys {
 
   /** In order of id, the revoked ones among them. */
   async list(page: { readonly limit: number; readonly cursor?: string }): Promise<Page<Key>> {
-    const { limit, cursor: after } = page;
-    const request = { kind, limit, ...(after !== undefined && { after }) };
-    const documents = await tellFaults(() => this.#store.listDocuments(request));
+    const request = { kind, limit: page.limit, after: page.cursor };
+    const { documents, after } = await tellFaults(() => documentPage(this.#store, request));
     const items = documents.map(({ id, body }) => decode(id, body).key);
-    const last = items.at(-1);
-    return items.length < limit || last === undefined ? { items } : { items, cursor: last.id };
+    return { items, ...(after !== undefined && { cursor: after }) };
   }
 
   /** A repeat changes nothing. */

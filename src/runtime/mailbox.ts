@@ -1,5 +1,6 @@
 /** What waits for one execution: events, starts, and scripts that are being evaluated. */
 import type { Beginning } from "../engine/decide.ts";
+import type { Surroundings } from "../engine/draft.ts";
 import { limits } from "../limits.ts";
 import type { Decision } from "../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
@@ -59,7 +60,7 @@ export interface Creation {
   readonly reject: (error: unknown) => void;
 }
 
-export type NewBeginning = Omit<Beginning, "registered" | "now" | "format">;
+export type NewBeginning = Omit<Beginning, Exclude<keyof Surroundings, "plan">>;
 
 export interface Mailbox {
   readonly key: ExecutionKey;

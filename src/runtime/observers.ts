@@ -1,13 +1,14 @@
 /** Waiting for an execution's end, and following it live. */
 import type { Clock } from "../clock.ts";
 import { readHistory } from "../engine/stored-history.ts";
+import { limits } from "../limits.ts";
 import type { HistoryEntry } from "../model/entry.ts";
 import { isOpen } from "../model/execution.ts";
 import { executionKey } from "../model/ids.ts";
 import type { Store } from "../store/store.ts";
 import { gone, notFound } from "./executions.ts";
 import type { ExecutionResult, Orchestrator, Page } from "./orchestrator.ts";
-import { hasResult, resultOf, type Views } from "./views.ts";
+import { resultInMemory, type Views } from "./views.ts";
 import type { Watchers } from "./watchers.ts";
 
 interface Parts {
@@ -17,8 +18,8 @@ interface Parts {
   readonly watchers: Watchers;
 }
 
-/** Rows of history read at a time; each holds the entries of one commit. */
-const rowsPerRead = 100;
+/** Rows of history read at a time; each holds the entries of one commit, some with large details. */
+const rowsPerRead = 50;
 
 /** On a shared store others may drive what is waited for here: it is looked at so often. */
 const lookMs = 500;
@@ -37,7 +38,7 @@ export class Observers {
     const unwatch = watchers.add(id, ({ after, plan }) => {
       if (isOpen(after.state.status)) return;
       // With the result at hand it is answered even if the record is removed at once.
-      resolve(hasResult(plan, after) ? resultOf(plan, after) : undefined);
+      resolve(resultInMemory(plan, after));
     });
     const cancel = clock.after(waitMs, () => resolve(undefined));
     const stopLooking = this.#lookAgain(async () => {
@@ -67,16 +68,22 @@ export class Observers {
     if (loaded.outcome === "tombstone") throw gone(key);
     // The cursor counts rows and, within the last row, entries.
     const [row, skip] = (page.cursor ?? "0.0").split(".").map(Number) as [number, number];
-    const rows = await store.history({ key, after: row, limit: page.limit + 1 });
     const items: HistoryEntry[] = [];
-    for (const [offset, text] of rows.entries()) {
-      const entries = readHistory(text);
-      for (let index = offset === 0 ? skip : 0; index < entries.length; index++) {
-        if (items.length === page.limit) return { items, cursor: `${row + offset}.${index}` };
-        items.push(entries[index]!);
+    let chars = 0;
+    for (let after = row; ; ) {
+      const rows = await store.history({ key, after, limit: rowsPerRead });
+      for (const text of rows) {
+        const entries = readHistory(text);
+        for (let index = after === row ? skip : 0; index < entries.length; index++) {
+          const isFull = items.length === page.limit || chars > limits.pageBytesMax;
+          if (isFull) return { items, cursor: `${after}.${index}` };
+          items.push(entries[index]!);
+          chars += text.length / entries.length;
+        }
+        after += 1;
       }
+      if (rows.length < rowsPerRead) return { items };
     }
-    return { items };
   }
 
   /** First what has happened, then what happens, until the execution has ended. */

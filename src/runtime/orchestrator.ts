@@ -19,10 +19,14 @@ export interface SavedWorkflow {
   readonly warnings: readonly Problem[];
 }
 
-export interface WorkflowVersion {
+/** What lists show: definitions are large, and read one by one. */
+export interface WorkflowSummary {
   readonly name: string;
   readonly version: number;
   readonly savedAt: number;
+}
+
+export interface WorkflowVersion extends WorkflowSummary {
   /** As it was sent, with `version` set. */
   readonly definition: WorkflowDefinition;
 }
@@ -47,6 +51,9 @@ export interface StartAnswer {
   /** False: an earlier start with the same key or id, and the same content. */
   readonly created: boolean;
   readonly status: ExecutionStatus;
+  /** It has been deleted since: only how it ended is known. */
+  readonly deleted?: true;
+  readonly endedAt?: number;
 }
 
 export interface ActionView {
@@ -79,11 +86,17 @@ export interface ExecutionView extends Listing {
   readonly failure?: Failure;
   readonly cancelReason?: string;
   readonly actions: readonly ActionView[];
-  /** `input`, and the output of each completed action by its key, as text. */
-  readonly input: JsonText;
-  readonly outputs: ReadonlyMap<string, JsonText>;
-  /** Set when COMPLETED. */
-  readonly result?: JsonText;
+  /** Its text, read when it is asked for. */
+  readonly input: () => AsyncIterable<JsonText>;
+  /**
+   * The outputs of its actions by their keys, a few at a time, in the order of `actions`: together
+   * they may be more than memory has. Those that are undefined are not there.
+   */
+  readonly outputs: () => AsyncIterable<
+    readonly (readonly [key: string, output: JsonText | undefined])[]
+  >;
+  /** Its text, piece by piece. Set when COMPLETED. */
+  readonly result?: AsyncIterable<JsonText>;
   /** Events received that no wait has consumed. */
   readonly bufferedSignals: readonly string[];
 }
@@ -91,7 +104,8 @@ export interface ExecutionView extends Listing {
 export interface ExecutionResult {
   readonly id: string;
   readonly status: ExecutionStatus;
-  readonly result?: JsonText;
+  /** Text, or its pieces where it is made of many outputs. */
+  readonly result?: JsonText | AsyncIterable<JsonText>;
   readonly failure?: Failure;
 }
 
@@ -109,6 +123,8 @@ export interface Page<Item> {
   readonly items: readonly Item[];
   /** Opaque; absent on the last page. */
   readonly cursor?: string;
+  /** The search was ended at its bound before the page was full; it goes on with the cursor. */
+  readonly incomplete?: boolean;
 }
 
 export interface ResultSent {
@@ -195,7 +211,7 @@ export interface Orchestrator {
   saveWorkflow(definition: unknown, options: { lenient: boolean }): Promise<SavedWorkflow>;
   validateWorkflow(definition: unknown): Promise<{ readonly warnings: readonly Problem[] }>;
   getWorkflow(name: string, version?: number): Promise<WorkflowVersion>;
-  listWorkflows(page: { limit: number; cursor?: string }): Promise<Page<WorkflowVersion>>;
+  listWorkflows(page: { limit: number; cursor?: string }): Promise<Page<WorkflowSummary>>;
   listVersions(
     name: string,
     page: { limit: number; cursor?: string },

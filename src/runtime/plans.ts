@@ -11,8 +11,9 @@ import { limits } from "../limits.ts";
 import type { WorkflowDefinition } from "../model/definition.ts";
 import { nearest } from "../nearest.ts";
 import type { Store } from "../store/store.ts";
+import { documentPage } from "./document-page.ts";
 import { hashText } from "./hash.ts";
-import type { Page, WorkflowVersion } from "./orchestrator.ts";
+import type { Page, WorkflowSummary, WorkflowVersion } from "./orchestrator.ts";
 
 interface VersionEntry {
   readonly version: number;
@@ -152,25 +153,22 @@ export class Plans {
     return { name, version, savedAt: entry.savedAt, definition };
   }
 
-  async list(page: { limit: number; cursor?: string }): Promise<Page<WorkflowVersion>> {
-    const items: WorkflowVersion[] = [];
-    let after = page.cursor;
-    for (;;) {
-      const documents = await this.#store.listDocuments({
-        kind: headKind,
-        ...(after !== undefined && { after }),
-        limit: page.limit,
-      });
-      for (const document of documents) {
-        after = document.id;
-        const head: WorkflowHead = JSON.parse(document.body);
-        const newest = head.versions.at(-1);
-        if (head.deletedAt !== undefined || newest === undefined) continue;
-        items.push(await this.#read(document.id, newest.version, head));
-        if (items.length === page.limit) return { items, cursor: document.id };
+  async list(page: { limit: number; cursor?: string }): Promise<Page<WorkflowSummary>> {
+    const items: WorkflowSummary[] = [];
+    let cursor = page.cursor;
+    do {
+      const limit = page.limit - items.length;
+      const read = await documentPage(this.#store, { kind: headKind, limit, after: cursor });
+      cursor = read.after;
+      for (const { id: name, body } of read.documents) {
+        const { versions, deletedAt }: WorkflowHead = JSON.parse(body);
+        const newest = versions.at(-1);
+        if (deletedAt !== undefined || newest === undefined) continue;
+        items.push({ name, version: newest.version, savedAt: newest.savedAt });
       }
-      if (documents.length < page.limit) return { items };
-    }
+      // Of deleted workflows nothing is shown: a page of them alone is passed over.
+    } while (cursor !== undefined && items.length === 0);
+    return { items, ...(cursor !== undefined && { cursor }) };
   }
 
   /** Newest first; the cursor is the last version shown. */

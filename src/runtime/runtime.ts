@@ -18,12 +18,15 @@ import { EarlyRetention } from "./early-retention.ts";
 import { Executions } from "./executions.ts";
 import { tellFaults } from "./faults.ts";
 import { Formats } from "./formats.ts";
+import { Indexing } from "./indexing.ts";
 import { Journal } from "./journal.ts";
+import { Lists } from "./listing.ts";
 import { Observers } from "./observers.ts";
 import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
 import { OutboxLoop } from "./outbox-loop.ts";
 import { Plans } from "./plans.ts";
-import { percent, Room } from "./room.ts";
+import { Room } from "./room.ts";
+import { ScriptTurns } from "./script-turns.ts";
 import { ServerRegistry } from "./server-registry.ts";
 import { Sharing } from "./sharing.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -48,6 +51,8 @@ export interface RuntimeParts {
   /** See formats.ts. */
   readonly formatDelayMs?: number;
   readonly onOutdated?: (reason: string) => void;
+  /** Absent: limits.tombstoneSecondsDefault. */
+  readonly tombstoneSeconds?: number;
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
 }
@@ -68,6 +73,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const watchers = new Watchers();
   const beats = new Beats();
   const views = new Views({ store, plans, beats });
+  const lists = new Lists({ store, clock });
   const observers = new Observers({ store, clock, views, watchers });
   const sharing = new Sharing(store.partitions, (partition) => {
     timers.note(partition, clock.now());
@@ -88,7 +94,12 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     log,
     onDue: (partition, at) => timers.note(partition, at),
   });
-  const driver = new Driver({
+  const turns = new ScriptTurns({
+    sandbox,
+    clock,
+    take: (id, handout) => driver.submit(id, { type: "script-turn", handout }),
+  });
+  const driver: Driver = new Driver({
     store,
     clock,
     ids,
@@ -98,8 +109,10 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     registry,
     dispatcher,
     sandbox,
+    turns,
     onCommitted,
     onUnknown: ({ partition }, decision) => lookFor(partition, decision),
+    holds: metrics.holds,
     timeCommit: () => metrics.timeStoreCall("commit"),
   });
   const room = new Room({ store, clock, log });
@@ -112,6 +125,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     plans,
     room,
     namespace: parts.namespace,
+    tombstoneSeconds: parts.tombstoneSeconds ?? limits.tombstoneSecondsDefault,
     tracing,
   });
   const timers = new TimerLoop({ store, clock, ids, log, restMs, handle: handleDue });
@@ -128,11 +142,13 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
+  const indexing = new Indexing({ store, clock, log, formats, prefers });
   const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
   const desk = new WorkerDesk(deskParts);
   metrics.read({
     parkedPolls: () => dispatcher.parked,
     mailboxes: () => driver.mailboxes,
+    waitingScripts: () => sandbox.queued + turns.size,
     repairs: () => sweeper.found,
   });
 
@@ -150,6 +166,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   function onCommitted(committed: Committed): void {
     const { key, decision } = committed;
     lookFor(key.partition, decision);
+    turns.add(committed.plan.workflow, key.id, decision.waitingScripts);
     watchers.notify(committed);
     tracing?.committed(committed);
     journal.committed(committed);
@@ -181,11 +198,16 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     }
   }
 
+  function drain(): void {
+    dispatcher.drain();
+    turns.stop();
+  }
+
   async function readiness(): Promise<Readiness> {
     const checks: Record<string, { ok: boolean; message: string }> = {};
     try {
-      const { used } = await room.read();
-      const message = `${store.traits.durability} ${percent(used)} of its room is used.`;
+      const used = await room.read();
+      const message = `${store.traits.durability} ${room.sentence}`;
       const outdated = formats.complaint();
       const complaints = [store.complaint?.(), outdated].filter((one) => one !== undefined);
       checks.store = {
@@ -218,7 +240,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     start: (request) => tellFaults(() => executions.start(request)),
     getExecution: (id, abort) => tellFaults(() => views.execution(id, abort)),
     executionStatus: (id) => tellFaults(() => executions.status(id)),
-    listExecutions: (request) => tellFaults(() => views.list(request)),
+    listExecutions: (request) => tellFaults(() => lists.page(request)),
     history: (id, page) => tellFaults(() => observers.history(id, page)),
     waitForResult: (id, waitMs, abort) =>
       tellFaults(() => observers.waitForResult(id, waitMs, abort)),
@@ -247,14 +269,15 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       sweeper.start();
       await servers.join(self);
       if (parts.keepRetention !== true) early.start();
+      indexing.start();
     },
-    drain: () => dispatcher.drain(),
+    drain,
     async close() {
-      dispatcher.drain();
+      drain();
       await servers.leave();
       // Until the others have heard of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);
-      const loops = [timers, outbox, sweeper, early];
+      const loops = [timers, outbox, sweeper, early, indexing];
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);
       driver.close();

@@ -6,6 +6,7 @@
 import type { Clock } from "../clock.ts";
 import type { ScriptRequest } from "../model/decision.ts";
 import type { ExecutionEvent } from "../model/event.ts";
+import type { Execution } from "../model/execution.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 
 export class ScriptRunner {
@@ -30,6 +31,11 @@ export class ScriptRunner {
     this.#onLost = parts.onLost;
   }
 
+  /** Whether it is evaluated here, or waits for a process of this server. */
+  has(handout: number): boolean {
+    return this.#running.has(handout);
+  }
+
   get open(): number {
     return this.#running.size;
   }
@@ -44,6 +50,7 @@ export class ScriptRunner {
   run(requests: readonly ScriptRequest[]): void {
     for (const request of requests) {
       const { handout } = request;
+      if (this.#running.has(handout)) continue;
       const abort = new AbortController();
       this.#running.set(handout, abort);
       this.#fresh.add(handout);
@@ -86,6 +93,15 @@ export class ScriptRunner {
     const abandoned = new Set(this.#fresh);
     for (const handout of abandoned) this.#abort(handout);
     return abandoned;
+  }
+
+  /** Aborts those that the execution, as it was just read, does not wait for: others went on. */
+  retain({ records }: Execution): void {
+    if (this.#running.size === 0) return;
+    const awaited = new Set(records.map((record) => record?.handout));
+    for (const handout of [...this.#running.keys()]) {
+      if (!awaited.has(handout)) this.#abort(handout);
+    }
   }
 
   /** The execution has ended: nobody waits for any of them. */

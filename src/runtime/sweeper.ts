@@ -9,7 +9,7 @@ import { violations } from "../engine/invariants.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import { type ExecutionKey, executionKey } from "../model/ids.ts";
-import { type Listing, type Store, StoreFault } from "../store/store.ts";
+import { type ListPlace, type Store, StoreFault } from "../store/store.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Driver } from "./driver.ts";
 import { logFault } from "./faults.ts";
@@ -28,7 +28,7 @@ export class Sweeper {
   readonly #parts: SweeperParts;
   #partition = 0;
   #queuesOf = 0;
-  #after: { startedAt: number; id: string } | undefined;
+  #after: ListPlace | undefined;
   #cancel: (() => void) | undefined;
   #sweeping: Promise<void> = Promise.resolve();
   #running = false;
@@ -69,13 +69,13 @@ export class Sweeper {
       this.#queuesOf = (this.#queuesOf + count) % store.partitions;
       await Promise.all(next.map((partition) => this.refresh(partition)));
     }
-    let last: Listing | undefined;
+    let reached: ListPlace | undefined;
     try {
-      last = await this.#checkSome();
+      reached = await this.#checkSome();
     } finally {
       // After a failure as well: one partition that is away keeps no other from being looked at.
-      this.#after = last && { startedAt: last.startedAt, id: last.id };
-      if (last === undefined) this.#partition = (this.#partition + 1) % store.partitions;
+      this.#after = reached;
+      if (reached === undefined) this.#partition = (this.#partition + 1) % store.partitions;
     }
   }
 
@@ -88,23 +88,22 @@ export class Sweeper {
   }
 
   /** Answers after which one the partition goes on; undefined: it was looked at wholly. */
-  async #checkSome(): Promise<Listing | undefined> {
+  async #checkSome(): Promise<ListPlace | undefined> {
     const { store, log } = this.#parts;
-    const rows = await store.list({
+    const { items, reached } = await store.list({
       partition: this.#partition,
-      index: "status",
-      value: "RUNNING",
+      status: "RUNNING",
       limit: limits.sweptPerRound,
       ...(this.#after !== undefined && { after: this.#after }),
     });
-    for (const { id } of rows) {
+    for (const { id } of items) {
       if (!this.#running) return undefined;
       await this.check(executionKey(id, store.partitions)).catch((error) => {
         if (error instanceof StoreFault && error.outcome === "not_applied") throw error;
         logFault(log, "an execution could not be checked", error, { id });
       });
     }
-    return rows.length === limits.sweptPerRound ? rows.at(-1) : undefined;
+    return reached;
   }
 
   async check(key: ExecutionKey): Promise<readonly string[]> {

@@ -1,29 +1,19 @@
 /** Executions as people read them: put together from state, data and what the store holds. */
-import { decodeExecution } from "../engine/codec.ts";
 import type { Plan, PlanAction } from "../engine/plan.ts";
-import { resultFields, resultText } from "../engine/result.ts";
+import { isOneField, resultFields } from "../engine/result.ts";
 import { limits } from "../limits.ts";
-import type {
-  ActionRecord,
-  Execution,
-  ExecutionState,
-  ExecutionStatus,
-} from "../model/execution.ts";
+import type { ActionRecord, ActionRecords, Execution, ExecutionState } from "../model/execution.ts";
 import { isOpen } from "../model/execution.ts";
 import { executionKey, fields, formatTaskId, parseToken } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import type { Holdings, Listing, Store, TaskView } from "../store/store.ts";
+import type { Holdings, Store, TaskView } from "../store/store.ts";
 import type { Beats } from "./beats.ts";
+import { DataReader, type FieldBatch } from "./data-reader.ts";
 import { gone, notFound } from "./executions.ts";
 import { Gate } from "./gate.ts";
 import { listing } from "./listing.ts";
-import type {
-  ActionView,
-  ExecutionResult,
-  ExecutionView,
-  ListExecutions,
-  Page,
-} from "./orchestrator.ts";
+import { loadExecution } from "./load.ts";
+import type { ActionView, ExecutionResult, ExecutionView } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
 
 interface Parts {
@@ -31,9 +21,6 @@ interface Parts {
   readonly plans: Plans;
   readonly beats: Beats;
 }
-
-/** So many rows are looked at for one page; a filter that matches less goes on with its cursor. */
-const scannedMax = 5_000;
 
 export class Views {
   readonly #parts: Parts;
@@ -44,19 +31,16 @@ export class Views {
     this.#parts = parts;
   }
 
-  execution(id: string, abort?: AbortSignal): Promise<ExecutionView> {
-    return this.#gate.pass(() => this.#execution(id), abort);
-  }
-
-  async #execution(id: string): Promise<ExecutionView> {
+  async execution(id: string, abort?: AbortSignal): Promise<ExecutionView> {
     const { store, plans, beats } = this.#parts;
-    const execution = await this.#load(id);
-    const { state } = execution;
+    const execution = await this.#gate.pass(() => this.#load(id, [fields.input]), abort);
+    const { state, records } = execution;
     const plan = await plans.get(state.workflow, state.version);
     const holdings = isOpen(state.status)
       ? await store.holdings(executionKey(id, store.partitions))
       : undefined;
-    const result = finalResult(plan, execution);
+    const reader = this.#reader(execution, abort);
+    const result = state.status === "COMPLETED" ? resultPieces(plan, records, reader) : undefined;
     return {
       ...listing(execution),
       run: state.run,
@@ -64,66 +48,35 @@ export class Views {
       ...(state.failure !== undefined && { failure: state.failure }),
       ...(state.cancelReason !== undefined && { cancelReason: state.cancelReason }),
       actions: plan.actions.map((action) => actionView(execution, action, { holdings, beats })),
-      input: execution.data.get(fields.input) ?? "null",
-      outputs: outputsOf(plan, execution),
+      input: () => oneField(reader, fields.input),
+      outputs: () => outputsOf(plan, records, reader),
       ...(result !== undefined && { result }),
       bufferedSignals: state.signals.map((signal) => signal.event),
     };
   }
 
-  /** All that it takes to know that it is open is its state: only what has ended is read whole. */
+  /** All that it takes to know that it is open is its state. */
   async result(id: string, abort?: AbortSignal): Promise<ExecutionResult> {
-    const { state } = await this.#load(id, []);
+    const execution = await this.#load(id, []);
+    const { state } = execution;
     if (state.status !== "COMPLETED") return unfinished(state);
-    return this.#gate.pass(async () => {
-      const execution = await this.#load(id);
-      const { workflow, version } = execution.state;
-      return resultOf(await this.#parts.plans.get(workflow, version), execution);
-    }, abort);
+    const plan = await this.#parts.plans.get(state.workflow, state.version);
+    return resultOf(plan, execution, this.#reader(execution, abort));
   }
 
-  async #load(id: string, names?: readonly string[]): Promise<Execution> {
-    const key = executionKey(id, this.#parts.store.partitions);
-    const loaded = await this.#parts.store.load({
-      key,
-      ...(names !== undefined && { fields: names }),
-    });
-    if (loaded.outcome === "not_found") throw notFound(key);
-    if (loaded.outcome === "tombstone") throw gone(key);
-    return decodeExecution(loaded.state, loaded.data);
-  }
-
-  /** Newest first, over all partitions. */
-  async list(request: ListExecutions): Promise<Page<Listing>> {
+  #reader({ state, data }: Execution, abort: AbortSignal | undefined): DataReader {
     const { store } = this.#parts;
-    const index = chooseIndex(request);
-    let after = firstCursor(request);
-    const items: Listing[] = [];
-    for (let scanned = 0; scanned < scannedMax; ) {
-      const parts = await Promise.all(
-        Array.from({ length: store.partitions }, (_, partition) =>
-          store.list({
-            partition,
-            ...index,
-            limit: request.limit,
-            ...(after !== undefined && { after }),
-          }),
-        ),
-      );
-      // Beyond the limit a partition that was cut short may have something newer.
-      const rows = parts.flat().sort(newestFirst).slice(0, request.limit);
-      for (const row of rows) {
-        if (request.startedAfter !== undefined && row.startedAt <= request.startedAfter) {
-          return { items };
-        }
-        after = { startedAt: row.startedAt, id: row.id };
-        if (matches(row, request)) items.push(row);
-        if (items.length === request.limit) return { items, cursor: encodeCursor(after) };
-      }
-      if (rows.length < request.limit) return { items };
-      scanned += rows.length;
-    }
-    return after === undefined ? { items } : { items, cursor: encodeCursor(after) };
+    const key = executionKey(state.id, store.partitions);
+    return new DataReader({ store, key, gate: this.#gate, abort }, data);
+  }
+
+  async #load(id: string, names: readonly string[]): Promise<Execution> {
+    const { store } = this.#parts;
+    const key = executionKey(id, store.partitions);
+    const loaded = await loadExecution(store, key, names);
+    if (loaded === "not-found") throw notFound(key);
+    if (loaded === "gone") throw gone(key);
+    return loaded.execution;
   }
 }
 
@@ -131,32 +84,91 @@ function unfinished({ id, status, failure }: ExecutionState): ExecutionResult {
   return { id, status, ...(failure !== undefined && { failure }) };
 }
 
-export function resultOf(plan: Plan, execution: Execution): ExecutionResult {
-  const result = finalResult(plan, execution);
-  return { ...unfinished(execution.state), ...(result !== undefined && { result }) };
+/** What can read the fields of an execution's data: the store, or one that is in memory. */
+interface FieldReader {
+  read(names: readonly string[]): AsyncIterable<FieldBatch>;
 }
 
-/** Whether all that the result is made of has been loaded. */
-export function hasResult(plan: Plan, execution: Execution): boolean {
-  if (execution.state.status !== "COMPLETED") return true;
-  return resultFields(plan, execution.records).every((name) => execution.data.has(name));
+/** Its text where it is one field, which an error can still be answered for; otherwise its pieces. */
+export async function resultOf(
+  plan: Plan,
+  { state, records }: Pick<Execution, "state" | "records">,
+  reader: FieldReader,
+): Promise<ExecutionResult> {
+  if (state.status !== "COMPLETED") return unfinished(state);
+  const names = resultFields(plan, records);
+  const pieces = resultPieces(plan, records, reader);
+  if (!isOneField(plan, names)) return { ...unfinished(state), result: pieces };
+  let result = "";
+  for await (const piece of pieces) result += piece;
+  return { ...unfinished(state), result };
 }
 
-function finalResult(plan: Plan, execution: Execution): JsonText | undefined {
-  if (execution.state.status !== "COMPLETED") return undefined;
-  return resultText(plan, execution.records, (name) => execution.data.get(name));
+/** The same for an execution that is in memory, with all that its result is made of, or undefined. */
+export function resultInMemory(plan: Plan, execution: Execution): ExecutionResult | undefined {
+  const { state, records, data } = execution;
+  if (state.status !== "COMPLETED") return unfinished(state);
+  const names = resultFields(plan, records);
+  if (!names.every((name) => data.has(name))) return undefined;
+  if (isOneField(plan, names)) return { ...unfinished(state), result: data.get(names[0]!)! };
+  const batches = names.map((name): FieldBatch => [[name, data.get(name)]]);
+  const reader: FieldReader = {
+    async *read() {
+      yield* batches;
+    },
+  };
+  return { ...unfinished(state), result: resultPieces(plan, records, reader) };
 }
 
-function outputsOf(plan: Plan, execution: Execution): Map<string, JsonText> {
-  const outputs = new Map<string, JsonText>();
-  for (const { key } of plan.actions) {
-    const text = execution.data.get(fields.output(key));
-    if (text !== undefined) outputs.set(key, text);
+async function* resultPieces(
+  plan: Plan,
+  records: ActionRecords,
+  reader: FieldReader,
+): AsyncGenerator<JsonText> {
+  const names = resultFields(plan, records);
+  if (names.length === 0) yield "null";
+  else if (isOneField(plan, names)) yield* oneField(reader, names[0]!);
+  else {
+    let separator = "{";
+    for await (const batch of reader.read(names)) {
+      let piece = "";
+      for (const [name, text] of batch) {
+        piece += `${separator}"${actionKeyOf(name)}":${text ?? "null"}`;
+        separator = ",";
+      }
+      yield piece;
+    }
+    yield "}";
   }
-  return outputs;
+}
+
+async function* oneField(reader: FieldReader, name: string): AsyncGenerator<JsonText> {
+  for await (const [[, text] = []] of reader.read([name])) yield text ?? "null";
+}
+
+async function* outputsOf(
+  plan: Plan,
+  records: ActionRecords,
+  reader: FieldReader,
+): AsyncGenerator<FieldBatch> {
+  const ended = plan.actions.filter(({ index }) => hasEnded(records[index]));
+  for await (const batch of reader.read(ended.map(({ key }) => fields.output(key)))) {
+    yield batch.map(([name, text]) => [actionKeyOf(name), text] as const);
+  }
+}
+
+const outputPrefix = fields.output("");
+
+function actionKeyOf(outputField: string): string {
+  return outputField.slice(outputPrefix.length);
 }
 
 const untouched: ActionRecord = { status: "PENDING" };
+
+/** With an output, be it that of an error that was routed. */
+function hasEnded(record: ActionRecord | undefined): boolean {
+  return record !== undefined && (record.status === "COMPLETED" || record.route !== undefined);
+}
 
 function actionView(
   execution: Execution,
@@ -165,7 +177,7 @@ function actionView(
 ): ActionView {
   const record = execution.records[action.index] ?? untouched;
   const task = openTask(execution, action, record, holdings);
-  const ended = record.status === "COMPLETED" || record.route !== undefined;
+  const ended = hasEnded(record);
   const { skippedBy, route, startedAt, endedAt, dueAt, events, failure } = record;
   return {
     id: action.id,
@@ -223,52 +235,4 @@ function openTask(
     actionKey: action.key,
   });
   return holdings?.tasks.find((task) => task.id === taskId);
-}
-
-// Lists
-
-function chooseIndex(request: ListExecutions) {
-  const { correlationId, workflow, status } = request;
-  if (correlationId !== undefined) return { index: "correlationId", value: correlationId } as const;
-  if (workflow !== undefined) return { index: "workflow", value: workflow } as const;
-  if (status !== undefined) return { index: "status", value: status } as const;
-  return { index: "all", value: "" } as const;
-}
-
-interface Cursor {
-  readonly startedAt: number;
-  readonly id: string;
-}
-
-function firstCursor(request: ListExecutions): Cursor | undefined {
-  if (request.cursor !== undefined) return decodeCursor(request.cursor);
-  if (request.startedBefore === undefined) return undefined;
-  return { startedAt: request.startedBefore, id: "" };
-}
-
-function matches(row: Listing, request: ListExecutions): boolean {
-  const { workflow, status, correlationId } = request;
-  return (
-    (workflow === undefined || row.workflow === workflow) &&
-    (status === undefined || row.status === (status satisfies ExecutionStatus)) &&
-    (correlationId === undefined || row.correlationId === correlationId)
-  );
-}
-
-function newestFirst(a: Listing, b: Listing): number {
-  return b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1);
-}
-
-function encodeCursor(cursor: Cursor): string {
-  return Buffer.from(JSON.stringify([cursor.startedAt, cursor.id])).toString("base64url");
-}
-
-/** Undefined for text that is no cursor: the edge refuses it before. */
-export function decodeCursor(text: string): Cursor | undefined {
-  try {
-    const [startedAt, id] = JSON.parse(Buffer.from(text, "base64url").toString());
-    return typeof startedAt === "number" && typeof id === "string" ? { startedAt, id } : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -78,11 +78,8 @@ export class Workflows {
   }
 
   async actions(page: { limit: number; cursor?: string }): Promise<Page<ActionStats>> {
-    const definitions = await this.#parts.registry.list(page.limit, page.cursor);
-    const items = await this.#withStats(definitions);
-    const last = definitions.at(-1);
-    if (definitions.length < page.limit || last === undefined) return { items };
-    return { items, cursor: last.name };
+    const { items: definitions, ...rest } = await this.#parts.registry.page(page);
+    return { items: await this.#withStats(definitions), ...rest };
   }
 
   async #withStats(definitions: readonly ActionDefinition[]): Promise<ActionStats[]> {

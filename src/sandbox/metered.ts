@@ -4,6 +4,15 @@ import type { Sandbox } from "./sandbox.ts";
 
 export function meterSandbox(sandbox: Sandbox, metrics: Metrics): Sandbox {
   return {
+    get processes() {
+      return sandbox.processes;
+    },
+    get queued() {
+      return sandbox.queued;
+    },
+    hasQueued: (group) => sandbox.hasQueued(group),
+    room: (group) => sandbox.room(group),
+    onRoom: (listener) => sandbox.onRoom(listener),
     async evaluate(script, abort) {
       const startedAt = performance.now();
       const outcome = await sandbox.evaluate(script, abort);

@@ -5,15 +5,18 @@
  */
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
+import type { Logger } from "../log.ts";
 import type { ScriptOutcome } from "../model/event.ts";
 import type { ScriptLimits } from "./machine.ts";
 import { deadlineMessage, mebibytes } from "./messages.ts";
 import type { ScriptProcess } from "./process.ts";
 import { startScriptProcess } from "./process.ts";
-import { type Sandbox, SandboxStopped, type ScriptInput } from "./sandbox.ts";
+import { type Answer, type Job, JobQueue, settle } from "./queue.ts";
+import { type Sandbox, SandboxUnavailable, type ScriptInput } from "./sandbox.ts";
 
 export interface SandboxOptions {
   readonly clock: Clock;
+  readonly log?: Logger;
   /** How many scripts run at once; default 2. */
   readonly processes?: number;
   readonly scriptMs?: number;
@@ -23,28 +26,20 @@ export interface SandboxOptions {
   readonly outputBytesMax?: number;
 }
 
-/** `ok` and output and perhaps route, or `error`, `limit` or `problem` and a message. */
-type Answer = readonly string[];
-
-interface Job {
-  readonly request: readonly string[];
-  /** Called once; undefined after that. */
-  settle: ((answer: Answer | undefined) => void) | undefined;
-  /** How many processes ended under it without being told to. */
-  losses: number;
-}
-
 interface Slot {
   process: ScriptProcess | undefined;
   isReady: boolean;
   job: Job | undefined;
+  /** When the job was given, on the monotonic clock. */
+  givenAt: number;
   cancelTimer: () => void;
 }
 
 /** A process that is not ready by then is killed. Starting takes about 0.1 s on an idle machine. */
 const startMs = 20_000;
-/** After so many starts in a row that failed, waiting scripts are answered. */
+/** After so many starts in a row that failed, waiting scripts are refused for a while. */
 const startsMax = 3;
+const restMs = 1_000;
 /** A job that lost so many processes is what ends them. */
 const lossesMax = 2;
 /**
@@ -52,6 +47,8 @@ const lossesMax = 2;
  * what has come in for so long before it kills.
  */
 const lookMs = 20;
+/** A script whose process has got too little processor time in so many looks is run anew. */
+const starvedLooksMax = 10;
 
 export function createSandbox(options: SandboxOptions): Sandbox {
   return new ScriptPool(options);
@@ -61,13 +58,17 @@ class ScriptPool implements Sandbox {
   readonly #clock: Clock;
   readonly #limits: ScriptLimits;
   readonly #graceMs: number;
+  readonly #log: Logger | undefined;
   readonly #slots: readonly Slot[];
-  readonly #queue: Job[] = [];
+  readonly #queue = new JobQueue();
   #failedStarts = 0;
+  #isResting = false;
   #isStopped = false;
+  #onRoom = () => {};
 
   constructor(options: SandboxOptions) {
     this.#clock = options.clock;
+    this.#log = options.log;
     this.#graceMs = options.graceMs ?? limits.scriptGraceMs;
     this.#limits = {
       scriptMs: options.scriptMs ?? limits.scriptMs,
@@ -81,24 +82,46 @@ class ScriptPool implements Sandbox {
       process: undefined,
       isReady: false,
       job: undefined,
+      givenAt: 0,
       cancelTimer: () => {},
     }));
     // One is made ready ahead of the first script; the others start when they are needed.
     if (this.#slots[0] !== undefined) this.#start(this.#slots[0]);
   }
 
+  get processes(): number {
+    return this.#slots.length;
+  }
+
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  hasQueued(group: string): boolean {
+    return this.#queue.has(group);
+  }
+
+  room(group: string): number {
+    return this.#isResting || this.#isStopped ? 0 : this.#queue.room(group, this.processes);
+  }
+
+  onRoom(listener: () => void): void {
+    this.#onRoom = listener;
+  }
+
   async evaluate(script: ScriptInput, abort?: AbortSignal): Promise<ScriptOutcome> {
     const request = requestOf(script);
-    const dataChars = request.reduce((sum, text) => sum + text.length, 0);
+    const chars = request.reduce((sum, text) => sum + text.length, 0);
     // Such data cannot fit; it is not worth the way to the process.
-    if (dataChars > this.#limits.memoryBytes) {
+    if (chars > this.#limits.memoryBytes) {
       return {
         ok: false,
         code: "SCRIPT_LIMIT",
         message: `The script's data is larger than ${mebibytes(this.#limits.memoryBytes)}.`,
       };
     }
-    const [status, text = "", route] = await this.#run(request, abort);
+    const group = script.group ?? "";
+    const [status, text = "", route] = await this.#run({ group, request, chars }, abort);
     if (status === "ok") {
       return route === undefined ? { ok: true, output: text } : { ok: true, output: text, route };
     }
@@ -106,54 +129,65 @@ class ScriptPool implements Sandbox {
   }
 
   async check(expression: string): Promise<string | undefined> {
-    const [status, text] = await this.#run(["check", expression]);
+    const request = ["check", expression];
+    const chars = expression.length;
+    const [status, text] = await this.#run({ group: "", request, chars });
     return status === "ok" ? undefined : text;
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    for (const job of this.#queue.splice(0)) settle(job, undefined);
+    const stopped = new SandboxUnavailable("The server is shutting down; try again.");
+    this.#queue.refuse(stopped);
     const processes = this.#slots.map((slot) => {
-      if (slot.job !== undefined) settle(slot.job, undefined);
+      if (slot.job !== undefined) settle(slot.job, stopped);
       return this.#drop(slot);
     });
     await Promise.all(processes.map((process) => process?.ended));
   }
 
-  #run(request: readonly string[], abort?: AbortSignal): Promise<Answer> {
-    if (this.#isStopped) return Promise.reject(new SandboxStopped());
+  #run(
+    { group, request, chars }: Pick<Job, "group" | "request" | "chars">,
+    abort?: AbortSignal,
+  ): Promise<Answer> {
+    if (this.#isStopped) {
+      return Promise.reject(new SandboxUnavailable("The server is shutting down; try again."));
+    }
     if (abort?.aborted) return Promise.resolve(aborted);
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const onAbort = () => {
       // A running script ends in its own time, within its deadline: its process is kept.
-      const index = this.#queue.indexOf(job);
-      if (index >= 0) this.#queue.splice(index, 1);
+      this.#queue.remove(job);
       settle(job, aborted);
+      this.#onRoom();
     };
     const job: Job = {
-      request,
+      ...{ group, request, chars, losses: 0 },
       settle: (answer) => {
         abort?.removeEventListener("abort", onAbort);
-        if (answer === undefined) reject(new SandboxStopped());
+        if (answer instanceof SandboxUnavailable) reject(answer);
         else resolve(answer);
       },
-      losses: 0,
     };
     abort?.addEventListener("abort", onAbort);
-    this.#queue.push(job);
+    this.#queue.add(job);
     this.#dispatch();
     return promise;
   }
 
-  /** Gives waiting scripts to free processes, first come first served, and starts missing ones. */
+  /** Gives waiting scripts to free processes, the groups in turn, and starts missing ones. */
   #dispatch(): void {
     for (const slot of this.#slots) {
-      if (this.#queue.length === 0) return;
-      if (slot.isReady && slot.job === undefined) this.#give(slot, this.#queue.shift()!);
+      if (!slot.isReady || slot.job !== undefined) continue;
+      const job = this.#queue.take();
+      if (job === undefined) return;
+      this.#give(slot, job);
+      this.#onRoom();
     }
+    if (this.#isResting) return;
     let starting = this.#slots.filter((slot) => slot.process && !slot.isReady).length;
     for (const slot of this.#slots) {
-      if (starting >= this.#queue.length) return;
+      if (starting >= this.#queue.size) return;
       if (slot.process !== undefined) continue;
       this.#start(slot);
       starting += 1;
@@ -162,15 +196,34 @@ class ScriptPool implements Sandbox {
 
   #give(slot: Slot, job: Job): void {
     slot.job = job;
+    slot.givenAt = performance.now();
     slot.process?.send(job.request);
+    this.#watch(slot, job, { cpuMsBefore: slot.process?.cpuMs(), looks: 1 });
+  }
+
+  /** Kills a process whose script has used up its time without ending, natively for instance. */
+  #watch(
+    slot: Slot,
+    job: Job,
+    { cpuMsBefore, looks }: { cpuMsBefore: number | undefined; looks: number },
+  ): void {
     const { scriptMs } = this.#limits;
+    const decide = () => {
+      const cpuMs = slot.process?.cpuMs();
+      const isStarved =
+        cpuMs !== undefined && cpuMsBefore !== undefined && cpuMs - cpuMsBefore < scriptMs;
+      if (isStarved && looks < starvedLooksMax) {
+        this.#watch(slot, job, { cpuMsBefore, looks: looks + 1 });
+        return;
+      }
+      if (isStarved) this.#queue.addAgain(job);
+      else settle(job, ["limit", deadlineMessage(scriptMs)]);
+      this.#drop(slot);
+      this.#start(slot);
+      this.#dispatch();
+    };
     slot.cancelTimer = this.#clock.after(scriptMs + this.#graceMs - lookMs, () => {
-      slot.cancelTimer = this.#clock.after(lookMs, () => {
-        settle(job, ["limit", deadlineMessage(scriptMs)]);
-        this.#drop(slot);
-        this.#start(slot);
-        this.#dispatch();
-      });
+      slot.cancelTimer = this.#clock.after(lookMs, decide);
     });
   }
 
@@ -201,6 +254,7 @@ class ScriptPool implements Sandbox {
     const { job } = slot;
     if (job !== undefined && answer.length > 0) {
       slot.job = undefined;
+      this.#queue.ran(performance.now() - slot.givenAt);
       settle(job, answer);
     }
     slot.isReady = state === "ready";
@@ -215,7 +269,7 @@ class ScriptPool implements Sandbox {
     this.#drop(slot);
     if (job?.settle !== undefined) {
       job.losses += 1;
-      if (job.losses < lossesMax) this.#queue.unshift(job);
+      if (job.losses < lossesMax) this.#queue.addAgain(job);
       else settle(job, ["limit", `The script's process ended each time it ran (${reason}).`]);
     }
     if (isReady) this.#dispatch();
@@ -224,15 +278,21 @@ class ScriptPool implements Sandbox {
 
   #startFailed(reason: string): void {
     this.#failedStarts += 1;
-    if (this.#failedStarts >= startsMax) {
-      this.#failedStarts = 0;
+    if (this.#failedStarts >= startsMax && !this.#isResting) {
+      this.#isResting = true;
+      this.#clock.after(restMs, () => {
+        this.#isResting = false;
+        this.#dispatch();
+        this.#onRoom();
+      });
       const message = `No process could be started for the script (${reason}).`;
-      for (const job of this.#queue.splice(0)) settle(job, ["error", message]);
+      this.#log?.error("scripts cannot be run: no process could be started for them", { reason });
+      this.#queue.refuse(new SandboxUnavailable(message));
     }
     this.#dispatch();
   }
 
-  /** Empties a slot; answers the process that was in it, killed. */
+  /** Empties a slot; returns the process that was in it, killed. */
   #drop(slot: Slot): ScriptProcess | undefined {
     const { process } = slot;
     slot.cancelTimer();
@@ -245,12 +305,6 @@ class ScriptPool implements Sandbox {
 }
 
 const aborted: Answer = ["error", "The script was given up before it ended."];
-
-/** Without an answer: the sandbox has stopped. */
-function settle(job: Job, answer: Answer | undefined): void {
-  job.settle?.(answer);
-  job.settle = undefined;
-}
 
 /** What the script process reads: kind, expression, reserved names, then three texts a member. */
 function requestOf(script: ScriptInput): string[] {

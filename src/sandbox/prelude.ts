@@ -101,8 +101,11 @@ export const prelude = `((outputCharsMax) => {
       output[name] = value;
       left += 1;
     }
-    // The value of \`$.route = "x"\` as the last statement is the route, not an output.
-    if (left === 0 && completion !== undefined && !(route !== undefined && completion === route)) {
+    // The value of \`$.route = "x"\` as the last statement is the route, and that of \`$\` is what the
+    // script was given: neither is an output.
+    const isGiven = completion === dollar || completion === root;
+    const isRoute = route !== undefined && completion === route;
+    if (left === 0 && completion !== undefined && !isGiven && !isRoute) {
       if (isPlain(completion)) {
         const own = namesOf(completion);
         for (let index = 0; index < own.length; index += 1) {

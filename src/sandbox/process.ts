@@ -3,11 +3,14 @@
  * its end. It gets no environment, no working directory of the server's, and no open file but its
  * pipes; when its input closes, it ends by itself.
  */
+import { readFileSync } from "node:fs";
 import { encodeFrame, FrameReader } from "./frame.ts";
 import type { ScriptLimits } from "./machine.ts";
 
 export interface ScriptProcess {
   readonly pid: number;
+  /** Processor time of all its threads; undefined where the system does not say (only Linux does). */
+  cpuMs(): number | undefined;
   send(texts: readonly string[]): void;
   kill(): void;
   /** Resolves when the process is gone. */
@@ -42,7 +45,7 @@ export function startScriptProcess(
   child.unref();
   const kill = () => child.kill("SIGKILL");
   const ended = listen().then(listener.ended);
-  return { pid: child.pid, send, kill, ended };
+  return { pid: child.pid, cpuMs: () => cpuMsOf(child.pid), send, kill, ended };
 
   async function listen(): Promise<string> {
     let problem: string | undefined;
@@ -65,5 +68,18 @@ export function startScriptProcess(
     child.stdin.write(encodeFrame(texts));
     // A process that is already gone refuses the bytes; its end is heard through its output.
     Promise.resolve(child.stdin.flush()).catch(() => {});
+  }
+}
+
+/** Linux counts in ticks of 10 ms. */
+const tickMs = 10;
+
+function cpuMsOf(pid: number): number | undefined {
+  try {
+    // After the name, which stands in brackets: fields 3 and on; user and system time are 14 and 15.
+    const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? [];
+    return (Number(fields[11]) + Number(fields[12])) * tickMs;
+  } catch {
+    return undefined;
   }
 }

@@ -4,6 +4,8 @@ import type { ScriptOutcome } from "../model/event.ts";
 import type { JsonText } from "../model/json.ts";
 
 export interface ScriptInput {
+  /** Scripts that wait take turns by group: the workflow's name. Absent: a group without a name. */
+  readonly group?: string;
   readonly expression: string;
   /** `$.input` */
   readonly input: JsonText;
@@ -17,23 +19,36 @@ export interface ScriptInput {
   readonly reserved?: readonly string[];
 }
 
-/** The sandbox ends, not the script: another one is to be asked. */
-export class SandboxStopped extends OrchyError {
-  constructor() {
-    super("UNAVAILABLE", "The server is shutting down; try again.");
+/** The sandbox cannot run scripts now; it says nothing about the script, which may run elsewhere. */
+export class SandboxUnavailable extends OrchyError {
+  constructor(message: string) {
+    super("UNAVAILABLE", message);
   }
 }
 
 export interface Sandbox {
+  /** How many scripts run at the same time. */
+  readonly processes: number;
+  /** How many scripts wait for a process. */
+  readonly queued: number;
+  /** Whether one of the group waits for a process. */
+  hasQueued(group: string): boolean;
   /**
-   * Runs a script in a process of its own. Always answers within the deadline plus the grace: a
-   * script that does not end is killed. An abort answers SCRIPT_ERROR at once. Rejects with
-   * SandboxStopped.
+   * How many more scripts of the group should be given now; 0: the queue is full, by count or by
+   * bytes. What is given beyond that is queued all the same.
+   */
+  room(group: string): number;
+  /** Calls back whenever a script has left the queue. There is one listener. */
+  onRoom(listener: () => void): void;
+  /**
+   * Runs a script in a process of its own. The script is killed when it has used its time, which
+   * counts the processor time of its process; a script that gets no processor time is run again. An
+   * abort returns SCRIPT_ERROR at once. Rejects with SandboxUnavailable.
    */
   evaluate(script: ScriptInput, abort?: AbortSignal): Promise<ScriptOutcome>;
   /**
-   * Parses without running; answers what is wrong, with the line, or undefined. Rejects with
-   * SandboxStopped.
+   * Parses without running; returns what is wrong, with the line, or undefined. Rejects with
+   * SandboxUnavailable.
    */
   check(expression: string): Promise<string | undefined>;
   stop(): Promise<void>;

@@ -49,7 +49,9 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
     }),
     ...(store.timeOffset !== undefined && { timeOffset: () => store.timeOffset!() }),
     ...(store.complaint !== undefined && { complaint: () => store.complaint!() }),
-    ...(store.logBytes !== undefined && { logBytes: () => store.logBytes!() }),
+    ...(store.indexExecutions !== undefined && {
+      indexExecutions: (request) => store.indexExecutions!(request),
+    }),
     ...(store.onWake !== undefined && { onWake: (listener) => store.onWake!(listener) }),
   } satisfies Partial<Store> & Record<string, unknown>;
   for (const operation of operations) {

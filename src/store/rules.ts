@@ -2,9 +2,16 @@
  * Arithmetic that every store shares, so that they cannot drift apart: how long a lease lasts, how
  * text is ordered, and how claims are remembered. No state of the store itself is kept here.
  */
+import type { ListFilter, Listing, ListPlace } from "./store.ts";
 
 /** Most rows that one call of `remove` deletes; what is left is deleted by further calls. */
 export const removeRowsMax = 500;
+
+/** Ended tombstones purged by one claimDue; while there are more, it asks to be called again. */
+export const purgedPerClaim = 100;
+
+/** Ended tombstones purged by each removal: they go faster than they come. */
+export const purgedPerRemoval = 2;
 
 /** Claims remembered per kind, so that a claim repeated after an unknown outcome finds its own. */
 export const claimsKept = 10_000;
@@ -53,6 +60,22 @@ export function compareText(a: string, b: string): number {
     if (difference !== 0) return codeUnitRank(a.charCodeAt(i)) - codeUnitRank(b.charCodeAt(i));
   }
   return a.length - b.length;
+}
+
+/** Negative: `a` comes first in lists, which begin with the newest. */
+export function comparePlaces(a: ListPlace, b: ListPlace): number {
+  return b.startedAt - a.startedAt || compareText(b.id, a.id);
+}
+
+/** Whether the execution equals all that a list asks for, but for where it begins. */
+export function matches(listing: Listing, filter: ListFilter): boolean {
+  const { workflow, status, correlationId, startedAfter } = filter;
+  return (
+    (workflow === undefined || listing.workflow === workflow) &&
+    (status === undefined || listing.status === status) &&
+    (correlationId === undefined || listing.correlationId === correlationId) &&
+    (startedAfter === undefined || listing.startedAt > startedAfter)
+  );
 }
 
 /**

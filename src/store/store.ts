@@ -101,7 +101,19 @@ export type CreateAnswer =
       readonly status: ExecutionStatus;
       readonly requestHash?: string;
     }
-  | { readonly outcome: "tombstone" };
+  | {
+      readonly outcome: "tombstone";
+      /** Absent: the removal was not asked to keep it, or the creation named no hash. */
+      readonly kept?: KeptStart;
+    };
+
+/** What a tombstone keeps of an execution, for a start that is repeated after the removal. */
+export interface KeptStart {
+  /** The first limits.keptHashChars characters of it. */
+  readonly requestHash: string;
+  readonly status: ExecutionStatus;
+  readonly endedAt?: number;
+}
 
 export interface LoadRequest {
   readonly key: ExecutionKey;
@@ -273,16 +285,38 @@ export interface Holdings {
   readonly messages: readonly string[];
 }
 
-export type ListIndex = "all" | "workflow" | "status" | "correlationId";
+/** A place in lists, which begin with the newest start; those of one moment go by id, downwards. */
+export interface ListPlace {
+  readonly startedAt: number;
+  readonly id: string;
+}
 
-export interface ListRequest {
+/** What is listed equals all that is given here. */
+export interface ListFilter {
+  readonly workflow?: string;
+  readonly status?: ExecutionStatus;
+  readonly correlationId?: string;
+  /** Only what was started later. */
+  readonly startedAfter?: number;
+}
+
+export interface ListRequest extends ListFilter {
   readonly partition: number;
-  readonly index: ListIndex;
-  /** What the index must equal; ignored for `all`. */
-  readonly value: string;
-  /** Newest first: only what comes after this (older, or as old with a smaller id). */
-  readonly after?: { readonly startedAt: number; readonly id: string };
+  readonly after?: ListPlace;
   readonly limit: number;
+  /**
+   * How many executions are looked at, where no index holds exactly those that are asked for; absent,
+   * or less than `limit`: as many as `limit`.
+   */
+  readonly lookMax?: number;
+}
+
+export interface ListAnswer {
+  readonly items: readonly Listing[];
+  /** Executions that were looked at. */
+  readonly looked: number;
+  /** The place up to which was looked: the list goes on after it. Absent: nothing follows. */
+  readonly reached?: ListPlace;
 }
 
 export interface QueueStats {
@@ -315,12 +349,10 @@ export interface Traits {
 }
 
 export interface Pressure {
-  /** Share of the store's room in use, 0 to 1 or more, where it has a bound; 0 otherwise. */
+  /** Share of the store's room in use, 0 to 1, where it has a bound; 0 otherwise. */
   readonly used: number;
-  /** Bytes that new executions may still take; absent: only the share is known. */
-  readonly left?: number;
-  /** False: what is full is not what removed executions would make room in. */
-  readonly removalHelps?: boolean;
+  /** How many tombstones are part of it; approximate, or absent, where it cannot count them. */
+  readonly tombstones?: number;
 }
 
 export interface Store {
@@ -393,16 +425,31 @@ export interface Store {
     readonly messages: readonly { readonly key: ExecutionKey; readonly id: string }[];
   }): Promise<void>;
 
-  /** In chunks: `more` asks to be called again. A tombstone stays until `tombstoneUntil`. */
+  /**
+   * In chunks: `more` asks to be called again. A tombstone stays until `tombstoneUntil`; with
+   * `keepStart` it holds what `create` returns as `kept`. The first call of a removal decides both.
+   * Ended tombstones are purged at least as fast as calls of this make new ones.
+   */
   remove(request: {
     readonly key: ExecutionKey;
     readonly expected: Head;
     readonly tombstoneUntil: number;
+    readonly keepStart?: boolean;
     readonly now: number;
   }): Promise<"removed" | "more" | "conflict" | "not_found">;
 
   holdings(key: ExecutionKey): Promise<Holdings>;
-  list(request: ListRequest): Promise<readonly Listing[]>;
+  /** Newest first. The store takes the index that holds the fewest, and passes over the rest of it. */
+  list(request: ListRequest): Promise<ListAnswer>;
+  /**
+   * Goes on with entering executions into indexes that were added after them, at most `limit` of a
+   * partition; lists take other indexes until it is done. To be called once no server is left that
+   * changes executions without these indexes. Absent: all indexes are whole.
+   */
+  indexExecutions?(request: {
+    readonly partition: number;
+    readonly limit: number;
+  }): Promise<"done" | "more">;
   /** Entries with a sequence (from 1) above `after`. */
   history(request: {
     readonly key: ExecutionKey;
@@ -468,8 +515,6 @@ export interface Store {
   timeOffset?(): number;
   /** What an operator should put right, in a sentence or two; undefined: nothing. */
   complaint?(): string | undefined;
-  /** Length of its write-ahead log, as far as it has to be kept; absent: it has none. */
-  logBytes?(): number;
   /**
    * Calls back when another server may have put something claimable into a queue. Only a hint: one
    * that is lost costs a sweep. Resolves when it listens, or cannot. Absent: the store has no other

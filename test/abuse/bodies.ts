@@ -52,10 +52,10 @@ const slow: Attack = async (target) => {
       ? [
           Buffer.from("GET / HTTP/1.1\r\nx: "),
           Buffer.from(
-            "POST /v1/executions HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000\r\n\r\n{",
+            "POST /v1/executions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10000000\r\n\r\n{",
           ),
           Buffer.from(
-            `POST ${rpc}Poll HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 10000000\r\n\r\n{`,
+            `POST ${rpc}Poll HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10000000\r\n\r\n{`,
           ),
         ]
       : []),
@@ -213,7 +213,7 @@ const unread: Attack = async ({ port, executionId }) => {
   await inParallel(25, async () => {
     const connection = await Connection.open(port, false);
     connections.push(connection);
-    const request = `GET /v1/executions/${executionId}/result HTTP/1.1\r\nhost: x\r\n\r\n`;
+    const request = `GET /v1/executions/${executionId}/result HTTP/1.1\r\nhost: localhost\r\n\r\n`;
     await connection.send(Buffer.from(request.repeat(4)));
   });
   await aWhile();

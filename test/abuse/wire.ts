@@ -48,7 +48,7 @@ export function headers(of: Readonly<Record<string, string>>): Buffer {
 }
 
 const start = (method: string, path: string) => ({
-  ...{ ":method": method, ":scheme": "http", ":path": path, ":authority": "orchy" },
+  ...{ ":method": method, ":scheme": "http", ":path": path, ":authority": "localhost" },
 });
 
 export const get = (path: string): Buffer => headers(start("GET", path));

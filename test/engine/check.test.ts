@@ -321,6 +321,19 @@ describe("graph", () => {
     expectProblem({ name: "a", rootAction: 1, actions: [root] }, "/actions/0/join", "root");
   });
 
+  test("many references are checked, and too many refused, in one text or in many", () => {
+    const most = limits.definitionReferencesMax;
+    const withParameters = (parameters: unknown) =>
+      withAction({ name: "transform", parameters: { parameters, first: "$.input" } });
+    const says = `more than ${most} references`;
+    expect(problemsOf(withParameters(Array(most - 1).fill("$.input.a")))).toEqual([]);
+    expect(problemsOf(withParameters("{$.input.a} {$$.b}".repeat(most - 2)))).toEqual([]);
+    const many = Array(most + 1).fill("$.input.a");
+    expectProblem(withParameters(many), `/actions/1/parameters/parameters/${most}`, says);
+    const long = "{$.input.a}".repeat(most);
+    expectProblem(withParameters(long), "/actions/1/parameters/parameters", says);
+  });
+
   test("1,000 actions with 20,000 edges are checked in well under 100 ms", () => {
     const actions = Array.from({ length: 1_000 }, (_, id) => {
       const targets = Array.from({ length: 20 }, (_, step) => id + 1 + step).filter(

@@ -1,6 +1,7 @@
 /** The rules of the language, one by one, as an execution shows them. */
 import { describe, expect, test } from "bun:test";
 import { limits } from "../../src/limits.ts";
+import type { WaitingScript } from "../../src/model/decision.ts";
 import type { ActionSpec, WorkflowDefinition } from "../../src/model/definition.ts";
 import { World } from "../support/world.ts";
 
@@ -268,6 +269,96 @@ describe("system actions", () => {
     expect(world.status).toBe("COMPLETED");
   });
 
+  describe("javascript without room in the sandbox", () => {
+    const one = () => workflow([system("j", "javascript", { expression: "1" })]);
+    const outcome = { ok: true, output: '{"a":1}' } as const;
+    const dueIn = (world: World) => [...world.timers.values()][0]! - world.now;
+
+    test("waits in the store, without a request, and keeps its hand-out when its turn comes", () => {
+      const world = new World(one(), { scriptRoom: 0 });
+      expect([world.statusOf("j"), world.scripts]).toEqual(["WAITING", []]);
+      const [{ handout, until }] = world.waitingScripts as [WaitingScript];
+      expect([...world.timers.values()]).toEqual([until]);
+      const before = world.history.length;
+      expect(world.send({ type: "script-turn", handout })[0]?.type).toBe("accepted");
+      expect(world.statusOf("j")).toBe("RUNNING");
+      expect(world.scripts.map((script) => script.handout)).toEqual([handout]);
+      expect(dueIn(world)).toBe(limits.scriptGuardMs);
+      expect(world.history).toHaveLength(before);
+      expect(world.send({ type: "script-turn", handout })).toEqual([{ type: "accepted" }]);
+      expect(world.scripts).toHaveLength(1);
+      world.send({ type: "script", handout, outcome });
+      expect([world.status, world.output("j")]).toEqual(["COMPLETED", { a: 1 }]);
+      expect(world.send({ type: "script-turn", handout })[0]?.type).toBe("stale");
+    });
+
+    test("its timer moves it on, later each time and never by more than the bound", () => {
+      const world = new World(one(), { scriptRoom: 0 });
+      const before = world.history.length;
+      for (let round = 0; round < 20; round++) {
+        expect(dueIn(world)).toBeWithin(limits.scriptWaitMsMin, 2 * limits.scriptWaitMsMax);
+        world.fireNext();
+        expect(world.statusOf("j")).toBe("WAITING");
+      }
+      expect(dueIn(world)).toBeGreaterThanOrEqual(limits.scriptWaitMsMax);
+      expect([world.scripts, world.history.length]).toEqual([[], before]);
+      world.scriptRoom = 1;
+      world.fireNext();
+      expect(world.scripts.map((script) => script.handout)).toEqual([1]);
+      expect([world.statusOf("j"), world.history.length]).toEqual(["RUNNING", before]);
+    });
+
+    test("its guard moves while it is under way here", () => {
+      const world = new World(one());
+      const { handout } = world.scripts[0]!;
+      world.underWay.add(handout);
+      const before = world.history.length;
+      for (let round = 0; round < 5; round++) world.fireNext();
+      expect([world.scripts.length, world.history.length]).toEqual([1, before]);
+      expect(dueIn(world)).toBe(limits.scriptGuardMs);
+      // Others have taken it for lost meanwhile, and had no room: what it says counts all the same.
+      world.underWay.clear();
+      world.scriptRoom = 0;
+      world.fireNext();
+      expect(world.statusOf("j")).toBe("WAITING");
+      world.send({ type: "script", handout, outcome });
+      expect(world.status).toBe("COMPLETED");
+    });
+
+    test("of many that start together, so many are asked for as there is room", () => {
+      const actions = ["a", "b", "c"].map((id) => system(id, "javascript", { expression: "1" }));
+      const world = new World(
+        { name: "w", rootAction: ["a", "b", "c"], actions },
+        { scriptRoom: 2 },
+      );
+      expect([world.scripts.length, world.waitingScripts.length]).toEqual([2, 1]);
+      expect(world.statusOf("c")).toBe("WAITING");
+    });
+
+    test("it is not called up during a pause, and is due at once after it", () => {
+      const world = new World(one(), { scriptRoom: 0 });
+      const [{ handout }] = world.waitingScripts as [WaitingScript];
+      world.send({ type: "operation", operation: "pause" });
+      world.now += 5_000;
+      world.send({ type: "script-turn", handout });
+      world.send({ type: "script-turn", handout });
+      expect([world.statusOf("j"), world.scripts, world.timers.size]).toEqual(["WAITING", [], 0]);
+      world.now += 5_000;
+      world.send({ type: "operation", operation: "resume" });
+      expect(dueIn(world)).toBe(0);
+      world.scriptRoom = 1;
+      world.fireNext();
+      expect(world.scripts).toHaveLength(1);
+    });
+
+    test("a cancel ends it", () => {
+      const world = new World(one(), { scriptRoom: 0 });
+      world.send({ type: "operation", operation: "cancel" });
+      expect([world.status, world.statusOf("j")]).toEqual(["CANCELLED", "CANCELLED"]);
+      expect([...world.timers.keys()].filter((id) => id.startsWith("script"))).toEqual([]);
+    });
+  });
+
   test("delay: fractions and templates; the past is over at once; nonsense fails", () => {
     const world = new World(workflow([system("d", "delay", { delaySeconds: "$.input.s" })]), {
       input: { s: 1.5 },
@@ -292,8 +383,14 @@ describe("system actions", () => {
       user("c"),
     ]);
     const late = new World(definition);
-    const signal = { type: "signal", event: "yes", payload: "7", causeId: "one" } as const;
-    expect(late.send({ ...signal, event: "other", causeId: "zero" })[0]?.type).toBe("accepted");
+    const signal = {
+      type: "signal",
+      event: "yes",
+      payload: "7",
+      cause: { id: "one", hash: "h" },
+    } as const;
+    const other = { ...signal, event: "other", cause: { id: "zero", hash: "h" } };
+    expect(late.send(other)[0]?.type).toBe("accepted");
     expect(late.send(signal)[0]?.type).toBe("accepted");
     expect(late.send(signal)[0]?.type).toBe("duplicate");
     expect(late.output("w")).toEqual({ event: "yes", payload: 7 });
@@ -397,8 +494,16 @@ describe("whole executions", () => {
       type: "start",
       workflow: "cleanup",
       depth: 1,
+      sourceStartedAt: world.execution.state.startedAt,
       input: { input: { n: 1 }, error: { code: "X" }, execution: { workflow: "w" } },
     });
+  });
+
+  test("beside servers of format 2, a follow-up gets the id that they build", () => {
+    const options = { onFailure: { workflow: "cleanup" } };
+    const world = new World(workflow([user("a", noRetry)], options), { format: 2 });
+    world.fail("a", "X");
+    expect(JSON.parse(world.messages[0]!)).not.toHaveProperty("sourceStartedAt");
   });
 });
 
@@ -430,6 +535,9 @@ test("a very long history says that it is thinned, and still tells the end", () 
     world.fail("a");
     world.fireNext();
   }
+  // Pauses do not make it longer either: there is no bound on how many of them are asked for.
+  for (const operation of ["pause", "resume"] as const)
+    world.send({ type: "operation", operation });
   world.complete("a");
   const kinds = world.history.slice(2).map((entry) => entry.kind);
   expect(kinds).toEqual(["attempt.failed", "history.thinned", "execution.completed"]);

@@ -1,6 +1,7 @@
 /** Tools that others wrote to test servers: h2spec on both ports, grpcurl, Schemathesis. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { readFirstKeySecret } from "../../src/runtime/first-key.ts";
 import { saveSingle, start } from "./support/desk.ts";
 import { run } from "./support/run.ts";
 import { skipped, testMs } from "./support/scenario.ts";
@@ -124,8 +125,8 @@ function openapi(): void {
     "every answer is one that /openapi.json tells, by Schemathesis",
     async () => {
       const configuration = join(import.meta.dir, "python/schemathesis.toml");
-      // It would make the first key by itself, and see nothing but refusals from then on.
-      const headers = { "content-type": "application/json" };
+      const secret = readFirstKeySecret(join(server.folder, "orchy.db"));
+      const headers = { "content-type": "application/json", authorization: `Bearer ${secret}` };
       const body = JSON.stringify({ name: "schemathesis", scopes: ["admin"] });
       const made = await fetch(`${server.url}/v1/keys`, { method: "POST", headers, body });
       const { key } = (await made.json()) as { key: string };

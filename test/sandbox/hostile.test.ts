@@ -10,8 +10,6 @@ setDefaultTimeout(30_000);
 
 const scriptMs = 250;
 const graceMs = 250;
-/** For slow machines; scripts that end on time never come near it. */
-const marginMs = 4_000;
 const sandbox = createSandbox({ clock: systemClock, scriptMs, graceMs });
 /** Where the deadline is far, so that on a slow machine too another limit is met first. */
 const patient = createSandbox({
@@ -100,7 +98,6 @@ describe("a script that passes a limit", () => {
     const evaluate = (expression: string) => pool.evaluate(scriptOf(expression));
     // Both processes are up and free, so that only the script's own time is measured.
     await Promise.all([evaluate("1"), evaluate("2")]);
-    const began = performance.now();
     let isOver = false;
     const hostile = evaluate(script).finally(() => {
       isOver = true;
@@ -113,8 +110,6 @@ describe("a script that passes a limit", () => {
       await Bun.sleep(5);
     }
     const outcome = await hostile;
-    const ms = performance.now() - began;
-    if (pool === sandbox) expect(ms).toBeLessThan(scriptMs + graceMs + marginMs);
     expect(others).toBeGreaterThan(0);
     if (limit === "") expect(outcome.ok ? "" : outcome.code).toStartWith("SCRIPT_");
     else expect(outcome).toMatchObject({ ok: false, code: "SCRIPT_LIMIT" });
@@ -141,9 +136,7 @@ const odd = [
 ];
 
 test.each(odd)("an odd script ends, and harms nobody: %s", async (script) => {
-  const began = performance.now();
   const outcome = await evaluate(script);
-  expect(performance.now() - began).toBeLessThan(scriptMs + graceMs + marginMs);
   if (!outcome.ok) expect(outcome.message).not.toBeEmpty();
   else expect(JSON.parse(outcome.output)).toBeObject();
   expect(await evaluate("$.a = [1]")).toEqual({ ok: true, output: '{"a":[1]}' });

@@ -99,17 +99,49 @@ function isBurning(pid: number): boolean {
   return processes().some((line) => line.pid === pid && line.state.startsWith("R"));
 }
 
-test("when no process can be started, scripts are answered", async () => {
+test("when no process can be started, scripts are refused, and have not failed", async () => {
   // More memory than a WASM module can have: each process ends with an error.
   const sandbox = open({ memoryBytes: 2 ** 45 });
   for (const _ of [1, 2]) {
     const outcomes = [sandbox.evaluate(script("1")), sandbox.evaluate(script("2"))];
-    for (const outcome of await Promise.all(outcomes)) {
-      expect(outcome).toMatchObject({ ok: false, code: "SCRIPT_ERROR" });
-      expect(outcome.ok ? "" : outcome.message).toContain("No process could be started");
+    for (const outcome of outcomes) {
+      const refusal: unknown = await outcome.catch((error) => error);
+      expect(refusal).toMatchObject({ code: "UNAVAILABLE" });
+      expect(String(refusal)).toContain("No process could be started");
     }
   }
+  expect(sandbox.room("")).toBe(0);
 });
+
+test.skipIf(process.platform !== "linux")(
+  "a process that stood still for longer than a script may take fails none",
+  async () => {
+    const sandbox = open({ processes: 1, scriptMs: 300, graceMs: 100 });
+    await sandbox.evaluate(script("1"));
+    const [child] = childrenOf(process.pid);
+    const slow = sandbox.evaluate(
+      script("const end = Date.now() + 200; while (Date.now() < end); 5"),
+    );
+    await until(() => isBurning(child!.pid), 5_000);
+    process.kill(child!.pid, "SIGSTOP");
+    await Bun.sleep(800);
+    process.kill(child!.pid, "SIGCONT");
+    expect(await slow).toEqual(five);
+    expect(childrenOf(process.pid).map((line) => line.pid)).toEqual([child!.pid]);
+  },
+);
+
+test.skipIf(process.platform !== "linux")(
+  "a script whose process never goes on is run by another one",
+  async () => {
+    const sandbox = open({ processes: 1, scriptMs: 60, graceMs: 40 });
+    await sandbox.evaluate(script("1"));
+    const [child] = childrenOf(process.pid);
+    process.kill(child!.pid, "SIGSTOP");
+    expect(await sandbox.evaluate(script("$.input.x"))).toEqual(five);
+    expect(childrenOf(process.pid).map((line) => line.pid)).not.toContain(child!.pid);
+  },
+);
 
 test("scripts wait in order behind those that burn, and all are answered", async () => {
   const sandbox = open({ scriptMs: 200, graceMs: 200 });

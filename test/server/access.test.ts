@@ -81,23 +81,38 @@ const definition = {
 beforeEach(async () => {
   store = new MemoryStore({ partitions: 1 });
   guarded = await start();
-  admin = "";
-  admin = (await makeKey({ scopes: ["admin"] })).key;
+  admin = (await makeKey({ scopes: ["admin"] }, guarded.server.firstKeySecret!)).key;
 });
 afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-test("without any key everything is open; the first one closes it, and must be for an admin", async () => {
+test("without any key all is open; the first closes it, must be for an admin, and takes the secret", async () => {
   store = new MemoryStore({ partitions: 1 });
   guarded = await start();
+  const other = await start();
   expect((await as("", "GET", "/v1/workflows")).status).toBe(200);
-  const first = await as("", "POST", "/v1/keys", { name: "x", scopes: ["run"] });
+  const secret = guarded.server.firstKeySecret!;
+  const otherSecret = other.server.firstKeySecret!;
+  for (const wrong of ["", admin, `${secret.slice(0, -1)}z`, otherSecret]) {
+    const refused = await as(wrong, "POST", "/v1/keys", { name: "x", scopes: ["admin"] });
+    expect([refused.status, refused.body.error.code]).toEqual([401, "UNAUTHENTICATED"]);
+    expect(refused.body.error.message).toContain("printed when it started");
+  }
+  const first = await as(secret, "POST", "/v1/keys", { name: "x", scopes: ["run"] });
   expect([first.status, first.body.error.code]).toEqual([409, "INVALID_STATE"]);
   expect((await as("", "GET", "/v1/workflows")).status).toBe(200);
 
-  const { id, key } = await makeKey({ scopes: ["admin"] }, "");
+  const { id, key } = await makeKey({ scopes: ["admin"] }, secret);
   expect((await as("", "GET", "/v1/workflows")).status).toBe(401);
+  // The secrets are worth nothing any more, at another server of the store as well.
+  for (const [{ server }, text] of [
+    [guarded, secret],
+    [other, otherSecret],
+  ] as const) {
+    const wanted = { name: "x", scopes: ["admin"] };
+    expect((await call(server, "POST", "/v1/keys", wanted, bearer(text))).status).toBe(401);
+  }
   expect((await as(key, "GET", "/v1/workflows")).status).toBe(200);
   // What was closed is not opened by taking the last key away.
   expect((await as(key, "DELETE", `/v1/keys/${id}`)).status).toBe(204);
@@ -439,12 +454,12 @@ test("guesses cost few reads, and lock out nobody who holds a key", async () => 
     return as(`orchy_${id}_${"0".repeat(64)}`, "GET", "/v1/workflows");
   };
   for (let n = 0; n < 200; n++) expect((await guess()).status).toBe(401);
-  // One more asks whether there are keys at all, and one lists them.
-  expect(reads).toBe(limits.unknownKeysReadMax + 2);
+  // One more lists all keys.
+  expect(reads).toBe(limits.unknownKeysReadMax + 1);
   const poll = () => as(worker, "POST", "/orchy.v1.WorkerService/Poll", { actions: ["a"] });
   expect((await poll()).status).toBe(200);
   expect((await as(admin, "GET", "/v1/workflows")).status).toBe(200);
-  expect(reads).toBe(limits.unknownKeysReadMax + 4);
+  expect(reads).toBe(limits.unknownKeysReadMax + 3);
 
   // A key that another server makes meanwhile counts here within the same time as a revocation.
   const made = await new Keys({ store, clock: systemClock }).create({
@@ -462,7 +477,8 @@ test("beyond this machine a server needs keys, or --insecure, which asks for non
   store = new MemoryStore({ partitions: 1 });
   await expect(start(hosted)).rejects.toThrow("there is no key that callers would need");
   guarded = await start([...hosted, "--insecure"]);
-  const { key } = await makeKey({ scopes: ["admin"] }, "");
+  await expect(makeKey({ scopes: ["admin"] }, "")).rejects.toThrow("printed when it started");
+  const { key } = await makeKey({ scopes: ["admin"] }, guarded.server.firstKeySecret!);
   expect((await as("", "GET", "/v1/workflows")).status).toBe(200);
   guarded = await start(hosted);
   expect((await as("", "GET", "/v1/workflows")).status).toBe(401);
@@ -478,7 +494,7 @@ test("pages of other origins get nothing, but those that are named", async () =>
   expect(named.status).toBe(204);
   expect(named.headers.get("access-control-allow-headers")).toContain("authorization");
   const stranger = await preflight("https://evil.example");
-  expect(stranger.status).toBe(405);
+  expect(stranger.status).toBe(403);
   expect(stranger.headers.get("access-control-allow-origin")).toBeNull();
 
   const post = (origin: string) =>

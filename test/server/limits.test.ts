@@ -181,3 +181,40 @@ test("more results than fit one commit are all settled", async () => {
   expect(answers.filter((answer) => answer === "DUPLICATE")).toHaveLength(300);
   expect((await untilEnded(server, id)).status).toBe("COMPLETED");
 });
+
+// Each longer key was once looked for an escape in all of the text behind it.
+test("references into a large object cost little more than the object itself", async () => {
+  const long = (at: number) => `${at}`.padStart(10, "0");
+  const keys = Array.from({ length: 120_000 }, (_, at) => `user-${long(at)}`);
+  const input = JSON.stringify({ byUser: Object.fromEntries(keys.map((key) => [key, 1])) });
+  const reference = {
+    whole: "$.input",
+    member: "$.input.byUser.user77",
+    union: "$.input.byUser['user1','user2','user3','user4','user-0000000077']",
+  };
+  const result = { member: null, union: [1] };
+  const millisecondsOf = async (name: keyof typeof reference) => {
+    const startedAt = performance.now();
+    const start = `{"workflow":"reads-${name}","input":${input}}`;
+    const { body } = await call(server, "POST", "/v1/executions?wait=60", start);
+    expect(body.status).toBe("COMPLETED");
+    if (name !== "whole") expect(body.result).toEqual({ value: result[name] });
+    return performance.now() - startedAt;
+  };
+  const names = ["whole", "member", "union"] as const;
+  for (const name of names) {
+    const read = {
+      id: 1,
+      type: "system",
+      name: "transform",
+      parameters: { value: reference[name] },
+    };
+    await saveWorkflow(server, { name: `reads-${name}`, rootAction: 1, actions: [read] });
+  }
+  const times = { whole: Infinity, member: Infinity, union: Infinity };
+  for (let round = 0; round < 2; round++) {
+    for (const name of names) times[name] = Math.min(times[name], await millisecondsOf(name));
+  }
+  expect(times.member / times.whole).toBeLessThan(8);
+  expect(times.union / times.whole).toBeLessThan(8);
+}, 60_000);

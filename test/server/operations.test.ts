@@ -265,6 +265,53 @@ describe("cancel", () => {
   });
 });
 
+describe("ids of signals and operations", () => {
+  test("are remembered beyond the latest 200", async () => {
+    await saveWorkflow(server, single("many-causes"));
+    const id = await startExecution(server, "many-causes");
+    for (let i = 0; i < 150; i++) {
+      await operate(id, "pause", { operationId: `pause-${i}` });
+      await operate(id, "resume", { operationId: `resume-${i}` });
+    }
+    // If it were applied once more, the execution would be PAUSED.
+    const { status, body } = await operate(id, "pause", { operationId: "pause-0" });
+    expect([status, body.status]).toEqual([200, "RUNNING"]);
+  });
+
+  test("used for something else are refused; a repeat may be written otherwise", async () => {
+    await saveWorkflow(server, single("reused"));
+    const id = await startExecution(server, "reused");
+    const send = (event: string, payload: string, signalId: string) =>
+      call(
+        server,
+        "POST",
+        `/v1/executions/${id}/signal`,
+        `{"event":"${event}","payload":${payload},"signalId":"${signalId}"}`,
+      );
+    const outcome = async (event: string, payload: string) => {
+      const { body } = await send(event, payload, "s");
+      return body.outcome ?? body.error.code;
+    };
+    expect(await outcome("go", '{"a":1,"b":[2]}')).toBe("accepted");
+    expect(await outcome("go", '{ "b": [2.0], "a": 1 }')).toBe("duplicate");
+    expect(await outcome("go", '{"a":1,"b":[3]}')).toBe("CONFLICT");
+    expect(await outcome("stop", '{"a":1,"b":[2]}')).toBe("CONFLICT");
+    const other = await send("go", "1", "t");
+    expect(other.body.outcome).toBe("accepted");
+    const { body } = await call(server, "GET", `/v1/executions/${id}`);
+    expect(body.bufferedSignals).toEqual(["go", "go"]);
+
+    expect((await operate(id, "pause", { operationId: "s" })).status).toBe(200);
+    const reused = await operate(id, "cancel", { operationId: "s" });
+    expect([reused.status, reused.body.error.code]).toEqual([409, "CONFLICT"]);
+    expect(reused.body.error.message).toContain("operationId");
+    const cancelled = { operationId: "c", reason: "enough" };
+    expect((await operate(id, "cancel", cancelled)).body.status).toBe("CANCELLED");
+    expect((await operate(id, "cancel", cancelled)).status).toBe(200);
+    expect((await operate(id, "cancel", { ...cancelled, reason: "else" })).status).toBe(409);
+  });
+});
+
 describe("signals", () => {
   test("100 that come early are kept, more are refused until some are consumed", async () => {
     await saveWorkflow(server, {

@@ -6,19 +6,13 @@ import { Metrics } from "../../src/metrics.ts";
 import type { PolledTask } from "../../src/runtime/orchestrator.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
-import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { type Store, StoreFault } from "../../src/store/store.ts";
+import { noSandbox } from "../support/no-sandbox.ts";
 
 const store = new MemoryStore({ partitions: 2 });
 let one: Runtime;
 let other: Runtime;
-
-const noSandbox: Sandbox = {
-  evaluate: () => Promise.reject(new Error("no scripts here")),
-  check: async () => undefined,
-  stop: async () => {},
-};
 
 async function openServer(
   name: string,

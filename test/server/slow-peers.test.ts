@@ -139,6 +139,10 @@ test("an answer of REST that nobody takes is cut off, one that is taken is whole
   const taken = await fetch(server.url + path);
   expect(((await taken.json()) as { result: string }).result === text).toBe(true);
 
+  for (const each of [path, `/v1/executions/${id}`]) await expectCutOff(each);
+});
+
+async function expectCutOff(path: string): Promise<void> {
   const session = openSession(server.httpPort, { settings: { initialWindowSize: 0 } });
   const call = session.request({ ":path": path });
   const ended = closed(call);
@@ -153,4 +157,4 @@ test("an answer of REST that nobody takes is cut off, one that is taken is whole
   session.setLocalWindowSize(2 ** 30);
   await ended;
   expect(bytes).toBeLessThan(100_000);
-});
+}

@@ -93,7 +93,7 @@ export class Life {
     this.#checkForward(before, after);
     for (const [field, text] of request.data) {
       const known = before.data.get(field);
-      if (field.startsWith("records:") || field.startsWith("signal:")) continue;
+      if (/^(records|signal|causes):/.test(field)) continue;
       if (known !== undefined && known !== text) this.#violate(`${field} was written twice`);
     }
     this.checkHistory(request.effects);

@@ -111,7 +111,7 @@ export const mistakes: readonly Mistake[] = [
     wrapStore: (store) =>
       changingCommits(store, (request) => ({
         ...request,
-        state: JSON.stringify({ ...JSON.parse(request.state), causes: [] }),
+        data: new Map([...request.data].filter(([name]) => !name.startsWith("causes:"))),
       })),
   },
   {

@@ -2,6 +2,7 @@
  * What was promised to workers and clients, against what the store holds: at the moment of each
  * answer, and once more at the end, when every fault has healed.
  */
+import { hasCause } from "../../src/engine/causes.ts";
 import type { OrchyError } from "../../src/errors.ts";
 import { type ExecutionStatus, isOpen } from "../../src/model/execution.ts";
 import { fields, parseTaskId, parseToken } from "../../src/model/ids.ts";
@@ -109,7 +110,7 @@ export class Oracle {
   signalAccepted(signal: SignalSent): void {
     signal.isAccepted = true;
     const life = this.witness.lives.get(signal.executionId);
-    if (life?.execution.state.causes.includes(`signal:${signal.signalId}`)) return;
+    if (life !== undefined && hasCause(life.execution, `signal:${signal.signalId}`)) return;
     this.#violate(`the signal ${signal.signalId} is accepted, and was not applied`);
   }
 
@@ -122,8 +123,9 @@ export class Oracle {
   }
 
   operated(id: string, operation: string, operationId: string): void {
-    const state = this.witness.lives.get(id)?.execution.state;
-    if (state?.causes.includes(`operation:${operationId}`) !== true) {
+    const execution = this.witness.lives.get(id)?.execution;
+    const state = execution?.state;
+    if (execution === undefined || !hasCause(execution, `operation:${operationId}`)) {
       this.#violate(`the operation ${operationId} is accepted, and was not applied`);
     }
     if (operation === "cancel" && state?.status !== "CANCELLED") {

@@ -35,10 +35,23 @@ export async function openEvaluator(): Promise<Evaluate> {
   };
 }
 
+/** Few at a time, so that others often wait in the store for their turn. */
+const processes = 2;
+
 export function simulatedSandbox(process: Process, evaluate: Evaluate): Sandbox {
+  let open = 0;
+  let onRoom = () => {};
   return {
+    processes,
+    queued: 0,
+    hasQueued: () => false,
+    room: () => Math.max(0, processes - open),
+    onRoom: (listener) => {
+      onRoom = listener;
+    },
     evaluate(script, abort) {
-      return new Promise((resolve) => {
+      open += 1;
+      return new Promise<ScriptOutcome>((resolve) => {
         const aborted = { ok: false, code: "SCRIPT_ERROR", message: "aborted" } as const;
         abort?.addEventListener("abort", () => resolve(aborted));
         const { chance } = process;
@@ -47,6 +60,9 @@ export function simulatedSandbox(process: Process, evaluate: Evaluate): Sandbox 
         process.clock.after(ms, () => {
           if (abort?.aborted !== true) resolve(evaluate(script));
         });
+      }).finally(() => {
+        open -= 1;
+        onRoom();
       });
     },
     check: async () => undefined,

@@ -2,10 +2,10 @@
  * Sees every operation at the shared store when it takes effect, and checks what must hold after
  * each. Knows nothing of servers, only of what the store was asked and what it answered.
  */
-import type { Plan } from "../../src/engine/plan.ts";
-import type { StartMessage } from "../../src/model/execution.ts";
+import type { Plan, PlanAction } from "../../src/engine/plan.ts";
+import { executionStatuses, type StartMessage } from "../../src/model/execution.ts";
 import { type ExecutionKey, executionKey } from "../../src/model/ids.ts";
-import { hashId } from "../../src/runtime/hash.ts";
+import { followUpId } from "../../src/runtime/hash.ts";
 import { Plans } from "../../src/runtime/plans.ts";
 import type * as contract from "../../src/store/store.ts";
 import { LeaseBook } from "./lease-book.ts";
@@ -132,6 +132,9 @@ export class Witness {
     this.#sent(life, request.effects);
     life.committed(request, loaded);
     if (life.execution.state.continueTimer !== undefined) this.#loop.reached.add("cut");
+    const isWaiting = ({ kind, index }: PlanAction) =>
+      kind === "javascript" && life.execution.records[index]?.status === "WAITING";
+    if (life.plan.actions.some(isWaiting)) this.#loop.reached.add("script waits");
     await this.#checkHoldings(life);
   }
 
@@ -153,8 +156,9 @@ export class Witness {
 
   #sent(source: Life, effects: contract.StoreEffects): void {
     for (const { id, body } of effects.messages) {
-      if ((JSON.parse(body) as StartMessage).type !== "start") continue;
-      const target = hashId(namespace, source.key.id, id);
+      const message = JSON.parse(body) as StartMessage;
+      if (message.type !== "start") continue;
+      const target = followUpId(namespace, { key: source.key, id }, message.sourceStartedAt);
       this.followUps.set(`${source.key.id}/${id}`, { source, target });
     }
   }
@@ -181,11 +185,10 @@ export class Witness {
   /** Sums of what the store lists, against what was created and not removed. */
   async checkCounts(): Promise<void> {
     const listed = new Map<string, string>();
-    const statuses = ["RUNNING", "PAUSED", "COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED"];
     for (let partition = 0; partition < this.#base.partitions; partition++) {
-      for (const value of statuses) {
-        const request = { partition, index: "status", value, limit: 10_000 } as const;
-        for (const { id } of await this.#base.list(request)) listed.set(id, value);
+      for (const status of executionStatuses) {
+        const { items } = await this.#base.list({ partition, status, limit: 10_000 });
+        for (const { id } of items) listed.set(id, status);
       }
     }
     const living = [...this.lives.values()].filter((life) => !life.isRemoved);

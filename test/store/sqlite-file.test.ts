@@ -5,13 +5,17 @@ import { existsSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { limits } from "../../src/limits.ts";
+import { executionKey } from "../../src/model/ids.ts";
 import { openStore } from "../../src/store/open.ts";
+import { Places } from "../../src/store/sqlite/places.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { StoreFault } from "../../src/store/store.ts";
 import {
   claimDue,
   createRequest,
+  Driven,
   handedOff,
+  idsIn,
   newTask,
   partitions,
   start,
@@ -268,6 +272,76 @@ describe("a full disk", () => {
   });
 });
 
+describe("counters that are used up", () => {
+  const bigEntry = (text: string) => JSON.stringify(`${text}${"x".repeat(2_100)}`);
+  const change = (sql: string) => {
+    const database = new Database(path);
+    database.run(sql);
+    database.close();
+  };
+
+  test("of a history that is full, the latest entry is kept in the last place", async () => {
+    const full = 2 ** 20 - 1;
+    let store = open();
+    await start(store, "e1", { effects: { history: [bigEntry("begin")] } });
+    await store.close();
+    change(`UPDATE states SET history = ${full - 1}`);
+    store = open();
+    const key = executionKey("e1", store.partitions);
+    const neighbour = await start(store, "e2", { effects: { history: [bigEntry("next")] } });
+    const loaded = await store.load({ key });
+    if (loaded.outcome !== "loaded") throw new Error(loaded.outcome);
+    const e = new Driven(store, key, loaded.head);
+    for (const text of ["last but two", "last but one"]) {
+      await e.commit({ history: [bigEntry(text), '"small"'] });
+    }
+    await e.commit({ history: ['"end"'] });
+    const read = (after: number) => store.history({ key, after, limit: 9 });
+    expect(await read(0)).toEqual([bigEntry("begin"), '"small"', '"end"']);
+    expect(await read(full)).toEqual(['"end"']);
+    expect(await read(full + 1)).toEqual([]);
+    const others = await store.history({ key: neighbour.key, after: 0, limit: 9 });
+    expect(others).toEqual([bigEntry("next")]);
+    const { head: expected } = e;
+    const removal = { key, expected, tombstoneUntil: t0, now: t0 };
+    expect(await store.remove(removal)).toBe("removed");
+    expect(await store.history({ key: neighbour.key, after: 0, limit: 9 })).toEqual(others);
+  });
+
+  test("histories of executions beyond the 2^33rd stay apart", async () => {
+    let store = open();
+    await start(store, "e0");
+    await store.close();
+    change(`UPDATE executions SET number = ${2 ** 33 + 1}`);
+    change(`UPDATE states SET execution = ${2 ** 33 + 1}`);
+    store = open();
+    const texts = (id: string) => Array.from({ length: 5 }, (_, i) => bigEntry(`${id}-${i}`));
+    const ids = ["e1", "e2", "e3"];
+    const all = await Promise.all(
+      ids.map((id) => start(store, id, { effects: { history: texts(id) } })),
+    );
+    const read = (id: string, after = 0) =>
+      store.history({ key: executionKey(id, store.partitions), after, limit: 9 });
+    for (const id of ids) {
+      expect(await read(id)).toEqual(texts(id));
+      expect(await read(id, 3)).toEqual(texts(id).slice(3));
+    }
+    const { key, head: expected } = all[1]!;
+    expect(await store.remove({ key, expected, tombstoneUntil: t0, now: t0 })).toBe("removed");
+    expect([await read("e1"), await read("e3")]).toEqual([texts("e1"), texts("e3")]);
+  });
+
+  test("places go on in a range that no other opening counts in", () => {
+    const database = new Database(":memory:");
+    database.run("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT");
+    const first = new Places(database, 3);
+    expect(Array.from({ length: 7 }, () => first.next())).toEqual([3, 4, 5, 6, 7, 8, 9]);
+    const second = new Places(database, 3);
+    expect([second.next(), first.next(), first.next(), first.next()]).toEqual([12, 10, 11, 15]);
+    database.close();
+  });
+});
+
 describe("a backup", () => {
   const script = new URL("../../scripts/backup.ts", import.meta.url).pathname;
 
@@ -376,4 +450,37 @@ describe("the URL of a store", () => {
       await expect(openStore(url, options)).rejects.toThrow(sentence);
     }
   });
+});
+
+test("executions of earlier versions are entered into the index of pairs, a few at a time", async () => {
+  const store = open();
+  const ids = idsIn(1, 40);
+  for (const [i, id] of ids.entries()) {
+    const status = i % 4 < 2 ? "FAILED" : "COMPLETED";
+    const workflow = i % 2 === 0 ? "orders" : "others";
+    const listing = { id, workflow, version: 1, status, startedAt: t0 + i } as const;
+    await start(store, id, { listing });
+  }
+  await store.close();
+  const file = new Database(path);
+  file.run("UPDATE executions SET is_paired = NULL");
+  file.close();
+  const again = open();
+  const request = { partition: 1, workflow: "orders", status: "FAILED", limit: 4 } as const;
+  const expected = ids
+    .filter((_, i) => i % 4 === 0)
+    .reverse()
+    .slice(0, 4);
+  const list = async () => {
+    const { items, looked } = await again.list({ ...request, lookMax: 40 });
+    expect(items.map(({ id }) => id)).toEqual(expected);
+    return looked;
+  };
+  expect(await list()).toBe(8);
+  for (let i = 0; i < 4; i++) {
+    expect(await again.indexExecutions({ limit: 10 })).toBe("more");
+    expect(await list()).toBe(8);
+  }
+  expect(await again.indexExecutions({ limit: 10 })).toBe("done");
+  expect(await list()).toBe(4);
 });

@@ -10,7 +10,7 @@ export interface ServerProcess {
   readonly url: string;
 }
 
-const main = join(import.meta.dir, "../../src/main.ts");
+const root = join(import.meta.dir, "../..");
 
 /** Resolves when it listens; a port that is not given is any free one. */
 export async function startProcess(
@@ -19,12 +19,17 @@ export async function startProcess(
     readonly http?: number;
     readonly grpc?: number;
     readonly env?: Readonly<Record<string, string>>;
+    /** Of another version of the server; absent: this one's. */
+    readonly folder?: string;
+    /** Modules that are loaded before the server. */
+    readonly preload?: readonly string[];
   } = {},
   more: readonly string[] = [],
 ): Promise<ServerProcess> {
-  const { http = 0, grpc = 0, env = {} } = options;
+  const { http = 0, grpc = 0, env = {}, folder = root, preload = [] } = options;
   const flags = ["--http-port", `${http}`, "--grpc-port", `${grpc}`, "--store", store, ...more];
-  const child = Bun.spawn([process.execPath, main, ...flags], {
+  const main = [...preload.map((path) => `--preload=${path}`), join(folder, "src/main.ts")];
+  const child = Bun.spawn([process.execPath, ...main, ...flags], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",

@@ -4,17 +4,19 @@
  * invariants. Tests choose what happens next.
  */
 import { expect } from "bun:test";
+import { causeFields } from "../../src/engine/causes.ts";
 import { afterDecision, decodeExecution, encodeState } from "../../src/engine/codec.ts";
 import { begin, decide } from "../../src/engine/decide.ts";
 import { violations } from "../../src/engine/invariants.ts";
 import { compilePlan, type Plan } from "../../src/engine/plan.ts";
 import { readHistory } from "../../src/engine/stored-history.ts";
-import type { Decision, NewTask, ScriptRequest } from "../../src/model/decision.ts";
+import type { Decision, NewTask, ScriptRequest, WaitingScript } from "../../src/model/decision.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../src/model/definition.ts";
 import type { EventAnswer, ExecutionEvent, TaskOutcome } from "../../src/model/event.ts";
 import type { ActionRecord, Execution } from "../../src/model/execution.ts";
 import { currentFormat } from "../../src/model/format.ts";
 import { formatToken, tokenPrefix } from "../../src/model/ids.ts";
+import { withUnwritten } from "../../src/runtime/load.ts";
 
 export const executionId = "018f0000-0000-7000-8000-000000000001";
 
@@ -30,7 +32,12 @@ export class World {
   /** How often each action was started: user actions by tasks, others by their history. */
   readonly startsOf = new Map<string, number>();
   held = false;
+  readonly #format: number;
   readonly registered: Record<string, ActionDefinition>;
+  /** How many scripts may be evaluated at the same time, and which are. */
+  scriptRoom = Number.POSITIVE_INFINITY;
+  readonly underWay = new Set<number>();
+  waitingScripts: WaitingScript[] = [];
 
   constructor(
     definition: WorkflowDefinition,
@@ -38,10 +45,14 @@ export class World {
       input?: unknown;
       registered?: Record<string, ActionDefinition>;
       signal?: { event: string; payload: string };
+      format?: number;
+      scriptRoom?: number;
     } = {},
   ) {
+    this.#format = options.format ?? currentFormat;
     this.plan = compilePlan(definition, 1);
     this.registered = options.registered ?? {};
+    this.scriptRoom = options.scriptRoom ?? Number.POSITIVE_INFINITY;
     const decision = begin({
       ...this.#surroundings(),
       id: executionId,
@@ -127,11 +138,17 @@ export class World {
   }
 
   #surroundings() {
+    const scripts = {
+      hasRoom: (asked: number) => asked < this.scriptRoom,
+      isUnderWay: (handout: number) => this.underWay.has(handout),
+    };
     const registered = (name: string) => this.registered[name];
-    return { plan: this.plan, now: this.now, format: currentFormat, registered };
+    return { plan: this.plan, now: this.now, format: this.#format, registered, scripts };
   }
 
   #decide(events: readonly ExecutionEvent[]): Decision {
+    const data = withUnwritten(this.execution.data, causeFields(events));
+    this.execution = { ...this.execution, data };
     const decision = decide(this.execution, events, this.#surroundings());
     const again = decide(this.execution, events, this.#surroundings());
     if ("need" in decision) throw new Error(`needs ${decision.need}`);
@@ -166,6 +183,7 @@ export class World {
     }
     if (decision.hold !== undefined) this.held = decision.hold;
     this.scripts = [...this.scripts, ...decision.scripts];
+    this.waitingScripts = [...this.waitingScripts, ...decision.waitingScripts];
     const after = afterDecision(this.execution, decision);
     this.execution = decodeExecution(encodeState(after, currentFormat), after.data);
     const owned = { tasks: new Set(this.tasks.keys()), timers: new Set(this.timers.keys()) };

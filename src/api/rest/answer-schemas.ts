@@ -48,14 +48,13 @@ export const savedWorkflowSchema = v.strictObject({
 
 export const validatedSchema = v.strictObject({ valid: v.literal(true), warnings });
 
+const workflowSummary = { name: v.string(), version: v.number(), savedAt: time };
 export const workflowSchema = v.strictObject({
-  name: v.string(),
-  version: v.number(),
-  savedAt: time,
+  ...workflowSummary,
   definition: v.looseObject({}),
 });
 
-export const workflowsSchema = page(workflowSchema);
+export const workflowsSchema = page(v.strictObject(workflowSummary));
 export const versionsSchema = page(v.strictObject({ version: v.number(), savedAt: time }));
 
 export const actionSchema = v.looseObject({ name: v.string() });
@@ -88,6 +87,8 @@ export const startedSchema = v.strictObject({
   id: v.string(),
   status: statusSchema,
   created: v.pipe(v.boolean(), v.description("False: the same request was made before.")),
+  deleted: v.optional(v.pipe(v.literal(true), v.description("It ended and was deleted since."))),
+  endedAt: optionalTime,
 });
 
 export const resultSchema = v.strictObject({
@@ -112,7 +113,18 @@ const listing = {
   correlationId: v.optional(v.string()),
 };
 
-export const executionsSchema = page(v.strictObject(listing));
+export const executionsSchema = v.strictObject({
+  ...page(v.strictObject(listing)).entries,
+  incomplete: v.optional(
+    v.pipe(
+      v.literal(true),
+      v.description(
+        "The search was ended before the page was full, as it had looked at very many executions " +
+          "that do not match; go on with the cursor.",
+      ),
+    ),
+  ),
+});
 
 const attempt = v.strictObject({
   number: v.number(),
@@ -190,6 +202,9 @@ export const serversSchema = page(
     httpAddress: v.string(),
     startedAt: time,
     version: v.string(),
+    format: v.optional(
+      v.pipe(v.number(), v.description("The newest format of a shared store that it reads.")),
+    ),
   }),
 );
 

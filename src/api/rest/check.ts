@@ -88,11 +88,12 @@ function checkMembers(schema: Schema, value: unknown, pointer: string): Problem[
   if (!entries || typeof value !== "object" || value === null) return [];
   if (Array.isArray(value)) return [{ pointer, message: "It must be an object, not an array." }];
   const problems: Problem[] = [];
-  for (const [name, member] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    if (problems.length >= limits.definitionProblemsMax) break;
     const at = pointer + pointerStep(name.slice(0, limits.nameCharsMax));
     if (Object.hasOwn(entries, name)) {
-      problems.push(...checkMembers(entries[name]!, member, at));
-    } else if (type === "strict_object" && problems.length < limits.definitionProblemsMax) {
+      problems.push(...checkMembers(entries[name]!, (value as Record<string, unknown>)[name], at));
+    } else if (type === "strict_object") {
       problems.push({ pointer: at, message: unknownName("member", name, Object.keys(entries)) });
     }
   }

@@ -1,5 +1,10 @@
-/** Pages of other origins: none may read anything here, but those that the operator has named. */
-import type { Answer } from "./route.ts";
+/**
+ * What the door has let in of pages: those of named origins may read, and what a page can send without
+ * asking (forms, images, links) changes nothing.
+ */
+import { OrchyError } from "../../errors.ts";
+import { jsonType } from "./request.ts";
+import type { Answer, Route } from "./route.ts";
 
 const methods = "GET, POST, PUT, DELETE";
 const requestHeaders =
@@ -37,4 +42,26 @@ export function preflightAnswer(request: Request): Answer | undefined {
       "access-control-max-age": String(preflightSeconds),
     },
   };
+}
+
+/**
+ * Images and links send no origin. Browsers tell of them in this header, where the server is called by
+ * TLS or by a name or address of the loopback interface. Reading is harmless, as without CORS the page
+ * never sees the answer.
+ */
+export function refuseOtherSites(request: Request, route: Route): void {
+  const site = request.headers.get("sec-fetch-site");
+  if (route.changes && (site === "cross-site" || site === "same-site")) {
+    throw new OrchyError("PERMISSION_DENIED", "Pages of other sites may not change anything here.");
+  }
+}
+
+/** A page may send JSON to another origin only after it has asked; a form, or nothing, without. */
+export function refuseForms({ method, headers }: Request): void {
+  if (method !== "POST" || headers.get("origin") === null) return;
+  if (jsonType.test(headers.get("content-type") ?? "")) return;
+  throw new OrchyError(
+    "UNSUPPORTED_MEDIA_TYPE",
+    'Pages must add the header "content-type: application/json" to a POST, even without a body.',
+  );
 }

@@ -3,11 +3,12 @@ import * as v from "valibot";
 import { OrchyError } from "../../errors.ts";
 import { asError } from "../../log.ts";
 import { isOpen } from "../../model/execution.ts";
+import { decodeCursor } from "../../runtime/listing.ts";
 import type { ExecutionResult, StartAnswer } from "../../runtime/orchestrator.ts";
-import { decodeCursor } from "../../runtime/views.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { eventStream } from "./event-stream.ts";
+import { moment } from "./json.ts";
 import { payloadText } from "./payload.ts";
 import { type Answer, type Call, type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
@@ -45,8 +46,8 @@ async function start(call: StartCall): Promise<Answer> {
     const json = { ...resultView(result), created: started.created };
     return { status: 200, json, headers: { location } };
   }
-  const { id, status, created } = started;
-  return { status: 202, json: { id, status, created }, headers: { location } };
+  const { endedAt, ...rest } = started;
+  return { status: 202, json: { ...rest, endedAt: moment(endedAt) }, headers: { location } };
 }
 
 /** The start stands, whatever happens to the wait: its caller must get the id. */

@@ -1,12 +1,13 @@
 /** From a request to its answer: finds the route, checks what came in, calls the handler. */
-import { OrchyError } from "../../errors.ts";
+import type { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Caller } from "../access.ts";
 import type { Backlog } from "../backlog.ts";
-import { paced } from "../paced.ts";
-import { originHeaders, preflightAnswer } from "./cors.ts";
+import { sentIn } from "../door.ts";
+import { paced, pacedPieces } from "../paced.ts";
+import { originHeaders, preflightAnswer, refuseForms, refuseOtherSites } from "./cors.ts";
 import { errorAnswer, toOrchyError } from "./errors.ts";
-import { toJsonText } from "./json.ts";
+import { jsonPieces, streamedMembers, toJsonText } from "./json.ts";
 import { type Incoming, readCall } from "./request.ts";
 import type { Answer, Held, Route, Services } from "./route.ts";
 import { createRouter } from "./router.ts";
@@ -36,11 +37,21 @@ export function createRestHandler(
   corsOrigins: readonly string[],
 ): RestHandler {
   const router = createRouter(routes);
-  const { access, backlogs, clock, log, metrics } = services;
+  const { access, door, backlogs, clock, log, metrics } = services;
+  const { holds } = metrics;
 
   function auditOf(caller: Caller): Incoming["audit"] {
     const key = caller.key?.id ?? "none";
     return (what, target) => log.info("changed by hand", { audit: true, key, what, target });
+  }
+
+  /** What is made while it is sent begins here, so that an error at once is still answered for. */
+  async function withBody(answer: Answer): Promise<Answer> {
+    const members = streamedMembers(answer.json);
+    if (members === undefined) return answer;
+    const onFault = (error: unknown) => void toOrchyError(error, services);
+    const body = await pacedPieces(jsonPieces(members), backlogs.answers, onFault);
+    return { ...answer, text: { type: "application/json", body } };
   }
 
   return async (request, connection) => {
@@ -52,10 +63,14 @@ export function createRestHandler(
     let route: Route | undefined;
     let answer: Answer;
     let held: Held | undefined;
+    let isLive = false;
     try {
+      const admitted = door.admit(sentIn(request.headers));
+      if (admitted) await admitted;
       const match = router.match(request.method, path);
       route = match.route;
       if (!named) refuseOtherSites(request, route);
+      refuseForms(request);
       const caller = await access.admit(route.access, request.headers.get("authorization"));
       const hold = () => {
         held ??= watchHeld(connection.hold(), access, caller);
@@ -63,12 +78,17 @@ export function createRestHandler(
       };
       const audit = auditOf(caller);
       const call = await readCall({ ...match, query, request, services, hold, audit });
-      answer = await route.handle(call as never);
+      const handledAt = performance.now();
+      const handling = route.handle(call as never);
+      holds.ran("request", nameOf(route), handledAt);
+      const made = await handling;
+      isLive = made.text?.body instanceof ReadableStream;
+      answer = await withBody(made);
     } catch (thrown) {
       const style = route?.style ?? router.styleOf(path);
       answer = errorAnswer(toOrchyError(thrown, services), style);
     }
-    if (!(answer.text?.body instanceof ReadableStream)) held?.release();
+    if (!isLive) held?.release();
     metrics.restRequest(route?.method ?? "none", route?.path ?? "none", answer.status);
     log.debug("request", {
       method: request.method,
@@ -76,8 +96,15 @@ export function createRestHandler(
       status: answer.status,
       ms: clock.now() - startedAt,
     });
-    return toResponse(answer, request.method === "HEAD", named, backlogs.answers);
+    const answeredAt = performance.now();
+    const response = toResponse(answer, request.method === "HEAD", named, backlogs.answers);
+    holds.ran("request", nameOf(route), answeredAt);
+    return response;
   };
+}
+
+function nameOf(route: Route | undefined): string {
+  return route === undefined ? "none" : `${route.method} ${route.path}`;
 }
 
 /** By hand, as a strange host header makes the address of a request no URL at all. */
@@ -86,17 +113,6 @@ export function splitUrl(url: string): { readonly path: string; readonly query: 
   const mark = url.indexOf("?", authority);
   const end = mark < 0 ? url.length : mark;
   return { path: url.slice(authority, end) || "/", query: url.slice(end + 1) };
-}
-
-/**
- * A page of another site can make a browser send requests to this machine; browsers say so in
- * this header. Reading is harmless, as without CORS the page never sees the answer.
- */
-function refuseOtherSites(request: Request, route: Route): void {
-  const site = request.headers.get("sec-fetch-site");
-  if (route.changes && (site === "cross-site" || site === "same-site")) {
-    throw new OrchyError("PERMISSION_DENIED", "Pages of other sites may not change anything here.");
-  }
 }
 
 function toResponse(

@@ -19,7 +19,7 @@ export const keyRoutes: readonly Route[] = [
   route("POST /v1/keys", {
     tag,
     summary: "Make a key; its text is answered here and never again",
-    access: "admin",
+    access: "first-key",
     body: requests.newKeySchema,
     answers: { 201: answers.createdKeySchema },
     errors: ["INVALID_STATE", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],

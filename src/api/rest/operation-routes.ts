@@ -18,7 +18,7 @@ function operation(name: "pause" | "resume" | "cancel", summary: string): Route 
     body: name === "cancel" ? requests.cancelSchema : requests.operationSchema,
     bodyOptional: true,
     answers: { 200: answers.operationAnswerSchema },
-    errors: operationErrors,
+    errors: [...operationErrors, "CONFLICT"],
     async handle({ params: { id }, body, services, audit }) {
       const request = { id, operation: name, ...given(body) };
       const status = await services.orchestrator.operate(request);
@@ -57,7 +57,7 @@ export const operationRoutes: readonly Route[] = [
     params: idPath,
     body: requests.signalSchema,
     answers: { 200: answers.signalAnswerSchema },
-    errors: [...operationErrors, "TOO_MANY"],
+    errors: [...operationErrors, "CONFLICT", "TOO_MANY"],
     async handle(call) {
       const { event, signalId } = call.body;
       const outcome = await call.services.orchestrator.signal({

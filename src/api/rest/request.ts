@@ -75,10 +75,10 @@ function readQuery(route: Route, query: string): unknown {
   throw new OrchyError("INVALID_ARGUMENT", "The query is wrong.", problems);
 }
 
-const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+export const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 async function readJsonBody({ route, request, services }: Incoming) {
-  const bytesMax = Math.min(route.bodyBytesMax ?? Infinity, limits.requestBytesMax);
+  const bytesMax = route.bodyBytesMax ?? limits.restBodyBytesMax;
   const bytes = await readBody(request, { bytesMax, bodies: services.backlogs.bodies });
   if (bytes.byteLength === 0 && route.bodyOptional) return { value: {}, text: "{}" };
 
@@ -89,9 +89,14 @@ async function readJsonBody({ route, request, services }: Incoming) {
       'The body must be JSON and say so: add the header "content-type: application/json".',
     );
   }
-  const text = decode(bytes);
-  const value = parse(text);
-  return { value: valid(checkJson(route.body!, value), "The body is wrong."), text };
+  const startedAt = performance.now();
+  try {
+    const text = decode(bytes);
+    const value = parse(text);
+    return { value: valid(checkJson(route.body!, value), "The body is wrong."), text };
+  } finally {
+    services.metrics.holds.ran("request", `${route.method} ${route.path}`, startedAt);
+  }
 }
 
 function decode(bytes: Uint8Array): string {
@@ -111,7 +116,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    const problem = findSyntaxProblem(text);
+    const problem = text.length > limits.syntaxCharsMax ? undefined : findSyntaxProblem(text);
     const where = problem
       ? ` at line ${problem.line}, column ${problem.column}: expected ${problem.expected}`
       : "";

@@ -12,6 +12,8 @@ import type { Keys } from "../../runtime/keys.ts";
 import type { Orchestrator } from "../../runtime/orchestrator.ts";
 import type { Access, Need } from "../access.ts";
 import type { Backlogs } from "../backlog.ts";
+import type { Door } from "../door.ts";
+import type { Body } from "../paced.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 export type Schema = v.GenericSchema;
@@ -22,6 +24,7 @@ export interface Services {
   readonly orchestrator: Orchestrator;
   readonly keys: Keys;
   readonly access: Access;
+  readonly door: Door;
   readonly backlogs: Backlogs;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -34,7 +37,7 @@ export interface Answer {
   /** Becomes JSON; absent: an empty body. */
   readonly json?: unknown;
   /** Another kind of body, with its content type. */
-  readonly text?: { readonly type: string; readonly body: string | ReadableStream };
+  readonly text?: { readonly type: string; readonly body: Body };
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -3,24 +3,30 @@
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { Failure } from "../../model/execution.ts";
 import { isOpen } from "../../model/execution.ts";
+import type { JsonText } from "../../model/json.ts";
 import type {
   ActionStats,
   ActionView,
   ExecutionResult,
   ExecutionView,
   Page,
+  WorkflowSummary,
   WorkflowVersion,
 } from "../../runtime/orchestrator.ts";
 import type { Listing } from "../../store/store.ts";
-import { moment, type RawJson, raw } from "./json.ts";
+import { moment, type RawJson, raw, StreamedJson, toJsonText } from "./json.ts";
 
 export function pageView<Item>(page: Page<Item>, view: (item: Item) => unknown): unknown {
-  return { items: page.items.map(view), cursor: page.cursor };
+  const { items, cursor, incomplete } = page;
+  return { items: items.map(view), cursor, incomplete };
+}
+
+export function workflowSummaryView({ name, version, savedAt }: WorkflowSummary) {
+  return { name, version, savedAt: moment(savedAt) };
 }
 
 export function workflowView(workflow: WorkflowVersion): unknown {
-  const { name, version, savedAt, definition } = workflow;
-  return { name, version, savedAt: moment(savedAt), definition };
+  return { ...workflowSummaryView(workflow), definition: workflow.definition };
 }
 
 export function actionStatsView({ definition, queued, running, ...stats }: ActionStats): unknown {
@@ -59,12 +65,12 @@ export function listingView(listing: Listing): Record<string, unknown> {
 }
 
 export function resultView({ id, status, result, failure }: ExecutionResult) {
-  return {
-    id,
-    status,
-    result: result === undefined ? undefined : raw(result),
-    error: failureView(failure),
-  };
+  const shown = typeof result === "string" ? raw(result) : streamed(result);
+  return { id, status, result: shown, error: failureView(failure) };
+}
+
+function streamed(pieces: AsyncIterable<JsonText> | undefined): StreamedJson | undefined {
+  return pieces && new StreamedJson(pieces);
 }
 
 export function entryView(entry: HistoryEntry): unknown {
@@ -73,10 +79,17 @@ export function entryView(entry: HistoryEntry): unknown {
 }
 
 /** `$` as templates see it. Action keys never collide with `input`, which is reserved. */
-export function dataView(execution: ExecutionView): Record<string, unknown> {
-  const data: [string, unknown][] = [["input", raw(execution.input)]];
-  for (const [key, output] of execution.outputs) data.push([key, { output: raw(output) }]);
-  return Object.fromEntries(data);
+async function* dataPieces(execution: ExecutionView): AsyncGenerator<JsonText> {
+  yield '{"input":';
+  yield* execution.input();
+  for await (const batch of execution.outputs()) {
+    let piece = "";
+    for (const [key, output] of batch) {
+      if (output !== undefined) piece += `,${JSON.stringify(key)}:{"output":${output}}`;
+    }
+    yield piece;
+  }
+  yield "}";
 }
 
 export function executionView(execution: ExecutionView): unknown {
@@ -86,20 +99,34 @@ export function executionView(execution: ExecutionView): unknown {
     run,
     pausedAt: moment(pausedAt),
     cancelReason,
-    input: raw(execution.input),
-    result: result === undefined ? undefined : raw(result),
+    input: streamed(execution.input()),
+    result: streamed(result),
     error: failureView(failure),
-    actions: execution.actions.map((action) =>
-      actionView(action, rawOutput(execution, action.key)),
-    ),
-    data: dataView(execution),
+    actions: streamed(actionPieces(execution)),
+    data: streamed(dataPieces(execution)),
     bufferedSignals,
   };
 }
 
-function rawOutput(execution: ExecutionView, key: string): RawJson | undefined {
-  const output = execution.outputs.get(key);
-  return output === undefined ? undefined : raw(output);
+/** Each with its output, in the order in which outputs are read. */
+async function* actionPieces({ actions, outputs }: ExecutionView): AsyncGenerator<JsonText> {
+  let next = 0;
+  const upTo = (end: number, found: ReadonlyMap<string, JsonText | undefined>) => {
+    const views = actions.slice(next, end).map((action) => {
+      const output = found.get(action.key);
+      return toJsonText(actionView(action, output === undefined ? undefined : raw(output)));
+    });
+    const separator = next > 0 && end > next ? "," : "";
+    next = end;
+    return separator + views.join(",");
+  };
+  yield "[";
+  for await (const batch of outputs()) {
+    const [last] = batch.at(-1)!;
+    // Actions that never had an output come along with the next one that may have.
+    yield upTo(actions.findIndex(({ key }) => key === last) + 1, new Map(batch));
+  }
+  yield `${upTo(actions.length, new Map())}]`;
 }
 
 function actionView(action: ActionView, output: RawJson | undefined): unknown {
@@ -144,7 +171,7 @@ export function originalExecutionView(execution: ExecutionView): unknown {
     runningActions: open.map((action) => action.id),
     executedActions: ended.map((action) => action.id),
     event: open.find((action) => action.events?.length)?.events?.[0] ?? "",
-    data: dataView(execution),
+    data: streamed(dataPieces(execution)),
   };
 }
 

@@ -7,7 +7,7 @@ import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";
 import { type Route, route, type Schema } from "./route.ts";
-import { actionStatsView, pageView, workflowView } from "./views.ts";
+import { actionStatsView, pageView, workflowSummaryView, workflowView } from "./views.ts";
 
 const isName = (text: string) => v.is(requests.nameSchema, text);
 const namePath = { name: requests.nameSchema };
@@ -73,10 +73,10 @@ export const workflowRoutes: readonly Route[] = [
   }),
   listRoute("GET /v1/workflows", {
     tag: "Workflows",
-    summary: "The newest version of each workflow, by name",
+    summary: "Names of workflows with their newest versions; definitions are read one by one",
     answer: answers.workflowsSchema,
     list: (orchestrator, page) => orchestrator.listWorkflows(page),
-    view: workflowView,
+    view: workflowSummaryView,
   }),
   route("GET /v1/workflows/{name}", {
     tag: "Workflows",

@@ -14,6 +14,7 @@ import {
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Backlogs } from "../backlog.ts";
+import { sentIn } from "../door.ts";
 import { paced } from "../paced.ts";
 import type { CallContext, MountedMethod, Peer } from "./call.ts";
 import { decodeJson } from "./decode-json.ts";
@@ -52,7 +53,7 @@ export interface ConnectOptions extends ServiceOptions {
 }
 
 export function createConnectHandler(options: ConnectOptions): ConnectHandler {
-  const { access, backlogs, clientsVerified, log, metrics } = options;
+  const { access, door, backlogs, clientsVerified, log, metrics } = options;
   const reader = new BodyReader(backlogs.bodies);
   const mounted = mountServices(options);
   const methods = new Map(mounted.map((method) => [method.path, method]));
@@ -60,6 +61,8 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
   const grpcWeb = grpcWebHandlers(mounted, options, reader.unpacker);
 
   async function answer(request: Request, server: RequestSource): Promise<Response> {
+    const admitted = door.admit(sentIn(request.headers));
+    if (admitted) await admitted;
     const path = pathOf(request.url);
     const method = methods.get(path);
     if (method === undefined) {
@@ -107,10 +110,15 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
     async function run(): Promise<Response> {
       const caller = await access.admit(method.need, request.headers.get("authorization"));
       const stillAdmitted = () => access.stillAdmits(caller);
-      const input = decode(method, encoding, await readBodyThenPark(reader, request, server));
-      const call = { signal, timeoutMs, peer, caller, stillAdmitted };
-      const output = await method.run(input, call);
+      const bytes = await readBodyThenPark(reader, request, server);
+      const startedAt = performance.now();
+      const input = decode(method, encoding, bytes);
+      const running = method.run(input, { signal, timeoutMs, peer, caller, stillAdmitted });
+      metrics?.holds.ran("request", method.path, startedAt);
+      const output = await running;
+      const encodedAt = performance.now();
       const body = paced(encode(method, encoding, output), backlogs.answers);
+      metrics?.holds.ran("request", method.path, encodedAt);
       return new Response(body, { headers: headers[encoding] });
     }
 

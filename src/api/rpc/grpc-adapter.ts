@@ -11,10 +11,13 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "../../log.ts";
 import type { Backlog, Backlogs, Holding } from "../backlog.ts";
+import type { Door } from "../door.ts";
+import { rpcError } from "./rpc-error.ts";
 import { routerOptions } from "./services.ts";
 import { Unpacker } from "./unpacker.ts";
 
 export interface GrpcAdapterOptions {
+  readonly door: Door;
   readonly backlogs: Backlogs;
   readonly log?: Logger | undefined;
   readonly contextValues: (request: Http2ServerRequest) => ContextValues;
@@ -28,7 +31,7 @@ export type GrpcAdapter = (
 ) => Promise<void>;
 
 export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
-  const { backlogs, log } = options;
+  const { door, backlogs, log } = options;
   const router = createConnectRouter({
     ...routerOptions,
     acceptCompression: [new Unpacker(backlogs.bodies).asCompression()],
@@ -55,8 +58,25 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
     }
   }
 
+  /** Whoever is turned away is a browser, or not gRPC at all: it knows the status of HTTP alone. */
+  async function isAdmitted(
+    { authority, headers }: Http2ServerRequest,
+    response: Http2ServerResponse,
+  ): Promise<boolean> {
+    const { host, origin, "content-type": contentType } = headers;
+    try {
+      await door.admit({ host: authority || host, origin, contentType });
+      return true;
+    } catch (thrown) {
+      const { status, message } = rpcError(thrown, "the door", log);
+      response.writeHead(status, { "content-type": "text/plain;charset=utf-8" }).end(message);
+      return false;
+    }
+  }
+
   return async (request, response) => {
     const path = request.url.split("?", 1)[0]!;
+    if (!(await isAdmitted(request, response))) return;
     const handler = handlers.get(path);
     if (handler === undefined) {
       response.writeHead(404).end();

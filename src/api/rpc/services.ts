@@ -7,6 +7,7 @@ import { limits } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import type { Access, Caller } from "../access.ts";
+import type { Door } from "../door.ts";
 import { type CallContext, type MountedMethod, mount, type Peer } from "./call.ts";
 import { createActionService, createTaskService, type LegacyOptions } from "./legacy-service.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
@@ -14,6 +15,7 @@ import { createWorkerService } from "./worker-service.ts";
 
 export interface ServiceOptions extends LegacyOptions {
   readonly access: Access;
+  readonly door: Door;
   readonly log?: Logger;
   readonly metrics?: Metrics;
 }

@@ -17,7 +17,10 @@ export function resolveOrFail(
   action: PlanAction,
   template: Template,
 ): JsonText | undefined {
-  const resolved = resolveTemplate(template, draft.view(), { strict: action.strict });
+  const resolved = resolveTemplate(template, draft.view(), {
+    strict: action.strict,
+    work: draft.work,
+  });
   if (!resolved.ok) {
     const message = `Nothing is found at ${resolved.missing}.`;
     failAction(draft, action, { failure: { code: "REFERENCE_NOT_FOUND", message } });

@@ -1,4 +1,5 @@
 /** delay: waits for a number of seconds or until a moment. What is past is over at once. */
+import { cut } from "../cut.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction } from "../flow.ts";
 import type { DelayPlanAction } from "../plan.ts";
@@ -40,7 +41,7 @@ function dueMoment(draft: Draft, action: DelayPlanAction): number | undefined {
   if (action.delaySeconds !== undefined) {
     const seconds = numberIn(text);
     if (seconds !== undefined) return momentAfter(draft.now, seconds);
-    failValue(draft, action, `delaySeconds must be a number, not ${text.slice(0, 100)}.`);
+    failValue(draft, action, `delaySeconds must be a number, not ${cut(text)}.`);
     return undefined;
   }
   const value: unknown = JSON.parse(text);
@@ -48,6 +49,6 @@ function dueMoment(draft: Draft, action: DelayPlanAction): number | undefined {
   if (!Number.isNaN(moment)) {
     return Math.min(moment, momentAfter(draft.now, Number.POSITIVE_INFINITY));
   }
-  failValue(draft, action, `until must be a moment in ISO 8601, not ${text.slice(0, 100)}.`);
+  failValue(draft, action, `until must be a moment in ISO 8601, not ${cut(text)}.`);
   return undefined;
 }

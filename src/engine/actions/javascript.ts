@@ -1,36 +1,82 @@
 /**
  * javascript: the script is evaluated by the runtime, in a sandbox, and comes back as an event. A
  * timer guards it: should this server die meanwhile, another one asks for the evaluation again.
+ * Where the sandbox has no room the script is WAITING under the same timer, for as long as it takes:
+ * the server calls it up when it has room, and any server may when the timer is due.
  */
 import { limits } from "../../limits.ts";
 import type { ScriptOutcome } from "../../model/event.ts";
 import type { JsonText } from "../../model/json.ts";
+import { cut } from "../cut.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction, failAction } from "../flow.ts";
 import type { JavascriptPlanAction } from "../plan.ts";
-
-/** Longer than any evaluation takes, waiting for its turn included. */
-const guardMs = 20 * (limits.scriptMs + limits.scriptGraceMs);
+import { randomOf } from "../random.ts";
 
 export function startJavascript(draft: Draft, action: JavascriptPlanAction): void {
   const handout = draft.nextHandout();
-  const timer = draft.timerId("script", action, handout);
-  draft.addTimer(timer, draft.now + guardMs);
+  const record = draft.record(action.index);
   draft.setRecord(action.index, {
-    ...draft.record(action.index),
-    status: "RUNNING",
-    startedAt: draft.record(action.index).startedAt ?? draft.now,
+    ...record,
+    startedAt: record.startedAt ?? draft.now,
     handout,
-    timers: [timer],
+    timers: [draft.timerId("script", action, handout)],
   });
-  request(draft, action, handout);
+  if (draft.hasScriptRoom()) evaluate(draft, action);
+  else leave(draft, action);
 }
 
-/** The guard came due: whoever was evaluating is gone. */
-export function restartJavascript(draft: Draft, action: JavascriptPlanAction): void {
+/** The timer is due, of a script that waits or of one that some server evaluates. */
+export function javascriptDue(draft: Draft, action: JavascriptPlanAction): void {
+  const { status, handout, timers } = draft.record(action.index);
+  if (status === "RUNNING" && draft.isScriptUnderWay(handout!)) {
+    draft.addTimer(timers![0]!, draft.now + limits.scriptGuardMs);
+  } else if (!draft.hasScriptRoom()) {
+    leave(draft, action);
+  } else if (status === "WAITING") {
+    takeJavascriptTurn(draft, action);
+  } else {
+    // Whoever was evaluating it is gone.
+    draft.require(action.needs);
+    draft.log("script.restarted", action);
+    startJavascript(draft, action);
+  }
+}
+
+/** There is room for a script that waits. During a pause it waits for the resume. */
+export function takeJavascriptTurn(draft: Draft, action: JavascriptPlanAction): void {
+  const { state } = draft;
+  if (state.status === "PAUSED") {
+    const timer = draft.record(action.index).timers![0]!;
+    draft.dropTimer(timer);
+    // Held timers go on with what was left of them when the pause began: nothing.
+    state.heldTimers = [...state.heldTimers, { id: timer, at: state.pausedAt ?? draft.now }];
+    return;
+  }
   draft.require(action.needs);
-  draft.log("script.restarted", action);
-  startJavascript(draft, action);
+  evaluate(draft, action);
+}
+
+function evaluate(draft: Draft, action: JavascriptPlanAction): void {
+  const record = draft.record(action.index);
+  draft.addTimer(record.timers![0]!, draft.now + limits.scriptGuardMs);
+  draft.setRecord(action.index, { ...record, status: "RUNNING" });
+  request(draft, action, record.handout!);
+}
+
+/**
+ * The longer it has waited, the longer until its timer is due: many that wait for long must not cost
+ * more than they are worth. Chance keeps those that came together from coming back together.
+ */
+function leave(draft: Draft, action: JavascriptPlanAction): void {
+  const record = draft.record(action.index);
+  const { startedAt = draft.now, handout = 0, timers = [] } = record;
+  const waited = Math.max(draft.now - startedAt, limits.scriptWaitMsMin);
+  const chance = randomOf(draft.state.seed, draft.state.historySequence + handout);
+  const until = draft.now + Math.floor(Math.min(waited, limits.scriptWaitMsMax) * (1 + chance));
+  draft.addTimer(timers[0]!, until);
+  draft.setRecord(action.index, { ...record, status: "WAITING" });
+  draft.leaveScript({ handout, until });
 }
 
 function request(draft: Draft, action: JavascriptPlanAction, handout: number): void {
@@ -44,7 +90,11 @@ function request(draft: Draft, action: JavascriptPlanAction, handout: number): v
   }
   const { expression, index } = action;
   const { input, execution } = view;
-  draft.requestScript({ handout, actionIndex: index, expression, input, execution, outputs });
+  const group = draft.state.workflow;
+  draft.requestScript({
+    ...{ handout, group, actionIndex: index },
+    ...{ expression, input, execution, outputs },
+  });
 }
 
 export function endJavascript(
@@ -59,7 +109,7 @@ export function endJavascript(
   }
   const route = outcome.route ?? "default";
   if (outcome.route !== undefined && !action.next.has(outcome.route)) {
-    const message = `The script chose the route ${JSON.stringify(route)}, which next does not have.`;
+    const message = `The script chose the route ${JSON.stringify(cut(route))}, which next does not have.`;
     failAction(draft, action, { failure: { code: "NO_MATCHING_ROUTE", message } });
     return;
   }

@@ -1,15 +1,16 @@
 /** switch: the value of a reference, as text, names the route. */
+import { cut } from "../cut.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction, failAction } from "../flow.ts";
 import type { SwitchPlanAction } from "../plan.ts";
 import { resolveReference } from "../reference.ts";
 
 export function startSwitch(draft: Draft, action: SwitchPlanAction): void {
-  const text = resolveReference(action.expression, draft.view());
+  const text = resolveReference(action.expression, draft.view(), draft.work);
   const value = text === undefined ? undefined : routeName(text);
   const route = value !== undefined && action.next.has(value) ? value : "default";
   if (!action.next.has(route)) {
-    const message = `No route for ${value ?? "null"}, and no default.`;
+    const message = `No route for ${cut(value ?? "null")}, and no default.`;
     failAction(draft, action, { failure: { code: "NO_MATCHING_ROUTE", message } });
     return;
   }

@@ -7,6 +7,7 @@ import type { UserRules } from "../../model/definition.ts";
 import type { EventAnswer, ExecutionEvent } from "../../model/event.ts";
 import type { ActionRecord, AttemptRecord, Failure } from "../../model/execution.ts";
 import { parseToken } from "../../model/ids.ts";
+import { cut, cutFailure } from "../cut.ts";
 import type { Draft, Mutable } from "../draft.ts";
 import { completeAction, failAction } from "../flow.ts";
 import type { UserPlanAction } from "../plan.ts";
@@ -20,7 +21,7 @@ export function startUserAction(draft: Draft, action: UserPlanAction): void {
     action.parameters === undefined ? "{}" : resolveOrFail(draft, action, action.parameters);
   if (parameters === undefined) return;
   if (!parameters.startsWith("{")) {
-    failValue(draft, action, `parameters must be an object, not ${parameters.slice(0, 100)}.`);
+    failValue(draft, action, `parameters must be an object, not ${cut(parameters)}.`);
     return;
   }
   const before = draft.record(action.index);
@@ -204,9 +205,9 @@ function endAttempt(
   retryable: boolean,
 ): void {
   const record = draft.record(action.index);
-  const failure = attempt.failure!;
+  const failure = cutFailure(attempt.failure!);
   const rules = rulesOf(draft, action);
-  const attempts = withAttempt(draft, action, attempt);
+  const attempts = withAttempt(draft, action, { ...attempt, failure });
   const again =
     retryable && attempt.number <= rules.retryCount && !rules.nonRetryable.includes(failure.code);
   if (!again) {
@@ -239,6 +240,21 @@ export function applyRetryDue(draft: Draft, action: UserPlanAction, timer: strin
   draft.ready.push(action.index);
 }
 
+/**
+ * Details go to disk with every commit: those of earlier attempts are dropped where they are large.
+ * History keeps them.
+ */
+function withSmallDetails(attempts: readonly AttemptRecord[]): readonly AttemptRecord[] {
+  const details = attempts.map(({ failure }) => failure?.details);
+  if (details.every((one) => one === undefined)) return attempts;
+  if (JSON.stringify(details).length <= limits.errorDetailsBytesMax) return attempts;
+  return attempts.map((attempt) => {
+    if (attempt.failure === undefined) return attempt;
+    const { details: _details, ...failure } = attempt.failure;
+    return { ...attempt, failure };
+  });
+}
+
 /** Keeps the latest attempts one by one; of the older ones only how many there were. */
 function withAttempt(
   draft: Draft,
@@ -246,7 +262,7 @@ function withAttempt(
   attempt: AttemptRecord,
 ): readonly AttemptRecord[] {
   const record = draft.record(action.index);
-  const attempts = [...(record.attempts ?? []), attempt];
+  const attempts = [...withSmallDetails(record.attempts ?? []), attempt];
   if (attempts.length <= limits.attemptsKept) return attempts;
   // The first tells how it began; the latest how it went on.
   attempts.splice(1, 1);

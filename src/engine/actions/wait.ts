@@ -7,6 +7,7 @@ import type { EventAnswer } from "../../model/event.ts";
 import type { BufferedSignal } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import { cut } from "../cut.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction } from "../flow.ts";
 import type { WaitPlanAction } from "../plan.ts";
@@ -101,6 +102,6 @@ function timeoutMoment(draft: Draft, action: WaitPlanAction): number | undefined
   if (text === undefined) return "failed";
   const seconds = numberIn(text);
   if (seconds !== undefined) return momentAfter(draft.now, seconds);
-  failValue(draft, action, `timeoutSeconds must be a number, not ${text.slice(0, 100)}.`);
+  failValue(draft, action, `timeoutSeconds must be a number, not ${cut(text)}.`);
   return "failed";
 }

@@ -69,6 +69,10 @@ const routes: Reader = (value, pointer, report) => {
   }
   const entries = names.map((name): [string, Json] => {
     const at = below(pointer, name);
+    if (name.length > limits.routeNameCharsMax) {
+      const most = `at most ${limits.routeNameCharsMax} are allowed`;
+      report.problem(pointer, `The route ${quoted(name)} has ${name.length} characters; ${most}.`);
+    }
     return [name, targets(value[name], at, report) ?? []];
   });
   return Object.fromEntries(entries);

@@ -43,11 +43,23 @@ export class Report {
   readonly lenient: boolean;
   readonly references: FoundReference[] = [];
   readonly scripts: { readonly pointer: string; readonly expression: string }[] = [];
+  #hasTooMany = false;
   readonly #problems = new Findings();
   readonly #warnings = new Findings();
 
   constructor(lenient: boolean) {
     this.lenient = lenient;
+  }
+
+  /** False once there are too many, which is told. */
+  hasRoomForReferences(count: number, pointer: string): boolean {
+    const most = limits.definitionReferencesMax;
+    if (count === 0 || this.references.length + count <= most) return true;
+    if (!this.#hasTooMany) {
+      this.problem(pointer, `With this the definition has more than ${most} references.`);
+      this.#hasTooMany = true;
+    }
+    return false;
   }
 
   get failed(): boolean {

@@ -35,6 +35,7 @@ function readString(
   pointer: string,
   report: Report,
 ): readonly StringPart[] | undefined {
+  if (!report.hasRoomForReferences(referencesAtMost(value), pointer)) return undefined;
   try {
     const parts = parseString(value);
     for (const part of parts) {
@@ -46,6 +47,11 @@ function readString(
     report.problem(pointer, error.message);
     return undefined;
   }
+}
+
+function referencesAtMost(text: string): number {
+  if (!text.includes("$")) return 0;
+  return 1 + (text.match(/\{\$(?!\$)/g)?.length ?? 0);
 }
 
 /** Exactly one reference, or one in braces. */

@@ -1,16 +1,15 @@
 /** Executions in memory: create, commit, remove, and the reads of what they hold. */
 import { limits } from "../../limits.ts";
-import { compareText, removeRowsMax } from "../rules.ts";
+import { purgedPerRemoval, removeRowsMax } from "../rules.ts";
 import type {
   CommitAnswer,
   CommitRequest,
   CreateAnswer,
   CreateRequest,
   Head,
-  Listing,
-  ListRequest,
   LoadAnswer,
   LoadRequest,
+  Store,
   StoreEffects,
 } from "../store.ts";
 import type { MemoryExecution, MemoryPartition } from "./records.ts";
@@ -19,6 +18,8 @@ import { addTask, dropTask, setHeld, staleTasks } from "./tasks.ts";
 function sameHead(a: Head, b: Head): boolean {
   return a.revision === b.revision && a.commitId === b.commitId;
 }
+
+type RemoveRequest = Parameters<Store["remove"]>[0];
 
 export class MemoryExecutions {
   readonly #partition: MemoryPartition;
@@ -39,7 +40,8 @@ export class MemoryExecutions {
     const { key, commitId, requestHash, listing, state, now } = request;
     const known = this.#partition.executions.get(key.id);
     if (known?.tombstoneUntil !== undefined) {
-      if (now < known.tombstoneUntil || this.#deleteRows(known)) return { outcome: "tombstone" };
+      if (now < known.tombstoneUntil || this.#deleteRows(known)) return tombstone(known);
+      this.#partition.graves.delete(known);
     } else if (known !== undefined) {
       if (known.createdBy.commitId === commitId)
         return { outcome: "created", head: known.createdBy };
@@ -52,9 +54,11 @@ export class MemoryExecutions {
     const execution: MemoryExecution = {
       ...{ key, listing, createdBy: head, requestHash, head, recentCommitIds: [commitId] },
       ...{ held: false, state, data: new Map(request.data), history: [] },
-      ...{ tasks: new Map(), timers: new Map(), messages: new Map(), tombstoneUntil: undefined },
+      ...{ tasks: new Map(), timers: new Map(), messages: new Map() },
+      ...{ tombstoneUntil: undefined, kept: undefined },
     };
     this.#partition.executions.set(key.id, execution);
+    this.#partition.listings.add(execution);
     this.#apply(execution, request.effects, now);
     return { outcome: "created", head };
   }
@@ -103,36 +107,40 @@ export class MemoryExecutions {
     return { outcome: "committed", head: execution.head };
   }
 
-  remove(request: {
-    expected: Head;
-    id: string;
-    tombstoneUntil: number;
-  }): "removed" | "more" | "conflict" | "not_found" {
-    const execution = this.#partition.executions.get(request.id);
+  remove(request: RemoveRequest): "removed" | "more" | "conflict" | "not_found" {
+    const execution = this.#partition.executions.get(request.key.id);
     if (execution === undefined) return "not_found";
     if (!sameHead(execution.head, request.expected)) {
       return execution.tombstoneUntil === undefined ? "conflict" : "not_found";
     }
-    execution.tombstoneUntil ??= request.tombstoneUntil;
-    return this.#deleteRows(execution) ? "more" : "removed";
-  }
-
-  purgeTombstones(now: number): void {
-    for (const [id, execution] of this.#partition.executions) {
-      if (execution.tombstoneUntil === undefined || execution.tombstoneUntil > now) continue;
-      if (!this.#deleteRows(execution)) this.#partition.executions.delete(id);
+    if (execution.tombstoneUntil === undefined) {
+      const { status, endedAt } = execution.listing;
+      const { requestHash } = execution;
+      execution.tombstoneUntil = request.tombstoneUntil;
+      if (request.keepStart && requestHash !== undefined) {
+        const hash = requestHash.slice(0, limits.keptHashChars);
+        const ended = endedAt !== undefined && { endedAt };
+        execution.kept = { requestHash: hash, status, ...ended };
+      }
+      this.#partition.listings.delete(execution);
+      this.#partition.graves.add(execution);
     }
+    if (this.#deleteRows(execution)) return "more";
+    this.purge(request.now, purgedPerRemoval);
+    return "removed";
   }
 
-  list(request: ListRequest): Listing[] {
-    const { index, value, after, limit } = request;
-    return [...this.#partition.executions.values()]
-      .filter((execution) => execution.tombstoneUntil === undefined)
-      .map((execution) => execution.listing)
-      .filter((listing) => index === "all" || listing[index] === value)
-      .filter((listing) => after === undefined || isNewer(after, listing))
-      .sort((a, b) => (isNewer(a, b) ? -1 : 1))
-      .slice(0, limit);
+  /** Ends at most so many tombstones; returns whether there may be more to end. */
+  purge(now: number, most: number): boolean {
+    const { graves, executions } = this.#partition;
+    for (let purged = 0; purged < most; purged++) {
+      const execution = graves.first();
+      if (execution === undefined || (execution.tombstoneUntil as number) > now) return false;
+      if (this.#deleteRows(execution)) return true;
+      graves.delete(execution);
+      executions.delete(execution.key.id);
+    }
+    return true;
   }
 
   #deleteTask(execution: MemoryExecution, id: string): void {
@@ -171,8 +179,11 @@ export class MemoryExecutions {
   #advance(execution: MemoryExecution, request: CommitRequest): void {
     const { commitId, status, endedAt, state } = request;
     const { endedAt: _, ...listing } = execution.listing;
+    const isMoved = status !== listing.status;
+    if (isMoved) this.#partition.listings.delete(execution);
     execution.listing =
       endedAt === undefined ? { ...listing, status } : { ...listing, status, endedAt };
+    if (isMoved) this.#partition.listings.add(execution);
     execution.state = state;
     execution.head = { revision: execution.head.revision + 1, commitId };
     execution.recentCommitIds = [...execution.recentCommitIds, commitId].slice(
@@ -201,9 +212,6 @@ export class MemoryExecutions {
   }
 }
 
-type Place = { readonly startedAt: number; readonly id: string };
-
-function isNewer(a: Place, b: Place): boolean {
-  if (a.startedAt !== b.startedAt) return a.startedAt > b.startedAt;
-  return compareText(a.id, b.id) > 0;
+function tombstone({ kept }: MemoryExecution): CreateAnswer {
+  return { outcome: "tombstone", ...(kept !== undefined && { kept }) };
 }

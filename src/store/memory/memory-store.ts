@@ -5,7 +5,7 @@
 import { limits } from "../../limits.ts";
 import { type ExecutionKey, formatToken } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import { compareText, RecentClaims } from "../rules.ts";
+import { compareText, purgedPerClaim, RecentClaims } from "../rules.ts";
 import type * as contract from "../store.ts";
 import { MemoryDocuments } from "./documents.ts";
 import { claimDue, claimOutbox, listTimers } from "./due.ts";
@@ -105,8 +105,9 @@ export class MemoryStore implements contract.Store {
   }
 
   async claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
-    this.#in(request.partition).purgeTombstones(request.now);
-    return claimDue(this.#partition(request.partition), this.#dueClaims, request);
+    const isMore = this.#in(request.partition).purge(request.now, purgedPerClaim);
+    const answer = claimDue(this.#partition(request.partition), this.#dueClaims, request);
+    return isMore ? { ...answer, nextDue: request.now } : answer;
   }
 
   async listTimers(
@@ -132,8 +133,7 @@ export class MemoryStore implements contract.Store {
   async remove(
     request: Parameters<contract.Store["remove"]>[0],
   ): Promise<"removed" | "more" | "conflict" | "not_found"> {
-    const { key, expected, tombstoneUntil } = request;
-    return this.#in(key.partition).remove({ id: key.id, expected, tombstoneUntil });
+    return this.#in(request.key.partition).remove(request);
   }
 
   async holdings(key: ExecutionKey): Promise<contract.Holdings> {
@@ -147,8 +147,8 @@ export class MemoryStore implements contract.Store {
     };
   }
 
-  async list(request: contract.ListRequest): Promise<readonly contract.Listing[]> {
-    return this.#in(request.partition).list(request);
+  async list(request: contract.ListRequest): Promise<contract.ListAnswer> {
+    return this.#partition(request.partition).listings.list(request);
   }
 
   async history(request: {
@@ -186,8 +186,9 @@ export class MemoryStore implements contract.Store {
     return [...this.#partition(request.partition).queues.keys()].sort(compareText);
   }
 
-  async pressure(): Promise<{ readonly used: number }> {
-    return { used: 0 };
+  async pressure(): Promise<contract.Pressure> {
+    const tombstones = this.#partitions.reduce((sum, { graves }) => sum + graves.size, 0);
+    return { used: 0, tombstones };
   }
 
   async getDocument(request: { kind: string; id: string }): Promise<contract.Document | undefined> {

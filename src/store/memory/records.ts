@@ -1,8 +1,9 @@
 /** What the memory store keeps, and the partition that indexes it: queues, due items, messages. */
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import type { Head, Listing } from "../store.ts";
+import type { Head, KeptStart, Listing } from "../store.ts";
 import { Heap } from "./heap.ts";
+import { MemoryListings } from "./listings.ts";
 
 export interface MemoryExecution {
   readonly key: ExecutionKey;
@@ -18,8 +19,9 @@ export interface MemoryExecution {
   readonly tasks: Map<string, MemoryTask>;
   readonly timers: Map<string, MemoryTimer>;
   readonly messages: Map<string, MemoryMessage>;
-  /** Set once it is being removed, or is gone: then only this and the head mean anything. */
+  /** Set once it is being removed, or is gone: then only these and the head mean anything. */
   tombstoneUntil: number | undefined;
+  kept: KeptStart | undefined;
 }
 
 /** Who holds the task; of a queued one: who released it last, so that a repeat is recognised. */
@@ -86,12 +88,18 @@ function isDueBefore(a: MemoryTask | MemoryTimer, b: MemoryTask | MemoryTimer): 
 
 export class MemoryPartition {
   readonly executions = new Map<string, MemoryExecution>();
+  /** Those that are neither removed nor being removed. */
+  readonly listings = new MemoryListings();
   /** Claimable tasks only, by queue; an empty queue is absent. */
   readonly queues = new Map<string, Heap<MemoryTask>>();
   readonly due = new Heap<MemoryTask | MemoryTimer>(isDueBefore);
   /** In order of insertion. */
   readonly messages = new Set<MemoryMessage>();
   readonly dropped = new Set<MemoryTask>();
+  /** Removed executions, those first whose tombstones end first. */
+  readonly graves = new Heap<MemoryExecution>(
+    (a, b) => (a.tombstoneUntil as number) < (b.tombstoneUntil as number),
+  );
 
   /** Puts the task into the indexes that its present state calls for. */
   index(task: MemoryTask): void {

@@ -1,4 +1,5 @@
 /** Answers of the scripts, read back into what the contract names. */
+import { limits } from "../../limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type * as contract from "../store.ts";
 import type { EntryAnswer } from "./batch.ts";
@@ -58,10 +59,17 @@ export function readCreate(answer: EntryAnswer, commitId: string): contract.Crea
         ...(requestHash !== null && { requestHash: requestHash as string }),
       };
     case "tombstone":
-      return { outcome };
+      return { outcome, ...keptStart(revision as Reply, latest as Reply) };
     default:
       throw unexpected(outcome);
   }
+}
+
+/** What the fields q and s of a tombstone hold; both may be missing. */
+function keptStart(requestHash: Reply, status: Reply): { kept?: contract.KeptStart } {
+  if (requestHash === null || status === null) return {};
+  const hash = (requestHash as string).slice(0, limits.keptHashChars);
+  return { kept: { requestHash: hash, ...readStatus(status) } };
 }
 
 /** A flat list of names and values. */

@@ -20,14 +20,16 @@
  *   <base>:w:<workflow>     zset     likewise, of one workflow
  *   <base>:s:<status>       zset     likewise, of one status
  *   <base>:c:<correlation>  zset     likewise, of one correlation id
+ *   <base>:pairs            zset     likewise, by status, workflow and member
+ *   <base>:paired           string   how far executions of earlier versions are in <base>:pairs:
+ *                                    "done", or the member that was entered last
  *   <base>:claim:<kind>:<id> string  what a claim was given; expires
  *   <base>:probe:…           all of these once more, for the probe at the start of a server
  *   <namespace>:{meta}:settings      hash  partitions: how many; layout: the format (model/format.ts)
  *   <namespace>:{meta}:servers       hash  live servers
  *   <namespace>:{meta}:docs:<kind>   hash  documents
  *   <namespace>:{meta}:ids:<kind>    zset  their ids, in order
- */
-import type { ListIndex } from "../store.ts";
+ */ import type { ListPlace } from "../store.ts";
 
 export const slots = 16_384;
 
@@ -64,7 +66,6 @@ export interface Keys {
   readonly settings: string;
   readonly servers: string;
   documents(kind: string): readonly [documents: string, ids: string];
-  index(partition: number, index: ListIndex, value: string): string;
 }
 
 export function makeKeys(namespace: string, partitions: number): Keys {
@@ -75,33 +76,12 @@ export function makeKeys(namespace: string, partitions: number): Keys {
     settings: settingsKey(namespace),
     servers: `${meta}:servers`,
     documents: (kind) => [`${meta}:docs:${kind}`, `${meta}:ids:${kind}`],
-    index: (partition, index, value) => {
-      return `${bases[partition]}:${indexName(index, value)}`;
-    },
   };
-}
-
-function indexName(index: ListIndex, value: string): string {
-  switch (index) {
-    case "all":
-      return "all";
-    case "workflow":
-      return `w:${value}`;
-    case "status":
-      return `s:${value}`;
-    case "correlationId":
-      return `c:${value}`;
-  }
 }
 
 /** Where a probe works: what one that was cut off leaves there, nobody else ever meets. */
 export function probeKeys(keys: Keys): Keys {
-  return {
-    ...keys,
-    bases: keys.bases.map((base) => `${base}:probe`),
-    index: (partition, index, value) =>
-      keys.index(partition, index, value).replace("}:", "}:probe:"),
-  };
+  return { ...keys, bases: keys.bases.map((base) => `${base}:probe`) };
 }
 
 /**
@@ -125,9 +105,9 @@ export function settingsKey(namespace: string): string {
 const types: readonly (readonly [RegExp, string])[] = [
   [/^:(?:x:.*|settings|servers|docs:.*)$/s, "hash"],
   [/^:h:.*$/s, "list"],
-  [/^:(?:[qwsc]:.*|held|leases|waits|timers|dropped|out|graves|all|ids:.*)$/s, "zset"],
+  [/^:(?:[qwsc]:.*|held|leases|waits|timers|dropped|out|graves|all|pairs|ids:.*)$/s, "zset"],
   [/^:queues$/, "set"],
-  [/^:(?:seq|claim:(?:tasks|due|outbox):.*)$/s, "string"],
+  [/^:(?:seq|paired|claim:(?:tasks|due|outbox):.*)$/s, "string"],
 ];
 
 /** The Redis type that the key has by this file; undefined: the file does not know the key. */
@@ -140,9 +120,23 @@ export function typeOfKey(namespace: string, key: string): string | undefined {
 /** Digits of the start in the members of lists; scripts/list.lua knows where the id begins. */
 const startDigits = 16;
 
+function startText(startedAt: number): string {
+  return String(startedAt).padStart(startDigits, "0");
+}
+
 /** Members sort by their bytes: older starts first, and of one moment the smaller ids. */
-export function listMember(listing: { readonly startedAt: number; readonly id: string }): string {
-  return `${String(listing.startedAt).padStart(startDigits, "0")}:${listing.id}`;
+export function listMember({ startedAt, id }: ListPlace): string {
+  return `${startText(startedAt)}:${id}`;
+}
+
+export function placeOfMember(member: string): ListPlace {
+  const startedAt = Number(member.slice(0, startDigits));
+  return { startedAt, id: member.slice(startDigits + 1) };
+}
+
+/** All members of a later start are behind it. */
+export function afterStart(startedAt: number): string {
+  return startText(startedAt + 1);
 }
 
 /** Members of the sets that name an execution and what it owns; no id holds a NUL. */

@@ -32,8 +32,9 @@ async function probeTask(store: Store, partition: number, name: string, now: num
   const loaded = await store.load({ key });
   expect(loaded.outcome === "loaded" && loaded.data.get("input") === "[]", "it did not keep text");
   expect((await store.history({ key, after: 0, limit: 1 })).length === 1, "it lost the history");
-  const listed = await store.list({ partition, index: "workflow", value: name, limit: 1 });
-  expect(listed.length === 1, "it lists nothing");
+  const listed = await store.list({ partition, workflow: name, limit: 1 });
+  expect(listed.items.length === 1, "it lists nothing");
+  await store.indexExecutions?.({ partition, limit: 1 });
   expect((await store.queueHints({ partition })).includes(task.queue), "it hints nothing");
   expect((await store.queueStats({ partition, queue: task.queue })).length === 1, "no statistics");
   const worker = { tokenPrefix: name, workerId: name, heartbeatMs: 0, now };
@@ -92,8 +93,8 @@ const cutOffMs = 60_000;
 const tidiedMax = 100;
 
 async function tidyUp(store: Store, partition: number, now: number, forget: Forget): Promise<void> {
-  const found = await store.list({ partition, index: "all", value: "", limit: tidiedMax });
-  for (const { id, startedAt } of found) {
+  const { items } = await store.list({ partition, limit: tidiedMax });
+  for (const { id, startedAt } of items) {
     if (startedAt > now - cutOffMs) continue;
     const key = { partition, id };
     const loaded = await store.load({ key, fields: [] });

@@ -12,8 +12,9 @@ import * as answers from "./answers.ts";
 import { Batch } from "./batch.ts";
 import { readMemory } from "./facts.ts";
 import type { Keys } from "./keys.ts";
-import { callKeys, listMember, ownedMember } from "./keys.ts";
+import { callKeys, ownedMember } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
+import { ListCalls } from "./list-calls.ts";
 import { shortTaskId, shortToken } from "./names.ts";
 import type { NodeClock } from "./node-clock.ts";
 import { type Packable, pack } from "./pack.ts";
@@ -48,6 +49,7 @@ export class RedisStore implements contract.Store {
   #format: number;
   readonly #creates: Batch<contract.CreateRequest>;
   readonly #commits: Batch<contract.CommitRequest>;
+  readonly #lists: ListCalls;
 
   constructor({ link, keys, traits, nodeClock, clockCheck, format }: RedisStoreParts) {
     this.traits = traits;
@@ -65,6 +67,10 @@ export class RedisStore implements contract.Store {
     const common = { onePartition: link.isCluster, onSkewed: () => void nodeClock.measure() };
     this.#creates = new Batch({ ...common, encode: encodeCreate, call: callWith("create") });
     this.#commits = new Batch({ ...common, encode: encodeCommit, call: callWith("commit") });
+    this.#lists = new ListCalls({
+      onePartition: link.isCluster,
+      call: (keys, args) => link.call("list", keys, args),
+    });
   }
 
   async create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
@@ -152,9 +158,9 @@ export class RedisStore implements contract.Store {
   async remove(
     request: Parameters<contract.Store["remove"]>[0],
   ): Promise<"removed" | "more" | "conflict" | "not_found"> {
-    const { key, expected, tombstoneUntil, now } = request;
+    const { key, expected, tombstoneUntil, keepStart, now } = request;
     const reply = await this.#callTimed("remove", key.partition, [
-      ...[key.id, headText(expected), tombstoneUntil, now],
+      ...[key.id, headText(expected), tombstoneUntil, now, keepStart ? 1 : 0],
     ]);
     return reply as "removed" | "more" | "conflict" | "not_found";
   }
@@ -164,12 +170,15 @@ export class RedisStore implements contract.Store {
     return answers.readHoldings(key.id, reply);
   }
 
-  async list(request: contract.ListRequest): Promise<readonly contract.Listing[]> {
-    const { partition, index, value, after, limit } = request;
-    const keys = [this.#base(partition), this.#keys.index(partition, index, value)];
-    const from = after === undefined ? "+" : `(${listMember(after)}`;
-    const reply = await this.#link.call("list", keys, [from, limit]);
-    return (reply as answers.Reply[]).map(answers.readListing);
+  list(request: contract.ListRequest): Promise<contract.ListAnswer> {
+    return this.#lists.list(request, this.#base(request.partition));
+  }
+
+  async indexExecutions(
+    request: Parameters<NonNullable<contract.Store["indexExecutions"]>>[0],
+  ): Promise<"done" | "more"> {
+    const { partition, limit } = request;
+    return (await this.#call("index-executions", partition, [limit])) === 1 ? "done" : "more";
   }
 
   async history(request: {
@@ -199,14 +208,13 @@ export class RedisStore implements contract.Store {
   }
 
   /** Of the fullest node that has a bound, and answers. */
-  async pressure(): Promise<{ readonly used: number }> {
+  async pressure(): Promise<contract.Pressure> {
     const answers = await Promise.allSettled(this.#link.masters().map(readMemory));
-    const shares = answers.flatMap((answer) => {
-      if (answer.status === "rejected") return [];
-      const { used, max } = answer.value;
-      return [max > 0 ? used / max : 0];
-    });
-    if (shares.length > 0) return { used: Math.max(...shares) };
+    const read = answers.flatMap((answer) => (answer.status === "rejected" ? [] : [answer.value]));
+    if (read.length > 0) {
+      const used = Math.max(...read.map((node) => (node.max > 0 ? node.used / node.max : 0)));
+      return { used, tombstones: read.reduce((sum, { expiring }) => sum + expiring, 0) };
+    }
     const [failed] = answers;
     const reason = failed?.status === "rejected" ? failed.reason.message : "it has no master";
     throw new StoreFault("not_applied", `Redis did not say how full it is: ${reason}`);

@@ -17,6 +17,7 @@ export const scriptNames = [
   "get-document",
   "history",
   "holdings",
+  "index-executions",
   "leave-server",
   "list",
   "list-documents",

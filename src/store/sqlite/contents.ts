@@ -9,7 +9,7 @@
 import type { Database } from "bun:sqlite";
 import type { JsonText } from "../../model/json.ts";
 import type { HeadRow } from "./heads.ts";
-import { historyRoom } from "./schema.ts";
+import { historyKey, historySequenceMax } from "./schema.ts";
 
 /** Longest log of one row, in characters: beyond that the row would cost more than two of others. */
 const logCharsMax = 2_048;
@@ -73,7 +73,6 @@ export class Contents {
   /** For a row that is about to be written: counts what is added, and tells what to do with its log. */
   add(row: HeadRow, added: Added): LogChange {
     row.history += added.history.length;
-    if (row.history >= historyRoom) throw new RangeError("This history is full.");
     let append = "";
     for (const [name, value] of added.data) {
       append += value === null ? writeEntry("delete", name, "") : writeEntry("set", name, value);
@@ -120,12 +119,12 @@ export class Contents {
   /** Entries with a sequence (from 1) above `after`. */
   history(row: HeadRow, request: { readonly after: number; readonly limit: number }): JsonText[] {
     const { after, limit } = request;
-    const first = row.number * historyRoom;
-    const rows = this.#sql.selectHistory.values(first + after, first + historyRoom, limit);
+    const rows = this.#sql.selectHistory.values(row.number, after, limit);
     const entries = rows.map(([entry]) => entry as JsonText);
     if (row.logChars === 0 || entries.length === limit) return entries;
     const inLog = readEntries(this.#logOf(row)).filter(({ kind }) => kind === "history");
-    const skip = Math.max(0, after - (row.history - inLog.length));
+    const inTable = Math.min(row.history - inLog.length, historySequenceMax);
+    const skip = Math.max(0, after - inTable);
     for (const { value } of inLog.slice(skip, skip + limit - entries.length)) entries.push(value);
     return entries;
   }
@@ -141,7 +140,10 @@ export class Contents {
     for (const { kind, name, value } of entries) {
       if (kind === "set") this.#sql.putField.run(execution, name, value);
       else if (kind === "delete") this.#sql.deleteField.run(execution, name);
-      else this.#sql.insertHistory.run(execution * historyRoom + ++sequence, value);
+      else {
+        sequence = Math.min(sequence + 1, historySequenceMax);
+        this.#sql.putHistory.run(execution, sequence, value);
+      }
     }
   }
 }
@@ -155,8 +157,11 @@ function prepareStatements(database: Database) {
     deleteField: database.prepare("DELETE FROM fields WHERE execution = ? AND name = ?"),
     selectField: database.prepare("SELECT value FROM fields WHERE execution = ? AND name = ?"),
     selectFields: database.prepare("SELECT name, value FROM fields WHERE execution = ?"),
-    insertHistory: database.prepare("INSERT INTO history (number, entry) VALUES (?, ?)"),
+    putHistory: database.prepare(`
+      INSERT OR REPLACE INTO history (number, entry) VALUES (${historyKey("?1", "?2")}, ?3)`),
     selectHistory: database.prepare(`
-      SELECT entry FROM history WHERE number > ? AND number < ? ORDER BY number LIMIT ?`),
+      SELECT entry FROM history
+      WHERE number > ${historyKey("?1", "?2")} AND number <= ${historyKey("?1", historySequenceMax)}
+      ORDER BY number LIMIT ?3`),
   };
 }

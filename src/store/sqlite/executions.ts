@@ -23,8 +23,8 @@ function prepareStatements(database: Database) {
   return {
     insertExecution: database.prepare(`
       INSERT OR IGNORE INTO executions (partition, id, workflow, version, status, started_at, ended_at,
-        correlation_id, created_by, request_hash)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+        correlation_id, created_by, request_hash, is_paired)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`),
     insertState: database.prepare(`
       INSERT INTO states (execution, revision, commit_id, held, history, state, lease, log)
       VALUES (?, 1, ?, 0, ?, ?, ?, ?)`),
@@ -41,6 +41,14 @@ function prepareStatements(database: Database) {
     ),
     selectState: database.prepare("SELECT state, log FROM states WHERE execution = ?"),
   };
+}
+
+function tombstone({ requestHash, status, endedAt }: HeadRow): CreateAnswer {
+  if (requestHash === null) return { outcome: "tombstone" };
+  // Tombstones of earlier versions hold all of it.
+  const hash = requestHash.slice(0, limits.keptHashChars);
+  const kept = { requestHash: hash, status, ...(endedAt !== null && { endedAt }) };
+  return { outcome: "tombstone", kept };
 }
 
 export class Executions {
@@ -79,8 +87,8 @@ export class Executions {
     if (inserted !== undefined) return this.#fill(inserted, request);
     const known = this.#heads.find(key);
     if (known !== undefined && known.tombstoneUntil !== null) {
-      if (now < known.tombstoneUntil) return { outcome: "tombstone" };
-      if (!this.#removal.purge(key, known.number)) return { outcome: "tombstone" };
+      if (now < known.tombstoneUntil) return tombstone(known);
+      if (!this.#removal.purge(key, known.number)) return tombstone(known);
     } else if (known !== undefined) {
       const { createdBy, revision, status, requestHash } = known;
       if (createdBy === commitId) return { outcome: "created", head: { revision: 1, commitId } };

@@ -24,7 +24,7 @@ export interface HeadRow {
   /** The execution's integer key. */
   readonly number: number;
   readonly createdBy: string;
-  readonly requestHash: string | null;
+  requestHash: string | null;
   revision: number;
   commitId: string;
   /**

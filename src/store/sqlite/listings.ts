@@ -1,8 +1,9 @@
 /** Lists of executions in SQLite, newest first. */
-import type { Database } from "bun:sqlite";
+import type { Database, Statement } from "bun:sqlite";
 import { type ExecutionStatus, executionStatuses } from "../../model/execution.ts";
-import { compareText } from "../rules.ts";
-import type { Listing, ListRequest } from "../store.ts";
+import { comparePlaces, matches } from "../rules.ts";
+import type { ListAnswer, Listing, ListRequest } from "../store.ts";
+import { settingOf, writeSetting } from "./schema.ts";
 
 interface Row {
   readonly id: string;
@@ -14,14 +15,43 @@ interface Row {
   readonly correlationId: string | null;
 }
 
-function prepareBy(database: Database, column: string) {
-  return database.prepare<Row, [number, string, number, string, number]>(`
-    SELECT id, workflow, version, status, started_at AS startedAt, ended_at AS endedAt,
-      correlation_id AS correlationId
-    FROM executions
-    WHERE partition = ? AND tombstone_until IS NULL AND ${column} = ?
-      AND (started_at, id) < (?, ?)
-    ORDER BY started_at DESC, id DESC LIMIT ?`);
+/** What an index holds, and the place in it from which on it is read. */
+type Search = {
+  readonly $partition: number;
+  readonly $value: string;
+  /** Of the index of pairs only. */
+  readonly $status: string;
+  readonly $after: number;
+  readonly $afterId: string;
+  readonly $startedAfter: number;
+  readonly $limit: number;
+};
+
+interface Index {
+  readonly select: Statement<Row, [Search]>;
+  /** At most countMax. */
+  readonly count: Statement<{ count: number }, [Pick<Search, "$partition" | "$value" | "$status">]>;
+}
+
+/** Above that it is not told which of two indexes holds fewer. */
+const countMax = 1_000;
+
+/** Setting: executions with lower numbers are still to be entered into the index of pairs. */
+const unpairedBelow = "unpaired_below";
+
+function prepareIndex(database: Database, condition: string): Index {
+  const where = `partition = $partition AND tombstone_until IS NULL AND ${condition}`;
+  return {
+    select: database.prepare(`
+      SELECT id, workflow, version, status, started_at AS startedAt, ended_at AS endedAt,
+        correlation_id AS correlationId
+      FROM executions
+      WHERE ${where} AND (started_at, id) < ($after, $afterId) AND started_at > $startedAfter
+      ORDER BY started_at DESC, id DESC LIMIT $limit`),
+    count: database.prepare(
+      `SELECT count(*) AS count FROM (SELECT 1 FROM executions WHERE ${where} LIMIT ${countMax})`,
+    ),
+  };
 }
 
 function toListing({ endedAt, correlationId, ...row }: Row): Listing {
@@ -33,27 +63,102 @@ function toListing({ endedAt, correlationId, ...row }: Row): Listing {
 }
 
 export class Listings {
-  readonly #sql;
+  readonly #database: Database;
+  readonly #indexes;
+  readonly #pairSome;
+  /** Undefined: as the settings say. */
+  #isWhole: boolean | undefined;
 
   constructor(database: Database) {
-    this.#sql = {
-      workflow: prepareBy(database, "workflow"),
-      status: prepareBy(database, "status"),
-      correlationId: prepareBy(database, "correlation_id"),
+    this.#database = database;
+    this.#indexes = {
+      workflow: prepareIndex(database, "workflow = $value"),
+      status: prepareIndex(database, "status = $value"),
+      correlationId: prepareIndex(database, "correlation_id = $value"),
+      pair: prepareIndex(database, "workflow = $value AND status = $status AND is_paired = 1"),
     };
+    this.#pairSome = database.prepare<{ number: number }, [number, number]>(`
+      UPDATE executions SET is_paired = 1 WHERE number IN (
+        SELECT number FROM executions WHERE number < ? ORDER BY number DESC LIMIT ?)
+      RETURNING number`);
   }
 
-  list(request: ListRequest): Listing[] {
-    const { partition, index, value, limit } = request;
-    const { startedAt, id } = request.after ?? { startedAt: Number.MAX_SAFE_INTEGER, id: "" };
-    if (index !== "all") {
-      return this.#sql[index].all(partition, value, startedAt, id, limit).map(toListing);
+  list(request: ListRequest): ListAnswer {
+    const { partition, after, startedAfter = -1, lookMax = 0 } = request;
+    const limit = Math.max(request.limit, lookMax);
+    const search = {
+      ...{ $partition: partition, $value: "", $status: "", $startedAfter: startedAfter },
+      ...{ $after: after?.startedAt ?? Number.MAX_SAFE_INTEGER, $afterId: after?.id ?? "" },
+      $limit: limit,
+    };
+    const rows = this.#select(request, search);
+    const items: Listing[] = [];
+    for (const [position, row] of rows.entries()) {
+      const listing = toListing(row);
+      if (matches(listing, request)) items.push(listing);
+      const looked = position + 1;
+      const isLast = looked === rows.length && rows.length < limit;
+      if (isLast || (items.length < request.limit && looked < limit)) continue;
+      return { items, looked, reached: { startedAt: row.startedAt, id: row.id } };
     }
+    return { items, looked: rows.length };
+  }
+
+  #select(request: ListRequest, search: Search): readonly Row[] {
+    const { workflow, status, correlationId } = request;
+    const candidates: { readonly index: Index; readonly search: Search }[] = [];
+    const propose = (index: Index, $value: string, $status = "") =>
+      candidates.push({ index, search: { ...search, $value, $status } });
+    if (correlationId !== undefined) propose(this.#indexes.correlationId, correlationId);
+    const isPair = workflow !== undefined && status !== undefined;
+    if (isPair && this.#arePaired()) propose(this.#indexes.pair, workflow, status);
+    else {
+      if (status !== undefined) propose(this.#indexes.status, status);
+      if (workflow !== undefined) propose(this.#indexes.workflow, workflow);
+    }
+    if (candidates.length > 0) return smallest(candidates);
     // Every execution has one of few statuses: merging their lists saves an index of all.
     return executionStatuses
-      .flatMap((status) => this.#sql.status.all(partition, status, startedAt, id, limit))
-      .sort((a, b) => b.startedAt - a.startedAt || compareText(b.id, a.id))
-      .slice(0, limit)
-      .map(toListing);
+      .flatMap((one) => this.#indexes.status.select.all({ ...search, $value: one }))
+      .sort(comparePlaces)
+      .slice(0, search.$limit);
   }
+
+  /** The newest first. */
+  pairSome(limit: number): "done" | "more" {
+    if (this.#arePaired()) return "done";
+    const below = Number(settingOf(this.#database, unpairedBelow) ?? Number.MAX_SAFE_INTEGER);
+    const paired = this.#pairSome.all(below, limit).map(({ number }) => number);
+    const isDone = paired.length < limit;
+    writeSetting(this.#database, unpairedBelow, isDone ? 0 : Math.min(...paired));
+    this.#isWhole = isDone;
+    return isDone ? "done" : "more";
+  }
+
+  /** What was written last is undone. */
+  onRollback(): void {
+    this.#isWhole = undefined;
+  }
+
+  /** Whether all executions are in the index of pairs of a workflow and a status. */
+  #arePaired(): boolean {
+    this.#isWhole ??= settingOf(this.#database, unpairedBelow) === "0";
+    return this.#isWhole;
+  }
+}
+
+/** The rows of the index that holds the fewest. */
+function smallest(
+  candidates: readonly { readonly index: Index; readonly search: Search }[],
+): readonly Row[] {
+  let best = candidates[0]!;
+  let fewest = Number.POSITIVE_INFINITY;
+  for (const one of candidates.length > 1 ? candidates : []) {
+    const { $partition, $value, $status } = one.search;
+    const { count } = one.index.count.get({ $partition, $value, $status })!;
+    if (count >= fewest) continue;
+    fewest = count;
+    best = one;
+  }
+  return best.index.select.all(best.search);
 }

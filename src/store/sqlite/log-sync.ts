@@ -17,15 +17,14 @@ export interface Disk {
 const realDisk: Disk = { sync: fdatasyncSync, syncAside: fdatasync };
 
 export class LogSync {
-  /** The open log. */
-  readonly file: number;
+  readonly #file: number;
   readonly #disk: Disk;
   /** What waits for the sync that is under way, and what came too late for it. */
   #current: Callback[] = [];
   #next: Callback[] = [];
 
   constructor(databasePath: string, disk: Disk = realDisk) {
-    this.file = openSync(`${databasePath}-wal`, "r+");
+    this.#file = openSync(`${databasePath}-wal`, "r+");
     this.#disk = disk;
   }
 
@@ -44,7 +43,7 @@ export class LogSync {
     }
     let fault: Error | null = null;
     try {
-      this.#disk.sync(this.file);
+      this.#disk.sync(this.#file);
     } catch (error) {
       fault = error as Error;
     }
@@ -67,7 +66,7 @@ export class LogSync {
   #start(): void {
     this.#current = this.#next;
     this.#next = [];
-    this.#disk.syncAside(this.file, (error) => {
+    this.#disk.syncAside(this.#file, (error) => {
       const ended = this.#current;
       this.#current = [];
       if (this.#next.length > 0) this.#start();
@@ -77,6 +76,6 @@ export class LogSync {
 
   /** All that was asked for must have ended. */
   close(): void {
-    closeSync(this.file);
+    closeSync(this.#file);
   }
 }

@@ -1,13 +1,11 @@
 /** Removing executions from SQLite: in chunks, behind a tombstone that is purged late. */
 import type { Database } from "bun:sqlite";
+import { limits } from "../../limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
-import { removeRowsMax } from "../rules.ts";
-import type { Head } from "../store.ts";
+import { purgedPerRemoval, removeRowsMax } from "../rules.ts";
+import type { Store } from "../store.ts";
 import { type Heads, sameHead } from "./heads.ts";
-import { historyRoom } from "./schema.ts";
-
-/** Tombstones looked at by one call of claimDue. */
-const purgedPerClaim = 10;
+import { historyKey, historySequenceMax } from "./schema.ts";
 
 /** In the order of deletion: first what could still be handed out. */
 const owned = [
@@ -17,7 +15,7 @@ const owned = [
   })),
   {
     table: "history",
-    where: `number BETWEEN ?1 * ${historyRoom} AND ?1 * ${historyRoom} + ${historyRoom - 1}`,
+    where: `number BETWEEN ${historyKey("?1", 0)} AND ${historyKey("?1", historySequenceMax)}`,
   },
 ];
 
@@ -31,16 +29,20 @@ function prepareStatements(database: Database) {
     isLeft: owned.map(({ table, where }) =>
       database.prepare(`SELECT 1 FROM ${table} WHERE ${where} LIMIT 1`),
     ),
-    bury: database.prepare("UPDATE executions SET tombstone_until = ? WHERE number = ?"),
+    bury: database.prepare(`
+      UPDATE executions SET tombstone_until = ?, request_hash = ?, workflow = '', created_by = '',
+        correlation_id = NULL
+      WHERE number = ?`),
+    count: database.prepare("UPDATE settings SET value = value + ? WHERE name = 'tombstones'"),
+    selectCount: database.prepare("SELECT value FROM settings WHERE name = 'tombstones'"),
     // Only a deletion joins pages that became nearly empty; an update that shrinks rows does not.
     insertHead: database.prepare(`
       INSERT INTO states (execution, revision, commit_id, held, history, state)
       VALUES (?, ?, ?, 0, 0, '')`),
     deleteExecution: database.prepare("DELETE FROM executions WHERE number = ?"),
     deleteState: database.prepare("DELETE FROM states WHERE execution = ?"),
-    selectExpired: database.prepare<{ number: number; id: string }, [number, number]>(`
-      SELECT number, id FROM executions WHERE partition = ? AND tombstone_until <= ?
-      LIMIT ${purgedPerClaim}`),
+    selectExpired: database.prepare<{ number: number; id: string }, [number, number, number]>(`
+      SELECT number, id FROM executions WHERE partition = ? AND tombstone_until <= ? LIMIT ?`),
   };
 }
 
@@ -53,23 +55,30 @@ export class Removal {
     this.#sql = prepareStatements(database);
   }
 
-  remove(request: {
-    readonly key: ExecutionKey;
-    readonly expected: Head;
-    readonly tombstoneUntil: number;
-  }): "removed" | "more" | "conflict" | "not_found" {
-    const row = this.#heads.find(request.key);
+  /** How many there are. */
+  get tombstones(): number {
+    return Number(this.#sql.selectCount.values()[0]?.[0]);
+  }
+
+  remove(request: Parameters<Store["remove"]>[0]): "removed" | "more" | "conflict" | "not_found" {
+    const { key, tombstoneUntil, keepStart, now } = request;
+    const row = this.#heads.find(key);
     if (row === undefined) return "not_found";
     if (!sameHead(row, request.expected)) {
       return row.tombstoneUntil === null ? "conflict" : "not_found";
     }
     if (row.tombstoneUntil === null) {
-      this.#sql.bury.run(request.tombstoneUntil, row.number);
+      const kept = keepStart ? row.requestHash?.slice(0, limits.keptHashChars) : null;
+      row.requestHash = kept ?? null;
+      this.#sql.bury.run(tombstoneUntil, row.requestHash, row.number);
+      this.#sql.count.run(1);
       this.#sql.deleteState.run(row.number);
       this.#sql.insertHead.run(row.number, row.revision, row.commitId);
-      row.tombstoneUntil = request.tombstoneUntil;
+      row.tombstoneUntil = tombstoneUntil;
     }
-    return this.#deleteRows(row.number) ? "more" : "removed";
+    if (this.#deleteRows(row.number)) return "more";
+    this.purgeExpired(key.partition, now, purgedPerRemoval);
+    return "removed";
   }
 
   /** Ends a tombstone; false when there is more to delete than one call may. */
@@ -77,14 +86,17 @@ export class Removal {
     if (this.#deleteRows(execution)) return false;
     this.#sql.deleteExecution.run(execution);
     this.#sql.deleteState.run(execution);
+    this.#sql.count.run(-1);
     this.#heads.forget(key);
     return true;
   }
 
-  purgeExpired(partition: number, now: number): void {
-    for (const { number, id } of this.#sql.selectExpired.all(partition, now)) {
-      this.purge({ partition, id }, number);
-    }
+  /** Ends at most so many tombstones; returns whether there may be more to end. */
+  purgeExpired(partition: number, now: number, most: number): boolean {
+    const expired = this.#sql.selectExpired.all(partition, now, most);
+    let purged = 0;
+    for (const { number, id } of expired) if (this.purge({ partition, id }, number)) purged++;
+    return expired.length === most || purged < expired.length;
   }
 
   /** A chunk of what the execution owns; answers whether something is left. */

@@ -7,13 +7,23 @@
  */
 import type { Database } from "bun:sqlite";
 import { limits } from "../../limits.ts";
-import { isFull } from "./full.ts";
 
 /** State of a task's row. */
 export const taskState = { queued: 0, leased: 1, dropped: 2 } as const;
 
 /** Room for the sequence of history entries below the number of their execution. */
-export const historyRoom = 2 ** 20;
+const historyRoom = 2 ** 20;
+
+/** The sequence in which the latest entry lies when a history has more: it replaces the one there. */
+export const historySequenceMax = historyRoom - 1;
+
+/**
+ * The key of a history entry, of parameters: in integers of SQLite, as above 2^33 executions it is
+ * beyond what a number of JavaScript holds exactly.
+ */
+export function historyKey(execution: string, sequence: string | number): string {
+  return `(CAST(${execution} AS INTEGER) * ${historyRoom} + CAST(${sequence} AS INTEGER))`;
+}
 
 /** Each is applied once, in order; one that has been released is never changed. */
 const migrations: readonly string[] = [
@@ -146,6 +156,17 @@ const migrations: readonly string[] = [
   `,
   // Records of this format (model/format.ts): servers that cannot read them refuse the file.
   "INSERT OR REPLACE INTO settings (name, value) VALUES ('format', '3')",
+  // How many tombstones there are: counting them takes long when there are many.
+  `
+  INSERT INTO settings (name, value)
+    SELECT 'tombstones', count(*) FROM executions WHERE tombstone_until IS NOT NULL;
+  `,
+  // Executions of earlier versions are entered into the index a few at a time: see listings.ts.
+  `
+  ALTER TABLE executions ADD COLUMN is_paired INTEGER;
+  CREATE INDEX executions_pair ON executions (partition, workflow, status, started_at)
+    WHERE tombstone_until IS NULL AND is_paired = 1;
+  `,
 ];
 
 /** "Orcy" in ASCII, in the header of the file. */
@@ -177,7 +198,7 @@ function checkSettings(
   settings: Readonly<Record<string, string | number>>,
 ): void {
   for (const [name, value] of Object.entries(settings)) {
-    keepDefault(database, name, value);
+    database.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
     const stored = settingOf(database, name);
     if (stored === `${value}`) continue;
     throw new Error(
@@ -196,41 +217,33 @@ export function prepareDatabase(
   database.run("PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = NORMAL");
   database.run("PRAGMA wal_autocheckpoint = 0");
-  database.run(`PRAGMA journal_size_limit = ${limits.logBytesMax}`);
+  database.run("PRAGMA journal_size_limit = 67108864");
   database.run("PRAGMA cache_size = -65536");
   database.run("PRAGMA temp_store = MEMORY");
-  // What is as it should be is not written: the disk may be full.
   database.transaction(() => {
-    const version = pragma(database, "user_version");
-    for (const migration of migrations.slice(version)) database.run(migration);
-    if (version < migrations.length) database.run(`PRAGMA user_version = ${migrations.length}`);
-    if (pragma(database, "application_id") !== applicationId) {
-      database.run(`PRAGMA application_id = ${applicationId}`);
+    for (let version = pragma(database, "user_version"); version < migrations.length; version++) {
+      database.run(migrations[version] as string);
     }
+    database.run(`PRAGMA user_version = ${migrations.length}`);
+    database.run(`PRAGMA application_id = ${applicationId}`);
     checkSettings(database, path, settings);
     keepDefault(database, "partitions", limits.partitionsEmbeddedDefault);
   })();
 }
 
-/**
- * How often the file was opened, this time included. On a full disk an opening may go uncounted: the
- * next one then has the same number.
- */
-export function countOpening(database: Database): number {
-  const openings = 1 + Number(settingOf(database, "openings") ?? 0);
-  try {
-    database.run("INSERT OR REPLACE INTO settings (name, value) VALUES ('openings', ?)", [
-      `${openings}`,
-    ]);
-  } catch (error) {
-    if (!isFull(error)) throw error;
-  }
-  return openings;
+/** Of places.ts: one for each opening of the file, and more where one was used up. */
+export function countRange(database: Database): number {
+  keepDefault(database, "openings", 0);
+  database.run("UPDATE settings SET value = value + 1 WHERE name = 'openings'");
+  return Number(settingOf(database, "openings"));
 }
 
-function keepDefault(database: Database, name: string, value: string | number): void {
-  if (settingOf(database, name) !== undefined) return;
-  database.run("INSERT INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
+function keepDefault(database: Database, name: string, value: number): void {
+  database.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
+}
+
+export function writeSetting(database: Database, name: string, value: string | number): void {
+  database.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
 }
 
 export function settingOf(database: Database, name: string): string | undefined {

@@ -4,19 +4,17 @@
  */
 import { Database } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../../clock.ts";
 import { limits } from "../../limits.ts";
-import type { Logger } from "../../log.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import { purgedPerClaim } from "../rules.ts";
 import type * as contract from "../store.ts";
-import { Ballast } from "./ballast.ts";
-import { DiskRoom } from "./disk-room.ts";
 import { Documents } from "./documents.ts";
 import { DueItems } from "./due.ts";
 import { Executions } from "./executions.ts";
-import { isFull } from "./full.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { type HeadRow, Heads } from "./heads.ts";
 import { Housekeeper } from "./housekeeper.ts";
@@ -42,7 +40,6 @@ export interface SqliteOptions {
   /** Bounds how long a group commit may take; nothing stored comes from it. */
   readonly clock?: Clock;
   readonly disk?: Disk;
-  readonly log?: Logger;
 }
 
 /** Throws a plain Error of one sentence when the file cannot be used. */
@@ -50,17 +47,20 @@ export function openSqliteStore(options: SqliteOptions): SqliteStore {
   return new SqliteStore(options);
 }
 
-function openDatabase(options: SqliteOptions, ballast: Ballast): Database {
-  const { path, namespace = "default", partitions } = options;
+function openDatabase(options: SqliteOptions, lock: Database): Database {
+  const { path, namespace = "default", pagesMax } = options;
   let database: Database | undefined;
   try {
     database = new Database(path, { create: true, readwrite: true });
-    const settings = { namespace, ...(partitions !== undefined && { partitions }) };
-    prepareDatabase(database, path, settings);
+    prepareDatabase(database, path, {
+      namespace,
+      ...(options.partitions !== undefined && { partitions: options.partitions }),
+    });
+    if (pagesMax !== undefined) database.run(`PRAGMA max_page_count = ${pagesMax}`);
     return database;
   } catch (error) {
     database?.close();
-    if (isFull(error) && ballast.letGo()) return openDatabase(options, ballast);
+    lock.close();
     throw error;
   }
 }
@@ -75,11 +75,10 @@ export class SqliteStore implements contract.Store {
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;
+  readonly #folder: string;
   readonly #lock: Database;
   readonly #database: Database;
   readonly #log: LogSync;
-  readonly #ballast: Ballast;
-  readonly #room: DiskRoom;
   readonly #group: GroupCommit;
   readonly #housekeeper: Housekeeper;
   readonly #heads: Heads;
@@ -96,17 +95,10 @@ export class SqliteStore implements contract.Store {
   #closed: Promise<void> | undefined;
 
   constructor(options: SqliteOptions) {
-    const { path } = options;
-    mkdirSync(dirname(path), { recursive: true });
-    this.#lock = lockFile(path);
-    this.#ballast = new Ballast(path);
-    let database: Database;
-    try {
-      database = openDatabase(options, this.#ballast);
-    } catch (error) {
-      this.#lock.close();
-      throw error;
-    }
+    this.#folder = dirname(options.path);
+    mkdirSync(this.#folder, { recursive: true });
+    this.#lock = lockFile(options.path);
+    const database = openDatabase(options, this.#lock);
     this.#database = database;
     this.partitions = Number(settingOf(database, "partitions"));
     const heads = new Heads(database, this.partitions);
@@ -115,7 +107,6 @@ export class SqliteStore implements contract.Store {
     const messages = new Messages(database);
     const removal = new Removal(database, heads);
     const leases = new RowLeases({ database, heads, tasks, partitions: this.partitions });
-    const parts = { database, heads, tasks, timers, messages, removal, leases };
     this.#heads = heads;
     this.#leases = leases;
     this.#tasks = tasks;
@@ -124,38 +115,30 @@ export class SqliteStore implements contract.Store {
     this.#dueItems = new DueItems(database, leases);
     this.#messages = messages;
     this.#removal = removal;
-    this.#executions = new Executions(parts);
+    this.#executions = new Executions({
+      database,
+      heads,
+      tasks,
+      timers,
+      messages,
+      removal,
+      leases,
+    });
     this.#listings = new Listings(database);
     this.#documents = new Documents(database);
-    const clock = options.clock ?? systemClock;
-    this.#log = new LogSync(path, options.disk);
-    this.#room = new DiskRoom({
-      ...{ database, path, log: this.#log.file, pagesMax: options.pagesMax },
-      heldBytes: () => this.#ballast.bytes,
-    });
-    const { log: logBytes, step: stepBytes } = this.#room.shares;
-    this.#housekeeper = new Housekeeper({
-      ...{ database, path, logBytes, stepBytes, clock, log: options.log },
-      onCopied: () => this.#room.takeAgain(),
-    });
+    this.#housekeeper = new Housekeeper(database, options.path);
+    this.#log = new LogSync(options.path, options.disk);
     this.#group = new GroupCommit({
-      ...{ database, clock, log: this.#log, room: this.#room },
+      database,
+      clock: options.clock ?? systemClock,
+      log: this.#log,
       onRollback: () => {
         heads.forgetAll();
         leases.forgetAll();
+        this.#listings.onRollback();
       },
-      onFlush: () => {
-        this.#room.keepAhead();
-        return this.#housekeeper.afterFlush();
-      },
-      onFull: () => this.#makeLogRoom(),
+      onFlush: () => this.#housekeeper.afterFlush(),
     });
-  }
-
-  /** The log could not grow: it is started anew if it can be, else the ballast makes way. */
-  async #makeLogRoom(): Promise<void> {
-    await this.#housekeeper.clearLog();
-    if (this.#housekeeper.logBytes > 0) this.#ballast.letGo();
   }
 
   /** An execution with all its tasks in their table. */
@@ -220,8 +203,10 @@ export class SqliteStore implements contract.Store {
   claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
     return this.#group.submit(() => {
       this.#tasks.purgeDropped(request.partition, request.now);
-      this.#removal.purgeExpired(request.partition, request.now);
-      return this.#dueItems.claim(request);
+      const { partition, now } = request;
+      const isMore = this.#removal.purgeExpired(partition, now, purgedPerClaim);
+      const answer = this.#dueItems.claim(request);
+      return isMore ? { ...answer, nextDue: now } : answer;
     });
   }
 
@@ -249,11 +234,10 @@ export class SqliteStore implements contract.Store {
   remove(
     request: Parameters<contract.Store["remove"]>[0],
   ): Promise<"removed" | "more" | "conflict" | "not_found"> {
-    const remove = () => {
+    return this.#group.submit(() => {
       this.#withTasks(request.key);
       return this.#removal.remove(request);
-    };
-    return this.#group.submit(remove, { isRemoval: true });
+    });
   }
 
   holdings(key: ExecutionKey): Promise<contract.Holdings> {
@@ -269,8 +253,13 @@ export class SqliteStore implements contract.Store {
     });
   }
 
-  list(request: contract.ListRequest): Promise<readonly contract.Listing[]> {
+  list(request: contract.ListRequest): Promise<contract.ListAnswer> {
     return this.#group.submit(() => this.#listings.list(request));
+  }
+
+  /** Of all partitions; no other version changes the file without the index. */
+  indexExecutions({ limit }: { readonly limit: number }): Promise<"done" | "more"> {
+    return this.#group.submit(() => this.#listings.pairSome(limit));
   }
 
   history(request: {
@@ -296,28 +285,17 @@ export class SqliteStore implements contract.Store {
     return this.#group.submit(() => this.#queues.hints(request.partition));
   }
 
-  pressure(): Promise<contract.Pressure> {
+  /** Of what the file can grow to, on its disk and within its bound on pages. */
+  async pressure(): Promise<contract.Pressure> {
+    const read = (name: string) => Number(this.#database.query(`PRAGMA ${name}`).values()[0]?.[0]);
+    const { bavail, bsize } = await statfs(this.#folder);
+    const freeBytes = Math.max(0, bavail * bsize - limits.diskReservedBytes);
     return this.#group.submit(() => {
-      const { used, left } = this.#room.read();
-      if (left > 0) this.#ballast.make(this.#room.shares.ballast);
-      const isLogTooLong = this.#housekeeper.logBytes > limits.logBytesHeldMax;
-      return {
-        used: isLogTooLong ? Math.max(1, used) : used,
-        left: isLogTooLong ? 0 : left,
-        // The pages of what is removed are of no use to anybody while the log takes the room.
-        removalHelps: !this.#housekeeper.isHeldBack,
-      };
+      const pages = read("page_count");
+      const pagesMax = Math.min(read("max_page_count"), pages + freeBytes / read("page_size"));
+      const used = (pages - read("freelist_count")) / pagesMax;
+      return { used, tombstones: this.#removal.tombstones };
     });
-  }
-
-  complaint(): string | undefined {
-    if (!this.#housekeeper.isHeldBack) return undefined;
-    const mebibytes = Math.round(this.#housekeeper.logBytes / 1024 / 1024);
-    return `A reader of its file holds back its write-ahead log, now ${mebibytes} MiB.`;
-  }
-
-  logBytes(): number {
-    return this.#housekeeper.logBytes;
   }
 
   getDocument(request: { kind: string; id: string }): Promise<contract.Document | undefined> {
@@ -360,7 +338,6 @@ export class SqliteStore implements contract.Store {
   async #close(): Promise<void> {
     await this.#group.close();
     await this.#housekeeper.close();
-    await this.#ballast.close();
     this.#log.close();
     // Statements are finalized too: only then is the log copied into the file and removed.
     this.#database.close(true);

@@ -5,15 +5,13 @@
 import type { Database } from "bun:sqlite";
 import { extendedUntil } from "../rules.ts";
 import type { CommitRequest, ExtendAnswer, StoreEffects, TaskView } from "../store.ts";
+import { Places } from "./places.ts";
 import { isLeased, type LeasedNewTask } from "./row-lease.ts";
-import { countOpening, taskState } from "./schema.ts";
+import { taskState } from "./schema.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 type Settled = CommitRequest["settle"][number];
 type Expired = CommitRequest["expire"][number];
-
-/** Each opening of the file counts from beyond what the one before can have given. */
-const placesPerOpening = 2 ** 32;
 
 interface Owner {
   readonly execution: number;
@@ -91,10 +89,10 @@ function prepareStatements(database: Database) {
 export class Tasks {
   readonly #sql: ReturnType<typeof prepareStatements>;
 
-  #nextPlace: number;
+  readonly #places: Places;
 
   constructor(database: Database) {
-    this.#nextPlace = countOpening(database) * placesPerOpening;
+    this.#places = new Places(database);
     this.#sql = prepareStatements(database);
   }
 
@@ -129,7 +127,7 @@ export class Tasks {
 
   /** Tells the order of adding. */
   nextPlace(): number {
-    return this.#nextPlace++;
+    return this.#places.next();
   }
 
   /** Whatever its state is. */

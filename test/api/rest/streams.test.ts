@@ -122,10 +122,14 @@ test("a silent stream shows that it lives, and a caller may leave", async () => 
   expect((await call(server, "GET", "/health/live")).status).toBe(200);
 });
 
-test("a body that does not arrive is given up", async () => {
+test.each([
+  ["small, which is read in one piece,", "content-length: 10"],
+  ["large, which is read as it comes,", "content-length: 1000000"],
+  ["of unknown length", "transfer-encoding: chunked"],
+])("a body that is %s and does not arrive is given up", async (_kind, header) => {
   server = await startTestServer({ edgeClock: fastClock });
   const socket = net.connect(server.port, "127.0.0.1");
-  socket.write("POST /v1/executions HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{");
+  socket.write(`POST /v1/executions HTTP/1.1\r\nhost: localhost\r\n${header}\r\n\r\n1`);
   let text = "";
   for await (const chunk of socket) {
     text += chunk;

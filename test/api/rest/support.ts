@@ -7,6 +7,7 @@ import type { ClientHttp2Session, OutgoingHttpHeaders } from "node:http2";
 import * as v from "valibot";
 import { createAccess } from "../../../src/api/access.ts";
 import { createBacklogs } from "../../../src/api/backlog.ts";
+import { createDoor } from "../../../src/api/door.ts";
 import { startHttpServer } from "../../../src/api/http-server.ts";
 import { errorSchema, originalErrorSchema } from "../../../src/api/rest/answer-schemas.ts";
 import type { Route } from "../../../src/api/rest/route.ts";
@@ -18,9 +19,9 @@ import { createLogger } from "../../../src/log.ts";
 import { Metrics } from "../../../src/metrics.ts";
 import { Keys } from "../../../src/runtime/keys.ts";
 import { createRuntime, type Runtime } from "../../../src/runtime/runtime.ts";
-import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { noSandbox } from "../../support/no-sandbox.ts";
 
 export interface TestServer {
   readonly port: number;
@@ -42,13 +43,6 @@ export const fastClock: Clock = {
   soon: systemClock.soon,
 };
 
-/** The workflows of these tests contain no scripts. */
-const sandbox: Sandbox = {
-  evaluate: () => Promise.reject(new Error("no scripts here")),
-  check: async () => undefined,
-  stop: async () => {},
-};
-
 export async function startTestServer(
   options: { edgeClock?: Clock; store?: Store; corsOrigins?: string[] } = {},
 ): Promise<TestServer> {
@@ -57,12 +51,19 @@ export async function startTestServer(
   const log = createLogger({ level: "info", clock, write: (line) => lines.push(JSON.parse(line)) });
   const store = options.store ?? new MemoryStore({ partitions: 4 });
   const metrics = new Metrics();
-  const parts = { store, sandbox, clock, ids: systemIds, log, metrics };
+  const parts = { store, sandbox: noSandbox, clock, ids: systemIds, log, metrics };
   const runtime = createRuntime({ ...parts, namespace: "test" });
   const keys = new Keys({ store, clock });
   const access = createAccess({ keys, insecure: false, clock, log });
   const backlogs = createBacklogs(options.edgeClock ?? clock);
-  const edge = { orchestrator: runtime, access, backlogs, log } as const;
+  const corsOrigins = options.corsOrigins ?? [];
+  const door = createDoor({
+    given: [],
+    others: [],
+    corsOrigins,
+    asksForKeys: access.asksForKeys,
+  });
+  const edge = { orchestrator: runtime, access, door, backlogs, log } as const;
   const connect = createConnectHandler({
     ...edge,
     clientsVerified: false,
@@ -72,7 +73,7 @@ export async function startTestServer(
     host: "127.0.0.1",
     port: 0,
     tls: undefined,
-    corsOrigins: options.corsOrigins ?? [],
+    corsOrigins,
     ...edge,
     keys,
     connect,

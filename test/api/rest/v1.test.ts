@@ -1,5 +1,6 @@
 /** Every route of `/v1` as a caller uses it. Answers are also held against their schemas. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { limits } from "../../../src/limits.ts";
 import { call, startTestServer, type TestServer, work } from "./support.ts";
 import { echo, greet, waiting } from "./workflows.ts";
 
@@ -68,6 +69,8 @@ describe("workflows", () => {
     const second = await get(`/v1/workflows?limit=2&cursor=${first.json.cursor}`);
     const names = [...first.json.items, ...second.json.items].map((one) => one.name);
     expect(names).toEqual([...new Set(names)].sort());
+    // Definitions may take megabytes each: they are read one by one.
+    expect(Object.keys(first.json.items[0])).toEqual(["name", "version", "savedAt"]);
   });
 
   test("that are deleted cannot be started or read", async () => {
@@ -92,6 +95,25 @@ describe("actions", () => {
       { definition: { name: "counted" } },
     ]);
     expect((await get("/v1/actions/absent")).status).toBe(404);
+  });
+
+  test("that are large are listed in pages that close by bytes, none left out", async () => {
+    const code = (index: number) => `C${index}_`.padEnd(limits.errorCodeCharsMax, "x");
+    const nonRetryable = Array.from({ length: limits.nonRetryableCodesMax }, (_, i) => code(i));
+    const names = Array.from({ length: 90 }, (_, index) => `large-${index + 100}`);
+    for (const name of names) await call(server, "PUT", `/v1/actions/${name}`, { nonRetryable });
+    const listed: string[] = [];
+    let pages = 0;
+    for (let cursor = ""; cursor !== undefined; pages++) {
+      const { json, text } = await get(`/v1/actions?limit=500&cursor=${cursor}`);
+      expect(text.length).toBeLessThan(limits.pageBytesMax + 100_000);
+      listed.push(
+        ...json.items.map((item: { definition: { name: string } }) => item.definition.name),
+      );
+      cursor = json.cursor;
+    }
+    expect(pages).toBe(2);
+    expect(listed.filter((name) => name.startsWith("large-"))).toEqual(names);
   });
 
   test("refuse another name, and unknown or wrong members", async () => {

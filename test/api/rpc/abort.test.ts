@@ -34,7 +34,9 @@ async function expectGone(): Promise<void> {
 test("HTTP/1.1: the connection is closed", async () => {
   const socket = await openSocket(edge.url);
   const length = `content-length: ${body.length}`;
-  socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${length}`);
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${length}`,
+  );
   socket.write(`\r\n\r\n${body}`);
   await parked();
   socket.destroy();

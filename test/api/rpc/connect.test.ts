@@ -242,7 +242,12 @@ test("Connect-Timeout-Ms ends a call whose body never comes", async () => {
 
 function requestHead(...lines: string[]): string {
   const path = "/orchy.v1.WorkerService/Poll";
-  const head = [`POST ${path} HTTP/1.1`, "host: x", "content-type: application/json", ...lines];
+  const head = [
+    `POST ${path} HTTP/1.1`,
+    "host: localhost",
+    "content-type: application/json",
+    ...lines,
+  ];
   return `${head.join("\r\n")}\r\n\r\n`;
 }
 

@@ -312,7 +312,7 @@ function atomicityTests(test: Test): void {
     expect([await store.load({ key: e.key }), await store.holdings(e.key)]).toEqual(before);
     expect(await store.history({ key: e.key, after: 0, limit: 9 })).toEqual(["1"]);
     const { partition } = e.key;
-    const listed = await store.list({ partition, index: "status", value: "FAILED", limit: 9 });
+    const listed = (await store.list({ partition, status: "FAILED", limit: 9 })).items;
     expect(listed).toEqual([]);
   });
 
@@ -417,13 +417,13 @@ function atomicityTests(test: Test): void {
   test("the status of an end can be taken back by a later commit", async (store) => {
     const e = await start(store, "e1");
     const { partition } = e.key;
-    const all = { partition, index: "all", value: "", limit: 9 } as const;
+    const all = { partition, limit: 9 };
     await e.commit({ status: "FAILED", endedAt: t0 + 7 });
-    expect(await store.list(all)).toMatchObject([{ status: "FAILED", endedAt: t0 + 7 }]);
+    expect((await store.list(all)).items).toMatchObject([{ status: "FAILED", endedAt: t0 + 7 }]);
     await e.commit({ status: "FAILED", endedAt: t0 + 8 });
-    expect(await store.list(all)).toMatchObject([{ status: "FAILED", endedAt: t0 + 8 }]);
+    expect((await store.list(all)).items).toMatchObject([{ status: "FAILED", endedAt: t0 + 8 }]);
     await e.commit({ status: "RUNNING" });
-    const [listing] = await store.list(all);
+    const [listing] = (await store.list(all)).items;
     expect(listing?.status).toBe("RUNNING");
     expect(listing !== undefined && "endedAt" in listing).toBe(false);
   });

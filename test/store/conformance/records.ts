@@ -1,10 +1,12 @@
 /** Lists of executions, documents, servers, and what a store says of itself. */
 import { expect } from "bun:test";
-import type { Listing, Store } from "../../../src/store/store.ts";
+import { comparePlaces, matches } from "../../../src/store/rules.ts";
+import type { ListFilter, Listing, ListPlace, Store } from "../../../src/store/store.ts";
 import { idsIn, partitions, start, type Test, t0 } from "./subject.ts";
 
 export function recordTests(test: Test): void {
   listTests(test);
+  filterTests(test);
   documentTests(test);
   serverTests(test);
 }
@@ -22,27 +24,28 @@ function listTests(test: Test): void {
     const expected = ids
       .map((id, i) => ({ id, startedAt: moments[i] as number }))
       .sort((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1));
-    const request = { partition: 1, index: "all", value: "" } as const;
+    const request = { partition: 1 };
     const all = await store.list({ ...request, limit: 100 });
-    expect(all.map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
+    expect(all.items.map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
+    expect(all.reached).toBeUndefined();
     const pages: string[] = [];
-    let after: { startedAt: number; id: string } | undefined;
-    for (let page = 0; page < 3; page++) {
+    let after: ListPlace | undefined;
+    do {
       const part = await store.list({ ...request, limit: 2, ...(after && { after }) });
-      pages.push(...part.map(({ id }) => id));
-      after = part.at(-1);
-    }
+      expect(part.items.length).toBeLessThanOrEqual(2);
+      pages.push(...part.items.map(({ id }) => id));
+      after = part.reached;
+    } while (after !== undefined);
     expect(pages).toEqual(expected.map(({ id }) => id));
-    expect(await store.list({ ...request, partition: 0, limit: 9 })).toEqual([]);
+    expect((await store.list({ partition: 0, limit: 9 })).items).toEqual([]);
   });
 
   test("a listing comes back as it was given", async (store) => {
     const id = "e1";
     const more = { correlationId: "order ü 😀", endedAt: t0 + 9, status: "CANCELLED" } as const;
     const e = await startAt(store, id, t0, more);
-    const [listing] = await store.list({
-      ...{ partition: e.key.partition, index: "correlationId", value: "order ü 😀", limit: 9 },
-    });
+    const request = { partition: e.key.partition, correlationId: "order ü 😀", limit: 9 };
+    const [listing] = (await store.list(request)).items;
     expect(listing).toEqual({ id, workflow: "orders", version: 1, startedAt: t0, ...more });
   });
 
@@ -51,21 +54,84 @@ function listTests(test: Test): void {
     await startAt(store, a, t0, { workflow: "x", correlationId: "k" });
     const ended = await startAt(store, b, t0 + 1, { workflow: "y", correlationId: "k" });
     await startAt(store, c, t0 + 2, { workflow: "x" });
-    const ids = async (index: "workflow" | "status" | "correlationId", value: string) =>
-      (await store.list({ partition: 2, index, value, limit: 9 })).map((listing) => listing.id);
-    expect(await ids("workflow", "x")).toEqual([c, a]);
-    expect(await ids("correlationId", "k")).toEqual([b, a]);
-    expect(await ids("correlationId", "")).toEqual([]);
-    expect(await ids("status", "RUNNING")).toEqual([c, b, a]);
+    const ids = async (filter: ListFilter) =>
+      (await store.list({ partition: 2, ...filter, limit: 9 })).items.map(({ id }) => id);
+    expect(await ids({ workflow: "x" })).toEqual([c, a]);
+    expect(await ids({ correlationId: "k" })).toEqual([b, a]);
+    expect(await ids({ correlationId: "" })).toEqual([]);
+    expect(await ids({ status: "RUNNING" })).toEqual([c, b, a]);
     await ended.commit({ status: "COMPLETED", endedAt: t0 + 5 });
-    expect(await ids("status", "RUNNING")).toEqual([c, a]);
-    expect(await ids("status", "COMPLETED")).toEqual([b]);
-    const all = await store.list({ partition: 2, index: "all", value: "", limit: 9 });
-    expect(all.map(({ id, status }) => [id, status])).toEqual([
+    expect(await ids({ status: "RUNNING" })).toEqual([c, a]);
+    expect(await ids({ status: "COMPLETED" })).toEqual([b]);
+    const all = await store.list({ partition: 2, limit: 9 });
+    expect(all.items.map(({ id, status }) => [id, status])).toEqual([
       [c, "RUNNING"],
       [b, "COMPLETED"],
       [a, "RUNNING"],
     ]);
+  });
+}
+
+/** All that is listed, in as many calls as it takes, each of which looks at few. */
+async function listAll(store: Store, request: ListFilter & { partition: number }) {
+  const ids: string[] = [];
+  let after: ListPlace | undefined;
+  do {
+    const part = await store.list({ ...request, limit: 2, lookMax: 5, ...(after && { after }) });
+    expect(part.looked).toBeLessThanOrEqual(5);
+    ids.push(...part.items.map(({ id }) => id));
+    after = part.reached;
+  } while (after !== undefined);
+  return ids;
+}
+
+function filterTests(test: Test): void {
+  test("lists hold what equals all that is asked for, before and after indexing", async (store) => {
+    const partition = 3;
+    const statuses = ["RUNNING", "COMPLETED", "FAILED"] as const;
+    const listings: Listing[] = idsIn(partition, 60).map((id, i) => ({
+      ...{ id, workflow: i % 7 === 0 ? "x" : "y", version: 1, startedAt: t0 + (i >> 1) },
+      status: statuses[i % 3]!,
+      ...(i % 2 === 0 && { correlationId: i % 20 === 0 ? "rare" : "frequent" }),
+    }));
+    for (const { id, startedAt, ...more } of listings) await startAt(store, id, startedAt, more);
+    const filters: ListFilter[] = [
+      ...[{}, { workflow: "x" }, { status: "FAILED" }, { workflow: "y", status: "FAILED" }],
+      ...[
+        { workflow: "x", status: "RUNNING" },
+        { workflow: "nobody", status: "FAILED" },
+      ],
+      ...[{ correlationId: "frequent", status: "COMPLETED" }, { correlationId: "rare" }],
+      ...[{ correlationId: "rare", workflow: "x", status: "RUNNING" }],
+      ...[{ startedAfter: t0 + 20 }, { startedAfter: t0 + 10, workflow: "y", status: "RUNNING" }],
+    ] as const;
+    const check = async () => {
+      for (const filter of filters) {
+        const expected = listings.filter((one) => matches(one, filter)).sort(comparePlaces);
+        expect(await listAll(store, { partition, ...filter })).toEqual(expected.map((x) => x.id));
+      }
+    };
+    await check();
+    for (let i = 0; (await store.indexExecutions?.({ partition, limit: 7 })) === "more"; i++) {
+      expect(i).toBeLessThan(10);
+      await check();
+    }
+    await check();
+  });
+
+  test("what changes its status, or is removed, changes its place in every list", async (store) => {
+    const [id] = idsIn(1, 1) as [string];
+    const partition = 1;
+    while ((await store.indexExecutions?.({ partition, limit: 9 })) === "more") {}
+    const e = await startAt(store, id, t0);
+    const of = (status: Listing["status"]) =>
+      listAll(store, { partition, workflow: "orders", status });
+    expect([await of("RUNNING"), await of("FAILED")]).toEqual([[id], []]);
+    await e.commit({ status: "FAILED", endedAt: t0 + 5 });
+    expect([await of("RUNNING"), await of("FAILED")]).toEqual([[], [id]]);
+    const removal = { key: e.key, expected: e.head, tombstoneUntil: t0 + 100, now: t0 + 10 };
+    expect(await store.remove(removal)).toBe("removed");
+    expect([await of("RUNNING"), await of("FAILED")]).toEqual([[], []]);
   });
 }
 

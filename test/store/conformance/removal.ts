@@ -1,5 +1,8 @@
 /** Removing executions, and the tombstones they leave. */
 import { expect } from "bun:test";
+import { limits } from "../../../src/limits.ts";
+import { executionKey } from "../../../src/model/ids.ts";
+import { purgedPerClaim } from "../../../src/store/rules.ts";
 import type { Store } from "../../../src/store/store.ts";
 import {
   claimDue,
@@ -8,7 +11,9 @@ import {
   type Driven,
   effects,
   handedOff,
+  idsIn,
   newTask,
+  partitions,
   start,
   type Test,
   t0,
@@ -16,7 +21,9 @@ import {
 
 const day = 86_400_000;
 
-function remove(e: Driven, changes: { tombstoneUntil?: number; now?: number } = {}) {
+type Changes = { tombstoneUntil?: number; keepStart?: boolean; now?: number };
+
+function remove(e: Driven, changes: Changes = {}) {
   const { key, head: expected } = e;
   return e.store.remove({ key, expected, tombstoneUntil: t0 + day, now: t0, ...changes });
 }
@@ -28,7 +35,7 @@ async function expectGone(store: Store, e: Driven): Promise<void> {
   expect(await store.load({ key, fields: ["f"] })).toEqual({ outcome: "tombstone" });
   expect(await store.holdings(key)).toEqual({ tasks: [], timers: [], messages: [] });
   expect(await store.history({ key, after: 0, limit: 9 })).toEqual([]);
-  expect(await store.list({ partition, index: "all", value: "", limit: 9 })).toEqual([]);
+  expect((await store.list({ partition, limit: 9 })).items).toEqual([]);
   expect((await e.try({})).outcome).toBe("not_found");
 }
 
@@ -98,6 +105,73 @@ export function removalTests(test: Test): void {
     const late = await store.create(createRequest("e1", { commitId: "new", now: t0 + day }));
     expect(late.outcome).toBe("created");
     expect(await store.history({ key, after: 0, limit: 9 })).toEqual([]);
+  });
+
+  test("a tombstone holds what a repeated start is to hear, where the removal keeps it", async (store) => {
+    const requestHash = "0123456789abcdef".repeat(4);
+    const shortHash = requestHash.slice(0, limits.keptHashChars);
+    const ended = { status: "COMPLETED", endedAt: t0 + 7 } as const;
+    const again = (id: string) => store.create(createRequest(id, { commitId: "new" }));
+    const history = Array.from({ length: 1_200 }, (_, i) => `${i}`);
+    for (const [id, entries] of [
+      ["small", ["1"]],
+      ["large", history],
+    ] as const) {
+      const e = await start(store, id, { requestHash, effects: { history: entries } });
+      await e.commit(ended);
+      const kept = { requestHash: shortHash, ...ended };
+      while ((await remove(e, { keepStart: true })) === "more") {
+        expect(await again(id)).toEqual({ outcome: "tombstone", kept });
+      }
+      expect(await again(id)).toEqual({ outcome: "tombstone", kept });
+      // The removal has decided already.
+      expect(await remove(e, { keepStart: false })).toBe("removed");
+      expect(await again(id)).toEqual({ outcome: "tombstone", kept });
+    }
+    const open = await start(store, "open", { requestHash });
+    await remove(open, { keepStart: true });
+    const kept = { requestHash: shortHash, status: "RUNNING" } as const;
+    expect(await again("open")).toEqual({ outcome: "tombstone", kept });
+    const without = await start(store, "without hash");
+    await remove(without, { keepStart: true });
+    expect(await again("without hash")).toEqual({ outcome: "tombstone" });
+    const unkept = await start(store, "not kept", { requestHash });
+    await remove(unkept);
+    expect(await remove(unkept, { keepStart: true })).toBe("removed");
+    expect(await again("not kept")).toEqual({ outcome: "tombstone" });
+  });
+
+  test("tombstones are counted", async (store) => {
+    expect((await store.pressure()).tombstones).toBe(0);
+    for (const id of ["a", "b", "c"]) await remove(await start(store, id));
+    await start(store, "lives");
+    expect((await store.pressure()).tombstones).toBe(3);
+  });
+
+  test("each removal purges more ended tombstones than it makes", async (store) => {
+    const ids = idsIn(0, 10);
+    const old = ids.slice(0, 6);
+    for (const id of old) await remove(await start(store, id), { tombstoneUntil: t0 + 10 });
+    const later = { now: t0 + 10 };
+    for (const id of ids.slice(6, 9)) await remove(await start(store, id), later);
+    const outcomes = async (of: readonly string[]) => {
+      const loaded = of.map((id) => store.load({ key: executionKey(id, partitions) }));
+      return new Set((await Promise.all(loaded)).map(({ outcome }) => outcome));
+    };
+    expect(await outcomes(old)).toEqual(new Set(["not_found"]));
+    expect(await outcomes(ids.slice(6, 9))).toEqual(new Set(["tombstone"]));
+    expect((await store.pressure()).tombstones).toBe(3);
+  });
+
+  test("while ended tombstones are left, claimDue asks to be called again", async (store) => {
+    const ids = idsIn(0, 2 * purgedPerClaim + 1);
+    for (const id of ids) await remove(await start(store, id), { tombstoneUntil: t0 + 10 });
+    const left: (number | undefined)[] = [];
+    for (let now = t0 + 10, next: number | undefined = now; next === now; ) {
+      next = (await claimDue(store, 0, now)).nextDue;
+      left.push((await store.pressure()).tombstones);
+    }
+    expect(left).toEqual([purgedPerClaim + 1, 1, 0]);
   });
 
   test("an ended tombstone that nobody creates again is forgotten in time", async (store) => {

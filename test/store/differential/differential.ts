@@ -37,7 +37,8 @@ export const mustReach = [
 ];
 
 function call(store: contract.Store, operation: Operation): Promise<unknown> {
-  return (store[operation.name] as (request: unknown) => Promise<unknown>)(operation.request);
+  const method = store[operation.name] as ((request: unknown) => Promise<unknown>) | undefined;
+  return method?.call(store, operation.request) ?? Promise.resolve();
 }
 
 /** Answers that differ only in what a store may choose become equal. */
@@ -56,6 +57,11 @@ function normalised(operation: Operation, answer: unknown, known: Knowledge, now
       const { items, ...rest } = answer as contract.ClaimDueAnswer;
       return { ...rest, items: [...items].sort(byText) };
     }
+    case "list":
+      return (answer as contract.ListAnswer).items;
+    // How much is left to do is a store's own affair; some have nothing to do.
+    case "indexExecutions":
+      return undefined;
     case "holdings": {
       const { tasks, timers, messages } = answer as contract.Holdings;
       return { messages, tasks: [...tasks].sort(byText), timers: [...timers].sort(byText) };

@@ -4,7 +4,7 @@
  */
 import { type ExecutionKey, executionKey, formatToken } from "../../../src/model/ids.ts";
 import type * as contract from "../../../src/store/store.ts";
-import type { Chance } from "../../support/chance.ts";
+import { Chance } from "../../support/chance.ts";
 import type { Knowledge, Lease } from "./knowledge.ts";
 
 export interface Operation {
@@ -61,6 +61,8 @@ export class Operations {
   readonly #chance: Chance;
   readonly #known: Knowledge;
   readonly #space: Space;
+  /** Apart from the other, so that what lists are asked for moves nothing else. */
+  readonly #listChance = new Chance(1);
   #now = 1_760_000_000_000;
   #names = 0;
 
@@ -78,7 +80,9 @@ export class Operations {
     const chance = this.#chance;
     if (chance.percent(60)) this.#now += chance.below(chance.percent(5) ? 3_000 : 40);
     const name = chance.pick(names);
-    return { name, request: this.#make[name]() as never };
+    const request = this.#make[name]() as never;
+    const isIndexing = name === "list" && this.#listChance.percent(20);
+    return isIndexing ? { name: "indexExecutions", request } : { name, request };
   }
 
   /** Reads of everything: what differs now and was not noticed yet. */
@@ -90,8 +94,7 @@ export class Operations {
       operations.push({ name: "history", request: { key, after: 0, limit: 5_000 } });
     }
     for (let partition = 0; partition < this.#space.partitions; partition++) {
-      const list = { partition, index: "all", value: "", limit: 100 };
-      operations.push({ name: "list", request: list });
+      operations.push({ name: "list", request: { partition, limit: 100 } });
       operations.push({ name: "queueStats", request: { partition } });
       operations.push({ name: "queueHints", request: { partition } });
     }
@@ -130,7 +133,8 @@ export class Operations {
     remove: () => {
       const key = this.#key();
       const tombstoneUntil = this.#now + 200 + this.#chance.below(500);
-      return { key, expected: this.#head(key), tombstoneUntil, now: this.#now };
+      const keepStart = this.#chance.percent(50);
+      return { key, expected: this.#head(key), tombstoneUntil, keepStart, now: this.#now };
     },
     holdings: () => this.#key(),
     list: () => this.#list(),
@@ -338,16 +342,20 @@ export class Operations {
     return { partition, claimId, limit: this.#limit(), hideMs: 50, now: this.#now };
   }
 
+  /** All are looked at: how far a store comes otherwise depends on the index that it takes. */
   #list(): contract.ListRequest {
     const chance = this.#chance;
-    const [index, value] = chance.pick([
-      ["all", ""],
-      ["workflow", "x"],
-      ["status", "RUNNING"],
-      ["correlationId", "k1"],
-    ] as const);
-    const request = { partition: this.#partition(), index, value, limit: chance.pick([1, 100]) };
-    if (chance.percent(60)) return request;
-    return { ...request, after: { startedAt: this.#now - chance.below(100), id: "e2" } };
+    const first = chance.pick(["all", "workflow", "status", "correlationId"]);
+    const request = { partition: this.#partition(), limit: chance.pick([1, 100]), lookMax: 100 };
+    const isGiven = (name: string) => name === first || this.#listChance.percent(40);
+    const filtered = {
+      ...request,
+      ...(isGiven("workflow") && { workflow: "x" }),
+      ...(isGiven("status") && { status: this.#listChance.pick(statuses) }),
+      ...(isGiven("correlationId") && { correlationId: "k1" }),
+      ...(isGiven("startedAfter") && { startedAfter: this.#now - this.#listChance.below(100) }),
+    };
+    if (chance.percent(60)) return filtered;
+    return { ...filtered, after: { startedAt: this.#now - chance.below(100), id: "e2" } };
   }
 }

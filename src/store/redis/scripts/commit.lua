@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Commits of several executions, each checked and applied for itself.
 -- KEYS: bases of partitions, which are also their wake channels. Derived: <base>:x:<id>, :h:<id>,
---   :q:<queue>, :queues, :leases, :waits, :dropped, :held, :timers, :out, :seq, :s:<status>.
+--   :q:<queue>, :queues, :leases, :waits, :dropped, :held, :timers, :out, :seq, :s:<status>, :pairs.
 -- ARGV: see lib/effects.lua; what an entry puts there begins with the new head up to the first newline,
 --   and the status as it is stored. An entry is packed, one value after the other: number of its base,
 --   id, expected head up to the newline, end of the commit id, now, its first and last field, fields to
@@ -17,6 +17,7 @@
 --@include clock
 --@include indexes
 --@include executions
+--@include pairs
 --@include effects
 
 -- Characters of the ends of commit ids that a head takes over from the one before it.
@@ -136,9 +137,11 @@ local function for_rest()
 end
 
 local function follow_status(base, key, before, after)
-  local member = unpacked(call("HGET", key, "l"))
+  local member, workflow = unpacked(call("HGET", key, "l"))
   put(key_of(base, status_index(before)), member, false)
   put(key_of(base, status_index(after)), member, 0)
+  put(key_of(base, "pairs"), pair_prefix(before, workflow) .. member, false)
+  put(key_of(base, "pairs"), pair_prefix(after, workflow) .. member, 0)
 end
 
 -- One task follows on another in the lone slot, or comes into it, or leaves it. What names the slot

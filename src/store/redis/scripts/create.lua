@@ -1,12 +1,12 @@
 #!lua
 -- Creates executions, each for itself. Not allowed when Redis has no memory left.
 -- KEYS: bases of partitions, which are also their wake channels. Derived: as for commit, and
---   :all, :w:<workflow>, :c:<correlation id>, :graves.
+--   :all, :w:<workflow>, :c:<correlation id>, :pairs, :graves.
 -- ARGV: see lib/effects.lua. An entry is packed, one value after the other: number of its base, id,
 --   commit id, now, its first and last field, status, its member in lists, workflow, correlation id or
 --   false, changes of sets (packed, put_all, or false), what is added (packed, add_all, or false).
 -- Returns for each (see lib/batch.lua): 1, {"exists", revision, commit id, status, request hash or
---   false}, {"tombstone"}, {"skewed"}, {"failed", message}.
+--   false}, {"tombstone", request hash or false, status or false}, {"skewed"}, {"failed", message}.
 --@include clock
 --@include indexes
 --@include executions
@@ -17,6 +17,7 @@
 --@include ends
 --@include effects
 --@include additions
+--@include pairs
 --@include listings
 --@include removal
 
@@ -38,9 +39,9 @@ local function create(
   if skewed(now) then return { "skewed" } end
   local base = KEYS[base_number]
   local x = new_context(base, id)
-  local row = call("HMGET", x.key, "r", "n:1", "g", "q")
+  local row = call("HMGET", x.key, "r", "n:1", "g", "q", "s")
   if row[3] then
-    if not make_room(x, tonumber(row[3]), now) then return { "tombstone" } end
+    if not make_room(x, tonumber(row[3]), now) then return { "tombstone", row[4], row[5] } end
   elseif row[1] then
     if commit_in(row[2]) == commit_id then return 1 end
     local revision, latest, status_now = read_head(row[1])

@@ -4,7 +4,8 @@
 --   correlation id or false, version, started at), d:<field> data,
 --   t:<slot> tasks, b:<task> large texts of tasks (lib/records.lua, lib/tasks.lua),
 --   m:<timer> {at, claim id or false}, o:<message> {body, deliveries, visible at, claim id or false}.
--- Of a removed one g, tombstone until, and R, its last head, are left.
+-- Of a removed one g, tombstone until, and R, its last head, are left; and where its start is kept q,
+-- and s, its last status as it was stored.
 -- The history that is not in the hash is the list `<base>:h:<id>`.
 local opened = {}
 

@@ -4,5 +4,6 @@ local function list_in(base, status, member, workflow, correlation_id, score)
   put(key_of(base, "all"), member, score)
   put(key_of(base, "w:" .. workflow), member, score)
   put(key_of(base, status_index(status)), member, score)
+  put(key_of(base, "pairs"), pair_prefix(status, workflow) .. member, score)
   if correlation_id then put(key_of(base, "c:" .. correlation_id), member, score) end
 end

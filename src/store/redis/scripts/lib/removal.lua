@@ -47,12 +47,14 @@ local function delete_rows(x)
   return left > 0
 end
 
--- Nothing is left of it but the tombstone, which goes by itself.
-local function bury(x, head, until_moment, now)
+-- Nothing is left of it but the tombstone, which goes by itself; it holds the request hash and the
+-- last status where both are given.
+local function bury(x, head, until_moment, now, request_hash, status)
   put(x.base .. ":graves", x.id, false)
   x.fields = {}
   call("DEL", x.key)
   call("HSET", x.key, "g", until_moment, "R", head)
+  if request_hash and status then call("HSET", x.key, "q", request_hash, "s", status) end
   call("PEXPIRE", x.key, math.max(0, until_moment - now) + GRACE_MS)
 end
 

@@ -1,0 +1,38 @@
+/**
+ * Programs that tests start: installed where that is possible (Debian and its like, as root), otherwise
+ * said to be missing. The tests that need one are then skipped, each with this reason.
+ */
+
+/** Packages of the same name, and what is skipped without them. */
+const programs = [
+  ["redis-server", "the tests of the Redis store"],
+  ["chromium", "the tests of pages in a browser"],
+] as const;
+
+async function run(command: readonly string[]): Promise<boolean> {
+  const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const child = Bun.spawn([...command], { stdout: "ignore", stderr: "ignore", env: environment });
+  return (await child.exited) === 0;
+}
+
+async function install(program: string): Promise<string | undefined> {
+  const apt = Bun.which("apt-get");
+  if (apt === null) return "there is no apt-get here to install it with";
+  if (process.getuid?.() !== 0) return `only root can install it: apt-get install ${program}`;
+  const installed =
+    (await run([apt, "update"])) &&
+    (await run([apt, "install", "-y", "--no-install-recommends", program]));
+  if (installed && Bun.which(program) !== null) return undefined;
+  return "apt-get could not install it";
+}
+
+/** Installs what is missing and can be installed, and says what is skipped for the lack of the rest. */
+export async function ensurePrograms(): Promise<void> {
+  for (const [program, purpose] of programs) {
+    if (Bun.which(program) !== null) continue;
+    console.log(`${program} is not installed: installing it for ${purpose}`);
+    const missing = await install(program);
+    if (missing === undefined) continue;
+    console.log(`SKIPPED ${purpose}: there is no ${program}; ${missing}.`);
+  }
+}

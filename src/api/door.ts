@@ -1,0 +1,108 @@
+/**
+ * Which requests are let in at all: those that call this server by a name of its own, and of those that
+ * web pages send, the ones of its own pages. A browser runs the pages of strangers on the machine of
+ * the owner, where a server that asks for no key listens. A stranger's name may lead to this machine
+ * (DNS rebinding): its pages then read and write as if they were the server's own.
+ */
+import { isIPv4, isIPv6 } from "node:net";
+import { OrchyError } from "../errors.ts";
+
+/** The headers of a request. */
+export interface Sent {
+  readonly host: string | null | undefined;
+  readonly origin: string | null | undefined;
+  readonly contentType: string | null | undefined;
+}
+
+export interface Door {
+  /** Throws MISDIRECTED, PERMISSION_DENIED or INVALID_ARGUMENT. */
+  admit(sent: Sent): void | Promise<void>;
+}
+
+export interface DoorOptions {
+  /** Names that the operator gave this server (`host` or `host:port`): its pages are there, too. */
+  readonly given: readonly string[];
+  /** Further names by which it may be called, besides addresses and those of the loopback interface. */
+  readonly others: readonly string[];
+  /** Origins whose pages may call, as browsers send them. */
+  readonly corsOrigins: readonly string[];
+  /** Whether callers need a key: then a name alone gives access to nothing. */
+  readonly asksForKeys: () => boolean | Promise<boolean>;
+}
+
+export function sentIn(headers: Headers): Sent {
+  return {
+    host: headers.get("host"),
+    origin: headers.get("origin"),
+    contentType: headers.get("content-type"),
+  };
+}
+
+/** A host and, if it was given, its port. */
+interface Authority {
+  readonly name: string;
+  readonly port: string;
+}
+
+export function createDoor({ given, others, corsOrigins, asksForKeys }: DoorOptions): Door {
+  const own = namesOf(given);
+  const callable = namesOf([...given, ...others]);
+
+  function isForeign(origin: string, host: Authority | undefined): boolean {
+    if (corsOrigins.includes(origin)) return false;
+    const [, scheme, rest] = /^(https?):\/\/(.+)$/.exec(origin) ?? [];
+    const page = readAuthority(rest ?? "");
+    if (page === undefined) return true;
+    if (own.has(page.name)) return false;
+    const byScheme = scheme === "https" ? "443" : "80";
+    const isSamePort = (page.port || byScheme) === (host?.port || byScheme);
+    return page.name !== host?.name || !isSamePort;
+  }
+
+  async function refuseWithoutKey(sent: string): Promise<void> {
+    if (await asksForKeys()) return;
+    const message =
+      `This server is not known by the name ${JSON.stringify(sent.slice(0, 100))}. If callers may ` +
+      "use it, add it to --allowed-hosts; without a key, a server is called by an address, by " +
+      "localhost, or by a name that it was given.";
+    throw new OrchyError("MISDIRECTED", message);
+  }
+
+  return {
+    admit({ host: sentHost, origin, contentType }) {
+      const sent = sentHost ?? "";
+      // Of several, others on the way may have looked at another one.
+      if (sent.includes(",")) {
+        throw new OrchyError("INVALID_ARGUMENT", "The header host is given twice.");
+      }
+      const host = readAuthority(sent);
+      const hasOrigin = origin !== null && origin !== undefined;
+      if (hasOrigin && isForeign(origin, host)) {
+        const message =
+          `Pages of ${JSON.stringify(origin.slice(0, 100))} may not call this server. If they ` +
+          "may, add it to --cors-origin.";
+        throw new OrchyError("PERMISSION_DENIED", message);
+      }
+      if (host !== undefined && (isLocal(host.name) || callable.has(host.name))) return;
+      // No browser sends gRPC without an origin; its clients know a server by many names.
+      if (!hasOrigin && /^application\/grpc/i.test(contentType ?? "")) return;
+      return refuseWithoutKey(sent);
+    },
+  };
+}
+
+function namesOf(texts: readonly string[]): ReadonlySet<string> {
+  return new Set(texts.flatMap((text) => readAuthority(text)?.name ?? []));
+}
+
+/** Addresses cannot be made to lead elsewhere, and names of the loopback interface lead nowhere else. */
+function isLocal(name: string): boolean {
+  if (name === "localhost" || name.endsWith(".localhost")) return true;
+  return isIPv4(name) || (name.startsWith("[") && isIPv6(name.slice(1, -1)));
+}
+
+/** `host` or `host:port`, in lower case and without the dot of the root; undefined for anything else. */
+function readAuthority(text: string): Authority | undefined {
+  const parts = /^(\[[\da-f:.]+\]|[\w-]+(?:\.[\w-]+)*)\.?(?::(\d{0,5}))?$/i.exec(text);
+  return parts === null ? undefined : { name: parts[1]!.toLowerCase(), port: parts[2] ?? "" };
+}

@@ -1,0 +1,66 @@
+/**
+ * What makes the repeat of a signal or operation harmless: the ids of those that were applied are
+ * remembered for limits.causeSeconds, with a hash of what they asked for, so that an id that is used
+ * for something else is told from a repeat. They lie in fields of data by a hash of the id, which are
+ * read only for an event that has one; the state, which each commit writes, holds those of format 2.
+ */
+import { limits } from "../limits.ts";
+import type { Cause, EventAnswer, ExecutionEvent } from "../model/event.ts";
+import type { Execution } from "../model/execution.ts";
+import { fields, partitionOf } from "../model/ids.ts";
+import type { Draft } from "./draft.ts";
+
+/** Oldest first. */
+type Remembered = readonly (readonly [id: string, hash: string, appliedAt: number])[];
+
+function fieldOf(cause: Cause): string {
+  return fields.causes(partitionOf(cause.id, limits.causeFieldsMax));
+}
+
+/** Fields that must be loaded before these events can be decided; they may not exist yet. */
+export function causeFields(events: readonly ExecutionEvent[]): readonly string[] {
+  const names = events.flatMap((event) =>
+    "cause" in event && event.cause !== undefined ? [fieldOf(event.cause)] : [],
+  );
+  return names.length < 2 ? names : [...new Set(names)];
+}
+
+/** Applies what has a cause once. */
+export function once(draft: Draft, cause: Cause | undefined, then: () => EventAnswer): EventAnswer {
+  if (cause === undefined) return then();
+  const { state, now } = draft;
+  const field = fieldOf(cause);
+  const since = now - limits.causeSeconds * 1000;
+  const all = JSON.parse(draft.requireField(field)) as Remembered;
+  const remembered = all.filter(([, , appliedAt]) => appliedAt > since);
+  const earlier = remembered.find(([id]) => id === cause.id);
+  if (earlier !== undefined) {
+    return earlier[1] === cause.hash ? { type: "duplicate" } : { type: "reused" };
+  }
+  // Of those that only an older server has remembered it is not known what they asked for.
+  if (state.causes.includes(cause.id)) return { type: "duplicate" };
+  const answer = then();
+  if (answer.type !== "accepted") return answer;
+  draft.write(field, written([...remembered, [cause.id, cause.hash, now]]));
+  if (draft.format < 3) {
+    state.causes = [...state.causes, cause.id].slice(-limits.causesInStateMax);
+  }
+  return answer;
+}
+
+/** The oldest go first when there is no room for all. */
+function written(remembered: Remembered): string {
+  const parts = remembered.map((one) => JSON.stringify(one));
+  let chars = parts.reduce((sum, part) => sum + part.length + 1, 1);
+  let first = 0;
+  while (chars > limits.causeFieldCharsMax) chars -= parts[first++]!.length + 1;
+  return `[${parts.slice(first).join(",")}]`;
+}
+
+/** Whether it is known that the signal or operation was applied, of an execution with all its data. */
+export function hasCause({ state, data }: Execution, id: string): boolean {
+  const text = data.get(fieldOf({ id, hash: "" })) ?? "[]";
+  return (
+    state.causes.includes(id) || (JSON.parse(text) as Remembered).some(([known]) => known === id)
+  );
+}

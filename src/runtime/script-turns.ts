@@ -1,0 +1,99 @@
+/**
+ * Scripts that wait in the store for their turn, as far as this server knows of them: it takes them,
+ * workflow by workflow, as soon as its sandbox has room. Each is remembered until its timer is due,
+ * for whoever claims the timer looks after it from then on; so two servers rarely take the same one,
+ * and the commit decides where they do. What is forgotten here costs time: the timer remains.
+ */
+import type { Clock } from "../clock.ts";
+import { limits } from "../limits.ts";
+import type { WaitingScript } from "../model/decision.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { Turns } from "../sandbox/turns.ts";
+
+export interface ScriptTurnsParts {
+  readonly sandbox: Sandbox;
+  readonly clock: Clock;
+  /** Has the execution take its turn; resolves when the commit holds, and rejects freely. */
+  readonly take: (executionId: string, handout: number) => Promise<unknown>;
+}
+
+interface Waiting extends WaitingScript {
+  readonly executionId: string;
+}
+
+/** Scripts from the store that wait in the sandbox, for each process: few, so that they end soon. */
+const aheadMax = 4;
+/** Turns that are taken at the same time, for each process: reading an execution takes a while. */
+const underWayMax = 8;
+
+export class ScriptTurns {
+  readonly #parts: ScriptTurnsParts;
+  readonly #waiting = new Turns<string, Waiting>();
+  #underWay = 0;
+  #isScheduled = false;
+  #isStopped = false;
+
+  constructor(parts: ScriptTurnsParts) {
+    this.#parts = parts;
+    parts.sandbox.onRoom(() => this.#schedule());
+  }
+
+  /** Waiting scripts that are remembered. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Whether a script of the workflow may go ahead beside so many others of its decision. */
+  hasRoom(workflow: string, asked: number): boolean {
+    return !this.#waiting.has(workflow) && asked < this.#parts.sandbox.room(workflow);
+  }
+
+  /** They wait, and the store knows it. */
+  add(workflow: string, executionId: string, scripts: readonly WaitingScript[]): void {
+    if (this.#isStopped) return;
+    for (const script of scripts) {
+      if (this.#waiting.size >= limits.scriptsRememberedMax) return;
+      this.#waiting.put(workflow, `${executionId}:${script.handout}`, { ...script, executionId });
+    }
+    this.#schedule();
+  }
+
+  /** The server ends: others take what waits. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#waiting.clear();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#waiting.size === 0) return;
+    this.#isScheduled = true;
+    this.#parts.clock.soon(() => {
+      this.#isScheduled = false;
+      this.#takeSome();
+    });
+  }
+
+  #takeSome(): void {
+    const { sandbox, clock } = this.#parts;
+    const now = clock.now();
+    const mayTake = (workflow: string) =>
+      sandbox.room(workflow) > 0 &&
+      (sandbox.queued < aheadMax * sandbox.processes || !sandbox.hasQueued(workflow));
+    while (this.#underWay < underWayMax * sandbox.processes) {
+      const next = this.#waiting.take(mayTake);
+      if (next === undefined) return;
+      if (next.until > now) void this.#take(next);
+    }
+  }
+
+  async #take({ executionId, handout }: Waiting): Promise<void> {
+    this.#underWay += 1;
+    try {
+      await this.#parts.take(executionId, handout);
+    } catch {
+      // Its timer is still there.
+    }
+    this.#underWay -= 1;
+    this.#schedule();
+  }
+}

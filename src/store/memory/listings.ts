@@ -1,0 +1,83 @@
+/** Lists of executions in memory: each index holds its executions in order, the newest last. */
+import { comparePlaces, matches } from "../rules.ts";
+import type { ListAnswer, ListFilter, Listing, ListPlace, ListRequest } from "../store.ts";
+
+interface Listed {
+  readonly listing: Listing;
+}
+
+/** What an execution is found by; the more is given, the fewer there are. */
+function indexName({ workflow, status, correlationId }: ListFilter): string {
+  return JSON.stringify([workflow, status, correlationId]);
+}
+
+/** The filters of which there is an index that holds exactly what equals them. */
+function indexedFilters({ workflow, status, correlationId }: ListFilter): readonly ListFilter[] {
+  const isGiven = (value: string | undefined) => value !== undefined;
+  return [
+    {},
+    ...(isGiven(workflow) ? [{ workflow }] : []),
+    ...(isGiven(status) ? [{ status }] : []),
+    ...(isGiven(workflow) && isGiven(status) ? [{ workflow, status }] : []),
+    ...(isGiven(correlationId) ? [{ correlationId }] : []),
+  ] as readonly ListFilter[];
+}
+
+export class MemoryListings {
+  readonly #indexes = new Map<string, Listed[]>();
+
+  add(execution: Listed): void {
+    for (const filter of indexedFilters(execution.listing)) {
+      const name = indexName(filter);
+      const index = this.#indexes.get(name) ?? [];
+      this.#indexes.set(name, index);
+      index.splice(positionOf(index, execution.listing), 0, execution);
+    }
+  }
+
+  /** Before any change of its listing. */
+  delete(execution: Listed): void {
+    for (const filter of indexedFilters(execution.listing)) {
+      const name = indexName(filter);
+      const index = this.#indexes.get(name)!;
+      index.splice(positionOf(index, execution.listing), 1);
+      if (index.length === 0) this.#indexes.delete(name);
+    }
+  }
+
+  list(request: ListRequest): ListAnswer {
+    const { after, limit, startedAfter, lookMax = 0 } = request;
+    const index = this.#smallest(request);
+    const items: Listing[] = [];
+    const first = after === undefined ? index.length : positionOf(index, after);
+    for (let position = first - 1, looked = 1; position >= 0; position--, looked++) {
+      const { listing } = index[position]!;
+      if (startedAfter !== undefined && listing.startedAt <= startedAfter) break;
+      if (matches(listing, request)) items.push(listing);
+      if (items.length < limit && looked < Math.max(limit, lookMax)) continue;
+      if (position === 0) return { items, looked };
+      return { items, looked, reached: { startedAt: listing.startedAt, id: listing.id } };
+    }
+    return { items, looked: items.length };
+  }
+
+  #smallest(request: ListRequest): readonly Listed[] {
+    const found = indexedFilters(request).map((filter) => this.#indexes.get(indexName(filter)));
+    return found.reduce<readonly Listed[]>(
+      (best, index = []) => (index.length < best.length ? index : best),
+      found[0] ?? [],
+    );
+  }
+}
+
+/** Of the execution in this place; where there is none, of the first that is newer. */
+function positionOf(index: readonly Listed[], place: ListPlace): number {
+  let low = 0;
+  let high = index.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (comparePlaces(index[middle]!.listing, place) > 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,30 @@
+/** The order in which tasks were added, over all openings of a file. */
+import type { Database } from "bun:sqlite";
+import { countRange } from "./schema.ts";
+
+/** 2^21 of them fit a number exactly: so often a file may be opened, or so many used up. */
+const placesPerRange = 2 ** 32;
+
+/**
+ * Each opening counts in a range of its own, beyond all that were given before, and takes the next
+ * one when that is used up.
+ */
+export class Places {
+  readonly #database: Database;
+  readonly #perRange: number;
+  #next: number;
+
+  constructor(database: Database, perRange = placesPerRange) {
+    this.#database = database;
+    this.#perRange = perRange;
+    this.#next = countRange(database) * perRange;
+  }
+
+  next(): number {
+    const place = this.#next++;
+    if (this.#next % this.#perRange === 0) {
+      this.#next = countRange(this.#database) * this.#perRange;
+    }
+    return place;
+  }
+}
