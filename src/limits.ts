@@ -162,6 +162,10 @@ export const limits = {
   followUpDepthMax: 3,
   retentionSecondsDefault: 7 * 24 * 3600,
   retentionFailedSecondsDefault: 30 * 24 * 3600,
+  /** On a shared store others may drive what is waited for here: it is looked at so often. */
+  observerLookMs: 500,
+  /** Nothing is removed sooner after its end, so that those who wait at other servers see it. */
+  retentionMsMin: 1_500,
   /** What a deleted execution leaves, where a caller or a message may name its id once more. */
   tombstoneSecondsDefault: 24 * 3600,
   tombstoneSecondsMin: 600,
@@ -311,6 +315,7 @@ check(
   limits.scriptsQueuedMin * (limits.scriptMs + limits.scriptGraceMs) < limits.scriptGuardMs,
   "the slowest scripts in the queue end before their guard comes due",
 );
+check(2 * limits.observerLookMs < limits.retentionMsMin, "who looks for an end finds it");
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
 check(
   limits.generatedTombstoneSeconds * 1000 >= 10 * limits.outboxHideMs,

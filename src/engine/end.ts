@@ -120,8 +120,8 @@ function follow(draft: Draft): void {
   const seconds =
     plan.retentionSeconds ??
     (failed ? limits.retentionFailedSecondsDefault : limits.retentionSecondsDefault);
-  const at = followUp === "DELETE" ? draft.now : draft.now + Math.round(seconds * 1000);
-  draft.addTimer(retentionTimer, at);
+  const retentionMs = followUp === "DELETE" ? 0 : Math.round(seconds * 1000);
+  draft.addTimer(retentionTimer, draft.now + Math.max(retentionMs, limits.retentionMsMin));
 }
 
 /** Its coming due means that the record may be removed. */

@@ -1,6 +1,7 @@
 /** Waiting for an execution's end, and following it live. */
 import type { Clock } from "../clock.ts";
 import { readHistory } from "../engine/stored-history.ts";
+import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { HistoryEntry } from "../model/entry.ts";
 import { isOpen } from "../model/execution.ts";
@@ -21,9 +22,6 @@ interface Parts {
 /** Rows of history read at a time; each holds the entries of one commit, some with large details. */
 const rowsPerRead = 50;
 
-/** On a shared store others may drive what is waited for here: it is looked at so often. */
-const lookMs = 500;
-
 export class Observers {
   readonly #parts: Parts;
 
@@ -42,8 +40,13 @@ export class Observers {
     });
     const cancel = clock.after(waitMs, () => resolve(undefined));
     const stopLooking = this.#lookAgain(async () => {
-      const now = await views.result(id, abort);
-      if (!isOpen(now.status)) resolve(now);
+      try {
+        const now = await views.result(id, abort);
+        if (!isOpen(now.status)) resolve(now);
+      } catch (error) {
+        // Another server has removed it: there is nothing to wait for.
+        if (error instanceof OrchyError && error.code !== "UNAVAILABLE") resolve(undefined);
+      }
     });
     const onAbort = () => resolve(undefined);
     abort?.addEventListener("abort", onAbort);
@@ -159,7 +162,7 @@ export class Observers {
     const rest = () => {
       if (!stopped)
         cancel = clock.after(
-          lookMs,
+          limits.observerLookMs,
           () =>
             void look()
               .catch(() => {})

@@ -90,6 +90,29 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     expect((await untilEnded(one, id)).status).toBe("COMPLETED");
   }, 30_000);
 
+  test("a start that waits where its execution does not end gets the result, though it is removed", async () => {
+    const [one, other] = servers;
+    await saveWorkflow(one, { ...single("removed"), onSuccess: "DELETE" });
+    const waiting = call(other, "POST", "/v1/executions?wait=60", { workflow: "removed" });
+    expect(await complete(one, done(await pollOne(one, "removed"), 7))).toEqual(["ACCEPTED"]);
+    const { status, body } = await waiting;
+    expect([status, body.status, body.result]).toEqual([200, "COMPLETED", 7]);
+  }, 30_000);
+
+  test("a wait ends when another server removes its execution", async () => {
+    const [one, other] = servers;
+    await saveWorkflow(one, single("removed-by-hand"));
+    const id = await startExecution(one, "removed-by-hand");
+    const waiting = call(other, "GET", `/v1/executions/${id}/result?wait=60`);
+    // By the time of this answer the other request waits.
+    await call(other, "GET", `/v1/executions/${id}/result`);
+    await call(one, "POST", `/v1/executions/${id}/cancel`);
+    expect((await call(one, "DELETE", `/v1/executions/${id}`)).status).toBe(204);
+    const { status, body } = await waiting;
+    // It may have been looked at in between.
+    expect(status === 200 ? body.status : body.error.code).toBeOneOf(["CANCELLED", "DELETED"]);
+  }, 30_000);
+
   test("events at one server tell what happens at the other", async () => {
     const [one, other] = servers;
     const id = await startExecution(one, "far");

@@ -40,7 +40,8 @@ async function start(call: StartCall): Promise<Answer> {
     }),
     ...traceOf(headers),
   });
-  const result = query.wait === undefined ? undefined : await resultInTime(call, started);
+  const waits = query.wait !== undefined && started.deleted === undefined;
+  const result = waits ? await resultInTime(call, started) : undefined;
   const location = `/v1/executions/${encodeURIComponent(started.id)}`;
   if (result) {
     const json = { ...resultView(result), created: started.created };
@@ -60,6 +61,10 @@ async function resultInTime(
     const result = await waitFor(id, query.wait, call);
     return isOpen(result.status) ? undefined : result;
   } catch (error) {
+    if (error instanceof OrchyError && error.code === "DELETED") {
+      const message = `The execution ${id} ended, and was removed before its result was read.`;
+      throw new OrchyError("DELETED", message, [], { id });
+    }
     if (!(error instanceof OrchyError)) {
       services.log.error("waiting for a result failed", { id, error: asError(error) });
     }
