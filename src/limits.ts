@@ -157,7 +157,10 @@ export const limits = {
   /** Longer bodies are compared as they were written, and not as values. */
   canonicalCharsMax: 256 * 1024,
   attemptsKept: 10,
+  /** Records of so many actions are part of the state, which each commit writes. */
   recordChunkActions: 64,
+  /** Those of larger workflows are kept beside it, in chunks of so many. */
+  largeChunkActions: 16,
   historyEntriesMax: 10_000,
   followUpDepthMax: 3,
   retentionSecondsDefault: 7 * 24 * 3600,

@@ -1,4 +1,8 @@
-/** Executions as the store keeps them: the state as text, later record chunks as fields of data. */
+/**
+ * Executions as the store keeps them: the state as text, and beside it chunks of records as fields of
+ * data. Of a workflow with few actions the only chunk is part of the text. Larger ones of the second
+ * format have their first chunk there, of `recordChunkActions`, and others like it beside it.
+ */
 import { limits } from "../limits.ts";
 import type { Decision } from "../model/decision.ts";
 import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
@@ -14,11 +18,22 @@ import {
   writeState,
 } from "./stored-state.ts";
 
-/** The first chunk of records is part of the text; later ones are fields of data. */
 export function encodeState(execution: Encodable, format: number): JsonText {
   const { state, written = nothingWritten() } = execution;
-  return `${writeState(state, format, written)},"records":${encodeRecords(execution, 0)}}`;
+  const records = isInState(state, 0) ? encodeRecords(execution, 0) : "{}";
+  return `${writeState(state, format, written)},"records":${records}}`;
 }
+
+export function chunkOf({ chunkActions = limits.recordChunkActions }: Chunked, index: number) {
+  return Math.floor(index / chunkActions);
+}
+
+/** Whether a chunk is part of the state's text. */
+export function isInState({ chunkActions }: Chunked, chunk: number): boolean {
+  return chunk === 0 && chunkActions === undefined;
+}
+
+type Chunked = Pick<ExecutionState, "chunkActions" | "recordChunks">;
 
 type Encodable = Pick<Execution, "state" | "records" | "written">;
 
@@ -27,8 +42,9 @@ export function encodeRecords(
   { state, records, written = nothingWritten() }: Encodable,
   chunk: number,
 ): JsonText {
-  const from = chunk * limits.recordChunkActions;
-  const to = from + limits.recordChunkActions;
+  const { chunkActions = limits.recordChunkActions } = state;
+  const from = chunk * chunkActions;
+  const to = from + chunkActions;
   const parts: string[] = [];
   for (let index = from; index < Math.min(to, records.length); index++) {
     const record = records[index];
@@ -75,8 +91,9 @@ export function decodeExecution(text: JsonText, data: ReadonlyMap<string, JsonTe
 }
 
 /** Names of the fields that hold further records: without them an execution is not complete. */
-export function recordFields({ recordChunks = 1 }: ExecutionState): readonly string[] {
-  return Array.from({ length: recordChunks - 1 }, (_, chunk) => fields.records(chunk + 1));
+export function recordFields(state: Chunked): readonly string[] {
+  const chunks = Array.from({ length: state.recordChunks ?? 1 }, (_, chunk) => chunk);
+  return chunks.filter((chunk) => !isInState(state, chunk)).map(fields.records);
 }
 
 /** The execution as it will be once the decision is committed. */
@@ -90,12 +107,20 @@ export function afterDecision(before: Execution, decision: Decision): Execution 
  */
 export function advance(before: Execution, decision: Decision): Execution {
   const data = before.data as Map<string, JsonText>;
+  let { dataChars = charsOf(data) } = before;
   for (const [field, text] of decision.data) {
+    dataChars += (text?.length ?? 0) - (data.get(field)?.length ?? 0);
     if (text === null) data.delete(field);
     else data.set(field, text);
   }
   const { state, records, written } = decision;
-  return { state, records, data, ...(written !== undefined && { written }) };
+  return { state, records, data, dataChars, ...(written !== undefined && { written }) };
+}
+
+function charsOf(data: ReadonlyMap<string, JsonText>): number {
+  let chars = 0;
+  for (const text of data.values()) chars += text.length;
+  return chars;
 }
 
 /**

@@ -72,9 +72,13 @@ export function begin(beginning: Beginning): Decision {
 
 function firstState(beginning: Beginning): ExecutionState {
   const { plan, now } = beginning;
-  const recordChunks = Math.ceil(plan.actions.length / limits.recordChunkActions);
+  const isLarge = plan.actions.length > limits.recordChunkActions;
+  const inSmallChunks = isLarge && beginning.format >= 3;
+  const chunkActions = inSmallChunks ? limits.largeChunkActions : limits.recordChunkActions;
+  const recordChunks = Math.ceil(plan.actions.length / chunkActions);
   return {
     ...(recordChunks > 1 && { recordChunks }),
+    ...(inSmallChunks && { chunkActions }),
     id: beginning.id,
     ...(beginning.generatedId === true && { generatedId: true }),
     workflow: plan.workflow,

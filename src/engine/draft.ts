@@ -22,7 +22,7 @@ import {
 } from "../model/execution.ts";
 import { fields, formatTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import { encodeRecords } from "./codec.ts";
+import { chunkOf, encodeRecords, isInState } from "./codec.ts";
 import type { Plan, PlanAction } from "./plan.ts";
 import type { Needs, Scope } from "./scope.ts";
 import { HistoryWriter } from "./stored-history.ts";
@@ -95,7 +95,7 @@ export class Draft {
   readonly written: Written;
   readonly #before: Execution;
   readonly #written = new Map<string, JsonText | null>();
-  /** Chunks of records beyond the first, which is part of the state. */
+  /** Chunks of records that are not part of the state. */
   #dirtyChunks: Set<number> | undefined;
   readonly #settle: Decision["settle"][number][] = [];
   readonly #expire: Decision["expire"][number][] = [];
@@ -136,8 +136,8 @@ export class Draft {
   setRecord(index: number, record: ActionRecord): void {
     this.records[index] = record;
     this.changed = true;
-    const chunk = Math.floor(index / limits.recordChunkActions);
-    if (chunk === 0) return;
+    const chunk = chunkOf(this.state, index);
+    if (isInState(this.state, chunk)) return;
     this.#dirtyChunks ??= new Set();
     this.#dirtyChunks.add(chunk);
   }

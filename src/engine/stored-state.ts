@@ -63,6 +63,7 @@ function identityOf(state: ExecutionState) {
     priority: unless(first.priority, state.priority),
     depth: unless(first.depth, state.depth),
     recordChunks: state.recordChunks,
+    chunkActions: state.chunkActions,
   };
 }
 

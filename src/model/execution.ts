@@ -152,6 +152,8 @@ export interface ExecutionState {
   readonly depth: number;
   /** How many chunks of action records there are, the first one in the state; absent: 1. */
   readonly recordChunks?: number;
+  /** How many actions a chunk holds, none of them in the state; absent: recordChunkActions. */
+  readonly chunkActions?: number;
   /** W3C traceparent of the start request, carried to each task. */
   readonly traceContext?: string;
   /** W3C tracestate that came with it. */
@@ -171,6 +173,8 @@ export interface Execution {
   readonly records: ActionRecords;
   readonly data: ReadonlyMap<string, JsonText>;
   readonly written?: Written;
+  /** Length of all that is in `data`; absent: it was not counted yet. */
+  readonly dataChars?: number;
 }
 
 /**

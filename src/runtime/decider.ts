@@ -122,7 +122,8 @@ export class Decider {
       if (text === undefined) throw new StoreFault("not_applied", `${key.id} lacks ${name}`);
       data.set(name, text);
     }
-    return { ...execution, data };
+    const { state, records, written } = execution;
+    return { state, records, data, ...(written !== undefined && { written }) };
   }
 
   async foldScripts(box: Mailbox, decided: Decided): Promise<Decided> {

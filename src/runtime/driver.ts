@@ -398,8 +398,8 @@ export class Driver {
       this.#cache.drop(key.id);
       return;
     }
-    let bytes = 1_000 + execution.records.length * 500;
-    for (const text of execution.data.values()) bytes += text.length + 100;
+    const { data, dataChars = 0, records } = execution;
+    const bytes = 1_000 + records.length * 500 + data.size * 100 + dataChars;
     this.#cache.put(key.id, { head, execution, bytes });
   }
 
@@ -488,7 +488,12 @@ export class Driver {
 /** Whether an action of it is with the workers or the sandbox, so that news of it is near. */
 function isBusy({ records, state }: Execution): boolean {
   if (state.ready.length > 0) return true;
-  return records.some((record) => record?.status === "SCHEDULED" || record?.status === "RUNNING");
+  // From the end, where the latest actions of long workflows are.
+  for (let index = records.length - 1; index >= 0; index--) {
+    const status = records[index]?.status;
+    if (status === "SCHEDULED" || status === "RUNNING") return true;
+  }
+  return false;
 }
 
 /** Throws an OrchyError when the store did not say what became of it. */
