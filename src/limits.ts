@@ -52,6 +52,10 @@ export const limits = {
   // The worker service.
   pollActionsMax: 1_000,
   pollQueuesMax: 100,
+  /** Pairs of a queue and an action that one poll names, as it waits in line for each of them. */
+  pollPairsMax: 5_000,
+  /** Memory for the names of all polls that wait: the largest poll is answered first. */
+  parkedPollBytesMax: 256 * 1024 * 1024,
   pollTasksMax: 1_000,
   pollWaitSecondsMax: 60,
   resultsPerCallMax: 1_000,
@@ -60,6 +64,12 @@ export const limits = {
   registeredActionsPerCallMax: 1_000,
   parkedPollersMax: 20_000,
   progressBytesMax: 64 * 1024,
+  /** A worker that has not polled for so long is forgotten; the others share so much memory. */
+  workerSeenMs: 5 * 60_000,
+  workersBytesMax: 16 * 1024 * 1024,
+  workersListedBytesMax: 4 * 1024 * 1024,
+  /** Memory for the definitions of actions that were read. */
+  cachedActionBytesMax: 64 * 1024 * 1024,
   /** Memory for the latest heartbeats; the longest silent ones are forgotten first. */
   beatsBytesMax: 16 * 1024 * 1024,
   rpcTimeoutMsMax: 24 * 3600 * 1000,

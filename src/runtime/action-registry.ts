@@ -14,16 +14,20 @@ import type { Page } from "./orchestrator.ts";
 interface CachedAction {
   readonly definition: ActionDefinition | undefined;
   readonly readAt: number;
+  readonly bytes: number;
 }
 
 const kind = "action";
 const freshMs = 5_000;
 const cachedMax = 10_000;
+/** What an entry takes besides its texts. */
+const entryBytes = 500;
 
 export class ActionRegistry {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #cache = new Map<string, CachedAction>();
+  #cachedBytes = 0;
   readonly #reading = new Map<string, Promise<void>>();
 
   constructor(store: Store, clock: Clock) {
@@ -54,7 +58,7 @@ export class ActionRegistry {
     if (reading === undefined) {
       reading = this.#store
         .getDocument({ kind, id: name })
-        .then((document) => this.#keep(name, parse(document)))
+        .then((document) => this.#keep(name, parse(document), document?.body))
         .finally(() => this.#reading.delete(name));
       // Nobody waits for a read in the background; whoever waits sees the error as well.
       reading.catch(() => {});
@@ -63,9 +67,21 @@ export class ActionRegistry {
     return reading;
   }
 
-  #keep(name: string, definition: ActionDefinition | undefined): void {
-    if (this.#cache.size >= cachedMax) this.#cache.delete(this.#cache.keys().next().value!);
-    this.#cache.set(name, { definition, readAt: this.#clock.now() });
+  #keep(name: string, definition: ActionDefinition | undefined, body = ""): void {
+    const bytes = entryBytes + name.length + 2 * body.length;
+    this.#drop(name);
+    this.#cache.set(name, { definition, readAt: this.#clock.now(), bytes });
+    this.#cachedBytes += bytes;
+    while (this.#cache.size > cachedMax || this.#cachedBytes > limits.cachedActionBytesMax) {
+      this.#drop(this.#cache.keys().next().value!);
+    }
+  }
+
+  #drop(name: string): void {
+    const cached = this.#cache.get(name);
+    if (cached === undefined) return;
+    this.#cache.delete(name);
+    this.#cachedBytes -= cached.bytes;
   }
 
   /** The last save wins; one that changes nothing writes nothing. */
@@ -73,14 +89,14 @@ export class ActionRegistry {
     const body = JSON.stringify(definition);
     for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
       const document = await this.#store.getDocument({ kind, id: definition.name });
-      if (document?.body === body) return this.#keep(definition.name, definition);
+      if (document?.body === body) return this.#keep(definition.name, definition, body);
       const answer = await this.#store.putDocument({
         kind,
         id: definition.name,
         body,
         expectedVersion: document?.version ?? 0,
       });
-      if (answer.outcome === "saved") return this.#keep(definition.name, definition);
+      if (answer.outcome === "saved") return this.#keep(definition.name, definition, body);
     }
     throw new OrchyError("UNAVAILABLE", "Too many saves of this action at once; try again.");
   }

@@ -5,6 +5,8 @@
  * costs a sweep, a wrong one a claim that finds nothing.
  */
 import type { Clock, Ids } from "../clock.ts";
+import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { NewTask } from "../model/decision.ts";
 import { type ExecutionKey, formatToken, tokenPrefix } from "../model/ids.ts";
@@ -34,6 +36,13 @@ const claimRetryMs = 1_000;
 const recoveriesMax = 60;
 const recoveryMs = 1_000;
 
+/** The polls that wait for tasks of a queue; the longest waiting first. */
+interface Line {
+  /** The one copy of the name. */
+  readonly queue: string;
+  readonly polls: Set<Poll>;
+}
+
 export class Dispatcher {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -41,11 +50,12 @@ export class Dispatcher {
   readonly #log: Logger;
   /** Called with moments at which something of a partition may be due, so that it is looked at. */
   readonly #onDue: (partition: number, at: number) => void;
-  /** Waiting polls with room, by queue; the longest waiting first. */
-  readonly #waiting = new Map<string, Set<Poll>>();
+  /** Waiting polls with room, by queue. */
+  readonly #waiting = new Map<string, Line>();
   /** Since when which partitions are thought to hold tasks, by queue. */
   readonly #hints = new Map<string, Map<number, number>>();
   readonly #polls = new Set<Poll>();
+  #pollBytes = 0;
   #draining = false;
 
   constructor(parts: {
@@ -70,33 +80,48 @@ export class Dispatcher {
     return this.#draining;
   }
 
-  /** Registers a poll; from now on tasks may be handed to it. */
+  /** Registers a poll; from now on tasks may be handed to it. Throws where it has no room. */
   open(options: Omit<PollOptions, "nonce" | "clock" | "onClosed">): Poll {
     const poll = new Poll({
       ...options,
+      // Many polls name the same: each name is kept once.
+      queues: options.queues.map((queue) => this.#waiting.get(queue)?.queue ?? queue),
       nonce: this.#ids.nonce(),
       clock: this.#clock,
       onClosed: (closed) => this.#forget(closed),
     });
+    this.#makeRoom(poll);
     this.#polls.add(poll);
+    this.#pollBytes += poll.bytes;
     for (const queue of poll.queues) {
-      let waiting = this.#waiting.get(queue);
-      if (waiting === undefined) {
-        waiting = new Set();
-        this.#waiting.set(queue, waiting);
-      }
-      waiting.add(poll);
+      const line = this.#waiting.get(queue);
+      if (line === undefined) this.#waiting.set(queue, { queue, polls: new Set([poll]) });
+      else line.polls.add(poll);
     }
     if (this.#draining) poll.close();
     return poll;
   }
 
+  /** Answers the largest polls, so that those who name little are not refused for those who name much. */
+  #makeRoom(poll: Poll): void {
+    while (this.#pollBytes + poll.bytes > limits.parkedPollBytesMax) {
+      let largest = poll;
+      for (const other of this.#polls) if (other.bytes > largest.bytes) largest = other;
+      if (largest === poll) {
+        const message = "The polls that wait name too much in all. Name fewer queues and actions.";
+        throw new OrchyError("TOO_MANY", message);
+      }
+      largest.close();
+    }
+  }
+
   #forget(poll: Poll): void {
-    this.#polls.delete(poll);
+    if (!this.#polls.delete(poll)) return;
+    this.#pollBytes -= poll.bytes;
     for (const queue of poll.queues) {
-      const waiting = this.#waiting.get(queue);
-      waiting?.delete(poll);
-      if (waiting?.size === 0) this.#waiting.delete(queue);
+      const line = this.#waiting.get(queue);
+      line?.polls.delete(poll);
+      if (line?.polls.size === 0) this.#waiting.delete(queue);
     }
   }
 
@@ -140,8 +165,13 @@ export class Dispatcher {
   #pollFor(queue: string, origin: Poll | undefined, hinted: boolean): Poll | undefined {
     if (origin?.room && origin.queueSet.has(queue)) return origin;
     if (hinted) return undefined;
-    for (const poll of this.#waiting.get(queue) ?? []) if (poll.spare > 0) return poll;
+    for (const poll of this.#pollsFor(queue)) if (poll.spare > 0) return poll;
     return undefined;
+  }
+
+  /** The longest waiting first. */
+  #pollsFor(queue: string): Iterable<Poll> {
+    return this.#waiting.get(queue)?.polls ?? [];
   }
 
   withdraw(poll: Poll): void {
@@ -157,7 +187,7 @@ export class Dispatcher {
 
   #place(poll: Poll, task: LeasedTask): void {
     if (poll.add(task)) return;
-    for (const other of this.#waiting.get(task.queue) ?? []) {
+    for (const other of this.#pollsFor(task.queue)) {
       // The lease was given under other terms of heartbeats: only a poll with the same may have it.
       if (other.heartbeatMs === poll.heartbeatMs && other.room > 0 && other.add(task)) return;
     }
@@ -203,7 +233,7 @@ export class Dispatcher {
 
   /** Has the longest waiting poll with room claim, unless it is claiming already. */
   #wake(queue: string, except?: Poll): void {
-    for (const poll of this.#waiting.get(queue) ?? []) {
+    for (const poll of this.#pollsFor(queue)) {
       if (poll === except || poll.filling || poll.spare === 0) continue;
       this.fill(poll);
       return;

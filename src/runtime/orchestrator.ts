@@ -181,6 +181,12 @@ export interface WorkerView {
   readonly lastSeenAt: number;
 }
 
+export interface WorkersView {
+  readonly workers: readonly WorkerView[];
+  /** How many more there are, that do not fit into one answer. */
+  readonly leftOut: number;
+}
+
 export interface ServerView {
   readonly id: string;
   readonly name: string;
@@ -273,7 +279,7 @@ export interface Orchestrator {
    */
   completeByHandout(result: HandoutResult): Promise<ResultAnswerType>;
 
-  workers(): readonly WorkerView[];
+  workers(): WorkersView;
   servers(): Promise<readonly ServerView[]>;
   readiness(): Promise<Readiness>;
 }

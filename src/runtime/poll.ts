@@ -18,6 +18,10 @@ export interface PollOptions {
   readonly onClosed: (poll: Poll) => void;
 }
 
+/** What a poll takes, and each of its queues besides the name. */
+const pollBytes = 1_000;
+const pairBytes = 200;
+
 export class Poll {
   readonly queues: readonly string[];
   readonly queueSet: ReadonlySet<string>;
@@ -28,6 +32,8 @@ export class Poll {
   reserved = 0;
   /** A claim for this poll is under way. */
   filling = false;
+  /** Memory that its names take, here and where it waits in line for each of them. */
+  readonly bytes: number;
   /** Resolves with what it collected, once. */
   readonly answered: Promise<readonly LeasedTask[]>;
 
@@ -46,6 +52,7 @@ export class Poll {
     this.#options = options;
     this.queues = options.queues;
     this.queueSet = new Set(options.queues);
+    this.bytes = options.queues.reduce((sum, queue) => sum + pairBytes + queue.length, pollBytes);
     this.workerId = options.workerId;
     this.heartbeatMs = options.heartbeatMs;
     this.nonce = options.nonce;

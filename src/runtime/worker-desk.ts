@@ -26,12 +26,13 @@ import type {
   PollRequest,
   ResultAnswerType,
   ResultSent,
-  WorkerView,
+  WorkersView,
 } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
 import type { Poll } from "./poll.ts";
 import { readHeader } from "./task-header.ts";
 import type { Tracing } from "./tracing.ts";
+import { WorkerList } from "./worker-list.ts";
 
 interface Parts {
   readonly store: Store;
@@ -51,28 +52,25 @@ interface TokenOf {
   readonly token: string;
 }
 
-const workersMax = 10_000;
-const workerSeenMs = 5 * 60_000;
-
 export class WorkerDesk {
   readonly #parts: Parts;
-  /** Who polls for what; the longest unseen first. */
-  readonly #workers = new Map<string, WorkerView>();
+  readonly #workers = new WorkerList();
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
   async poll(request: PollRequest): Promise<PollAnswer> {
-    const { dispatcher } = this.#parts;
+    const { dispatcher, clock } = this.#parts;
     if (dispatcher.parked >= limits.parkedPollersMax) {
       throw new OrchyError("TOO_MANY", `${limits.parkedPollersMax} polls are waiting already.`);
     }
-    this.#seen(request);
+    const { workerId } = request;
+    if (workerId !== "") this.#workers.seen(workerId, request, clock.now());
     const poll = dispatcher.open({
       queues: queueKeys(request),
       tasksMax: request.maxTasks,
-      workerId: request.workerId,
+      workerId,
       heartbeatMs: request.heartbeats ? limits.heartbeatSecondsDefault * 1000 : 0,
     });
     const onAbort = () => poll.close();
@@ -264,19 +262,8 @@ export class WorkerDesk {
     return { key: executionKey(task.executionId, this.#parts.store.partitions), taskId, token };
   }
 
-  // Who is there
-
-  #seen(request: PollRequest): void {
-    const { workerId: id, actions, queues } = request;
-    if (id === "") return;
-    this.#workers.delete(id);
-    this.#workers.set(id, { id, actions, queues, lastSeenAt: this.#parts.clock.now() });
-    if (this.#workers.size > workersMax) this.#workers.delete(this.#workers.keys().next().value!);
-  }
-
-  workers(): readonly WorkerView[] {
-    const since = this.#parts.clock.now() - workerSeenMs;
-    return [...this.#workers.values()].filter((worker) => worker.lastSeenAt >= since).reverse();
+  workers(): WorkersView {
+    return this.#workers.list(this.#parts.clock.now());
   }
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { systemClock, systemIds } from "../../src/clock.ts";
+import { limits } from "../../src/limits.ts";
 import { createLogger } from "../../src/log.ts";
 import { executionKey } from "../../src/model/ids.ts";
 import { Dispatcher } from "../../src/runtime/dispatcher.ts";
@@ -93,4 +94,31 @@ test("places are kept for what follows from results that nobody has decided on y
   expect(spare).toBeGreaterThanOrEqual(79);
   dispatcher.fill(poll);
   expect(asked()).toBe(20 + spare);
+});
+
+test("polls that name very much are answered first, or refused, and those that name little wait", async () => {
+  const { dispatcher } = await backlog(0);
+  const wait = (queues: string[]) =>
+    dispatcher.open({ queues, tasksMax: 1, workerId: "w", heartbeatMs: 0 });
+  const namesOf = (poll: number) =>
+    Array.from(
+      { length: limits.pollPairsMax },
+      (_, i) => `${1_000 + poll}-${"x".repeat(200)}-${i}`,
+    );
+  const small = wait([queue]);
+  const first = wait(namesOf(0));
+  const fitting = Math.floor(limits.parkedPollBytesMax / first.bytes);
+  for (let i = 1; i < fitting; i++) wait(namesOf(i));
+  expect(dispatcher.parked).toBe(fitting + 1);
+  // There is no room for another as large; for a small one the first of the largest makes room.
+  expect(() => wait(namesOf(0))).toThrow("Name fewer queues and actions");
+  const closed: string[] = [];
+  small.answered.then(() => closed.push("small"));
+  first.answered.then(() => closed.push("first"));
+  const next = Math.ceil((limits.parkedPollBytesMax - fitting * first.bytes) / small.bytes) + 1;
+  for (let i = 0; i < next; i++) wait([queue]);
+  await first.answered;
+  expect([closed, dispatcher.parked]).toEqual([["first"], fitting + next]);
+  dispatcher.drain();
+  expect(dispatcher.parked).toBe(0);
 });

@@ -218,3 +218,29 @@ test("references into a large object cost little more than the object itself", a
   expect(times.member / times.whole).toBeLessThan(8);
   expect(times.union / times.whole).toBeLessThan(8);
 }, 60_000);
+
+test("a poll names so many pairs of a queue and an action, and one more is refused", async () => {
+  const names = (prefix: string, count: number) =>
+    Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
+  const asked = (queues: number, actions: number) =>
+    call(server, "POST", "/orchy.v1.WorkerService/Poll", {
+      ...{ queues: names("q", queues), actions: names("pair", actions) },
+    });
+  expect((await asked(5, limits.pollPairsMax / 5)).status).toBe(200);
+  const { status, body } = await asked(100, 1_000);
+  expect(status).toBe(400);
+  expect(body.message).toContain("/queues: 100 queues with 1000 actions are 100000 pairs");
+});
+
+test("workers by the hundred, each with names of its own, are listed as far as they fit", async () => {
+  for (let worker = 0; worker < 200; worker++) {
+    const actions = Array.from({ length: 1_000 }, (_, i) => `${worker}-${"x".repeat(100)}-${i}`);
+    await service(server, "Poll", { actions, workerId: `w${worker}` });
+  }
+  const { status, body } = await call(server, "GET", "/v1/workers");
+  expect(status).toBe(200);
+  expect(body.items[0].id).toBe("w199");
+  expect(body.leftOut).toBeGreaterThan(0);
+  // Beyond their bytes the longest unseen are forgotten.
+  expect(body.items.length + body.leftOut).toBeLessThan(200);
+});

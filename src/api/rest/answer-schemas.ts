@@ -185,14 +185,19 @@ export const signalAnswerSchema = v.strictObject({
   outcome: v.picklist(["accepted", "duplicate"]),
 });
 
-export const workersSchema = page(
-  v.strictObject({
-    id: v.string(),
-    actions: v.array(v.string()),
-    queues: v.array(v.string()),
-    lastSeenAt: time,
-  }),
-);
+export const workersSchema = v.strictObject({
+  items: v.array(
+    v.strictObject({
+      id: v.string(),
+      actions: v.array(v.string()),
+      queues: v.array(v.string()),
+      lastSeenAt: time,
+    }),
+  ),
+  leftOut: v.optional(
+    v.pipe(v.number(), v.description("How many more there are; the latest are listed.")),
+  ),
+});
 
 export const serversSchema = page(
   v.strictObject({

@@ -12,11 +12,12 @@ export const serverRoutes: readonly Route[] = [
     summary: "Who polls this server for what, and when last",
     answers: { 200: answers.workersSchema },
     handle({ services }) {
-      const items = services.orchestrator.workers().map((worker) => ({
+      const { workers, leftOut } = services.orchestrator.workers();
+      const items = workers.map((worker) => ({
         ...worker,
         lastSeenAt: moment(worker.lastSeenAt),
       }));
-      return { status: 200, json: { items } };
+      return { status: 200, json: { items, ...(leftOut > 0 && { leftOut }) } };
     },
   }),
   route("GET /v1/servers", {

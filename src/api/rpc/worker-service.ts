@@ -219,6 +219,11 @@ function checkPoll(request: PollRequest): void {
   const { actions, queues, maxTasks, waitSeconds, results } = request;
   checkNames("actions", actions, limits.pollActionsMax);
   checkNames("queues", queues, limits.pollQueuesMax);
+  const pairs = Math.max(1, queues.length) * actions.length;
+  if (pairs > limits.pollPairsMax) {
+    const product = `${queues.length} queues with ${actions.length} actions are ${pairs} pairs`;
+    throw invalid("/queues", `${product}; at most ${limits.pollPairsMax} fit: use several polls`);
+  }
   checkCount("results", results.length, limits.resultsPerCallMax);
   checkWorkerId(request.workerId);
   if (actions.length === 0 && results.length === 0) {

@@ -175,7 +175,7 @@ test("a server that drains lets a poll end, and sends clients of HTTP/2 elsewher
   };
   const poll = { actions: ["nothing"], maxTasks: 1, waitSeconds: 30, workerId: "w" };
   const polled = send(session, headers, poll);
-  while (server.orchestrator.workers().length === 0) {
+  while (server.orchestrator.workers().workers.length === 0) {
     await new Promise((resolve) => setImmediate(resolve));
   }
   const drained = server.drain();
