@@ -167,18 +167,18 @@ test("another server takes its share when it has room", async () => {
   await saveScript(busy, "slow");
   const ids = await startMany(busy, "slow", 30);
   expect([busy.sandbox.evaluated.length, idle.sandbox.evaluated.length]).toEqual([1, 0]);
-  await clock.pass(120_000);
-  expect(idle.sandbox.evaluated).toHaveLength(4);
-  for (let isOpen = true; isOpen; ) {
-    isOpen = [busy, idle].map(({ sandbox }) => sandbox.finish()).includes(true);
+  // Each script takes the busy server five seconds, and the other one.
+  for (let second = 0; second < 300; second++) {
+    if (second % 5 === 0) busy.sandbox.finish();
+    idle.sandbox.finish();
     await settled();
-    await clock.pass(5_000);
+    await clock.pass(1_000);
   }
-  await clock.pass(120_000);
-  while (busy.sandbox.finish() || idle.sandbox.finish()) await clock.pass(120_000);
   expect(await statuses(busy, ids)).toEqual(["COMPLETED"]);
+  expect(idle.sandbox.evaluated.length).toBeGreaterThan(5);
   const evaluated = [...busy.sandbox.evaluated, ...idle.sandbox.evaluated];
   expect(new Set(evaluated)).toEqual(new Set(ids));
+  // Both may take the same one where its timer is due at the moment of its turn.
   expect(evaluated.length).toBeLessThan(ids.length + 10);
 });
 
