@@ -171,8 +171,11 @@ const versioned: State = {
       expect(read).toEqual(text);
     }
     expect(await listVersions(site)).toEqual(list);
+    // What lists show beside these differs from version to version.
+    const listed = ({ items }: Facts) =>
+      items.map(({ name, version, savedAt }: Facts) => ({ name, version, savedAt }));
     const now = await site.ask("GET", "/v1/workflows?limit=500");
-    expect(now.items).toEqual(expect.arrayContaining(workflows.items));
+    expect(listed(now)).toEqual(expect.arrayContaining(listed(workflows)));
   },
 };
 
