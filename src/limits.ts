@@ -165,7 +165,7 @@ export const limits = {
   /** What servers of format 2 look at: ids in the state. */
   causesInStateMax: 200,
   /** Longer bodies are compared as they were written, and not as values. */
-  canonicalCharsMax: 256 * 1024,
+  canonicalCharsMax: 64 * 1024,
   attemptsKept: 10,
   /** Records of so many actions are part of the state, which each commit writes. */
   recordChunkActions: 64,

@@ -6,7 +6,6 @@
  */
 import { limits } from "../limits.ts";
 import type { Cause, EventAnswer, ExecutionEvent } from "../model/event.ts";
-import type { Execution } from "../model/execution.ts";
 import { fields, partitionOf } from "../model/ids.ts";
 import type { Draft } from "./draft.ts";
 
@@ -55,12 +54,4 @@ function written(remembered: Remembered): string {
   let first = 0;
   while (chars > limits.causeFieldCharsMax) chars -= parts[first++]!.length + 1;
   return `[${parts.slice(first).join(",")}]`;
-}
-
-/** Whether it is known that the signal or operation was applied, of an execution with all its data. */
-export function hasCause({ state, data }: Execution, id: string): boolean {
-  const text = data.get(fieldOf({ id, hash: "" })) ?? "[]";
-  return (
-    state.causes.includes(id) || (JSON.parse(text) as Remembered).some(([known]) => known === id)
-  );
 }

@@ -2,7 +2,7 @@
  * What was promised to workers and clients, against what the store holds: at the moment of each
  * answer, and once more at the end, when every fault has healed.
  */
-import { hasCause } from "../../src/engine/causes.ts";
+
 import type { OrchyError } from "../../src/errors.ts";
 import { type ExecutionStatus, isOpen } from "../../src/model/execution.ts";
 import { fields, parseTaskId, parseToken } from "../../src/model/ids.ts";
@@ -12,6 +12,7 @@ import type {
   ResultSent,
   StartAnswer,
 } from "../../src/runtime/orchestrator.ts";
+import { hasCause } from "../support/causes.ts";
 import { idealEnd } from "./ideal.ts";
 import type { Life } from "./life.ts";
 import type { Loop } from "./loop.ts";
