@@ -66,8 +66,10 @@ export interface Config {
   readonly allowedHosts: readonly string[];
   /** Whose pages may call from a browser. */
   readonly corsOrigins: readonly string[];
-  /** From where workers of the original wire, which send no credentials, are served. */
-  readonly legacyWorkers: LegacyWorkers;
+  /** From where workers of the original wire are served without a key; absent: see LegacyAccess. */
+  readonly legacyWorkers?: LegacyWorkers;
+  /** File to which the audit lines of the log are added, too. */
+  readonly auditLog?: string;
   /** Starts are refused when the store is full, and nothing that has finished makes room for them. */
   readonly keepRetention: boolean;
   /** On a shared store: how long after the last older server a newer format is written. */
@@ -209,9 +211,17 @@ const flags = {
   }),
   "legacy-workers": flag({
     placeholder: "rule",
-    default: "loopback",
-    explanation: `from where original workers are served: ${legacyWorkerRules.join(", ")}`,
-    read: oneOf(legacyWorkerRules),
+    default: "",
+    explanation:
+      `from where original workers are served without a key: ${legacyWorkerRules.join(", ")}; ` +
+      "loopback while there is no key",
+    read: optional(oneOf(legacyWorkerRules)),
+  }),
+  "audit-log": flag({
+    placeholder: "file",
+    default: "",
+    explanation: "file to which the audit lines of the log are added, too",
+    read: readPath,
   }),
   "keep-retention": flag({
     default: "false",
@@ -313,6 +323,8 @@ export function parseConfig(
 
   const advertise = setting("advertise");
   const partitions = setting("partitions");
+  const legacyWorkers = setting("legacy-workers");
+  const auditLog = setting("audit-log");
   const tracing = {
     url: setting("otlp-endpoint"),
     headers: setting("otlp-headers"),
@@ -337,7 +349,8 @@ export function parseConfig(
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),
     allowedHosts: setting("allowed-hosts"),
     corsOrigins: setting("cors-origin"),
-    legacyWorkers: setting("legacy-workers"),
+    ...(legacyWorkers === undefined ? {} : { legacyWorkers }),
+    ...(auditLog === undefined ? {} : { auditLog }),
     keepRetention: setting("keep-retention"),
     formatDelaySeconds: setting("format-delay"),
     tombstoneSeconds: setting("tombstone-seconds"),

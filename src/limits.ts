@@ -97,6 +97,11 @@ export const limits = {
   cachedKeysMax: 1_000,
   /** So many keys that do not exist are looked up within that time, then all keys are listed once. */
   unknownKeysReadMax: 20,
+  /** Of one address so many refusals are audit lines within that time; the rest is counted. */
+  auditRefusalsMax: 10,
+  auditRefusalMs: 60_000,
+  /** So many addresses are told apart. */
+  auditAddressesMax: 1_000,
 
   // REST.
   /** Two largest payloads and what is around them: a start with its first signal. */

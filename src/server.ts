@@ -1,19 +1,17 @@
 /** Wires a whole server: store, sandbox, runtime and both ports. Tests start theirs with it too. */
 import { hostname } from "node:os";
-import { createAccess } from "./api/access.ts";
 import { createBacklogs } from "./api/backlog.ts";
-import { createDoor } from "./api/door.ts";
 import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
+import { LegacyAccess } from "./api/rpc/legacy-access.ts";
 import { type Clock, type Ids, pause, systemClock, systemIds, within } from "./clock.ts";
-import { type Config, isLoopback } from "./config.ts";
+import type { Config } from "./config.ts";
+import { openGuard } from "./guard.ts";
 import { limits } from "./limits.ts";
 import { createLogger, type Logger, writeLine } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Outage } from "./outage.ts";
-import { FirstKey } from "./runtime/first-key.ts";
-import { Keys } from "./runtime/keys.ts";
 import { createRuntime } from "./runtime/runtime.ts";
 import { Tracing } from "./runtime/tracing.ts";
 import { meterSandbox } from "./sandbox/metered.ts";
@@ -95,16 +93,21 @@ async function startParts(
     ...{ store, sandbox, clock, ids, log, metrics, namespace, tracing },
     ...{ keepRetention, tombstoneSeconds },
   });
-  const { keys, access, door, firstKey } = await openAccess(config, { store, clock, log }, closing);
+  const guard = await openGuard(config, { store, clock, log });
+  closing.push(() => guard.close());
+  const { keys, access, door, audit } = guard;
   const backlogs = createBacklogs(clock);
-  const edge = { host, tls, orchestrator: runtime, access, door, backlogs, clock, log, metrics };
+  const edge = {
+    ...{ host, tls, orchestrator: runtime, backlogs, clock, log, metrics },
+    ...{ access, door, audit, legacy: new LegacyAccess({ access, audit, log, legacyWorkers }) },
+  };
   const clientsVerified = tls?.ca !== undefined;
-  const connect = createConnectHandler({ ...edge, legacyWorkers, clientsVerified });
+  const connect = createConnectHandler({ ...edge, clientsVerified });
   const tellMs = store.traits.shared ? limits.drainTellMs : 0;
   const rest = { ...edge, port: config.httpPort, connect, keys, corsOrigins, tellMs };
   const http = await startHttpServer(rest);
   closing.push(() => http.stop());
-  const grpc = await startGrpcServer({ ...edge, port: config.grpcPort, legacyWorkers });
+  const grpc = await startGrpcServer({ ...edge, port: config.grpcPort });
   closing.push(() => grpc.stop());
   const unwatch = metrics.watchLoop(clock, log);
   closing.push(async () => unwatch());
@@ -121,7 +124,7 @@ async function startParts(
     httpPort: http.port,
     grpcPort: grpc.port,
     outdated: outdated.promise,
-    firstKeySecret: firstKey.secret,
+    firstKeySecret: guard.firstKeySecret,
     async stop() {
       runtime.drain();
       const grpcDrained =
@@ -130,34 +133,11 @@ async function startParts(
       await within(limits.drainMs, drained, clock);
       await runtime.close();
       unwatch();
-      firstKey.end();
       await Promise.all([http.stop(), grpc.stop(), sandbox.stop(), exporter?.stop()]);
+      await guard.close();
       await store.close();
     },
   };
-}
-
-/** Who is let in: keys, and until there is one the secret that makes it. */
-async function openAccess(
-  config: Config,
-  { store, clock, log }: { readonly store: Store; readonly clock: Clock; readonly log: Logger },
-  closing: (() => Promise<void>)[],
-) {
-  const { host, insecure, advertise, allowedHosts, corsOrigins } = config;
-  const storePath = config.store.kind === "sqlite" ? config.store.path : undefined;
-  const firstKey = new FirstKey({ storePath, log });
-  closing.push(async () => firstKey.end());
-  const keys = new Keys({ store, clock, onInForce: () => firstKey.end() });
-  await refuseUnguarded(config, keys);
-  if (!(await keys.inForce())) firstKey.begin();
-  const access = createAccess({ keys, firstKey, insecure, clock, log });
-  const door = createDoor({
-    given: [advertise ?? [], allowedHosts].flat(),
-    others: [host, hostname()],
-    corsOrigins,
-    asksForKeys: access.asksForKeys,
-  });
-  return { keys, access, door, firstKey };
 }
 
 function startExporter(
@@ -184,16 +164,6 @@ function storeClock(own: Clock, store: Store): Clock {
     after: (ms, callback) => own.after(ms, callback),
     soon: (callback) => own.soon(callback),
   };
-}
-
-/** Beyond this machine nobody is let in unasked, unless the operator says so. */
-async function refuseUnguarded({ host, insecure }: Config, keys: Keys): Promise<void> {
-  if (insecure || isLoopback(host) || (await keys.inForce())) return;
-  throw new Error(
-    `--host ${host} can be reached from elsewhere, and there is no key that callers would need: make ` +
-      "the first one with npm run keys -- create --name me --scopes admin, or listen on 127.0.0.1, " +
-      "or add --insecure if everybody may do everything",
-  );
 }
 
 function isUnspecified(host: string): boolean {

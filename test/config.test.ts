@@ -29,7 +29,6 @@ test("without flags, the defaults are those that are documented", () => {
     insecure: false,
     allowedHosts: [],
     corsOrigins: [],
-    legacyWorkers: "loopback",
     keepRetention: false,
     formatDelaySeconds: 600,
     tombstoneSeconds: 86_400,
@@ -44,7 +43,7 @@ test("every flag can be given, in both forms", () => {
   const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
   const storeTls = "--store-ca sca.pem --store-cert sc.pem --store-key sk.pem";
   const kept = `--keep-retention --format-delay 60 --tombstone-seconds 600 ${storeTls}`;
-  const later = "--allowed-hosts orchy.example,b --script-processes 3";
+  const later = "--audit-log a.log --allowed-hosts orchy.example,b --script-processes 3";
   expect(read(`${argv} ${more} ${tls} ${last} ${later} ${kept}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
@@ -60,6 +59,7 @@ test("every flag can be given, in both forms", () => {
     allowedHosts: ["orchy.example", "b"],
     corsOrigins: ["https://a.example", "http://b:1"],
     legacyWorkers: "open",
+    auditLog: "a.log",
     keepRetention: true,
     formatDelaySeconds: 60,
     tombstoneSeconds: 600,

@@ -9,6 +9,7 @@ const source = join(import.meta.dirname, "..", "src");
 const levels: readonly (readonly string[])[] = [
   ["main"],
   ["server", "keys-command"],
+  ["guard"],
   ["api"],
   ["runtime"],
   ["engine", "store", "queue", "sandbox"],
@@ -16,6 +17,7 @@ const levels: readonly (readonly string[])[] = [
 ];
 /** Below all of these, and free to use each other. */
 const bottom = [
+  "audit-file",
   "clock",
   "config",
   "errors",

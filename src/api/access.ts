@@ -6,10 +6,12 @@ import type { Clock } from "../clock.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
-import { hasScope, type Key, type Scope } from "../model/key.ts";
+import { hasScope, type Key, parseKey, type Scope } from "../model/key.ts";
 import { logFault } from "../runtime/faults.ts";
 import type { FirstKey } from "../runtime/first-key.ts";
 import type { Keys } from "../runtime/keys.ts";
+import type { Audit } from "./audit.ts";
+import type { Caller, Sender } from "./caller.ts";
 
 /**
  * `open`: nothing. `key`: a key, whatever its scopes. `first-key`: as `admin`, and while there is no
@@ -17,19 +19,9 @@ import type { Keys } from "../runtime/keys.ts";
  */
 export type Need = "open" | "key" | "first-key" | Scope;
 
-/** Who calls. Without a key: nobody was asked. */
-export interface Caller {
-  readonly key?: Key;
-  /** What was sent, to be looked at again when the call lasts. */
-  readonly authorization?: string;
-  readonly admittedAt?: number;
-}
-
-export const anybody: Caller = {};
-
 export interface Access {
-  /** Throws UNAUTHENTICATED or PERMISSION_DENIED. `authorization`: the header of that name. */
-  admit(need: Need, authorization: string | null | undefined): Caller | Promise<Caller>;
+  /** Throws UNAUTHENTICATED or PERMISSION_DENIED. */
+  admit(need: Need, sender: Sender): Caller | Promise<Caller>;
   /** Whether callers need a key. */
   asksForKeys(): boolean | Promise<boolean>;
   /** For calls that last: throws when the key has been revoked meanwhile. */
@@ -46,47 +38,55 @@ export interface AccessOptions {
   readonly insecure: boolean;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly audit: Audit;
 }
 
 export function createAccess(options: AccessOptions): Access {
-  const { keys, firstKey, insecure, clock, log } = options;
+  const { keys, firstKey, insecure, clock, log, audit } = options;
 
   const asksForKeys = () => !insecure && keys.inForce();
 
-  async function authenticate(need: Need, authorization: string): Promise<Caller> {
-    const key = await keys.verify(bearer(authorization));
-    if (key === undefined) throw new OrchyError("UNAUTHENTICATED", refused(need));
-    return { key, authorization, admittedAt: clock.now() };
+  function refuse(sender: Sender, code: "UNAUTHENTICATED" | "PERMISSION_DENIED", message: string) {
+    // What comes without a key is no attempt at one.
+    if (sender.authorization) audit.refused(sender, code, sentId(sender));
+    return new OrchyError(code, message);
   }
 
-  async function admitByKey(need: Need, authorization: string | null | undefined) {
-    if (need === "first-key" && !(await keys.exist())) return admitFirst(authorization);
-    if (!(await asksForKeys())) return anybody;
-    if (!authorization) throw new OrchyError("UNAUTHENTICATED", missing(need));
-    const caller = await authenticate(need, authorization);
-    checkScope(caller.key!, need);
+  async function authenticate(need: Need, sender: Sender): Promise<Caller & { readonly key: Key }> {
+    if (!sender.authorization) throw refuse(sender, "UNAUTHENTICATED", missing(need));
+    const key = await keys.verify(bearer(sender));
+    if (key === undefined) throw refuse(sender, "UNAUTHENTICATED", wrong(need));
+    return { key, sender, admittedAt: clock.now() };
+  }
+
+  async function admitByKey(need: Need, sender: Sender): Promise<Caller> {
+    if (need === "first-key" && !(await keys.exist())) return admitFirst(sender);
+    if (!(await asksForKeys())) return { sender };
+    const caller = await authenticate(need, sender);
+    const problem = scopeProblem(caller.key, need);
+    if (problem !== undefined) throw refuse(sender, "PERMISSION_DENIED", problem);
     return caller;
   }
 
-  function admitFirst(authorization: string | null | undefined): Caller {
-    if (firstKey?.isProvenBy(bearer(authorization ?? ""))) return anybody;
-    throw new OrchyError("UNAUTHENTICATED", missingFirst);
+  function admitFirst(sender: Sender): Caller {
+    if (firstKey?.isProvenBy(bearer(sender))) return { sender };
+    throw refuse(sender, "UNAUTHENTICATED", missingFirst);
   }
 
-  async function stillAdmits({ authorization, admittedAt = 0 }: Caller): Promise<void> {
+  async function stillAdmits({ key, sender, admittedAt = 0 }: Caller): Promise<void> {
     const isFresh = Math.abs(clock.now() - admittedAt) < limits.keyFreshMs;
-    if (authorization !== undefined && !isFresh) await authenticate("key", authorization);
+    if (key !== undefined && !isFresh) await authenticate("key", sender);
   }
 
   return {
-    admit(need, authorization) {
-      if (need === "open" || (insecure && need !== "first-key")) return anybody;
-      return admitByKey(need, authorization);
+    admit(need, sender) {
+      if (need === "open" || (insecure && need !== "first-key")) return { sender };
+      return admitByKey(need, sender);
     },
     asksForKeys,
     stillAdmits,
     watch(caller, onRevoked) {
-      if (caller.authorization === undefined) return () => {};
+      if (caller.key === undefined) return () => {};
       let cancel = () => {};
       let over = false;
       async function look(): Promise<void> {
@@ -126,8 +126,12 @@ export function deniedAction({ key }: Caller, action: string): string {
   return `The key ${key?.id} is for the actions ${named}${more}, not for ${action}.`;
 }
 
-function bearer(authorization: string): string {
-  return /^bearer +(\S+)$/i.exec(authorization.trim())?.[1] ?? "";
+function bearer({ authorization }: Sender): string {
+  return /^bearer +(\S+)$/i.exec((authorization ?? "").trim())?.[1] ?? "";
+}
+
+function sentId(sender: Sender): string | undefined {
+  return parseKey(bearer(sender))?.id;
 }
 
 const missingFirst =
@@ -145,14 +149,13 @@ function missing(need: Need): string {
 }
 
 /** Which of these it is is nobody's business who does not hold the key. */
-function refused(need: Need): string {
+function wrong(need: Need): string {
   return `The key that was sent is not known, wrong, or revoked; this needs ${wanted(need)}.`;
 }
 
-function checkScope(key: Key, need: Need): void {
-  if (need === "open" || need === "key") return;
+function scopeProblem(key: Key, need: Need): string | undefined {
+  if (need === "open" || need === "key") return undefined;
   const scope = need === "first-key" ? "admin" : need;
-  if (hasScope(key, scope)) return;
-  const message = `This needs a key with the scope ${scope}; the key ${key.id} has ${key.scopes.join(", ")}.`;
-  throw new OrchyError("PERMISSION_DENIED", message);
+  if (hasScope(key, scope)) return undefined;
+  return `This needs a key with the scope ${scope}; the key ${key.id} has ${key.scopes.join(", ")}.`;
 }

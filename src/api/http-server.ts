@@ -12,6 +12,7 @@ import type { Keys } from "../runtime/keys.ts";
 import type { Orchestrator } from "../runtime/orchestrator.ts";
 import type { TlsFiles } from "../tls.ts";
 import type { Access } from "./access.ts";
+import type { Audit } from "./audit.ts";
 import type { Backlogs } from "./backlog.ts";
 import type { Door } from "./door.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
@@ -31,6 +32,7 @@ export interface HttpServerOptions {
   readonly orchestrator: Orchestrator;
   readonly keys: Keys;
   readonly access: Access;
+  readonly audit: Audit;
   readonly door: Door;
   readonly corsOrigins: readonly string[];
   readonly tls: TlsFiles | undefined;
@@ -64,15 +66,19 @@ const drainGraceMs = 1_000;
 
 /** Throws when the port cannot be taken. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
-  const { orchestrator, keys, access, door, backlogs, connect, log, metrics, clock } = options;
+  const { orchestrator, keys, access, audit, door, backlogs, connect, log, metrics, clock } =
+    options;
   const { ids = systemIds } = options;
-  const services = { orchestrator, keys, access, door, backlogs, clock, ids, log, metrics };
+  const services = { orchestrator, keys, access, audit, door, backlogs, clock, ids, log, metrics };
   const rest = createRestHandler(allRoutes(), services, options.corsOrigins);
   const draining = new AbortController();
   let drainingCallAt = 0;
 
   function answerRest(request: Request, server: Server<undefined>): Promise<Response> {
-    return rest(request, { hold: () => holdRequest(request, server, draining.signal) });
+    return rest(request, {
+      hold: () => holdRequest(request, server, draining.signal),
+      address: () => server.requestIP(request)?.address,
+    });
   }
 
   function answer(request: Request, server: Server<undefined>): Promise<Response> {

@@ -84,19 +84,25 @@ export class ActionRegistry {
     this.#cachedBytes -= cached.bytes;
   }
 
-  /** The last save wins; one that changes nothing writes nothing. */
-  async save(definition: ActionDefinition): Promise<void> {
+  /** The last save wins; one that changes nothing writes nothing, and returns false. */
+  async save(definition: ActionDefinition): Promise<boolean> {
     const body = JSON.stringify(definition);
     for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
       const document = await this.#store.getDocument({ kind, id: definition.name });
-      if (document?.body === body) return this.#keep(definition.name, definition, body);
+      if (document?.body === body) {
+        this.#keep(definition.name, definition, body);
+        return false;
+      }
       const answer = await this.#store.putDocument({
         kind,
         id: definition.name,
         body,
         expectedVersion: document?.version ?? 0,
       });
-      if (answer.outcome === "saved") return this.#keep(definition.name, definition, body);
+      if (answer.outcome === "saved") {
+        this.#keep(definition.name, definition, body);
+        return true;
+      }
     }
     throw new OrchyError("UNAVAILABLE", "Too many saves of this action at once; try again.");
   }

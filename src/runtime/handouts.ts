@@ -24,13 +24,16 @@ export async function findHandout(
   if (state.workflow !== result.workflow) return "stale";
   const plan = await plans.get(state.workflow, state.version);
   for (const action of plan.actions) {
+    if (action.kind !== "user") continue;
     const isNamed = result.actionNumber === undefined || result.actionNumber === action.number;
     if (!isNamed) continue;
-    if (lease?.actionKey === action.key) return lease;
+    const isLeased = lease?.actionKey === action.key;
     const attempts = records[action.index]?.attempts ?? [];
     // The nonce of a lease is kept when a worker's result has ended the attempt, and only then.
     const settled = attempts.find((attempt) => attempt.handout === result.handout);
-    if (settled?.nonce !== undefined) return "duplicate";
+    if (!isLeased && settled?.nonce === undefined) continue;
+    result.admit?.(action.name);
+    return isLeased ? lease : "duplicate";
   }
   return "stale";
 }

@@ -157,6 +157,12 @@ export interface PolledTask extends LeasedTask {
 }
 
 /** The original wire carries no token: its results name the lease by the task's hand-out number. */
+export interface SavedAction {
+  readonly definition: ActionDefinition;
+  /** Whether it was not registered like this before. */
+  readonly changed: boolean;
+}
+
 export interface HandoutResult {
   readonly executionId: string;
   /** Must be the execution's; otherwise stale. */
@@ -166,6 +172,8 @@ export interface HandoutResult {
   readonly actionNumber?: number;
   readonly outcome: TaskOutcome;
   readonly workerId: string;
+  /** Throws when the caller may not settle tasks of this action. */
+  readonly admit?: (action: string) => void;
 }
 
 export interface PollAnswer {
@@ -225,7 +233,7 @@ export interface Orchestrator {
   deleteWorkflow(name: string): Promise<void>;
 
   /** Accepts the fields in camel or snake case; refuses what is wrong with all problems. */
-  saveAction(definition: unknown, options: { lenient: boolean }): Promise<ActionDefinition>;
+  saveAction(definition: unknown, options: { lenient: boolean }): Promise<SavedAction>;
   getAction(name: string): Promise<ActionStats>;
   listActions(page: { limit: number; cursor?: string }): Promise<Page<ActionStats>>;
 

@@ -7,7 +7,7 @@ import type { ActionDefinition, WorkflowDefinition } from "../model/definition.t
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { QueueStats, Store } from "../store/store.ts";
 import type { ActionRegistry } from "./action-registry.ts";
-import type { ActionStats, Page, SavedWorkflow } from "./orchestrator.ts";
+import type { ActionStats, Page, SavedAction, SavedWorkflow } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
 
 interface Parts {
@@ -54,14 +54,14 @@ export class Workflows {
     return { definition: checked.definition, warnings: checked.warnings };
   }
 
-  async saveAction(value: unknown, options: { lenient: boolean }): Promise<ActionDefinition> {
+  async saveAction(value: unknown, options: { lenient: boolean }): Promise<SavedAction> {
     const { definition, problems, warnings } = checkActionDefinition(value, options);
     if (definition === undefined || problems.length > 0) throw refusal("action", problems);
     for (const { pointer, message } of warnings) {
       this.#parts.log.warn("an action definition has a flaw", { pointer, flaw: message });
     }
-    await this.#parts.registry.save(definition);
-    return definition;
+    const changed = await this.#parts.registry.save(definition);
+    return { definition, changed };
   }
 
   async action(name: string): Promise<ActionStats> {

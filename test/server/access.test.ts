@@ -1,10 +1,15 @@
 /** Who may do what: keys at the real ports, over REST, Connect and gRPC. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
 import { systemClock } from "../../src/clock.ts";
 import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
+import { ActionService } from "../../src/gen/legacy/action_service_pb.ts";
 import { TaskService } from "../../src/gen/legacy/task_service_pb.ts";
 import { ReleaseStatus, ResultStatus, WorkerService } from "../../src/gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../src/limits.ts";
@@ -15,11 +20,22 @@ import { StoreFault } from "../../src/store/store.ts";
 import { untilParked } from "../support/metrics.ts";
 import { type Answer, call, startTestServer, type TestServer } from "../support/orchy.ts";
 
+interface AuditLine {
+  readonly message: string;
+  readonly key: string;
+  readonly address: string;
+  readonly what?: string;
+  readonly target?: string;
+  readonly call?: string;
+  readonly code?: string;
+}
+
 interface Guarded {
   readonly server: TestServer;
   /** Everything that was logged, as one text. */
   readonly log: () => string;
-  readonly audit: () => { key: string; what: string; target: string }[];
+  readonly audit: () => AuditLine[];
+  readonly warnings: () => string[];
   /** What was read of keys grows so much older. */
   readonly age: (ms: number) => void;
 }
@@ -46,6 +62,11 @@ async function start(flags: readonly string[] = []): Promise<Guarded> {
     server,
     log: () => lines.join("\n"),
     audit: () => lines.map((line) => JSON.parse(line)).filter((line) => line.audit === true),
+    warnings: () =>
+      lines
+        .map((line) => JSON.parse(line))
+        .filter(({ level, message }) => level === "warn" && /original wire/.test(message))
+        .map(({ message, address }) => `${message} ${address}`),
     age: (ms) => {
       agedMs += ms;
     },
@@ -243,7 +264,7 @@ test("Connect, gRPC-Web and gRPC refuse with their codes, and name the scope", a
   }
 });
 
-test("on the gRPC port health is open, reflection needs a key, original workers go by their rule", async () => {
+test("on the gRPC port health is open, and reflection needs a key", async () => {
   const baseUrl = `http://127.0.0.1:${guarded.server.grpcPort}`;
   const transport = createGrpcTransport({ baseUrl });
   expect(await codeOf(createClient(Health, transport).check({}))).toBeUndefined();
@@ -256,9 +277,135 @@ test("on the gRPC port health is open, reflection needs a key, original workers 
   }
   expect(await codeOf(list({}))).toBe(Code.Unauthenticated);
   expect(await codeOf(list(bearer(admin)))).toBeUndefined();
-  // No task is an answer: the call was let in.
-  const legacy = createClient(TaskService, transport).poll({ taskType: "a", batchSize: 1 });
-  expect(await codeOf(legacy)).toBe(Code.NotFound);
+});
+
+/** Polls over the original wire: both services, at both ports. No task is an answer. */
+async function pollOriginally({ server }: Guarded, key?: string): Promise<(Code | undefined)[]> {
+  const options = { headers: key === undefined ? {} : bearer(key) };
+  const transports = [
+    createGrpcTransport({ baseUrl: `http://127.0.0.1:${server.grpcPort}` }),
+    createGrpcWebTransport({ baseUrl: server.url, httpVersion: "1.1" }),
+    createConnectTransport({ baseUrl: server.url, httpVersion: "1.1", useBinaryFormat: false }),
+  ];
+  const polls = transports.flatMap((transport) => [
+    createClient(TaskService, transport).poll({ taskType: "a", batchSize: 1 }, options),
+    createClient(ActionService, transport).poll({ actionType: "a", batchSize: 1 }, options),
+  ]);
+  return Promise.all(polls.map(codeOf));
+}
+
+const allOf = (code: Code) => Array(6).fill(code);
+
+test("workers of the original wire need a key once there is one, at both ports", async () => {
+  store = new MemoryStore({ partitions: 1 });
+  guarded = await start();
+  expect(await pollOriginally(guarded)).toEqual(allOf(Code.NotFound));
+  admin = (await makeKey({ scopes: ["admin"] }, guarded.server.firstKeySecret!)).key;
+  const told = "workers of the original wire need a key";
+  expect(guarded.log()).toContain(told);
+  expect(await pollOriginally(guarded)).toEqual(allOf(Code.PermissionDenied));
+  const { status, body } = await as("", "POST", "/TaskService/GetServers", {});
+  expect([status, body.code]).toEqual([403, "permission_denied"]);
+  expect(body.message).toContain("--legacy-workers");
+  expect(body.message).toContain("scope worker");
+
+  const worker = (await makeKey({ scopes: ["worker"] })).key;
+  expect(await pollOriginally(guarded, worker)).toEqual(allOf(Code.NotFound));
+  expect(await pollOriginally(guarded, admin)).toEqual(allOf(Code.NotFound));
+  const read = (await makeKey({ scopes: ["read"] })).key;
+  expect(await pollOriginally(guarded, read)).toEqual(allOf(Code.PermissionDenied));
+  const wrong = `orchy_${"0".repeat(16)}_${"0".repeat(64)}`;
+  expect(await pollOriginally(guarded, wrong)).toEqual(allOf(Code.PermissionDenied));
+
+  // One warning for the address, and an audit line for each refusal until they are too many.
+  const warning = "a worker of the original wire is not served; see --legacy-workers 127.0.0.1";
+  expect(guarded.warnings()).toEqual([warning]);
+  const refusals = guarded.audit().filter(({ message }) => message === "refused");
+  expect(refusals).toHaveLength(limits.auditRefusalsMax);
+  expect(new Set(refusals.map(({ address }) => address))).toEqual(new Set(["127.0.0.1"]));
+  expect(refusals.map(({ call }) => call)).toContain("/ActionService/Poll");
+  // At the next start it is said again.
+  expect((await start()).log()).toContain(told);
+});
+
+test("an explicit --legacy-workers serves them without a key, and says so", async () => {
+  for (const rule of ["loopback", "open"]) {
+    const other = await start(["--legacy-workers", rule]);
+    expect(await pollOriginally(other)).toEqual(allOf(Code.NotFound));
+    expect(other.log()).toContain("are served without a key");
+  }
+  const insecure = await start(["--insecure"]);
+  expect(await pollOriginally(insecure)).toEqual(allOf(Code.NotFound));
+});
+
+test("over the original wire a key for named actions touches those alone", async () => {
+  await as(admin, "POST", "/v1/workflows", definition);
+  await as(admin, "POST", "/v1/executions", { workflow: "pair" });
+  const all = { headers: bearer((await makeKey({ scopes: ["worker"] })).key) };
+  const onlyA = await makeKey({ scopes: ["worker"], actions: ["a"] });
+  const mine = { headers: bearer(onlyA.key) };
+  const baseUrl = `http://127.0.0.1:${guarded.server.grpcPort}`;
+  const tasks = createClient(TaskService, createGrpcTransport({ baseUrl }));
+  const denied = Code.PermissionDenied;
+  const before = guarded.audit().length;
+  expect(await codeOf(tasks.poll({ taskType: "b", batchSize: 1 }, mine))).toBe(denied);
+  expect(await codeOf(tasks.saveTaskDef({ name: "b" }, mine))).toBe(denied);
+  expect(await codeOf(tasks.saveTaskDef({ name: "a", retryCount: 9 }, mine))).toBeUndefined();
+  // The same again changes nothing.
+  expect(await codeOf(tasks.saveTaskDef({ name: "a", retryCount: 9 }, mine))).toBeUndefined();
+  const changes = guarded
+    .audit()
+    .slice(before)
+    .filter(({ what }) => what !== undefined);
+  expect(changes).toMatchObject([
+    { key: onlyA.id, address: "127.0.0.1", what: "action saved", target: "a" },
+  ]);
+
+  const taken = async (taskType: string, options: typeof mine) =>
+    (await tasks.poll({ taskType, batchSize: 1 }, options)).tasks[0]!;
+  const [a, b] = [await taken("a", mine), await taken("b", all)];
+  const resultOf = ({ workflowName, flowId, retryCount }: typeof a) =>
+    ({ workflowName, flowId, retryCount }) as const;
+  expect(await codeOf(tasks.push(resultOf(b), mine))).toBe(denied);
+  expect((await tasks.push(resultOf(a), mine)).status).toBe(true);
+  expect((await tasks.push(resultOf(b), all)).status).toBe(true);
+  // Nor is it told whether a result was there before.
+  expect(await codeOf(tasks.push(resultOf(b), mine))).toBe(denied);
+});
+
+test("wrong keys and scopes leave audit lines with an address and what was called", async () => {
+  const { id, key } = await makeKey({ scopes: ["read"] });
+  const wrong = `orchy_${id}_${"f".repeat(64)}`;
+  const before = guarded.audit().length;
+  await as(wrong, "GET", "/v1/workflows");
+  await as(key, "POST", "/v1/executions", { workflow: "pair" });
+  await as("no-key-at-all", "GET", "/metrics");
+  await as(key, "POST", "/orchy.v1.WorkerService/Poll", { actions: ["a"] });
+  // What comes without any key is no attempt.
+  await as("", "GET", "/v1/workflows");
+  const from = { message: "refused", address: "127.0.0.1" };
+  expect(guarded.audit().slice(before)).toMatchObject([
+    { ...from, key: id, call: "GET /v1/workflows", code: "UNAUTHENTICATED" },
+    { ...from, key: id, call: "POST /v1/executions", code: "PERMISSION_DENIED" },
+    { ...from, key: "none", call: "GET /metrics", code: "UNAUTHENTICATED" },
+    { ...from, key: id, call: "/orchy.v1.WorkerService/Poll", code: "PERMISSION_DENIED" },
+  ]);
+});
+
+test("a registration leaves a line for each action that it changes", async () => {
+  const worker = await makeKey({ scopes: ["worker"] });
+  const register = (retryCount: number) =>
+    as(worker.key, "POST", "/orchy.v1.WorkerService/RegisterActions", {
+      actions: [{ name: "a" }, { name: "b", retryCount }],
+    });
+  const before = guarded.audit().length;
+  for (const retryCount of [1, 1, 2]) expect((await register(retryCount)).status).toBe(200);
+  const saved = { key: worker.id, address: "127.0.0.1", what: "action saved" };
+  expect(guarded.audit().slice(before)).toMatchObject([
+    { ...saved, target: "a" },
+    { ...saved, target: "b" },
+    { ...saved, target: "b" },
+  ]);
 });
 
 test("a key for named actions touches the tasks of those alone", async () => {
@@ -376,9 +523,8 @@ test("each change by hand leaves a line that names the key, and no payload", asy
   await as(admin, "DELETE", path);
   await as(admin, "DELETE", "/v1/workflows/pair");
   await as(admin, "DELETE", `/v1/keys/${run.id}`);
-  // Refused: no change, no line.
-  await as(run.key, "POST", `${path}/pause`);
   const adminId = admin.split("_")[1]!;
+  expect(new Set(guarded.audit().map(({ address }) => address))).toEqual(new Set(["127.0.0.1"]));
   expect(guarded.audit().map(({ key, what, target }) => [key, what, target])).toEqual([
     ["none", "key made", adminId],
     [adminId, "workflow saved", "pair version 1"],

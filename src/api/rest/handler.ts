@@ -1,8 +1,8 @@
 /** From a request to its answer: finds the route, checks what came in, calls the handler. */
 import type { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
-import type { Caller } from "../access.ts";
 import type { Backlog } from "../backlog.ts";
+import type { Sender } from "../caller.ts";
 import { sentIn } from "../door.ts";
 import { paced, pacedPieces } from "../paced.ts";
 import { originHeaders, preflightAnswer, refuseForms, refuseOtherSites } from "./cors.ts";
@@ -17,6 +17,8 @@ import { watchHeld } from "./watched.ts";
 export interface Connection {
   /** Lets the connection be silent for as long as the request waits. */
   readonly hold: () => Held;
+  /** Of the caller; undefined when it is gone. */
+  readonly address: () => string | undefined;
 }
 
 export type RestHandler = (request: Request, connection: Connection) => Promise<Response>;
@@ -37,13 +39,8 @@ export function createRestHandler(
   corsOrigins: readonly string[],
 ): RestHandler {
   const router = createRouter(routes);
-  const { access, door, backlogs, clock, log, metrics } = services;
+  const { access, audit, door, backlogs, clock, log, metrics } = services;
   const { holds } = metrics;
-
-  function auditOf(caller: Caller): Incoming["audit"] {
-    const key = caller.key?.id ?? "none";
-    return (what, target) => log.info("changed by hand", { audit: true, key, what, target });
-  }
 
   /** What is made while it is sent begins here, so that an error at once is still answered for. */
   async function withBody(answer: Answer): Promise<Answer> {
@@ -71,13 +68,14 @@ export function createRestHandler(
       route = match.route;
       if (!named) refuseOtherSites(request, route);
       refuseForms(request);
-      const caller = await access.admit(route.access, request.headers.get("authorization"));
+      const caller = await access.admit(route.access, senderOf(request, route, connection));
       const hold = () => {
         held ??= watchHeld(connection.hold(), access, caller);
         return held;
       };
-      const audit = auditOf(caller);
-      const call = await readCall({ ...match, query, request, services, hold, audit });
+      const changed: Incoming["audit"] = (what, target) => audit.changed(caller, what, target);
+      const incoming = { ...match, query, request, services, hold, audit: changed };
+      const call = await readCall(incoming);
       const handledAt = performance.now();
       const handling = route.handle(call as never);
       holds.ran("request", nameOf(route), handledAt);
@@ -101,6 +99,13 @@ export function createRestHandler(
     holds.ran("request", nameOf(route), answeredAt);
     return response;
   };
+}
+
+/** The address is read at once, as a caller may be gone when a change is done. */
+function senderOf(request: Request, route: Route, connection: Connection): Sender {
+  const address = connection.address();
+  const authorization = request.headers.get("authorization");
+  return { authorization, address: () => address, call: nameOf(route) };
 }
 
 function nameOf(route: Route | undefined): string {

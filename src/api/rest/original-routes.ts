@@ -127,8 +127,8 @@ export const originalRoutes: readonly Route[] = [
     answers: { 200: answers.createdSchema },
     errors: ["DEFINITION_REFUSED"],
     async handle({ body, services, audit }) {
-      const { name } = await services.orchestrator.saveAction(body, { lenient: true });
-      audit("action saved", name);
+      const saved = await services.orchestrator.saveAction(body, { lenient: true });
+      if (saved.changed) audit("action saved", saved.definition.name);
       return { status: 200, json: { created: true } };
     },
   }),

@@ -11,6 +11,7 @@ import type { JsonText } from "../../model/json.ts";
 import type { Keys } from "../../runtime/keys.ts";
 import type { Orchestrator } from "../../runtime/orchestrator.ts";
 import type { Access, Need } from "../access.ts";
+import type { Audit } from "../audit.ts";
 import type { Backlogs } from "../backlog.ts";
 import type { Door } from "../door.ts";
 import type { Body } from "../paced.ts";
@@ -24,6 +25,7 @@ export interface Services {
   readonly orchestrator: Orchestrator;
   readonly keys: Keys;
   readonly access: Access;
+  readonly audit: Audit;
   readonly door: Door;
   readonly backlogs: Backlogs;
   readonly clock: Clock;

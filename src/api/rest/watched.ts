@@ -1,5 +1,6 @@
 /** Lets go of a request that waits, or streams, when its caller's key has been revoked meanwhile. */
-import type { Access, Caller } from "../access.ts";
+import type { Access } from "../access.ts";
+import type { Caller } from "../caller.ts";
 import type { Held } from "./route.ts";
 
 export function watchHeld(held: Held, access: Access, caller: Caller): Held {

@@ -139,8 +139,8 @@ export const actionRoutes: readonly Route[] = [
       }
       const definition = { ...body, name: params.name };
       const saved = await services.orchestrator.saveAction(definition, { lenient: false });
-      audit("action saved", saved.name);
-      return { status: 200, json: saved };
+      if (saved.changed) audit("action saved", params.name);
+      return { status: 200, json: saved.definition };
     },
   }),
   listRoute("GET /v1/actions", {

@@ -9,7 +9,8 @@ import type {
   Message,
   MessageShape,
 } from "@bufbuild/protobuf";
-import type { Caller, Need } from "../access.ts";
+import type { Need } from "../access.ts";
+import type { Caller, Sender } from "../caller.ts";
 
 /** Who calls, as far as the connection tells. */
 export interface Peer {
@@ -72,4 +73,12 @@ export function isLoopback(address: string | undefined): boolean {
   if (address === undefined) return false;
   const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
   return plain === "::1" || /^127\.\d+\.\d+\.\d+$/.test(plain);
+}
+
+export function senderOf(
+  authorization: string | null,
+  peer: () => Peer,
+  { path }: MountedMethod,
+): Sender {
+  return { authorization, address: () => peer().address, call: path };
 }

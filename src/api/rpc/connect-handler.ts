@@ -16,7 +16,7 @@ import { limits } from "../../limits.ts";
 import type { Backlogs } from "../backlog.ts";
 import { sentIn } from "../door.ts";
 import { paced } from "../paced.ts";
-import type { CallContext, MountedMethod, Peer } from "./call.ts";
+import { type CallContext, type MountedMethod, type Peer, senderOf } from "./call.ts";
 import { decodeJson } from "./decode-json.ts";
 import { BodyReader } from "./read-body.ts";
 import { canceled, deadlineExceeded, type RpcError, rpcError } from "./rpc-error.ts";
@@ -108,7 +108,8 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
     const { signal, timeoutMs, passed } = deadline;
 
     async function run(): Promise<Response> {
-      const caller = await access.admit(method.need, request.headers.get("authorization"));
+      const sender = senderOf(request.headers.get("authorization"), peer, method);
+      const caller = await access.admit(method.need, sender);
       const stillAdmitted = () => access.stillAdmits(caller);
       const bytes = await readBodyThenPark(reader, request, server);
       const startedAt = performance.now();

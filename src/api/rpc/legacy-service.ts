@@ -1,11 +1,10 @@
 /**
  * The original worker wire: TaskService and ActionService, alike but for names. Their workers poll
- * on a ticker, carry no token (the hand-out number fences their results), send no heartbeats and no
- * credentials.
+ * on a ticker, carry no token (the hand-out number fences their results), and send no heartbeats.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Value } from "@bufbuild/protobuf/wkt";
-import { OrchyError, unreachable } from "../../errors.ts";
+import { OrchyError } from "../../errors.ts";
 import {
   Action_Type,
   ActionResult_Status,
@@ -23,27 +22,28 @@ import {
 import { limits } from "../../limits.ts";
 import type { TaskOutcome } from "../../model/event.ts";
 import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
-import { type CallContext, isLoopback, type UnaryMethods } from "./call.ts";
+import { checkActions } from "../access.ts";
+import type { Audit } from "../audit.ts";
+import type { Caller } from "../caller.ts";
+import type { CallContext, UnaryMethods } from "./call.ts";
 import { fitAnswer } from "./fit-answer.ts";
+import type { LegacyAccess } from "./legacy-access.ts";
 import { checkFields, parseForStruct, toValues } from "./payload.ts";
-
-/** From where workers of the original wire are served. */
-export type LegacyWorkers = "loopback" | "mtls" | "open";
 
 export interface LegacyOptions {
   readonly orchestrator: Orchestrator;
-  readonly legacyWorkers: LegacyWorkers;
+  readonly audit: Audit;
+  readonly legacy: LegacyAccess;
 }
 
 export function createTaskService(options: LegacyOptions): UnaryMethods<typeof TaskService> {
-  const { orchestrator } = options;
+  const { orchestrator, legacy } = options;
   return {
     async saveTaskDef(definition, call) {
-      checkCaller(options.legacyWorkers, call);
-      return save(orchestrator, definition);
+      return save(options, definition, await legacy.admit(call));
     },
     async poll({ taskType, batchSize }, call) {
-      checkCaller(options.legacyWorkers, call);
+      checkActions(await legacy.admit(call), [taskType]);
       const tasks = await poll({
         orchestrator,
         call,
@@ -55,26 +55,25 @@ export function createTaskService(options: LegacyOptions): UnaryMethods<typeof T
       return create(TasksSchema, { tasks });
     },
     async push(result, call) {
-      checkCaller(options.legacyWorkers, call);
+      const caller = await legacy.admit(call);
       const failed = result.status === TaskResult_Status.FAIL;
-      return push(orchestrator, { ...result, failed }, call);
+      return push(orchestrator, { ...result, failed }, { ...call, caller });
     },
     async getServers(_request, call) {
-      checkCaller(options.legacyWorkers, call);
+      await legacy.admit(call);
       return getServers(orchestrator);
     },
   };
 }
 
 export function createActionService(options: LegacyOptions): UnaryMethods<typeof ActionService> {
-  const { orchestrator } = options;
+  const { orchestrator, legacy } = options;
   return {
     async saveActionDefinition(definition, call) {
-      checkCaller(options.legacyWorkers, call);
-      return save(orchestrator, definition);
+      return save(options, definition, await legacy.admit(call));
     },
     async poll({ actionType, batchSize }, call) {
-      checkCaller(options.legacyWorkers, call);
+      checkActions(await legacy.admit(call), [actionType]);
       const type = Action_Type.USER;
       const actions = await poll({
         orchestrator,
@@ -88,38 +87,15 @@ export function createActionService(options: LegacyOptions): UnaryMethods<typeof
       return create(ActionsSchema, { actions });
     },
     async push(result, call) {
-      checkCaller(options.legacyWorkers, call);
+      const caller = await legacy.admit(call);
       const failed = result.status === ActionResult_Status.FAIL;
-      return push(orchestrator, { ...result, failed }, call);
+      return push(orchestrator, { ...result, failed }, { ...call, caller });
     },
     async getServers(_request, call) {
-      checkCaller(options.legacyWorkers, call);
+      await legacy.admit(call);
       return getServers(orchestrator);
     },
   };
-}
-
-/** Throws a refusal to who is not served. */
-export function checkCaller(legacyWorkers: LegacyWorkers, call: Pick<CallContext, "peer">): void {
-  switch (legacyWorkers) {
-    case "open":
-      return;
-    case "loopback":
-      if (isLoopback(call.peer().address)) return;
-      throw new OrchyError(
-        "PERMISSION_DENIED",
-        "Workers of the original wire are served from this machine only; " +
-          "--legacy-workers says otherwise.",
-      );
-    case "mtls":
-      if (call.peer().verified) return;
-      throw new OrchyError(
-        "PERMISSION_DENIED",
-        "Workers of the original wire must present a client certificate (--legacy-workers mtls).",
-      );
-    default:
-      unreachable(legacyWorkers);
-  }
 }
 
 interface Definition {
@@ -130,7 +106,8 @@ interface Definition {
   readonly timeoutSeconds: number;
 }
 
-async function save(orchestrator: Orchestrator, sent: Definition) {
+async function save({ orchestrator, audit }: LegacyOptions, sent: Definition, caller: Caller) {
+  checkActions(caller, [sent.name]);
   const { name, retryCount, retryAfterSeconds, retryPolicy, timeoutSeconds } = sent;
   // Absent and zero are one on this wire: no retries is a choice, no time at all is none.
   const definition = {
@@ -140,7 +117,8 @@ async function save(orchestrator: Orchestrator, sent: Definition) {
     ...(retryPolicy === "" ? {} : { retryPolicy }),
     ...(timeoutSeconds === 0 ? {} : { timeoutSeconds }),
   };
-  await orchestrator.saveAction(definition, { lenient: true });
+  const { changed } = await orchestrator.saveAction(definition, { lenient: true });
+  if (changed) audit.changed(caller, "action saved", name);
   return create(StatusResponseSchema, { status: true });
 }
 
@@ -213,6 +191,7 @@ async function push(orchestrator: Orchestrator, result: Result, call: CallContex
     ...(actionId === 0 ? {} : { actionNumber: actionId }),
     outcome: toOutcome(result),
     workerId: workerIdOf(call),
+    admit: (action) => checkActions(call.caller, [action]),
   });
   if (answer === "retry") {
     throw new OrchyError("UNAVAILABLE", "The result could not be settled now; send it again.");

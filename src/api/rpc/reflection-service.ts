@@ -13,10 +13,14 @@ import {
 } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import type { Access } from "../access.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
+import { peerKey } from "./services.ts";
 
-async function admit(access: Access, { requestHeader, url }: HandlerContext): Promise<void> {
+async function admit(access: Access, context: HandlerContext): Promise<void> {
+  const { requestHeader, url, values } = context;
+  const authorization = requestHeader.get("authorization");
+  const address = () => values.get(peerKey)().address;
   try {
-    await access.admit("key", requestHeader.get("authorization"));
+    await access.admit("key", { authorization, address, call: url });
   } catch (error) {
     throw toConnectError(rpcError(error, url, undefined));
   }

@@ -6,14 +6,21 @@ import { WorkerService } from "../../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
-import type { Access, Caller } from "../access.ts";
+import type { Orchestrator } from "../../runtime/orchestrator.ts";
+import type { Access } from "../access.ts";
+import type { Audit } from "../audit.ts";
+import type { Caller } from "../caller.ts";
 import type { Door } from "../door.ts";
-import { type CallContext, type MountedMethod, mount, type Peer } from "./call.ts";
-import { createActionService, createTaskService, type LegacyOptions } from "./legacy-service.ts";
+import { type CallContext, type MountedMethod, mount, type Peer, senderOf } from "./call.ts";
+import type { LegacyAccess } from "./legacy-access.ts";
+import { createActionService, createTaskService } from "./legacy-service.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
 import { createWorkerService } from "./worker-service.ts";
 
-export interface ServiceOptions extends LegacyOptions {
+export interface ServiceOptions {
+  readonly legacy: LegacyAccess;
+  readonly orchestrator: Orchestrator;
+  readonly audit: Audit;
   readonly access: Access;
   readonly door: Door;
   readonly log?: Logger;
@@ -23,9 +30,9 @@ export interface ServiceOptions extends LegacyOptions {
 export const workerServices = [WorkerService, TaskService, ActionService] as const;
 
 export function mountServices(options: ServiceOptions): readonly MountedMethod[] {
-  // Workers of the original wire know of no keys: from where they may call is the rule for them.
+  // Workers of the original wire have rules of their own, which their services apply.
   return [
-    ...mount(WorkerService, createWorkerService(options.orchestrator), "worker"),
+    ...mount(WorkerService, createWorkerService(options), "worker"),
     ...mount(TaskService, createTaskService(options), "open"),
     ...mount(ActionService, createActionService(options), "open"),
   ];
@@ -59,11 +66,13 @@ export function route(
   methods: readonly MountedMethod[],
   { access, log, metrics }: Pick<ServiceOptions, "access" | "log" | "metrics">,
 ): void {
-  for (const { method, path, need, run } of methods) {
+  for (const mounted of methods) {
+    const { method, path, need, run } = mounted;
     router.rpc(method, async (request, context) => {
       try {
         const authorization = context.requestHeader.get("authorization");
-        const caller = await access.admit(need, authorization);
+        const sender = senderOf(authorization, context.values.get(peerKey), mounted);
+        const caller = await access.admit(need, sender);
         const answer = await run(request, toCall(context, access, caller));
         metrics?.rpcRequest(path, "ok");
         return answer;

@@ -23,15 +23,23 @@ import {
 } from "../../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../limits.ts";
 import type { HeartbeatSent, Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
-import { type Caller, checkActions, deniedAction, mayTouch } from "../access.ts";
+import { checkActions, deniedAction, mayTouch } from "../access.ts";
+import type { Audit } from "../audit.ts";
+import type { Caller } from "../caller.ts";
 import type { CallContext, UnaryMethods } from "./call.ts";
 import { fitAnswer } from "./fit-answer.ts";
 import { checkValue, parseForStruct } from "./payload.ts";
 import { checkResults } from "./worker-results.ts";
 
+interface WorkerServiceOptions {
+  readonly orchestrator: Orchestrator;
+  readonly audit: Audit;
+}
+
 export function createWorkerService(
-  orchestrator: Orchestrator,
+  options: WorkerServiceOptions,
 ): UnaryMethods<typeof WorkerService> {
+  const { orchestrator } = options;
   return {
     async registerActions(request, call) {
       const { actions, workerId } = request;
@@ -39,7 +47,7 @@ export function createWorkerService(
       checkWorkerId(workerId);
       const names = actions.map(({ name }) => name);
       checkActions(call.caller, names);
-      await registerActions(orchestrator, actions);
+      await registerActions(options, actions, call.caller);
       return create(RegisterActionsResponseSchema);
     },
 
@@ -122,14 +130,17 @@ const releaseStatuses = {
 
 /** Saves what can be saved; the problems of all the others are told at once. */
 async function registerActions(
-  orchestrator: Orchestrator,
+  { orchestrator, audit }: WorkerServiceOptions,
   actions: readonly ActionDefinition[],
+  caller: Caller,
 ): Promise<void> {
   const problems: Problem[] = [];
   for (const [index, { $typeName, $unknown, nonRetryable, ...set }] of actions.entries()) {
     const definition = nonRetryable.length > 0 ? { ...set, nonRetryable } : set;
     try {
-      await orchestrator.saveAction(definition, { lenient: false });
+      const { changed } = await orchestrator.saveAction(definition, { lenient: false });
+      // Workers register the same at each start.
+      if (changed) audit.changed(caller, "action saved", set.name);
     } catch (error) {
       if (!(error instanceof OrchyError) || !refusals.has(error.code)) throw error;
       const whole = { pointer: "", message: error.message };

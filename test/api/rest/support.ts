@@ -6,6 +6,7 @@ import { expect } from "bun:test";
 import type { ClientHttp2Session, OutgoingHttpHeaders } from "node:http2";
 import * as v from "valibot";
 import { createAccess } from "../../../src/api/access.ts";
+import { createAudit } from "../../../src/api/audit.ts";
 import { createBacklogs } from "../../../src/api/backlog.ts";
 import { createDoor } from "../../../src/api/door.ts";
 import { startHttpServer } from "../../../src/api/http-server.ts";
@@ -14,6 +15,7 @@ import type { Route } from "../../../src/api/rest/route.ts";
 import { createRouter } from "../../../src/api/rest/router.ts";
 import { allRoutes } from "../../../src/api/rest/routes.ts";
 import { createConnectHandler } from "../../../src/api/rpc/connect-handler.ts";
+import { LegacyAccess } from "../../../src/api/rpc/legacy-access.ts";
 import { type Clock, systemClock, systemIds } from "../../../src/clock.ts";
 import { createLogger } from "../../../src/log.ts";
 import { Metrics } from "../../../src/metrics.ts";
@@ -54,7 +56,8 @@ export async function startTestServer(
   const parts = { store, sandbox: noSandbox, clock, ids: systemIds, log, metrics };
   const runtime = createRuntime({ ...parts, namespace: "test" });
   const keys = new Keys({ store, clock });
-  const access = createAccess({ keys, insecure: false, clock, log });
+  const audit = createAudit([log], clock);
+  const access = createAccess({ keys, insecure: false, clock, log, audit });
   const backlogs = createBacklogs(options.edgeClock ?? clock);
   const corsOrigins = options.corsOrigins ?? [];
   const door = createDoor({
@@ -63,12 +66,9 @@ export async function startTestServer(
     corsOrigins,
     asksForKeys: access.asksForKeys,
   });
-  const edge = { orchestrator: runtime, access, door, backlogs, log } as const;
-  const connect = createConnectHandler({
-    ...edge,
-    clientsVerified: false,
-    legacyWorkers: "loopback",
-  });
+  const edge = { orchestrator: runtime, access, audit, door, backlogs, log } as const;
+  const legacy = new LegacyAccess({ access, audit });
+  const connect = createConnectHandler({ ...edge, legacy, clientsVerified: false });
   const http = startHttpServer({
     host: "127.0.0.1",
     port: 0,

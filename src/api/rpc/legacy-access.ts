@@ -1,0 +1,103 @@
+/**
+ * Who is served over the original wire. Its workers know of no keys: while there is none they are served
+ * from this machine. Once there is one, a call needs it, or the operator has said from where workers are
+ * served without.
+ */
+import { OrchyError, unreachable } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { Logger } from "../../log.ts";
+import type { Access } from "../access.ts";
+import type { Audit } from "../audit.ts";
+import type { Caller } from "../caller.ts";
+import { type CallContext, isLoopback } from "./call.ts";
+
+/** From where workers of the original wire are served. */
+export type LegacyWorkers = "loopback" | "mtls" | "open";
+
+export interface LegacyAccessOptions {
+  readonly access: Access;
+  readonly audit: Audit;
+  readonly log?: Logger | undefined;
+  /** Absent: the operator has said nothing. */
+  readonly legacyWorkers?: LegacyWorkers | undefined;
+}
+
+type Call = Pick<CallContext, "peer" | "caller">;
+
+export class LegacyAccess {
+  readonly #options: LegacyAccessOptions;
+  readonly #warned = new Set<string>();
+
+  constructor(options: LegacyAccessOptions) {
+    this.#options = options;
+  }
+
+  /** Throws PERMISSION_DENIED. */
+  async admit(call: Call): Promise<Caller> {
+    const { access, legacyWorkers } = this.#options;
+    if (!(await access.asksForKeys())) {
+      return this.#byRule(legacyWorkers ?? "loopback", call);
+    }
+    const { sender } = call.caller;
+    let refusal = missingKey;
+    if (sender.authorization) {
+      try {
+        return await access.admit("worker", sender);
+      } catch (error) {
+        if (!(error instanceof OrchyError) || !keyRefusals.has(error.code)) throw error;
+        refusal = `${error.message} ${otherwise}`;
+      }
+    }
+    if (legacyWorkers !== undefined) return this.#byRule(legacyWorkers, call);
+    this.#warn(call);
+    // One that was sent is in the audit already.
+    if (!sender.authorization) this.#options.audit.refused(sender, "PERMISSION_DENIED", undefined);
+    throw new OrchyError("PERMISSION_DENIED", refusal);
+  }
+
+  #byRule(rule: LegacyWorkers, call: Call): Caller {
+    const refusal = refusalBy(rule, call);
+    if (refusal === undefined) return call.caller;
+    this.#warn(call);
+    this.#options.audit.refused(call.caller.sender, "PERMISSION_DENIED", undefined);
+    throw new OrchyError("PERMISSION_DENIED", refusal);
+  }
+
+  /** Such a worker may poll for years before somebody asks why it is given nothing. */
+  #warn({ peer }: Call): void {
+    const address = peer().address ?? "unknown";
+    if (this.#warned.has(address) || this.#warned.size >= limits.auditAddressesMax) return;
+    this.#warned.add(address);
+    this.#options.log?.warn("a worker of the original wire is not served; see --legacy-workers", {
+      address,
+    });
+  }
+}
+
+const keyRefusals: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "PERMISSION_DENIED"]);
+
+const otherwise =
+  "Without one, workers of the original wire are served as --legacy-workers says, if it is set.";
+
+const missingKey =
+  "This needs a key with the scope worker, as there is a key: send it as the header or metadata " +
+  `"authorization: Bearer orchy_…". ${otherwise}`;
+
+/** Why a caller is not served by a rule; undefined: it is. */
+export function refusalBy(rule: LegacyWorkers, { peer }: Pick<Call, "peer">): string | undefined {
+  switch (rule) {
+    case "open":
+      return undefined;
+    case "loopback":
+      return isLoopback(peer().address)
+        ? undefined
+        : "Workers of the original wire are served from this machine only; set --legacy-workers to " +
+            "serve others, or send a key.";
+    case "mtls":
+      return peer().verified
+        ? undefined
+        : "Workers of the original wire must present a client certificate (--legacy-workers mtls).";
+    default:
+      return unreachable(rule);
+  }
+}
