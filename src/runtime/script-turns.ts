@@ -23,7 +23,10 @@ interface Waiting extends WaitingScript {
 
 /** Scripts from the store that wait in the sandbox, for each process: few, so that they end soon. */
 const aheadMax = 4;
-/** Turns that are taken at the same time, for each process: reading an execution takes a while. */
+/**
+ * Turns that are taken at the same time, for each process: reading an execution takes a while. They
+ * may all come to the sandbox at once, and find room there: see limits.scriptsQueuedMin.
+ */
 const underWayMax = 8;
 
 export class ScriptTurns {
