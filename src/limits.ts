@@ -143,6 +143,8 @@ export const limits = {
   pacedAnswerBytesMin: 64 * 1024,
   /** A connection on which nothing moves is closed after this, unless a request waits on it. */
   httpIdleSeconds: 60,
+  /** A key (without keys: all callers) may have so many event streams on one server. */
+  eventStreamsPerKeyMax: 1_000,
   /** Silence on an event stream before a comment shows that it lives. */
   eventStreamBeatMs: 15_000,
   /** What may wait for a slow reader of an event stream before the stream is closed. */
@@ -180,8 +182,6 @@ export const limits = {
   followUpDepthMax: 3,
   retentionSecondsDefault: 7 * 24 * 3600,
   retentionFailedSecondsDefault: 30 * 24 * 3600,
-  /** On a shared store others may drive what is waited for here: it is looked at so often. */
-  observerLookMs: 500,
   /** Nothing is removed sooner after its end, so that those who wait at other servers see it. */
   retentionMsMin: 1_500,
   /** What a deleted execution leaves, where a caller or a message may name its id once more. */
@@ -229,6 +229,14 @@ export const limits = {
    * supervisors wait (five minutes) before they start again what has ended.
    */
   formatDelayMsDefault: 10 * 60_000,
+  /** What is watched here and perhaps driven elsewhere is looked at after these times, then rarely. */
+  watchedFirstLookMs: 25,
+  watchedLookMs: 500,
+  watchedRestMs: 10_000,
+  /** How often servers tell the others what they watch, how much of it in one note, and kept by each. */
+  watchedTellMs: 30_000,
+  idsPerNote: 100,
+  watchedElsewhereMax: 100_000,
   /** How often a server looks at the partitions that prefer it, for what others have put there. */
   preferredLookMs: 1_000,
   /** Within this time each partition is asked for queues that no poll has heard of. */
@@ -333,7 +341,7 @@ check(
   limits.scriptsQueuedMin * (limits.scriptMs + limits.scriptGraceMs) < limits.scriptGuardMs,
   "the slowest scripts in the queue end before their guard comes due",
 );
-check(2 * limits.observerLookMs < limits.retentionMsMin, "who looks for an end finds it");
+check(2 * limits.watchedLookMs < limits.retentionMsMin, "who looks for an end finds it");
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
 check(
   limits.generatedTombstoneSeconds * 1000 >= 10 * limits.outboxHideMs,

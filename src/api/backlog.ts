@@ -111,8 +111,35 @@ export class Backlog {
   }
 }
 
+/** How many of something each holder has open. */
+export class OpenCount {
+  readonly #max: number;
+  readonly #open = new Map<string, number>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Returns what closes it, once; undefined: the holder has as many as it may. */
+  open(holder: string): (() => void) | undefined {
+    const count = this.#open.get(holder) ?? 0;
+    if (count >= this.#max) return undefined;
+    this.#open.set(holder, count + 1);
+    let isOpen = true;
+    return () => {
+      if (!isOpen) return;
+      isOpen = false;
+      const left = this.#open.get(holder)! - 1;
+      if (left > 0) this.#open.set(holder, left);
+      else this.#open.delete(holder);
+    };
+  }
+}
+
 /** What all edges of a server share. */
 export interface Backlogs {
+  /** Event streams by the id of the key they were asked for with; "" without a key. */
+  readonly streams: OpenCount;
   readonly bodies: Backlog;
   readonly answers: Backlog;
 }
@@ -120,6 +147,7 @@ export interface Backlogs {
 export function createBacklogs(clock: Clock): Backlogs {
   const { bodyBytesHeldMax, requestBodyMs, answerBytesHeldMax, answerMs } = limits;
   return {
+    streams: new OpenCount(limits.eventStreamsPerKeyMax),
     bodies: new Backlog({ bytesMax: bodyBytesHeldMax, ageMs: requestBodyMs }, clock),
     answers: new Backlog({ bytesMax: answerBytesHeldMax, ageMs: answerMs }, clock),
   };

@@ -9,6 +9,7 @@ import { executionKey } from "../model/ids.ts";
 import type { Store } from "../store/store.ts";
 import { gone, notFound } from "./executions.ts";
 import type { ExecutionResult, Orchestrator, Page } from "./orchestrator.ts";
+import type { RemoteChanges } from "./remote-changes.ts";
 import { resultInMemory, type Views } from "./views.ts";
 import type { Watchers } from "./watchers.ts";
 
@@ -17,6 +18,7 @@ interface Parts {
   readonly clock: Clock;
   readonly views: Views;
   readonly watchers: Watchers;
+  readonly remote: RemoteChanges;
 }
 
 /** Rows of history read at a time; each holds the entries of one commit, some with large details. */
@@ -30,7 +32,7 @@ export class Observers {
   }
 
   async waitForResult(id: string, waitMs: number, abort?: AbortSignal): Promise<ExecutionResult> {
-    const { clock, views, watchers } = this.#parts;
+    const { store, clock, views, watchers, remote } = this.#parts;
     const { promise, resolve } = Promise.withResolvers<ExecutionResult | undefined>();
     // Listening first: an end between the read and the wait is not missed.
     const unwatch = watchers.add(id, ({ after, plan }) => {
@@ -39,7 +41,7 @@ export class Observers {
       resolve(resultInMemory(plan, after));
     });
     const cancel = clock.after(waitMs, () => resolve(undefined));
-    const stopLooking = this.#lookAgain(async () => {
+    const stopLooking = remote.follow(executionKey(id, store.partitions), async () => {
       try {
         const now = await views.result(id, abort);
         if (!isOpen(now.status)) resolve(now);
@@ -92,7 +94,7 @@ export class Observers {
   /** First what has happened, then what happens, until the execution has ended. */
   async watch(request: Parameters<Orchestrator["watch"]>[0]): Promise<void> {
     const { id, listener, abort } = request;
-    const { store, watchers } = this.#parts;
+    const { store, watchers, remote } = this.#parts;
     const key = executionKey(id, store.partitions);
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     let last = request.after;
@@ -102,13 +104,13 @@ export class Observers {
       last = entry.sequence;
       listener(entry);
     };
+    let look = async () => {};
     const unwatch = watchers.add(id, ({ decision, after }) => {
-      for (const text of decision.effects.history) {
-        for (const entry of readHistory(text)) {
-          if (early === undefined) tell(entry);
-          else early.push(entry);
-        }
-      }
+      const entries = decision.effects.history.flatMap(readHistory);
+      if (early !== undefined) early.push(...entries);
+      // What another server has written before it is still to be read.
+      else if ((entries[0]?.sequence ?? 0) > last + 1) return void look().catch(() => {});
+      else entries.forEach(tell);
       if (!isOpen(after.state.status)) end();
     });
     abort.addEventListener("abort", () => end());
@@ -118,15 +120,19 @@ export class Observers {
       if (loaded.outcome === "not_found") throw notFound(key);
       if (loaded.outcome === "tombstone") throw gone(key);
       if (!isOpen(loaded.status)) end();
+      let { revision } = loaded.head;
       let rows = await this.#replay(id, 0, tell, abort);
       for (const entry of early) tell(entry);
       early = undefined;
       if (abort.aborted) return;
-      stopLooking = this.#lookAgain(async () => {
+      look = async () => {
         const now = await store.load({ key, fields: [] });
+        if (now.outcome === "loaded" && now.head.revision === revision) return;
         rows = await this.#replay(id, rows, tell, abort);
+        if (now.outcome === "loaded") revision = now.head.revision;
         if (now.outcome !== "loaded" || !isOpen(now.status)) end();
-      });
+      };
+      stopLooking = remote.follow(key, look);
       await ended;
     } finally {
       unwatch();
@@ -151,28 +157,5 @@ export class Observers {
       if (rows.length < rowsPerRead) break;
     }
     return after;
-  }
-
-  /** Does so again and again where others share the store; answers what ends it. */
-  #lookAgain(look: () => Promise<void>): () => void {
-    const { store, clock } = this.#parts;
-    if (!store.traits.shared) return () => {};
-    let stopped = false;
-    let cancel: () => void;
-    const rest = () => {
-      if (!stopped)
-        cancel = clock.after(
-          limits.observerLookMs,
-          () =>
-            void look()
-              .catch(() => {})
-              .then(rest),
-        );
-    };
-    rest();
-    return () => {
-      stopped = true;
-      cancel();
-    };
   }
 }

@@ -25,6 +25,7 @@ import { Observers } from "./observers.ts";
 import type { Orchestrator, Readiness, ServerView } from "./orchestrator.ts";
 import { OutboxLoop } from "./outbox-loop.ts";
 import { Plans } from "./plans.ts";
+import { RemoteChanges } from "./remote-changes.ts";
 import { Room } from "./room.ts";
 import { ScriptTurns } from "./script-turns.ts";
 import { ServerRegistry } from "./server-registry.ts";
@@ -74,7 +75,6 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const beats = new Beats();
   const views = new Views({ store, plans, beats });
   const lists = new Lists({ store, clock });
-  const observers = new Observers({ store, clock, views, watchers });
   const sharing = new Sharing(store.partitions, (partition) => {
     timers.note(partition, clock.now());
     outbox.note(partition);
@@ -82,6 +82,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const onLive = (self: string, live: readonly string[]) => sharing.update(self, live);
   const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = parts;
   const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
+  const remote = new RemoteChanges({ store, clock, ids, formats });
+  const observers = new Observers({ store, clock, views, watchers, remote });
   const servers = new ServerRegistry({ store, clock, log, formats, onLive });
   // What this server puts into the store it knows of; on a shared one others put things there too.
   const restMs = (partition: number) =>
@@ -168,6 +170,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     lookFor(key.partition, decision);
     turns.add(committed.plan.workflow, key.id, decision.waitingScripts);
     watchers.notify(committed);
+    remote.committed(key);
     tracing?.committed(committed);
     journal.committed(committed);
   }
@@ -262,7 +265,10 @@ export function createRuntime(parts: RuntimeParts): Runtime {
 
     async open(self) {
       // What other servers put there; before the first look, so that nothing falls between.
-      await store.onWake?.((partition, queue) => dispatcher.hint(partition, queue));
+      await store.onWake?.(
+        (partition, queue) => dispatcher.hint(partition, queue),
+        (_, text) => remote.heard(text),
+      );
       await Promise.all(Array.from({ length: store.partitions }, (_, i) => sweeper.refresh(i)));
       timers.start();
       outbox.start();
@@ -281,6 +287,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);
       driver.close();
+      remote.close();
     },
   };
 }

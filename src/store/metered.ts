@@ -52,7 +52,12 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
     ...(store.indexExecutions !== undefined && {
       indexExecutions: (request) => store.indexExecutions!(request),
     }),
-    ...(store.onWake !== undefined && { onWake: (listener) => store.onWake!(listener) }),
+    ...(store.onWake !== undefined && {
+      onWake: (listener, onNote) => store.onWake!(listener, onNote),
+    }),
+    ...(store.sendNote !== undefined && {
+      sendNote: (partition, text) => store.sendNote!(partition, text),
+    }),
   } satisfies Partial<Store> & Record<string, unknown>;
   for (const operation of operations) {
     (metered as Record<string, unknown>)[operation] = (request?: unknown) => {

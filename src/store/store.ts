@@ -520,7 +520,12 @@ export interface Store {
    * that is lost costs a sweep. Resolves when it listens, or cannot. Absent: the store has no other
    * servers.
    */
-  onWake?(listener: (partition: number, queue: string) => void): Promise<void>;
+  onWake?(
+    listener: (partition: number, queue: string) => void,
+    onNote?: (partition: number, text: string) => void,
+  ): Promise<void>;
+  /** To all servers that listen, this one among them. Notes may be lost. */
+  sendNote?(partition: number, text: string): Promise<void>;
 
   /** Finishes what is under way and lets go of files and connections. */
   close(): Promise<void>;

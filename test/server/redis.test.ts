@@ -1,5 +1,6 @@
 /** Several servers on one Redis: they share work, wake each other, and outlive each other. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { limits } from "../../src/limits.ts";
 import { watchLag } from "../support/lag.ts";
 import {
   call,
@@ -12,7 +13,7 @@ import {
   untilEvent,
 } from "../support/orchy.ts";
 import { startProcess } from "../support/process.ts";
-import { type RedisServer, redisMissing, startRedis, usedMemory } from "../support/redis.ts";
+import { type RedisServer, redisMissing, startRedis, until, usedMemory } from "../support/redis.ts";
 import { complete, done, pollOne, single } from "./calls.ts";
 
 /** Three user actions, one after the other. */
@@ -120,6 +121,41 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     const task = await pollOne(one, "far");
     await complete(one, done(task));
     await ended;
+  }, 30_000);
+
+  test("event streams that wait ask Redis for next to nothing, and hear of changes at once", async () => {
+    const [one, other] = servers;
+    const watched = 200;
+    await saveWorkflow(one, single("watched"));
+    const ids = await Promise.all(
+      Array.from({ length: watched }, () => startExecution(one, "watched")),
+    );
+    const over = new AbortController();
+    const streams = await Promise.all(
+      ids.map((id) => fetch(`${other.url}/v1/executions/${id}/events`, { signal: over.signal })),
+    );
+    const commands = async () => {
+      const stats = await redis.client.info("commandstats");
+      return ["hmget", "lrange"].reduce((sum, name) => {
+        const found = new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats);
+        return sum + Number(found?.[1] ?? 0);
+      }, 0);
+    };
+    // Each stream looks twice, and then rests: a beat of the looks before shows that they have ended.
+    let before = await commands();
+    await until(async () => {
+      await Bun.sleep(limits.watchedLookMs);
+      const now = await commands();
+      const grown = now - before;
+      before = now;
+      return grown < watched;
+    });
+    const task = await pollOne(one, "watched");
+    const ended = untilEvent(other, task.executionId, ({ kind }) => kind === "execution.completed");
+    await complete(one, done(task));
+    await ended;
+    over.abort();
+    expect(streams.every(({ status }) => status === 200)).toBe(true);
   }, 30_000);
 
   test.each([

@@ -7,6 +7,13 @@ import { toJsonText } from "./json.ts";
 import type { Answer, Held, Services } from "./route.ts";
 import { entryView } from "./views.ts";
 
+function refuse(): never {
+  const message =
+    `There are ${limits.eventStreamsPerKeyMax} event streams of this key on this server; ` +
+    "end some of them first.";
+  throw new OrchyError("TOO_MANY", message);
+}
+
 /**
  * Each entry of the history beyond `after` is an event of type `entry`, with its sequence as id; the last event is
  * `end` with the final status.
@@ -21,6 +28,7 @@ export async function eventStream(
   await orchestrator.executionStatus(id);
 
   const held = hold();
+  const forgetStream = backlogs.streams.open(held.keyId ?? "") ?? refuse();
   const encoder = new TextEncoder();
   const over = new AbortController();
   let stopBeats = () => {};
@@ -63,6 +71,7 @@ export async function eventStream(
     const forget = () => {
       stopBeats();
       untaken.close();
+      forgetStream();
     };
     over.signal.addEventListener("abort", forget, { once: true });
     held.signal.addEventListener("abort", end, { once: true });

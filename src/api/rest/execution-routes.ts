@@ -154,7 +154,7 @@ export const executionRoutes: readonly Route[] = [
     query: { after: v.optional(requests.sequenceSchema) },
     headers: { "last-event-id": v.optional(requests.sequenceSchema) },
     answers: { 200: "text/event-stream" },
-    errors: ["NOT_FOUND", "DELETED"],
+    errors: ["NOT_FOUND", "DELETED", "TOO_MANY"],
     handle({ params, query, headers, services, hold }) {
       // A browser that reconnects repeats the address, so its header is the newer of the two.
       const after = Number(headers.get("last-event-id") ?? query.after ?? 0);

@@ -66,6 +66,8 @@ export interface Held {
   readonly signal: AbortSignal;
   /** The end of the wait. Only streams call it: other answers end it by being there. */
   readonly release: () => void;
+  /** Id of the key that the caller has shown. */
+  readonly keyId?: string;
 }
 
 /** How a route reads and refuses: `v1` is strict; `original` is as forgiving as it always was. */

@@ -14,6 +14,7 @@ export function watchHeld(held: Held, access: Access, caller: Caller): Held {
   held.signal.addEventListener("abort", end);
   if (held.signal.aborted) end();
   return {
+    keyId: caller.key.id,
     signal: gone.signal,
     release() {
       held.signal.removeEventListener("abort", end);

@@ -3,6 +3,7 @@
  * holds the hash tag, so that a partition lives on one node and a script may touch all of it.
  *
  *   <base>                  channel: names of queues that have something claimable
+ *   <base>:notes            channel: what servers tell each other of executions
  *   <base>:none             never there; see callKeys
  *   <base>:x:<id>           hash     an execution, or its tombstone (see scripts/lib/executions.lua)
  *   <base>:h:<id>           list     that part of its history which is not in the hash
@@ -77,6 +78,10 @@ export function makeKeys(namespace: string, partitions: number): Keys {
     servers: `${meta}:servers`,
     documents: (kind) => [`${meta}:docs:${kind}`, `${meta}:ids:${kind}`],
   };
+}
+
+export function notesChannel(base: string): string {
+  return `${base}:notes`;
 }
 
 /** Where a probe works: what one that was cut off leaves there, nobody else ever meets. */

@@ -239,8 +239,12 @@ export class RedisStore implements contract.Store {
     return this.#nodeClock.complaint;
   }
 
-  onWake(listener: WakeListener): Promise<void> {
-    return this.#wakes.listen(listener);
+  onWake(listener: WakeListener, onNote?: WakeListener): Promise<void> {
+    return this.#wakes.listen(listener, onNote);
+  }
+
+  sendNote(partition: number, text: string): Promise<void> {
+    return this.#wakes.sendNote(this.#base(partition), text);
   }
 
   async getDocument(request: {

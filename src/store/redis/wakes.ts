@@ -1,8 +1,10 @@
 /**
  * Wake-ups: scripts publish the name of a queue on the channel of its partition when it gets its
- * first task, or when a claim left some. A lost one costs a sweep, so nothing is asked again.
+ * first task, or when a claim left some. A lost one costs a sweep, so nothing is asked again. Notes of
+ * servers to each other go over channels of their own, which older servers do not hear.
  */
 import { Cluster, type Redis } from "ioredis";
+import { notesChannel } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 
 export type WakeListener = (partition: number, queue: string) => void;
@@ -18,7 +20,8 @@ export class Wakes {
     this.#partitions = new Map(bases.map((base, partition) => [base, partition]));
   }
 
-  async listen(listener: WakeListener): Promise<void> {
+  /** `onNote`: what servers tell each other by `sendNote`. */
+  async listen(listener: WakeListener, onNote: WakeListener = () => {}): Promise<void> {
     const { client } = this.#link;
     // A connection that listens can do nothing else; a cluster's client has such ones of its own.
     // Nobody would hear of its own subscriptions after a reconnect that fail, and the process end.
@@ -26,11 +29,13 @@ export class Wakes {
     const subscriber = client instanceof Cluster ? client : client.duplicate(options);
     this.#subscriber = subscriber;
     subscriber.on("error", () => {});
-    subscriber.on("smessage", (channel: string, queue: string) => {
-      const partition = this.#partitions.get(channel);
-      if (partition !== undefined) listener(partition, queue);
-    });
-    const channels = [...this.#partitions.keys()];
+    const listeners = new Map<string, (text: string) => void>();
+    for (const [base, partition] of this.#partitions) {
+      listeners.set(base, (queue) => listener(partition, queue));
+      listeners.set(notesChannel(base), (text) => onNote(partition, text));
+    }
+    subscriber.on("smessage", (channel: string, text: string) => listeners.get(channel)?.(text));
+    const channels = [...listeners.keys()];
     const subscribe = () =>
       Promise.allSettled(channels.map((channel) => subscriber.ssubscribe(channel)));
     await subscribe();
@@ -42,6 +47,10 @@ export class Wakes {
       if (subscriber.status === "ready") subscriber.disconnect(true);
       else if (subscriber.status === "end" && !this.#isClosed) subscriber.connect().catch(() => {});
     });
+  }
+
+  async sendNote(base: string, text: string): Promise<void> {
+    await this.#link.client.spublish(notesChannel(base), text);
   }
 
   close(): void {

@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import http2 from "node:http2";
 import net from "node:net";
+import { limits } from "../../../src/limits.ts";
 import { call, fastClock, send, startTestServer, type TestServer } from "./support.ts";
 import { echo, waiting } from "./workflows.ts";
 
@@ -184,4 +185,30 @@ test("a server that drains lets a poll end, and sends clients of HTTP/2 elsewher
   expect(await polled).toMatchObject({ status: 200, text: expect.stringContaining("draining") });
   await drained;
   session.destroy();
+});
+
+test("a key has a bounded number of event streams, and may open others when some have ended", async () => {
+  server = await startTestServer();
+  const id = await startWaiting();
+  const sessions = Array.from({ length: 5 }, () => http2.connect(server.url));
+  const open = (session: http2.ClientHttp2Session) => {
+    const stream = session.request({ ":path": `/v1/executions/${id}/events` });
+    stream.on("error", () => {}).resume();
+    const { promise, resolve } = Promise.withResolvers<number>();
+    stream.once("response", (headers) => resolve(Number(headers[":status"])));
+    return promise;
+  };
+  const last = sessions.pop()!;
+  const perSession = limits.eventStreamsPerKeyMax / sessions.length;
+  const statuses = await Promise.all(
+    sessions.flatMap((session) => Array.from({ length: perSession }, () => open(session))),
+  );
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  expect(await open(last)).toBe(429);
+  sessions.pop()!.destroy();
+  let status: number;
+  do status = await open(last);
+  while (status === 429);
+  expect(status).toBe(200);
+  for (const session of [...sessions, last]) session.destroy();
 });
