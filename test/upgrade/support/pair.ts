@@ -116,6 +116,9 @@ export class Pair {
     const body = { event: "go", payload: n, signalId: "g" };
     const { status } = await this.ask(first, "POST", `/v1/executions/${id}/signal`, body);
     expect(status).toBe(200);
+    // Each version knows the signals that the other has applied.
+    const again = await this.ask(first + 1, "POST", `/v1/executions/${id}/signal`, body);
+    expect(again.body).toEqual({ outcome: "duplicate" });
     if (n % 5 === 0)
       await this.ask(first, "POST", `/v1/executions/${id}/resume`, { operationId: "r" });
   }
