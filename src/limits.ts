@@ -251,8 +251,27 @@ export const limits = {
   storeUsedMax: 0.95,
   /** Redis refuses writes of every kind at its bound, and needs some of it for itself. */
   redisUsedMax: 0.8,
-  /** Kept free on the disk of an embedded store, for its log and what runs already. */
+  /**
+   * Kept free on the disk of an embedded store, for its log and what runs already; half of a disk
+   * that is smaller than twice that, and what follows in proportion.
+   */
   diskReservedBytes: 128 * 1024 * 1024,
+  /** Of it, for the write-ahead log. */
+  logBytesMax: 64 * 1024 * 1024,
+  /** Of it, what nothing is written to but the log: the file stops growing. */
+  diskFloorBytes: 16 * 1024 * 1024,
+  /** Of that, what is held by a file of no content, and let go when the disk is full all the same. */
+  ballastBytes: 8 * 1024 * 1024,
+  /** Steps in which the file takes room on the disk. */
+  fileStepBytes: 1024 * 1024,
+  /** Free room in the file before it takes the next. */
+  fileAheadBytes: 4 * 1024 * 1024,
+  /** Pages that only removals may take: they need some before they free more. */
+  removalPages: 64,
+  /** How fast the log may grow beyond its bound while a reader of the file holds it. */
+  logBytesPerSecond: 8 * 1024 * 1024,
+  /** Nothing new is started while the log is longer. */
+  logBytesHeldMax: 1024 * 1024 * 1024,
   /** Above it finished executions are removed early, until so much less is used. */
   roomRegained: 0.05,
   roomLookMs: 1_000,
@@ -342,6 +361,12 @@ check(
   "the slowest scripts in the queue end before their guard comes due",
 );
 check(2 * limits.watchedLookMs < limits.retentionMsMin, "who looks for an end finds it");
+check(
+  limits.logBytesMax + limits.diskFloorBytes < limits.diskReservedBytes,
+  "something of the reserve is for what runs already",
+);
+check(limits.ballastBytes < limits.diskFloorBytes, "the ballast is a part of the floor");
+check(limits.logBytesMax < limits.logBytesHeldMax, "a log within its bound holds up no start");
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
 check(
   limits.generatedTombstoneSeconds * 1000 >= 10 * limits.outboxHideMs,

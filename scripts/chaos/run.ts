@@ -7,15 +7,17 @@ import { limits } from "../../src/limits.ts";
 import { Chance } from "../../test/support/chance.ts";
 import { freePort } from "../../test/support/redis.ts";
 import { clocksFixed, makeShiftedClock } from "../../test/support/shifted-clock.ts";
+import { disksMissing, makeSmallDisk, type SmallDisk } from "../../test/support/small-disk.ts";
 import { Client } from "./client.ts";
 import { ClusterFaults } from "./cluster-faults.ts";
+import { DiskFaults } from "./disk-faults.ts";
 import { type Fault, ProcessFaults } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLeftovers } from "./leftovers.ts";
 import { Load } from "./load.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Oracle } from "./oracle.ts";
-import { makeOrchy, type Orchy } from "./processes.ts";
+import { makeOrchy, type Orchy, type Program } from "./processes.ts";
 import { type RedisBed, startChaosCluster, startSingle } from "./redis.ts";
 import { RedisFaults } from "./redis-faults.ts";
 import { countRuns, type Report } from "./report.ts";
@@ -37,6 +39,9 @@ export interface ChaosOptions {
   readonly only?: string;
 }
 
+/** Room for all that a run of a few minutes stores. */
+const diskMebibytes = 512;
+
 const place = { namespace: "orchy", partitions: limits.partitionsDefault };
 
 /** Reads logs from memory where that can be: nobody looks at them unless something went wrong. */
@@ -50,7 +55,8 @@ const probe = {
 export async function runChaos(options: ChaosOptions): Promise<Report> {
   const folder = mkdtempSync(join(folders, "orchy-chaos-"));
   const bed = await startBed(options.target, folder);
-  const stores = bed?.stores ?? [`sqlite:${folder}/orchy.db`];
+  const disk = options.target === "sqlite" ? startDisk() : undefined;
+  const stores = bed?.stores ?? [`sqlite:${disk?.path ?? folder}/orchy.db`];
   const ports = stores.map(() => freePort());
   const ledger = new Ledger();
   const violate = (sentence: string) => ledger.violate(sentence);
@@ -60,7 +66,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   const { workers } = options;
   const orchy = makeOrchy({ folder, stores, ports, workers, clocks, violate });
   try {
-    const report = await strikeAndCheck(options, { orchy, bed, folder, ledger });
+    const report = await strikeAndCheck(options, { orchy, bed, disk, folder, ledger });
     // Logs and data of a run that went wrong are for whoever looks into it.
     if (report.violations.length === 0 && !options.keep)
       rmSync(folder, { recursive: true, force: true });
@@ -70,7 +76,14 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
     await Promise.all([...orchy.servers, ...orchy.workers].map((program) => program.close()));
     for (const clock of clocks) clock.remove();
     await bed?.stop();
+    disk?.remove();
   }
+}
+
+function startDisk(): SmallDisk | undefined {
+  if (disksMissing === undefined) return makeSmallDisk(diskMebibytes);
+  console.log(`SKIPPED faults of the disk: ${disksMissing}`);
+  return undefined;
 }
 
 async function startBed(target: Target, folder: string): Promise<RedisBed | undefined> {
@@ -83,22 +96,27 @@ async function startBed(target: Target, folder: string): Promise<RedisBed | unde
 interface Scene {
   readonly orchy: Orchy;
   readonly bed: RedisBed | undefined;
+  /** Below an embedded store. */
+  readonly disk: SmallDisk | undefined;
   readonly folder: string;
   readonly ledger: Ledger;
 }
 
 async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Report> {
   const { target, seconds, seed, startsPerSecond } = options;
-  const { orchy, bed, folder, ledger } = scene;
+  const { orchy, bed, disk, folder, ledger } = scene;
   const chance = new Chance(seed);
   const own = () => new Chance(chance.below(2 ** 31));
   const client = new Client(orchy.urls, own(), (sentence) => ledger.violate(sentence));
   const load = new Load({ client, ledger, chance: own(), startsPerSecond }, `chaos-${seed}`);
   const rude = new RudeWorker({ client, ledger, chance: own() });
-  const lanesOfFaults = [
-    new ProcessFaults(orchy, own(), ledger).all,
-    storeFaults(bed, target, own()),
-  ];
+  const processFaults = new ProcessFaults(orchy, own(), ledger).all;
+  const [server] = orchy.servers as [Program, ...Program[]];
+  // One lane, as those of the disk end the server, too.
+  const lanesOfFaults =
+    disk === undefined
+      ? [processFaults, storeFaults(bed, target, own())]
+      : [[...processFaults, ...new DiskFaults({ disk, server, client, ledger }).all]];
   const wanted = (options.only ?? "").split(",");
   const faults = lanesOfFaults.map((all) =>
     all.filter(({ name }) => wanted.some((part) => name.includes(part))),

@@ -7,7 +7,7 @@ import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import type { Store } from "../store/store.ts";
+import type { Pressure, Store } from "../store/store.ts";
 import type { Executions } from "./executions.ts";
 import { logFault } from "./faults.ts";
 import { RetentionEnds } from "./retention-ends.ts";
@@ -62,10 +62,10 @@ export class EarlyRetention {
   async #round(): Promise<void> {
     const { clock, log, metrics, room } = this.#parts;
     const endsAt = clock.now() + limits.roomLookMs;
-    const used = await room.read();
+    const first = await room.read();
     let removed = 0;
     try {
-      for (let now = used; this.#isRunning && this.#lacksRoom(now); now = await room.read()) {
+      for (let now = first; this.#isRunning && this.#lacksRoom(now); now = await room.read()) {
         const gone = await this.#removeSome();
         removed += gone ?? 0;
         if (gone === undefined || clock.now() >= endsAt) return;
@@ -74,14 +74,15 @@ export class EarlyRetention {
       if (removed > 0) {
         metrics.removedEarly(removed);
         const message = "finished executions were removed before their retention was over";
-        log.warn(message, { removed, used: percent(used) });
+        log.warn(message, { removed, used: percent(first.used) });
       }
     }
   }
 
   /** From the share above which starts are refused, until it is somewhat below that. */
-  #lacksRoom(used: number): boolean {
+  #lacksRoom({ used, removalHelps = true }: Pressure): boolean {
     const { usedMax } = this.#parts.store.traits;
+    if (!removalHelps) return false;
     if (used > usedMax) this.#isMakingRoom = true;
     else if (used <= usedMax - limits.roomRegained) this.#isMakingRoom = false;
     if (!this.#isMakingRoom) this.#ends.reset();

@@ -40,13 +40,14 @@ export class Executions {
 
   async start(request: StartRequest): Promise<StartAnswer> {
     const { ids, namespace, room } = this.#parts;
-    await room.check();
+    const leave = await room.enter(Buffer.byteLength(request.input));
     const { idempotencyKey, workflow } = request;
     const chosenId =
       request.executionId ??
       (idempotencyKey === undefined ? undefined : hashId(namespace, workflow, idempotencyKey));
     const id = chosenId ?? ids.uuid();
-    return this.#create(id, request, { depth: 0, generatedId: chosenId === undefined });
+    const about = { depth: 0, generatedId: chosenId === undefined };
+    return await this.#create(id, request, about).finally(leave);
   }
 
   async #create(

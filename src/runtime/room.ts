@@ -1,14 +1,18 @@
 /**
  * Whether the store has room for new executions. What runs already may use the rest: a store that is
- * filled to the last byte could not even note that something has ended.
+ * filled to the last byte could not even note that something has ended. Between two readings starts
+ * are counted by their bytes, so that however many come at once, they do not take what is kept.
  */
 import { type Clock, within } from "../clock.ts";
 import { OrchyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import type { Store } from "../store/store.ts";
+import type { Pressure, Store } from "../store/store.ts";
 
 /** Starts look at a reading that is at most this old. */
 const freshMs = 1_000;
+/** What a start takes in the store: a few copies of its input, and rows and indexes of its own. */
+const copiesPerStart = 3;
+const bytesPerStart = 4_096;
 /** They wait so long for a new one: the store may be partly away. */
 const patienceMs = 500;
 
@@ -18,8 +22,13 @@ export class Room {
   readonly #log: Logger;
   #used = 0;
   #tombstones = 0;
+  /** Bytes that were left for starts at the last reading, and what was taken since. */
+  #left = Number.POSITIVE_INFINITY;
+  #taken = 0;
+  /** Of starts that are under way: a reading may not have seen them. */
+  #underWay = 0;
   #readAt = Number.NEGATIVE_INFINITY;
-  #reading: Promise<number> | undefined;
+  #reading: Promise<Pressure> | undefined;
   /** The reading that is under way takes long. */
   #isSlow = false;
 
@@ -29,16 +38,19 @@ export class Room {
     this.#log = log;
   }
 
-  /** Share of the room in use, read now. */
-  read(): Promise<number> {
+  /** Read now. */
+  read(): Promise<Pressure> {
     this.#reading ??= this.#store
       .pressure()
-      .then(({ used, tombstones = 0 }) => {
+      .then((pressure) => {
+        const { used, tombstones = 0, left = Number.POSITIVE_INFINITY } = pressure;
         this.#tombstones = tombstones;
         this.#tellChange(used);
         this.#used = used;
+        this.#left = left;
+        this.#taken = this.#underWay;
         this.#readAt = this.#clock.now();
-        return used;
+        return pressure;
       })
       .finally(() => {
         this.#reading = undefined;
@@ -71,15 +83,32 @@ export class Room {
     return `${used}, also by the ids of ${this.#tombstones} deleted executions.`;
   }
 
-  /** Throws RESOURCE_EXHAUSTED when nothing new may be started. */
-  async check(): Promise<void> {
-    if (Math.abs(this.#clock.now() - this.#readAt) >= freshMs) await this.#refresh();
-    if (this.#used <= this.#store.traits.usedMax) return;
-    const message = `${this.sentence} Nothing new is started until there is room again; what runs goes on.`;
-    throw new OrchyError("RESOURCE_EXHAUSTED", message);
+  /**
+   * Lets a start with so many bytes of input take its room, and returns what to call when it has
+   * ended. Throws RESOURCE_EXHAUSTED when nothing new may be started.
+   */
+  async enter(inputBytes: number): Promise<() => void> {
+    const bytes = bytesPerStart + copiesPerStart * inputBytes;
+    const isOld = Math.abs(this.#clock.now() - this.#readAt) >= freshMs;
+    if (isOld || !this.#fits(bytes)) await this.#refresh();
+    if (!this.#fits(bytes)) {
+      const message = `${this.sentence} Nothing new is started until there is room again; what runs goes on.`;
+      throw new OrchyError("RESOURCE_EXHAUSTED", message);
+    }
+    this.#taken += bytes;
+    this.#underWay += bytes;
+    return () => {
+      this.#underWay -= bytes;
+    };
+  }
+
+  /** One alone is small beside what is kept; many at once need not be. */
+  #fits(bytes: number): boolean {
+    if (this.#used > this.#store.traits.usedMax) return false;
+    return this.#taken === 0 || this.#taken + bytes <= this.#left;
   }
 }
 
 export function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
+  return `${Math.min(100, Math.round(share * 100))} %`;
 }

@@ -209,7 +209,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   async function readiness(): Promise<Readiness> {
     const checks: Record<string, { ok: boolean; message: string }> = {};
     try {
-      const used = await room.read();
+      const { used } = await room.read();
       const message = `${store.traits.durability} ${room.sentence}`;
       const outdated = formats.complaint();
       const complaints = [store.complaint?.(), outdated].filter((one) => one !== undefined);

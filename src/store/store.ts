@@ -349,10 +349,14 @@ export interface Traits {
 }
 
 export interface Pressure {
-  /** Share of the store's room in use, 0 to 1, where it has a bound; 0 otherwise. */
+  /** Share of the store's room in use, 0 to 1 or more, where it has a bound; 0 otherwise. */
   readonly used: number;
   /** How many tombstones are part of it; approximate, or absent, where it cannot count them. */
   readonly tombstones?: number;
+  /** Bytes that new executions may still take; absent: only the share is known. */
+  readonly left?: number;
+  /** False: what is full is not what removed executions would make room in. */
+  readonly removalHelps?: boolean;
 }
 
 export interface Store {
@@ -515,6 +519,8 @@ export interface Store {
   timeOffset?(): number;
   /** What an operator should put right, in a sentence or two; undefined: nothing. */
   complaint?(): string | undefined;
+  /** Length of its write-ahead log, as far as it has to be kept; absent: it has none. */
+  logBytes?(): number;
   /**
    * Calls back when another server may have put something claimable into a queue. Only a hint: one
    * that is lost costs a sweep. Resolves when it listens, or cannot. Absent: the store has no other

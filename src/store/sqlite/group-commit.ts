@@ -2,26 +2,43 @@
  * Group commit: the operations of one turn of the event loop share a transaction, and are answered
  * once it is on disk. The next group is written while the sync of the one before it goes on.
  * Operations check before they write, so all an operation can do half is fail in SQL; then the group
- * is rolled back and its operations run again, each in a transaction of its own.
+ * is rolled back and its operations run again, each in a transaction of its own. Where a disk is
+ * full, room is made first if there is any to be had.
  */
 import { type Database, SQLiteError, type Statement } from "bun:sqlite";
 import type { Clock } from "../../clock.ts";
 import { limits } from "../../limits.ts";
 import { StoreFault } from "../store.ts";
+import { isFull } from "./full.ts";
 import type { LogSync } from "./log-sync.ts";
 
 /** How long after a large group the next one is expected. */
 const busyMs = 50;
 
+/** How often an operation that found the disk full is tried, room being made in between. */
+const triesMax = 3;
+
 interface Operation {
   readonly run: () => unknown;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
+  /** It makes room, and may take the last of it. */
+  readonly isRemoval: boolean;
+  /** It, or one beside it, has failed: it gets a transaction of its own. */
+  isAlone: boolean;
+  tries: number;
+}
+
+/** The room of the file on its disk, as far as it concerns a transaction. */
+export interface Room {
+  /** Lets the file take more of its disk; false when there is no more. */
+  grow(): boolean;
+  /** Lets the work take the pages that are kept for it. */
+  withAllPages<T>(work: () => T): T;
 }
 
 function reasonOf(error: unknown): "exhausted" | "unavailable" {
-  const isFull = error instanceof SQLiteError && error.code?.startsWith("SQLITE_FULL") === true;
-  return isFull ? "exhausted" : "unavailable";
+  return isFull(error) ? "exhausted" : "unavailable";
 }
 
 /** Errors that are not SQLite's are mistakes of ours, and pass as they are. */
@@ -61,7 +78,9 @@ export class GroupCommit {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #onRollback: () => void;
-  readonly #onFlush: () => void;
+  readonly #onFlush: () => Promise<void> | undefined;
+  readonly #onFull: () => Promise<void>;
+  readonly #room: Room;
   readonly #log: LogSync;
   readonly #begin: Statement;
   readonly #commit: Statement;
@@ -71,6 +90,8 @@ export class GroupCommit {
   #changes = 0;
   #waiting: Operation[] = [];
   #isScheduled = false;
+  /** Nothing is written until it resolves. */
+  #held: Promise<void> | undefined;
   /** Until then others are expected soon: the event loop must not stop for a sync. */
   #busyUntil = 0;
   /** Set when nothing more is taken. */
@@ -82,13 +103,18 @@ export class GroupCommit {
     readonly log: LogSync;
     /** Whatever was cached of the database may be wrong now. */
     readonly onRollback: () => void;
-    /** Called outside of any transaction. */
-    readonly onFlush: () => void;
+    /** Called outside of any transaction, after each that has written; what it returns is waited for. */
+    readonly onFlush: () => Promise<void> | undefined;
+    /** The log found no room on the disk: resolves when it may be tried again. */
+    readonly onFull: () => Promise<void>;
+    readonly room: Room;
   }) {
     this.#database = options.database;
     this.#clock = options.clock;
     this.#onRollback = options.onRollback;
     this.#onFlush = options.onFlush;
+    this.#onFull = options.onFull;
+    this.#room = options.room;
     this.#log = options.log;
     this.#begin = options.database.prepare("BEGIN");
     this.#commit = options.database.prepare("COMMIT");
@@ -96,19 +122,32 @@ export class GroupCommit {
     this.#countChanges = options.database.prepare("SELECT total_changes() AS total");
   }
 
-  submit<Answer>(run: () => Answer): Promise<Answer> {
+  submit<Answer>(run: () => Answer, { isRemoval = false } = {}): Promise<Answer> {
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ run, resolve, reject });
+      this.#waiting.push({ run, resolve, reject, isRemoval, isAlone: false, tries: 0 });
       this.#schedule();
     });
   }
 
   /** Finishes what was submitted; whatever comes later is refused. */
   async close(): Promise<void> {
-    while (this.#waiting.length > 0) this.#flushGroup();
     this.#refusal ??= new StoreFault("not_applied", "The store is closed.");
+    while (this.#waiting.length > 0) {
+      await this.#held;
+      if (this.#waiting.length > 0) this.#flushGroup();
+    }
+    await this.#held;
     await new Promise<void>((resolve) => this.#log.settled(() => resolve()));
+  }
+
+  /** Must not reject. */
+  #hold(until: Promise<void>): void {
+    const held = until.then(() => {
+      if (this.#held === held) this.#held = undefined;
+      if (this.#waiting.length > 0) this.#schedule();
+    });
+    this.#held = held;
   }
 
   #schedule(): void {
@@ -116,6 +155,7 @@ export class GroupCommit {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
+      if (this.#held !== undefined) return;
       // A few operations would wait for the next sync anyway: they share a transaction until then.
       if (this.#log.isRunning && this.#waiting.length < limits.groupCommitOperationsMin) return;
       if (this.#waiting.length > 0) this.#flushGroup();
@@ -125,19 +165,27 @@ export class GroupCommit {
 
   #flushGroup(): void {
     const group = this.#waiting;
+    const [first] = group as [Operation, ...Operation[]];
+    if (first.isAlone) {
+      this.#waiting = group.slice(1);
+      this.#runAlone(first);
+      return;
+    }
     const answers: unknown[] = [];
     const start = this.#clock.now();
     try {
       this.#begin.run();
       while (answers.length < Math.min(group.length, limits.groupCommitOperationsMax)) {
-        answers.push((group[answers.length] as Operation).run());
+        const operation = group[answers.length] as Operation;
+        if (operation.isAlone) break;
+        answers.push(operation.run());
         if (this.#clock.now() - start >= limits.groupCommitMs) break;
       }
-    } catch {
+    } catch (error) {
       this.#undo();
-      const failed = answers.length + 1;
-      this.#waiting = group.slice(failed);
-      for (const operation of group.slice(0, failed)) this.#runAlone(operation);
+      // Then all of them wait still, and are tried again.
+      if (isFull(error) && this.#room.grow()) return;
+      for (const operation of group.slice(0, answers.length + 1)) operation.isAlone = true;
       return;
     }
     this.#waiting = group.slice(answers.length);
@@ -145,13 +193,17 @@ export class GroupCommit {
   }
 
   #runAlone(operation: Operation): void {
+    const work = () => {
+      this.#begin.run();
+      return operation.run();
+    };
     let answer: unknown;
     try {
-      this.#begin.run();
-      answer = operation.run();
+      answer = operation.isRemoval ? this.#room.withAllPages(work) : work();
     } catch (error) {
       this.#undo();
-      operation.reject(notApplied(error));
+      if (isFull(error) && this.#room.grow()) this.#runAlone(operation);
+      else operation.reject(notApplied(error));
       return;
     }
     this.#settle([operation], [answer]);
@@ -163,8 +215,7 @@ export class GroupCommit {
       this.#commit.run();
     } catch (error) {
       this.#undo();
-      const fault = commitFault(error);
-      for (let i = 0; i < answers.length; i++) operations[i]?.reject(fault);
+      this.#refuse(operations.slice(0, answers.length), error);
       return;
     }
     const synced = (error: Error | null) => {
@@ -186,7 +237,23 @@ export class GroupCommit {
     if (answers.length >= limits.groupCommitOperationsMin) this.#busyUntil = now + busyMs;
     if (answers.length === 1 && now > this.#busyUntil) this.#log.syncAtOnce(synced);
     else this.#log.sync(synced);
-    this.#onFlush();
+    const until = this.#onFlush();
+    if (until !== undefined) this.#hold(until);
+  }
+
+  /** After a COMMIT that failed. Where the log found no room, room is made, and each tried again. */
+  #refuse(operations: readonly Operation[], error: unknown): void {
+    const fault = commitFault(error);
+    const again = fault.outcome === "not_applied" && isFull(error);
+    const others = operations.filter((operation) => {
+      operation.isAlone = true;
+      operation.tries += 1;
+      if (again && operation.tries < triesMax) return true;
+      operation.reject(fault);
+      return false;
+    });
+    if (isFull(error)) this.#hold(this.#onFull());
+    this.#waiting = [...others, ...this.#waiting];
   }
 
   #undo(): void {

@@ -1,8 +1,9 @@
 /** The thread of the housekeeper: a connection of its own, for what may take long. */
 import { Database } from "bun:sqlite";
+import { takeInSteps } from "./disk-room.ts";
 
 export type Chore =
-  | { readonly kind: "open"; readonly path: string }
+  | { readonly kind: "open"; readonly path: string; readonly stepBytes: number }
   | { readonly kind: "checkpoint" }
   | { readonly kind: "close" };
 
@@ -14,6 +15,7 @@ function run(chore: Chore): void {
   switch (chore.kind) {
     case "open":
       database = new Database(chore.path, { readwrite: true });
+      takeInSteps(database, chore.stepBytes);
       database.run("PRAGMA synchronous = NORMAL");
       return;
     case "checkpoint":

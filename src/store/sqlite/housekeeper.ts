@@ -1,50 +1,104 @@
 /**
- * Keeps the write-ahead log short without stopping the event loop: a thread copies the log into
- * the database while commits go on; what they added meanwhile is little, and is copied here, so
- * that the next commit starts the log anew.
+ * Keeps the write-ahead log short. Only a thread copies it into the file, while commits go on; what
+ * they added meanwhile is little, and is copied by the thread while they wait for it, so that the
+ * next commit starts the log anew. The event loop goes on in any case.
+ *
+ * A reader of the file in another process, such as a backup, keeps the log from being started anew.
+ * While one does, the log grows beyond its bound, at a bounded speed: commits wait.
  */
 import type { Database, Statement } from "bun:sqlite";
+import { type Clock, within } from "../../clock.ts";
+import { limits } from "../../limits.ts";
+import type { Logger } from "../../log.ts";
 import type { Chore } from "./housekeeper-thread.ts";
 
-/** Pages in the log that make a copy worth while. */
-const framesToCopy = 2_000;
-/** Pages in the log from which on what the thread left is copied here. */
-const framesToFinish = 8_000;
-/** Pages in the log that are copied here at once, whatever the thread does. */
-const framesMax = 16_000;
+/** Parts of the log's bound: from there on it is copied, and from there on the copy is finished. */
+const copyFrom = 1 / 8;
+const finishFrom = 1 / 2;
 /** Flushes between looks at the log. */
 const flushesPerLook = 8;
+/** Longest wait of commits for anything. */
+const waitMsMax = 1_000;
+/** Between tries to copy what a reader holds back; a try takes no more than a part of the time. */
+const retryMs = 250;
+const retryShare = 10;
 
 interface Log {
   readonly log: number;
   readonly checkpointed: number;
 }
 
+export interface HousekeeperParts {
+  readonly database: Database;
+  readonly path: string;
+  /** The bound of the log. */
+  readonly logBytes: number;
+  /** Steps in which the file grows. */
+  readonly stepBytes: number;
+  readonly clock: Clock;
+  readonly log: Logger | undefined;
+  /** The log was copied: the file has been cut to what it holds. */
+  readonly onCopied: () => void;
+}
+
 export class Housekeeper {
-  readonly #path: string;
+  readonly #parts: HousekeeperParts;
+  readonly #pageBytes: number;
   readonly #look: Statement<Log>;
-  readonly #copy: Statement<Log>;
   readonly #waiting: ((problem: string | null) => void)[] = [];
   #thread: Worker | undefined;
   #flushes = 0;
   #isCopying = false;
   #isClosed = false;
+  /** By performance.now(). */
+  #copyNotBefore = 0;
+  /** Since when the log has been beyond its bound. */
+  #overSince: number | undefined;
+  /** The last try could not copy all, though nothing was added meanwhile. */
+  #isHeldBack = false;
+  #hasProblem = false;
+  /** As last seen. */
+  #logBytes = 0;
 
-  constructor(database: Database, path: string) {
-    this.#path = path;
+  constructor(parts: HousekeeperParts) {
+    this.#parts = parts;
+    const { database } = parts;
+    this.#pageBytes = Number(database.query("PRAGMA page_size").values()[0]?.[0]);
     // A SQLite that does not know NOOP yet takes it for PASSIVE.
     this.#look = database.prepare("PRAGMA wal_checkpoint(NOOP)");
-    this.#copy = database.prepare("PRAGMA wal_checkpoint(PASSIVE)");
   }
 
-  /** Called after each transaction. */
-  afterFlush(): void {
+  /** Of the log that is in use; its file may be longer. */
+  get logBytes(): number {
+    return this.#logBytes;
+  }
+
+  /** A reader, or a fault, keeps the log beyond its bound. */
+  get isHeldBack(): boolean {
+    return this.#isHeldBack && this.#overSince !== undefined;
+  }
+
+  /** Called after each transaction; the next one is to wait for what this returns. */
+  afterFlush(): Promise<void> | undefined {
     this.#flushes++;
-    if (this.#flushes < flushesPerLook) return;
+    if (this.#flushes < flushesPerLook && this.#overSince === undefined) return undefined;
     this.#flushes = 0;
-    const { log, checkpointed } = this.#look.get() as Log;
-    if (log > framesMax) this.#copy.get();
-    else if (!this.#isCopying && log - checkpointed > framesToCopy) void this.#copyAside();
+    const log = this.#lookAt();
+    if (log === undefined) return undefined;
+    const { logBytes } = this.#parts;
+    const left = (log.log - log.checkpointed) * this.#pageBytes;
+    const now = performance.now();
+    const least = this.#overSince === undefined ? logBytes * copyFrom : 0;
+    if (!this.#isCopying && now >= this.#copyNotBefore && left > least) {
+      if (this.#logBytes > logBytes * finishFrom && left <= logBytes) return this.#copyInPause();
+      void this.#copy();
+    }
+    return this.#slowDown(now);
+  }
+
+  /** Resolves when what can be copied of the log is: the next transaction may start it anew. */
+  async clearLog(): Promise<void> {
+    await within(waitMsMax, this.#copy(), this.#parts.clock);
   }
 
   /** Waits for what is under way; the thread's connection is closed before ours. */
@@ -52,16 +106,88 @@ export class Housekeeper {
     this.#isClosed = true;
     if (this.#thread === undefined) return;
     await this.#ask({ kind: "close" });
-    this.#thread.terminate();
+    this.#thread?.terminate();
   }
 
-  async #copyAside(): Promise<void> {
+  #lookAt(): Log | undefined {
+    let log: Log;
+    try {
+      log = this.#look.get() as Log;
+    } catch (error) {
+      this.#note(error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+    // All of it is copied: the next transaction starts it anew.
+    this.#logBytes = log.log === log.checkpointed ? 0 : log.log * this.#pageBytes;
+    if (this.#logBytes <= this.#parts.logBytes) this.#isWithin();
+    else this.#isOver();
+    return log;
+  }
+
+  #isOver(): void {
+    this.#overSince ??= performance.now();
+  }
+
+  #isWithin(): void {
+    if (this.#overSince === undefined) return;
+    this.#overSince = undefined;
+    if (this.#isHeldBack) this.#parts.log?.warn("the write-ahead log is within its bound again");
+    this.#isHeldBack = false;
+  }
+
+  #holdBack(): void {
+    if (this.#overSince === undefined || this.#isHeldBack) return;
+    this.#isHeldBack = true;
+    const message =
+      "the write-ahead log is beyond its bound, as another process reads the store's file: " +
+      "writes are slowed down until it has ended";
+    this.#parts.log?.warn(message, { bytes: this.#logBytes });
+  }
+
+  /** Beyond its bound the log grows so fast and no faster. */
+  #slowDown(now: number): Promise<void> | undefined {
+    if (this.#overSince === undefined || this.#isClosed) return undefined;
+    const allowed = ((now - this.#overSince) / 1_000) * limits.logBytesPerSecond;
+    const excess = this.#logBytes - this.#parts.logBytes - allowed;
+    const ms = Math.min(waitMsMax, (excess / limits.logBytesPerSecond) * 1_000);
+    if (ms < 1) return undefined;
+    return new Promise((resolve) => {
+      this.#parts.clock.after(ms, resolve);
+    });
+  }
+
+  /** Commits wait for it; when it is done and nobody else reads, the log is copied whole. */
+  #copyInPause(): Promise<void> {
+    const copying = this.#copy().then(() => {
+      const log = this.#lookAt();
+      if (log !== undefined && log.checkpointed < log.log) this.#holdBack();
+    });
+    return within(waitMsMax, copying, this.#parts.clock);
+  }
+
+  /** Never rejects. */
+  async #copy(): Promise<void> {
+    const startedAt = performance.now();
     this.#isCopying = true;
-    await this.#ask({ kind: "checkpoint" });
+    const before = this.#lookAt();
+    this.#note(await this.#ask({ kind: "checkpoint" }));
+    const after = this.#isClosed ? undefined : this.#lookAt();
     this.#isCopying = false;
-    if (this.#isClosed) return;
-    const { log } = this.#look.get() as Log;
-    if (log > framesToFinish) this.#copy.get();
+    if (after === undefined) return;
+    this.#parts.onCopied();
+    const isStuck = after.checkpointed < after.log && after.checkpointed === before?.checkpointed;
+    if (!isStuck) return;
+    const now = performance.now();
+    this.#copyNotBefore = now + Math.max(retryMs, retryShare * (now - startedAt));
+    this.#holdBack();
+  }
+
+  /** Logged once, and once when it is over. */
+  #note(problem: string | null): void {
+    if ((problem !== null) === this.#hasProblem) return;
+    this.#hasProblem = problem !== null;
+    if (problem === null) this.#parts.log?.warn("the write-ahead log is copied again");
+    else this.#parts.log?.warn("the write-ahead log cannot be copied", { reason: problem });
   }
 
   #ask(chore: Chore): Promise<string | null> {
@@ -88,7 +214,13 @@ export class Housekeeper {
     };
     thread.onmessage = (event: MessageEvent<string | null>) => answer(event.data);
     thread.onerror = (event) => answer(event.message);
-    void this.#post(thread, { kind: "open", path: this.#path });
+    thread.addEventListener("close", () => {
+      // The next chore starts another.
+      if (this.#thread === thread) this.#thread = undefined;
+      for (const resolve of this.#waiting.splice(0)) resolve("its thread has ended");
+    });
+    const { path, stepBytes } = this.#parts;
+    void this.#post(thread, { kind: "open", path, stepBytes });
     return thread;
   }
 }

@@ -9,6 +9,8 @@ export function lockFile(path: string): Database {
   const lock = new Database(`${path}.lock`, { create: true, readwrite: true });
   try {
     lock.run("PRAGMA busy_timeout = 0");
+    // A journal would take room on the disk, which may be full.
+    lock.run("PRAGMA journal_mode = MEMORY");
     lock.run("BEGIN EXCLUSIVE");
     return lock;
   } catch (error) {

@@ -17,14 +17,15 @@ export interface Disk {
 const realDisk: Disk = { sync: fdatasyncSync, syncAside: fdatasync };
 
 export class LogSync {
-  readonly #file: number;
+  /** The open log. */
+  readonly file: number;
   readonly #disk: Disk;
   /** What waits for the sync that is under way, and what came too late for it. */
   #current: Callback[] = [];
   #next: Callback[] = [];
 
   constructor(databasePath: string, disk: Disk = realDisk) {
-    this.#file = openSync(`${databasePath}-wal`, "r+");
+    this.file = openSync(`${databasePath}-wal`, "r+");
     this.#disk = disk;
   }
 
@@ -43,7 +44,7 @@ export class LogSync {
     }
     let fault: Error | null = null;
     try {
-      this.#disk.sync(this.#file);
+      this.#disk.sync(this.file);
     } catch (error) {
       fault = error as Error;
     }
@@ -66,7 +67,7 @@ export class LogSync {
   #start(): void {
     this.#current = this.#next;
     this.#next = [];
-    this.#disk.syncAside(this.#file, (error) => {
+    this.#disk.syncAside(this.file, (error) => {
       const ended = this.#current;
       this.#current = [];
       if (this.#next.length > 0) this.#start();
@@ -76,6 +77,6 @@ export class LogSync {
 
   /** All that was asked for must have ended. */
   close(): void {
-    closeSync(this.#file);
+    closeSync(this.file);
   }
 }

@@ -1,6 +1,7 @@
 /** The order in which tasks were added, over all openings of a file. */
 import type { Database } from "bun:sqlite";
-import { countRange } from "./schema.ts";
+import { isFull } from "./full.ts";
+import { countRange, nextRange } from "./schema.ts";
 
 /** 2^21 of them fit a number exactly: so often a file may be opened, or so many used up. */
 const placesPerRange = 2 ** 32;
@@ -17,7 +18,7 @@ export class Places {
   constructor(database: Database, perRange = placesPerRange) {
     this.#database = database;
     this.#perRange = perRange;
-    this.#next = countRange(database) * perRange;
+    this.#next = countOpening(database) * perRange;
   }
 
   next(): number {
@@ -26,5 +27,15 @@ export class Places {
       this.#next = countRange(this.#database) * this.#perRange;
     }
     return place;
+  }
+}
+
+/** On a full disk an opening goes uncounted, and shares its range with the next. */
+function countOpening(database: Database): number {
+  try {
+    return countRange(database);
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    return nextRange(database);
   }
 }

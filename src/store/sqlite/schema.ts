@@ -198,7 +198,7 @@ function checkSettings(
   settings: Readonly<Record<string, string | number>>,
 ): void {
   for (const [name, value] of Object.entries(settings)) {
-    database.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
+    keepDefault(database, name, value);
     const stored = settingOf(database, name);
     if (stored === `${value}`) continue;
     throw new Error(
@@ -217,15 +217,17 @@ export function prepareDatabase(
   database.run("PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = NORMAL");
   database.run("PRAGMA wal_autocheckpoint = 0");
-  database.run("PRAGMA journal_size_limit = 67108864");
+  database.run(`PRAGMA journal_size_limit = ${limits.logBytesMax}`);
   database.run("PRAGMA cache_size = -65536");
   database.run("PRAGMA temp_store = MEMORY");
+  // What is as it should be is not written: the disk may be full.
   database.transaction(() => {
-    for (let version = pragma(database, "user_version"); version < migrations.length; version++) {
-      database.run(migrations[version] as string);
+    const version = pragma(database, "user_version");
+    for (const migration of migrations.slice(version)) database.run(migration);
+    if (version < migrations.length) database.run(`PRAGMA user_version = ${migrations.length}`);
+    if (pragma(database, "application_id") !== applicationId) {
+      database.run(`PRAGMA application_id = ${applicationId}`);
     }
-    database.run(`PRAGMA user_version = ${migrations.length}`);
-    database.run(`PRAGMA application_id = ${applicationId}`);
     checkSettings(database, path, settings);
     keepDefault(database, "partitions", limits.partitionsEmbeddedDefault);
   })();
@@ -233,13 +235,18 @@ export function prepareDatabase(
 
 /** Of places.ts: one for each opening of the file, and more where one was used up. */
 export function countRange(database: Database): number {
-  keepDefault(database, "openings", 0);
-  database.run("UPDATE settings SET value = value + 1 WHERE name = 'openings'");
-  return Number(settingOf(database, "openings"));
+  const range = nextRange(database);
+  writeSetting(database, "openings", range);
+  return range;
 }
 
-function keepDefault(database: Database, name: string, value: number): void {
-  database.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
+export function nextRange(database: Database): number {
+  return 1 + Number(settingOf(database, "openings") ?? 0);
+}
+
+function keepDefault(database: Database, name: string, value: string | number): void {
+  if (settingOf(database, name) !== undefined) return;
+  database.run("INSERT INTO settings (name, value) VALUES (?, ?)", [name, `${value}`]);
 }
 
 export function writeSetting(database: Database, name: string, value: string | number): void {

@@ -4,17 +4,20 @@
  */
 import { Database } from "bun:sqlite";
 import { mkdirSync } from "node:fs";
-import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Clock, systemClock } from "../../clock.ts";
 import { limits } from "../../limits.ts";
+import type { Logger } from "../../log.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { purgedPerClaim } from "../rules.ts";
 import type * as contract from "../store.ts";
+import { Ballast } from "./ballast.ts";
+import { DiskRoom } from "./disk-room.ts";
 import { Documents } from "./documents.ts";
 import { DueItems } from "./due.ts";
 import { Executions } from "./executions.ts";
+import { isFull } from "./full.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { type HeadRow, Heads } from "./heads.ts";
 import { Housekeeper } from "./housekeeper.ts";
@@ -40,6 +43,7 @@ export interface SqliteOptions {
   /** Bounds how long a group commit may take; nothing stored comes from it. */
   readonly clock?: Clock;
   readonly disk?: Disk;
+  readonly log?: Logger;
 }
 
 /** Throws a plain Error of one sentence when the file cannot be used. */
@@ -47,20 +51,17 @@ export function openSqliteStore(options: SqliteOptions): SqliteStore {
   return new SqliteStore(options);
 }
 
-function openDatabase(options: SqliteOptions, lock: Database): Database {
-  const { path, namespace = "default", pagesMax } = options;
+function openDatabase(options: SqliteOptions, ballast: Ballast): Database {
+  const { path, namespace = "default", partitions } = options;
   let database: Database | undefined;
   try {
     database = new Database(path, { create: true, readwrite: true });
-    prepareDatabase(database, path, {
-      namespace,
-      ...(options.partitions !== undefined && { partitions: options.partitions }),
-    });
-    if (pagesMax !== undefined) database.run(`PRAGMA max_page_count = ${pagesMax}`);
+    const settings = { namespace, ...(partitions !== undefined && { partitions }) };
+    prepareDatabase(database, path, settings);
     return database;
   } catch (error) {
     database?.close();
-    lock.close();
+    if (isFull(error) && ballast.letGo()) return openDatabase(options, ballast);
     throw error;
   }
 }
@@ -75,10 +76,11 @@ export class SqliteStore implements contract.Store {
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;
-  readonly #folder: string;
   readonly #lock: Database;
   readonly #database: Database;
   readonly #log: LogSync;
+  readonly #ballast: Ballast;
+  readonly #room: DiskRoom;
   readonly #group: GroupCommit;
   readonly #housekeeper: Housekeeper;
   readonly #heads: Heads;
@@ -95,10 +97,17 @@ export class SqliteStore implements contract.Store {
   #closed: Promise<void> | undefined;
 
   constructor(options: SqliteOptions) {
-    this.#folder = dirname(options.path);
-    mkdirSync(this.#folder, { recursive: true });
-    this.#lock = lockFile(options.path);
-    const database = openDatabase(options, this.#lock);
+    const { path } = options;
+    mkdirSync(dirname(path), { recursive: true });
+    this.#lock = lockFile(path);
+    this.#ballast = new Ballast(path);
+    let database: Database;
+    try {
+      database = openDatabase(options, this.#ballast);
+    } catch (error) {
+      this.#lock.close();
+      throw error;
+    }
     this.#database = database;
     this.partitions = Number(settingOf(database, "partitions"));
     const heads = new Heads(database, this.partitions);
@@ -107,6 +116,7 @@ export class SqliteStore implements contract.Store {
     const messages = new Messages(database);
     const removal = new Removal(database, heads);
     const leases = new RowLeases({ database, heads, tasks, partitions: this.partitions });
+    const parts = { database, heads, tasks, timers, messages, removal, leases };
     this.#heads = heads;
     this.#leases = leases;
     this.#tasks = tasks;
@@ -115,30 +125,39 @@ export class SqliteStore implements contract.Store {
     this.#dueItems = new DueItems(database, leases);
     this.#messages = messages;
     this.#removal = removal;
-    this.#executions = new Executions({
-      database,
-      heads,
-      tasks,
-      timers,
-      messages,
-      removal,
-      leases,
-    });
+    this.#executions = new Executions(parts);
     this.#listings = new Listings(database);
     this.#documents = new Documents(database);
-    this.#housekeeper = new Housekeeper(database, options.path);
-    this.#log = new LogSync(options.path, options.disk);
+    const clock = options.clock ?? systemClock;
+    this.#log = new LogSync(path, options.disk);
+    this.#room = new DiskRoom({
+      ...{ database, path, log: this.#log.file, pagesMax: options.pagesMax },
+      heldBytes: () => this.#ballast.bytes,
+    });
+    const { log: logBytes, step: stepBytes } = this.#room.shares;
+    this.#housekeeper = new Housekeeper({
+      ...{ database, path, logBytes, stepBytes, clock, log: options.log },
+      onCopied: () => this.#room.takeAgain(),
+    });
     this.#group = new GroupCommit({
-      database,
-      clock: options.clock ?? systemClock,
-      log: this.#log,
+      ...{ database, clock, log: this.#log, room: this.#room },
       onRollback: () => {
         heads.forgetAll();
         leases.forgetAll();
         this.#listings.onRollback();
       },
-      onFlush: () => this.#housekeeper.afterFlush(),
+      onFlush: () => {
+        this.#room.keepAhead();
+        return this.#housekeeper.afterFlush();
+      },
+      onFull: () => this.#makeLogRoom(),
     });
+  }
+
+  /** The log could not grow: it is started anew if it can be, else the ballast makes way. */
+  async #makeLogRoom(): Promise<void> {
+    await this.#housekeeper.clearLog();
+    if (this.#housekeeper.logBytes > 0) this.#ballast.letGo();
   }
 
   /** An execution with all its tasks in their table. */
@@ -234,10 +253,11 @@ export class SqliteStore implements contract.Store {
   remove(
     request: Parameters<contract.Store["remove"]>[0],
   ): Promise<"removed" | "more" | "conflict" | "not_found"> {
-    return this.#group.submit(() => {
+    const remove = () => {
       this.#withTasks(request.key);
       return this.#removal.remove(request);
-    });
+    };
+    return this.#group.submit(remove, { isRemoval: true });
   }
 
   holdings(key: ExecutionKey): Promise<contract.Holdings> {
@@ -285,17 +305,29 @@ export class SqliteStore implements contract.Store {
     return this.#group.submit(() => this.#queues.hints(request.partition));
   }
 
-  /** Of what the file can grow to, on its disk and within its bound on pages. */
-  async pressure(): Promise<contract.Pressure> {
-    const read = (name: string) => Number(this.#database.query(`PRAGMA ${name}`).values()[0]?.[0]);
-    const { bavail, bsize } = await statfs(this.#folder);
-    const freeBytes = Math.max(0, bavail * bsize - limits.diskReservedBytes);
+  pressure(): Promise<contract.Pressure> {
     return this.#group.submit(() => {
-      const pages = read("page_count");
-      const pagesMax = Math.min(read("max_page_count"), pages + freeBytes / read("page_size"));
-      const used = (pages - read("freelist_count")) / pagesMax;
-      return { used, tombstones: this.#removal.tombstones };
+      const { used, left } = this.#room.read();
+      if (left > 0) this.#ballast.make(this.#room.shares.ballast);
+      const isLogTooLong = this.#housekeeper.logBytes > limits.logBytesHeldMax;
+      return {
+        used: isLogTooLong ? Math.max(1, used) : used,
+        tombstones: this.#removal.tombstones,
+        left: isLogTooLong ? 0 : left,
+        // The pages of what is removed are of no use to anybody while the log takes the room.
+        removalHelps: !this.#housekeeper.isHeldBack,
+      };
     });
+  }
+
+  complaint(): string | undefined {
+    if (!this.#housekeeper.isHeldBack) return undefined;
+    const mebibytes = Math.round(this.#housekeeper.logBytes / 1024 / 1024);
+    return `A reader of its file holds back its write-ahead log, now ${mebibytes} MiB.`;
+  }
+
+  logBytes(): number {
+    return this.#housekeeper.logBytes;
   }
 
   getDocument(request: { kind: string; id: string }): Promise<contract.Document | undefined> {
@@ -338,6 +370,7 @@ export class SqliteStore implements contract.Store {
   async #close(): Promise<void> {
     await this.#group.close();
     await this.#housekeeper.close();
+    await this.#ballast.close();
     this.#log.close();
     // Statements are finalized too: only then is the log copied into the file and removed.
     this.#database.close(true);
