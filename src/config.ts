@@ -19,6 +19,7 @@ import {
   readHosts,
   readOrigins,
   readRatio,
+  readSecret,
   readStore,
   readSwitch,
   type StoreAddress,
@@ -126,7 +127,9 @@ const flags = {
   store: flag({
     placeholder: "address",
     default: "sqlite:./data/orchy.db",
-    explanation: "sqlite:<file>, memory:, redis://…, redis-cluster://… or redis-sentinel://…",
+    explanation:
+      "sqlite:<file>, memory:, redis://…, redis-cluster://…, redis-sentinel://…, or @file that holds it",
+    secret: true,
     read: readStore,
   }),
   "store-ca": flag({
@@ -263,7 +266,7 @@ const flags = {
   "otlp-headers": flag({
     placeholder: "headers",
     default: "",
-    explanation: "what the collector asks for: name=value,…",
+    explanation: "what the collector asks for: name=value,…, or @file that holds it",
     standardVariable: "OTEL_EXPORTER_OTLP_HEADERS",
     secret: true,
     read: readHeaders,
@@ -311,7 +314,9 @@ export function parseConfig(
     const { standardVariable = "", secret, default: preset }: Flag<unknown> = flags[name];
     const variable = env[environmentName(name)] ? environmentName(name) : standardVariable;
     const text = fromFlag ?? (env[variable] || preset);
-    const answer = flags[name].read(text) as ReturnType<(typeof flags)[Name]["read"]>;
+    const held = secret ? readSecret(text) : { value: text };
+    type Read = ReturnType<(typeof flags)[Name]["read"]>;
+    const answer = "problem" in held ? held : (flags[name].read(held.value) as Read);
     if ("problem" in answer) {
       const source = fromFlag === undefined ? variable : `--${name}`;
       const shown = secret ? "" : ` ${JSON.stringify(text.slice(0, 100))}`;
@@ -476,6 +481,7 @@ function helpText(): string {
     `  ${"--help".padEnd(28)}this text`,
     "",
     "Each flag can also be set as an environment variable, ORCHY_HTTP_PORT for --http-port and so",
-    "on; a flag wins over its variable.",
+    "on; a flag wins over its variable. Flags show in the list of processes: give what is secret as",
+    "@file or as a variable.",
   ].join("\n");
 }

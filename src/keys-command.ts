@@ -12,6 +12,7 @@ import { limits } from "./limits.ts";
 import { scopes } from "./model/key.ts";
 import { readFirstKeySecret } from "./runtime/first-key.ts";
 import { Keys, type NewKey } from "./runtime/keys.ts";
+import { readSecret } from "./settings.ts";
 import { openStore } from "./store/open.ts";
 import { readClientTls } from "./tls.ts";
 
@@ -19,12 +20,13 @@ const help = `Usage: bun run server keys create --name <who> --scopes <${scopes.
        bun run server keys list
        bun run server keys revoke <id>
 
-  --server <url>         a running server; with its key in ORCHY_KEY, or --key <key>, once there are
-                         keys. The first one needs the secret that the server printed when it
+  --server <url>         a running server; with its key in ORCHY_KEY, or as --key @file, once there
+                         are keys. The first one needs the secret that the server printed when it
                          started: in the same way, or by itself from beside the embedded store
   --tls-ca, --tls-cert, --tls-key <file>
                          for https: whom to trust, and the certificate to show
-  --store <address>      the store itself (or ORCHY_STORE), while no server has it open
+  --store <address>      the store itself (or ORCHY_STORE), while no server has it open; @file where
+                         the address holds a password
   --store-ca, --store-cert, --store-key <file>
                          for a store over TLS: whom to trust, and the certificate to show
   --namespace <name>     of that store
@@ -156,16 +158,25 @@ function day(moment: number | string): string {
 }
 
 async function openDesk(flags: Flags, env: Environment): Promise<Desk> {
-  const { server, store } = flags;
+  const { server } = flags;
+  const store = secret("--store", flags.store);
   if (server !== undefined && store !== undefined) {
     throw new Error("Name --server or --store, not both.");
   }
   if (typeof server === "string") return serverDesk(server, flags, env);
-  if (typeof store === "string") return storeDesk(store, flags, env);
+  if (store !== undefined) return storeDesk(store, flags, env);
   const local = `http://127.0.0.1:${env.ORCHY_HTTP_PORT || 8080}`;
   const there = await fetch(`${local}/health/live`).catch(() => undefined);
   if (there?.ok) return serverDesk(local, flags, env);
-  return storeDesk(env.ORCHY_STORE || defaultStore, flags, env);
+  return storeDesk(secret("ORCHY_STORE", env.ORCHY_STORE) ?? defaultStore, flags, env);
+}
+
+/** Undefined for what is absent or empty. Throws when its file cannot be read. */
+function secret(source: string, given: string | boolean | undefined): string | undefined {
+  if (typeof given !== "string" || given === "") return undefined;
+  const read = readSecret(given);
+  if ("problem" in read) throw new Error(`${source}: ${read.problem}.`);
+  return read.value;
 }
 
 async function storeDesk(address: string, flags: Flags, env: Environment): Promise<Desk> {
@@ -179,7 +190,9 @@ async function storeDesk(address: string, flags: Flags, env: Environment): Promi
   });
   const tls = await readClientTls(Object.fromEntries(paths));
   const store = await openStore(address, { namespace, tls }).catch((error: Error) => {
-    throw new Error(`${error.message} Ask a running server with --server <url> --key <key>.`);
+    throw new Error(
+      `${error.message} Ask a running server with --server <url>, its key in ORCHY_KEY.`,
+    );
   });
   const keys = new Keys({ store, clock: systemClock });
   return {
@@ -200,7 +213,8 @@ async function serverDesk(address: string, flags: Flags, env: Environment): Prom
     throw new Error(`--server ${address}: must be an address such as http://127.0.0.1:8080.`);
   }
   const base = address.replace(/\/+$/, "");
-  const key = flags.key ?? (env.ORCHY_KEY || localSecret(base, env));
+  const key =
+    secret("--key", flags.key) ?? secret("ORCHY_KEY", env.ORCHY_KEY) ?? localSecret(base, env);
   const tls = await readTlsFiles(flags);
 
   async function ask(method: string, path: string, body?: object): Promise<unknown> {
@@ -237,7 +251,7 @@ async function serverDesk(address: string, flags: Flags, env: Environment): Prom
 
 /** What makes the first key at a server on this machine; nobody else is shown it. */
 function localSecret(base: string, env: Environment): string | undefined {
-  const path = /^sqlite:(.+)$/s.exec(env.ORCHY_STORE || defaultStore)?.[1];
+  const path = /^sqlite:(.+)$/s.exec(secret("ORCHY_STORE", env.ORCHY_STORE) ?? defaultStore)?.[1];
   const isHere = isLoopback(new URL(base).hostname.replace(/^\[|\]$/g, ""));
   return path !== undefined && isHere ? readFirstKeySecret(path) : undefined;
 }

@@ -1,4 +1,5 @@
 /** How the text of a flag or variable becomes a value, or the reason why it does not. */
+import { readFileSync } from "node:fs";
 
 export type StoreAddress =
   | { readonly kind: "memory" }
@@ -11,10 +12,25 @@ export interface Flag<Value> {
   readonly explanation: string;
   /** A variable that other programs read, too; ORCHY_… wins over it. */
   readonly standardVariable?: string;
-  /** Never shown. */
+  /** Never shown, and `@file` stands for what that file holds. */
   readonly secret?: boolean;
   /** Answers the value, or the end of the sentence "--flag <text>: …". */
   readonly read: (text: string) => { readonly value: Value } | { readonly problem: string };
+}
+
+/**
+ * What was given, or with `@file` what that file holds: the flags of a process can be read by every
+ * user of its machine.
+ */
+export function readSecret(text: string): { value: string } | { problem: string } {
+  if (!text.startsWith("@")) return { value: text };
+  const path = text.slice(1);
+  try {
+    return { value: readFileSync(path, "utf8").trim() };
+  } catch (error) {
+    const { code, message } = error as Error & { readonly code?: string };
+    return { problem: `cannot read ${path}: ${code === "ENOENT" ? "no such file" : message}` };
+  }
 }
 
 export function matching(pattern: RegExp, rule: string) {

@@ -1,7 +1,9 @@
 /** Flags and environment variables, as an operator meets them. */
 
 import { expect, test } from "bun:test";
-import { availableParallelism } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Config, parseConfig } from "../src/config.ts";
 
 function read(argv: string[], env: Record<string, string> = {}): Config {
@@ -151,6 +153,30 @@ const refused: readonly [string[], string][] = [
 test.each(refused)("%p is refused in a sentence", (argv, told) => {
   const found = problems(argv);
   expect(found.join("\n")).toContain(told);
+});
+
+test("secrets come from files, and are not shown when they are wrong", () => {
+  const folder = mkdtempSync(join(tmpdir(), "orchy-config-"));
+  const [store, headers] = [join(folder, "store"), join(folder, "headers")];
+  writeFileSync(store, "redis://:secret@h:1\n");
+  writeFileSync(headers, "x-key=secret");
+  const url = { kind: "redis", url: "redis://:secret@h:1" } as const;
+  const env = { ORCHY_STORE: `@${store}`, ORCHY_OTLP_ENDPOINT: "http://c" };
+  expect(read(["--otlp-headers", `@${headers}`], env)).toMatchObject({
+    store: url,
+    tracing: { headers: { "x-key": "secret" } },
+  });
+  expect(read(["--store", `@${store}`]).store).toEqual(url);
+  expect(problems(["--store", `@${folder}/none`])).toEqual([
+    `--store: cannot read ${folder}/none: no such file.`,
+  ]);
+  writeFileSync(store, "rds://:secret@h:1");
+  for (const given of [`@${store}`, "rds://:secret@h:1"]) {
+    const [told] = problems(["--store", given]);
+    expect(told).toStartWith("--store: must be sqlite:<file>");
+    expect(told).not.toContain("secret");
+  }
+  rmSync(folder, { recursive: true });
 });
 
 test("all problems are told at once, and name where the value came from", () => {

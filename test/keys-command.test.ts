@@ -68,6 +68,8 @@ test("while a server has the store, the command says so, and goes through that s
   expect(locked.code).toBe(1);
   expect(locked.told).toContain("is in use by another Orchy server");
   expect(locked.told).toContain("--server <url>");
+  writeFileSync(`${folder}/address`, `${store}\n`);
+  expect((await keys("list --store @address")).told).toBe(locked.told);
 
   const at = `--server ${server.url}`;
   expect((await keys(`list ${at}`)).out).toBe("There are no keys.");
@@ -83,6 +85,11 @@ test("while a server has the store, the command says so, and goes through that s
 
   const made = await keys(`create --name w --scopes worker --actions a,b ${at} --key ${key}`);
   const id = made.out.split("_")[1]!;
+  writeFileSync(`${folder}/key`, `${key}\n`);
+  expect((await keys(`list ${at} --key @key`)).out).toContain(id);
+  expect((await keys(`list ${at} --key @none`)).told).toBe(
+    "--key: cannot read none: no such file.",
+  );
   const env = { ORCHY_KEY: key, ORCHY_HTTP_PORT: String(server.httpPort) };
   expect((await keys("list", env)).out).toContain(`${id}  worker for a,b  w`);
   expect((await keys(`revoke ${id}`, env)).out).toContain(`${id} is revoked`);
