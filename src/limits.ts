@@ -278,6 +278,9 @@ export const limits = {
   /** Few, as each may hold megabytes: the room is read again after them. */
   earlyRemovalsAtOnce: 64,
   timersListedMax: 200,
+  /** Pages of timers that one search for the ends of retentions reads, and at once. */
+  timerPagesPerWalk: 64,
+  timerPagesAtOnce: 8,
   /** Nothing is removed early so soon after its end. */
   earlyRetentionAgeMs: 10_000,
 

@@ -93,13 +93,11 @@ export class EarlyRetention {
   async #removeSome(): Promise<number | undefined> {
     const { store, clock, log, executions, prefers } = this.#parts;
     const partitions = Array.from({ length: store.partitions }, (_, i) => i).filter(prefers);
-    const ends = await this.#ends.next(partitions, limits.earlyRemovalsAtOnce);
-    if (ends.length === 0) {
-      this.#ends.reset();
-      return undefined;
-    }
+    const { timers, isOver } = await this.#ends.next(partitions, limits.earlyRemovalsAtOnce);
+    if (isOver) this.#ends.reset();
+    if (timers.length === 0) return undefined;
     const endedBefore = clock.now() - limits.earlyRetentionAgeMs;
-    const removals = ends.map(({ key }) =>
+    const removals = timers.map(({ key }) =>
       executions.remove(key, { endedBefore }).catch((error) => {
         logFault(log, "an execution could not be removed early", error, { id: key.id });
         return "failed" as const;

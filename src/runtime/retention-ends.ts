@@ -1,6 +1,7 @@
 /**
  * Which retentions end soonest, over some partitions: reads their timers in order, a page at a time,
- * and passes over all that are for something else.
+ * and passes over all that are for something else. A store may hold very many of those: each call reads
+ * a bounded number of pages, and the next one goes on.
  */
 import { retentionTimer } from "../engine/end.ts";
 import { limits } from "../limits.ts";
@@ -8,9 +9,18 @@ import type { Store, TimerPlace } from "../store/store.ts";
 
 /** How far a partition was read, and what was found there and not asked for yet. */
 interface Walk {
+  readonly partition: number;
   found: TimerPlace[];
   after: TimerPlace | undefined;
+  pages: number;
   isOver: boolean;
+}
+
+export interface Ends {
+  /** In the order of their moments, as far as the partitions have been read. */
+  readonly timers: readonly TimerPlace[];
+  /** All partitions have been read, and what was found in them has been returned. */
+  readonly isOver: boolean;
 }
 
 export class RetentionEnds {
@@ -21,26 +31,18 @@ export class RetentionEnds {
     this.#store = store;
   }
 
-  /** The next timers in the order of their moments; none: all have been answered. */
-  async next(partitions: readonly number[], count: number): Promise<readonly TimerPlace[]> {
+  async next(partitions: readonly number[], count: number): Promise<Ends> {
     const walks = partitions.map((partition) => this.#walk(partition));
-    await Promise.all(
-      partitions.map((partition, i) => {
-        const walk = walks[i] as Walk;
-        return this.#read(partition, walk).catch(() => {
-          // One that is away keeps the others from nothing; it is read anew after a reset.
-          walk.isOver = true;
-        });
-      }),
-    );
-    const taken: TimerPlace[] = [];
-    // What a partition goes on with, where all that was read is used up, may come before the others.
-    while (taken.length < count && walks.every(({ found, isOver }) => isOver || found.length > 0)) {
-      const timer = earliest(walks)?.found.shift();
-      if (timer === undefined) break;
-      taken.push(timer);
+    await this.#readAhead(walks);
+    const timers: TimerPlace[] = [];
+    while (timers.length < count) {
+      const walk = earliest(walks);
+      if (walk === undefined) break;
+      timers.push(walk.found.shift()!);
+      // What a partition goes on with, where all that was read is used up, may come before the others.
+      if (isBehind(walk)) break;
     }
-    return taken;
+    return { timers, isOver: timers.length === 0 && walks.every(({ isOver }) => isOver) };
   }
 
   /** Begins anew. */
@@ -49,25 +51,47 @@ export class RetentionEnds {
   }
 
   #walk(partition: number): Walk {
-    const walk = this.#walks.get(partition) ?? { found: [], after: undefined, isOver: false };
+    const begun = { partition, found: [], after: undefined, pages: 0, isOver: false };
+    const walk = this.#walks.get(partition) ?? begun;
     this.#walks.set(partition, walk);
     return walk;
   }
 
-  /** Until something is found, or nothing is left. */
-  async #read(partition: number, walk: Walk): Promise<void> {
-    const limit = limits.timersListedMax;
-    while (walk.found.length === 0 && !walk.isOver) {
-      const { after } = walk;
-      const page = await this.#store.listTimers({
-        ...{ partition, limit },
-        ...(after !== undefined && { after }),
-      });
-      walk.found = page.filter(({ id }) => id === retentionTimer);
-      walk.isOver = page.length < limit;
-      walk.after = page.at(-1) ?? after;
+  /** Until each has found something or is over, or the bound is reached. */
+  async #readAhead(walks: readonly Walk[]): Promise<void> {
+    for (let left = limits.timerPagesPerWalk; left > 0; ) {
+      // Those that were read least come first, so that none has to wait for one with very many.
+      const behind = walks.filter(isBehind).sort((a, b) => a.pages - b.pages);
+      if (behind.length === 0) return;
+      const some = behind.slice(0, Math.min(left, limits.timerPagesAtOnce));
+      left -= some.length;
+      await Promise.all(
+        some.map((walk) =>
+          this.#read(walk).catch(() => {
+            // One that is away keeps the others from nothing; it is read anew after a reset.
+            walk.isOver = true;
+          }),
+        ),
+      );
     }
   }
+
+  async #read(walk: Walk): Promise<void> {
+    const { partition, after } = walk;
+    const limit = limits.timersListedMax;
+    walk.pages += 1;
+    const page = await this.#store.listTimers({
+      ...{ partition, limit },
+      ...(after !== undefined && { after }),
+    });
+    walk.found = page.filter(({ id }) => id === retentionTimer);
+    walk.isOver = page.length < limit;
+    walk.after = page.at(-1) ?? after;
+  }
+}
+
+function isBehind({ found, isOver }: Walk): boolean {
+  return found.length === 0 && !isOver;
 }
 
 function earliest(walks: readonly Walk[]): Walk | undefined {
