@@ -61,6 +61,8 @@ export const limits = {
   resultsPerCallMax: 1_000,
   heartbeatsPerCallMax: 10_000,
   releasesPerCallMax: 10_000,
+  /** Of the tokens of one call, so many are looked at before others get their turn. */
+  tokensPerBatch: 128,
   registeredActionsPerCallMax: 1_000,
   parkedPollersMax: 20_000,
   progressBytesMax: 64 * 1024,

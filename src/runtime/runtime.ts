@@ -256,7 +256,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     complete: (results, workerId) => tellFaults(() => desk.complete(results, workerId)),
     heartbeat: (beats) => tellFaults(() => desk.heartbeat(beats)),
     release: (tokens) => tellFaults(() => desk.release(tokens)),
-    actionNames: (tokens) => tellFaults(() => actionNames(store, plans, tokens)),
+    actionNames: (tokens) => tellFaults(() => actionNames({ store, plans, clock }, tokens)),
     completeByHandout: (result) => tellFaults(() => desk.completeByHandout(result)),
 
     workers: () => desk.workers(),

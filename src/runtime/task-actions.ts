@@ -1,13 +1,14 @@
 /** Which action a task is an attempt at: a lease's token names it by its id in the workflow only. */
+import type { Clock } from "../clock.ts";
 import { executionKey, parseTaskId, parseToken } from "../model/ids.ts";
 import type { Store } from "../store/store.ts";
+import { inBatches } from "./batches.ts";
 import { loadExecution } from "./load.ts";
 import type { Plans } from "./plans.ts";
 
 /** In the order of the tokens; undefined where there is no such execution or action any more. */
-export function actionNames(
-  store: Store,
-  plans: Plans,
+export async function actionNames(
+  { store, plans, clock }: { readonly store: Store; readonly plans: Plans; readonly clock: Clock },
   tokens: readonly string[],
 ): Promise<readonly (string | undefined)[]> {
   const loading = new Map<string, ReturnType<typeof loadExecution>>();
@@ -29,5 +30,13 @@ export function actionNames(
     return action?.kind === "user" ? action.name : undefined;
   }
 
-  return Promise.all(tokens.map(nameOf));
+  const names = new Array<string | undefined>(tokens.length);
+  await inBatches([...tokens.entries()], clock, (batch) =>
+    Promise.all(
+      batch.map(async ([index, token]) => {
+        names[index] = await nameOf(token);
+      }),
+    ),
+  );
+  return names;
 }

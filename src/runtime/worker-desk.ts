@@ -12,6 +12,7 @@ import {
   queueKey,
 } from "../model/ids.ts";
 import type { LeasedTask, Store } from "../store/store.ts";
+import { inBatches } from "./batches.ts";
 import type { Beats } from "./beats.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Driver } from "./driver.ts";
@@ -195,10 +196,11 @@ export class WorkerDesk {
   ): Promise<readonly ("extended" | "stale" | "cancelled")[]> {
     const { store, clock, beats } = this.#parts;
     const tokens = sent.map(({ token }) => token);
+    const silences = new Map<string, Promise<number>>();
     const outcomes = await this.#byPartition(tokens, "stale", async (partition, leases) => {
-      const silences = await Promise.all(leases.map((lease) => this.#silenceMs(lease)));
+      const silentMs = await Promise.all(leases.map((lease) => this.#silenceMs(lease, silences)));
       const now = clock.now();
-      const asked = leases.map((lease, index) => ({ ...lease, until: now + silences[index]! }));
+      const asked = leases.map((lease, index) => ({ ...lease, until: now + silentMs[index]! }));
       const answers = await store.extendLeases({ partition, leases: asked, now });
       return answers.map((answer) => answer.outcome);
     });
@@ -209,9 +211,16 @@ export class WorkerDesk {
   }
 
   /** How long its worker may be silent from now on: as long as from the start. */
-  async #silenceMs({ key, taskId }: TokenOf): Promise<number> {
-    const { driver, log } = this.#parts;
+  #silenceMs({ key, taskId }: TokenOf, known: Map<string, Promise<number>>): Promise<number> {
     const actionKey = parseTaskId(taskId)?.actionKey ?? "";
+    const action = `${key.id}:${actionKey}`;
+    const silence = known.get(action) ?? this.#readSilenceMs(key, actionKey, taskId);
+    known.set(action, silence);
+    return silence;
+  }
+
+  async #readSilenceMs(key: ExecutionKey, actionKey: string, taskId: string): Promise<number> {
+    const { driver, log } = this.#parts;
     const own = await driver.heartbeatMs(key, actionKey).catch((error) => {
       logFault(log, "the rules of a heartbeat could not be read", error, { taskId });
       return 0;
@@ -228,30 +237,27 @@ export class WorkerDesk {
     });
   }
 
-  /** One call for each partition; text that is no token is answered without asking. */
+  /** Few calls for each partition; text that is no token is answered without asking. */
   async #byPartition<Answer>(
     tokens: readonly string[],
     unknown: Answer,
     ask: (partition: number, leases: TokenOf[]) => Promise<readonly Answer[]>,
   ): Promise<Answer[]> {
     const answers: Answer[] = tokens.map(() => unknown);
-    const groups = new Map<number, { index: number; lease: TokenOf }[]>();
-    for (const [index, token] of tokens.entries()) {
+    const sent = tokens.flatMap((token, index) => {
       const lease = this.#tokenOf(token);
-      if (lease === undefined) continue;
-      const group = groups.get(lease.key.partition) ?? [];
-      group.push({ index, lease });
-      groups.set(lease.key.partition, group);
-    }
-    await Promise.all(
-      [...groups].map(async ([partition, group]) => {
-        const found = await ask(
-          partition,
-          group.map(({ lease }) => lease),
-        );
+      return lease === undefined ? [] : [{ index, lease }];
+    });
+    sent.sort((one, other) => one.lease.key.partition - other.lease.key.partition);
+    await inBatches(sent, this.#parts.clock, (batch) => {
+      const groups = Map.groupBy(batch, ({ lease }) => lease.key.partition);
+      const asking = [...groups].map(async ([partition, group]) => {
+        const leases = group.map(({ lease }) => lease);
+        const found = await ask(partition, leases);
         for (const [place, { index }] of group.entries()) answers[index] = found[place] ?? unknown;
-      }),
-    );
+      });
+      return Promise.all(asking);
+    });
     return answers;
   }
 

@@ -1,6 +1,7 @@
 /** The largest that is allowed, end to end: payloads, workflows, numbers; and what is beyond it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { limits } from "../../src/limits.ts";
+import { formatTaskId, formatToken, tokenPrefix } from "../../src/model/ids.ts";
 import {
   call,
   createWorker,
@@ -244,3 +245,28 @@ test("workers by the hundred, each with names of its own, are listed as far as t
   // Beyond their bytes the longest unseen are forgotten.
   expect(body.items.length + body.leftOut).toBeLessThan(200);
 });
+
+test("others get their turn while thousands of unknown tokens are looked at", async () => {
+  await saveWorkflow(server, single("turns"));
+  const tokens = Array.from({ length: limits.heartbeatsPerCallMax }, () => {
+    const task = { executionId: Bun.randomUUIDv7(), run: 1, handout: 1, actionKey: "a" };
+    return formatToken(tokenPrefix(0, "abcdefghijklmnop"), formatTaskId(task));
+  });
+  const calls = [
+    () => service(server, "Heartbeat", { tasks: tokens.map((token) => ({ token })) }),
+    () => service(server, "Release", { tokens }),
+  ];
+  for (const ask of calls) {
+    let isOver = false;
+    const asked = ask().finally(() => {
+      isOver = true;
+    });
+    let starts = 0;
+    for (; !isOver; starts++) await startExecution(server, "turns");
+    const { statuses } = await asked;
+    expect(statuses).toHaveLength(tokens.length);
+    expect(statuses.every((status: string) => status.endsWith("_STALE"))).toBeTrue();
+    // Looked at in one piece they leave time for one or two.
+    expect(starts).toBeGreaterThan(8);
+  }
+}, 30_000);
