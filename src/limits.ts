@@ -64,6 +64,8 @@ export const limits = {
   /** Of the tokens of one call, so many are looked at before others get their turn. */
   tokensPerBatch: 128,
   registeredActionsPerCallMax: 1_000,
+  /** Queues whose tasks are so large that claims ask for fewer of them. */
+  largeQueuesKept: 1_000,
   parkedPollersMax: 20_000,
   progressBytesMax: 64 * 1024,
   /** A worker that has not polled for so long is forgotten; the others share so much memory. */

@@ -20,6 +20,7 @@ import {
 } from "../store/store.ts";
 import { logFault } from "./faults.ts";
 import { Poll, type PollOptions } from "./poll.ts";
+import { TaskSizes, taskChars } from "./task-sizes.ts";
 
 /** While a queue has held something for longer than this, new tasks do not overtake it. */
 const overtakeMs = 2_000;
@@ -54,6 +55,7 @@ export class Dispatcher {
   readonly #waiting = new Map<string, Line>();
   /** Since when which partitions are thought to hold tasks, by queue. */
   readonly #hints = new Map<string, Map<number, number>>();
+  readonly #sizes = new TaskSizes();
   readonly #polls = new Set<Poll>();
   #pollBytes = 0;
   #draining = false;
@@ -145,9 +147,10 @@ export class Dispatcher {
   ): { poll: Poll; lease: HandOff } | undefined {
     const since = this.#hints.get(task.queue)?.get(partition);
     if (since !== undefined && now - since > overtakeMs) return undefined;
-    const poll = this.#pollFor(task.queue, origin, since !== undefined);
+    const poll = this.#pollFor(task, origin, since !== undefined);
     if (poll === undefined) return undefined;
     poll.reserved += 1;
+    poll.reservedChars += taskChars(task);
     const deadline = now + task.timeoutMs;
     const silenceMs = task.heartbeatMs || poll.heartbeatMs || task.timeoutMs;
     return {
@@ -162,10 +165,14 @@ export class Dispatcher {
   }
 
   /** Where older work is hinted, only the poll that brought the result may go on with its own. */
-  #pollFor(queue: string, origin: Poll | undefined, hinted: boolean): Poll | undefined {
-    if (origin?.room && origin.queueSet.has(queue)) return origin;
+  #pollFor(task: NewTask, origin: Poll | undefined, hinted: boolean): Poll | undefined {
+    const { queue } = task;
+    const chars = taskChars(task);
+    if (origin?.fits(chars) && origin.queueSet.has(queue)) return origin;
     if (hinted) return undefined;
-    for (const poll of this.#pollsFor(queue)) if (poll.spare > 0) return poll;
+    for (const poll of this.#pollsFor(queue)) {
+      if (poll.spare > 0 && poll.fits(chars)) return poll;
+    }
     return undefined;
   }
 
@@ -174,13 +181,14 @@ export class Dispatcher {
     return this.#waiting.get(queue)?.polls ?? [];
   }
 
-  withdraw(poll: Poll): void {
-    poll.withdraw();
+  withdraw(poll: Poll, task: NewTask): void {
+    poll.withdraw(taskChars(task));
   }
 
   /** The commit holds: the task belongs to the poll, or to another, or goes back. */
   deliver(poll: Poll, task: LeasedTask): void {
     poll.reserved -= 1;
+    poll.reservedChars -= taskChars(task);
     this.#onDue(task.key.partition, task.leaseUntil);
     this.#place(poll, task);
   }
@@ -252,7 +260,7 @@ export class Dispatcher {
   /** Claims for a poll from partitions that are hinted to hold something for it, several at once. */
   fill(poll: Poll): void {
     if (poll.filling) return;
-    const room = poll.spare;
+    const room = Math.min(poll.spare, this.#sizes.fitting(poll.queueSet, poll.roomChars));
     const most = Math.min(claimsAtOnce, Math.ceil(room / tasksPerClaim));
     const partitions = most > 0 ? this.#hintedPartitions(poll, most) : [];
     if (partitions.length === 0) {
@@ -316,6 +324,7 @@ export class Dispatcher {
         });
       });
       poll.reserved -= limit;
+      this.#sizes.note(answer.tasks);
       for (const task of answer.tasks) {
         this.#onDue(partition, task.leaseUntil);
         this.#place(poll, task);

@@ -57,7 +57,7 @@ export function offerTasks(
       for (const task of queued) dispatcher.hint(key.partition, task.queue);
     },
     withdraw: () => {
-      for (const { poll } of offered) dispatcher.withdraw(poll);
+      for (const { poll, task } of offered) dispatcher.withdraw(poll, task);
     },
     giveBack: () => {
       dispatcher.giveBack(offered.map(({ task, lease }) => leasedTask(key, task, lease, now)));

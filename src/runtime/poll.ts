@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
 import type { LeasedTask } from "../store/store.ts";
+import { taskChars } from "./task-sizes.ts";
 
 export interface PollOptions {
   /** Queue keys that it takes tasks from. */
@@ -30,6 +31,8 @@ export class Poll {
   readonly nonce: string;
   /** Places promised to tasks whose commit or claim is under way. */
   reserved = 0;
+  /** What tasks that are promised to it will take of its answer, as far as it is known. */
+  reservedChars = 0;
   /** A claim for this poll is under way. */
   filling = false;
   /** Memory that its names take, here and where it waits in line for each of them. */
@@ -39,7 +42,7 @@ export class Poll {
 
   readonly #options: PollOptions;
   readonly #tasks: LeasedTask[] = [];
-  #bytes = 0;
+  #chars = 0;
   #open = true;
   #resultsOpen = false;
   #undecided = 0;
@@ -61,9 +64,20 @@ export class Poll {
     });
   }
 
+  /** What is left of its answer. */
+  get roomChars(): number {
+    return limits.pollAnswerBytesMax - this.#chars - this.reservedChars;
+  }
+
+  /** Whether a task so large can be promised a place: an empty answer has room for any. */
+  fits(chars: number): boolean {
+    const isEmpty = this.#tasks.length === 0 && this.reserved === 0;
+    return this.room > 0 && (isEmpty || chars <= this.roomChars);
+  }
+
   /** How many more tasks it takes. */
   get room(): number {
-    if (!this.#open || this.#bytes >= limits.pollAnswerBytesMax) return 0;
+    if (!this.#open || this.roomChars <= 0) return 0;
     return Math.max(0, this.#options.tasksMax - this.#tasks.length - this.reserved);
   }
 
@@ -78,13 +92,13 @@ export class Poll {
   /** False: it has answered already, or the task would make the answer too large. */
   add(task: LeasedTask): boolean {
     if (!this.#open || this.#tasks.length >= this.#options.tasksMax) return false;
-    const bytes = task.parameters.length + task.header.length;
-    if (this.#tasks.length > 0 && this.#bytes + bytes > limits.pollAnswerBytesMax) {
+    const chars = taskChars(task);
+    if (this.#tasks.length > 0 && this.#chars + chars > limits.pollAnswerBytesMax) {
       this.close();
       return false;
     }
     this.#tasks.push(task);
-    this.#bytes += bytes;
+    this.#chars += chars;
     this.settle();
     return true;
   }
@@ -126,8 +140,9 @@ export class Poll {
   }
 
   /** A promised place is not used: what it has collected may have waited only for that. */
-  withdraw(): void {
+  withdraw(chars: number): void {
     this.reserved -= 1;
+    this.reservedChars -= chars;
     if (!this.filling) this.filled();
   }
 

@@ -13,14 +13,20 @@ const queue = "default/charge";
 /** Notes what was asked for, and asks. */
 class WatchedStore extends MemoryStore {
   readonly claims: ClaimTasksRequest[] = [];
+  released = 0;
 
   override claimTasks(request: ClaimTasksRequest) {
     this.claims.push(request);
     return super.claimTasks(request);
   }
+
+  override releaseTasks(request: Parameters<MemoryStore["releaseTasks"]>[0]) {
+    this.released += request.tasks.length;
+    return super.releaseTasks(request);
+  }
 }
 
-async function backlog(count: number) {
+async function backlog(count: number, parameters = "{}") {
   const store = new WatchedStore({ partitions });
   const dispatcher = new Dispatcher({
     ...{ store, clock: systemClock, ids: systemIds, onDue: () => {} },
@@ -36,7 +42,7 @@ async function backlog(count: number) {
       listing: { id, workflow: "orders", version: 1, status: "RUNNING", startedAt: now },
       effects: {
         ...{ dropTasks: [], timers: [], dropTimers: [], messages: [], history: [] },
-        tasks: [{ ...task, queueTimeoutMs: 0, header: "{}", parameters: "{}" }],
+        tasks: [{ ...task, queueTimeoutMs: 0, header: "{}", parameters }],
       },
     });
     dispatcher.hint(key.partition, queue);
@@ -121,4 +127,21 @@ test("polls that name very much are answered first, or refused, and those that n
   expect([closed, dispatcher.parked]).toEqual([["first"], fitting + next]);
   dispatcher.drain();
   expect(dispatcher.parked).toBe(0);
+});
+
+test("of large tasks no more are claimed than an answer carries, once their size is known", async () => {
+  const parameters = JSON.stringify("x".repeat(500_000));
+  const carried = Math.floor(limits.pollAnswerBytesMax / parameters.length);
+  const { store, poll } = await backlog(100, parameters);
+  let left = 100 - (await poll(50));
+  const { released } = store;
+  for (let polls = 0; left > 0 && polls < 100; polls++) {
+    store.claims.length = 0;
+    const got = await poll(50);
+    expect(got).toBeLessThanOrEqual(carried);
+    const asked = store.claims.reduce((sum, { limit }) => Math.max(sum, limit), 0);
+    expect(asked).toBeLessThanOrEqual(carried);
+    left -= got;
+  }
+  expect([left, store.released]).toEqual([0, released]);
 });
