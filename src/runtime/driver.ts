@@ -289,13 +289,37 @@ export class Driver {
       if (committed.outcome === "stale") {
         const { stale, doubtful, rest } = partStale(wanted, committed);
         for (const mail of stale) answerMail(mail, { type: "stale" });
-        for (const mail of doubtful) await this.#process(box, [mail]);
+        const judged = await this.#withoutWrongTokens(box.key, doubtful);
+        for (const mail of judged) await this.#process(box, [mail]);
         wanted = rest;
         if (stale.length + doubtful.length > 0) tries -= 1;
       }
       if (wanted.length === 0 && !box.more) return;
     }
     throw new OrchyError("UNAVAILABLE", "Others keep changing this execution; try again.");
+  }
+
+  /**
+   * Of several results for one task at most one is from the holder of its lease, which the store
+   * tells of all tokens at once: each is extended by nothing. Results of others, and of a lease that
+   * has ended, are stale; the rest is returned.
+   */
+  async #withoutWrongTokens(key: ExecutionKey, doubtful: Mail[]): Promise<Mail[]> {
+    const { store, clock } = this.#parts;
+    const now = clock.now();
+    const results: Mail[] = [];
+    const leases: Parameters<Store["extendLeases"]>[0]["leases"][number][] = [];
+    for (const mail of doubtful) {
+      if (mail.event.type !== "result") continue;
+      const { taskId, token } = mail.event;
+      results.push(mail);
+      leases.push({ key, taskId, token, until: now });
+    }
+    if (results.length < 2) return doubtful;
+    const answers = await store.extendLeases({ partition: key.partition, leases, now });
+    const wrong = new Set(results.filter((_, at) => answers[at]!.outcome === "stale"));
+    for (const mail of wrong) answerMail(mail, { type: "stale" });
+    return doubtful.filter((mail) => !wrong.has(mail));
   }
 
   /** What is small comes at once; outputs follow when they are needed. */

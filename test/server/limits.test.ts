@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { limits } from "../../src/limits.ts";
 import { formatTaskId, formatToken, tokenPrefix } from "../../src/model/ids.ts";
+import { readMetrics, type Samples, total } from "../support/metrics.ts";
 import {
   call,
   createWorker,
@@ -181,6 +182,25 @@ test("more results than fit one commit are all settled", async () => {
   expect(answers.filter((answer) => answer === "ACCEPTED")).toHaveLength(300);
   expect(answers.filter((answer) => answer === "DUPLICATE")).toHaveLength(300);
   expect((await untilEnded(server, id)).status).toBe("COMPLETED");
+});
+
+test("results with wrong tokens for one task are judged many at a time", async () => {
+  const action = { id: 1, type: "user", name: "contested" };
+  await saveWorkflow(server, { name: "contested", rootAction: 1, actions: [action] });
+  const id = await startExecution(server, "contested");
+  const task = await pollOne(server, "contested");
+  const wrong = Array.from({ length: 500 }, (_, at) => {
+    const stamp = `${at}`.padStart(4, "0");
+    return { ...done(task, "wrong"), token: task.token.replace(/^(.{4}).{4}/, `$1${stamp}`) };
+  });
+  const before = await readMetrics(server);
+  expect(new Set(await complete(server, ...wrong))).toEqual(new Set(["STALE"]));
+  const after = await readMetrics(server);
+  const calls = (samples: Samples) => total(samples, "orchy_store_call_seconds_count");
+  expect(calls(after) - calls(before)).toBeLessThan(150);
+  // One of the crowd is right.
+  expect(await complete(server, wrong[0]!, done(task, "right"), wrong[1]!)).toContain("ACCEPTED");
+  expect((await untilEnded(server, id)).result).toBe("right");
 });
 
 // Each longer key was once looked for an escape in all of the text behind it.
