@@ -30,9 +30,15 @@ interface WorkflowHead {
 const headKind = "workflow";
 const versionKind = "workflow-version";
 
+/** Whether what was cached is what the store has under this number now, where that is known. */
+function isOf(cached: { readonly hash: string }, version: number, known?: WorkflowHead): boolean {
+  if (known === undefined) return true;
+  return known.versions.some((entry) => entry.version === version && entry.hash === cached.hash);
+}
+
 export class Plans {
   readonly #store: Store;
-  readonly #plans = new Map<string, Plan>();
+  readonly #plans = new Map<string, { readonly plan: Plan; readonly hash: string }>();
   readonly #heads = new Map<string, Promise<WorkflowHead | undefined>>();
 
   constructor(store: Store) {
@@ -109,18 +115,23 @@ export class Plans {
   async get(name: string, version: number, known?: WorkflowHead): Promise<Plan> {
     const key = `${name}/${version}`;
     const cached = this.#plans.get(key);
-    if (cached !== undefined) return cached;
-    const found = await this.#read(name, version, known);
-    const plan = compilePlan(found.definition, version);
+    if (cached !== undefined && isOf(cached, version, known)) return cached.plan;
+    const { definition, hash } = await this.#read(name, version, known);
+    const plan = compilePlan(definition, version);
     if (this.#plans.size >= limits.cachedPlansMax) {
       this.#plans.delete(this.#plans.keys().next().value!);
     }
-    this.#plans.set(key, plan);
+    this.#plans.set(key, { plan, hash });
     return plan;
   }
 
   cached(name: string, version: number): Plan | undefined {
-    return this.#plans.get(`${name}/${version}`);
+    return this.#plans.get(`${name}/${version}`)?.plan;
+  }
+
+  /** The store was away: it may have lost versions, and their numbers may be given again. */
+  forget(): void {
+    this.#plans.clear();
   }
 
   async read(name: string, version: number | undefined): Promise<WorkflowVersion> {
@@ -132,14 +143,15 @@ export class Plans {
     if (head.deletedAt !== undefined && version === undefined) {
       throw new OrchyError("DELETED", `The workflow ${name} has been deleted.`);
     }
-    return this.#read(name, version ?? newest, head);
+    const { hash: _, ...found } = await this.#read(name, version ?? newest, head);
+    return found;
   }
 
   async #read(
     name: string,
     version: number,
     known: WorkflowHead | undefined,
-  ): Promise<WorkflowVersion> {
+  ): Promise<WorkflowVersion & { readonly hash: string }> {
     const head = known ?? (await this.#head(name));
     const entry = head?.versions.find((candidate) => candidate.version === version);
     if (entry === undefined) {
@@ -150,7 +162,7 @@ export class Plans {
     const document = await this.#store.getDocument({ kind: versionKind, id });
     if (document === undefined) throw new Error(`the content of ${id} is missing from the store`);
     const definition: WorkflowDefinition = { ...JSON.parse(document.body), version };
-    return { name, version, savedAt: entry.savedAt, definition };
+    return { name, version, savedAt: entry.savedAt, definition, hash: entry.hash };
   }
 
   async list(page: { limit: number; cursor?: string }): Promise<Page<WorkflowSummary>> {

@@ -79,12 +79,13 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     timers.note(partition, clock.now());
     outbox.note(partition);
   });
+  const onLost = () => plans.forget();
   const onLive = (self: string, live: readonly string[]) => sharing.update(self, live);
   const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = parts;
   const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
   const remote = new RemoteChanges({ store, clock, ids, formats });
   const observers = new Observers({ store, clock, views, watchers, remote });
-  const servers = new ServerRegistry({ store, clock, log, formats, onLive });
+  const servers = new ServerRegistry({ store, clock, log, formats, onLive, onLost });
   // What this server puts into the store it knows of; on a shared one others put things there too.
   const restMs = (partition: number) =>
     store.traits.shared && sharing.prefers(partition) ? limits.preferredLookMs : limits.sleepMsMax;

@@ -18,23 +18,29 @@ export class ServerRegistry {
   readonly #log: Logger;
   readonly #formats: Formats;
   readonly #onLive: (self: string, servers: readonly string[]) => void;
+  readonly #onLost: () => void;
   #self: ServerView | undefined;
   #cancel: (() => void) | undefined;
   #beating: Promise<void> = Promise.resolve();
 
-  /** `onLive`: the ids of all live servers, this one among them, at each beat. */
+  /**
+   * `onLive`: the ids of all live servers, this one among them, at each beat. `onLost`: the store did
+   * not take one; when it is back, it may have lost what it had acknowledged.
+   */
   constructor(parts: {
     store: Store;
     clock: Clock;
     log: Logger;
     formats: Formats;
     onLive: (self: string, servers: readonly string[]) => void;
+    onLost: () => void;
   }) {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#formats = parts.formats;
     this.#onLive = parts.onLive;
+    this.#onLost = parts.onLost;
   }
 
   async join(self: ServerView): Promise<void> {
@@ -61,6 +67,7 @@ export class ServerRegistry {
       }
     } catch (error) {
       logFault(this.#log, "the server registry could not be written", error);
+      this.#onLost();
     }
     if (this.#self === undefined) return;
     const beatMs = shared ? limits.sharedServerBeatMs : limits.serverBeatMs;

@@ -47,7 +47,7 @@ function newSubject() {
   const join = async (id: string) => {
     const onOutdated = (reason: string) => reasons.push(reason);
     const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
-    const registry = new ServerRegistry({ store, clock, log, formats, onLive() {} });
+    const registry = new ServerRegistry({ store, clock, log, formats, onLive() {}, onLost() {} });
     await registry.join(serverOf(id));
     return { formats, leave: () => registry.leave() };
   };
