@@ -1,5 +1,6 @@
 /** When requests to Redis go out, and how many together. */
 import { expect, test } from "bun:test";
+import { systemClock } from "../../src/clock.ts";
 import { Batch, type EntryAnswer } from "../../src/store/redis/batch.ts";
 
 interface SentCall {
@@ -12,6 +13,7 @@ interface SentCall {
 function openBatch(onePartition = false) {
   const calls: SentCall[] = [];
   const batch = new Batch<string>({
+    clock: systemClock,
     encode: (request, base, call) => {
       if (!call.bases.includes(base)) call.bases.push(base);
       call.fields.text(request);

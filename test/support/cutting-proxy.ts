@@ -8,11 +8,14 @@ export interface CuttingProxy {
   readonly port: number;
   /** The next answer is thrown away, and its connection closed. */
   cutNextAnswer(): void;
+  /** From now on each part of a request is so long on its way. */
+  delayRequests(ms: number): void;
   stop(): void;
 }
 
 export async function startCuttingProxy(toPort: number): Promise<CuttingProxy> {
   let cutting = false;
+  let delayMs = 0;
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(toPort, "127.0.0.1");
@@ -25,7 +28,10 @@ export async function startCuttingProxy(toPort: number): Promise<CuttingProxy> {
       socket.on("error", end);
       socket.on("close", end);
     }
-    near.on("data", (data) => far.write(data));
+    near.on("data", (data) => {
+      if (delayMs === 0) far.write(data);
+      else setTimeout(() => far.write(data), delayMs);
+    });
     far.on("data", (data) => {
       if (!cutting) return void near.write(data);
       cutting = false;
@@ -38,6 +44,9 @@ export async function startCuttingProxy(toPort: number): Promise<CuttingProxy> {
     port,
     cutNextAnswer: () => {
       cutting = true;
+    },
+    delayRequests(ms) {
+      delayMs = ms;
     },
     stop() {
       server.close();

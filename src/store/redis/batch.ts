@@ -3,7 +3,9 @@
  * earlier one is under way. The batch is no transaction: each entry is checked and applied for itself,
  * and after a lost reply the outcome of each one is unknown.
  */
+import type { Clock } from "../../clock.ts";
 import { StoreFault } from "../store.ts";
+import { skewedFault } from "./faults.ts";
 import { callKeys } from "./keys.ts";
 import type { Call } from "./requests.ts";
 import { ArgumentWriter, type Written } from "./resp.ts";
@@ -25,6 +27,7 @@ interface Waiting<Request> {
   readonly base: string;
   readonly resolve: (answer: EntryAnswer) => void;
   readonly reject: (error: unknown) => void;
+  readonly madeAt: number;
 }
 
 export interface BatchOptions<Request> {
@@ -36,8 +39,9 @@ export interface BatchOptions<Request> {
     numbers: readonly number[],
     written: readonly Written[],
   ) => Promise<unknown>;
-  /** The caller's clock is wrong. */
+  /** The caller's clock is wrong, or the link is slow. */
   readonly onSkewed: () => void;
+  readonly clock: Clock;
   /** Cluster: one call touches one partition only. */
   readonly onePartition: boolean;
 }
@@ -69,7 +73,7 @@ export class Batch<Request> {
         group = { waiting: [], callsUnderWay: 0, isInTrouble: false };
         this.#groups.set(name, group);
       }
-      group.waiting.push({ request, base, resolve, reject });
+      group.waiting.push({ request, base, resolve, reject, madeAt: this.#options.clock.now() });
       // A full one goes at once: Redis works on it while this turn makes the next.
       if (group.waiting.length >= entriesMax) this.#flush(group);
       else this.#schedule();
@@ -134,9 +138,10 @@ export class Batch<Request> {
       for (const one of sent) one.resolve(answers);
       return;
     }
+    const now = this.#options.clock.now();
     for (const [i, one] of sent.entries()) {
       const answer = answers[i] as EntryAnswer;
-      const fault = faultIn(answer);
+      const fault = faultIn(answer, now - one.madeAt);
       if (fault === undefined) one.resolve(answer);
       else one.reject(fault);
       if (fault?.outcome === "not_applied") this.#options.onSkewed();
@@ -145,17 +150,11 @@ export class Batch<Request> {
 }
 
 /** What went wrong with one entry alone. */
-function faultIn(answer: EntryAnswer): StoreFault | undefined {
+function faultIn(answer: EntryAnswer, tookMs: number): StoreFault | undefined {
   if (typeof answer === "number") return undefined;
   const [outcome, detail] = answer;
   if (outcome === "failed") {
     return new StoreFault("unknown", `A script failed in Redis: ${detail}`);
   }
-  if (outcome === "skewed") {
-    return new StoreFault(
-      "not_applied",
-      "The clock of this server is more than a second off the store's; it is measured again.",
-    );
-  }
-  return undefined;
+  return outcome === "skewed" ? skewedFault(tookMs) : undefined;
 }

@@ -1,4 +1,5 @@
 /** What went wrong with a call, told as the contract tells it: not applied, or nobody knows. */
+import { limits } from "../../limits.ts";
 import { StoreFault } from "../store.ts";
 
 /** Refusals of Redis that pass: the script did not begin. */
@@ -9,7 +10,7 @@ const passing = new Set([
 /** Refusals for want of room: memory, or a disk that takes no more. */
 const exhausted = new Set(["OOM", "MISCONF"]);
 /** Other refusals before the script begins. */
-const refused = new Set(["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT", "SKEWED", "NOSCRIPT"]);
+const refused = new Set(["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT", "NOSCRIPT"]);
 
 export interface Fault {
   readonly fault: StoreFault;
@@ -23,8 +24,25 @@ function isReply(error: Error): boolean {
   return error.name === "ReplyError";
 }
 
-/** `sent`: the call has been written to a connection at least once. */
-export function faultOf(error: unknown, sent: boolean): Fault {
+/**
+ * A script has refused the moment that it was given, as it is far from its node's clock. What has
+ * taken long was on its way for so long; otherwise the clock of this server is wrong.
+ */
+export function skewedFault(tookMs: number, cause?: unknown): StoreFault {
+  const max = limits.clockSkewMsMax;
+  const message =
+    tookMs < max
+      ? `The clock of this server is more than ${max} ms off that of Redis; it is measured again.`
+      : `A call was on its way to Redis for more than ${max} ms, and was refused (its answer came ` +
+        `after ${Math.round(tookMs)} ms): the link is slow, or Redis is busy.`;
+  return new StoreFault("not_applied", message, { cause });
+}
+
+/**
+ * `sent`: the call has been written to a connection at least once. `tookMs`: the time since it was
+ * made.
+ */
+export function faultOf(error: unknown, sent: boolean, tookMs = 0): Fault {
   const { message } = error as Error;
   const make = (
     outcome: "not_applied" | "unknown",
@@ -36,6 +54,7 @@ export function faultOf(error: unknown, sent: boolean): Fault {
     ...{ fault, passes, skewed: isReply(error as Error) && code === "SKEWED" },
   });
   if (isReply(error as Error)) {
+    if (code === "SKEWED") return known(skewedFault(tookMs, error));
     if (passing.has(code)) return known(make("not_applied", `Redis refused: ${message}`), true);
     if (exhausted.has(code)) {
       return known(make("not_applied", `Redis has no room: ${message}`, "exhausted"));

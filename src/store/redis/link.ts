@@ -119,7 +119,7 @@ function makeClient(address: RedisAddress, tls: ClientTls): Redis | Cluster {
 export class RedisLink {
   readonly client: Redis | Cluster;
   readonly isCluster: boolean;
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #scripts = readScripts();
   /** Called when a script found the caller's clock wrong. */
   onSkewed: () => void = () => {};
@@ -128,7 +128,7 @@ export class RedisLink {
   constructor(address: RedisAddress, clock: Clock, tls: ClientTls = {}) {
     this.client = makeClient(address, tls);
     this.isCluster = address.kind === "cluster";
-    this.#clock = clock;
+    this.clock = clock;
     // Each call tells its own fault; without a listener the errors would be printed.
     this.client.on("error", () => {});
   }
@@ -143,7 +143,7 @@ export class RedisLink {
     // A cluster that is not whole yet is tried again, and the promise of the first try forgotten.
     const ready = new Promise<void>((resolve) => this.client.once("ready", resolve));
     const { promise: tooLong, reject } = Promise.withResolvers<never>();
-    const cancel = this.#clock.after(startMs, () =>
+    const cancel = this.clock.after(startMs, () =>
       reject(new Error(`it did not answer in ${startMs / 1_000} seconds`)),
     );
     try {
@@ -171,12 +171,14 @@ export class RedisLink {
     const rest = { args, written };
     const script = this.#scripts.get(name) as Script;
     const pausesMs = script.isTimed ? timedPausesMs : retryPausesMs;
+    const madeAt = this.clock.now();
     for (let tries = 0; ; tries++) {
       if (this.#isClosed) throw new StoreFault("not_applied", "The store is closed.");
       const pauseMs = pausesMs[tries];
-      const answer = await this.#try(script, keys, rest, pauseMs !== undefined);
+      const mayRetry = pauseMs !== undefined;
+      const answer = await this.#try(script, keys, rest, { mayRetry, madeAt });
       if (answer !== undefined) return answer.reply;
-      await new Promise<void>((resolve) => this.#clock.after(pauseMs as number, resolve));
+      await new Promise<void>((resolve) => this.clock.after(pauseMs as number, resolve));
     }
   }
 
@@ -185,13 +187,13 @@ export class RedisLink {
     script: Script,
     keys: readonly string[],
     rest: Rest,
-    mayRetry: boolean,
+    { mayRetry, madeAt }: { readonly mayRetry: boolean; readonly madeAt: number },
   ): Promise<{ readonly reply: unknown } | undefined> {
     try {
       return { reply: await this.#run(script, keys, rest) };
     } catch (failure) {
       const { error, sent } = failure as SendFailure;
-      const { fault, passes, skewed } = faultOf(error, sent);
+      const { fault, passes, skewed } = faultOf(error, sent, this.clock.now() - madeAt);
       if (passes && mayRetry) return undefined;
       if (skewed) this.onSkewed();
       throw fault;

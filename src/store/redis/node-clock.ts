@@ -1,6 +1,7 @@
 /**
- * How far the clocks of Redis are ahead of this process's: measured by TIME, the answer with the
- * smallest round trip counting most, again every ten seconds and whenever a script complains.
+ * How far the clocks of Redis are ahead of this process's, and how slow the link to it is: measured by
+ * TIME, the answer with the smallest round trip counting, again every ten seconds and whenever a script
+ * complains.
  */
 import type { Redis } from "ioredis";
 import type { Clock } from "../../clock.ts";
@@ -9,17 +10,24 @@ import type { Logger } from "../../log.ts";
 
 const measureMs = 10_000;
 const samples = 5;
+/** Slow links are measured by fewer. */
+const samplesMsMax = 2_000;
 /** Operators hear of nodes that are further off the others: before their scripts refuse every now. */
 const apartMsMax = limits.clockSkewMsMax / 2;
+/** Half of it is on the way there, by which a call is too old for the scripts. */
+const roundTripMsMax = 2 * limits.clockSkewMsMax;
+const slowMsMin = limits.clockSkewMsMax / 2;
 
 interface Measured {
   readonly node: Redis;
   readonly offset: number;
+  readonly roundTrip: number;
 }
 
 async function measure(node: Redis, clock: Clock): Promise<Measured> {
   let best = { offset: 0, roundTrip: Number.POSITIVE_INFINITY };
-  for (let i = 0; i < samples; i++) {
+  const startedAt = clock.now();
+  for (let i = 0; i < samples && clock.now() - startedAt < samplesMsMax; i++) {
     const before = clock.now();
     const [seconds, microseconds] = await node.time();
     const roundTrip = clock.now() - before;
@@ -28,7 +36,7 @@ async function measure(node: Redis, clock: Clock): Promise<Measured> {
     if (roundTrip >= 0 && roundTrip < best.roundTrip)
       best = { offset: time - before - roundTrip / 2, roundTrip };
   }
-  return { node, offset: best.offset };
+  return { node, ...best };
 }
 
 export class NodeClock {
@@ -37,6 +45,8 @@ export class NodeClock {
   readonly #log: Logger | undefined;
   #offset = 0;
   #complaint: string | undefined;
+  #slowest: Measured | undefined;
+  #isSlow = false;
   #measuring: Promise<void> | undefined;
   #cancel: (() => void) | undefined;
   #isClosed = false;
@@ -47,9 +57,16 @@ export class NodeClock {
     this.#log = log;
   }
 
-  /** That the clocks of nodes are too far apart, as a sentence. */
+  /** That the clocks of nodes are too far apart, or the link is slow, in a sentence each. */
   get complaint(): string | undefined {
-    return this.#complaint;
+    const slow = this.#isSlow && this.#slowest ? slowText(this.#slowest) : undefined;
+    return [this.#complaint, slow].filter((one) => one !== undefined).join(" ") || undefined;
+  }
+
+  /** Why nothing can be done over the link, in a sentence; undefined: it is fast enough. */
+  get objection(): string | undefined {
+    const slowest = this.#slowest;
+    return slowest && slowest.roundTrip >= roundTripMsMax ? slowText(slowest) : undefined;
   }
 
   /** Whole milliseconds, to be added to what this process's clock says. */
@@ -78,6 +95,7 @@ export class NodeClock {
     if (middle !== undefined) {
       this.#offset = Math.round(middle);
       this.#compare(measured, middle, measured.length === answers.length);
+      this.#judgeLink(measured);
     }
     if (this.#isClosed) return;
     this.#cancel = this.#clock.after(measureMs, () => void this.measure());
@@ -98,10 +116,27 @@ export class NodeClock {
     }
   }
 
+  #judgeLink(measured: readonly Measured[]): void {
+    const slowest = measured.reduce((a, b) => (b.roundTrip > a.roundTrip ? b : a));
+    this.#slowest = slowest;
+    const isSlow = slowest.roundTrip >= slowMsMin;
+    if (isSlow && !this.#isSlow) this.#log?.warn(slowText(slowest));
+    if (!isSlow && this.#isSlow) this.#log?.warn("The link to Redis is fast enough again.");
+    this.#isSlow = isSlow;
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#cancel?.();
   }
+}
+
+function slowText({ node, roundTrip }: Measured): string {
+  const { host, port } = node.options;
+  return (
+    `The link to Redis at ${host}:${port} is slow: a round trip takes ${Math.round(roundTrip)} ms; ` +
+    `from ${roundTripMsMax} ms on nothing goes on there. Run the servers nearer to it.`
+  );
 }
 
 function complaintOf({ node, offset }: Measured, middle: number): string {

@@ -48,6 +48,7 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
     const { partitions, format } = await claimNamespace(link, options);
     const keys = makeKeys(options.namespace, partitions);
     await nodeClock.measure();
+    if (nodeClock.objection !== undefined) throw new Error(nodeClock.objection);
     link.onSkewed = () => void nodeClock.measure();
     const usedMax = limits.redisUsedMax;
     const traits = { name: "redis", durability: durabilityOf(facts), shared: true, usedMax };

@@ -64,7 +64,8 @@ export class RedisStore implements contract.Store {
       (name: ScriptName) =>
       (keys: readonly string[], args: readonly Argument[], written: readonly Written[]) =>
         link.call(name, keys, [this.#tolerance, ...args], written);
-    const common = { onePartition: link.isCluster, onSkewed: () => void nodeClock.measure() };
+    const onSkewed = () => void nodeClock.measure();
+    const common = { onePartition: link.isCluster, onSkewed, clock: link.clock };
     this.#creates = new Batch({ ...common, encode: encodeCreate, call: callWith("create") });
     this.#commits = new Batch({ ...common, encode: encodeCommit, call: callWith("commit") });
     this.#lists = new ListCalls({
