@@ -278,7 +278,11 @@ export const limits = {
   logBytesHeldMax: 1024 * 1024 * 1024,
   /** Above it finished executions are removed early, until so much less is used. */
   roomRegained: 0.05,
+  /** It begins so much below that share: nothing is refused where room is made as fast as used. */
+  earlyRetentionLead: 0.01,
   roomLookMs: 1_000,
+  /** Between two rounds of removals, while the store is too full. */
+  roomRestMs: 100,
   /** Few, as each may hold megabytes: the room is read again after them. */
   earlyRemovalsAtOnce: 64,
   timersListedMax: 200,

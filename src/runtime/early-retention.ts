@@ -39,7 +39,7 @@ export class EarlyRetention {
 
   start(): void {
     this.#isRunning = true;
-    this.#rest();
+    this.#rest(limits.roomLookMs);
   }
 
   async stop(): Promise<void> {
@@ -48,18 +48,24 @@ export class EarlyRetention {
     await this.#looking;
   }
 
-  #rest(): void {
+  #rest(ms: number): void {
     if (!this.#isRunning) return;
     const { clock, log } = this.#parts;
-    this.#cancel = clock.after(limits.roomLookMs, () => {
+    this.#cancel = clock.after(ms, () => {
       this.#looking = this.#round()
-        .catch((error) => logFault(log, "the room in the store could not be looked after", error))
-        .finally(() => this.#rest());
+        .catch((error) => {
+          logFault(log, "the room in the store could not be looked after", error);
+          return false;
+        })
+        .then((isMore) => this.#rest(isMore ? limits.roomRestMs : limits.roomLookMs));
     });
   }
 
-  /** Removes for about as long as it rests, a few at a time, and tells how many that were. */
-  async #round(): Promise<void> {
+  /**
+   * Removes a few at a time and reports how many that were; returns whether there is more to remove
+   * at once: where executions end as fast as they are removed, resting would halve what is started.
+   */
+  async #round(): Promise<boolean> {
     const { clock, log, metrics, room } = this.#parts;
     const endsAt = clock.now() + limits.roomLookMs;
     const first = await room.read();
@@ -68,8 +74,10 @@ export class EarlyRetention {
       for (let now = first; this.#isRunning && this.#lacksRoom(now); now = await room.read()) {
         const gone = await this.#removeSome();
         removed += gone ?? 0;
-        if (gone === undefined || clock.now() >= endsAt) return;
+        if (gone === undefined) return false;
+        if (clock.now() >= endsAt) return true;
       }
+      return false;
     } finally {
       if (removed > 0) {
         metrics.removedEarly(removed);
@@ -79,11 +87,11 @@ export class EarlyRetention {
     }
   }
 
-  /** From the share above which starts are refused, until it is somewhat below that. */
+  /** From shortly below the share above which starts are refused, until it is somewhat below that. */
   #lacksRoom({ used, removalHelps = true }: Pressure): boolean {
     const { usedMax } = this.#parts.store.traits;
     if (!removalHelps) return false;
-    if (used > usedMax) this.#isMakingRoom = true;
+    if (used > usedMax - limits.earlyRetentionLead) this.#isMakingRoom = true;
     else if (used <= usedMax - limits.roomRegained) this.#isMakingRoom = false;
     if (!this.#isMakingRoom) this.#ends.reset();
     return this.#isMakingRoom;
