@@ -91,6 +91,19 @@ export function createDoor({ given, others, corsOrigins, asksForKeys }: DoorOpti
   };
 }
 
+/**
+ * The path of a request comes without `.` and `..`, so it may be another one than a proxy has compared
+ * with its rules. The server's own router sees it as it was sent. `to`: the path of the route that it
+ * leads to; `sentTo`: of the one that it fits as it was sent.
+ */
+export function checkPath(to: string, sentTo: string | undefined): void {
+  if (to === sentTo) return;
+  const message =
+    "The path must be sent as the route has it: without empty segments, backslashes, and segments " +
+    "like . and .., also when they are percent-encoded.";
+  throw new OrchyError("INVALID_ARGUMENT", message);
+}
+
 function namesOf(texts: readonly string[]): ReadonlySet<string> {
   return new Set(texts.flatMap((text) => readAuthority(text)?.name ?? []));
 }

@@ -22,7 +22,8 @@ import { allRoutes } from "./rest/routes.ts";
 /** The RPC services as they are mounted here. */
 export interface RpcHandler {
   handles(pathname: string): boolean;
-  fetch(request: Request, server: Server<undefined>): Promise<Response>;
+  readonly paths: readonly string[];
+  fetch(request: Request, server: Server<undefined>, sentTo: string | undefined): Promise<Response>;
 }
 
 export interface HttpServerOptions {
@@ -70,43 +71,48 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     options;
   const { ids = systemIds } = options;
   const services = { orchestrator, keys, access, audit, door, backlogs, clock, ids, log, metrics };
-  const rest = createRestHandler(allRoutes(), services, options.corsOrigins);
+  const routes = allRoutes();
+  const rest = createRestHandler(routes, services, options.corsOrigins);
   const draining = new AbortController();
   let drainingCallAt = 0;
 
-  function answerRest(request: Request, server: Server<undefined>): Promise<Response> {
+  function answer({ request, server, sentTo }: Incoming): Promise<Response> {
+    const isRpc = connect.handles(splitUrl(request.url).path);
+    if (isRpc) return connect.fetch(request, server, sentTo);
     return rest(request, {
       hold: () => holdRequest(request, server, draining.signal),
       address: () => server.requestIP(request)?.address,
+      sentTo,
     });
   }
 
-  function answer(request: Request, server: Server<undefined>): Promise<Response> {
-    const isRpc = connect.handles(splitUrl(request.url).path);
-    return isRpc ? connect.fetch(request, server) : answerRest(request, server);
-  }
-
   /** What a peer takes back comes in the same read: then nothing needs to be done. */
-  async function answerLater(request: Request, server: Server<undefined>): Promise<Response> {
+  async function answerLater(incoming: Incoming): Promise<Response> {
     await turn.next();
-    return request.signal.aborted ? takenBack() : answer(request, server);
+    return incoming.request.signal.aborted ? takenBack() : answer(incoming);
   }
 
-  function answerInTurn(request: Request, server: Server<undefined>): Promise<Response> {
-    return turn.isFull() ? answerLater(request, server) : answer(request, server);
+  function answerInTurn(incoming: Incoming): Promise<Response> {
+    return turn.isFull() ? answerLater(incoming) : answer(incoming);
   }
 
   /**
    * Without the header a caller of HTTP/1.1 may send its next request just when its connection is
    * closed, and would not know whether it was heard. Bun leaves it out over HTTP/2.
    */
-  async function answerLast(request: Request, server: Server<undefined>): Promise<Response> {
+  async function answerLast(incoming: Incoming): Promise<Response> {
     drainingCallAt = clock.now();
-    const response = await answerInTurn(request, server);
+    const response = await answerInTurn(incoming);
     response.headers.set("connection", "close");
     return response;
   }
 
+  const receive = (sentTo?: string) => (request: Request, server: Server<undefined>) => {
+    const incoming = { request, server, sentTo };
+    return draining.signal.aborted ? answerLast(incoming) : answerInTurn(incoming);
+  };
+
+  const paths = new Set([...routes.map(({ path }) => path), ...connect.paths]);
   const turn = new Turn(limits.requestsPerTurnMax);
   const server = Bun.serve({
     hostname: options.host,
@@ -118,9 +124,9 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     development: false,
     // Otherwise a second server would quietly share the port, and take half of the requests.
     reusePort: false,
-    fetch(request, server) {
-      return draining.signal.aborted ? answerLast(request, server) : answerInTurn(request, server);
-    },
+    // These see paths as they were sent; the address of a request is normalised.
+    routes: Object.fromEntries([...paths].map((path) => [patternOf(path), receive(path)])),
+    fetch: receive(),
     error(error) {
       log.error("the HTTP server failed", { error });
       return refusal(new OrchyError("INTERNAL", errorKinds.INTERNAL.sentence));
@@ -151,6 +157,18 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
       await server.stop(true);
     },
   };
+}
+
+interface Incoming {
+  readonly request: Request;
+  readonly server: Server<undefined>;
+  /** The path of the route that the path fits as it was sent. */
+  readonly sentTo: string | undefined;
+}
+
+/** `/v1/keys/{id}` as the server's router writes it. */
+function patternOf(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ":$1");
 }
 
 /** Counts what begins in one turn of the event loop, be it by one peer or by many. */

@@ -663,9 +663,27 @@ test("pages of other origins get nothing, but those that are named", async () =>
   expect(saved.headers.get("vary")).toBe("origin");
 });
 
-test("every answer of REST tells browsers to keep, guess and frame nothing", async () => {
-  for (const path of ["/health/live", "/v1/workflows", "/nothing", "/metrics", "/openapi.json"]) {
-    const { headers } = await fetch(guarded.server.url + path);
+test("every answer tells browsers to keep, guess and frame nothing", async () => {
+  const get = (path: string) => fetch(guarded.server.url + path);
+  const post = (path: string, type: string, body: string) =>
+    fetch(guarded.server.url + path, {
+      method: "POST",
+      headers: { "content-type": type, ...bearer(admin) },
+      body,
+    });
+  const poll = "/orchy.v1.WorkerService/Poll";
+  const frame = "\0\0\0\0\0";
+  const answers = [
+    ...["/health/live", "/v1/workflows", "/nothing", "/metrics", "/openapi.json"].map(get),
+    ...[get(poll), get("/TaskService/Nothing")],
+    post(poll, "application/json", '{"actions":["a"]}'),
+    post(poll, "application/proto", ""),
+    post(poll, "application/json", "nonsense"),
+    post(poll, "text/plain", "{}"),
+    post("/TaskService/GetServers", "application/grpc-web+proto", frame),
+    post("/TaskService/Poll", "application/grpc-web+proto", frame),
+  ];
+  for (const { headers } of await Promise.all(answers)) {
     expect(headers.get("x-content-type-options")).toBe("nosniff");
     expect(headers.get("cache-control")).toBe("no-store");
     expect(headers.get("content-security-policy")).toContain("frame-ancestors 'none'");

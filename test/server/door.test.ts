@@ -5,6 +5,8 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { hostname } from "node:os";
 import { text as textOf } from "node:stream/consumers";
+import { allRoutes } from "../../src/api/rest/routes.ts";
+import { workerServices } from "../../src/api/rpc/services.ts";
 import { call, startTestServer, type TestServer } from "../support/orchy.ts";
 
 const flags = [
@@ -229,6 +231,48 @@ describe("the content type", () => {
   test.each(paths)("of what others post to %s may be missing", async (path, body) => {
     const { status } = await send(open, { line: `POST ${path} HTTP/1.1`, headers: [own], body });
     expect(status).not.toBe(415);
+  });
+});
+
+describe("the path", () => {
+  const told = "sent as the route has it";
+  const rpcs = workerServices.flatMap((service) =>
+    service.methods.map((method) => `/${service.typeName}/${method.name}`),
+  );
+
+  test.each([
+    "/health/../v1/keys",
+    "/health/%2e%2e/v1/keys",
+    "/health/%2E./v1/keys",
+    "/health\\..\\v1\\keys",
+    "/./v1/keys",
+    "/v1/executions/../keys",
+    "/v1/executions/%2e%2e/keys",
+    "/v1/%2e/keys",
+    "/nothing/../health/live",
+    "/v1/workflows/",
+    "http://localhost/health/../v1/keys",
+  ])("%p is refused: nobody else may have taken it for another one", async (path) => {
+    const { status, answer } = await send(open, { line: `GET ${path} HTTP/1.1`, headers: [own] });
+    expect([status, answer.includes(told)]).toEqual([400, true]);
+  });
+
+  test("of a method, and over HTTP/2, is held to the same", async () => {
+    const line = "POST /health/../TaskService/GetServers HTTP/1.1";
+    const sent = { line, headers: [own, json], body: "{}" };
+    expect((await send(open, sent)).status).toBe(400);
+    expect(await over2(open.httpPort, { ":path": "/health/../v1/keys" })).toBe(400);
+    expect(await over2(open.httpPort, { ":path": "/v1/keys" })).toBe(200);
+  });
+
+  test("of every route and method is known as it is sent", async () => {
+    const routes = allRoutes().map(({ method, path }) => `${method} ${path}`);
+    for (const one of [...routes, ...rpcs.map((path) => `POST ${path}`)]) {
+      const line = `${one.replaceAll(/\{\w+\}/g, "a%20%C3%BC..")}?x=/../y HTTP/1.1`;
+      const { status, answer } = await send(open, { line, headers: [own] });
+      expect(status, answer).toBeGreaterThanOrEqual(200);
+      expect(answer).not.toContain(told);
+    }
   });
 });
 

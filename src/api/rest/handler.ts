@@ -3,8 +3,9 @@ import type { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Backlog } from "../backlog.ts";
 import type { Sender } from "../caller.ts";
-import { sentIn } from "../door.ts";
+import { checkPath, sentIn } from "../door.ts";
 import { paced, pacedPieces } from "../paced.ts";
+import { protectiveHeaders } from "../protective-headers.ts";
 import { originHeaders, preflightAnswer, refuseForms, refuseOtherSites } from "./cors.ts";
 import { errorAnswer, toOrchyError } from "./errors.ts";
 import { jsonPieces, streamedMembers, toJsonText } from "./json.ts";
@@ -19,18 +20,11 @@ export interface Connection {
   readonly hold: () => Held;
   /** Of the caller; undefined when it is gone. */
   readonly address: () => string | undefined;
+  /** The path of the route that the path fits as it was sent. */
+  readonly sentTo: string | undefined;
 }
 
 export type RestHandler = (request: Request, connection: Connection) => Promise<Response>;
-
-/** Answers are data: no browser should guess otherwise, keep them, or show them in a frame. */
-const protectiveHeaders = {
-  "x-content-type-options": "nosniff",
-  "cache-control": "no-store",
-  "referrer-policy": "no-referrer",
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-  "cross-origin-resource-policy": "same-origin",
-} as const;
 
 /** `corsOrigins`: whose pages may read answers, and change things with a key. */
 export function createRestHandler(
@@ -66,6 +60,7 @@ export function createRestHandler(
       if (admitted) await admitted;
       const match = router.match(request.method, path);
       route = match.route;
+      checkPath(route.path, connection.sentTo);
       if (!named) refuseOtherSites(request, route);
       refuseForms(request);
       const caller = await access.admit(route.access, senderOf(request, route, connection));

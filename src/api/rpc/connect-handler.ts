@@ -14,8 +14,9 @@ import {
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Backlogs } from "../backlog.ts";
-import { sentIn } from "../door.ts";
+import { checkPath, sentIn } from "../door.ts";
 import { paced } from "../paced.ts";
+import { protectiveHeaders } from "../protective-headers.ts";
 import { type CallContext, type MountedMethod, type Peer, senderOf } from "./call.ts";
 import { decodeJson } from "./decode-json.ts";
 import { BodyReader } from "./read-body.ts";
@@ -40,8 +41,10 @@ export interface RequestSource {
 export interface ConnectHandler {
   /** Whether a path belongs to an RPC service, be its method known or not. */
   handles(pathname: string): boolean;
-  /** Always answers; never throws. */
-  fetch(request: Request, server: RequestSource): Promise<Response>;
+  /** Of all methods. */
+  readonly paths: readonly string[];
+  /** Always answers; never throws. `sentTo`: one of `paths`, if the path was sent like it. */
+  fetch(request: Request, server: RequestSource, sentTo: string | undefined): Promise<Response>;
 }
 
 type Encoding = "proto" | "json";
@@ -60,7 +63,11 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
   const prefixes = workerServices.map(({ typeName }) => `/${typeName}/`);
   const grpcWeb = grpcWebHandlers(mounted, options, reader.unpacker);
 
-  async function answer(request: Request, server: RequestSource): Promise<Response> {
+  async function answer(
+    request: Request,
+    server: RequestSource,
+    sentTo: string | undefined,
+  ): Promise<Response> {
     const admitted = door.admit(sentIn(request.headers));
     if (admitted) await admitted;
     const path = pathOf(request.url);
@@ -69,6 +76,7 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
       const message = `There is no method ${path.slice(0, 300)}.`;
       return errorResponse({ status: 404, code: "unimplemented", message });
     }
+    checkPath(path, sentTo);
     if (request.method !== "POST") {
       const message = "RPC methods are called with POST.";
       const error = errorResponse({ status: 405, code: "unimplemented", message });
@@ -94,7 +102,11 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
       signal: request.signal,
       contextValues: createContextValues().set(peerKey, peer),
     };
-    return universalServerResponseToFetch(await grpcWeb.get(path)!(universal));
+    const response = universalServerResponseToFetch(await grpcWeb.get(path)!(universal));
+    for (const [name, value] of Object.entries(protectiveHeaders)) {
+      response.headers.set(name, value);
+    }
+    return response;
   }
 
   async function call(received: Received): Promise<Response> {
@@ -138,9 +150,10 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
 
   return {
     handles: (pathname) => prefixes.some((prefix) => pathname.startsWith(prefix)),
-    async fetch(request, server) {
+    paths: [...methods.keys()],
+    async fetch(request, server, sentTo) {
       try {
-        return await answer(request, server);
+        return await answer(request, server, sentTo);
       } catch (error) {
         return errorResponse(rpcError(error, pathOf(request.url), log));
       }
@@ -178,9 +191,10 @@ const encodings: ReadonlyMap<string, Encoding> = new Map([
   ["application/json", "json"],
 ]);
 
+/** Made once, as to make them costs more than to copy them. */
 const headers = {
-  proto: { "content-type": "application/proto" },
-  json: { "content-type": "application/json" },
+  proto: new Headers({ ...protectiveHeaders, "content-type": "application/proto" }),
+  json: new Headers({ ...protectiveHeaders, "content-type": "application/json" }),
 } as const;
 
 /** The media type without its parameters. */
