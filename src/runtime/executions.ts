@@ -7,11 +7,9 @@ import { limits } from "../limits.ts";
 import type { StartMessage } from "../model/execution.ts";
 import { type ExecutionStatus, isOpen } from "../model/execution.ts";
 import { type ExecutionKey, executionKey } from "../model/ids.ts";
-import type { JsonText } from "../model/json.ts";
 import type { OutboxMessage, Store } from "../store/store.ts";
-import { canonicalJson } from "./canonical.ts";
 import type { Driver } from "./driver.ts";
-import { followUpId, hashId, hashText } from "./hash.ts";
+import { causeHash, followUpId, hashId, hashRequest, seedOf } from "./hash.ts";
 import type { SubmitAnswer } from "./mailbox.ts";
 import type { Orchestrator, StartAnswer, StartRequest } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
@@ -40,14 +38,25 @@ export class Executions {
 
   async start(request: StartRequest): Promise<StartAnswer> {
     const { ids, namespace, room } = this.#parts;
-    const leave = await room.enter(Buffer.byteLength(request.input));
     const { idempotencyKey, workflow } = request;
     const chosenId =
       request.executionId ??
       (idempotencyKey === undefined ? undefined : hashId(namespace, workflow, idempotencyKey));
+    const leave = await room
+      .enter(Buffer.byteLength(request.input))
+      .catch((refusal) => this.#mustBeKnown(chosenId, refusal));
     const id = chosenId ?? ids.uuid();
     const about = { depth: 0, generatedId: chosenId === undefined };
     return await this.#create(id, request, about).finally(leave);
+  }
+
+  /** A start that is only repeated takes no room. Throws the refusal for any other. */
+  async #mustBeKnown(id: string | undefined, refusal: unknown): Promise<() => void> {
+    if (id === undefined) throw refusal;
+    const { store } = this.#parts;
+    const { outcome } = await store.load({ key: executionKey(id, store.partitions), fields: [] });
+    if (outcome === "not_found") throw refusal;
+    return () => {};
   }
 
   async #create(
@@ -269,20 +278,4 @@ export function notFound(key: ExecutionKey): OrchyError {
 
 export function gone(key: ExecutionKey): OrchyError {
   return new OrchyError("DELETED", `The execution ${key.id} has been deleted.`);
-}
-
-/** The same request, repeated, has the same hash; its trace does not belong to what it asks. */
-function hashRequest(request: StartRequest): string {
-  const { workflow, version, input, correlationId, priority, signal } = request;
-  return hashText(JSON.stringify([workflow, version, input, correlationId, priority, signal]));
-}
-
-/** Of what a signal or operation asks for: 96 bits, as many are kept. */
-function causeHash(scope: string, body: JsonText): string {
-  return hashText(JSON.stringify([scope, canonicalJson(body)])).slice(0, 24);
-}
-
-/** Chance inside an execution comes from its id: a repeated start begins alike. */
-function seedOf(id: string): number {
-  return Number.parseInt(hashText(id).slice(0, 8), 16);
 }

@@ -1,5 +1,8 @@
 /** Hashes that the runtime builds ids and comparisons from: SHA-256, the same on every server. */
 import type { ExecutionKey } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
+import { canonicalJson } from "./canonical.ts";
+import type { StartRequest } from "./orchestrator.ts";
 
 export function hashText(text: string): string {
   return new Bun.CryptoHasher("sha256").update(text).digest("hex");
@@ -26,4 +29,20 @@ export function followUpId(
 ): string {
   const life = sourceStartedAt === undefined ? [] : [`${sourceStartedAt}`];
   return hashId(namespace, message.key.id, message.id, ...life);
+}
+
+/** The same request, repeated, has the same hash; its trace does not belong to what it asks. */
+export function hashRequest(request: StartRequest): string {
+  const { workflow, version, input, correlationId, priority, signal } = request;
+  return hashText(JSON.stringify([workflow, version, input, correlationId, priority, signal]));
+}
+
+/** Of what a signal or operation asks for: 96 bits, as many are kept. */
+export function causeHash(scope: string, body: JsonText): string {
+  return hashText(JSON.stringify([scope, canonicalJson(body)])).slice(0, 24);
+}
+
+/** Chance inside an execution comes from its id: a repeated start begins alike. */
+export function seedOf(id: string): number {
+  return Number.parseInt(hashText(id).slice(0, 8), 16);
 }

@@ -104,6 +104,24 @@ test("a start repeated after the deletion is told its id and how it ended", asyn
   await repeatAfterDeletion(await open(sqlite()));
 });
 
+test("a full store refuses new starts, and none that is only repeated", async () => {
+  let used = 0;
+  const store = hooked(new MemoryStore({ partitions: 1 }), { pressure: async () => ({ used }) });
+  const server = await open(store);
+  const key = (name: string) => ({ "idempotency-key": name });
+  const { body: first } = await startQuick(server, {}, key("there"));
+  const deleted = await startAndDelete(server, {}, key("deleted"));
+  used = 1;
+  // A reading of the room is trusted for a second.
+  aheadMs += 2_000;
+  for (const headers of [{}, key("new")]) {
+    expect((await startQuick(server, {}, headers)).status).toBe(503);
+  }
+  const again = async (name: string) => (await startQuick(server, {}, key(name))).body;
+  expect(await again("there")).toMatchObject({ id: first.id, created: false });
+  expect(await again("deleted")).toMatchObject({ id: deleted, created: false, deleted: true });
+});
+
 test.skipIf(redisMissing !== undefined)("the same on Redis, whose tombstones expire", async () => {
   const redis = await startRedis();
   try {
