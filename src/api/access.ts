@@ -22,6 +22,8 @@ export type Need = "open" | "key" | "first-key" | Scope;
 export interface Access {
   /** Throws UNAUTHENTICATED or PERMISSION_DENIED. */
   admit(need: Need, sender: Sender): Caller | Promise<Caller>;
+  /** Throws PERMISSION_DENIED for the first action that the caller's key does not name. */
+  checkActions(caller: Caller, actions: readonly string[]): void;
   /** Whether callers need a key. */
   asksForKeys(): boolean | Promise<boolean>;
   /** For calls that last: throws when the key has been revoked meanwhile. */
@@ -83,6 +85,11 @@ export function createAccess(options: AccessOptions): Access {
       if (need === "open" || (insecure && need !== "first-key")) return { sender };
       return admitByKey(need, sender);
     },
+    checkActions(caller, actions) {
+      const denied = actions.find((action) => !mayTouch(caller, action));
+      if (denied === undefined) return;
+      throw refuse(caller.sender, "PERMISSION_DENIED", deniedAction(caller, denied));
+    },
     asksForKeys,
     stillAdmits,
     watch(caller, onRevoked) {
@@ -111,13 +118,6 @@ export function createAccess(options: AccessOptions): Access {
 /** Of those who may touch tasks: whether this action's are among them. */
 export function mayTouch({ key }: Caller, action: string): boolean {
   return key?.actions === undefined || key.actions.includes(action);
-}
-
-/** Throws PERMISSION_DENIED for the first action that the caller's key does not name. */
-export function checkActions(caller: Caller, actions: readonly string[]): void {
-  if (caller.key?.actions === undefined) return;
-  const denied = actions.find((action) => !mayTouch(caller, action));
-  if (denied !== undefined) throw new OrchyError("PERMISSION_DENIED", deniedAction(caller, denied));
 }
 
 export function deniedAction({ key }: Caller, action: string): string {

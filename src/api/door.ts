@@ -7,11 +7,12 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { OrchyError } from "../errors.ts";
 
-/** The headers of a request. */
+/** What a request says of where it goes and comes from. */
 export interface Sent {
   readonly host: string | null | undefined;
   readonly origin: string | null | undefined;
-  readonly contentType: string | null | undefined;
+  /** It calls an RPC method by gRPC or gRPC-Web; a content type alone, with any route, says nothing. */
+  readonly isGrpc: boolean;
 }
 
 export interface Door {
@@ -30,12 +31,8 @@ export interface DoorOptions {
   readonly asksForKeys: () => boolean | Promise<boolean>;
 }
 
-export function sentIn(headers: Headers): Sent {
-  return {
-    host: headers.get("host"),
-    origin: headers.get("origin"),
-    contentType: headers.get("content-type"),
-  };
+export function isGrpc(method: string, contentType: string | null | undefined): boolean {
+  return method === "POST" && /^application\/grpc/i.test(contentType ?? "");
 }
 
 /** A host and, if it was given, its port. */
@@ -69,7 +66,7 @@ export function createDoor({ given, others, corsOrigins, asksForKeys }: DoorOpti
   }
 
   return {
-    admit({ host: sentHost, origin, contentType }) {
+    admit({ host: sentHost, origin, isGrpc }) {
       const sent = sentHost ?? "";
       // Of several, others on the way may have looked at another one.
       if (sent.includes(",")) {
@@ -84,8 +81,8 @@ export function createDoor({ given, others, corsOrigins, asksForKeys }: DoorOpti
         throw new OrchyError("PERMISSION_DENIED", message);
       }
       if (host !== undefined && (isLocal(host.name) || callable.has(host.name))) return;
-      // No browser sends gRPC without an origin; its clients know a server by many names.
-      if (!hasOrigin && /^application\/grpc/i.test(contentType ?? "")) return;
+      // No browser posts without an origin; clients of gRPC know a server by many names.
+      if (!hasOrigin && isGrpc) return;
       return refuseWithoutKey(sent);
     },
   };

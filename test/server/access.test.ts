@@ -371,6 +371,11 @@ test("over the original wire a key for named actions touches those alone", async
   expect((await tasks.push(resultOf(b), all)).status).toBe(true);
   // Nor is it told whether a result was there before.
   expect(await codeOf(tasks.push(resultOf(b), mine))).toBe(denied);
+  const refused = guarded
+    .audit()
+    .filter(({ message, key }) => message === "refused" && key === onlyA.id);
+  const calls = ["Poll", "SaveTaskDef", "Push", "Push"].map((name) => `/TaskService/${name}`);
+  expect(refused.map(({ call }) => call)).toEqual(calls);
 });
 
 test("wrong keys and scopes leave audit lines with an address and what was called", async () => {

@@ -54,6 +54,8 @@ describe.skipIf(chromiumMissing !== undefined)("a server without keys", () => {
       const answers = [
         live,
         await ask("/v1/executions"),
+        await fetch("/v1/executions", { headers: { "content-type": "application/grpc" } })
+          .then(async (answer) => ({ status: answer.status, text: await answer.text() })),
         await ask("/v1/workflows", ${JSON.stringify(workflow)}),
         await ask("/orchy.v1.WorkerService/Poll", ${JSON.stringify(poll)}),
         await ask("/TaskService/GetServers", "{}"),
@@ -66,7 +68,7 @@ describe.skipIf(chromiumMissing !== undefined)("a server without keys", () => {
     // From now on the name leads to Orchy, on the same port: the page keeps its origin.
     await site.leave();
     const server = await startOrchy(site.port);
-    expect(await site.reported).toEqual(Array(6).fill([421, true]));
+    expect(await site.reported).toEqual(Array(7).fill([421, true]));
     expect(await contents(server)).toEqual({ keys: [], workflows: [] });
   });
 

@@ -111,6 +111,15 @@ describe("the host", () => {
     expect((await send(insecure, evil)).status).toBe(421);
   });
 
+  test("counts for every route, whatever content type is told", async () => {
+    const headers = ["host: evil.example", "content-type: application/grpc"];
+    for (const path of ["/v1/executions", "/TaskService/Poll"]) {
+      expect((await send(open, { line: `GET ${path} HTTP/1.1`, headers })).status).toBe(421);
+    }
+    const posted = { line: "POST /flow/execute HTTP/1.1", headers, body: '{"name":"none"}' };
+    expect((await send(open, posted)).status).toBe(421);
+  });
+
   test("counts over HTTP/2, too", async () => {
     expect(await over2(open.httpPort, { ":authority": "evil.example" })).toBe(421);
     expect(await over2(open.httpPort, { ":authority": "localhost:1" })).toBe(200);

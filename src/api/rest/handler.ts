@@ -3,7 +3,7 @@ import type { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Backlog } from "../backlog.ts";
 import type { Sender } from "../caller.ts";
-import { checkPath, sentIn } from "../door.ts";
+import { checkPath } from "../door.ts";
 import { paced, pacedPieces } from "../paced.ts";
 import { protectiveHeaders } from "../protective-headers.ts";
 import { originHeaders, preflightAnswer, refuseForms, refuseOtherSites } from "./cors.ts";
@@ -56,7 +56,9 @@ export function createRestHandler(
     let held: Held | undefined;
     let isLive = false;
     try {
-      const admitted = door.admit(sentIn(request.headers));
+      const host = request.headers.get("host");
+      const origin = request.headers.get("origin");
+      const admitted = door.admit({ host, origin, isGrpc: false });
       if (admitted) await admitted;
       const match = router.match(request.method, path);
       route = match.route;

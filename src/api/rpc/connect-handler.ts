@@ -14,7 +14,7 @@ import {
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Backlogs } from "../backlog.ts";
-import { checkPath, sentIn } from "../door.ts";
+import { checkPath, isGrpc } from "../door.ts";
 import { paced } from "../paced.ts";
 import { protectiveHeaders } from "../protective-headers.ts";
 import { type CallContext, type MountedMethod, type Peer, senderOf } from "./call.ts";
@@ -68,7 +68,12 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
     server: RequestSource,
     sentTo: string | undefined,
   ): Promise<Response> {
-    const admitted = door.admit(sentIn(request.headers));
+    const { method: verb, headers } = request;
+    const admitted = door.admit({
+      host: headers.get("host"),
+      origin: headers.get("origin"),
+      isGrpc: isGrpc(verb, headers.get("content-type")),
+    });
     if (admitted) await admitted;
     const path = pathOf(request.url);
     const method = methods.get(path);

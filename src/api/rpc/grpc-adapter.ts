@@ -11,7 +11,7 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "../../log.ts";
 import type { Backlog, Backlogs, Holding } from "../backlog.ts";
-import type { Door } from "../door.ts";
+import { type Door, isGrpc } from "../door.ts";
 import { rpcError } from "./rpc-error.ts";
 import { routerOptions } from "./services.ts";
 import { Unpacker } from "./unpacker.ts";
@@ -60,12 +60,13 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
 
   /** Whoever is turned away is a browser, or not gRPC at all: it knows the status of HTTP alone. */
   async function isAdmitted(
-    { authority, headers }: Http2ServerRequest,
+    { authority, headers, method }: Http2ServerRequest,
     response: Http2ServerResponse,
   ): Promise<boolean> {
-    const { host, origin, "content-type": contentType } = headers;
+    const host = authority || headers.host;
+    const grpc = isGrpc(method, headers["content-type"]);
     try {
-      await door.admit({ host: authority || host, origin, contentType });
+      await door.admit({ host, origin: headers.origin, isGrpc: grpc });
       return true;
     } catch (thrown) {
       const { status, message } = rpcError(thrown, "the door", log);

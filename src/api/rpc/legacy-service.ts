@@ -22,7 +22,7 @@ import {
 import { limits } from "../../limits.ts";
 import type { TaskOutcome } from "../../model/event.ts";
 import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
-import { checkActions } from "../access.ts";
+import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";
 import type { CallContext, UnaryMethods } from "./call.ts";
@@ -32,18 +32,19 @@ import { checkFields, parseForStruct, toValues } from "./payload.ts";
 
 export interface LegacyOptions {
   readonly orchestrator: Orchestrator;
+  readonly access: Access;
   readonly audit: Audit;
   readonly legacy: LegacyAccess;
 }
 
 export function createTaskService(options: LegacyOptions): UnaryMethods<typeof TaskService> {
-  const { orchestrator, legacy } = options;
+  const { orchestrator, access, legacy } = options;
   return {
     async saveTaskDef(definition, call) {
       return save(options, definition, await legacy.admit(call));
     },
     async poll({ taskType, batchSize }, call) {
-      checkActions(await legacy.admit(call), [taskType]);
+      access.checkActions(await legacy.admit(call), [taskType]);
       const tasks = await poll({
         orchestrator,
         call,
@@ -57,7 +58,7 @@ export function createTaskService(options: LegacyOptions): UnaryMethods<typeof T
     async push(result, call) {
       const caller = await legacy.admit(call);
       const failed = result.status === TaskResult_Status.FAIL;
-      return push(orchestrator, { ...result, failed }, { ...call, caller });
+      return push(options, { ...result, failed }, { ...call, caller });
     },
     async getServers(_request, call) {
       await legacy.admit(call);
@@ -67,13 +68,13 @@ export function createTaskService(options: LegacyOptions): UnaryMethods<typeof T
 }
 
 export function createActionService(options: LegacyOptions): UnaryMethods<typeof ActionService> {
-  const { orchestrator, legacy } = options;
+  const { orchestrator, access, legacy } = options;
   return {
     async saveActionDefinition(definition, call) {
       return save(options, definition, await legacy.admit(call));
     },
     async poll({ actionType, batchSize }, call) {
-      checkActions(await legacy.admit(call), [actionType]);
+      access.checkActions(await legacy.admit(call), [actionType]);
       const type = Action_Type.USER;
       const actions = await poll({
         orchestrator,
@@ -89,7 +90,7 @@ export function createActionService(options: LegacyOptions): UnaryMethods<typeof
     async push(result, call) {
       const caller = await legacy.admit(call);
       const failed = result.status === ActionResult_Status.FAIL;
-      return push(orchestrator, { ...result, failed }, { ...call, caller });
+      return push(options, { ...result, failed }, { ...call, caller });
     },
     async getServers(_request, call) {
       await legacy.admit(call);
@@ -106,8 +107,9 @@ interface Definition {
   readonly timeoutSeconds: number;
 }
 
-async function save({ orchestrator, audit }: LegacyOptions, sent: Definition, caller: Caller) {
-  checkActions(caller, [sent.name]);
+async function save(options: LegacyOptions, sent: Definition, caller: Caller) {
+  const { orchestrator, access, audit } = options;
+  access.checkActions(caller, [sent.name]);
   const { name, retryCount, retryAfterSeconds, retryPolicy, timeoutSeconds } = sent;
   // Absent and zero are one on this wire: no retries is a choice, no time at all is none.
   const definition = {
@@ -177,7 +179,7 @@ interface Result {
   readonly data: Readonly<Record<string, Value>>;
 }
 
-async function push(orchestrator: Orchestrator, result: Result, call: CallContext) {
+async function push({ orchestrator, access }: LegacyOptions, result: Result, call: CallContext) {
   const { workflowName, flowId, actionId, retryCount } = result;
   if (flowId === "" || flowId.length > limits.executionIdCharsMax) {
     const message = `flowId must have 1 to ${limits.executionIdCharsMax} characters.`;
@@ -191,7 +193,7 @@ async function push(orchestrator: Orchestrator, result: Result, call: CallContex
     ...(actionId === 0 ? {} : { actionNumber: actionId }),
     outcome: toOutcome(result),
     workerId: workerIdOf(call),
-    admit: (action) => checkActions(call.caller, [action]),
+    admit: (action) => access.checkActions(call.caller, [action]),
   });
   if (answer === "retry") {
     throw new OrchyError("UNAVAILABLE", "The result could not be settled now; send it again.");

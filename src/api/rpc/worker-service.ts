@@ -23,7 +23,7 @@ import {
 } from "../../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../limits.ts";
 import type { HeartbeatSent, Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
-import { checkActions, deniedAction, mayTouch } from "../access.ts";
+import { type Access, deniedAction, mayTouch } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";
 import type { CallContext, UnaryMethods } from "./call.ts";
@@ -32,6 +32,7 @@ import { checkValue, parseForStruct } from "./payload.ts";
 import { checkResults } from "./worker-results.ts";
 
 interface WorkerServiceOptions {
+  readonly access: Access;
   readonly orchestrator: Orchestrator;
   readonly audit: Audit;
 }
@@ -39,19 +40,19 @@ interface WorkerServiceOptions {
 export function createWorkerService(
   options: WorkerServiceOptions,
 ): UnaryMethods<typeof WorkerService> {
-  const { orchestrator } = options;
+  const { orchestrator, access } = options;
   return {
     async registerActions(request, call) {
       const { actions, workerId } = request;
       checkCount("actions", actions.length, limits.registeredActionsPerCallMax);
       checkWorkerId(workerId);
       const names = actions.map(({ name }) => name);
-      checkActions(call.caller, names);
+      access.checkActions(call.caller, names);
       await registerActions(options, actions, call.caller);
       return create(RegisterActionsResponseSchema);
     },
 
-    poll: (request, call) => poll(orchestrator, request, call),
+    poll: (request, call) => poll(options, request, call),
 
     async complete({ results, workerId }, call) {
       checkCount("results", results.length, limits.resultsPerCallMax);
@@ -158,12 +159,12 @@ async function registerActions(
 const refusals: ReadonlySet<string> = new Set(["INVALID_ARGUMENT", "DEFINITION_REFUSED"]);
 
 async function poll(
-  orchestrator: Orchestrator,
+  { orchestrator, access }: WorkerServiceOptions,
   request: PollRequest,
   call: CallContext,
 ): Promise<PollResponse> {
   checkPoll(request);
-  checkActions(call.caller, request.actions);
+  access.checkActions(call.caller, request.actions);
   const { workerId } = request;
   const denied = await deniedTokens(orchestrator, call, request.results);
   const checked = checkResults(request.results, denied);
