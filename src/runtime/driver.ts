@@ -289,7 +289,10 @@ export class Driver {
       if (committed.outcome === "stale") {
         const { stale, doubtful, rest } = partStale(wanted, committed);
         for (const mail of stale) answerMail(mail, { type: "stale" });
-        const judged = await this.#withoutWrongTokens(box.key, doubtful);
+        const judged = await this.#withoutWrongTokens(box.key, doubtful, {
+          head: loaded.head,
+          settled: decided.decision.settle,
+        });
         for (const mail of judged) await this.#process(box, [mail]);
         wanted = rest;
         if (stale.length + doubtful.length > 0) tries -= 1;
@@ -300,26 +303,29 @@ export class Driver {
   }
 
   /**
-   * Of several results for one task at most one is from the holder of its lease, which the store
-   * tells of all tokens at once: each is extended by nothing. Results of others, and of a lease that
-   * has ended, are stale; the rest is returned.
+   * Of several results for one task, none of which was settled before the `refused` commit, at most
+   * one is from the holder of its lease: the store tells who that is. Those of others are stale; the
+   * rest is returned. All of it, where the execution is no longer at the commit's head: a result may
+   * have been settled in between, and its repeat is no stale one.
    */
-  async #withoutWrongTokens(key: ExecutionKey, doubtful: Mail[]): Promise<Mail[]> {
-    const { store, clock } = this.#parts;
-    const now = clock.now();
-    const results: Mail[] = [];
-    const leases: Parameters<Store["extendLeases"]>[0]["leases"][number][] = [];
-    for (const mail of doubtful) {
-      if (mail.event.type !== "result") continue;
-      const { taskId, token } = mail.event;
-      results.push(mail);
-      leases.push({ key, taskId, token, until: now });
-    }
-    if (results.length < 2) return doubtful;
-    const answers = await store.extendLeases({ partition: key.partition, leases, now });
-    const wrong = new Set(results.filter((_, at) => answers[at]!.outcome === "stale"));
-    for (const mail of wrong) answerMail(mail, { type: "stale" });
-    return doubtful.filter((mail) => !wrong.has(mail));
+  async #withoutWrongTokens(
+    key: ExecutionKey,
+    doubtful: Mail[],
+    refused: { readonly head: Head; readonly settled: Decision["settle"] },
+  ): Promise<Mail[]> {
+    const open = new Set(refused.settled.map(({ taskId }) => taskId));
+    if (doubtful.length < 2 || open.size === 0) return doubtful;
+    const { store } = this.#parts;
+    const { tasks } = await store.holdings(key);
+    const again = await store.load({ key, fields: [] });
+    if (again.outcome !== "loaded" || !isSameHead(again.head, refused.head)) return doubtful;
+    const held = new Set(tasks.map(({ token }) => token));
+    return doubtful.filter((mail) => {
+      const { event } = mail;
+      if (event.type !== "result" || !open.has(event.taskId) || held.has(event.token)) return true;
+      answerMail(mail, { type: "stale" });
+      return false;
+    });
   }
 
   /** What is small comes at once; outputs follow when they are needed. */
@@ -507,6 +513,10 @@ export class Driver {
     if (action?.kind !== "user") return 0;
     return userRules(action.overrides, this.#parts.registry.registered(action.name)).heartbeatMs;
   }
+}
+
+function isSameHead(one: Head, other: Head): boolean {
+  return one.revision === other.revision && one.commitId === other.commitId;
 }
 
 /** Whether an action of it is with the workers or the sandbox, so that news of it is near. */

@@ -6,21 +6,21 @@
 --   {id, place}}.
 --@include records
 local base, id = KEYS[1], ARGV[1]
-local fields = redis.call("HGETALL", base .. ":x:" .. id)
+local key = base .. ":x:" .. id
 local tasks, timers, messages = {}, {}, {}
-for i = 1, #fields, 2 do
-  local name = fields[i]
+-- By name, as other fields hold megabytes.
+for _, name in ipairs(redis.call("HKEYS", key)) do
   if name == "g" then return { {}, {}, {} } end
   local kind, rest = string.sub(name, 1, 2), string.sub(name, 3)
   if kind == "t:" then
-    local task = read_task(fields[i + 1], rest)
+    local task = read_task(redis.call("HGET", key, name), rest)
     if task[STATE] ~= "D" then
       tasks[#tasks + 1] = {
         task[ID], task[PLACE], task[QUEUE], task[STATE], task[WORKER], task[TOKEN], task[UNTIL],
       }
     end
   elseif kind == "m:" then
-    timers[#timers + 1] = { rest, cmsgpack.unpack(fields[i + 1])[1] }
+    timers[#timers + 1] = { rest, cmsgpack.unpack(redis.call("HGET", key, name))[1] }
   elseif kind == "o:" then
     local place = redis.call("ZSCORE", base .. ":out", id .. "\0" .. rest)
     messages[#messages + 1] = { rest, tonumber(place) }
