@@ -30,12 +30,13 @@ const bottom = [
   "tls",
   "nearest",
   "outage",
+  "payload-chunks",
   "settings",
   "tracing",
   "version",
 ];
 /** The worker library is shipped alone. */
-const workerMayImport = ["worker", "gen", "limits", "clock"];
+const workerMayImport = ["worker", "gen", "limits", "clock", "payload-chunks"];
 /** What starts a program: nobody imports it. */
 const programs = ["main.ts", "worker/index.ts"];
 

@@ -6,15 +6,29 @@ import { limits } from "../limits.ts";
 import type { Backlog, Holding } from "./backlog.ts";
 
 const pieceBytes = 64 * 1024;
+/** A chunk of no more than this is sent as it is. */
+const wholeChunkBytesMax = 4 * pieceBytes;
 const encoder = new TextEncoder();
-const nothing = new Uint8Array();
 
 export type Body = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
 
-export function paced(body: string | Uint8Array<ArrayBuffer>, answers: Backlog): Body {
-  if (body.length < limits.pacedAnswerBytesMin) return body;
-  const bytes = typeof body === "string" ? encoder.encode(body) : body;
-  return new PacedAnswer(bytes, answers).stream;
+/** Chunks are sent in their order, as one body. */
+export function paced(
+  body: string | Uint8Array<ArrayBuffer> | readonly Uint8Array[],
+  answers: Backlog,
+): Body {
+  if (typeof body === "string") {
+    if (body.length < limits.pacedAnswerBytesMin) return body;
+    return new PacedAnswer([encoder.encode(body)], answers).stream;
+  }
+  const chunks = body instanceof Uint8Array ? [body] : body;
+  if (lengthOf(chunks) >= limits.pacedAnswerBytesMin)
+    return new PacedAnswer(chunks, answers).stream;
+  return body instanceof Uint8Array ? body : Buffer.concat(body);
+}
+
+function lengthOf(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
 /**
@@ -33,7 +47,7 @@ export async function pacedPieces(
     if (done) return text;
     text += value;
   }
-  return new PacedAnswer(encoder.encode(text), answers, { more, onFault }).stream;
+  return new PacedAnswer([encoder.encode(text)], answers, { more, onFault }).stream;
 }
 
 interface Source {
@@ -46,11 +60,14 @@ class PacedAnswer {
   readonly #holding: Holding;
   readonly #source: Source | undefined;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
-  #rest: Uint8Array;
+  /** The next chunk last. */
+  #chunks: Uint8Array[];
+  #bytes: number;
   #isOver = false;
 
-  constructor(first: Uint8Array, answers: Backlog, source?: Source) {
-    this.#rest = first;
+  constructor(chunks: readonly Uint8Array[], answers: Backlog, source?: Source) {
+    this.#chunks = chunks.toReversed();
+    this.#bytes = lengthOf(chunks);
     this.#source = source;
     this.stream = new ReadableStream<Uint8Array>(
       {
@@ -65,7 +82,7 @@ class PacedAnswer {
     this.#holding = answers.open(() => {
       this.#fail(new Error("The answer was not taken in time."));
     });
-    this.#holding.set(first.length);
+    this.#holding.set(this.#bytes);
   }
 
   async #pull(): Promise<void> {
@@ -73,25 +90,38 @@ class PacedAnswer {
     // again: it would go on with a tick of 100 ms for each piece.
     await nextTurn();
     try {
-      while (this.#rest.length === 0 && !this.#isOver) await this.#fill();
+      while (this.#bytes === 0 && !this.#isOver) await this.#fill();
     } catch (error) {
       this.#fail(error);
       this.#source?.onFault(error);
     }
     if (this.#isOver) return;
-    // A copy, as a view would keep the whole answer for as long as the piece is on its way.
-    this.#controller.enqueue(this.#rest.slice(0, pieceBytes));
-    this.#rest = this.#rest.subarray(pieceBytes);
-    this.#holding.set(this.#rest.length);
-    if (this.#rest.length === 0 && this.#source === undefined) this.#close();
+    for (let sent = 0; sent < pieceBytes && this.#bytes > 0; ) {
+      const piece = this.#nextPiece();
+      sent += piece.length;
+      this.#bytes -= piece.length;
+      if (piece.length > 0) this.#controller.enqueue(piece);
+    }
+    this.#holding.set(this.#bytes);
+    if (this.#bytes === 0 && this.#source === undefined) this.#close();
+  }
+
+  #nextPiece(): Uint8Array {
+    const chunk = this.#chunks.pop()!;
+    if (chunk.length <= wholeChunkBytesMax && chunk.length === chunk.buffer.byteLength)
+      return chunk;
+    // A copy, as a view would keep the whole chunk for as long as the piece is on its way.
+    if (chunk.length > pieceBytes) this.#chunks.push(chunk.subarray(pieceBytes));
+    return chunk.slice(0, pieceBytes);
   }
 
   async #fill(): Promise<void> {
     const next = await this.#source!.more.next();
     if (this.#isOver) return;
     if (next.done) return this.#close();
-    this.#rest = encoder.encode(next.value);
-    this.#holding.set(this.#rest.length);
+    this.#chunks = [encoder.encode(next.value)];
+    this.#bytes = lengthOf(this.#chunks);
+    this.#holding.set(this.#bytes);
   }
 
   #close(): void {
@@ -107,7 +137,8 @@ class PacedAnswer {
 
   #end(): void {
     this.#isOver = true;
-    this.#rest = nothing;
+    this.#chunks = [];
+    this.#bytes = 0;
     this.#holding.close();
     this.#source?.more.return?.().catch(() => {});
   }

@@ -7,9 +7,9 @@ import {
   type DescMethodUnary,
   fromBinary,
   type MessageShape,
-  toBinary,
 } from "@bufbuild/protobuf";
 import { systemClock } from "../clock.ts";
+import { encode } from "./encode.ts";
 import { openHttp1 } from "./http1.ts";
 import { openHttp2 } from "./http2.ts";
 import { backoffMs, sleep } from "./pause.ts";
@@ -66,7 +66,7 @@ export class Session {
     { timeoutMs, abort }: CallOptions,
   ): Promise<MessageShape<Output>> {
     const path = `/${method.parent.typeName}/${method.name}`;
-    const body = toBinary(method.input, request);
+    const body = encode(method.input, request);
     const answer = await this.connection.post({ path, body, timeoutMs, abort });
     this.readClock(answer);
     if (answer.status !== 200) throw refusal(answer);

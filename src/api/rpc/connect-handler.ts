@@ -3,7 +3,7 @@
  * our own that reads and writes whole bodies, which costs half of what the library's streams cost
  * per call; gRPC-Web through the library.
  */
-import { fromBinary, type Message, toBinary, toJsonString } from "@bufbuild/protobuf";
+import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { createConnectRouter, createContextValues } from "@connectrpc/connect";
 import {
   createAsyncIterable,
@@ -19,6 +19,7 @@ import { paced } from "../paced.ts";
 import { protectiveHeaders } from "../protective-headers.ts";
 import { type CallContext, type MountedMethod, type Peer, senderOf } from "./call.ts";
 import { decodeJson } from "./decode-json.ts";
+import { type Encoding, encode } from "./encode.ts";
 import { BodyReader } from "./read-body.ts";
 import { canceled, deadlineExceeded, type RpcError, rpcError } from "./rpc-error.ts";
 import {
@@ -46,8 +47,6 @@ export interface ConnectHandler {
   /** Always answers; never throws. `sentTo`: one of `paths`, if the path was sent like it. */
   fetch(request: Request, server: RequestSource, sentTo: string | undefined): Promise<Response>;
 }
-
-type Encoding = "proto" | "json";
 
 export interface ConnectOptions extends ServiceOptions {
   /** Nobody gets here without a certificate that was verified. */
@@ -227,11 +226,6 @@ function decode(method: MountedMethod, encoding: Encoding, bytes: Uint8Array): M
     const reason = error instanceof Error ? error.message.slice(0, 300) : String(error);
     throw new OrchyError("INVALID_ARGUMENT", `The body is not a valid message: ${reason}`);
   }
-}
-
-function encode(method: MountedMethod, encoding: Encoding, output: Message) {
-  const schema = method.method.output;
-  return encoding === "proto" ? toBinary(schema, output) : toJsonString(schema, output);
 }
 
 /** Without a charset, which makes some clients take the body for that of a proxy in between. */

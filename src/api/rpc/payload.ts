@@ -7,6 +7,7 @@ import type { Value } from "@bufbuild/protobuf/wkt";
 import { ListValueSchema, NullValue, StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { limits } from "../../limits.ts";
 import type { JsonText } from "../../model/json.ts";
+import { isTooDeep } from "../rest/json-syntax.ts";
 
 export type Checked =
   | { readonly ok: true; readonly text: JsonText }
@@ -27,26 +28,6 @@ function tooLarge(bytes: number, bytesMax: number): Checked {
 
 const tooDeep = `is nested deeper than ${limits.jsonDepthMax} levels`;
 
-/** Counts brackets outside strings, before a recursive parser meets them. */
-function depthExceeds(text: string, depthMax: number): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (inString) {
-      if (unit === 0x5c) i++;
-      else if (unit === 0x22) inString = false;
-    } else if (unit === 0x22) {
-      inString = true;
-    } else if (unit === 0x5b || unit === 0x7b) {
-      if (++depth > depthMax) return true;
-    } else if (unit === 0x5d || unit === 0x7d) {
-      depth--;
-    }
-  }
-  return false;
-}
-
 function holdsInfinity(value: unknown): boolean {
   if (typeof value === "number") return !Number.isFinite(value);
   if (typeof value !== "object" || value === null) return false;
@@ -62,7 +43,7 @@ export function checkJsonBytes(bytes: Uint8Array, bytesMax: number): Checked {
   } catch {
     return wrong("is not valid UTF-8");
   }
-  if (depthExceeds(text, limits.jsonDepthMax)) return wrong(tooDeep);
+  if (isTooDeep(text, limits.jsonDepthMax)) return wrong(tooDeep);
   try {
     const value: unknown = JSON.parse(text);
     if (hugeNumber.test(text) && holdsInfinity(value)) return wrong("has a number beyond 1.8e308");

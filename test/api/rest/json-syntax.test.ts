@@ -53,3 +53,33 @@ test("depth counts brackets outside of strings", () => {
   expect(isTooDeep(String.raw`["[[[[\"[[[["]`, 1)).toBe(false);
   expect(isTooDeep("[],[],[]", 1)).toBe(false);
 });
+
+/** Unit by unit. */
+function isTooDeepPlainly(text: string, depthMax: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    if (inString) {
+      if (text[i] === "\\") i++;
+      else if (text[i] === '"') inString = false;
+    } else if (text[i] === '"') inString = true;
+    else if ("[{".includes(text[i]!) && ++depth > depthMax) return true;
+    else if ("]}".includes(text[i]!)) depth--;
+  }
+  return false;
+}
+
+test("counts the depth of any text as one that looks at each unit does", () => {
+  const unit = fc.constantFrom(...'[{]}"\\a');
+  fc.assert(
+    fc.property(
+      fc.array(unit, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 6 }),
+      (units, most) => {
+        const text = units.join("");
+        expect([text, isTooDeep(text, most)]).toEqual([text, isTooDeepPlainly(text, most)]);
+      },
+    ),
+    { numRuns: 5_000 },
+  );
+});

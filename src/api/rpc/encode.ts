@@ -1,0 +1,33 @@
+/** Encodes answers: those of polls, which may carry megabytes, without copying what they carry. */
+import { type Message, toBinary, toJsonString } from "@bufbuild/protobuf";
+import { type PollResponse, PollResponseSchema, TaskSchema } from "../../gen/orchy/v1/worker_pb.ts";
+import { largePayloadBytesMin, payloadChunks } from "../../payload-chunks.ts";
+import type { MountedMethod } from "./call.ts";
+
+export type Encoding = "proto" | "json";
+
+export function encode({ method }: MountedMethod, encoding: Encoding, output: Message) {
+  const schema = method.output;
+  if (encoding === "json") return toJsonString(schema, output);
+  return schema === PollResponseSchema
+    ? encodePoll(output as PollResponse)
+    : toBinary(schema, output);
+}
+
+const nothing = new Uint8Array();
+const numbers = {
+  list: PollResponseSchema.field.tasks.number,
+  payload: TaskSchema.field.parametersJson.number,
+};
+
+export function encodePoll(response: PollResponse): Uint8Array<ArrayBuffer> | Uint8Array[] {
+  const { tasks } = response;
+  if (!tasks.some((task) => task.parametersJson.length >= largePayloadBytesMin)) {
+    return toBinary(PollResponseSchema, response);
+  }
+  const items = tasks.map((task) => ({
+    head: toBinary(TaskSchema, { ...task, parametersJson: nothing }),
+    payload: task.parametersJson,
+  }));
+  return payloadChunks(toBinary(PollResponseSchema, { ...response, tasks: [] }), items, numbers);
+}
