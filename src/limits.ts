@@ -12,9 +12,14 @@ export const limits = {
   workerIdCharsMax: 256,
   eventNameCharsMax: 128,
   descriptionCharsMax: 10_000,
+  /** Names that are looked through for one that was perhaps meant. */
+  namesSuggested: 1_000,
   actionIdNumberMax: 2 ** 31 - 1,
 
   // Definitions.
+  /** The document that each start reads holds less than two chunks of versions. */
+  versionsPerChunk: 16,
+  versionChunksPerSave: 64,
   definitionBytesMax: 2 * 1024 * 1024,
   definitionActionsMax: 1_000,
   definitionEdgesMax: 20_000,

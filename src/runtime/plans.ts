@@ -2,8 +2,8 @@
  * Workflow definitions in the store, and the plans made of them. Versions are immutable, so plans
  * are cached; which version is the newest is read at each unversioned start, never cached.
  *
- * Two kinds of documents: `workflow`, one for each name, lists the versions and is the point where
- * a save takes effect; `workflow-version`, one for each content, is written before it.
+ * Contents are documents of their own, which are written before the head of the workflow lists them
+ * (workflow-heads.ts).
  */
 import { compilePlan, type Plan } from "../engine/plan.ts";
 import { OrchyError } from "../errors.ts";
@@ -11,38 +11,28 @@ import { limits } from "../limits.ts";
 import type { WorkflowDefinition } from "../model/definition.ts";
 import { nearest } from "../nearest.ts";
 import type { Store } from "../store/store.ts";
-import { documentPage } from "./document-page.ts";
+import type { Formats } from "./formats.ts";
 import { hashText } from "./hash.ts";
 import type { Page, WorkflowSummary, WorkflowVersion } from "./orchestrator.ts";
+import { type WorkflowHead, WorkflowHeads } from "./workflow-heads.ts";
 
-interface VersionEntry {
-  readonly version: number;
-  readonly hash: string;
-  readonly savedAt: number;
-}
-
-interface WorkflowHead {
-  /** Oldest first. */
-  readonly versions: readonly VersionEntry[];
-  readonly deletedAt?: number;
-}
-
-const headKind = "workflow";
 const versionKind = "workflow-version";
 
 /** Whether what was cached is what the store has under this number now, where that is known. */
 function isOf(cached: { readonly hash: string }, version: number, known?: WorkflowHead): boolean {
-  if (known === undefined) return true;
+  const first = known?.versions[0]?.version;
+  if (known === undefined || first === undefined || version < first) return true;
   return known.versions.some((entry) => entry.version === version && entry.hash === cached.hash);
 }
 
 export class Plans {
   readonly #store: Store;
   readonly #plans = new Map<string, { readonly plan: Plan; readonly hash: string }>();
-  readonly #heads = new Map<string, Promise<WorkflowHead | undefined>>();
+  readonly #heads: WorkflowHeads;
 
-  constructor(store: Store) {
+  constructor(store: Store, formats?: Pick<Formats, "written">) {
     this.#store = store;
+    this.#heads = new WorkflowHeads(store, formats);
   }
 
   /** Saves a checked definition; one that equals the newest version changes nothing. */
@@ -51,28 +41,22 @@ export class Plans {
     now: number,
   ): Promise<{ version: number; created: boolean }> {
     const { version: _given, ...content } = definition;
+    const { name } = definition;
     const text = JSON.stringify(content);
     const hash = hashText(text);
-    for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
-      const document = await this.#store.getDocument({ kind: headKind, id: definition.name });
-      const head: WorkflowHead =
-        document === undefined ? { versions: [] } : JSON.parse(document.body);
-      const newest = head.versions.at(-1);
-      if (newest?.hash === hash && head.deletedAt === undefined) {
-        return { version: newest.version, created: false };
+    let saved = { version: 0, created: false };
+    await this.#heads.change(name, async (head) => {
+      const newest = head?.versions.at(-1);
+      if (newest?.hash === hash && head?.deletedAt === undefined) {
+        saved = { version: newest.version, created: false };
+        return undefined;
       }
       const version = (newest?.version ?? 0) + 1;
-      await this.#writeContent(definition.name, { version, hash, text });
-      const versions = [...head.versions, { version, hash, savedAt: now }];
-      const answer = await this.#store.putDocument({
-        kind: headKind,
-        id: definition.name,
-        body: JSON.stringify({ versions } satisfies WorkflowHead),
-        expectedVersion: document?.version ?? 0,
-      });
-      if (answer.outcome === "saved") return { version, created: true };
-    }
-    throw new OrchyError("UNAVAILABLE", "Too many saves of this workflow at once; try again.");
+      saved = { version, created: true };
+      await this.#writeContent(name, { version, hash, text });
+      return { versions: [...(head?.versions ?? []), { version, hash, savedAt: now }] };
+    });
+    return saved;
   }
 
   /** The id contains the hash: a save that lost its race never overwrites the winner's content. */
@@ -88,22 +72,9 @@ export class Plans {
     });
   }
 
-  async #head(name: string): Promise<WorkflowHead | undefined> {
-    // Starts of one turn share one read: none of them began before it.
-    let reading = this.#heads.get(name);
-    if (reading === undefined) {
-      reading = this.#store
-        .getDocument({ kind: headKind, id: name })
-        .then((document) => (document === undefined ? undefined : JSON.parse(document.body)));
-      this.#heads.set(name, reading);
-      queueMicrotask(() => this.#heads.delete(name));
-    }
-    return reading;
-  }
-
   /** Of a new start: the version asked for, or the newest of a workflow that is not deleted. */
   async forStart(name: string, version: number | undefined): Promise<Plan> {
-    const head = await this.#head(name);
+    const head = await this.#heads.read(name);
     const newest = head?.versions.at(-1)?.version;
     if (head === undefined || head.deletedAt !== undefined || newest === undefined) {
       throw new OrchyError("NOT_FOUND", await this.#unknown(name));
@@ -135,7 +106,7 @@ export class Plans {
   }
 
   async read(name: string, version: number | undefined): Promise<WorkflowVersion> {
-    const head = await this.#head(name);
+    const head = await this.#heads.read(name);
     const newest = head?.versions.at(-1)?.version;
     if (head === undefined || newest === undefined) {
       throw new OrchyError("NOT_FOUND", await this.#unknown(name));
@@ -152,8 +123,8 @@ export class Plans {
     version: number,
     known: WorkflowHead | undefined,
   ): Promise<WorkflowVersion & { readonly hash: string }> {
-    const head = known ?? (await this.#head(name));
-    const entry = head?.versions.find((candidate) => candidate.version === version);
+    const head = known ?? (await this.#heads.read(name));
+    const entry = head && (await this.#heads.entry(name, head, version));
     if (entry === undefined) {
       const message = `The workflow ${name} has no version ${version}.`;
       throw new OrchyError("NOT_FOUND", message);
@@ -170,10 +141,9 @@ export class Plans {
     let cursor = page.cursor;
     do {
       const limit = page.limit - items.length;
-      const read = await documentPage(this.#store, { kind: headKind, limit, after: cursor });
+      const read = await this.#heads.page({ limit, after: cursor });
       cursor = read.after;
-      for (const { id: name, body } of read.documents) {
-        const { versions, deletedAt }: WorkflowHead = JSON.parse(body);
+      for (const { name, versions, deletedAt } of read.heads) {
         const newest = versions.at(-1);
         if (deletedAt !== undefined || newest === undefined) continue;
         items.push({ name, version: newest.version, savedAt: newest.savedAt });
@@ -188,10 +158,10 @@ export class Plans {
     name: string,
     page: { limit: number; cursor?: string },
   ): Promise<Page<{ version: number; savedAt: number }>> {
-    const head = await this.#head(name);
+    const head = await this.#heads.read(name);
     if (head === undefined) throw new OrchyError("NOT_FOUND", await this.#unknown(name));
     const before = page.cursor === undefined ? Number.POSITIVE_INFINITY : Number(page.cursor);
-    const rest = head.versions.filter((entry) => entry.version < before).reverse();
+    const rest = await this.#heads.entries(name, head, { before, count: page.limit + 1 });
     const items = rest.slice(0, page.limit).map(({ version, savedAt }) => ({ version, savedAt }));
     const last = items.at(-1);
     if (rest.length <= page.limit || last === undefined) return { items };
@@ -199,28 +169,18 @@ export class Plans {
   }
 
   async delete(name: string, now: number): Promise<void> {
-    for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
-      const document = await this.#store.getDocument({ kind: headKind, id: name });
-      if (document === undefined) throw new OrchyError("NOT_FOUND", await this.#unknown(name));
-      const head: WorkflowHead = JSON.parse(document.body);
-      if (head.deletedAt !== undefined) return;
-      const answer = await this.#store.putDocument({
-        kind: headKind,
-        id: name,
-        body: JSON.stringify({ ...head, deletedAt: now } satisfies WorkflowHead),
-        expectedVersion: document.version,
-      });
-      if (answer.outcome === "saved") return;
-    }
-    throw new OrchyError("UNAVAILABLE", "Too many saves of this workflow at once; try again.");
+    await this.#heads.change(name, async (head) => {
+      if (head === undefined) throw new OrchyError("NOT_FOUND", await this.#unknown(name));
+      return head.deletedAt === undefined ? { ...head, deletedAt: now } : undefined;
+    });
   }
 
   async #unknown(name: string): Promise<string> {
-    const documents = await this.#store.listDocuments({ kind: headKind, limit: 1_000 });
-    const names = documents.filter((document) => !document.body.includes('"deletedAt"'));
+    const { heads } = await this.#heads.page({ limit: limits.namesSuggested });
+    const names = heads.filter(({ deletedAt }) => deletedAt === undefined);
     const near = nearest(
       name,
-      names.map((document) => document.id),
+      names.map((head) => head.name),
     );
     const hint = near === undefined ? "" : ` Did you mean ${near}?`;
     return `There is no workflow ${name}.${hint}`;

@@ -69,7 +69,9 @@ export interface Runtime extends Orchestrator {
 
 export function createRuntime(parts: RuntimeParts): Runtime {
   const { store, sandbox, clock, ids, log, metrics, tracing } = parts;
-  const plans = new Plans(store);
+  const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = parts;
+  const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
+  const plans = new Plans(store, formats);
   const registry = new ActionRegistry(store, clock);
   const watchers = new Watchers();
   const beats = new Beats();
@@ -81,8 +83,6 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   });
   const onLost = () => plans.forget();
   const onLive = (self: string, live: readonly string[]) => sharing.update(self, live);
-  const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = parts;
-  const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
   const remote = new RemoteChanges({ store, clock, ids, formats });
   const observers = new Observers({ store, clock, views, watchers, remote });
   const servers = new ServerRegistry({ store, clock, log, formats, onLive, onLost });
