@@ -170,6 +170,11 @@ export class Metrics {
     this.#read("repairs_total", help, readings.repairs);
   }
 
+  readStoreLog(read: () => number): void {
+    const help = "Length of the store's write-ahead log, as far as it has to be kept.";
+    this.#gauge("store_log_bytes", help, read);
+  }
+
   readTraces(counts: { readonly sent: number; readonly dropped: number }): void {
     const help = "Spans that the collector has taken.";
     this.#read("trace_spans_sent_total", help, () => counts.sent);

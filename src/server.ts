@@ -78,6 +78,7 @@ async function startParts(
   const outage = new Outage("The store", { clock: ownClock, log });
   const store = meterStore(opened, metrics, outage);
   closing.push(() => store.close());
+  if (store.logBytes !== undefined) metrics.readStoreLog(() => store.logBytes!());
   const clock = storeClock(ownClock, opened);
   const sandbox = meterSandbox(
     createSandbox({ clock, log, processes: config.scriptProcesses }),

@@ -4,7 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { systemClock } from "../../src/clock.ts";
 import { limits } from "../../src/limits.ts";
+import { createLogger } from "../../src/log.ts";
 import { executionKey } from "../../src/model/ids.ts";
 import { openStore } from "../../src/store/open.ts";
 import { Places } from "../../src/store/sqlite/places.ts";
@@ -410,6 +412,43 @@ describe("keeping house", () => {
     await store.close();
     expect(existsSync(`${path}-wal`)).toBe(false);
   }, 120_000);
+
+  test("a reader that stays makes the log grow slowly, and a copy of all of it holds nothing up", async () => {
+    const lines: string[] = [];
+    const write = (line: string) => lines.push(JSON.parse(line).message);
+    const log = createLogger({ level: "warn", clock: systemClock, write });
+    const store = open({ log });
+    const text = JSON.stringify("x".repeat(100_000));
+    const e = await Promise.all(
+      Array.from({ length: 64 }, (_, i) => start(store, `e${i}`, { state: text })),
+    );
+    const reader = new Database(path);
+    reader.run("BEGIN");
+    reader.query("SELECT count(*) FROM executions").values();
+    const round = () => Promise.all(e.map((one) => one.commit({ state: text })));
+    const bytesPerRound = 64 * text.length;
+    while (store.logBytes() <= limits.logBytesMax) await round();
+    const [startedAt, logBytes] = [performance.now(), store.logBytes()];
+    let rounds = 0;
+    for (; performance.now() - startedAt < 2_000; rounds++) await round();
+    const seconds = (performance.now() - startedAt) / 1_000;
+    const growth = store.logBytes() - logBytes;
+    // Each round may be what is waited for next.
+    expect(growth).toBeLessThan(seconds * limits.logBytesPerSecond + 3 * bytesPerRound);
+    expect(rounds).toBeGreaterThan(0);
+    expect(await store.pressure()).toMatchObject({ removalHelps: false });
+    expect(store.complaint()).toContain("holds back its write-ahead log");
+    reader.run("ROLLBACK");
+    reader.close();
+    while (store.logBytes() > limits.logBytesMax) await round();
+    expect(store.complaint()).toBeUndefined();
+    expect(await store.pressure()).toMatchObject({ removalHelps: true });
+    expect(lines).toEqual([
+      expect.stringMatching(/^the write-ahead log is beyond its bound, as another process reads/),
+      "the write-ahead log is within its bound again",
+    ]);
+    await store.close();
+  }, 60_000);
 
   test("a closed store refuses calls, and finishes what was asked before", async () => {
     const store = open();

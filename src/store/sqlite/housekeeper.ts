@@ -48,7 +48,9 @@ export class Housekeeper {
   readonly #waiting: ((problem: string | null) => void)[] = [];
   #thread: Worker | undefined;
   #flushes = 0;
-  #isCopying = false;
+  #copying: Promise<void> | undefined;
+  /** What is not copied was added during the last copy: it is little. */
+  #isToFinish = false;
   #isClosed = false;
   /** By performance.now(). */
   #copyNotBefore = 0;
@@ -88,17 +90,24 @@ export class Housekeeper {
     const { logBytes } = this.#parts;
     const left = (log.log - log.checkpointed) * this.#pageBytes;
     const now = performance.now();
-    const least = this.#overSince === undefined ? logBytes * copyFrom : 0;
-    if (!this.#isCopying && now >= this.#copyNotBefore && left > least) {
-      if (this.#logBytes > logBytes * finishFrom && left <= logBytes) return this.#copyInPause();
-      void this.#copy();
+    const isOver = this.#overSince !== undefined;
+    if (this.#copying === undefined && now >= this.#copyNotBefore) {
+      const isToFinish = this.#isToFinish && left > 0 && this.#logBytes > logBytes * finishFrom;
+      this.#isToFinish = false;
+      if (isToFinish) return this.#copyInPause();
+      if (left > (isOver ? 0 : logBytes * copyFrom)) void this.#copyAside();
     }
-    return this.#slowDown(now);
+    if (this.#isHeldBack) return this.#slowDown(now);
+    return isOver && this.#copying !== undefined ? this.#wait(this.#copying) : undefined;
   }
 
   /** Resolves when what can be copied of the log is: the next transaction may start it anew. */
-  async clearLog(): Promise<void> {
-    await within(waitMsMax, this.#copy(), this.#parts.clock);
+  clearLog(): Promise<void> {
+    return this.#wait(this.#copy());
+  }
+
+  #wait(work: Promise<void>): Promise<void> {
+    return within(waitMsMax, work, this.#parts.clock);
   }
 
   /** Waits for what is under way; the thread's connection is closed before ours. */
@@ -156,23 +165,34 @@ export class Housekeeper {
     });
   }
 
+  async #copyAside(): Promise<void> {
+    await this.#copy();
+    this.#isToFinish = true;
+  }
+
   /** Commits wait for it; when it is done and nobody else reads, the log is copied whole. */
   #copyInPause(): Promise<void> {
     const copying = this.#copy().then(() => {
       const log = this.#lookAt();
       if (log !== undefined && log.checkpointed < log.log) this.#holdBack();
     });
-    return within(waitMsMax, copying, this.#parts.clock);
+    return this.#wait(copying);
   }
 
-  /** Never rejects. */
-  async #copy(): Promise<void> {
+  /** Never rejects. One that is under way began before what is asked for: another follows it. */
+  #copy(): Promise<void> {
+    const copying = this.#copyNow().finally(() => {
+      if (this.#copying === copying) this.#copying = undefined;
+    });
+    this.#copying = copying;
+    return copying;
+  }
+
+  async #copyNow(): Promise<void> {
     const startedAt = performance.now();
-    this.#isCopying = true;
     const before = this.#lookAt();
     this.#note(await this.#ask({ kind: "checkpoint" }));
     const after = this.#isClosed ? undefined : this.#lookAt();
-    this.#isCopying = false;
     if (after === undefined) return;
     this.#parts.onCopied();
     const isStuck = after.checkpointed < after.log && after.checkpointed === before?.checkpointed;
