@@ -260,7 +260,9 @@ export class Dispatcher {
   /** Claims for a poll from partitions that are hinted to hold something for it, several at once. */
   fill(poll: Poll): void {
     if (poll.filling) return;
-    const room = Math.min(poll.spare, this.#sizes.fitting(poll.queueSet, poll.roomChars));
+    // One is carried by an empty answer, however large it is.
+    const fitting = this.#sizes.fitting(poll.queueSet, poll.roomChars);
+    const room = Math.min(poll.spare, Math.max(fitting, poll.empty ? 1 : 0));
     const most = Math.min(claimsAtOnce, Math.ceil(room / tasksPerClaim));
     const partitions = most > 0 ? this.#hintedPartitions(poll, most) : [];
     if (partitions.length === 0) {

@@ -39,12 +39,12 @@ export class TaskSizes {
     }
   }
 
-  /** How many tasks of these queues fit so much room; at least one. */
+  /** How many tasks of these queues fit so much room. */
   fitting(queues: ReadonlySet<string>, roomChars: number): number {
     let largest = 1;
     for (const [queue, chars] of this.#large) {
       if (chars > largest && queues.has(queue)) largest = chars;
     }
-    return Math.max(1, Math.floor(roomChars / largest));
+    return Math.floor(roomChars / largest);
   }
 }

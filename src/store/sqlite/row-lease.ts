@@ -1,4 +1,8 @@
-/** How the lease that is kept in a row of `states` is written: a JSON array, as every step writes it. */
+/**
+ * How the lease that is kept in a row of `states` is written, as every step writes it:
+ * `<length of the array>:<JSON array><parameters>`. The parameters may be large and are text already.
+ * Versions before this one put them into the array as its last item, and wrote nothing else.
+ */
 import type { HandOff, StoreEffects } from "../store.ts";
 
 type NewTask = StoreEffects["tasks"][number];
@@ -15,16 +19,19 @@ export interface RowLease {
 export function writeLease(task: LeasedNewTask, leasedAt: number, place: number): string {
   const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs, header, parameters } = task;
   const { token, workerId, leaseUntil, deadline } = task.lease;
-  return JSON.stringify([
+  const array = JSON.stringify([
     ...[leasedAt, place, id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs],
-    ...[token, workerId, leaseUntil, deadline, header, parameters],
+    ...[token, workerId, leaseUntil, deadline, header],
   ]);
+  return `${array.length}:${array}${parameters}`;
 }
 
 export function readLease(text: string): RowLease {
+  const start = text.startsWith("[") ? 0 : text.indexOf(":") + 1;
+  const end = start === 0 ? text.length : start + Number(text.slice(0, start - 1));
   const [leasedAt, place, id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs, ...rest] =
-    JSON.parse(text);
-  const [token, workerId, leaseUntil, deadline, header, parameters] = rest;
+    JSON.parse(text.slice(start, end));
+  const [token, workerId, leaseUntil, deadline, header, parameters = text.slice(end)] = rest;
   const lease = { token, workerId, leaseUntil, deadline };
   const times = { timeoutMs, heartbeatMs, queueTimeoutMs };
   const task = { id, queue, priority, ...times, header, parameters, lease };
