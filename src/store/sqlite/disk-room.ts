@@ -44,6 +44,7 @@ export interface RoomReading {
 export class DiskRoom {
   readonly shares: DiskShares;
   readonly #database: Database;
+  readonly #path: string;
   readonly #folder: string;
   /** Of the log. */
   readonly #log: number;
@@ -66,6 +67,7 @@ export class DiskRoom {
   }) {
     const { database, path, log, heldBytes } = options;
     this.#database = database;
+    this.#path = path;
     this.#folder = dirname(path);
     this.#log = log;
     this.#heldBytes = heldBytes;
@@ -100,7 +102,9 @@ export class DiskRoom {
   /** Bytes by which the file may grow without touching what must stay free. */
   #growable(): number {
     const { free, logLeft } = this.#disk();
-    return free + this.#heldBytes() - logLeft - this.shares.floor;
+    // What a copy of the log has just cut off is taken again.
+    const cut = Math.max(0, this.#pages * this.#pageBytes - statSync(this.#path).size);
+    return free + this.#heldBytes() - cut - logLeft - this.shares.floor;
   }
 
   /** Called after each transaction: the next ones find room in the file. */
