@@ -37,8 +37,8 @@ export class Lists {
     this.#clock = clock;
   }
 
-  page(request: ListExecutions): Promise<Page<Listing>> {
-    return this.#gate.pass(() => this.#page(request));
+  page(request: ListExecutions, abort?: AbortSignal): Promise<Page<Listing>> {
+    return this.#gate.pass(() => this.#page(request), abort);
   }
 
   /**

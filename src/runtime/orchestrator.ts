@@ -241,7 +241,8 @@ export interface Orchestrator {
   /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
   getExecution(id: string, abort?: AbortSignal): Promise<ExecutionView>;
   executionStatus(id: string): Promise<ExecutionStatus>;
-  listExecutions(request: ListExecutions): Promise<Page<Listing>>;
+  /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
+  listExecutions(request: ListExecutions, abort?: AbortSignal): Promise<Page<Listing>>;
   history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>>;
   /** Answers when the execution has ended, the time is up, or the caller is gone. */
   waitForResult(id: string, waitMs: number, abort?: AbortSignal): Promise<ExecutionResult>;

@@ -244,7 +244,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     start: (request) => tellFaults(() => executions.start(request)),
     getExecution: (id, abort) => tellFaults(() => views.execution(id, abort)),
     executionStatus: (id) => tellFaults(() => executions.status(id)),
-    listExecutions: (request) => tellFaults(() => lists.page(request)),
+    listExecutions: (request, abort) => tellFaults(() => lists.page(request, abort)),
     history: (id, page) => tellFaults(() => observers.history(id, page)),
     waitForResult: (id, waitMs, abort) =>
       tellFaults(() => observers.waitForResult(id, waitMs, abort)),

@@ -126,3 +126,16 @@ test("a search that finds little says that it was cut short, and goes on", async
   expect(store.looked).toBeLessThan(limits.listPageLookMax + 4 * limits.listLookMax);
   expect(await allPages(lists, request)).toEqual(["e0"]);
 });
+
+test("few lists are put together at once, and none for a caller that is gone", async () => {
+  const store = new CountingStore({ partitions: 1 });
+  const lists = new Lists({ store, clock: systemClock });
+  const gone = new AbortController();
+  const pages = Array.from({ length: limits.listsAtOnceMax + 1 }, () => lists.page({ limit: 1 }));
+  const last = lists.page({ limit: 1 }, gone.signal);
+  expect(store.asked.length).toBe(limits.listsAtOnceMax);
+  gone.abort();
+  await expect(last).rejects.toThrow("The caller is gone.");
+  await Promise.all(pages);
+  expect(store.asked.length).toBe(pages.length);
+});

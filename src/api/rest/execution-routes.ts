@@ -109,13 +109,14 @@ export const executionRoutes: readonly Route[] = [
       cursor: requests.cursorSchema((text) => decodeCursor(text) !== undefined),
     },
     answers: { 200: answers.executionsSchema },
-    async handle({ query, services }) {
+    async handle({ query, services, signal }) {
       const { startedAfter, startedBefore, ...rest } = query;
-      const page = await services.orchestrator.listExecutions({
+      const request = {
         ...given(rest),
         ...(startedAfter !== undefined && { startedAfter: requests.parseMoment(startedAfter) }),
         ...(startedBefore !== undefined && { startedBefore: requests.parseMoment(startedBefore) }),
-      });
+      };
+      const page = await services.orchestrator.listExecutions(request, signal);
       return { status: 200, json: pageView(page, listingView) };
     },
   }),
