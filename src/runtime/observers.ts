@@ -41,15 +41,19 @@ export class Observers {
       resolve(resultInMemory(plan, after));
     });
     const cancel = clock.after(waitMs, () => resolve(undefined));
-    const stopLooking = remote.follow(executionKey(id, store.partitions), async () => {
-      try {
-        const now = await views.result(id, abort);
-        if (!isOpen(now.status)) resolve(now);
-      } catch (error) {
-        // Another server has removed it: there is nothing to wait for.
-        if (error instanceof OrchyError && error.code !== "UNAVAILABLE") resolve(undefined);
-      }
-    });
+    const stopLooking = remote.follow(
+      executionKey(id, store.partitions),
+      async () => {
+        try {
+          const now = await views.result(id, abort);
+          if (!isOpen(now.status)) resolve(now);
+        } catch (error) {
+          // Another server has removed it: there is nothing to wait for.
+          if (error instanceof OrchyError && error.code !== "UNAVAILABLE") resolve(undefined);
+        }
+      },
+      { awaitsEnd: true },
+    );
     const onAbort = () => resolve(undefined);
     abort?.addEventListener("abort", onAbort);
     if (abort?.aborted) resolve(undefined);

@@ -13,7 +13,7 @@ import type { Formats } from "./formats.ts";
 /** Servers that write it tell each other of changes. */
 const tellingFormat = 3;
 
-const kinds = { watched: "watched", changed: "changed" } as const;
+const kinds = { watched: "watched", changed: "changed", ended: "ended" } as const;
 
 export interface RemoteChangesParts {
   readonly store: Store;
@@ -24,6 +24,8 @@ export interface RemoteChangesParts {
 
 /** One caller's looks at an execution, never two at a time. */
 class Follower {
+  /** What happens before the end is of no interest. */
+  readonly awaitsEnd: boolean;
   readonly #look: () => Promise<void>;
   readonly #rest: (again: () => void) => () => void;
   #cancel: (() => void) | undefined;
@@ -32,9 +34,14 @@ class Follower {
   #isOver = false;
 
   /** `rest` calls back when it is time for another look, and returns a cancel. */
-  constructor(look: () => Promise<void>, rest: (again: () => void) => () => void) {
+  constructor(
+    look: () => Promise<void>,
+    rest: (again: () => void) => () => void,
+    awaitsEnd: boolean,
+  ) {
     this.#look = look;
     this.#rest = rest;
+    this.awaitsEnd = awaitsEnd;
   }
 
   async look(): Promise<void> {
@@ -67,8 +74,8 @@ export class RemoteChanges {
   readonly #followers = new Map<string, Set<Follower>>();
   /** By execution: until when others watch it; the one that was told of first comes first. */
   readonly #watchedElsewhere = new Map<string, number>();
-  /** What has changed in this turn of the event loop. */
-  #changed = new Set<string>();
+  /** What has changed in this turn of the event loop, and whether it has ended. */
+  #changed = new Map<string, boolean>();
   #cancelTelling: (() => void) | undefined;
 
   constructor(parts: RemoteChangesParts) {
@@ -76,8 +83,15 @@ export class RemoteChanges {
     this.#self = parts.ids.nonce();
   }
 
-  /** Looks whenever another server may have changed the execution; returns what ends it. */
-  follow(key: ExecutionKey, look: () => Promise<void>): () => void {
+  /**
+   * Looks whenever another server may have changed the execution, or with `awaitsEnd` ended it; returns
+   * what ends the looking.
+   */
+  follow(
+    key: ExecutionKey,
+    look: () => Promise<void>,
+    { awaitsEnd }: { readonly awaitsEnd: boolean } = { awaitsEnd: false },
+  ): () => void {
     const { store, clock } = this.#parts;
     if (!store.traits.shared) return () => {};
     let looks = 0;
@@ -86,12 +100,13 @@ export class RemoteChanges {
       if (looks++ === 0) await this.#send(kinds.watched, [key.id]);
       await look();
     };
-    const follower = new Follower(lookAndTell, (again) => {
+    const rest = (again: () => void) => {
       if (looks === 0) return clock.after(limits.watchedFirstLookMs, again);
       // The second look sees what has changed while the others were still hearing of the watcher.
       const isLong = looks > 1 && this.#areTelling();
       return clock.after(isLong ? limits.watchedRestMs : limits.watchedLookMs, again);
-    });
+    };
+    const follower = new Follower(lookAndTell, rest, awaitsEnd);
     const followers = this.#followers.get(key.id) ?? new Set();
     followers.add(follower);
     this.#followers.set(key.id, followers);
@@ -107,7 +122,7 @@ export class RemoteChanges {
   }
 
   /** This server has changed it. */
-  committed({ id }: ExecutionKey): void {
+  committed({ id }: ExecutionKey, isEnd: boolean): void {
     const until = this.#watchedElsewhere.get(id);
     if (until === undefined) return;
     const { clock } = this.#parts;
@@ -117,11 +132,18 @@ export class RemoteChanges {
     }
     if (this.#changed.size === 0) {
       clock.soon(() => {
-        void this.#send(kinds.changed, [...this.#changed]);
-        this.#changed = new Set();
+        const changed = [...this.#changed];
+        this.#changed = new Map();
+        for (const [kind, isOfKind] of [
+          [kinds.changed, false],
+          [kinds.ended, true],
+        ] as const) {
+          const ids = changed.filter(([, hasEnded]) => hasEnded === isOfKind).map(([one]) => one);
+          void this.#send(kind, ids);
+        }
       });
     }
-    this.#changed.add(id);
+    this.#changed.set(id, isEnd);
   }
 
   /** A note of any server. */
@@ -129,9 +151,11 @@ export class RemoteChanges {
     const [kind, sender, ...ids] = text.split("\0");
     if (sender === this.#self) return;
     if (kind === kinds.watched) for (const id of ids) this.#remember(id);
-    if (kind !== kinds.changed) return;
+    if (kind !== kinds.changed && kind !== kinds.ended) return;
     for (const id of ids) {
-      for (const follower of this.#followers.get(id) ?? []) void follower.look();
+      for (const follower of this.#followers.get(id) ?? []) {
+        if (kind === kinds.ended || !follower.awaitsEnd) void follower.look();
+      }
     }
   }
 

@@ -8,6 +8,7 @@ import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Decision } from "../model/decision.ts";
+import { isOpen } from "../model/execution.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { DueItem, Store } from "../store/store.ts";
 import { ActionRegistry } from "./action-registry.ts";
@@ -171,7 +172,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     lookFor(key.partition, decision);
     turns.add(committed.plan.workflow, key.id, decision.waitingScripts);
     watchers.notify(committed);
-    remote.committed(key);
+    remote.committed(key, !isOpen(committed.after.state.status));
     tracing?.committed(committed);
     journal.committed(committed);
   }

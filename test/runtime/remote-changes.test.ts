@@ -44,20 +44,20 @@ test("a watcher looks twice, then rests, and looks when another server has chang
   expect(looks).toBe(2);
   await clock.pass(limits.watchedRestMs - 10);
   expect(looks).toBe(2);
-  other.committed(key);
-  other.committed(key);
-  third.committed(executionKey("nobody-watches", partitions));
+  other.committed(key, false);
+  other.committed(key, false);
+  third.committed(executionKey("nobody-watches", partitions), true);
   await clock.pass(1);
   expect([looks, notes]).toEqual([3, ["watched", "changed"]]);
   stop();
   await clock.pass(limits.watchedRestMs);
-  other.committed(key);
+  other.committed(key, false);
   await clock.pass(1);
   expect(looks).toBe(3);
   // Nobody watches any longer: that is forgotten.
   await clock.pass(3 * limits.watchedTellMs);
   const told = notes.length;
-  other.committed(key);
+  other.committed(key, false);
   await clock.pass(1);
   expect(notes.length).toBe(told);
 });
@@ -70,7 +70,7 @@ test("what lasts is told again; what is over at once, and changes of this server
   expect(notes).toEqual([]);
   one.follow(key, async () => {});
   await clock.pass(limits.watchedTellMs + 1);
-  one.committed(key);
+  one.committed(key, false);
   await clock.pass(1);
   expect(notes).toEqual(["watched", "watched"]);
   for (const server of servers) server.close();
@@ -83,4 +83,19 @@ test("beside servers that tell nothing, watchers go on looking often", async () 
   await clock.pass(limits.watchedFirstLookMs);
   for (let i = 0; i < 10; i++) await clock.pass(limits.watchedLookMs);
   expect(looks).toBe(11);
+});
+
+test("who waits for the end looks when it has come, and not at each step before", async () => {
+  const { clock, notes, servers } = newServers(2);
+  const [one, other] = servers as [RemoteChanges, RemoteChanges];
+  let looks = 0;
+  one.follow(key, async () => void looks++, { awaitsEnd: true });
+  await clock.pass(limits.watchedFirstLookMs);
+  await clock.pass(limits.watchedLookMs);
+  other.committed(key, false);
+  await clock.pass(1);
+  expect([looks, notes]).toEqual([2, ["watched", "changed"]]);
+  other.committed(key, true);
+  await clock.pass(1);
+  expect([looks, notes]).toEqual([3, ["watched", "changed", "ended"]]);
 });
