@@ -96,4 +96,14 @@ test("an execution larger than all answers may hold is read whole, by many at on
   expect(new Set(read)).toEqual(new Set([expected]));
   // All of them whole would be 1.9 GB; each holds a few outputs, and the collector is not prompt.
   expect(peakBytes() - before).toBeLessThan(900 * megabytes);
+
+  // What is removed while it is read is cut off: nobody takes the part for the whole.
+  const reader = (await fetch(server.url + path)).body!.getReader();
+  await reader.read();
+  expect((await call(server, "DELETE", path)).status).toBe(204);
+  const readRest = async () => {
+    while (!(await reader.read()).done);
+  };
+  await expect(readRest()).rejects.toThrow();
+  expect((await call(server, "GET", "/health/live")).status).toBe(200);
 }, 60_000);
