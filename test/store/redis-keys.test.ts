@@ -109,7 +109,9 @@ redisTest("a removed execution leaves its tombstone, which expires, and nothing 
   const before = await keySpace();
   const e = await everything("gone");
   const left = async () =>
-    [...(await keySpace()).keys()].filter((key) => !before.has(key) && !/:claim:|:seq$/.test(key));
+    [...(await keySpace()).keys()].filter(
+      (key) => !before.has(key) && !/:claim:|:seq$|:buried$/.test(key),
+    );
   expect((await left()).length).toBeGreaterThan(5);
   expect(await remove(e)).toBe("removed");
   const tombstones = (await left()).filter((key) => key.endsWith(":x:gone"));
@@ -120,6 +122,28 @@ redisTest("a removed execution leaves its tombstone, which expires, and nothing 
   expect(ttlMs).toBeGreaterThan(50_000);
   expect(ttlMs).toBeLessThanOrEqual(65_000);
   expect((await server.client.hkeys(tombstones[0] as string)).sort()).toEqual(["R", "g"]);
+});
+
+redisTest("tombstones are counted until they end, a partition at each reading", async () => {
+  const now = Date.now();
+  const count = async () => {
+    for (let i = 1; i < store.partitions; i++) await store.pressure();
+    return (await store.pressure()).tombstones;
+  };
+  const before = (await count()) as number;
+  const bury = async (id: string, seconds: number) => {
+    const { key, head: expected } = await start(store, id);
+    const tombstoneUntil = now + seconds * 1000;
+    const request = { key, expected, tombstoneUntil, now };
+    for (let i = 0; i < 2; i++) expect(await store.remove(request)).toBe("removed");
+  };
+  for (let i = 0; i < 20; i++) await bury(`minutes-${i}`, 600);
+  for (let i = 0; i < 10; i++) await bury(`years-${i}`, 366 * 86_400);
+  await bury("ended", 0);
+  expect(await count()).toBe(before + 30);
+  const [hash] = (await server.client.keys("*:buried")) as [string];
+  await server.client.hset(hash, `${now - 2_000}`, 1_000);
+  expect(await count()).toBe(before + 30);
 });
 
 redisTest("a removal that nobody finished is finished later", async () => {

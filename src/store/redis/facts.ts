@@ -29,20 +29,9 @@ async function readSetting(node: Redis, name: string): Promise<string | undefine
   return pair[1];
 }
 
-/** Bytes, and the number of keys that expire: nearly all of them are tombstones. */
-export async function readMemory(
-  node: Redis,
-): Promise<{ used: number; max: number; expiring: number }> {
-  const [memory, keyspace] = await Promise.all([
-    readInfo(node, "memory"),
-    readInfo(node, "keyspace"),
-  ]);
-  const database = keyspace.get(`db${node.options.db ?? 0}`) ?? "";
-  return {
-    used: Number(memory.get("used_memory")),
-    max: Number(memory.get("maxmemory")),
-    expiring: Number(/expires=(\d+)/.exec(database)?.[1] ?? 0),
-  };
+export async function readMemory(node: Redis): Promise<{ used: number; max: number }> {
+  const memory = await readInfo(node, "memory");
+  return { used: Number(memory.get("used_memory")), max: Number(memory.get("maxmemory")) };
 }
 
 export async function readFacts(node: Redis): Promise<RedisFacts> {

@@ -17,6 +17,7 @@
  *   <base>:out              zset     messages, by place
  *   <base>:seq              string   the last place given
  *   <base>:graves           zset     removals that are not finished, by the end of the tombstone
+ *   <base>:buried           hash     how many tombstones end when (see scripts/lib/tombstones.lua)
  *   <base>:all              zset     executions, by member: the start, then the id
  *   <base>:w:<workflow>     zset     likewise, of one workflow
  *   <base>:s:<status>       zset     likewise, of one status
@@ -108,7 +109,7 @@ export function settingsKey(namespace: string): string {
 
 /** The type of each kind of key, by the part behind its base; anything else is not ours. */
 const types: readonly (readonly [RegExp, string])[] = [
-  [/^:(?:x:.*|settings|servers|docs:.*)$/s, "hash"],
+  [/^:(?:x:.*|buried|settings|servers|docs:.*)$/s, "hash"],
   [/^:h:.*$/s, "list"],
   [/^:(?:[qwsc]:.*|held|leases|waits|timers|dropped|out|graves|all|pairs|ids:.*)$/s, "zset"],
   [/^:queues$/, "set"],

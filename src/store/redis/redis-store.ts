@@ -21,6 +21,7 @@ import { type Packable, pack } from "./pack.ts";
 import { encodeCommit, encodeCreate, headText } from "./requests.ts";
 import type { Argument, Written } from "./resp.ts";
 import type { ScriptName } from "./scripts.ts";
+import { Tombstones } from "./tombstones.ts";
 import { type WakeListener, Wakes } from "./wakes.ts";
 
 /** So long a repeated claim finds what the first one was given. */
@@ -44,6 +45,7 @@ export class RedisStore implements contract.Store {
   readonly #keys: Keys;
   readonly #nodeClock: NodeClock;
   readonly #wakes: Wakes;
+  readonly #tombstones: Tombstones;
   /** How far a caller's now may be from a node's clock, as scripts take it. */
   readonly #tolerance: string;
   #format: number;
@@ -59,6 +61,10 @@ export class RedisStore implements contract.Store {
     this.#nodeClock = nodeClock;
     this.#format = format;
     this.#wakes = new Wakes(link, keys.bases);
+    this.#tombstones = new Tombstones(
+      this.partitions,
+      async (partition) => (await this.#call("count-tombstones", partition, [])) as number,
+    );
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
     const callWith =
       (name: ScriptName) =>
@@ -210,12 +216,14 @@ export class RedisStore implements contract.Store {
 
   /** Of the fullest node that has a bound, and answers. */
   async pressure(): Promise<contract.Pressure> {
+    const counting = this.#tombstones.read();
     const answers = await Promise.allSettled(this.#link.masters().map(readMemory));
-    const read = answers.flatMap((answer) => (answer.status === "rejected" ? [] : [answer.value]));
-    if (read.length > 0) {
-      const used = Math.max(...read.map((node) => (node.max > 0 ? node.used / node.max : 0)));
-      return { used, tombstones: read.reduce((sum, { expiring }) => sum + expiring, 0) };
-    }
+    const shares = answers.flatMap((answer) => {
+      if (answer.status === "rejected") return [];
+      const { used, max } = answer.value;
+      return [max > 0 ? used / max : 0];
+    });
+    if (shares.length > 0) return { used: Math.max(...shares), tombstones: await counting };
     const [failed] = answers;
     const reason = failed?.status === "rejected" ? failed.reason.message : "it has no master";
     throw new StoreFault("not_applied", `Redis did not say how full it is: ${reason}`);

@@ -11,6 +11,7 @@ export const scriptNames = [
   "claim-task",
   "claim-tasks",
   "commit",
+  "count-tombstones",
   "create",
   "delete-document",
   "extend-leases",

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Removes an execution in chunks, behind a tombstone that goes by itself.
--- KEYS: 1 base of the partition. Derived: <base>:x:<id>, :h:<id>, and every set that may hold
+-- KEYS: 1 base of the partition. Derived: <base>:x:<id>, :h:<id>, :buried, and every set that may hold
 --   something of it.
 -- ARGV: 1 clock tolerance; 2 packed {id, head, tombstone until, now, 1 if what create
 --   returns of a kept start is kept}.
@@ -16,6 +16,7 @@
 --@include pairs
 --@include listings
 --@include removal
+--@include tombstones
 -- limits.keptHashChars
 local HASH_CHARS = 32
 local request = unpacked(ARGV[2])
@@ -30,6 +31,7 @@ if row[1] then
   local member, workflow, correlation_id = unpacked(row[4])
   local _, _, status = read_head(row[1])
   kept_status = request[5] == 1 and status
+  count_tombstone(x.base, tombstone_until, now)
   list_in(x.base, status, member, workflow, correlation_id, false)
   set_field(x, "g", tombstone_until)
   set_field(x, "R", head)
