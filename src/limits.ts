@@ -51,6 +51,10 @@ export const limits = {
 
   // Reading data by references, in steps: one for each character that is read; see engine/work.ts.
   actionWorkMax: 16 * 1024 * 1024,
+  /** What one action may need of the data in all: no more of it is loaded. */
+  actionDataCharsMax: 64 * 1024 * 1024,
+  /** Fields of at most a payload each that are loaded at once. */
+  fieldsPerLoad: 32,
   /** A decision that has spent this starts no further action; the next decision goes on. */
   decisionWorkMax: 4 * 1024 * 1024,
 

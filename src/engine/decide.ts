@@ -11,6 +11,7 @@ import type { ActionRecord, Execution, ExecutionState } from "../model/execution
 import { isOpen } from "../model/execution.ts";
 import { fields, parseTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
+import { failIfTooLarge } from "./actions/common.ts";
 import { endDelay } from "./actions/delay.ts";
 import { endJavascript, javascriptDue, takeJavascriptTurn } from "./actions/javascript.ts";
 import { startAction } from "./actions/start.ts";
@@ -214,7 +215,9 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
       );
     case "script-turn":
       return applyToScript(draft, event.handout, (action, record) => {
-        if (record.status === "WAITING") takeJavascriptTurn(draft, action);
+        if (record.status === "WAITING") {
+          failIfTooLarge(draft, action, () => takeJavascriptTurn(draft, action));
+        }
       });
     case "repair":
       repair(draft, event);
@@ -299,7 +302,7 @@ function applyActionTimer(draft: Draft, action: PlanAction, kind: string, timer:
     return;
   }
   if (kind === "script" && action.kind === "javascript") {
-    javascriptDue(draft, action);
+    failIfTooLarge(draft, action, () => javascriptDue(draft, action));
     return;
   }
   const { timers, ...record } = draft.record(action.index);

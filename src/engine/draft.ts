@@ -27,7 +27,7 @@ import type { Plan, PlanAction } from "./plan.ts";
 import type { Needs, Scope } from "./scope.ts";
 import { HistoryWriter } from "./stored-history.ts";
 import { nothingWritten } from "./stored-state.ts";
-import { Work } from "./work.ts";
+import { TooLarge, Work } from "./work.ts";
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -189,7 +189,7 @@ export class Draft {
     return record.status === "COMPLETED" || record.route !== undefined;
   }
 
-  /** Throws MissingData when something that exists has not been loaded. */
+  /** Throws MissingData when something has not been loaded, and TooLarge when it is too much. */
   require(needs: Needs): void {
     const missing: string[] = [];
     if (needs.input && this.read(fields.input) === undefined) missing.push(fields.input);
@@ -198,7 +198,13 @@ export class Draft {
       if (index === undefined || !this.hasOutput(index)) continue;
       if (this.read(fields.output(key)) === undefined) missing.push(fields.output(key));
     }
-    if (missing.length > 0) throw new MissingData(missing);
+    if (missing.length === 0) return;
+    const { refused = [] } = this.#before;
+    if (missing.length === refused.length && missing.every((name, at) => name === refused[at])) {
+      const most = limits.actionDataCharsMax / 1024 / 1024;
+      throw new TooLarge(`It needs the data of ${missing.length} actions: more than ${most} MiB.`);
+    }
+    throw new MissingData(missing);
   }
 
   requireField(field: string): JsonText {

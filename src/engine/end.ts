@@ -91,7 +91,6 @@ export function close(draft: Draft): void {
 function writeResult(draft: Draft): Failure | undefined {
   const { output } = draft.plan;
   if (output === undefined) return undefined;
-  draft.require(output.needs);
   const text = resolveAtEnd(draft, output);
   if (text instanceof TooLarge) return { code: "TOO_LARGE", message: text.message };
   if (Buffer.byteLength(text) > limits.payloadBytesMax) {
@@ -102,10 +101,17 @@ function writeResult(draft: Draft): Failure | undefined {
 }
 
 function resolveAtEnd(draft: Draft, template: Template): JsonText | TooLarge {
-  draft.work.beginAction();
-  try {
+  return orTooLarge(draft, () => {
+    draft.require(template.needs);
     const resolved = resolveTemplate(template, draft.view(), { work: draft.work });
     return resolved.ok ? resolved.text : "null";
+  });
+}
+
+function orTooLarge(draft: Draft, read: () => JsonText): JsonText | TooLarge {
+  draft.work.beginAction();
+  try {
+    return read();
   } catch (error) {
     if (error instanceof TooLarge) return error;
     throw error;
@@ -177,15 +183,16 @@ export function recordFollowUpFailure(draft: Draft, reason: string): void {
 
 function followUpInput(draft: Draft, followUp: Extract<PlanFollowUp, object>): JsonText | TooLarge {
   if (followUp.parameters !== undefined) {
-    draft.require(followUp.parameters.needs);
     return resolveAtEnd(draft, followUp.parameters);
   }
   const input = draft.requireField(fields.input);
   const { state } = draft;
   const failure = state.failure === undefined ? undefined : JSON.stringify(state.failure);
-  draft.require(resultNeeds(draft.plan, draft.records));
-  const outcome = failure !== undefined ? `"error":${failure}` : `"output":${result(draft)}`;
-  return `{"input":${input},${outcome},"execution":${draft.view().execution}}`;
+  return orTooLarge(draft, () => {
+    draft.require(resultNeeds(draft.plan, draft.records));
+    const outcome = failure !== undefined ? `"error":${failure}` : `"output":${result(draft)}`;
+    return `{"input":${input},${outcome},"execution":${draft.view().execution}}`;
+  });
 }
 
 function result(draft: Draft): JsonText {

@@ -13,6 +13,7 @@ import { limits } from "../limits.ts";
 import type { Decision, NeedData } from "../model/decision.ts";
 import type { Execution } from "../model/execution.ts";
 import type { ExecutionKey } from "../model/ids.ts";
+import type { JsonText } from "../model/json.ts";
 import { type Store, StoreFault } from "../store/store.ts";
 import type { ActionRegistry } from "./action-registry.ts";
 import type { Formats } from "./formats.ts";
@@ -110,20 +111,31 @@ export class Decider {
     execution: Execution,
     need: readonly string[],
   ): Promise<Execution> {
-    const answer = await this.#parts.store.load({ key, fields: need });
+    const { state, records, written, data: before } = execution;
+    const same = { state, records, ...(written !== undefined && { written }) };
+    const data = new Map(before);
+    let chars = 0;
+    for (let at = 0; at < need.length; at += limits.fieldsPerLoad) {
+      const names = need.slice(at, at + limits.fieldsPerLoad);
+      for (const [name, text] of await this.#load(key, names)) {
+        data.set(name, text);
+        chars += text.length;
+      }
+      if (chars > limits.actionDataCharsMax) return { ...same, data: before, refused: need };
+    }
+    return { ...same, data };
+  }
+
+  async #load(key: ExecutionKey, names: readonly string[]): Promise<ReadonlyMap<string, JsonText>> {
+    const answer = await this.#parts.store.load({ key, fields: names });
     if (answer.outcome !== "loaded") {
       throw new OrchyError("UNAVAILABLE", "The execution was removed meanwhile.");
     }
-    const data = new Map(execution.data);
-    const loaded = withUnwritten(answer.data, need);
-    for (const name of need) {
-      const text = loaded.get(name);
-      // The state says that it exists: a commit in between is found by the next one's head check.
-      if (text === undefined) throw new StoreFault("not_applied", `${key.id} lacks ${name}`);
-      data.set(name, text);
-    }
-    const { state, records, written } = execution;
-    return { state, records, data, ...(written !== undefined && { written }) };
+    const loaded = withUnwritten(answer.data, names);
+    // The state says that it exists: a commit in between is found by the next one's head check.
+    const missing = names.find((name) => !loaded.has(name));
+    if (missing !== undefined) throw new StoreFault("not_applied", `${key.id} lacks ${missing}`);
+    return loaded;
   }
 
   async foldScripts(box: Mailbox, decided: Decided): Promise<Decided> {

@@ -203,6 +203,23 @@ test("results with wrong tokens for one task are judged many at a time", async (
   expect((await untilEnded(server, id)).result).toBe("right");
 });
 
+test("an action for which more data would be loaded than memory is meant for fails", async () => {
+  const payload = limits.payloadBytesMax - 1_000;
+  // What is in memory of a running execution is not loaded, and bounded, too.
+  const chars = limits.actionDataCharsMax + limits.cachedExecutionBytesMax;
+  const count = Math.ceil(chars / payload) + 2;
+  const all = { id: "all", type: "system", name: "transform", parameters: { x: "$..nothing" } };
+  const copies = Array.from({ length: count }, (_, at) => ({
+    ...{ id: `copy-${at}`, type: "system", name: "transform", parameters: "$.input" },
+    next: { default: at + 1 < count ? `copy-${at + 1}` : "all" },
+  }));
+  await saveWorkflow(server, { name: "heap", rootAction: "copy-0", actions: [...copies, all] });
+  const body = { workflow: "heap", input: { text: textOf(payload - 100) } };
+  const ended = await call(server, "POST", "/v1/executions?wait=60", body);
+  expect(ended.body.error).toMatchObject({ code: "TOO_LARGE", action: "all" });
+  expect(ended.body.error.message).toContain("more than 64 MiB");
+}, 60_000);
+
 // Each longer key was once looked for an escape in all of the text behind it.
 test("references into a large object cost little more than the object itself", async () => {
   const long = (at: number) => `${at}`.padStart(10, "0");

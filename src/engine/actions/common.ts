@@ -5,10 +5,22 @@ import type { Draft } from "../draft.ts";
 import { failAction } from "../flow.ts";
 import type { PlanAction } from "../plan.ts";
 import { resolveTemplate, type Template } from "../template.ts";
+import { TooLarge } from "../work.ts";
 
 /** Fails the action for a value that it cannot work with. */
 export function failValue(draft: Draft, action: PlanAction, message: string): void {
   failAction(draft, action, { failure: { code: "INVALID_VALUE", message } });
+}
+
+/** Data is read before anything is changed: an action that reads too much leaves no other trace. */
+export function failIfTooLarge(draft: Draft, action: PlanAction, run: () => void): void {
+  draft.work.beginAction();
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof TooLarge)) throw error;
+    failAction(draft, action, { failure: { code: "TOO_LARGE", message: error.message } });
+  }
 }
 
 /** Resolved text, or undefined after the action has been failed. */

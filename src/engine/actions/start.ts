@@ -3,7 +3,7 @@ import { unreachable } from "../../errors.ts";
 import type { Draft } from "../draft.ts";
 import { failAction } from "../flow.ts";
 import type { PlanAction } from "../plan.ts";
-import { TooLarge } from "../work.ts";
+import { failIfTooLarge } from "./common.ts";
 import { startDelay } from "./delay.ts";
 import { startJavascript } from "./javascript.ts";
 import { startSwitch } from "./switch.ts";
@@ -12,18 +12,13 @@ import { startUserAction } from "./user.ts";
 import { startWait } from "./wait.ts";
 
 export function startAction(draft: Draft, action: PlanAction): void {
-  draft.require(action.needs);
-  if (action.kind !== "user") draft.systemActionsStarted += 1;
-  draft.work.beginAction();
-  try {
+  failIfTooLarge(draft, action, () => {
+    draft.require(action.needs);
+    if (action.kind !== "user") draft.systemActionsStarted += 1;
     startByKind(draft, action);
-  } catch (error) {
-    if (!(error instanceof TooLarge)) throw error;
-    failAction(draft, action, { failure: { code: "TOO_LARGE", message: error.message } });
-  }
+  });
 }
 
-/** Data is read before anything is changed: an action that reads too much leaves no trace. */
 function startByKind(draft: Draft, action: PlanAction): void {
   switch (action.kind) {
     case "user":
