@@ -3,7 +3,7 @@
  * but Node.js and npm: what the project depends on, Bun among it, is installed first where missing.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,8 +24,14 @@ function run(command, args) {
   return { ok: result.status === 0, output };
 }
 
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+function arePresent(dependencies) {
+  return Object.keys(dependencies).every((name) => existsSync(join(root, "node_modules", name)));
+}
+
 /** npm writes this file last, so an interrupted installation is begun again. */
-function isInstalled() {
+function isUpToDate() {
   const written = join(root, "node_modules", ".package-lock.json");
   if (!existsSync(written)) return false;
   return statSync(written).mtimeMs >= statSync(join(root, "package-lock.json")).mtimeMs;
@@ -37,12 +43,21 @@ function runNpm(...args) {
   return npm?.endsWith(".js") ? run(process.execPath, [npm, ...all]) : run("npm", all);
 }
 
-function installDependencies() {
-  if (isInstalled()) return;
+/** Without `dev`: what a server needs; with it, also what builds and tests it. */
+function installDependencies(dev) {
+  const hasDev = arePresent(manifest.devDependencies);
+  const isEnough = arePresent(manifest.dependencies) && (hasDev || !dev);
+  if (isUpToDate() && isEnough) return;
   console.error("Installing dependencies ...");
-  // Not npm ci: it refuses a lock file without the optional packages of other platforms, which
-  // is what npm writes where it cannot see them. Versions and checksums are the lock file's here too.
-  const installed = runNpm("install", "--no-save");
+  // What was installed for development once stays so.
+  const lean = dev || hasDev ? [] : ["--omit=dev"];
+  const clean = runNpm("ci", ...lean);
+  if (clean.ok) return;
+  // npm ci refuses a lock file without the optional packages of other platforms, which is what npm
+  // writes where it cannot see them. Versions and checksums are the lock file's here too.
+  if (!clean.output.includes("EUSAGE")) fail(`${clean.output}\n${cannotInstall}`);
+  console.error("npm ci refuses package-lock.json: installing with npm install --no-save.");
+  const installed = runNpm("install", "--no-save", ...lean);
   if (!installed.ok) fail(`${installed.output}\n${cannotInstall}`);
 }
 
@@ -55,10 +70,12 @@ function placeBun() {
   if (!check.ok) fail(`${result.output}\n${check.output}\nBun cannot be run on this machine.`);
 }
 
-installDependencies();
+const args = process.argv.slice(2);
+const dev = args[0] === "--dev";
+installDependencies(dev);
 placeBun();
 
-const child = spawn(bun, process.argv.slice(2), { stdio: "inherit" });
+const child = spawn(bun, args.slice(dev ? 1 : 0), { stdio: "inherit" });
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
   // A terminal sends its signals to the child too; sent again they would count twice there.
   process.on(signal, () => {

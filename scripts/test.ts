@@ -15,6 +15,7 @@ const checks: readonly (readonly [name: string, command: readonly string[]])[] =
   ["format and lint", [installed("biome"), "ci", "--colors=off"]],
   ["types", [installed("tsc"), "--noEmit"]],
   ["generated code", [process.execPath, "scripts/generate.ts", "--check"]],
+  ["third-party notice", [process.execPath, "scripts/third-party.ts", "--check"]],
 ];
 
 for (const [name, command] of checks) {
