@@ -12,16 +12,27 @@ export interface Running {
   readonly grpc?: string;
 }
 
-async function firstLine(process: Subprocess<"ignore", "pipe", "inherit">): Promise<string> {
+/** The first line that the process writes with this in it: a busy machine makes it warn before. */
+async function lineWith(
+  process: Subprocess<"ignore", "pipe", "inherit">,
+  part: string,
+): Promise<string> {
   const reader = process.stdout.getReader();
+  const find = (text: string) =>
+    text
+      .split("\n")
+      .slice(0, -1)
+      .find((line) => line.includes(part));
   let text = "";
-  while (!text.includes("\n")) {
+  let found: string | undefined;
+  while (found === undefined) {
     const { value, done } = await reader.read();
     if (done) throw new Error(`the process ended: ${text}`);
     text += new TextDecoder().decode(value);
+    found = find(text);
   }
   reader.releaseLock();
-  return text;
+  return found;
 }
 
 export interface ServerOptions {
@@ -39,7 +50,7 @@ export async function startServer(options: ServerOptions): Promise<Running> {
     stderr: "inherit",
     stdin: "ignore",
   });
-  const line = JSON.parse((await firstLine(server)).split("\n")[0]!);
+  const line = JSON.parse(await lineWith(server, '"http":'));
   return { process: server, url: line.http, grpc: line.grpc };
 }
 
@@ -51,7 +62,7 @@ export async function startWorker(
     [process.execPath, join(root, "scripts/bench/worker.ts"), url, transport, polls],
     { stdout: "pipe", stderr: "inherit", stdin: "ignore" },
   );
-  await firstLine(worker);
+  await lineWith(worker, "ready");
   return { process: worker, url };
 }
 
