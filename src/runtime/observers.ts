@@ -97,12 +97,13 @@ export class Observers {
 
   /** First what has happened, then what happens, until the execution has ended. */
   async watch(request: Parameters<Orchestrator["watch"]>[0]): Promise<void> {
-    const { id, listener, abort } = request;
+    const { id, listener, room, abort } = request;
     const { store, watchers, remote } = this.#parts;
     const key = executionKey(id, store.partitions);
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     let last = request.after;
-    let early: HistoryEntry[] | undefined = [];
+    let replaying = true;
+    let missed = false;
     const tell = (entry: HistoryEntry) => {
       if (entry.sequence <= last) return;
       last = entry.sequence;
@@ -111,7 +112,7 @@ export class Observers {
     let look = async () => {};
     const unwatch = watchers.add(id, ({ decision, after }) => {
       const entries = decision.effects.history.flatMap(readHistory);
-      if (early !== undefined) early.push(...entries);
+      if (replaying) missed = true;
       // What another server has written before it is still to be read.
       else if ((entries[0]?.sequence ?? 0) > last + 1) return void look().catch(() => {});
       else entries.forEach(tell);
@@ -125,14 +126,18 @@ export class Observers {
       if (loaded.outcome === "tombstone") throw gone(key);
       if (!isOpen(loaded.status)) end();
       let { revision } = loaded.head;
-      let rows = await this.#replay(id, 0, tell, abort);
-      for (const entry of early) tell(entry);
-      early = undefined;
+      let rows = await this.#replay({ id, from: 0, tell, abort, room });
+      // What happened meanwhile is in the store, and read from there: it may be long, too.
+      while (missed) {
+        missed = false;
+        rows = await this.#replay({ id, from: rows, tell, abort, room });
+      }
+      replaying = false;
       if (abort.aborted) return;
       look = async () => {
         const now = await store.load({ key, fields: [] });
         if (now.outcome === "loaded" && now.head.revision === revision) return;
-        rows = await this.#replay(id, rows, tell, abort);
+        rows = await this.#replay({ id, from: rows, tell, abort });
         if (now.outcome === "loaded") revision = now.head.revision;
         if (now.outcome !== "loaded" || !isOpen(now.status)) end();
       };
@@ -145,18 +150,24 @@ export class Observers {
   }
 
   /** Answers how many rows there are now. */
-  async #replay(
-    id: string,
-    from: number,
-    tell: (entry: HistoryEntry) => void,
-    abort: AbortSignal,
-  ): Promise<number> {
+  async #replay(request: {
+    readonly id: string;
+    readonly from: number;
+    readonly tell: (entry: HistoryEntry) => void;
+    readonly abort: AbortSignal;
+    readonly room?: () => Promise<void> | undefined;
+  }): Promise<number> {
+    const { id, from, tell, abort, room } = request;
     const { store } = this.#parts;
     const key = executionKey(id, store.partitions);
     let after = from;
     while (!abort.aborted) {
       const rows = await store.history({ key, after, limit: rowsPerRead });
-      for (const text of rows) for (const entry of readHistory(text)) tell(entry);
+      for (const entry of rows.flatMap(readHistory)) {
+        tell(entry);
+        const full = room?.();
+        if (full !== undefined) await full;
+      }
       after += rows.length;
       if (rows.length < rowsPerRead) break;
     }

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, connect } from "node:http2";
+import { limits } from "../../src/limits.ts";
 import { call, startExecution } from "../support/orchy.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 import { complete, done, pollOne } from "./calls.ts";
@@ -61,6 +62,21 @@ test("a large answer takes about as long over HTTP/2 as over HTTP/1.1", async ()
   }
   ratios.sort((a, b) => a - b);
   expect(ratios[3]!).toBeLessThan(3);
+});
+
+test("the events of a long history all come, over both", async () => {
+  const ids = Array.from({ length: 40 }, (_, index) => index + 1);
+  const actions = ids.map((id) => ({ id, type: "user", name: "fails", optional: true }));
+  await call(server, "POST", "/v1/workflows", { name: "failing", rootAction: ids, actions });
+  const id = await startExecution(server, "failing");
+  const failure = { code: "X", message: "m", retryable: false, details: "x".repeat(60_000) };
+  for (const _ of ids) {
+    const { token } = await pollOne(server, "fails");
+    expect(await complete(server, { token, failure })).toEqual(["ACCEPTED"]);
+  }
+  const bytes = await overHttp1(`/v1/executions/${id}/events`);
+  expect(bytes).toBeGreaterThan(2 * limits.eventStreamBytesMax);
+  expect(await overHttp2(`/v1/executions/${id}/events`)).toBe(bytes);
 });
 
 const megabytes = 2 ** 20;

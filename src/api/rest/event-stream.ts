@@ -32,6 +32,7 @@ export async function eventStream(
   const encoder = new TextEncoder();
   const over = new AbortController();
   let stopBeats = () => {};
+  let onTaken: (() => void) | undefined;
   const end = () => over.abort();
   let stream: ReadableStreamDefaultController<Uint8Array>;
   // A reader that does not keep up is let go, so that it costs a bounded amount of memory.
@@ -54,6 +55,12 @@ export async function eventStream(
       const name = sequence === undefined ? "" : `id: ${sequence}\n`;
       send(`${name}event: ${type}\ndata: ${toJsonText(data)}\n\n`);
     }
+    function room(): Promise<void> | undefined {
+      if (waitingBytes() < limits.pacedAnswerBytesMin) return;
+      return new Promise((resolve) => {
+        onTaken = resolve;
+      });
+    }
     function beat(): void {
       stopBeats = clock.after(limits.eventStreamBeatMs, () => {
         send(": still here\n\n");
@@ -62,7 +69,7 @@ export async function eventStream(
     }
     async function follow(): Promise<void> {
       const listener = (entry: HistoryEntry) => event("entry", entryView(entry), entry.sequence);
-      await orchestrator.watch({ id, after, listener, abort: over.signal });
+      await orchestrator.watch({ id, after, listener, room, abort: over.signal });
       if (over.signal.aborted) return;
       const status = await orchestrator.executionStatus(id);
       event("end", { id, status });
@@ -70,6 +77,7 @@ export async function eventStream(
 
     const forget = () => {
       stopBeats();
+      onTaken?.();
       untaken.close();
       forgetStream();
     };
@@ -97,7 +105,12 @@ export async function eventStream(
   }
 
   const strategy = new ByteLengthQueuingStrategy({ highWaterMark: 0 });
-  const pull = () => untaken.set(waitingBytes());
+  const pull = () => {
+    untaken.set(waitingBytes());
+    // In a turn of its own, as for other large answers: see paced.ts.
+    if (onTaken !== undefined) setImmediate(onTaken);
+    onTaken = undefined;
+  };
   const body = new ReadableStream({ start, pull, cancel: end }, strategy);
   return { status: 200, text: { type: "text/event-stream", body } };
 }
