@@ -4,6 +4,7 @@
  */
 import { Database } from "bun:sqlite";
 import { closeSync, existsSync, fsyncSync, openSync, rmSync } from "node:fs";
+import { makePrivateFile } from "../src/files.ts";
 
 /** How long it waits where SQLite itself must keep it out for a moment. */
 const busyMs = 10_000;
@@ -25,6 +26,7 @@ function copy(from: string, to: string): void {
   const database = new Database(from, { readwrite: true });
   try {
     database.run(`PRAGMA busy_timeout = ${busyMs}`);
+    makePrivateFile(to);
     database.run("VACUUM INTO ?", [to]);
   } finally {
     database.close();

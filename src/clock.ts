@@ -6,6 +6,8 @@
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
+  /** Milliseconds of a clock that nobody sets; absent: nobody sets `now` either. */
+  elapsed?(): number;
   /** Calls back once after `ms` (clamped by the caller to limits.sleepMsMax); returns a cancel. */
   after(ms: number, callback: () => void): () => void;
   /** Calls back once, after what this turn of the event loop still has to do. */
@@ -21,12 +23,34 @@ export interface Ids {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after(ms, callback) {
     const handle = setTimeout(callback, ms);
     return () => clearTimeout(handle);
   },
   soon: (callback) => void setImmediate(callback),
 };
+
+/**
+ * The same clock, whose time never goes back, nor to before `reached`: while the machine's is behind,
+ * it goes on by the time that passes. Where the machine's jumps ahead, it follows at once.
+ */
+export function neverBack(clock: Clock, reached = 0): Clock {
+  const { elapsed } = clock;
+  if (elapsed === undefined) return clock;
+  let [time, at] = [reached, elapsed()];
+  return {
+    now() {
+      const passed = elapsed();
+      time = Math.max(clock.now(), time + (passed - at));
+      at = passed;
+      return Math.floor(time);
+    },
+    elapsed,
+    after: (ms, callback) => clock.after(ms, callback),
+    soon: (callback) => clock.soon(callback),
+  };
+}
 
 /** 96 bits are 16 characters without a rest: many nonces are made and encoded at once. */
 const nonceChars = 16;

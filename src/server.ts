@@ -5,7 +5,7 @@ import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
 import { startGrpcServer } from "./api/rpc/grpc-server.ts";
 import { LegacyAccess } from "./api/rpc/legacy-access.ts";
-import { type Clock, type Ids, pause, systemClock, systemIds, within } from "./clock.ts";
+import { type Clock, type Ids, neverBack, pause, systemClock, systemIds, within } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { openGuard } from "./guard.ts";
 import { limits } from "./limits.ts";
@@ -79,7 +79,7 @@ async function startParts(
   const store = meterStore(opened, metrics, outage);
   closing.push(() => store.close());
   if (store.logBytes !== undefined) metrics.readStoreLog(() => store.logBytes!());
-  const clock = storeClock(ownClock, opened);
+  const clock = storeClock(ownClock, opened, log);
   const sandbox = meterSandbox(
     createSandbox({ clock, log, processes: config.scriptProcesses }),
     metrics,
@@ -157,9 +157,17 @@ function startExporter(
   return exporter;
 }
 
-/** All servers of a store tell the same time: the store's, where it has one. */
-function storeClock(own: Clock, store: Store): Clock {
-  if (store.timeOffset === undefined) return own;
+/** All servers of a store tell the same time: the store's, where it has one; it never goes back. */
+function storeClock(own: Clock, store: Store, log: Logger): Clock {
+  if (store.timeOffset === undefined) {
+    const behindMs = (store.timeReached ?? 0) - own.now();
+    if (behindMs > 0 && own.elapsed !== undefined) {
+      const message =
+        "the clock of this machine is behind the time of the store, which goes on from there";
+      log.warn(message, { behindMs });
+    }
+    return neverBack(own, store.timeReached);
+  }
   return {
     now: () => own.now() + (store.timeOffset?.() ?? 0),
     after: (ms, callback) => own.after(ms, callback),

@@ -24,6 +24,7 @@ const bottom = [
   "gen",
   "holds",
   "limits",
+  "files",
   "log",
   "metrics",
   "tally",

@@ -293,6 +293,8 @@ export interface Orchestrator {
   workers(): WorkersView;
   servers(): Promise<readonly ServerView[]>;
   readiness(): Promise<Readiness>;
+  /** Why only a restart helps; undefined: it does not need one. */
+  broken(): string | undefined;
 }
 
 export type { OrchyError };

@@ -264,6 +264,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     workers: () => desk.workers(),
     servers: () => tellFaults(() => servers.list()),
     readiness,
+    broken: () => store.broken?.(),
 
     async open(self) {
       // What other servers put there; before the first look, so that nothing falls between.

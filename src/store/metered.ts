@@ -58,6 +58,7 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
     ...(store.sendNote !== undefined && {
       sendNote: (partition, text) => store.sendNote!(partition, text),
     }),
+    ...(store.broken !== undefined && { broken: () => store.broken!() }),
     ...(store.logBytes !== undefined && { logBytes: () => store.logBytes!() }),
   } satisfies Partial<Store> & Record<string, unknown>;
   for (const operation of operations) {

@@ -519,6 +519,10 @@ export interface Store {
   timeOffset?(): number;
   /** What an operator should put right, in a sentence or two; undefined: nothing. */
   complaint?(): string | undefined;
+  /** Where the store has no clock of its own: the latest `now` that it has heard of before. */
+  readonly timeReached?: number;
+  /** Why it refuses everything until it is opened anew; undefined: it does not. */
+  broken?(): string | undefined;
   /** Length of its write-ahead log, as far as it has to be kept; absent: it has none. */
   logBytes?(): number;
   /**

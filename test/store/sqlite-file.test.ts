@@ -1,7 +1,15 @@
 /** What is particular to SQLite: its file, its lock, its faults, its backup. */
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../../src/clock.ts";
@@ -99,6 +107,64 @@ describe("the file of a SQLite store", () => {
     );
     await first.close();
     expect(refusal()).toBe("none");
+  });
+
+  test("by whatever name: a symbolic link leads to the file, and to its log and lock", async () => {
+    await open().close();
+    const link = join(folder.path, "link.db");
+    symlinkSync(path, link);
+    const store = open({ path: link });
+    await start(store, "e1");
+    expect(existsSync(`${path}-wal`)).toBe(true);
+    expect(existsSync(`${link}-wal`)).toBe(false);
+    expect(refusal()).toContain("is in use by another Orchy server");
+    await store.close();
+    const dangling = join(folder.path, "dangling.db");
+    symlinkSync(join("new folder", "target.db"), dangling);
+    await start(open({ path: dangling }), "e1");
+    expect(existsSync(join(folder.path, "new folder", "target.db"))).toBe(true);
+  });
+
+  test("by whatever name: a hard link is the same file, and its log belongs to the other name", async () => {
+    const elsewhere = join(folder.path, "elsewhere");
+    mkdirSync(elsewhere);
+    await open().close();
+    const [near, far] = [join(folder.path, "near.db"), join(elsewhere, "far.db")];
+    for (const name of [near, far]) linkSync(path, name);
+    const store = open();
+    await start(store, "e1");
+    // A process of its own, as two servers would be.
+    const openThere = async (name: string) => {
+      const module = new URL("../../src/store/sqlite/sqlite-store.ts", import.meta.url).pathname;
+      const code = `import { openSqliteStore } from ${JSON.stringify(module)};
+        await openSqliteStore({ path: ${JSON.stringify(name)} }).close();`;
+      const child = Bun.spawn([process.execPath, "-e", code], { stderr: "pipe" });
+      return (await child.exited) === 0 ? "opened" : await new Response(child.stderr).text();
+    };
+    expect(await openThere(far)).toContain(`${far} is in use by another Orchy server`);
+    expect(await openThere(near)).toContain(`${near} is another name of ${path}`);
+    await store.close();
+    expect(await openThere(far)).toBe("opened");
+    expect(await openThere(near)).toBe("opened");
+  });
+
+  test("is for its own user alone, and one that is not is left with a warning", async () => {
+    const mode = (name: string) => (statSync(join(folder.path, name)).mode & 0o777).toString(8);
+    path = join(folder.path, "a", "b", "orchy.db");
+    const store = open();
+    await start(store, "e1");
+    expect([mode("a"), mode("a/b")]).toEqual(["700", "700"]);
+    const names = readdirSync(join(folder.path, "a/b")).sort();
+    expect(names).toEqual(["orchy.db", "orchy.db-shm", "orchy.db-wal", "orchy.db.lock"]);
+    for (const name of names) expect([name, mode(`a/b/${name}`)]).toEqual([name, "600"]);
+    await store.close();
+
+    chmodSync(path, 0o644);
+    const lines: string[] = [];
+    const write = (line: string) => lines.push(JSON.parse(line).message);
+    open({ log: createLogger({ level: "warn", clock: systemClock, write }) });
+    expect(mode("a/b/orchy.db")).toBe("644");
+    expect(lines).toEqual([expect.stringContaining("other users of this machine can read")]);
   });
 
   test("another partition count or namespace is refused, and named", async () => {
@@ -377,6 +443,7 @@ describe("a backup", () => {
     await start(open(), "e1");
     const copy = join(folder.path, "copy.db");
     expect((await backup(path, copy)).code).toBe(0);
+    expect(statSync(copy).mode & 0o777).toBe(0o600);
     const before = statSync(copy).mtimeMs;
     expect(await backup(path, copy)).toEqual({
       code: 1,

@@ -235,6 +235,7 @@ export const readinessSchema = v.strictObject({
 });
 
 export const liveSchema = v.strictObject({ status: v.literal("live") });
+export const brokenSchema = v.strictObject({ status: v.literal("broken"), reason: v.string() });
 
 export const createdSchema = v.strictObject({ created: v.literal(true) });
 export const flowSchema = v.strictObject({ flowId: v.string() });

@@ -32,10 +32,14 @@ export const serverRoutes: readonly Route[] = [
   }),
   route("GET /health/live", {
     tag,
-    summary: "Whether the process answers",
+    summary: "Whether the process answers, and needs no restart",
     access: "open",
-    answers: { 200: answers.liveSchema },
-    handle: () => ({ status: 200, json: { status: "live" } }),
+    answers: { 200: answers.liveSchema, 503: answers.brokenSchema },
+    handle({ services }) {
+      const reason = services.orchestrator.broken();
+      if (reason === undefined) return { status: 200, json: { status: "live" } };
+      return { status: 503, json: { status: "broken", reason } };
+    },
   }),
   route("GET /health/ready", {
     tag,

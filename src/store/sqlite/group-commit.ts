@@ -96,6 +96,7 @@ export class GroupCommit {
   #busyUntil = 0;
   /** Set when nothing more is taken. */
   #refusal: StoreFault | undefined;
+  #isBroken = false;
 
   constructor(options: {
     readonly database: Database;
@@ -120,6 +121,11 @@ export class GroupCommit {
     this.#commit = options.database.prepare("COMMIT");
     this.#rollback = options.database.prepare("ROLLBACK");
     this.#countChanges = options.database.prepare("SELECT total_changes() AS total");
+  }
+
+  /** Why everything is refused until the file is opened anew; undefined: it is not. */
+  get fault(): StoreFault | undefined {
+    return this.#isBroken ? this.#refusal : undefined;
   }
 
   submit<Answer>(run: () => Answer, { isRemoval = false } = {}): Promise<Answer> {
@@ -219,7 +225,10 @@ export class GroupCommit {
       return;
     }
     const synced = (error: Error | null) => {
-      if (error !== null) this.#refusal ??= syncRefusal(error);
+      if (error !== null) {
+        this.#isBroken = true;
+        this.#refusal = syncRefusal(error);
+      }
       for (let i = 0; i < answers.length; i++) {
         if (error === null) operations[i]?.resolve(answers[i] as never);
         else operations[i]?.reject(syncFault(error));

@@ -1,11 +1,44 @@
 /**
- * One process per file: an exclusive transaction on a file beside it, which the operating system
- * lets go of however the process ends. A lock on the database itself would keep its own
- * checkpointer out.
+ * One process per file, by whatever name it is opened: an exclusive transaction on a file beside it,
+ * and a lock of the operating system on the file itself, as another name of it (a hard link) has
+ * another file beside it. Both end however the process ends. SQLite's own lock on the database
+ * would keep its checkpointer out.
  */
+import { dlopen } from "bun:ffi";
 import { Database, SQLiteError } from "bun:sqlite";
+import { closeSync, openSync, readdirSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { makePrivateFile } from "../../files.ts";
 
-export function lockFile(path: string): Database {
+export interface FileLock {
+  close(): void;
+}
+
+/** The file must exist. */
+export function lockFile(path: string): FileLock {
+  const beside = lockBeside(path);
+  try {
+    const file = lockItself(path);
+    return {
+      close() {
+        beside.close(true);
+        if (file !== undefined) closeSync(file);
+      },
+    };
+  } catch (error) {
+    beside.close();
+    throw error;
+  }
+}
+
+function inUse(path: string): Error {
+  return new Error(
+    `${path} is in use by another Orchy server; one process at a time can open a SQLite store.`,
+  );
+}
+
+function lockBeside(path: string): Database {
+  makePrivateFile(`${path}.lock`);
   const lock = new Database(`${path}.lock`, { create: true, readwrite: true });
   try {
     lock.run("PRAGMA busy_timeout = 0");
@@ -16,8 +49,55 @@ export function lockFile(path: string): Database {
   } catch (error) {
     lock.close();
     if (!(error instanceof SQLiteError) || error.code !== "SQLITE_BUSY") throw error;
+    throw inUse(path);
+  }
+}
+
+const lockExclusive = 2;
+const orRefuse = 4;
+/** The C library under the names that it has. */
+const libraries = ["libc.so.6", "libSystem.B.dylib", `libc.musl-${process.arch}.so.1`];
+
+/** flock(2), which no module of Bun has; undefined where there is none. */
+function findFlock(): ((file: number, operation: number) => number) | undefined {
+  for (const name of libraries) {
+    try {
+      return dlopen(name, { flock: { args: ["i32", "i32"], returns: "i32" } }).symbols.flock;
+    } catch {
+      // Another system has another name for it.
+    }
+  }
+  return undefined;
+}
+
+/** The locked file, open; undefined: its file system has no such locks. */
+function lockItself(path: string): number | undefined {
+  refuseLogOfOtherName(path);
+  const flock = findFlock();
+  if (flock === undefined) return undefined;
+  const file = openSync(path, "r");
+  if (flock(file, lockExclusive | orRefuse) === 0) return file;
+  closeSync(file);
+  // Nobody takes this kind of lock on the file beside it: that one fails where none can be had.
+  const probe = openSync(`${path}.lock`, "r");
+  const canLock = flock(probe, lockExclusive | orRefuse) === 0;
+  closeSync(probe);
+  if (canLock) throw inUse(path);
+  return undefined;
+}
+
+/** The log is found by the name of the file: opened by another name, it would be ignored. */
+function refuseLogOfOtherName(path: string): void {
+  const { ino, nlink } = statSync(path);
+  if (nlink < 2) return;
+  for (const name of readdirSync(dirname(path))) {
+    const other = join(dirname(path), name);
+    if (name === basename(path) || statSync(other, { throwIfNoEntry: false })?.ino !== ino)
+      continue;
+    if ((statSync(`${other}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) continue;
     throw new Error(
-      `${path} is in use by another Orchy server; one process at a time can open a SQLite store.`,
+      `${path} is another name of ${other}, which has a write-ahead log: open it by that name, ` +
+        "as long as it is in use or was not stopped in order.",
     );
   }
 }

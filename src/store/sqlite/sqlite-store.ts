@@ -3,9 +3,10 @@
  * group commit; this class only routes it there.
  */
 import { Database } from "bun:sqlite";
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { type Clock, systemClock } from "../../clock.ts";
+import { isOpenToOthers, makePrivateFile, makePrivateFolder } from "../../files.ts";
 import { limits } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
@@ -22,13 +23,13 @@ import { GroupCommit } from "./group-commit.ts";
 import { type HeadRow, Heads } from "./heads.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import { Listings } from "./listings.ts";
-import { lockFile } from "./lock.ts";
+import { type FileLock, lockFile } from "./lock.ts";
 import { type Disk, LogSync } from "./log-sync.ts";
 import { Messages } from "./messages.ts";
 import { Queues } from "./queues.ts";
 import { Removal } from "./removal.ts";
 import { RowLeases } from "./row-leases.ts";
-import { prepareDatabase, settingOf } from "./schema.ts";
+import { prepareDatabase, settingOf, writeSetting } from "./schema.ts";
 import { Tasks } from "./tasks.ts";
 import { Timers } from "./timers.ts";
 
@@ -66,6 +67,20 @@ function openDatabase(options: SqliteOptions, ballast: Ballast): Database {
   }
 }
 
+/** Of the file itself where a symbolic link leads to it: its log and its lock lie beside the file. */
+function ownName(path: string): string {
+  if (existsSync(path)) return realpathSync(path);
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  return isLink ? ownName(resolve(dirname(path), readlinkSync(path))) : path;
+}
+
+function warnOfOthers(path: string, log: Logger | undefined): void {
+  if (!isOpenToOthers(path)) return;
+  const message =
+    "other users of this machine can read the store's file: chmod 600 takes that away";
+  log?.warn(message, { path });
+}
+
 export class SqliteStore implements contract.Store {
   readonly traits: contract.Traits = {
     name: "sqlite",
@@ -76,7 +91,8 @@ export class SqliteStore implements contract.Store {
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;
-  readonly #lock: Database;
+  readonly timeReached: number;
+  readonly #lock: FileLock;
   readonly #database: Database;
   readonly #log: LogSync;
   readonly #ballast: Ballast;
@@ -97,19 +113,22 @@ export class SqliteStore implements contract.Store {
   #closed: Promise<void> | undefined;
 
   constructor(options: SqliteOptions) {
-    const { path } = options;
-    mkdirSync(dirname(path), { recursive: true });
+    const path = ownName(options.path);
+    makePrivateFolder(dirname(path));
+    if (existsSync(path)) warnOfOthers(path, options.log);
+    else makePrivateFile(path);
     this.#lock = lockFile(path);
     this.#ballast = new Ballast(path);
     let database: Database;
     try {
-      database = openDatabase(options, this.#ballast);
+      database = openDatabase({ ...options, path }, this.#ballast);
     } catch (error) {
       this.#lock.close();
       throw error;
     }
     this.#database = database;
     this.partitions = Number(settingOf(database, "partitions"));
+    this.timeReached = Number(settingOf(database, "time") ?? 0);
     const heads = new Heads(database, this.partitions);
     const tasks = new Tasks(database);
     const timers = new Timers(database);
@@ -326,6 +345,10 @@ export class SqliteStore implements contract.Store {
     return `A reader of its file holds back its write-ahead log, now ${mebibytes} MiB.`;
   }
 
+  broken(): string | undefined {
+    return this.#group.fault?.message;
+  }
+
   logBytes(): number {
     return this.#housekeeper.logBytes;
   }
@@ -349,7 +372,10 @@ export class SqliteStore implements contract.Store {
   }
 
   beatServer(request: Parameters<contract.Store["beatServer"]>[0]): Promise<void> {
-    return this.#group.submit(() => this.#documents.beat(request));
+    return this.#group.submit(() => {
+      writeSetting(this.#database, "time", request.now);
+      this.#documents.beat(request);
+    });
   }
 
   listServers(request: {
@@ -374,6 +400,6 @@ export class SqliteStore implements contract.Store {
     this.#log.close();
     // Statements are finalized too: only then is the log copied into the file and removed.
     this.#database.close(true);
-    this.#lock.close(true);
+    this.#lock.close();
   }
 }
