@@ -71,8 +71,9 @@ test("starts are refused with a time to come back; results and signals are taken
   }
   expect((await ready()).status).toBe(200);
   expect((await start()).status).toBe(202);
-  // However many were refused.
-  expect(lines.map(({ message }) => message)).toEqual([
+  // However many were refused; a busy machine may hold the main thread, which is another matter.
+  const told = lines.map(({ message }) => message).filter((one) => one.includes("the store"));
+  expect(told).toEqual([
     "the store is nearly full: starts are refused",
     "the store has room again: starts are taken",
   ]);
