@@ -25,6 +25,8 @@ export const limits = {
   definitionEdgesMax: 20_000,
   definitionReferencesMax: 20_000,
   definitionProblemsMax: 100,
+  /** Problems for which the nearest of many names is looked for. */
+  definitionHintsMax: 20,
   routesPerActionMax: 200,
   /** Routes are named by data, such as texts that a switch compares with. */
   routeNameCharsMax: 1_024,

@@ -173,7 +173,7 @@ function warnOfUnregistered(
     if (knownActions.has(name) || told.has(name)) continue;
     told.add(name);
     report.warning(below(pointer, "name"), () => {
-      const hint = nearestHint(name, [...knownActions].slice(0, 1_000));
+      const hint = report.hintAmongMany(name, [...knownActions].slice(0, 1_000));
       return `No worker has registered ${quoted(name)} so far${hint}. Its tasks will wait for one.`;
     });
   }

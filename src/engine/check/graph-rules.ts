@@ -110,7 +110,7 @@ class GraphCheck {
   }
 
   #unknown(key: string): string {
-    return `There is no action with the id ${quoted(key)}${nearestHint(key, this.#keys)}.`;
+    return `There is no action with the id ${quoted(key)}${this.#report.hintAmongMany(key, this.#keys)}.`;
   }
 
   /** Positions of the roots that exist. */
@@ -192,7 +192,7 @@ class GraphCheck {
       this.#report.problem(pointer, () => {
         const names = [...this.#keys, "input", "execution"];
         const what = `${quoted(reference.text)} refers to an action ${quoted(root.key)} that is not there`;
-        return `${what}${nearestHint(root.key, names)}; ${literal}.`;
+        return `${what}${this.#report.hintAmongMany(root.key, names)}; ${literal}.`;
       });
       return;
     }

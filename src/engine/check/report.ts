@@ -44,6 +44,7 @@ export class Report {
   readonly references: FoundReference[] = [];
   readonly scripts: { readonly pointer: string; readonly expression: string }[] = [];
   #hasTooMany = false;
+  #longLooks = 0;
   readonly #problems = new Findings();
   readonly #warnings = new Findings();
 
@@ -60,6 +61,12 @@ export class Report {
       this.#hasTooMany = true;
     }
     return false;
+  }
+
+  /** As `nearestHint`, for a list that may be long: only the first findings have it looked through. */
+  hintAmongMany(name: string, known: readonly string[]): string {
+    this.#longLooks += 1;
+    return this.#longLooks > limits.definitionHintsMax ? "" : nearestHint(name, known);
   }
 
   get failed(): boolean {
