@@ -20,8 +20,10 @@ export function findAll(index: TextIndex, steps: readonly PathStep[], work: Work
 function listOf(index: TextIndex, found: readonly number[], work: Work): JsonText {
   const texts: JsonText[] = [];
   let chars = 2;
-  for (const value of found) {
-    const text = index.textOf(value);
+  for (let first = 0, last = 0; first < found.length; first = ++last) {
+    // Neighbours stand in the text as they will in the list: an array's elements are one piece.
+    while (last + 1 < found.length && index.isBefore(found[last]!, found[last + 1]!)) last++;
+    const text = index.textOf(found[first]!, found[last]!);
     chars += text.length + 1;
     if (chars > limits.payloadBytesMax) work.tooLarge("finds more than 3 MiB");
     texts.push(text);

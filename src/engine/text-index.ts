@@ -53,10 +53,16 @@ export class TextIndex {
     return this.#text.charCodeAt(this.#values[value * width + startOf]!) === openBracket;
   }
 
-  textOf(value: number): JsonText {
+  /** Whether only a comma is between two values. */
+  isBefore(value: number, next: number): boolean {
+    return this.#values[next * width + startOf] === this.#values[value * width + endOf]! + 1;
+  }
+
+  /** From the beginning of a value to its end, or to that of another. */
+  textOf(value: number, last = value): JsonText {
     return this.#text.slice(
       this.#values[value * width + startOf]!,
-      this.#values[value * width + endOf]!,
+      this.#values[last * width + endOf]!,
     );
   }
 

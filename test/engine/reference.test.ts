@@ -73,6 +73,19 @@ describe("references to lists", () => {
     expect(find(text)).toBe(expected);
   });
 
+  test.each([
+    ['[1,2 ,3,\n[4,5], {"a":6,"b":7}]', "[*]", [1, 2, 3, [4, 5], { a: 6, b: 7 }]],
+    ["[1,2,3,4,5,6]", "[0,1,3,4,2,3]", [1, 2, 4, 5, 3]],
+    ["[1,2,3,4,5,6]", "[0,'0',1]", [1, 1, 2]],
+    ["[[1,2],[3,4],[5]]", "[*][*]", [1, 2, 3, 4, 5]],
+    ["[[1,[2,3]],4]", "..*", [[1, [2, 3]], 4, 1, [2, 3], 2, 3]],
+    ["[1,2,3]", "[::-1]", [3, 2, 1]],
+    ['{"a":1,"b":2,"a":3}', "[*]", [3, 2]],
+  ])("of %s, %s is a list of what is found, however it stands there", (input, path, wanted) => {
+    const found = resolveReference(parseReference(`$.input${path}`), viewOf({ input }));
+    expect(JSON.parse(found!)).toEqual(wanted);
+  });
+
   test("the keys that a well-known library treats as operators are data", () => {
     const odd = viewOf({
       input: '{"^":{"v":1},"~":{"v":2},"`x":{"v":3},"@string()":{"v":4},"$":{"v":5}}',
