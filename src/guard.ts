@@ -47,6 +47,7 @@ export async function openGuard(config: Config, { store, clock, log }: Parts): P
     others: [config.host, hostname()],
     corsOrigins,
     asksForKeys: access.asksForKeys,
+    log,
   });
   return {
     ...{ keys, access, door, audit, firstKeySecret: firstKey.secret },

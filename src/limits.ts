@@ -117,6 +117,8 @@ export const limits = {
   auditRefusalMs: 60_000,
   /** So many addresses are told apart. */
   auditAddressesMax: 1_000,
+  /** So many names and origins that are refused are named in the log, each once. */
+  refusedNamesToldMax: 100,
 
   // REST.
   /** Two largest payloads and what is around them: a start with its first signal. */

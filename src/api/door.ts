@@ -6,6 +6,8 @@
  */
 import { isIPv4, isIPv6 } from "node:net";
 import { OrchyError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { Logger } from "../log.ts";
 
 /** What a request says of where it goes and comes from. */
 export interface Sent {
@@ -29,6 +31,8 @@ export interface DoorOptions {
   readonly corsOrigins: readonly string[];
   /** Whether callers need a key: then a name alone gives access to nothing. */
   readonly asksForKeys: () => boolean | Promise<boolean>;
+  /** Hears once of each name and origin that is refused: a proxy or a probe may use it for years. */
+  readonly log: Logger;
 }
 
 export function isGrpc(method: string, contentType: string | null | undefined): boolean {
@@ -41,7 +45,9 @@ interface Authority {
   readonly port: string;
 }
 
-export function createDoor({ given, others, corsOrigins, asksForKeys }: DoorOptions): Door {
+export function createDoor(options: DoorOptions): Door {
+  const { given, others, corsOrigins, asksForKeys, log } = options;
+  const told = new Set<string>();
   const own = namesOf(given);
   const callable = namesOf([...given, ...others]);
 
@@ -56,10 +62,21 @@ export function createDoor({ given, others, corsOrigins, asksForKeys }: DoorOpti
     return page.name !== host?.name || !isSamePort;
   }
 
+  function tellOnce(message: string, name: string): void {
+    if (told.has(name) || told.size >= limits.refusedNamesToldMax) return;
+    told.add(name);
+    log.warn(message, { name });
+  }
+
   async function refuseWithoutKey(sent: string): Promise<void> {
     if (await asksForKeys()) return;
+    const name = sent.slice(0, 100);
+    tellOnce(
+      "requests under a name that is not the server's are refused; see --allowed-hosts",
+      name,
+    );
     const message =
-      `This server is not known by the name ${JSON.stringify(sent.slice(0, 100))}. If callers may ` +
+      `This server is not known by the name ${JSON.stringify(name)}. If callers may ` +
       "use it, add it to --allowed-hosts; without a key, a server is called by an address, by " +
       "localhost, or by a name that it was given.";
     throw new OrchyError("MISDIRECTED", message);
@@ -75,8 +92,10 @@ export function createDoor({ given, others, corsOrigins, asksForKeys }: DoorOpti
       const host = readAuthority(sent);
       const hasOrigin = origin !== null && origin !== undefined;
       if (hasOrigin && isForeign(origin, host)) {
+        const page = origin.slice(0, 100);
+        tellOnce("requests of pages elsewhere are refused; see --cors-origin", page);
         const message =
-          `Pages of ${JSON.stringify(origin.slice(0, 100))} may not call this server. If they ` +
+          `Pages of ${JSON.stringify(page)} may not call this server. If they ` +
           "may, add it to --cors-origin.";
         throw new OrchyError("PERMISSION_DENIED", message);
       }

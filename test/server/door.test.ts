@@ -7,6 +7,9 @@ import { hostname } from "node:os";
 import { text as textOf } from "node:stream/consumers";
 import { allRoutes } from "../../src/api/rest/routes.ts";
 import { workerServices } from "../../src/api/rpc/services.ts";
+import { systemClock } from "../../src/clock.ts";
+import { limits } from "../../src/limits.ts";
+import { createLogger } from "../../src/log.ts";
 import { call, startTestServer, type TestServer } from "../support/orchy.ts";
 
 const flags = [
@@ -241,6 +244,28 @@ describe("the content type", () => {
     const { status } = await send(open, { line: `POST ${path} HTTP/1.1`, headers: [own], body });
     expect(status).not.toBe(415);
   });
+});
+
+test("the log names once what is refused, and no more than some", async () => {
+  const lines: { message: string; name?: string }[] = [];
+  const write = (line: string) => lines.push(JSON.parse(line));
+  const log = createLogger({ level: "info", clock: systemClock, write });
+  const server = await startTestServer({ store: "memory:", parts: { log } });
+  try {
+    const names = ["a.example", "a.example", "b.example"];
+    for (const name of names) await send(server, { line: live, headers: [`host: ${name}`] });
+    for (let n = 0; n < 3; n++) {
+      await send(server, { line: live, headers: [own, "origin: http://c.example"] });
+    }
+    const named = () => lines.filter(({ message }) => message.includes("refused; see"));
+    expect(named().map(({ name }) => name)).toEqual(["a.example", "b.example", "http://c.example"]);
+    for (let n = 0; n < limits.refusedNamesToldMax; n++) {
+      await send(server, { line: live, headers: [`host: n${n}.example`] });
+    }
+    expect(named()).toHaveLength(limits.refusedNamesToldMax);
+  } finally {
+    await server.remove();
+  }
 });
 
 describe("the path", () => {

@@ -65,6 +65,7 @@ export async function startTestServer(
     others: [],
     corsOrigins,
     asksForKeys: access.asksForKeys,
+    log,
   });
   const edge = { orchestrator: runtime, access, audit, door, backlogs, log } as const;
   const legacy = new LegacyAccess({ access, audit });
