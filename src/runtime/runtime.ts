@@ -99,8 +99,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     onDue: (partition, at) => timers.note(partition, at),
   });
   const turns = new ScriptTurns({
-    sandbox,
-    clock,
+    ...{ store, sandbox, clock, log },
     take: (id, handout) => driver.submit(id, { type: "script-turn", handout }),
   });
   const driver: Driver = new Driver({
@@ -205,7 +204,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
 
   function drain(): void {
     dispatcher.drain();
-    turns.stop();
+    void turns.stop();
   }
 
   async function readiness(): Promise<Readiness> {
@@ -276,6 +275,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       timers.start();
       outbox.start();
       sweeper.start();
+      turns.start();
       await servers.join(self);
       if (parts.keepRetention !== true) early.start();
       indexing.start();
@@ -286,7 +286,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       await servers.leave();
       // Until the others have heard of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);
-      const loops = [timers, outbox, sweeper, early, indexing];
+      const loops = [timers, outbox, sweeper, turns, early, indexing];
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);
       driver.close();

@@ -6,13 +6,19 @@
  */
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
+import type { Logger } from "../log.ts";
 import type { WaitingScript } from "../model/decision.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { Turns } from "../sandbox/turns.ts";
+import type { Store } from "../store/store.ts";
+import { logFault } from "./faults.ts";
+import { findWaitingScripts } from "./waiting-scripts.ts";
 
 export interface ScriptTurnsParts {
+  readonly store: Store;
   readonly sandbox: Sandbox;
   readonly clock: Clock;
+  readonly log: Logger;
   /** Has the execution take its turn; resolves when the commit holds, and rejects freely. */
   readonly take: (executionId: string, handout: number) => Promise<unknown>;
 }
@@ -29,10 +35,14 @@ const aheadMax = 4;
  */
 const underWayMax = 8;
 
+/** Of scripts that were found in the store. */
+const unknownWorkflow = "";
+
 export class ScriptTurns {
   readonly #parts: ScriptTurnsParts;
   readonly #waiting = new Turns<string, Waiting>();
   #underWay = 0;
+  #finding: Promise<void> = Promise.resolve();
   #isScheduled = false;
   #isStopped = false;
 
@@ -51,7 +61,7 @@ export class ScriptTurns {
     return !this.#waiting.has(workflow) && asked < this.#parts.sandbox.room(workflow);
   }
 
-  /** They wait, and the store knows it. */
+  /** They wait, and the store knows it. Without the workflow they take turns among themselves. */
   add(workflow: string, executionId: string, scripts: readonly WaitingScript[]): void {
     if (this.#isStopped) return;
     for (const script of scripts) {
@@ -61,10 +71,24 @@ export class ScriptTurns {
     this.#schedule();
   }
 
+  /** Where no other server can know of what waits, it is looked for. */
+  start(): void {
+    const { store, log } = this.#parts;
+    if (store.traits.shared) return;
+    const found = (executionId: string, script: WaitingScript) => {
+      this.add(unknownWorkflow, executionId, [script]);
+      return !this.#isStopped;
+    };
+    this.#finding = findWaitingScripts(this.#parts, found).catch((error) =>
+      logFault(log, "waiting scripts could not be looked for", error),
+    );
+  }
+
   /** The server ends: others take what waits. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.#isStopped = true;
     this.#waiting.clear();
+    await this.#finding;
   }
 
   #schedule(): void {
@@ -79,9 +103,11 @@ export class ScriptTurns {
   #takeSome(): void {
     const { sandbox, clock } = this.#parts;
     const now = clock.now();
-    const mayTake = (workflow: string) =>
-      sandbox.room(workflow) > 0 &&
-      (sandbox.queued < aheadMax * sandbox.processes || !sandbox.hasQueued(workflow));
+    const mayTake = (workflow: string) => {
+      if (sandbox.room(workflow) === 0) return false;
+      const isNext = workflow !== unknownWorkflow && !sandbox.hasQueued(workflow);
+      return isNext || sandbox.queued < aheadMax * sandbox.processes;
+    };
     while (this.#underWay < underWayMax * sandbox.processes) {
       const next = this.#waiting.take(mayTake);
       if (next === undefined) return;

@@ -1,6 +1,7 @@
 /** More scripts than a sandbox has room for: they wait in the store, and all of them end. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { Ids } from "../../src/clock.ts";
+import { limits } from "../../src/limits.ts";
 import { createLogger } from "../../src/log.ts";
 import { Metrics } from "../../src/metrics.ts";
 import type { ScriptOutcome } from "../../src/model/event.ts";
@@ -211,6 +212,27 @@ test("what a server leaves behind is taken by the others, and its late words are
   while (frozen.sandbox.finish()) await settled();
   expect(frozen.sandbox.evaluated).toHaveLength(3);
   expect(await statuses(frozen, ids)).toEqual(["COMPLETED"]);
+});
+
+test("a server that starts on a store of its own goes on at once with what waits there", async () => {
+  const store = new MemoryStore({ partitions: 4 });
+  const first = await open(store, 3);
+  await saveScript(first, "slow");
+  const ids = await startMany(first, "slow", 300);
+  await first.clock.pass(5_000);
+  const second = await open(store, 3);
+  second.clock.elapsedMs = first.clock.elapsedMs;
+  for (let ended = 0; ended < 297; ended++) {
+    await settled();
+    await second.clock.pass(30);
+    second.sandbox.finish();
+  }
+  await settled();
+  // No timer was due: of what waited nothing is left, and what the first one evaluates is its own.
+  expect(second.clock.elapsedMs).toBeLessThan(limits.scriptWaitMsMin);
+  const left = new Set(ids.filter((id) => !first.sandbox.evaluated.includes(id)));
+  expect(new Set(second.sandbox.evaluated)).toEqual(left);
+  expect(await statuses(second, [...left])).toEqual(["COMPLETED"]);
 });
 
 test("scripts of cancelled executions are not evaluated", async () => {

@@ -26,6 +26,12 @@ export function startJavascript(draft: Draft, action: JavascriptPlanAction): voi
   else leave(draft, action);
 }
 
+/** The hand-out of the script that a timer belongs to; undefined for timers of anything else. */
+export function scriptHandout(timerId: string): number | undefined {
+  const [kind, , handout] = timerId.split(":");
+  return kind === "script" ? Number(handout) : undefined;
+}
+
 /** The timer is due, of a script that waits or of one that some server evaluates. */
 export function javascriptDue(draft: Draft, action: JavascriptPlanAction): void {
   const { status, handout, timers } = draft.record(action.index);
