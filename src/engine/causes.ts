@@ -12,16 +12,23 @@ import type { Draft } from "./draft.ts";
 /** Oldest first. */
 type Remembered = readonly (readonly [id: string, hash: string, appliedAt: number])[];
 
+/** Most events have no cause: nothing is made for them. */
+const none: readonly string[] = [];
+
 function fieldOf(cause: Cause): string {
   return fields.causes(partitionOf(cause.id, limits.causeFieldsMax));
 }
 
 /** Fields that must be loaded before these events can be decided; they may not exist yet. */
 export function causeFields(events: readonly ExecutionEvent[]): readonly string[] {
-  const names = events.flatMap((event) =>
-    "cause" in event && event.cause !== undefined ? [fieldOf(event.cause)] : [],
-  );
-  return names.length < 2 ? names : [...new Set(names)];
+  let names: Set<string> | undefined;
+  for (const event of events) {
+    if (event.type !== "signal" && event.type !== "operation") continue;
+    if (event.cause === undefined) continue;
+    names ??= new Set();
+    names.add(fieldOf(event.cause));
+  }
+  return names === undefined ? none : [...names];
 }
 
 /** Applies what has a cause once. */
