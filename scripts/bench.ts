@@ -116,9 +116,9 @@ function drainChain(server: Running, transport: string, steps: number): Promise<
   return drain(server, transport, { workflow, steps, executions: Number(options.executions) });
 }
 
-/** As many executions as pass on 100 MB in a step, at most those of a drain of small ones. */
+/** As many executions as pass on 30 MB in a step, at most those of a drain of small ones. */
 function drainPayload(server: Running, transport: string, bytes: number): Promise<Throughput> {
-  const executions = Math.min(Number(options.executions), Math.ceil(100_000_000 / bytes));
+  const executions = Math.min(Number(options.executions), Math.ceil(30_000_000 / bytes));
   const value = "x".repeat(bytes);
   return drain(server, transport, { workflow: "bench-payload-5", steps: 5, executions, value });
 }
