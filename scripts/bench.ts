@@ -6,6 +6,7 @@
  *
  * - *drain*: executions are started first, then the worker comes: the engine and the worker path.
  * - *loop*: so many executions are kept under way all the time: starts are part of the load.
+ * - *long chains*: as many steps in chains of 10 as of 1,000: a step of either should cost the same.
  * - *payloads*: a backlog of chains of 5 whose actions pass on a payload of so many bytes.
  * - *idle*, *half load*: latency of whole chains, divided by their steps.
  * - *waiting*: memory of the server while many executions wait for a signal.
@@ -55,6 +56,7 @@ const options = readOptions("One server and one worker: steps a second, latency 
 });
 
 const { polls } = options;
+const longChains = [10, 1_000];
 
 function open(folder: string): Promise<Running> {
   const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
@@ -134,6 +136,16 @@ async function loop(server: Running, transport: string, steps: number): Promise<
   return result;
 }
 
+async function tenAtATime(server: Running, transport: string, steps: number): Promise<Throughput> {
+  const executions = Math.max(10, Math.ceil(Number(options.executions) / steps));
+  const worker = await startWorker(server.url, { transport, polls });
+  const result = await measure(server, worker, steps, executions, async () => {
+    await latencies(server.url, steps, executions, 10);
+  });
+  await stop(worker);
+  return result;
+}
+
 /** Whole chains from start to result, in milliseconds, with so many under way at a time. */
 async function latencies(url: string, steps: number, count: number, lanes: number) {
   const times: number[] = [];
@@ -166,7 +178,7 @@ function row(name: string, results: readonly Throughput[]) {
 const folder = mkdtempSync(join(tmpdir(), "orchy-bench-"));
 const server = await open(folder);
 try {
-  for (const steps of [1, 5])
+  for (const steps of [1, 5, ...longChains])
     await call(server.url, "/v1/workflows", chain(`bench-chain-${steps}`, steps));
   const transports = options.transport.split(",");
   const rounds = Number(options.rounds);
@@ -185,6 +197,10 @@ try {
         if (round === 0) continue;
         keep(`chain of ${steps}, ${transport}, drain`, drained);
         keep(`chain of ${steps}, ${transport}, loop`, looped);
+      }
+      for (const steps of longChains) {
+        const lanes = await tenAtATime(server, transport, steps);
+        if (round > 0) keep(`chain of ${steps}, ${transport}, 10 at a time`, lanes);
       }
       for (const bytes of payloads) {
         const drained = await drainPayload(server, transport, bytes);
