@@ -133,7 +133,10 @@ export const limits = {
   listsAtOnceMax: 2,
   /** A list asks so many partitions at once, and pauses: other work comes in between. */
   listedPartitionsMax: 16,
-  listPauseMs: 1,
+  listPauseMs: 2,
+  /** The pause is so many times as long as what was read before it took, but not longer than this. */
+  listRestShare: 3,
+  listPauseMsMax: 20,
   /** Executions that one call of the store looks at for a list, and all calls for one page. */
   listLookMax: 40,
   listPageLookMax: 5_000,

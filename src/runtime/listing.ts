@@ -76,7 +76,7 @@ export class Lists {
     const filter = filterOf(request);
     let looked = 0;
     for (let first = 0; first < parts.length; first += limits.listedPartitionsMax) {
-      if (first > 0) await pause(limits.listPauseMs, this.#clock);
+      const beganAt = this.#clock.now();
       const some = parts.slice(first, first + limits.listedPartitionsMax);
       const answers = await Promise.all(
         some.map(({ partition, reached: after }) =>
@@ -93,6 +93,14 @@ export class Lists {
         part.isOver = answer.reached === undefined;
         part.reached = answer.reached;
       }
+      // Where others have work to do, this takes longer, and so leaves them more time.
+      const restMs = limits.listRestShare * (this.#clock.now() - beganAt);
+      if (parts.length > limits.listedPartitionsMax) {
+        await pause(
+          Math.max(limits.listPauseMs, Math.min(restMs, limits.listPauseMsMax)),
+          this.#clock,
+        );
+      }
     }
     return looked;
   }
@@ -101,7 +109,7 @@ export class Lists {
 /** Of the rows of a page, most partitions hold no more than that: their mean, and some more. */
 function likelyShare(limit: number, partitions: number): number {
   const mean = limit / partitions;
-  return Math.min(limit, Math.ceil(mean + 2 * Math.sqrt(mean)));
+  return Math.min(limit, Math.ceil(mean + Math.sqrt(mean)));
 }
 
 function filterOf({ workflow, status, correlationId, startedAfter }: ListExecutions): ListFilter {
