@@ -117,7 +117,7 @@ export function advance(before: Execution, decision: Decision): Execution {
   return { state, records, data, dataChars, ...(written !== undefined && { written }) };
 }
 
-function charsOf(data: ReadonlyMap<string, JsonText>): number {
+export function charsOf(data: ReadonlyMap<string, JsonText>): number {
   let chars = 0;
   for (const text of data.values()) chars += text.length;
   return chars;

@@ -2,17 +2,26 @@
  * Executions in memory: a bounded cache, trusted only because every commit compares the head. Least
  * recently used goes first; whatever is uncertain is dropped and read again.
  */
+import { charsOf } from "../engine/codec.ts";
 import type { Execution } from "../model/execution.ts";
 import type { Head } from "../store/store.ts";
 
 export interface CachedExecution {
   readonly head: Head;
   readonly execution: Execution;
+}
+
+interface Entry extends CachedExecution {
   readonly bytes: number;
 }
 
+/** About what it takes: all that is in its data, whether it was written or only read. */
+function bytesOf({ data, dataChars = charsOf(data), records }: Execution): number {
+  return 1_000 + records.length * 500 + data.size * 100 + dataChars;
+}
+
 export class ExecutionCache {
-  readonly #entries = new Map<string, CachedExecution>();
+  readonly #entries = new Map<string, Entry>();
   readonly #countMax: number;
   readonly #bytesMax: number;
   #bytes = 0;
@@ -30,7 +39,8 @@ export class ExecutionCache {
     return this.#entries.get(id);
   }
 
-  put(id: string, entry: CachedExecution): void {
+  put(id: string, { head, execution }: CachedExecution): void {
+    const entry = { head, execution, bytes: bytesOf(execution) };
     const before = this.#entries.get(id);
     if (before !== undefined) {
       this.#bytes -= before.bytes;

@@ -428,9 +428,7 @@ export class Driver {
       this.#cache.drop(key.id);
       return;
     }
-    const { data, dataChars = 0, records } = execution;
-    const bytes = 1_000 + records.length * 500 + data.size * 100 + dataChars;
-    this.#cache.put(key.id, { head, execution, bytes });
+    this.#cache.put(key.id, { head, execution });
   }
 
   // Creation

@@ -16,12 +16,11 @@ export async function loadExecution(
   if (answer.outcome === "tombstone") return "gone";
   const execution = decodeExecution(answer.state, withUnwritten(answer.data, names));
   const more = recordFields(execution.state);
-  if (more.length === 0) return { head: answer.head, execution, bytes: answer.state.length };
+  if (more.length === 0) return { head: answer.head, execution };
   const whole = await store.load({ key, fields: [...names, ...more] });
   if (whole.outcome !== "loaded") return "gone";
   const { head, state, data } = whole;
-  const decoded = decodeExecution(state, withUnwritten(data, names));
-  return { head, execution: decoded, bytes: state.length };
+  return { head, execution: decodeExecution(state, withUnwritten(data, names)) };
 }
 
 /** Of fields that were never written it is known what they mean. */
