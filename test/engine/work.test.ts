@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { begin } from "../../src/engine/decide.ts";
 import { compilePlan } from "../../src/engine/plan.ts";
@@ -9,6 +9,9 @@ import { limits } from "../../src/limits.ts";
 import { currentFormat } from "../../src/model/format.ts";
 import { viewOf } from "../support/view.ts";
 import { executionId, World } from "../support/world.ts";
+
+// Largest payloads, decided on twice each: seconds on a machine with other things to do.
+setDefaultTimeout(60_000);
 
 const payloadChars = limits.payloadBytesMax - 100;
 
