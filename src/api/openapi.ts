@@ -113,12 +113,13 @@ function responses(route: Route): JsonObject {
 }
 
 function errorsOf(route: Route): ReadonlySet<ErrorCode> {
-  const strictBody = route.body && route.style === "v1" ? ["UNSUPPORTED_MEDIA_TYPE"] : [];
+  // Of pages every POST must say that it is JSON; of others only what has a body, over /v1.
+  const isTyped = route.method === "POST" || (route.body && route.style === "v1");
   return new Set<ErrorCode>([
     ...commonErrors,
     ...route.errors,
     ...(route.body ? bodyErrors : []),
-    ...(strictBody as ErrorCode[]),
+    ...(isTyped ? (["UNSUPPORTED_MEDIA_TYPE"] as const) : []),
     ...(route.access === "open" ? [] : (["UNAUTHENTICATED"] as const)),
   ]);
 }
