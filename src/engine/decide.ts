@@ -154,9 +154,9 @@ function hasRoomToStart(draft: Draft): boolean {
   return draft.hasRoom() && hasWorkLeft(draft);
 }
 
-/** Reading much data takes long: what follows is left to the next decision, after others. */
-function hasWorkLeft(draft: Draft): boolean {
-  return draft.work.spent < limits.decisionWorkMax;
+/** Reading much data takes long, and memory: what follows is left to the next decision. */
+function hasWorkLeft({ work, neededChars }: Draft): boolean {
+  return work.spent < limits.decisionWorkMax && neededChars < limits.actionDataCharsMax;
 }
 
 function restoreHeldTimers(draft: Draft): void {

@@ -91,6 +91,8 @@ export class Draft {
   systemActionsStarted = 0;
   /** What this decision has read of the data. */
   readonly work = new Work();
+  /** Data that its actions needed, which is in memory until it is done. */
+  neededChars = 0;
 
   readonly written: Written;
   readonly #before: Execution;
@@ -192,19 +194,25 @@ export class Draft {
   /** Throws MissingData when something has not been loaded, and TooLarge when it is too much. */
   require(needs: Needs): void {
     const missing: string[] = [];
-    if (needs.input && this.read(fields.input) === undefined) missing.push(fields.input);
+    let chars = 0;
+    const look = (field: string) => {
+      const text = this.read(field);
+      if (text === undefined) missing.push(field);
+      else chars += text.length;
+    };
+    if (needs.input) look(fields.input);
     for (const key of needs.outputs === "all" ? this.plan.byKey.keys() : needs.outputs) {
       const index = this.plan.byKey.get(key);
-      if (index === undefined || !this.hasOutput(index)) continue;
-      if (this.read(fields.output(key)) === undefined) missing.push(fields.output(key));
+      if (index !== undefined && this.hasOutput(index)) look(fields.output(key));
     }
-    if (missing.length === 0) return;
     const { refused = [] } = this.#before;
-    if (missing.length === refused.length && missing.every((name, at) => name === refused[at])) {
+    if (chars > limits.actionDataCharsMax || refused.some((names) => isSame(names, missing))) {
+      this.neededChars = Number.POSITIVE_INFINITY;
       const most = limits.actionDataCharsMax / 1024 / 1024;
-      throw new TooLarge(`It needs the data of ${missing.length} actions: more than ${most} MiB.`);
+      throw new TooLarge(`It needs more of the data than one action may: more than ${most} MiB.`);
     }
-    throw new MissingData(missing);
+    if (missing.length > 0) throw new MissingData(missing);
+    this.neededChars += chars;
   }
 
   requireField(field: string): JsonText {
@@ -371,6 +379,10 @@ class DraftView implements Scope {
     const withOutput = this.#draft.plan.actions.filter(({ index }) => this.#draft.hasOutput(index));
     return withOutput.map(({ key }) => key);
   }
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((name, at) => name === others[at]);
 }
 
 function removeById(items: { readonly id: string }[], id: string): void {

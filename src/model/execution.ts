@@ -173,8 +173,8 @@ export interface Execution {
   readonly records: ActionRecords;
   readonly data: ReadonlyMap<string, JsonText>;
   readonly written?: Written;
-  /** Fields of which the store holds more, in sum, than one action may need: they are not loaded. */
-  readonly refused?: readonly string[];
+  /** What actions need of which the store holds more than one may: these fields are not loaded. */
+  readonly refused?: readonly (readonly string[])[];
   /** Length of all that is in `data`; absent: it was not counted yet. */
   readonly dataChars?: number;
 }

@@ -111,8 +111,8 @@ export class Decider {
     execution: Execution,
     need: readonly string[],
   ): Promise<Execution> {
-    const { state, records, written, data: before } = execution;
-    const same = { state, records, ...(written !== undefined && { written }) };
+    const { state, records, written, data: before, refused = [] } = execution;
+    const same = { state, records, refused, ...(written !== undefined && { written }) };
     const data = new Map(before);
     let chars = 0;
     for (let at = 0; at < need.length; at += limits.fieldsPerLoad) {
@@ -121,7 +121,9 @@ export class Decider {
         data.set(name, text);
         chars += text.length;
       }
-      if (chars > limits.actionDataCharsMax) return { ...same, data: before, refused: need };
+      if (chars > limits.actionDataCharsMax) {
+        return { ...same, data: before, refused: [...refused, need] };
+      }
     }
     return { ...same, data };
   }

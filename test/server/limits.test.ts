@@ -220,6 +220,33 @@ test("an action for which more data would be loaded than memory is meant for fai
   expect(ended.body.error.message).toContain("more than 64 MiB");
 }, 60_000);
 
+test("several actions at once that need more than may be loaded all fail", async () => {
+  const payload = limits.payloadBytesMax - 1_000;
+  const count = Math.ceil(limits.actionDataCharsMax / payload) + 3;
+  const copies = Array.from({ length: count }, (_, at) => ({
+    ...{ id: `copy-${at}`, type: "system", name: "transform", parameters: "$.input" },
+    next: { default: at + 1 < count ? `copy-${at + 1}` : "rest" },
+  }));
+  // An execution that only waits is not in memory.
+  const next = { default: ["first", "second", "third"] };
+  const rest = { id: "rest", type: "system", name: "delay", delaySeconds: 0.1, next };
+  const need = (id: string, from: number) => {
+    const parameters = copies.slice(from, count + from - 2).map((copy) => `$.${copy.id}.output.no`);
+    return { id, type: "system", name: "transform", optional: true, parameters };
+  };
+  await saveWorkflow(server, {
+    ...{ name: "heaps", rootAction: "copy-0" },
+    actions: [...copies, rest, need("first", 0), need("second", 1), need("third", 2)],
+  });
+  const body = { workflow: "heaps", input: { text: textOf(payload - 100) } };
+  const { status, result } = (await call(server, "POST", "/v1/executions?wait=60", body)).body;
+  expect(status).toBe("COMPLETED");
+  expect(Object.keys(result)).toEqual(["first", "second", "third"]);
+  for (const { error } of Object.values<{ error: unknown }>(result)) {
+    expect(error).toMatchObject({ code: "TOO_LARGE", message: expect.stringContaining("64 MiB") });
+  }
+}, 60_000);
+
 // Each longer key was once looked for an escape in all of the text behind it.
 test("references into a large object cost little more than the object itself", async () => {
   const long = (at: number) => `${at}`.padStart(10, "0");
