@@ -3,9 +3,12 @@
  * server works on it or not. The lock of a server does not keep readers out.
  */
 import { Database } from "bun:sqlite";
-import { closeSync, existsSync, fsyncSync, openSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, realpathSync, rmSync } from "node:fs";
 import { makePrivateFile } from "../src/files.ts";
+import { copyInSteps } from "../src/store/sqlite/backup.ts";
 
+/** A log that is started anew faster than it is followed: after so many tries one transaction does it. */
+const triesMax = 5;
 /** How long it waits where SQLite itself must keep it out for a moment. */
 const busyMs = 10_000;
 
@@ -21,17 +24,25 @@ function sync(path: string): void {
   closeSync(file);
 }
 
-function copy(from: string, to: string): void {
-  // Not read-only: a reader of a write-ahead log must be able to note where it reads.
+function copyAtOnce(from: string, to: string): void {
   const database = new Database(from, { readwrite: true });
   try {
     database.run(`PRAGMA busy_timeout = ${busyMs}`);
-    makePrivateFile(to);
     database.run("VACUUM INTO ?", [to]);
   } finally {
     database.close();
   }
   sync(to);
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  for (let tries = 0; tries < triesMax; tries++) {
+    makePrivateFile(to);
+    if (await copyInSteps(from, to)) return;
+    rmSync(to, { force: true });
+  }
+  makePrivateFile(to);
+  copyAtOnce(from, to);
 }
 
 const [from, to, ...more] = process.argv.slice(2);
@@ -41,7 +52,7 @@ if (from === undefined || to === undefined || more.length > 0) {
 if (!existsSync(from)) fail(`There is no file ${from}.`);
 if (existsSync(to)) fail(`${to} exists already; a backup is made to a new file.`);
 try {
-  copy(from, to);
+  await copy(realpathSync(from), to);
 } catch (error) {
   rmSync(to, { force: true });
   fail(`The backup of ${from} failed: ${error instanceof Error ? error.message : error}.`);

@@ -39,7 +39,8 @@ const bottom = [
 /** The worker library is shipped alone. */
 const workerMayImport = ["worker", "gen", "limits", "clock", "payload-chunks"];
 /** What starts a program: nobody imports it. */
-const programs = ["main.ts", "worker/index.ts"];
+/** The last one is what `npm run backup` runs. */
+const programs = ["main.ts", "worker/index.ts", "store/sqlite/backup.ts"];
 
 const impure =
   /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.|crypto\.|set(?:Timeout|Interval|Immediate)|process\.|Bun\.)/g;

@@ -9,6 +9,7 @@ import {
   readdirSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
@@ -437,6 +438,61 @@ describe("a backup", () => {
     const loaded = await restored.load({ key: e.key });
     expect(loaded).toMatchObject({ data: new Map([["f", '"before"']]) });
     expect((await start(restored, "new")).head.revision).toBe(1);
+  });
+
+  test("is whole when it is taken in steps from a file that changes all the time", async () => {
+    const store = open();
+    const filler = JSON.stringify("x".repeat(10_000));
+    const state = (n: number) => JSON.stringify({ n, filler });
+    const data = (n: number) => new Map([["f", JSON.stringify([n, filler])]]);
+    const all = await Promise.all(
+      Array.from({ length: 400 }, (_, i) =>
+        start(store, `e${i}`, { state: state(0), data: data(0) }),
+      ),
+    );
+    const module = new URL("../../src/store/sqlite/backup.ts", import.meta.url).pathname;
+    for (let round = 0; round < 3; round++) {
+      const copy = join(folder.path, `steps-${round}.db`);
+      writeFileSync(copy, "");
+      const code = `import { copyInSteps } from ${JSON.stringify(module)};
+        console.log(await copyInSteps(${JSON.stringify(path)}, ${JSON.stringify(copy)}));`;
+      const child = Bun.spawn([process.execPath, "-e", code], { stderr: "inherit" });
+      let isOver = false;
+      const over = child.exited.then(() => {
+        isOver = true;
+      });
+      let n = 0;
+      const log: number[] = [];
+      for (; !isOver; n++) {
+        const some = all.filter((_, i) => (i + n) % 7 === 0);
+        await Promise.all(some.map((one) => one.commit({ state: state(n), data: data(n) })));
+        log.push(statSync(`${path}-wal`).size);
+      }
+      await over;
+      expect((await new Response(child.stdout).text()).trim()).toBe("true");
+      expect(Math.max(...log)).toBeLessThan(2 * limits.logBytesMax);
+
+      const raw = new Database(copy);
+      expect(raw.query("PRAGMA integrity_check").values()).toEqual([["ok"]]);
+      raw.close();
+      const restored = openSqliteStore({ path: copy, partitions });
+      for (const { key } of all) {
+        const loaded = await restored.load({ key });
+        if (loaded.outcome !== "loaded") throw new Error(loaded.outcome);
+        const [inData] = JSON.parse(loaded.data.get("f") as string) as [number, string];
+        expect(JSON.parse(loaded.state).n).toBe(inData);
+      }
+      await restored.close();
+    }
+  }, 60_000);
+
+  test("is taken of a store that no server works on", async () => {
+    const store = open();
+    const e = await start(store, "e1");
+    await store.close();
+    const copy = join(folder.path, "copy.db");
+    expect(await backup(path, copy)).toEqual({ code: 0, said: "" });
+    expect(await open({ path: copy }).load({ key: e.key })).toMatchObject({ head: e.head });
   });
 
   test("does not overwrite a file, and says what is wrong", async () => {

@@ -117,7 +117,8 @@ export class GroupCommit {
     this.#onFull = options.onFull;
     this.#room = options.room;
     this.#log = options.log;
-    this.#begin = options.database.prepare("BEGIN");
+    // At once for writing: a transaction that has read cannot wait for a lock any more.
+    this.#begin = options.database.prepare("BEGIN IMMEDIATE");
     this.#commit = options.database.prepare("COMMIT");
     this.#rollback = options.database.prepare("ROLLBACK");
     this.#countChanges = options.database.prepare("SELECT total_changes() AS total");

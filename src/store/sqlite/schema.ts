@@ -169,6 +169,9 @@ const migrations: readonly string[] = [
   `,
 ];
 
+/** The event loop stands still for as long. */
+const busyMs = 40;
+
 /** "Orcy" in ASCII, in the header of the file. */
 const applicationId = 0x4f726379;
 
@@ -218,6 +221,8 @@ export function prepareDatabase(
   database.run("PRAGMA synchronous = NORMAL");
   database.run("PRAGMA wal_autocheckpoint = 0");
   database.run(`PRAGMA journal_size_limit = ${limits.logBytesMax}`);
+  // A reader in another process may lock the file for an instant, as a backup does.
+  database.run(`PRAGMA busy_timeout = ${busyMs}`);
   database.run("PRAGMA cache_size = -65536");
   database.run("PRAGMA temp_store = MEMORY");
   // What is as it should be is not written: the disk may be full.
