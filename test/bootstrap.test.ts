@@ -10,34 +10,17 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ask, cannotInstall, newcomersEnvironment, root } from "./support/newcomer.ts";
 
-const root = join(import.meta.dirname, "..");
 const place = mkdtempSync(join(tmpdir(), "orchy-clone-"));
 const clone = join(place, "orchy");
 // Hundreds of megabytes.
 afterAll(() => rmSync(place, { recursive: true, force: true }), 60_000);
 
-function ask(...command: string[]): string | undefined {
-  const { exitCode, stdout } = Bun.spawnSync(command, { cwd: root, stderr: "ignore" });
-  return exitCode === 0 ? stdout.toString().trim() : undefined;
-}
-
-/** Without what npm told this process, and without the programs of this folder. */
-function newcomersEnvironment(): Record<string, string> {
-  const { PATH = "", ...others } = process.env;
-  const mine = Object.entries(others).filter(
-    ([name, value]) => value !== undefined && !/^npm_(?!config_)|^ORCHY_|^BUN_/.test(name),
-  );
-  const paths = PATH.split(":").filter((path) => !path.includes("node_modules"));
-  return { ...(Object.fromEntries(mine) as Record<string, string>), PATH: paths.join(":") };
-}
-
 const missing =
   ask("git", "rev-parse", "HEAD") === undefined
     ? "this is no clone of a repository"
-    : ask("npm", "view", "valibot", "version") === undefined
-      ? "the registry of npm cannot be reached"
-      : undefined;
+    : cannotInstall();
 
 function run(...command: string[]) {
   const options = { cwd: clone, env: newcomersEnvironment() };

@@ -1,11 +1,11 @@
 /** Workers as processes, on Bun from the sources and on Node.js from what `npm run build` makes. */
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cannotInstall, newcomersEnvironment, root } from "../support/newcomer.ts";
 import { ScriptedServer } from "./scripted-server.ts";
 
-const root = join(import.meta.dirname, "..", "..");
 const program = join(import.meta.dirname, "worker-process.mjs");
 const cleanups: (() => Promise<unknown>)[] = [];
 
@@ -128,3 +128,56 @@ for (const [name, runtime] of [
     });
   });
 }
+
+async function run(cwd: string, ...command: string[]): Promise<string> {
+  const options = { cwd, env: newcomersEnvironment(), stdout: "pipe", stderr: "pipe" } as const;
+  const child = Bun.spawn(command, options);
+  const [output, errors] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  expect({ exitCode: await child.exited, output, errors }).toMatchObject({ exitCode: 0 });
+  return output;
+}
+
+const typedProgram = `
+import { NonRetryableError, type TaskContext, Worker, type WorkerOptions } from "orchy/worker";
+const options: WorkerOptions = { server: "http://localhost:8080" };
+new Worker(options).action("a", (input: { n: number }, context: TaskContext) => {
+  if (input.n > 3) throw new NonRetryableError("TOO_MANY", "at most 3", { n: input.n });
+  return context.attempt;
+});
+`;
+
+async function packedPackage(): Promise<void> {
+  const [packed, folder] = [await newFolder(), await newFolder()];
+  await run(packed, "npm", "pack", join(root, "dist"));
+  const [archive] = await readdir(packed);
+  const files = await run(packed, "tar", "tzf", archive!);
+  expect(files).not.toMatch(/test|\.lua|[^d]\.ts$/m);
+  const npm = ["npm", "install", "--no-audit", "--no-fund", "--prefer-offline"];
+  await run(folder, ...npm, join(packed, archive!));
+  const installed = (await readdir(join(folder, "node_modules"))).sort();
+  expect(installed.filter((name) => !name.startsWith("."))).toEqual(["@bufbuild", "orchy"]);
+
+  const path = join(folder, "worker.mjs");
+  await copyFile(program, path);
+  for (const runtime of ["node", process.execPath]) {
+    const { server, seen } = await startWorker(runtime, "http2", path);
+    const token = server.add("slow", { ms: 300 }, { heartbeatMs: 90n });
+    await server.until(() => server.beats.has(token));
+    expect(await server.outcome(token)).toBe("slow has ended");
+    expect(seen.output).not.toContain("The thread for heartbeats does not run");
+  }
+
+  await writeFile(join(folder, "typed.ts"), typedProgram);
+  const tsc = [process.execPath, join(root, "node_modules", ".bin", "tsc"), "--noEmit", "--strict"];
+  const resolution = ["--module", "nodenext", "--types", "", "--lib", "esnext,dom"];
+  await run(folder, ...tsc, ...resolution, "typed.ts");
+}
+
+const missing = cannotInstall();
+const title =
+  "packed and installed in an empty folder, it runs on Node.js and on Bun, and has types";
+if (missing === undefined) test(title, packedPackage, 60_000);
+else test.skip(`${title} (${missing})`, () => {});
