@@ -87,6 +87,12 @@ export const limits = {
   cachedActionBytesMax: 64 * 1024 * 1024,
   /** Memory for the latest heartbeats; the longest silent ones are forgotten first. */
   beatsBytesMax: 16 * 1024 * 1024,
+  /**
+   * What one call may come to when it is decoded: values and names of members, as many as payloads of
+   * the largest size usually have; and items of one list, more than any list may have.
+   */
+  rpcPartsMax: 1_500_000,
+  rpcItemsMax: 16_384,
   rpcTimeoutMsMax: 24 * 3600 * 1000,
   rpcHeaderBytesMax: 16 * 1024,
   grpcStreamsPerConnectionMax: 256,
@@ -361,6 +367,10 @@ function check(holds: boolean, sentence: string): void {
 
 check(limits.pollAnswerBytesMax < 4 * 1024 * 1024, "a poll's answer fits gRPC's default 4 MiB");
 check(limits.payloadBytesMax < limits.pollAnswerBytesMax, "one largest task fits a poll's answer");
+check(
+  limits.rpcItemsMax > Math.max(limits.heartbeatsPerCallMax, limits.releasesPerCallMax),
+  "lists of calls are refused by their own limits, which say how long they may be",
+);
 check(limits.payloadBytesMax < limits.requestBytesMax, "one largest payload fits a request");
 check(limits.restBodyBytesMax > 2 * limits.payloadBytesMax, "a start with a signal fits a body");
 check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits a commit");

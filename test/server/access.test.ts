@@ -695,3 +695,14 @@ test("every answer tells browsers to keep, guess and frame nothing", async () =>
     expect(headers.get("access-control-allow-origin")).toBeNull();
   }
 });
+
+test("by gRPC-Web, nothing of a body is decoded before the key is looked at", async () => {
+  const { url } = guarded.server;
+  const noMessage = new Uint8Array([0, 0, 0, 0, 1, 0xff]);
+  const response = await fetch(`${url}/orchy.v1.WorkerService/Complete`, {
+    method: "POST",
+    headers: { "content-type": "application/grpc-web+proto" },
+    body: noMessage,
+  });
+  expect(await response.text()).toContain(`grpc-status: ${Code.Unauthenticated}`);
+});

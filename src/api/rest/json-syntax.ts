@@ -22,7 +22,27 @@ export function isTooDeep(text: string, depthMax: number): boolean {
   return false;
 }
 
+/**
+ * Whether a text has more than so many values and names of members, which a parser would make: names
+ * count twice, as they cost as much. The text need not be valid JSON.
+ */
+export function holdsMoreParts(text: string, partsMax: number): boolean {
+  // Each takes a character at least.
+  if (text.length <= partsMax) return false;
+  let parts = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === quote) i = endOfString(text, i);
+    else if (unit === comma || unit === openBracket || unit === openBrace) parts += 1;
+    else if (unit === colon) parts += 2;
+    if (parts > partsMax) return true;
+  }
+  return false;
+}
+
 const quote = 0x22;
+const comma = 0x2c;
+const colon = 0x3a;
 const backslash = 0x5c;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;

@@ -18,12 +18,15 @@ import { checkPath, isGrpc } from "../door.ts";
 import { paced } from "../paced.ts";
 import { protectiveHeaders } from "../protective-headers.ts";
 import { type CallContext, type MountedMethod, type Peer, senderOf } from "./call.ts";
+import { checkedBody } from "./checked-body.ts";
 import { decodeJson } from "./decode-json.ts";
 import { type Encoding, encode } from "./encode.ts";
+import { checkBinaryParts } from "./parts.ts";
 import { BodyReader } from "./read-body.ts";
 import { canceled, deadlineExceeded, type RpcError, rpcError } from "./rpc-error.ts";
 import {
   binaryOptions,
+  gate,
   mountServices,
   peerKey,
   route,
@@ -96,17 +99,19 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
     if (encoding !== undefined) return call({ request, server, peer, method, encoding });
     if (!type.startsWith("application/grpc-web")) return errorResponse(unsupported(type));
 
+    const handler = grpcWeb.get(path)!;
+    const sent = createAsyncIterable([await readBodyThenPark(reader, request, server)]);
     const universal: UniversalServerRequest = {
       httpVersion: "",
       method: request.method,
       url: request.url,
       header: request.headers,
       // Not through the library, which would take hold of a stream that has been read.
-      body: createAsyncIterable([await readBodyThenPark(reader, request, server)]),
+      body: checkedBody(sent, { handler, header: headers, unpacker: reader.unpacker }),
       signal: request.signal,
       contextValues: createContextValues().set(peerKey, peer),
     };
-    const response = universalServerResponseToFetch(await grpcWeb.get(path)!(universal));
+    const response = universalServerResponseToFetch(await handler(universal));
     for (const [name, value] of Object.entries(protectiveHeaders)) {
       response.headers.set(name, value);
     }
@@ -219,9 +224,11 @@ function unsupported(type: string): RpcError {
 }
 
 function decode(method: MountedMethod, encoding: Encoding, bytes: Uint8Array): Message {
-  if (encoding === "json") return decodeJson(method.method.input, bytes);
+  const { input } = method.method;
+  if (encoding === "json") return decodeJson(input, bytes);
+  checkBinaryParts(input, bytes);
   try {
-    return fromBinary(method.method.input, bytes, binaryOptions);
+    return fromBinary(input, bytes, binaryOptions);
   } catch (error) {
     const reason = error instanceof Error ? error.message.slice(0, 300) : String(error);
     throw new OrchyError("INVALID_ARGUMENT", `The body is not a valid message: ${reason}`);
@@ -272,6 +279,7 @@ function grpcWebHandlers(
   const router = createConnectRouter({
     ...routerOptions,
     acceptCompression: [unpacker.asCompression()],
+    requestGate: gate(methods, options),
     grpc: false,
     connect: false,
   });

@@ -2,6 +2,7 @@
 import { type DescMessage, fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
 import { OrchyError, type Problem } from "../../errors.ts";
 import { isTooDeep } from "../rest/json-syntax.ts";
+import { checkListedItems, checkTextParts } from "./parts.ts";
 import { jsonOptions, recursionLimit } from "./services.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -12,9 +13,11 @@ export function decodeJson(schema: DescMessage, bytes: Uint8Array): Message {
     // An empty body is what `curl -X POST` sends for a message without fields.
     json = bytes.length === 0 ? {} : parse(utf8.decode(bytes));
   } catch (error) {
+    if (error instanceof OrchyError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new OrchyError("INVALID_ARGUMENT", `The body is not JSON: ${reason}`);
   }
+  checkListedItems(schema, json);
   try {
     return fromJson(schema, json, jsonOptions);
   } catch {
@@ -27,6 +30,7 @@ function parse(text: string): JsonValue {
   if (text.length > recursionLimit && isTooDeep(text, recursionLimit)) {
     throw new Error(`it is nested deeper than ${recursionLimit} levels`);
   }
+  checkTextParts(text);
   return JSON.parse(text) as JsonValue;
 }
 

@@ -3,7 +3,13 @@
  * counted on the way, so that peers that send or read too slowly cost a bounded amount of memory.
  */
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
-import { Code, ConnectError, type ContextValues, createConnectRouter } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  createConnectRouter,
+  type HandlerContext,
+} from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import {
   universalRequestFromNodeRequest,
@@ -12,6 +18,7 @@ import {
 import type { Logger } from "../../log.ts";
 import type { Backlog, Backlogs, Holding } from "../backlog.ts";
 import { type Door, isGrpc } from "../door.ts";
+import { checkedBody } from "./checked-body.ts";
 import { rpcError } from "./rpc-error.ts";
 import { routerOptions } from "./services.ts";
 import { Unpacker } from "./unpacker.ts";
@@ -20,6 +27,7 @@ export interface GrpcAdapterOptions {
   readonly door: Door;
   readonly backlogs: Backlogs;
   readonly log?: Logger | undefined;
+  readonly gate: (context: HandlerContext) => Promise<void>;
   readonly contextValues: (request: Http2ServerRequest) => ContextValues;
   readonly routes: (router: ReturnType<typeof createConnectRouter>) => void;
 }
@@ -32,9 +40,11 @@ export type GrpcAdapter = (
 
 export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
   const { door, backlogs, log } = options;
+  const unpacker = new Unpacker(backlogs.bodies);
   const router = createConnectRouter({
     ...routerOptions,
-    acceptCompression: [new Unpacker(backlogs.bodies).asCompression()],
+    acceptCompression: [unpacker.asCompression()],
+    requestGate: options.gate,
     connect: false,
     grpcWeb: false,
   });
@@ -48,10 +58,11 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
   ): Promise<void> {
     const values = options.contextValues(request);
     const received = universalRequestFromNodeRequest(request, response, undefined, values);
-    const body = metered(received.body as AsyncIterable<Uint8Array>, holding(backlogs.bodies), sum);
+    const sent = metered(received.body as AsyncIterable<Uint8Array>, holding(backlogs.bodies), sum);
+    const body = checkedBody(sent, { handler, header: received.header, unpacker });
     const answered = await handler({ ...received, body });
-    const sent = answered.body && metered(answered.body, holding(backlogs.answers), newest);
-    await universalResponseToNodeResponse({ ...answered, ...(sent && { body: sent }) }, response);
+    const taken = answered.body && metered(answered.body, holding(backlogs.answers), newest);
+    await universalResponseToNodeResponse({ ...answered, ...(taken && { body: taken }) }, response);
 
     function holding(backlog: Backlog): Holding {
       return backlog.open(() => request.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM));

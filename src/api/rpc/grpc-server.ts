@@ -14,7 +14,14 @@ import { createGrpcAdapter } from "./grpc-adapter.ts";
 import { type AnyServer, GrpcConnections } from "./grpc-connections.ts";
 import { createHealthService } from "./health-service.ts";
 import { routeReflection } from "./reflection-service.ts";
-import { mountServices, peerKey, route, type ServiceOptions, workerServices } from "./services.ts";
+import {
+  gate,
+  mountServices,
+  peerKey,
+  route,
+  type ServiceOptions,
+  workerServices,
+} from "./services.ts";
 
 export interface GrpcServerOptions extends ServiceOptions {
   readonly host: string;
@@ -82,15 +89,17 @@ function createAdapter(options: GrpcServerOptions, draining: AbortSignal) {
   const described = [...workerServices, Health];
   const services = new Set(described.map(({ typeName }) => typeName));
   const { orchestrator, access } = options;
+  const mounted = mountServices(options);
   return createGrpcAdapter({
     ...options,
+    gate: gate(mounted, options),
     contextValues: ({ socket }: Http2ServerRequest) => {
       const verified = "authorized" in socket && socket.authorized === true;
       const peer = () => ({ address: socket.remoteAddress, verified });
       return createContextValues().set(peerKey, peer);
     },
     routes(router) {
-      route(router, mountServices(options), options);
+      route(router, mounted, options);
       router.service(Health, createHealthService({ orchestrator, services, draining }));
       routeReflection(router, described, access);
     },

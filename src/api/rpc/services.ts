@@ -1,4 +1,5 @@
 /** All services of workers: each is implemented once, and served by Connect, gRPC-Web and gRPC. */
+import type { DescMethod } from "@bufbuild/protobuf";
 import { type ConnectRouter, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { ActionService } from "../../gen/legacy/action_service_pb.ts";
 import { TaskService } from "../../gen/legacy/task_service_pb.ts";
@@ -60,19 +61,42 @@ const unknownPeer: Peer = { address: undefined, verified: false };
 /** Where those who serve a call leave its peer for the services. */
 export const peerKey = createContextKey<() => Peer>(() => unknownPeer);
 
-/** Makes the methods known to a router of the library. */
+const callerKey = createContextKey<Caller | undefined>(undefined);
+
+type RouteOptions = Pick<ServiceOptions, "access" | "log" | "metrics">;
+
+/** Looks at the keys of callers before anything of their bodies is read. */
+export function gate(
+  methods: readonly MountedMethod[],
+  { access, log, metrics }: RouteOptions,
+): (context: HandlerContext) => Promise<void> {
+  const mountedOf = new Map(methods.map((mounted) => [mounted.method as DescMethod, mounted]));
+  return async ({ method, requestHeader, values }) => {
+    const mounted = mountedOf.get(method);
+    if (mounted === undefined) return;
+    try {
+      const authorization = requestHeader.get("authorization");
+      const sender = senderOf(authorization, values.get(peerKey), mounted);
+      values.set(callerKey, await access.admit(mounted.need, sender));
+    } catch (thrown) {
+      const error = rpcError(thrown, mounted.path, log);
+      metrics?.rpcRequest(mounted.path, error.code);
+      throw toConnectError(error);
+    }
+  };
+}
+
+/** Makes the methods known to a router of the library whose calls come through their gate. */
 export function route(
   router: ConnectRouter,
   methods: readonly MountedMethod[],
-  { access, log, metrics }: Pick<ServiceOptions, "access" | "log" | "metrics">,
+  { access, log, metrics }: RouteOptions,
 ): void {
-  for (const mounted of methods) {
-    const { method, path, need, run } = mounted;
+  for (const { method, path, run } of methods) {
     router.rpc(method, async (request, context) => {
       try {
-        const authorization = context.requestHeader.get("authorization");
-        const sender = senderOf(authorization, context.values.get(peerKey), mounted);
-        const caller = await access.admit(need, sender);
+        const caller = context.values.get(callerKey);
+        if (caller === undefined) throw new Error("the call came around its gate");
         const answer = await run(request, toCall(context, access, caller));
         metrics?.rpcRequest(path, "ok");
         return answer;
