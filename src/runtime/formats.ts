@@ -12,7 +12,9 @@
  *
  * A server that is frozen for longer than the pause comes back to a store that it may not read. One
  * that knows of formats (3 and later) finds out at its first beat and ends itself. One of format 2
- * cannot: it refuses each newer state that it loads, and the others report it by name.
+ * cannot: it refuses each newer state that it loads, and changes older ones without what came with the
+ * newer format. The others report it by name, prefer no partition to be looked after by it, and rely on
+ * nothing that it does not do (`readByAll`).
  */
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
@@ -26,6 +28,7 @@ export class Formats {
   /** Since when every live server has been seen to read more than is written. */
   #since: number | undefined;
   #lookedAt = 0;
+  #readByAll: number | undefined;
   readonly #reported = new Set<string>();
 
   constructor(parts: FormatsParts) {
@@ -35,6 +38,16 @@ export class Formats {
   /** The format in which everything is to be written now; at once, as each commit asks. */
   written(): number {
     return Math.min(this.#parts.store.format?.() ?? currentFormat, currentFormat);
+  }
+
+  /** What every live server reads, as of the last beat; undefined: there was none yet. */
+  readByAll(): number | undefined {
+    return this.#readByAll;
+  }
+
+  /** Whether the server reads what is written. */
+  isRead({ format = oldestFormat }: ServerView): boolean {
+    return format >= this.written();
   }
 
   /** What is wrong with the formats of this store's servers; undefined: nothing. */
@@ -47,13 +60,14 @@ export class Formats {
   /** At each beat, with the live servers. */
   async look(live: readonly ServerView[]): Promise<void> {
     const { store, clock, log, formatDelayMs, onOutdated } = this.#parts;
+    const readByAll = Math.min(currentFormat, ...live.map(formatOf));
+    this.#readByAll = readByAll;
     if (store.raiseFormat === undefined) return;
     const now = clock.now();
     const seenAllAlong = now - this.#lookedAt < limits.sharedServerTtlMs;
     this.#lookedAt = now;
     const stored = await store.raiseFormat(oldestFormat);
     if (stored > currentFormat) return onOutdated(this.complaint()!);
-    const readByAll = Math.min(currentFormat, ...live.map(formatOf));
     if (readByAll < stored) this.#report(live, stored);
     if (readByAll <= stored) {
       this.#since = undefined;

@@ -19,7 +19,7 @@ export interface RemoteChangesParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly formats: Pick<Formats, "written">;
+  readonly formats: Pick<Formats, "written" | "readByAll">;
 }
 
 /** One caller's looks at an execution, never two at a time. */
@@ -165,7 +165,8 @@ export class RemoteChanges {
 
   #areTelling(): boolean {
     const { store, formats } = this.#parts;
-    return store.sendNote !== undefined && formats.written() >= tellingFormat;
+    const format = Math.min(formats.written(), formats.readByAll() ?? 0);
+    return store.sendNote !== undefined && format >= tellingFormat;
   }
 
   #remember(id: string): void {

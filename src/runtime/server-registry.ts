@@ -24,7 +24,7 @@ export class ServerRegistry {
   #beating: Promise<void> = Promise.resolve();
 
   /**
-   * `onLive`: the ids of all live servers, this one among them, at each beat. `onLost`: the store did
+   * `onLive`: the ids of all live servers that read what is written, this one among them, at each beat. `onLost`: the store did
    * not take one; when it is back, it may have lost what it had acknowledged.
    */
   constructor(parts: {
@@ -61,7 +61,8 @@ export class ServerRegistry {
       });
       const live = shared ? await this.list() : [self];
       if (this.#self !== undefined) {
-        const ids = live.map(({ id }) => id);
+        const able = live.filter((server) => this.#formats.isRead(server));
+        const ids = able.map(({ id }) => id);
         this.#onLive(self.id, ids);
         await this.#formats.look(live);
       }

@@ -448,7 +448,8 @@ export interface Store {
   /**
    * Goes on with entering executions into indexes that were added after them, at most `limit` of a
    * partition; lists take other indexes until it is done. To be called once no server is left that
-   * changes executions without these indexes. Absent: all indexes are whole.
+   * changes executions without these indexes. With `limit` 0 it begins anew at the next call, if the
+   * store is shared. Absent: all indexes are whole.
    */
   indexExecutions?(request: {
     readonly partition: number;

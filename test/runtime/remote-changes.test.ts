@@ -23,7 +23,7 @@ function newServers(count: number, format = 3) {
       for (const server of servers) server.heard(text);
     },
   });
-  const formats = { written: () => format };
+  const formats = { written: () => format, readByAll: () => format };
   for (let i = 0; i < count; i++) {
     servers.push(new RemoteChanges({ store, clock, ids: systemIds, formats }));
   }

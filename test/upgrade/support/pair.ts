@@ -34,6 +34,11 @@ export class Place {
     await child?.exited;
   }
 
+  /** Halts it where it is, and lets it go on. */
+  halt(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#lives.at(-1)?.child.kill(signal);
+  }
+
   /** What its lives have logged as errors. */
   errors(): string[] {
     const lines = this.#lives.flatMap(({ output }) => output.text.split("\n"));

@@ -2,7 +2,7 @@
 -- Goes on with entering executions into the index of pairs, the newest first. Not allowed when Redis
 -- has no memory left.
 -- KEYS: 1 base of the partition. Derived: <base>:all, :pairs, :paired, :x:<id>.
--- ARGV: 1 how many at most.
+-- ARGV: 1 how many at most; 0: none, and the next call begins anew.
 -- Returns 1 when all are entered, else 0.
 --@include indexes
 --@include heads
@@ -10,6 +10,10 @@
 local ID_AT = 18
 local base, limit = KEYS[1], tonumber(ARGV[1])
 local paired = base .. ":paired"
+if limit == 0 then
+  call("DEL", paired)
+  return 0
+end
 local last = call("GET", paired)
 if last == "done" then return 1 end
 if not last then
