@@ -1,8 +1,10 @@
 /**
  * What is in Redis when everything has ended: nothing queued, leased or on its way, one timer of each
- * execution (the one that removes it one day), and of removed ones nothing but the tombstone.
+ * execution (the one that removes it one day), and of removed ones nothing but the tombstone. The index
+ * by status and workflow holds what those by each of them hold.
  */
 import type { Redis } from "ioredis";
+import { limits } from "../../src/limits.ts";
 import { makeKeys, typeOfKey } from "../../src/store/redis/keys.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -52,8 +54,23 @@ async function problemsOf(node: Redis, place: Place): Promise<string[]> {
     if (executions !== timers) {
       problems.push(`${base} has ${executions} executions and ${timers} timers`);
     }
+    problems.push(...(await problemsOfPairs(node, base, executions)));
   }
   return problems;
+}
+
+async function problemsOfPairs(node: Redis, base: string, executions: number): Promise<string[]> {
+  const pairs = await node.zrange(`${base}:pairs`, "0", "-1");
+  const inBoth = pairs.map(async (pair) => {
+    const [status, workflow, member] = pair.split("\0") as [string, string, string];
+    const scores = [`s:${status}`, `w:${workflow}`].map((of) =>
+      node.zscore(`${base}:${of}`, member),
+    );
+    return (await Promise.all(scores)).every((score) => score !== null);
+  });
+  const wrong = (await Promise.all(inBoth)).filter((isInBoth) => !isInBoth).length;
+  if (wrong === 0 && pairs.length === executions) return [];
+  return [`${base} has ${executions} executions, ${pairs.length} pairs, ${wrong} of them wrong`];
 }
 
 async function problemOf(node: Redis, key: string, namespace: string): Promise<string | undefined> {
@@ -68,7 +85,11 @@ async function problemOf(node: Redis, key: string, namespace: string): Promise<s
     return isThere ? undefined : `${key} is the history of what is gone`;
   }
   if (letter !== "x" || (await node.hexists(key, "g")) === 0) return undefined;
-  const fields = (await node.hkeys(key)).filter((field) => !["R", "g"].includes(field));
+  // The hash of its start and its last status may be kept, both of them.
+  const { R: _, g: __, q: hash, s: status, ...more } = await node.hgetall(key);
+  const fields = Object.keys(more);
   if (fields.length > 0) return `the tombstone ${key} has ${fields.join(", ")}`;
+  const isKept = hash !== undefined && hash.length <= limits.keptHashChars && status !== undefined;
+  if (!isKept && (hash ?? status) !== undefined) return `the tombstone ${key} keeps half a start`;
   return (await node.pttl(key)) > 0 ? undefined : `the tombstone ${key} stays for ever`;
 }
