@@ -26,10 +26,11 @@ const goodRounds = 2;
 /** What the server may take beside what it had before. */
 const memoryMax = 160 * mebibyte;
 /**
- * All that it may hold for slow peers, and as much again until it is collected. What an honest client
- * left to collect counts as well: an attack may always cost as much as that client does.
+ * All that it may hold for slow peers, and a few times as much until it is collected: well below what
+ * is sent. What an honest client left to collect counts as well: an attack may always cost as much as
+ * that client does.
  */
-const heldMax = 512 * mebibyte;
+const heldMax = 640 * mebibyte;
 /** An honest client's last calls may end after it was looked at. */
 const lateBytes = 16 * mebibyte;
 /** What is asked for at once is also made at once. */
