@@ -7,7 +7,6 @@ import { afterDecision, effectCount, mergeDecisions } from "../engine/codec.ts";
 import { decide } from "../engine/decide.ts";
 import type { Surroundings } from "../engine/draft.ts";
 import type { Plan } from "../engine/plan.ts";
-import { OrchyError } from "../errors.ts";
 import type { Holds } from "../holds.ts";
 import { limits } from "../limits.ts";
 import type { Decision, NeedData } from "../model/decision.ts";
@@ -69,14 +68,21 @@ export class Decider {
 
   /**
    * Decides the batch, and on top of it what its scripts answer within a short time. At once where
-   * neither data nor scripts must be waited for.
+   * neither data nor scripts must be waited for. `removed`: the execution was, since it was read.
    */
-  decide(box: Mailbox, before: Execution, plan: Plan, mail: Mail[]): Decided | Promise<Decided> {
+  decide(
+    box: Mailbox,
+    before: Execution,
+    plan: Plan,
+    mail: Mail[],
+  ): Decided | Promise<Decided | "removed"> {
     const all = box.more ? [...mail, continuation(before)] : mail;
     const decision = this.#decide(box, before, all, plan);
     if ("need" in decision) {
       const loading = this.#loadFields(box.key, before, decision.need);
-      return loading.then((loaded) => this.decide(box, loaded, plan, mail));
+      return loading.then((loaded) =>
+        loaded === "removed" ? loaded : this.decide(box, loaded, plan, mail),
+      );
     }
     const decided: Decided = { before, decision, mail: all, plan };
     const hasScripts = decision.scripts.length > 0 || hasFreshScripts(box);
@@ -110,14 +116,16 @@ export class Decider {
     key: ExecutionKey,
     execution: Execution,
     need: readonly string[],
-  ): Promise<Execution> {
+  ): Promise<Execution | "removed"> {
     const { state, records, written, data: before, refused = [] } = execution;
     const same = { state, records, refused, ...(written !== undefined && { written }) };
     const data = new Map(before);
     let chars = 0;
     for (let at = 0; at < need.length; at += limits.fieldsPerLoad) {
       const names = need.slice(at, at + limits.fieldsPerLoad);
-      for (const [name, text] of await this.#load(key, names)) {
+      const loaded = await this.#load(key, names);
+      if (loaded === "removed") return loaded;
+      for (const [name, text] of loaded) {
         data.set(name, text);
         chars += text.length;
       }
@@ -128,11 +136,12 @@ export class Decider {
     return { ...same, data };
   }
 
-  async #load(key: ExecutionKey, names: readonly string[]): Promise<ReadonlyMap<string, JsonText>> {
+  async #load(
+    key: ExecutionKey,
+    names: readonly string[],
+  ): Promise<ReadonlyMap<string, JsonText> | "removed"> {
     const answer = await this.#parts.store.load({ key, fields: names });
-    if (answer.outcome !== "loaded") {
-      throw new OrchyError("UNAVAILABLE", "The execution was removed meanwhile.");
-    }
+    if (answer.outcome !== "loaded") return "removed";
     const loaded = withUnwritten(answer.data, names);
     // The state says that it exists: a commit in between is found by the next one's head check.
     const missing = names.find((name) => !loaded.has(name));

@@ -264,6 +264,11 @@ export class Driver {
       const plan = planned instanceof Promise ? await planned : planned;
       const deciding = this.#decider.decide(box, loaded.execution, plan, wanted);
       const decided = deciding instanceof Promise ? await deciding : deciding;
+      if (decided === "removed") {
+        this.#cache.drop(box.key.id);
+        wanted = abandonScripts(box, wanted);
+        continue;
+      }
       if (!decided.decision.changed) {
         if (cached !== undefined) {
           // No commit compares what is in memory here, and another server may have gone on since.

@@ -52,11 +52,15 @@ export class Executions {
 
   /** A start that is only repeated takes no room. Throws the refusal for any other. */
   async #mustBeKnown(id: string | undefined, refusal: unknown): Promise<() => void> {
-    if (id === undefined) throw refusal;
+    if (id === undefined || !(await this.#isKnown(id))) throw refusal;
+    return () => {};
+  }
+
+  /** Whether there is an execution of that id, or what a deleted one has left. */
+  async #isKnown(id: string): Promise<boolean> {
     const { store } = this.#parts;
     const { outcome } = await store.load({ key: executionKey(id, store.partitions), fields: [] });
-    if (outcome === "not_found") throw refusal;
-    return () => {};
+    return outcome !== "not_found";
   }
 
   async #create(
@@ -65,7 +69,8 @@ export class Executions {
     about: { readonly depth: number; readonly generatedId: boolean },
   ): Promise<StartAnswer> {
     const { plans, driver, store } = this.#parts;
-    const plan = await plans.forStart(request.workflow, request.version);
+    const isRepeat = async () => !about.generatedId && (await this.#isKnown(id));
+    const plan = await plans.forStart(request.workflow, request.version, isRepeat);
     const requestHash = hashRequest(request);
     const { input, priority, correlationId, traceContext, traceState, signal } = request;
     const answer = await driver.create(

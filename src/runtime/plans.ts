@@ -72,11 +72,19 @@ export class Plans {
     });
   }
 
-  /** Of a new start: the version asked for, or the newest of a workflow that is not deleted. */
-  async forStart(name: string, version: number | undefined): Promise<Plan> {
+  /**
+   * Of a start: the version asked for, or the newest. Of a deleted workflow only for the repeat of a
+   * start that was made before.
+   */
+  async forStart(
+    name: string,
+    version: number | undefined,
+    isRepeat?: () => Promise<boolean>,
+  ): Promise<Plan> {
     const head = await this.#heads.read(name);
     const newest = head?.versions.at(-1)?.version;
-    if (head === undefined || head.deletedAt !== undefined || newest === undefined) {
+    const isGone = head?.deletedAt !== undefined && !(await isRepeat?.());
+    if (head === undefined || isGone || newest === undefined) {
       throw new OrchyError("NOT_FOUND", await this.#unknown(name));
     }
     return this.get(name, version ?? newest, head);

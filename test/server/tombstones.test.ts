@@ -104,6 +104,34 @@ test("a start repeated after the deletion is told its id and how it ended", asyn
   await repeatAfterDeletion(await open(sqlite()));
 });
 
+test("a start is repeated, and a new one refused, once the workflow is deleted", async () => {
+  const server = await open(sqlite());
+  const key = (name: string) => ({ "idempotency-key": name });
+  const { body: first } = await startQuick(server, {}, key("there"));
+  const deleted = await startAndDelete(server, { executionId: "deleted" });
+  expect((await call(server, "DELETE", "/v1/workflows/quick")).status).toBe(204);
+  for (const headers of [{}, key("new")]) {
+    expect((await startQuick(server, {}, headers)).status).toBe(404);
+  }
+  const there = (await startQuick(server, {}, key("there"))).body;
+  expect(there).toMatchObject({ id: first.id, created: false });
+  const again = (await startQuick(server, { executionId: deleted })).body;
+  expect(again).toMatchObject({ id: deleted, created: false, deleted: true });
+});
+
+test("a signal with an id is told that the execution was deleted", async () => {
+  const server = await open(sqlite());
+  const { body } = await startQuick(server);
+  await untilEnded(server, body.id);
+  const signal = { event: "go", signalId: "s" };
+  const send = () => call(server, "POST", `/v1/executions/${body.id}/signal`, signal);
+  expect((await send()).body.error.code).toBe("INVALID_STATE");
+  await remove(server, body.id);
+  expect((await send()).status).toBe(410);
+  signal.signalId = "other";
+  expect((await send()).status).toBe(410);
+});
+
 test("a full store refuses new starts, and none that is only repeated", async () => {
   let used = 0;
   const store = hooked(new MemoryStore({ partitions: 1 }), { pressure: async () => ({ used }) });
@@ -182,6 +210,33 @@ test("a deleted follow-up whose acknowledgement was lost does not run again", as
   expect(await statusOf(second, id)).toBe(410);
   const started = total(await readMetrics(second), "orchy_executions_started_total");
   expect(started).toBe(0);
+});
+
+test("a follow-up that is delivered again has not failed because its workflow is deleted", async () => {
+  let isLost = true;
+  const store = hooked(new MemoryStore({ partitions: 1 }), {
+    ackOutbox: async (ack, _count, request) => (isLost ? undefined : ack(request)),
+  });
+  const first = await open(store);
+  await saveWorkflow(first, quick("source", { onSuccess: { workflow: "quick" } }));
+  const source = await startExecution(first, "source");
+  const count = async (server: TestServer) =>
+    (await call(server, "GET", "/v1/executions?workflow=quick")).body.items.length as number;
+  await until(async () => (await count(first)) > 0);
+  expect((await call(first, "DELETE", "/v1/workflows/quick")).status).toBe(204);
+  await first.stop();
+  isLost = false;
+  aheadMs += 2 * limits.outboxHideMs;
+  const second = await startTestServer({ parts: { store, clock } });
+  servers.push(second);
+  const isSent = async () =>
+    (await store.holdings({ partition: 0, id: source })).messages.length === 0;
+  await until(isSent);
+  const history = await call(second, "GET", `/v1/executions/${source}/history`);
+  const kinds = history.body.items.map(({ kind }: { kind: string }) => kind);
+  expect(kinds).toContain("follow-up.sent");
+  expect(kinds).not.toContain("follow-up.failed");
+  expect(await count(second)).toBe(1);
 });
 
 test("an execution under the id of a deleted one has a follow-up of its own", async () => {
