@@ -1,4 +1,5 @@
 /** What a newcomer's shell is like, for tests that install something. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export const root = join(import.meta.dirname, "..", "..");
@@ -15,11 +16,21 @@ export function cannotInstall(): string | undefined {
   return "the registry of npm cannot be reached";
 }
 
+/** npm passes on as variables what it reads from this project's settings. */
+function projectsSettings(): ReadonlySet<string> {
+  const lines = readFileSync(join(root, ".npmrc"), "utf8").match(/^[\w-]+(?==)/gm) ?? [];
+  return new Set(lines.map((name) => `npm_config_${name.replaceAll("-", "_")}`));
+}
+
 /** Without what npm told this process, and without the programs of this project. */
 export function newcomersEnvironment(): Record<string, string> {
   const { PATH = "", ...others } = process.env;
+  const settings = projectsSettings();
   const mine = Object.entries(others).filter(
-    ([name, value]) => value !== undefined && !/^npm_(?!config_)|^ORCHY_|^BUN_/.test(name),
+    ([name, value]) =>
+      value !== undefined &&
+      !settings.has(name.toLowerCase()) &&
+      !/^npm_(?!config_)|^ORCHY_|^BUN_/.test(name),
   );
   const paths = PATH.split(":").filter((path) => !path.includes("node_modules"));
   return { ...(Object.fromEntries(mine) as Record<string, string>), PATH: paths.join(":") };
