@@ -46,7 +46,9 @@ try {
     stderr: "inherit",
   });
   const code = await suite.exited;
-  const { tests, failures, skipped } = await readReport(report);
+  const { tests, failures, skipped, reasons } = await readReport(report);
+  // Again at the end: a log that is cut to its end still says why.
+  for (const reason of reasons) console.log(`FAILED ${reason}`);
   if (skipped > 0) console.log(`${skipped} skipped; each says why above.`);
   counts.passed += tests - failures - skipped;
   counts.failed += failures;
@@ -59,13 +61,22 @@ try {
 console.log(`${counts.passed} passed, ${counts.failed} failed`);
 process.exit(counts.failed === 0 ? 0 : 1);
 
-/** The totals of a JUnit report, from the attributes of its outermost element. */
-async function readReport(
-  path: string,
-): Promise<{ tests: number; failures: number; skipped: number }> {
+/** The totals of a JUnit report, from its outermost element, and the text of each failure. */
+async function readReport(path: string) {
   const text = await readFile(path, "utf8").catch(() => "");
   const totals = /<testsuites\b[^>]*>/.exec(text)?.[0] ?? "";
   const total = (name: string): number =>
     Number(new RegExp(`\\b${name}="(\\d+)"`).exec(totals)?.[1] ?? 0);
-  return { tests: total("tests"), failures: total("failures"), skipped: total("skipped") };
+  const failed = /<testcase name="([^"]*)"[^>]*>\s*<failure\b[^>]*>([^<]*)</g;
+  const reasons = [...text.matchAll(failed)].map(([, name, reason]) =>
+    unescapeXml(`${name}\n${reason}`),
+  );
+  return { tests: total("tests"), failures: total("failures"), skipped: total("skipped"), reasons };
+}
+
+function unescapeXml(text: string): string {
+  const named: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+  return text.replace(/&(?:#(\d+)|(\w+));/g, (whole, code, name) =>
+    code === undefined ? (named[name] ?? whole) : String.fromCodePoint(Number(code)),
+  );
 }
