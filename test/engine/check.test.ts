@@ -561,7 +561,7 @@ describe("action definitions", () => {
     const { definition, problems, warnings } = checkActionDefinition(sent, lenient);
     expect(problems).toEqual([]);
     expect(definition).toEqual({ name: "a" });
-    expect(warnings.map((warning) => warning.pointer)).toEqual(["/timeout_seconds", "/extra"]);
+    expect(warnings.map((warning) => warning.pointer)).toEqual(["/extra"]);
   });
 
   test("all that is wrong is told, at the place where it was sent", () => {

@@ -197,7 +197,7 @@ function scenario(shop: () => Shop): void {
       expect((await call(server, "POST", "/flow/event", event)).status).toBe(200);
       await ended(server, id);
       const { body } = await call(server, "GET", path);
-      expect(body).toMatchObject({ state: "COMPLETED", executedActions: [1, 6, 7, 2, 3, 4] });
+      expect(body).toMatchObject({ state: "COMPLETED", completedActions: [1, 6, 7, 2, 3, 4] });
       expect(body.data["4"].output).toEqual({ k1: 23, k2: "200", k3: "nesX" });
     },
     testMs,

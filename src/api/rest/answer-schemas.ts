@@ -250,8 +250,13 @@ export const originalExecutionSchema = v.strictObject({
   id: v.string(),
   state: v.string(),
   runningActions: v.array(v.union([v.number(), v.string()])),
-  executedActions: v.array(v.union([v.number(), v.string()])),
-  event: v.string(),
+  completedActions: v.array(v.union([v.number(), v.string()])),
+  waitingOnEvent: v.pipe(v.string(), v.description("Empty when it waits for none.")),
+  executedActions: v.pipe(
+    v.array(v.union([v.number(), v.string()])),
+    v.description("The same as completedActions."),
+  ),
+  event: v.pipe(v.string(), v.description("The same as waitingOnEvent.")),
   data: v.looseObject({ input: json }),
 });
 export const originalOperationSchema = v.strictObject({ id: v.string(), state: v.string() });

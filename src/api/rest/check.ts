@@ -79,6 +79,31 @@ function convert(schema: Schema, text: string): unknown {
   return text;
 }
 
+export interface Respelled {
+  readonly value: unknown;
+  /** How a member of the schema was spelled. */
+  spelledAs(name: string): string;
+}
+
+/** Members that the schema knows in another letter case get its name, as the Go server read them. */
+export function respelled(schema: Schema, value: unknown): Respelled {
+  const { entries } = bare(schema) as Schema & { entries?: Entries };
+  if (!entries || typeof value !== "object" || value === null || Array.isArray(value)) {
+    return { value, spelledAs: (name) => name };
+  }
+  const known = new Map(Object.keys(entries).map((name) => [name.toLowerCase(), name]));
+  const spellings = new Map<string, string>();
+  const members = Object.entries(value).map(([spelled, member]): [string, unknown] => {
+    const name = known.get(spelled.toLowerCase()) ?? spelled;
+    spellings.set(name, spelled);
+    return [name, member];
+  });
+  return {
+    value: Object.fromEntries(members),
+    spelledAs: (name) => spellings.get(name) ?? name,
+  };
+}
+
 /**
  * Valibot takes arrays for objects, looks names up with `in`, so that `toString` would count as
  * known, and stops at the first unknown member; hence this walk of our own.

@@ -3,7 +3,7 @@ import { pick } from "../../engine/json-text.ts";
 import { OrchyError, type Problem } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { readBody } from "../body.ts";
-import { checkJson, checkTexts, unknownName } from "./check.ts";
+import { checkJson, checkTexts, type Respelled, respelled, unknownName } from "./check.ts";
 import { findSyntaxProblem, isTooDeep } from "./json-syntax.ts";
 import type { Call, Held, Route, Services } from "./route.ts";
 
@@ -31,12 +31,13 @@ export async function readCall(incoming: Incoming): Promise<AnyCall> {
     checkTexts(route.headers, new Map(request.headers.entries()), (name) => name),
     "A header is wrong.",
   );
-  const body = route.body ? await readJsonBody(incoming) : { value: undefined, text: "" };
+  const body = route.body ? await readJsonBody(incoming) : emptyBody;
   return {
     params,
     query,
     body: body.value,
-    bodyText: (...path) => pick(body.text, path),
+    bodyText: (first, ...rest) =>
+      pick(body.text, first === undefined ? [] : [body.spelledAs(first), ...rest]),
     headers: request.headers,
     get signal() {
       return request.signal;
@@ -77,10 +78,13 @@ function readQuery(route: Route, query: string): unknown {
 
 export const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
+const spelledAs = (name: string) => name;
+const emptyBody = { value: undefined as unknown, text: "", spelledAs };
+
 async function readJsonBody({ route, request, services }: Incoming) {
   const bytesMax = route.bodyBytesMax ?? limits.restBodyBytesMax;
   const bytes = await readBody(request, { bytesMax, bodies: services.backlogs.bodies });
-  if (bytes.byteLength === 0 && route.bodyOptional) return { value: {}, text: "{}" };
+  if (bytes.byteLength === 0 && route.bodyOptional) return { ...emptyBody, value: {}, text: "{}" };
 
   const type = request.headers.get("content-type");
   if (route.style === "v1" && type !== null && !jsonType.test(type)) {
@@ -92,11 +96,16 @@ async function readJsonBody({ route, request, services }: Incoming) {
   const startedAt = performance.now();
   try {
     const text = decode(bytes);
-    const value = parse(text);
-    return { value: valid(checkJson(route.body!, value), "The body is wrong."), text };
+    const { value, spelledAs } = respell(route, parse(text));
+    return { value: valid(checkJson(route.body!, value), "The body is wrong."), text, spelledAs };
   } finally {
     services.metrics.holds.ran("request", `${route.method} ${route.path}`, startedAt);
   }
+}
+
+/** The Go server, which the original routes follow, read members in any letter case. */
+function respell({ style, body }: Route, value: unknown): Respelled {
+  return style === "original" ? respelled(body!, value) : { value, spelledAs };
 }
 
 function decode(bytes: Uint8Array): string {

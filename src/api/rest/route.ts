@@ -49,7 +49,7 @@ export interface Call<Params, Query, Body> {
   readonly query: Query;
   readonly body: Body;
   /** The text of a member of the body exactly as it was sent, if it is there. */
-  readonly bodyText: (...path: string[]) => JsonText | undefined;
+  readonly bodyText: (first?: string, ...rest: string[]) => JsonText | undefined;
   readonly headers: Headers;
   /** Aborts when the caller is gone. */
   readonly signal: AbortSignal;

@@ -165,12 +165,17 @@ export function originalExecutionView(execution: ExecutionView): unknown {
   const open = execution.actions.filter((action) => openStatuses.has(action.status));
   const ended = execution.actions.filter((action) => endedStatuses.has(action.status));
   ended.sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0));
+  const completedActions = ended.map((action) => action.id);
+  const waitingOnEvent = open.find((action) => action.events?.length)?.events?.[0] ?? "";
   return {
     id: execution.id,
     state: originalState(execution),
     runningActions: open.map((action) => action.id),
-    executedActions: ended.map((action) => action.id),
-    event: open.find((action) => action.events?.length)?.events?.[0] ?? "",
+    completedActions,
+    waitingOnEvent,
+    // The names that version 0.1.0 gave them.
+    executedActions: completedActions,
+    event: waitingOnEvent,
     data: streamed(dataPieces(execution)),
   };
 }

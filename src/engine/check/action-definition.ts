@@ -1,6 +1,5 @@
 /** The rules of a user action, as a worker registers them and as a workflow overrides them. */
 import { limits } from "../../limits.ts";
-import type { Json } from "../../model/json.ts";
 import {
   actionName,
   type Fields,
@@ -17,22 +16,14 @@ import {
 } from "./fields.ts";
 import type { Report } from "./report.ts";
 
-const retryPolicy = oneOf(["FIXED", "BACKOFF", "EXPONENTIAL"]);
-
 const retryFields: readonly (readonly [string, Reader])[] = [
   ["retryCount", integer(0, limits.retryCountMax)],
   ["retryAfterSeconds", seconds],
-  ["retryPolicy", policy],
+  ["retryPolicy", oneOf(["FIXED", "BACKOFF", "EXPONENTIAL"])],
   ["maxRetryAfterSeconds", seconds],
   ["jitter", number(0, 1)],
   ["nonRetryable", listOf(text(limits.errorCodeCharsMax), limits.nonRetryableCodesMax)],
 ];
-
-/** Old clients send an empty text for what is not set. */
-function policy(value: unknown, pointer: string, report: Report): Json | undefined {
-  if (report.lenient && value === "") return undefined;
-  return retryPolicy(value, pointer, report);
-}
 
 export const timeoutFields: readonly (readonly [string, Reader])[] = [
   ["timeoutSeconds", someSeconds],

@@ -127,6 +127,10 @@ const waitedEvents: Reader = (value, pointer, report) => {
   return names.filter((name) => name !== undefined);
 };
 
+/** Old definitions say 0 where a wait has no end, which is the default. */
+const waitSeconds: Reader = (value, pointer, report) =>
+  report.lenient && value === 0 ? undefined : secondsTemplate(value, pointer, report);
+
 const tolerated: Reader = (value, pointer, report) => {
   if (typeof value === "string" && /^(?:100|\d{1,2})(?:\.\d+)?%$/.test(value)) return value;
   if (Number.isInteger(value) && Number(value) >= 0) return Number(value);
@@ -163,7 +167,7 @@ export const kindFields: Readonly<Record<Kind, FieldList>> = {
   ],
   wait: [
     ["event", waitedEvents],
-    ["timeoutSeconds", secondsTemplate],
+    ["timeoutSeconds", waitSeconds],
   ],
   transform: [],
   workflow: [

@@ -8,7 +8,14 @@ import {
   kindFields,
   requiredFields,
 } from "./action-fields.ts";
-import { type Fields, isObject, type Reader, type ReadObject, readObject } from "./fields.ts";
+import {
+  type Fields,
+  isObject,
+  memberOf,
+  type Reader,
+  type ReadObject,
+  readObject,
+} from "./fields.ts";
 import { below, nearestHint, quoted, type Report, shown } from "./report.ts";
 import { template } from "./templates.ts";
 
@@ -84,15 +91,16 @@ function kindOf(
   pointer: string,
   report: Report,
 ): Kind | undefined {
-  const type = typeof value.type === "string" ? value.type.toLowerCase() : undefined;
-  if (type === "user") return "user";
-  if (type !== "system" || value.name === undefined) return undefined;
-  const kind = typeof value.name === "string" ? systemKindOf(value.name) : undefined;
+  const [type, name] = ["type", "name"].map((field) => memberOf(value, field, report));
+  const lower = typeof type === "string" ? type.toLowerCase() : undefined;
+  if (lower === "user") return "user";
+  if (lower !== "system" || name === undefined) return undefined;
+  const kind = typeof name === "string" ? systemKindOf(name) : undefined;
   if (kind !== undefined) return kind;
   report.problem(below(pointer, "name"), () => {
-    const hint = typeof value.name === "string" ? nearestHint(value.name, kindNames) : "";
+    const hint = typeof name === "string" ? nearestHint(name, kindNames) : "";
     const kinds = systemKinds.join(", ");
-    return `There is no system action named ${shown(value.name)}${hint}. There are: ${kinds}.`;
+    return `There is no system action named ${shown(name)}${hint}. There are: ${kinds}.`;
   });
   return undefined;
 }
@@ -104,7 +112,9 @@ function eitherOr(
   pointer: string,
   report: Report,
 ): void {
-  const [one, other] = fields.map((field) => isObject(value) && (value[field] ?? null) !== null);
+  const [one, other] = fields.map(
+    (field) => isObject(value) && (memberOf(value, field, report) ?? null) !== null,
+  );
   if (one !== other) return;
   const found = one ? "has both" : "has neither";
   const [first, second] = fields.map(quoted);

@@ -68,7 +68,8 @@ export function checkActionDefinition(
 const followUpForm = `"NOOP", "DELETE" or {"workflow": "…", "parameters": {…}}`;
 
 const followUp: Reader = (value, pointer, report) => {
-  if (value === "NOOP" || value === "DELETE") return value;
+  const upper = typeof value === "string" ? value.toUpperCase() : value;
+  if (upper === "NOOP" || upper === "DELETE") return upper;
   if (isObject(value)) {
     const fields: Fields = new Map([
       ["workflow", plainName],

@@ -4,7 +4,7 @@
  */
 import { limits } from "../../limits.ts";
 import type { Json } from "../../model/json.ts";
-import { below, nearestHint, quoted, type Report, shown } from "./report.ts";
+import { below, nearestHint, quoted, Report, shown } from "./report.ts";
 
 export type Reader = (value: unknown, pointer: string, report: Report) => Json | undefined;
 
@@ -43,14 +43,13 @@ export function readObject(
   for (const [spelled, member] of Object.entries(value)) {
     if (member === undefined) continue;
     const at = below(pointer, spelled);
-    const field = rules.nameOf?.(spelled) ?? spelled;
+    const field = fieldOf(spelled, report, rules);
     const reader = rules.fields.get(field);
+    if (report.lenient && !rules.required?.includes(field) && isUnset(member, reader)) continue;
     if (reader === undefined) {
       unknownField(spelled, at, report, rules);
       continue;
     }
-    // Old definitions were written out with null for what is absent.
-    if (member === null && report.lenient && !rules.required?.includes(field)) continue;
     if (entries.has(field)) report.problem(at, `It is given twice, as ${quoted(field)} too.`);
     entries.set(field, reader(member, at, report));
   }
@@ -60,6 +59,43 @@ export function readObject(
   }
   const read = [...entries].filter((entry): entry is [string, Json] => entry[1] !== undefined);
   return Object.fromEntries(read);
+}
+
+/** Old definitions may spell a field in any letter case. */
+function fieldOf(spelled: string, report: Report, { nameOf, fields }: ObjectRules): string {
+  const name = nameOf?.(spelled) ?? spelled;
+  if (!report.lenient || fields.has(name)) return name;
+  const lower = spelled.toLowerCase();
+  return findName(nameOf?.(lower) ?? lower, fields.keys()) ?? name;
+}
+
+function findName(name: string, known: Iterable<string>): string | undefined {
+  const wanted = name.toLowerCase();
+  for (const one of known) if (one.toLowerCase() === wanted) return one;
+  return undefined;
+}
+
+/** The value of a field, which old definitions may spell in any letter case. */
+export function memberOf(
+  value: Readonly<Record<string, unknown>>,
+  field: string,
+  report: Report,
+): unknown {
+  if (!report.lenient || Object.hasOwn(value, field)) return value[field];
+  const spelled = findName(field, Object.keys(value));
+  return spelled === undefined ? undefined : value[spelled];
+}
+
+/**
+ * Old definitions were written out with null, an empty text or 0 for what is absent. Where such a value
+ * would be a proper one, it stands for itself.
+ */
+function isUnset(member: unknown, reader: Reader | undefined): boolean {
+  if (member === null) return true;
+  if (member !== "" && member !== 0) return false;
+  const trial = new Report(true);
+  reader?.(member, "", trial);
+  return reader === undefined || trial.failed || trial.warnings.length > 0;
 }
 
 function unknownField(field: string, at: string, report: Report, rules: ObjectRules): void {

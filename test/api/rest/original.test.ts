@@ -31,6 +31,74 @@ test("an old definition is saved, its unknown fields noted in the log", async ()
   }
 });
 
+/** As the Go server prints a definition: with every field that it knows. */
+const unset = {
+  parameters: null,
+  next: null,
+  expression: "",
+  join: 0,
+  delaySeconds: 0,
+  event: "",
+  timeoutSeconds: 0,
+};
+const exported = {
+  name: "exported",
+  rootAction: 0,
+  actions: [
+    { ...unset, id: 0, type: "user", name: "say-hello", next: { default: [7] } },
+    { ...unset, id: 7, type: "system", name: "delay", delaySeconds: 1, next: { default: [3] } },
+    { ...unset, id: 3, type: "SYSTEM", name: "Wait", event: "go", next: { default: [2] } },
+    { ...unset, id: 2, type: "system", name: "switch", expression: "{$.0.output}" },
+  ],
+  onFailure: "",
+  onSuccess: "delete",
+};
+
+test("what the Go server exports is saved, without what it writes for what is not set", async () => {
+  expect(await post("/metadata/workflow", exported)).toMatchObject({ status: 200 });
+  expect(server.log.find((line) => line.name === "exported" && line.level === "warn")).toEqual(
+    expect.objectContaining({ warnings: expect.not.stringContaining("is ignored") }),
+  );
+  expect((await get("/metadata/workflow/exported")).json).toEqual({
+    name: "exported",
+    version: 1,
+    rootAction: 0,
+    actions: [
+      { id: 0, type: "user", name: "say-hello", next: { default: [7] } },
+      { id: 7, type: "system", name: "delay", delaySeconds: 1, next: { default: [3] } },
+      { id: 3, type: "system", name: "wait", event: "go", next: { default: [2] } },
+      { id: 2, type: "system", name: "switch", expression: "{$.0.output}" },
+    ],
+    onSuccess: "DELETE",
+  });
+  expect((await post("/v1/workflows", exported)).status).toBe(422);
+});
+
+test("a wait with the time 0 of the Go server waits without an end", async () => {
+  const wait = { ...unset, id: 3, type: "system", name: "wait", event: "go" };
+  await post("/workflow", { name: "endless", rootAction: 3, actions: [wait] });
+  const at = `/execution/endless/${await start("endless")}`;
+  expect((await get(at)).json.state).toBe("EVENT WAITING");
+});
+
+test("members count in any letter case, as the Go server read them", async () => {
+  const actions = [{ ID: 1, Type: "User", NAME: "say-spelled", Parameters: { n: "$.input.n" } }];
+  const saved = await post("/workflow", { Name: "spelled", ROOTACTION: 1, Actions: actions });
+  expect(saved.status).toBe(200);
+  const action = { Name: "spelled-action", Retry_Count: 0, TIMEOUT_SECONDS: 0, retry_policy: "" };
+  expect((await post("/metadata/action", action)).status).toBe(200);
+  const rules = (await get("/metadata/action/spelled-action")).json;
+  expect(rules).toMatchObject({ retry_count: 0, timeout_seconds: 300 });
+
+  const begun = await post("/flow/execute", '{"NAME":"spelled","Input":{"n":9007199254740993}}');
+  const at = `/execution/spelled/${begun.json.flowId}`;
+  expect((await get(at)).text).toContain('"input":{"n":9007199254740993}');
+  const flowId = await start("waiting");
+  const sent = await post("/event", { Name: "waiting", flowID: flowId, Event: "go", PayLoad: [1] });
+  expect(sent.status).toBe(200);
+  expect((await get(`/execution/waiting/${flowId}`)).json.data["3"].output.payload).toEqual([1]);
+});
+
 test("an action's rules go in and out in snake case", async () => {
   const action = {
     name: "old-action",
@@ -59,7 +127,9 @@ test("an execution is started, seen running and seen completed", async () => {
     id,
     state: "RUNNING",
     runningActions: [1],
+    completedActions: [],
     executedActions: [],
+    waitingOnEvent: "",
     event: "",
   });
   await work(server, "say-hello", `{"key1":"200"}`);
@@ -67,6 +137,7 @@ test("an execution is started, seen running and seen completed", async () => {
   expect(ended.json).toMatchObject({
     state: "COMPLETED",
     runningActions: [],
+    completedActions: [1],
     executedActions: [1],
     data: { "1": { output: { key1: "200" } } },
   });
@@ -88,7 +159,11 @@ test("waits and delays show in the state, and an event ends the wait", async () 
   });
   const id = await start("waiting");
   const at = `/execution/waiting/${id}`;
-  expect((await get(at)).json).toMatchObject({ state: "EVENT WAITING", event: "go" });
+  expect((await get(at)).json).toMatchObject({
+    state: "EVENT WAITING",
+    waitingOnEvent: "go",
+    event: "go",
+  });
   const sent = await post("/flow/event", { name: "waiting", flowId: id, event: "go" });
   expect([sent.status, sent.text]).toEqual([200, ""]);
   expect((await get(at)).json).toMatchObject({
