@@ -4,6 +4,7 @@
  */
 import { limits } from "../limits.ts";
 import type { Json, JsonText } from "../model/json.ts";
+import { isExactNumber } from "../model/numbers.ts";
 import {
   beginsReference,
   parseReference,
@@ -158,6 +159,8 @@ class Compiler {
   value(value: Json, path: readonly (string | number)[]): void {
     if (typeof value === "string") {
       this.#string(value, path);
+    } else if (isExactNumber(value)) {
+      this.literal += value.rawJSON;
     } else if (typeof value !== "object" || value === null) {
       this.literal += JSON.stringify(value);
     } else if (path.length >= limits.jsonDepthMax) {

@@ -9,7 +9,8 @@
  *        follow-up tells when its source started, which is part of the follow-up's id; ids of
  *        signals and operations are remembered in fields of data, no longer in the state; records of
  *        large workflows are in small chunks beside the state (`ExecutionState.chunkActions`);
- *        earlier versions of workflows are in chunks (runtime/workflow-heads.ts).
+ *        earlier versions of workflows are in chunks (runtime/workflow-heads.ts); numbers of
+ *        definitions are read exactly (before, as doubles).
  *
  * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
  * (`Store.format`): never one that a server beside this one does not read.

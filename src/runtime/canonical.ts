@@ -1,10 +1,11 @@
 /** One text for each JSON value, however it was written: for comparing what callers send again. */
 import { limits } from "../limits.ts";
 import type { JsonText } from "../model/json.ts";
+import { canonicalNumber } from "../model/numbers.ts";
 
 /**
- * Members are in order of their names and nothing is between the values; integers that a double does
- * not hold stay as they are written. A text above limits.canonicalCharsMax is returned unchanged, as
+ * Members are in order of their names and nothing is between the values; numbers are compared by their
+ * exact value. A text above limits.canonicalCharsMax is returned unchanged, as
  * taking it apart would hold up others.
  */
 export function canonicalJson(text: JsonText): JsonText {
@@ -21,8 +22,6 @@ function canonicalValue(_name: string, value: unknown, context?: { source?: stri
       .map((name) => `${JSON.stringify(name)}:${members[name]}`);
     return `{${parts.join(",")}}`;
   }
-  if (typeof value === "number" && (Number.isInteger(value) || !Number.isFinite(value))) {
-    return Number.isSafeInteger(value) ? `${value}` : (context?.source ?? `${value}`);
-  }
+  if (typeof value === "number") return canonicalNumber(context?.source ?? `${value}`);
   return JSON.stringify(value);
 }

@@ -9,6 +9,7 @@ import { compilePlan, type Plan } from "../engine/plan.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { WorkflowDefinition } from "../model/definition.ts";
+import { parseExact } from "../model/numbers.ts";
 import { nearest } from "../nearest.ts";
 import type { Store } from "../store/store.ts";
 import type { Formats } from "./formats.ts";
@@ -140,7 +141,8 @@ export class Plans {
     const id = `${name}/${version}/${entry.hash}`;
     const document = await this.#store.getDocument({ kind: versionKind, id });
     if (document === undefined) throw new Error(`the content of ${id} is missing from the store`);
-    const definition: WorkflowDefinition = { ...JSON.parse(document.body), version };
+    const content = parseExact(document.body) as Omit<WorkflowDefinition, "version">;
+    const definition: WorkflowDefinition = { ...content, version };
     return { name, version, savedAt: entry.savedAt, definition, hash: entry.hash };
   }
 

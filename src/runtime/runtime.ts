@@ -141,7 +141,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     deliver: (message) => executions.deliver(message),
     giveUp: (message, reason) => executions.giveUp(message, reason),
   });
-  const workflows = new Workflows({ store, clock, log, sandbox, plans, registry });
+  const workflows = new Workflows({ store, clock, log, sandbox, plans, registry, formats });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });

@@ -7,6 +7,7 @@ import type { ActionDefinition, WorkflowDefinition } from "../model/definition.t
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { QueueStats, Store } from "../store/store.ts";
 import type { ActionRegistry } from "./action-registry.ts";
+import type { Formats } from "./formats.ts";
 import type { ActionStats, Page, SavedAction, SavedWorkflow } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
 
@@ -17,9 +18,13 @@ interface Parts {
   readonly sandbox: Sandbox;
   readonly plans: Plans;
   readonly registry: ActionRegistry;
+  readonly formats: Pick<Formats, "written">;
 }
 
 const registeredMax = 10_000;
+
+/** Servers of older formats read the numbers of definitions as doubles. */
+const exactFormat = 3;
 
 export class Workflows {
   readonly #parts: Parts;
@@ -39,7 +44,7 @@ export class Workflows {
     value: unknown,
     options: { lenient: boolean },
   ): Promise<{ definition: WorkflowDefinition; warnings: readonly Problem[] }> {
-    const { registry, sandbox } = this.#parts;
+    const { registry, sandbox, formats } = this.#parts;
     const registered = await registry.list(registeredMax);
     const knownActions = new Set(registered.map((action) => action.name));
     const checked = checkDefinition(value, { lenient: options.lenient, knownActions });
@@ -51,7 +56,12 @@ export class Workflows {
     if (checked.definition === undefined || problems.length > 0) {
       throw refusal("workflow", problems);
     }
-    return { definition: checked.definition, warnings: checked.warnings };
+    const warnings = [...checked.warnings];
+    if (checked.exactNumber !== undefined && formats.written() < exactFormat) {
+      const message = "Servers of an earlier version, which may run now, round this number.";
+      warnings.push({ pointer: checked.exactNumber, message });
+    }
+    return { definition: checked.definition, warnings };
   }
 
   async saveAction(value: unknown, options: { lenient: boolean }): Promise<SavedAction> {

@@ -23,9 +23,14 @@ test.each([
   expect(canonicalJson(canonical)).toBe(canonical);
 });
 
-test("integers that a double does not hold stay apart", () => {
-  const texts = ["9007199254740993", "9007199254740992", "123456789012345678901234567890"];
+test("numbers that a double does not hold are compared by their exact value", () => {
+  const texts = ["9007199254740993", "9007199254740992", "1.1", "1.10000000000000000001"];
   expect(texts.map(canonicalJson)).toEqual(texts);
+  expect(["9007199254740993.0", "11e-1", "1e30"].map(canonicalJson)).toEqual([
+    "9007199254740993",
+    "1.1",
+    `1${"0".repeat(30)}`,
+  ]);
 });
 
 test("a very long text is left as it is", () => {

@@ -8,6 +8,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { currentFormat } from "../../src/model/format.ts";
 import { Worker } from "../../src/worker/index.ts";
+import { call } from "../support/orchy.ts";
 import { startProcess } from "../support/process.ts";
 import { redisMissing, startRedis, until } from "../support/redis.ts";
 import { deadlineMs, Pair, Place, step } from "./support/pair.ts";
@@ -32,6 +33,18 @@ async function refuseNewerFile(release: Release): Promise<void> {
   rmSync(checkout, { recursive: true, force: true });
 }
 
+/** What the older one reads of it is rounded, as it always was: the newer one says so. */
+async function saveExact(older: Place, newer: Place): Promise<void> {
+  const number = "356686000032329832";
+  const action = `{"id":"t","type":"system","name":"transform","parameters":{"n":${number}}}`;
+  const body = `{"name":"exact","rootAction":"t","actions":[${action}]}`;
+  const answer = await call(newer, "POST", "/v1/workflows", body);
+  expect(answer.body.warnings).toMatchObject([{ pointer: "/actions/0/parameters/n" }]);
+  const read = async ({ url }: Place) => (await fetch(`${url}/v1/workflows/exact`)).text();
+  expect(await read(newer)).toContain(`{"n":${number}}`);
+  expect(await read(older)).toContain(`{"n":${Number(number)}}`);
+}
+
 async function upgrade(release: Release): Promise<void> {
   const checkout = checkOut(release);
   const redis = await startRedis();
@@ -47,6 +60,7 @@ async function upgrade(release: Release): Promise<void> {
     expect((await pair.ask(0, "POST", "/v1/workflows", after)).status).toBe(201);
     await pair.save(0, "first");
     await newer.start();
+    await saveExact(older, newer);
     for (const place of [older, newer]) {
       const quiet = { debug() {}, info() {}, warn() {}, error() {} };
       const worker = new Worker({ server: place.url, logger: quiet });

@@ -1,5 +1,6 @@
 /** JSON answers by assembly: payloads are put in as the text they are, never parsed again. */
 import type { JsonText } from "../../model/json.ts";
+import { isExactNumber } from "../../model/numbers.ts";
 
 /** Text that stands for itself in an answer. */
 export class RawJson {
@@ -55,6 +56,7 @@ export async function* jsonPieces(
  */
 export function toJsonText(value: unknown): JsonText {
   if (value instanceof RawJson) return value.text;
+  if (isExactNumber(value)) return value.rawJSON;
   if (Array.isArray(value)) return `[${value.map(toJsonText).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   let members = "";

@@ -20,6 +20,7 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
     summary: "Save a definition",
     body: requests.definitionSchema,
     bodyBytesMax: limits.definitionBytesMax,
+    bodyExact: true,
     answers: { 200: answers.createdSchema },
     errors: ["DEFINITION_REFUSED"],
     async handle({ body, services, audit }) {

@@ -2,6 +2,7 @@
 import { pick } from "../../engine/json-text.ts";
 import { OrchyError, type Problem } from "../../errors.ts";
 import { limits } from "../../limits.ts";
+import { parseExact } from "../../model/numbers.ts";
 import { readBody } from "../body.ts";
 import { checkJson, checkTexts, type Respelled, respelled, unknownName } from "./check.ts";
 import { findSyntaxProblem, isTooDeep } from "./json-syntax.ts";
@@ -96,7 +97,8 @@ async function readJsonBody({ route, request, services }: Incoming) {
   const startedAt = performance.now();
   try {
     const text = decode(bytes);
-    const { value, spelledAs } = respell(route, parse(text));
+    const read = route.bodyExact ? parseExact : JSON.parse;
+    const { value, spelledAs } = respell(route, parse(text, read));
     return { value: valid(checkJson(route.body!, value), "The body is wrong."), text, spelledAs };
   } finally {
     services.metrics.holds.ran("request", `${route.method} ${route.path}`, startedAt);
@@ -116,14 +118,14 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-function parse(text: string): unknown {
+function parse(text: string, read: (text: string) => unknown): unknown {
   if (text.trim() === "") throw new OrchyError("INVALID_ARGUMENT", "The body is empty.");
   if (isTooDeep(text, limits.jsonDepthMax)) {
     const message = `The JSON is nested deeper than ${limits.jsonDepthMax} levels.`;
     throw new OrchyError("INVALID_ARGUMENT", message);
   }
   try {
-    return JSON.parse(text);
+    return read(text);
   } catch {
     const problem = text.length > limits.syntaxCharsMax ? undefined : findSyntaxProblem(text);
     const where = problem

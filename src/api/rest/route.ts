@@ -90,6 +90,8 @@ export interface Route {
   /** Nothing at all may be sent instead of a body. */
   readonly bodyOptional: boolean;
   readonly bodyBytesMax?: number;
+  /** Whether its numbers are data: those that a double would round come as ExactNumber. */
+  readonly bodyExact: boolean;
   /** Headers it reads, with their schemas, for the document and the check. */
   readonly headers: Fields;
   /** What it answers, by status; null: an empty body; a string: another content type. */
@@ -112,6 +114,7 @@ interface RouteInput<P extends Fields, Q extends Fields, B extends Schema | unde
   readonly body?: B;
   readonly bodyOptional?: boolean;
   readonly bodyBytesMax?: number;
+  readonly bodyExact?: boolean;
   readonly headers?: Fields;
   readonly answers: Route["answers"];
   readonly errors?: readonly ErrorCode[];
@@ -130,6 +133,7 @@ export function route<
   return {
     style: "v1",
     bodyOptional: false,
+    bodyExact: false,
     errors: [],
     access: changes ? "admin" : "read",
     ...rest,

@@ -19,6 +19,7 @@ const byVersion = {
 const definitionBody = {
   body: requests.definitionSchema,
   bodyBytesMax: limits.definitionBytesMax,
+  bodyExact: true,
   errors: ["DEFINITION_REFUSED"],
 } as const;
 

@@ -1,4 +1,5 @@
 /** switch: the value of a reference, as text, names the route. */
+import { canonicalNumber } from "../../model/numbers.ts";
 import { cut } from "../cut.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction, failAction } from "../flow.ts";
@@ -17,11 +18,9 @@ export function startSwitch(draft: Draft, action: SwitchPlanAction): void {
   completeAction(draft, action, { output: JSON.stringify({ route }), route });
 }
 
-/** 200 and 200.0 are "200", true is "true"; null names nothing. */
+/** 200, 200.0 and 2e2 are "200", true is "true"; null names nothing. */
 export function routeName(text: string): string | undefined {
   if (text === "null") return undefined;
   if (text.startsWith('"')) return JSON.parse(text);
-  // Integers of any size stay exact; everything else that is no number is its own JSON.
-  if (!/^-?\d/.test(text) || /^-?\d+$/.test(text)) return text;
-  return String(Number(text));
+  return /^-?\d/.test(text) ? canonicalNumber(text) : text;
 }

@@ -31,6 +31,8 @@ export interface CheckedDefinition {
   readonly warnings: readonly Problem[];
   /** Scripts: whether they parse, only the sandbox can tell. */
   readonly scripts: readonly { pointer: string; expression: string }[];
+  /** Where the first number stands that a double would round. */
+  readonly exactNumber: string | undefined;
 }
 
 export function checkDefinition(
@@ -46,6 +48,7 @@ export function checkDefinition(
     problems: report.problems,
     warnings: report.warnings,
     scripts: report.scripts,
+    exactNumber: report.exactNumber,
   };
 }
 

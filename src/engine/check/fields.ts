@@ -4,6 +4,7 @@
  */
 import { limits } from "../../limits.ts";
 import type { Json } from "../../model/json.ts";
+import { isExactNumber } from "../../model/numbers.ts";
 import { below, nearestHint, quoted, Report, shown } from "./report.ts";
 
 export type Reader = (value: unknown, pointer: string, report: Report) => Json | undefined;
@@ -25,7 +26,8 @@ export interface ObjectRules {
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return !isExactNumber(value);
 }
 
 /** Fields that are wrong are told and left out of what is answered. */
@@ -125,11 +127,13 @@ export function integer(lowest: number, highest: number): Reader {
   };
 }
 
+/** What is no data, but a rule of the engine's own: the nearest double is near enough. */
 export function number(lowest: number, highest: number): Reader {
-  return (value, pointer, report) => {
+  return (given, pointer, report) => {
+    const value = isExactNumber(given) ? Number(given.rawJSON) : given;
     if (typeof value === "number" && value >= lowest && value <= highest) return value;
     const range = `from ${lowest} to ${highest}`;
-    report.problem(pointer, `It must be a number ${range}, not ${shown(value)}.`);
+    report.problem(pointer, `It must be a number ${range}, not ${shown(given)}.`);
     return undefined;
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Problem } from "../../errors.ts";
 import { limits } from "../../limits.ts";
+import { isExactNumber } from "../../model/numbers.ts";
 import { nearest } from "../../nearest.ts";
 import type { Reference } from "../reference.ts";
 
@@ -43,6 +44,8 @@ export class Report {
   readonly lenient: boolean;
   readonly references: FoundReference[] = [];
   readonly scripts: { readonly pointer: string; readonly expression: string }[] = [];
+  /** Where the first number stands in a template that a double would round. */
+  exactNumber: string | undefined;
   #hasTooMany = false;
   #longLooks = 0;
   readonly #problems = new Findings();
@@ -109,16 +112,17 @@ export function nearestHint(name: string, known: readonly string[]): string {
 }
 
 export function quoted(name: string | number): string {
-  return JSON.stringify(typeof name === "string" && name.length > 80 ? cut(name) : name);
+  return JSON.stringify(typeof name === "string" ? cut(name) : name);
 }
 
 function cut(text: string): string {
-  return `${text.slice(0, 80)}…`;
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
 /** What stands where something else was expected, for a message. */
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return "an array";
+  if (isExactNumber(value)) return cut(value.rawJSON);
   if (typeof value === "object" && value !== null) return "an object";
   if (typeof value === "string") return value === "" ? "an empty string" : quoted(value);
   return String(value).slice(0, 80);

@@ -1,6 +1,7 @@
 /** Readers of templates and references: what they refer to is gathered, and checked with the graph. */
 import { limits } from "../../limits.ts";
 import type { Json } from "../../model/json.ts";
+import { type ExactNumber, isExactNumber } from "../../model/numbers.ts";
 import { type Reference, ReferenceSyntaxError } from "../reference.ts";
 import { parseString, parseWholeReference, type StringPart } from "../template.ts";
 import { isObject, type Reader } from "./fields.ts";
@@ -24,10 +25,19 @@ export const template: Reader = (value, pointer, report) => {
       ]);
     return Object.fromEntries(entries);
   }
+  if (isExactNumber(value)) return exactNumber(value, pointer, report);
   if (value === null || typeof value === "boolean" || Number.isFinite(value)) return value as Json;
   report.problem(pointer, `It must be a JSON value, not ${shown(value)}.`);
   return undefined;
 };
+
+function exactNumber(value: ExactNumber, pointer: string, report: Report): Json | undefined {
+  report.exactNumber ??= pointer;
+  if (Number.isFinite(Number(value.rawJSON))) return value;
+  const message = `The number ${shown(value)} is too large for most readers of JSON; write it as text.`;
+  report.problem(pointer, message);
+  return undefined;
+}
 
 /** Undefined when it does not parse, which is told. */
 function readString(
@@ -94,6 +104,7 @@ export const secondsTemplate: Reader = (value, pointer, report) => {
     if (value.trim() !== "" && inRange(Number(value))) return value;
   }
   if (typeof value === "number" && inRange(value)) return value;
+  if (isExactNumber(value) && inRange(Number(value.rawJSON))) return value;
   report.problem(
     pointer,
     `It must be a number of seconds from 0 to ${limits.secondsMax}, or a template for one, not ${shown(value)}.`,

@@ -1,0 +1,68 @@
+/**
+ * Numbers of JSON by their exact value. A double holds 15 digits for certain; where definitions are
+ * read as values, a number that it would round stays the text that it was written as.
+ */
+import type { JsonText } from "./json.ts";
+
+/** Made by `JSON.rawJSON`: `JSON.stringify` writes the number as it was read. */
+export type ExactNumber = { readonly rawJSON: JsonText };
+
+/** Not in TypeScript's library yet. */
+const json = JSON as JSON & {
+  rawJSON(text: JsonText): ExactNumber;
+  isRawJSON(value: unknown): value is ExactNumber;
+  parse(text: JsonText, reviver: Reviver): unknown;
+};
+
+type Reviver = (name: string, value: unknown, context: { source?: JsonText }) => unknown;
+
+export const isExactNumber = json.isRawJSON;
+
+/** Only what has as many digits, or such an exponent, may be more than a double holds. */
+const maybeRounded = /\d[\d.]{15}|\d[eE][+-]?\d{3}/;
+
+/** As JSON.parse; a number whose value a double does not hold becomes an ExactNumber. */
+export function parseExact(text: JsonText): unknown {
+  return maybeRounded.test(text) ? json.parse(text, exactValue) : JSON.parse(text);
+}
+
+function exactValue(_name: string, value: unknown, { source }: { source?: JsonText }): unknown {
+  if (typeof value !== "number" || source === undefined || !maybeRounded.test(source)) return value;
+  return canonicalNumber(source) === canonicalNumber(String(value)) ? value : json.rawJSON(source);
+}
+
+/** Integers with more zeros at their end are written with an exponent. */
+const zerosMax = 400;
+
+const numberForm = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,15}))?$/;
+
+/**
+ * One text for each value: 200, 200.0 and 2e2 are `200`, and -0 is `0`. As JavaScript writes
+ * numbers, but with every digit, and integers beyond 1e21 without an exponent.
+ */
+export function canonicalNumber(text: JsonText): string {
+  const [, sign, integer, fraction = "", exponentText = "0"] = numberForm.exec(text) ?? [];
+  // An exponent of more digits: no two texts of such numbers are taken for the same value.
+  if (sign === undefined || integer === undefined) return text;
+  const all = (integer + fraction).replace(/^0+/, "");
+  const digits = trimZeros(all);
+  if (digits === "") return "0";
+  const exponent = Number(exponentText) - fraction.length + all.length - digits.length;
+  return sign + positioned(digits, exponent);
+}
+
+function trimZeros(digits: string): string {
+  let end = digits.length;
+  while (digits[end - 1] === "0") end -= 1;
+  return digits.slice(0, end);
+}
+
+/** The value is `digits` times 10 to the power of `exponent`. */
+function positioned(digits: string, exponent: number): string {
+  const point = digits.length + exponent;
+  if (exponent >= 0 && exponent <= zerosMax) return digits + "0".repeat(exponent);
+  if (exponent < 0 && point > 0) return `${digits.slice(0, point)}.${digits.slice(point)}`;
+  if (exponent < 0 && point > -6) return `0.${"0".repeat(-point)}${digits}`;
+  const mantissa = digits.length === 1 ? digits : `${digits[0]}.${digits.slice(1)}`;
+  return `${mantissa}e${point > 0 ? "+" : "-"}${Math.abs(point - 1)}`;
+}
