@@ -484,6 +484,7 @@ describe("any input", () => {
         null,
         "default",
         "delay",
+        "",
       ),
     );
     let refused = 0;

@@ -74,8 +74,10 @@ export function readAction(
     const message = `${what} is not built yet: it will fail with NOT_IMPLEMENTED.`;
     report.warning(pointer, message);
   }
-  if (kind === "delay") eitherOr(value, ["delaySeconds", "until"], pointer, report);
-  if (kind === "map") eitherOr(value, ["action", "workflow"], pointer, report);
+  // What old definitions leave empty counts as absent; what is wrong was told already.
+  const given = report.lenient ? read : value;
+  if (kind === "delay") eitherOr(given, ["delaySeconds", "until"], pointer, report);
+  if (kind === "map") eitherOr(given, ["action", "workflow"], pointer, report);
   checkRoutes(kind, read, pointer, report);
   return read;
 }
