@@ -3,6 +3,7 @@
  * never end up in the log by being passed along with something else.
  */
 import type { Clock } from "./clock.ts";
+import { Ration } from "./ration.ts";
 
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -25,60 +26,6 @@ export interface LoggerOptions {
   /** Takes one line without its line end. */
   readonly write: (line: string) => void;
   readonly fields?: LogFields;
-}
-
-/** No event may fill the disk: of one message so many lines are written in so long. */
-const linesMax = 100;
-const windowMs = 10_000;
-
-interface RationOptions {
-  readonly linesMax: number;
-  readonly windowMs: number;
-  /** Further keys share one window. */
-  readonly keysMax?: number;
-}
-
-/** What was left out is counted, and told when its time is over. */
-export class Ration {
-  readonly #clock: Clock;
-  readonly #options: RationOptions;
-  readonly #windows = new Map<string, { until: number; lines: number; leftOut: number }>();
-
-  constructor(clock: Clock, options: RationOptions = { linesMax, windowMs }) {
-    this.#clock = clock;
-    this.#options = options;
-  }
-
-  /** `tell` is called later with how many lines were left out, if this is the first of them. */
-  allows(wanted: string, tell: (leftOut: number) => void): boolean {
-    const { linesMax, windowMs } = this.#options;
-    const now = this.#clock.now();
-    const key = this.#windows.has(wanted) || this.#hasRoom(now) ? wanted : "";
-    let window = this.#windows.get(key);
-    if (window === undefined || now >= window.until) {
-      window = { until: now + windowMs, lines: 0, leftOut: 0 };
-      this.#windows.delete(key);
-      this.#windows.set(key, window);
-    }
-    window.lines += 1;
-    if (window.lines <= linesMax) return true;
-    window.leftOut += 1;
-    const { until } = window;
-    const told = window;
-    if (window.leftOut === 1) this.#clock.after(until - now, () => tell(told.leftOut));
-    return false;
-  }
-
-  /** The windows are in the order in which they end, as long as the clock is not set back. */
-  #hasRoom(now: number): boolean {
-    const { keysMax = Number.POSITIVE_INFINITY } = this.#options;
-    for (const [key, { until }] of this.#windows) {
-      if (this.#windows.size < keysMax) return true;
-      if (until > now) return false;
-      this.#windows.delete(key);
-    }
-    return true;
-  }
 }
 
 /** Longer texts are cut: a log line is for people, and no input decides how long it gets. */

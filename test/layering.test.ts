@@ -32,12 +32,13 @@ const bottom = [
   "nearest",
   "outage",
   "payload-chunks",
+  "ration",
   "settings",
   "tracing",
   "version",
 ];
 /** The worker library is shipped alone. */
-const workerMayImport = ["worker", "gen", "limits", "clock", "payload-chunks"];
+const workerMayImport = ["worker", "gen", "limits", "clock", "payload-chunks", "ration"];
 /** What starts a program: nobody imports it. */
 /** The last one is what `npm run backup` runs. */
 const programs = ["main.ts", "worker/index.ts", "store/sqlite/backup.ts"];

@@ -5,7 +5,8 @@
 import type { Clock } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { type LogFields, type Logger, Ration } from "../log.ts";
+import type { LogFields, Logger } from "../log.ts";
+import { Ration } from "../ration.ts";
 import type { Caller, Sender } from "./caller.ts";
 
 export interface Audit {

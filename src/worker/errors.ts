@@ -1,6 +1,6 @@
-/** What a handler throws, and the failure that the server is told because of it. */
+/** What a handler throws, and the failure that is reported to the server for it. */
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
-import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Failure, FailureSchema } from "../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../limits.ts";
 
@@ -43,34 +43,58 @@ export class TaskStopped extends Error {
   }
 }
 
-/** Any error with a text `code`, JSON `details` or `retryable: false` says so in the failure. */
+/**
+ * Any error with a text `code`, JSON `details` or `retryable: false` says so in the failure. Never throws:
+ * what a handler throws may throw again when it is read.
+ */
 export function failureOf(thrown: unknown): Failure {
-  const fields = (typeof thrown === "object" && thrown !== null ? thrown : {}) as {
-    code?: unknown;
-    message?: unknown;
-    details?: unknown;
-    retryable?: unknown;
-  };
-  const code = typeof fields.code === "string" && fields.code !== "" ? fields.code : undefined;
-  const message = typeof fields.message === "string" ? fields.message : String(thrown);
+  const code = read(thrown, "code");
   const failure = create(FailureSchema, {
-    code: (code ?? defaultFailureCode).slice(0, limits.errorCodeCharsMax),
-    message: message.slice(0, limits.errorMessageCharsMax),
+    code: (typeof code === "string" && code !== "" ? code : defaultFailureCode).slice(
+      0,
+      limits.errorCodeCharsMax,
+    ),
+    message: messageOf(thrown).slice(0, limits.errorMessageCharsMax),
   });
-  if (fields.retryable === false) failure.retryable = false;
-  const details = jsonOf(fields.details);
-  if (details !== undefined) failure.details = fromJson(ValueSchema, details);
+  if (read(thrown, "retryable") === false) failure.retryable = false;
+  const details = jsonValue(textOfJson(read(thrown, "details")), limits.errorDetailsBytesMax);
+  if (details !== undefined) failure.details = details;
   return failure;
 }
 
-/** Undefined for what is no JSON, or more than a failure may carry. */
-function jsonOf(value: unknown): JsonValue | undefined {
-  if (value === undefined) return undefined;
+/** A member of anything; undefined where reading it throws. */
+export function read(thrown: unknown, name: string): unknown {
   try {
-    const text = JSON.stringify(value) as string | undefined;
-    if (text === undefined || Buffer.byteLength(text) > limits.errorDetailsBytesMax)
-      return undefined;
-    return JSON.parse(text) as JsonValue;
+    return (thrown as Record<string, unknown> | null | undefined)?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
+export function messageOf(thrown: unknown): string {
+  const message = read(thrown, "message");
+  if (typeof message === "string") return message;
+  try {
+    return String(thrown);
+  } catch {
+    return "A value was thrown that cannot be read as text.";
+  }
+}
+
+/** JSON text as a message; undefined for what is longer, or nested deeper, than a message carries. */
+export function jsonValue(text: string | undefined, bytesMax: number): Value | undefined {
+  if (text === undefined || Buffer.byteLength(text) > bytesMax) return undefined;
+  try {
+    return fromJson(ValueSchema, JSON.parse(text) as JsonValue);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined for what is no JSON. */
+export function textOfJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value) as string | undefined;
   } catch {
     return undefined;
   }

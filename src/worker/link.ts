@@ -95,12 +95,27 @@ function refusal({ status, body }: HttpAnswer): CallError {
     const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown };
     if (typeof code === "string") return new CallError(code, String(message ?? code));
   } catch {
-    // Not Connect's own JSON: something between us and the server has answered.
+    // Not Connect's own JSON: a proxy, another program, or the gRPC port of an older server.
   }
-  const code =
-    status === 401 ? "unauthenticated" : status === 403 ? "permission_denied" : "unavailable";
-  return new CallError(code, `HTTP status ${status}: ${text.slice(0, 200)}`);
+  const detail = text === "" ? "" : `: ${text.slice(0, 200)}`;
+  const message = `HTTP status ${status}${detail}`;
+  const code = codeOfStatus.get(status);
+  if (code === undefined) return new CallError("unavailable", message);
+  const hint = code === "unimplemented" ? `${message}. ${portHint}` : message;
+  return new CallError(code, hint);
 }
+
+const portHint = "A worker needs the HTTP port of an Orchy server, by default 8080.";
+
+/** What trying again does not change. A proxy whose server is about to start also says 404. */
+const codeOfStatus: ReadonlyMap<number, string> = new Map([
+  [401, "unauthenticated"],
+  [403, "permission_denied"],
+  [405, "unimplemented"],
+  [415, "unimplemented"],
+  [501, "unimplemented"],
+  [505, "unimplemented"],
+]);
 
 export class Link {
   private readonly options: LinkOptions;
@@ -116,8 +131,7 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.options = options;
-    this.servers = options.servers.map(parseServer);
-    if (this.servers.length === 0) throw new TypeError("A worker needs the address of a server.");
+    this.servers = parseServers(options.servers);
   }
 
   /** The session of now, if there is one. */
@@ -203,10 +217,16 @@ export class Link {
   }
 }
 
-function parseServer(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new TypeError(`"${text}" is no server address; one looks like http://localhost:8080`);
-  }
-  return url;
+/** Throws a TypeError of one sentence. */
+function parseServers(addresses: readonly string[]): readonly URL[] {
+  if (addresses.length === 0)
+    throw new TypeError(`A worker needs the address of a server. ${example}`);
+  return addresses.map((text) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (url?.protocol === "http:" || url?.protocol === "https:") return url;
+    const shown = JSON.stringify(text) ?? "undefined";
+    throw new TypeError(`${shown} is not the address of a server. ${example}`);
+  });
 }
+
+const example = "An address begins with http:// or https://, such as http://localhost:8080.";

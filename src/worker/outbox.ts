@@ -14,8 +14,14 @@ import {
 import { limits } from "../limits.ts";
 import { backoffMs } from "./pause.ts";
 
-export interface PendingResult {
+/** The task that a result is of. */
+export interface ResultSource {
   readonly token: string;
+  /** Names the task in the log. */
+  readonly place: string;
+}
+
+export interface PendingResult extends ResultSource {
   readonly result: TaskResult;
   readonly bytes: number;
   /** How often the server said RETRY. */
@@ -34,7 +40,7 @@ export interface OutboxEvents {
   onReady(): void;
   /** These need no more heartbeats. */
   onSettled(tokens: readonly string[]): void;
-  warn(message: string): void;
+  onRefused(place: string, reason: string): void;
 }
 
 export class Outbox {
@@ -52,15 +58,16 @@ export class Outbox {
     return this.waiting.length;
   }
 
-  addOutput(token: string, outputJson: Uint8Array): void {
+  addOutput({ token, place }: ResultSource, outputJson: Uint8Array): void {
     const result = create(TaskResultSchema, { token, outputJson });
-    this.add({ token, result, bytes: outputJson.byteLength, retries: 0, replacement: false });
+    const bytes = outputJson.byteLength;
+    this.add({ token, place, result, bytes, retries: 0, replacement: false });
   }
 
-  addFailure(token: string, failure: Failure, replacement = false): void {
+  addFailure({ token, place }: ResultSource, failure: Failure, replacement = false): void {
     const result = create(TaskResultSchema, { token, failure });
     const bytes = toBinary(FailureSchema, failure).byteLength;
-    this.add({ token, result, bytes, retries: 0, replacement });
+    this.add({ token, place, result, bytes, retries: 0, replacement });
   }
 
   /**
@@ -96,6 +103,9 @@ export class Outbox {
         this.retryLater(pending);
         return;
       }
+      if (status === ResultStatus.INVALID) {
+        this.events.onRefused(pending.place, answer?.message ?? "");
+      }
       if (status === ResultStatus.INVALID && !pending.replacement) {
         this.unanswered -= 1;
         const message = `the server refused the result: ${answer?.message ?? ""}`;
@@ -104,10 +114,9 @@ export class Outbox {
           message,
           retryable: false,
         });
-        this.addFailure(pending.token, failure, true);
+        this.addFailure(pending, failure, true);
         return;
       }
-      if (status === ResultStatus.INVALID) this.events.warn(`refused: ${answer?.message ?? ""}`);
       settled.push(pending.token);
     });
     if (settled.length === 0) return;

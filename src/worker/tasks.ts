@@ -1,7 +1,16 @@
 /** The tasks that this worker holds: runs their handlers, and stops them when the server says so. */
 import type { Task } from "../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../limits.ts";
-import { failureOf, NonRetryableError, type StopReason, TaskStopped } from "./errors.ts";
+import {
+  failureOf,
+  jsonValue,
+  messageOf,
+  NonRetryableError,
+  read,
+  type StopReason,
+  TaskStopped,
+} from "./errors.ts";
+import { type FailureLog, placeOf } from "./failure-log.ts";
 import type { Outbox } from "./outbox.ts";
 
 export interface TaskContext {
@@ -90,31 +99,42 @@ class RunningTask implements TaskContext {
   }
 }
 
+export interface TasksOptions {
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly outbox: Outbox;
+  readonly beat: SendHeartbeat;
+  readonly failures: FailureLog;
+}
+
 export class Tasks {
   private readonly handlers: ReadonlyMap<string, Handler>;
   private readonly outbox: Outbox;
   private readonly beat: SendHeartbeat;
+  private readonly failures: FailureLog;
   private readonly held = new Map<string, RunningTask>();
   private idled: (() => void)[] = [];
 
-  constructor(handlers: ReadonlyMap<string, Handler>, outbox: Outbox, beat: SendHeartbeat) {
+  constructor({ handlers, outbox, beat, failures }: TasksOptions) {
     this.handlers = handlers;
     this.outbox = outbox;
     this.beat = beat;
+    this.failures = failures;
   }
 
   /** Resolves when the handler has ended; never throws. The result is in the outbox by then. */
   async run(task: Task): Promise<void> {
     const running = new RunningTask(task, this.beat);
     this.held.set(task.token, running);
+    const result = { token: task.token, place: placeOf(running) };
     try {
       const output: unknown = await this.handlers.get(task.action)!(
         JSON.parse(running.parametersText),
         running,
       );
-      if (!running.lost) this.outbox.addOutput(task.token, outputJson(output));
-    } catch (error) {
-      if (!running.lost) this.outbox.addFailure(task.token, failureOf(error));
+      if (!running.lost) this.outbox.addOutput(result, outputJson(output));
+    } catch (thrown) {
+      if (!isExpectedEnd(running, thrown)) this.failures.failed(running, thrown);
+      if (!running.lost) this.outbox.addFailure(result, failureOf(thrown));
     }
     this.held.delete(task.token);
     if (this.held.size === 0) for (const call of this.idled.splice(0)) call();
@@ -141,6 +161,11 @@ export class Tasks {
   }
 }
 
+/** A handler whose task was taken away, and that ended because of it. */
+function isExpectedEnd(task: RunningTask, thrown: unknown): boolean {
+  return task.lost && (thrown instanceof TaskStopped || read(thrown, "name") === "AbortError");
+}
+
 function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8") || "{}";
 }
@@ -150,7 +175,7 @@ function outputJson(output: unknown): Uint8Array {
   try {
     text = output === undefined ? "null" : (JSON.stringify(output) as string | undefined);
   } catch (error) {
-    throw new NonRetryableError("OUTPUT_NOT_JSON", `the output is no JSON: ${message(error)}`);
+    throw new NonRetryableError("OUTPUT_NOT_JSON", `the output is no JSON: ${messageOf(error)}`);
   }
   if (text === undefined) {
     throw new NonRetryableError("OUTPUT_NOT_JSON", `the output is no JSON: a ${typeof output}`);
@@ -171,9 +196,9 @@ function progressJson(progress: unknown): string | undefined {
   if (Buffer.byteLength(text) > limits.progressBytesMax) {
     throw new TypeError(`The progress has more than ${limits.progressBytesMax} bytes of JSON.`);
   }
+  // Here, where the handler hears of it, not where the heartbeat is sent.
+  if (jsonValue(text, limits.progressBytesMax) === undefined) {
+    throw new TypeError("The progress is nested too deep.");
+  }
   return text;
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -12,6 +12,8 @@ import {
   WorkerService,
 } from "../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../limits.ts";
+import { messageOf } from "./errors.ts";
+import { FailureLog } from "./failure-log.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { Link, type Logger, type Session } from "./link.ts";
 import { Outbox } from "./outbox.ts";
@@ -37,7 +39,10 @@ export interface WorkerOptions {
   readonly key?: string;
   /** Certificates for `https:` addresses beyond those that the runtime trusts. */
   readonly tls?: TlsOptions;
+  /** Default: the console. A handler that throws leaves a line with its stack. */
   readonly logger?: Logger;
+  /** Adds the parameters of the task, and `details` of the error, to these lines. Default false. */
+  readonly logPayloads?: boolean;
 }
 
 export interface ActionOptions {
@@ -153,7 +158,11 @@ export class Worker {
     return this.stopping;
   }
 
-  /** Runs until SIGTERM or SIGINT, then drains. A second signal ends the process at once. */
+  /**
+   * Runs until SIGTERM or SIGINT, then drains. A second signal ends the process at once. When the worker
+   * cannot start, the reason is logged and the process ends with exit code 1; a program that is more
+   * than a worker calls start() and stop() instead.
+   */
   async run(options: StopOptions = {}): Promise<void> {
     let signals = 0;
     let asked: () => void = () => {};
@@ -168,7 +177,7 @@ export class Worker {
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);
     try {
-      await Promise.race([this.start().then(() => signalled), signalled]);
+      await Promise.race([this.startOrExit().then(() => signalled), signalled]);
       await this.stop(options);
     } finally {
       process.off("SIGTERM", onSignal);
@@ -176,22 +185,35 @@ export class Worker {
     }
   }
 
+  private async startOrExit(): Promise<void> {
+    try {
+      await this.start();
+    } catch (error) {
+      this.logger.error(`The worker cannot start: ${messageOf(error)}`);
+      process.exit(1);
+    }
+  }
+
   private build(): NonNullable<Worker["parts"]> {
     const { server, transport = "http2", queues = [], pollers = pollersDefault } = this.options;
     const { logger, workerId, rooms } = this;
-    const servers = typeof server === "string" ? [server] : server;
-    const { key = process.env.ORCHY_KEY || undefined, tls } = this.options;
-    const credentials = { key, tls };
+    const servers = Array.isArray(server) ? server : [server as string];
+    const { key, tls, logPayloads = false } = this.options;
+    const credentials = { key: readKey(key ?? process.env.ORCHY_KEY), tls };
     const onConnect = (session: Session): Promise<void> => this.register(session);
     const link = new Link({ servers, transport, credentials, logger, onConnect });
+    const failures = new FailureLog(logger, logPayloads);
     const outbox = new Outbox({
       onReady: () => pump.schedule(),
       onSettled: (tokens) => heartbeats.drop(tokens),
-      warn: (message) => logger.warn(message),
+      onRefused: (place, reason) => failures.refused(place, reason),
     });
-    const tasks = new Tasks(this.handlers, outbox, (token, json) =>
-      heartbeats.beatNow(token, json),
-    );
+    const tasks = new Tasks({
+      handlers: this.handlers,
+      outbox,
+      beat: (token, json) => heartbeats.beatNow(token, json),
+      failures,
+    });
     const heartbeats = new Heartbeats({
       servers,
       transport,
@@ -243,6 +265,14 @@ async function within(ms: number, work: Promise<void>): Promise<boolean> {
   const result = await Promise.race([done, sleep(ms, late.signal).then(() => false)]);
   late.abort();
   return result;
+}
+
+/** Files and variables often end with a line break; a header must not. */
+function readKey(given: string | undefined): string | undefined {
+  const key = given?.trim();
+  if (key === undefined || key === "") return undefined;
+  if (/^[\x21-\x7e]+$/.test(key)) return key;
+  throw new TypeError("The key holds a space or another character that is in no key.");
 }
 
 function wholeNumber(what: string, value: number, max: number): void {

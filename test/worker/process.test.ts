@@ -70,6 +70,27 @@ for (const [name, runtime] of [
   }
 
   describe(`${name}`, () => {
+    test("a worker that cannot start ends with one sentence", async () => {
+      const server = new ScriptedServer().start();
+      cleanups.push(() => server.cut());
+      const starts: [string, RegExp][] = [
+        ["localhost:8080", /^The worker cannot start: "localhost:8080" is not the address .*\n$/],
+        [
+          server.url,
+          /^The worker cannot start: HTTP status 415\. A worker needs the HTTP port.*\n$/,
+        ],
+      ];
+      // What a server of before says at its gRPC port.
+      server.beforeCall = () => new Response(null, { status: 415 });
+      for (const [address, sentence] of starts) {
+        const command = [runtime, program, address, "http2"];
+        const child = Bun.spawn(command, { stdout: "pipe", stderr: "pipe" });
+        expect(await child.exited).toBe(1);
+        expect(await new Response(child.stderr).text()).toMatch(sentence);
+        expect(await new Response(child.stdout).text()).toBe("");
+      }
+    });
+
     test("heartbeats go on, and hear of a cancel, while a handler blocks", async () => {
       const { server, seen } = await startWorker(runtime, "http2");
       const untilFile = join(await newFolder(), "go-on");

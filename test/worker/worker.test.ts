@@ -1,14 +1,24 @@
 /** What a worker does on the wire, seen from a server that it really talks to. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { setTimeout as setTimeoutPromise } from "node:timers/promises";
 import { ResultStatus } from "../../src/gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../src/limits.ts";
+import { FailureLog } from "../../src/worker/failure-log.ts";
 import {
+  type Logger,
   NonRetryableError,
   TaskStopped,
   Worker,
   type WorkerOptions,
 } from "../../src/worker/index.ts";
+import { HandClock } from "../support/hand-clock.ts";
 import { type PollRequest, ScriptedServer } from "./scripted-server.ts";
+
+function nested(levels: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < levels; level += 1) value = [value];
+  return value;
+}
 
 const running: { stop(): Promise<unknown> }[] = [];
 afterEach(async () => {
@@ -19,6 +29,12 @@ function startServer(): ScriptedServer {
   const server = new ScriptedServer().start();
   running.push({ stop: () => server.cut() });
   return server;
+}
+
+/** What is logged as an error, as it comes. */
+function errorLog(): { readonly lines: string[]; readonly logger: Logger } {
+  const lines: string[] = [];
+  return { lines, logger: { ...quiet, error: (line) => lines.push(line) } };
 }
 
 const quiet = { info() {}, warn() {}, error() {} };
@@ -207,6 +223,42 @@ describe("failures", () => {
       },
       { code: "WORKER_ERROR", message: "just text" },
     ],
+    [
+      "an error whose message cannot be read",
+      () => {
+        throw {
+          get message(): string {
+            throw new Error("no message");
+          },
+        };
+      },
+      { code: "WORKER_ERROR", message: "[object Object]" },
+    ],
+    [
+      "an error that cannot be read at all",
+      () => {
+        const refuse = () => {
+          throw new Error("no member");
+        };
+        throw new Proxy({}, { get: refuse, has: refuse, getPrototypeOf: refuse });
+      },
+      { code: "WORKER_ERROR", message: "A value was thrown that cannot be read as text." },
+    ],
+    [
+      "an object without a prototype",
+      () => Promise.reject(Object.create(null)),
+      { code: "WORKER_ERROR", message: "A value was thrown that cannot be read as text." },
+    ],
+    [
+      "details that are nested too deep",
+      () => Promise.reject(new NonRetryableError("DEEP", "kept", nested(9_000))),
+      { code: "DEEP", message: "kept", retryable: false },
+    ],
+    [
+      "an output whose toJSON throws what cannot be read",
+      () => ({ toJSON: () => Reflect.apply(cases[5]![1], undefined, []) }),
+      { code: "OUTPUT_NOT_JSON", retryable: false },
+    ],
     ["a cycle in the output", () => circular, { code: "OUTPUT_NOT_JSON", retryable: false }],
     ["a BigInt in the output", () => ({ n: 1n }), { code: "OUTPUT_NOT_JSON", retryable: false }],
     ["a function as output", () => () => 1, { code: "OUTPUT_NOT_JSON", retryable: false }],
@@ -216,16 +268,103 @@ describe("failures", () => {
       { code: "OUTPUT_TOO_LARGE", retryable: false },
     ],
   ];
-  test("carry code, message and details of what went wrong", async () => {
+  test("carry code, message and details of what went wrong, and cost no room", async () => {
     const server = startServer();
-    const worker = newWorker(server.url);
+    const worker = newWorker(server.url, { concurrency: 1, pollers: 1 });
     for (const [name, handler] of cases) worker.action(name, handler);
     await worker.start();
+    const first = cases.map(([name]) => server.add(name));
+    await server.until(() => first.every((token) => server.settled.has(token)));
+    server.settled.clear();
     for (const [name, , expected] of cases) {
       expect(await server.outcome(server.add(name))).toMatchObject(expected);
     }
     const declined = [...server.settled.values()][0]!.failure!;
     expect(declined.details?.kind).toMatchObject({ case: "structValue" });
+  });
+});
+
+describe("the log", () => {
+  const thrown = new Error("no stock", { cause: new Error("connection refused") });
+  const failing = () => Promise.reject(Object.assign(thrown, { details: { shelf: 12 } }));
+
+  test("says which task failed, in which attempt, and where in the code", async () => {
+    const server = startServer();
+    const { lines, logger } = errorLog();
+    const worker = newWorker(server.url, { logger });
+    worker.action("reserve", failing);
+    await worker.start();
+    await server.outcome(server.add("reserve", { secret: "s3cret" }, { attempt: 2 }));
+    expect(lines).toHaveLength(1);
+    const place = "reserve (execution execution-1, action 1 of tested, attempt 2) failed";
+    expect(lines[0]).toStartWith(`${place}: Error: no stock\n    at `);
+    expect(lines[0]).toContain("worker.test.ts");
+    expect(lines[0]).toContain("caused by: Error: connection refused\n    at ");
+    expect(lines[0]).not.toMatch(/s3cret|shelf/);
+  });
+
+  test("holds payloads where it is asked for them", async () => {
+    const server = startServer();
+    const { lines, logger } = errorLog();
+    const worker = newWorker(server.url, { logger, logPayloads: true });
+    worker.action("reserve", failing);
+    await worker.start();
+    await server.outcome(server.add("reserve", { secret: "s3cret" }));
+    expect(lines[0]).toEndWith('\nparameters: {"secret":"s3cret"}\ndetails: {"shelf":12}');
+  });
+
+  test("names the task whose result the server refused", async () => {
+    const server = startServer();
+    const { lines, logger } = errorLog();
+    const worker = newWorker(server.url, { logger });
+    worker.action("odd", () => 7);
+    await worker.start();
+    server.onResult = ({ failure }) => (failure === undefined ? ResultStatus.INVALID : undefined);
+    await server.outcome(server.add("odd"));
+    const place = "odd (execution execution-1, action 1 of tested, attempt 1)";
+    expect(lines).toEqual([`${place}: the server refused the result, scripted`]);
+  });
+
+  test("is not filled by an action that always fails", async () => {
+    const clock = new HandClock();
+    const { lines, logger } = errorLog();
+    const failures = new FailureLog(logger, false, clock);
+    const task = { executionId: "e", workflow: "w", actionId: "1", action: "reserve", attempt: 1 };
+    for (let count = 0; count < 300; count += 1) {
+      failures.failed({ ...task, parametersText: "{}" }, thrown);
+    }
+    expect(lines).toHaveLength(100);
+    await clock.pass(10_000);
+    expect(lines.at(-1)).toBe("reserve: 200 more lines were left out.");
+  });
+
+  test("costs no result when it fails", async () => {
+    const server = startServer();
+    const error = () => {
+      throw new Error("the disk is full");
+    };
+    const worker = newWorker(server.url, { concurrency: 1, logger: { ...quiet, error } });
+    worker.action("reserve", failing);
+    await worker.start();
+    for (const token of [server.add("reserve"), server.add("reserve")]) {
+      expect(await server.outcome(token)).toMatchObject({ message: "no stock" });
+    }
+  });
+
+  test("stays silent about a handler that ends as its task was cancelled", async () => {
+    const server = startServer();
+    const { lines, logger } = errorLog();
+    const worker = newWorker(server.url, { logger, concurrency: 1 });
+    worker.action("wait", (_input, { signal }) => setTimeoutPromise(60_000, null, { signal }));
+    worker.action("other", () => "fine");
+    await worker.start();
+    const token = server.add("wait", {}, { heartbeatMs: 90n });
+    await server.until(() => server.beats.has(token));
+    server.cancelled.add(token);
+    const next = server.add("wait", {}, { heartbeatMs: 90n });
+    await server.until(() => server.beats.has(next));
+    expect(lines).toEqual([]);
+    server.cancelled.add(next);
   });
 });
 
@@ -306,6 +445,21 @@ describe("heartbeats", () => {
     const token = server.add("late", {}, { heartbeatMs: 90n, deadlineMs });
     await server.until(() => server.settled.has(token));
     expect(heard).toBe("deadline");
+  });
+
+  test("go on when a handler gives a progress that no heartbeat carries", async () => {
+    const server = startServer();
+    const worker = newWorker(server.url);
+    const finish = gate();
+    worker.action("deep", async (_input, { heartbeat }) => {
+      expect(() => heartbeat(nested(200))).toThrow("The progress is nested too deep.");
+      await finish.opened;
+    });
+    await worker.start();
+    const token = server.add("deep", {}, { heartbeatMs: 90n });
+    await server.until(() => server.beats.has(token));
+    finish.open();
+    expect(await server.outcome(token)).toBe(null);
   });
 
   test("show progress at once", async () => {
@@ -456,8 +610,12 @@ describe("starting", () => {
 
   test("refuses what makes no sense", () => {
     expect(new Worker({ server: "localhost:8080" }).action("a", () => 1).start()).rejects.toThrow(
-      '"localhost:8080" is no server address; one looks like http://localhost:8080',
+      '"localhost:8080" is not the address of a server. An address begins with http:// or https://',
     );
+    const nowhere = new Worker({ server: undefined as unknown as string }).action("a", () => 1);
+    expect(nowhere.start()).rejects.toThrow("undefined is not the address of a server.");
+    const keyed = new Worker({ server: "http://x", key: "two words" }).action("a", () => 1);
+    expect(keyed.start()).rejects.toThrow("The key holds a space");
     expect(() => new Worker({ server: "http://x", concurrency: 0 })).toThrow("concurrency");
     expect(() => new Worker({ server: "http://x", pollers: 9 })).toThrow("pollers");
     const worker = new Worker({ server: "http://x" }).action("a", () => 1);
