@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { limits } from "./limits.ts";
 import { type LogLevel, logLevels } from "./log.ts";
 import { nearest } from "./nearest.ts";
+import { insteadOfOriginal } from "./original-flags.ts";
 import {
   type Flag,
   integer,
@@ -460,7 +461,10 @@ function readFlags(argv: readonly string[]): GivenFlags {
 }
 
 function unknownFlag(raw: string): string {
-  const near = nearest(raw.replace(/^-+/, ""), flagNames);
+  const name = raw.replace(/^-+/, "");
+  const instead = insteadOfOriginal(name);
+  if (instead !== undefined) return `${raw} is a flag of the Go server: ${instead}.`;
+  const near = nearest(name, flagNames);
   return near !== undefined
     ? `There is no flag ${raw}; did you mean --${near}?`
     : `There is no flag ${raw}; --help lists those there are.`;

@@ -81,6 +81,8 @@ export const limits = {
   progressBytesMax: 64 * 1024,
   /** A worker that has not polled for so long is forgotten; the others share so much memory. */
   workerSeenMs: 5 * 60_000,
+  /** Of one worker that polls for other actions each time. */
+  workerPollsMax: 1_000,
   workersBytesMax: 16 * 1024 * 1024,
   workersListedBytesMax: 4 * 1024 * 1024,
   /** Memory for the definitions of actions that were read. */

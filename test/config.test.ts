@@ -124,6 +124,10 @@ const refused: readonly [string[], string][] = [
   [["--quantum-entanglement"], "--help lists"],
   [["--__proto__", "1"], "There is no flag --__proto__"],
   [["-p", "1"], "There is no flag -p"],
+  [["--redis-address", "a:1"], "--redis-address is a flag of the Go server: use --store redis://"],
+  [["--redis-addr", "a:1"], "--redis-addr is a flag of the Go server: use --store redis://"],
+  [["--storage-impl=redis"], "the address in --store says it"],
+  [["--constructor", "1"], "There is no flag --constructor"],
   [["8080"], `"8080" is not understood`],
   [["--store", "mysql://x"], "must be sqlite:<file>"],
   [["--store", "sqlite:"], "must be sqlite:<file>"],
@@ -200,4 +204,15 @@ test("help lists every flag", () => {
       expect(parsed.help).toContain(name);
     }
   }
+});
+
+test("each flag of the Go server that is none here is refused in a sentence that says what is", () => {
+  const go = "config-file redis-address redis-password storage-impl queue-impl data-serializer";
+  const names = `${go} batch-size bind-address cluster-address analytics-output`.split(" ");
+  const told = problems(names.flatMap((name) => [`--${name}`, "x"]));
+  expect(
+    told.map((problem) => /^--(\S+) is a flag of the Go server: .+\.$/.exec(problem)?.[1]),
+  ).toEqual(names);
+  const same = ["--namespace", "n", "--http-port", "1", "--grpc-port", "2"];
+  expect(problems([...same, "--partitions", "7", "--node-name", "n"])).toEqual([]);
 });

@@ -30,6 +30,7 @@ const bottom = [
   "tally",
   "tls",
   "nearest",
+  "original-flags",
   "outage",
   "payload-chunks",
   "ration",

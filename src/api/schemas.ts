@@ -181,9 +181,13 @@ export const originalStartSchema = v.object({
   input: v.optional(payloadSchema),
 });
 
-export const originalEventSchema = v.object({
+export const originalFlowSchema = v.object({
   name: nameSchema,
   flowId: executionIdSchema,
+});
+
+export const originalEventSchema = v.object({
+  ...originalFlowSchema.entries,
   event: eventSchema,
   payload: v.optional(payloadSchema),
 });

@@ -14,10 +14,11 @@ interface Names extends Named {
   workers: number;
 }
 
-interface Worker {
-  readonly names: Names;
-  readonly lastSeenAt: number;
-}
+/**
+ * What a worker polls for, and when last; the longest unseen first. Some workers poll for each of
+ * their actions by itself, and all original workers of an address count as one.
+ */
+type Polls = Map<Names, number>;
 
 /** What an entry takes besides its texts; a text takes some room besides its characters. */
 const entryBytes = 200;
@@ -25,7 +26,7 @@ const textBytes = 40;
 
 export class WorkerList {
   /** By id; the longest unseen first. */
-  readonly #workers = new Map<string, Worker>();
+  readonly #workers = new Map<string, Polls>();
   readonly #names = new Map<string, Names>();
   #bytes = 0;
 
@@ -35,25 +36,33 @@ export class WorkerList {
   }
 
   seen(id: string, named: Named, at: number): void {
-    const before = this.#workers.get(id);
-    const names = before && isSame(before.names, named) ? before.names : this.#share(named);
-    names.workers += 1;
-    this.#forget(id);
-    this.#workers.set(id, { names, lastSeenAt: at });
-    this.#bytes += bytesOf(id);
-    this.#forgetUnseen(at);
-    while (this.#bytes > limits.workersBytesMax) this.#forget(this.#workers.keys().next().value!);
+    const polls: Polls = this.#workers.get(id) ?? new Map();
+    const names = findSame(polls, named) ?? this.#share(named);
+    if (!polls.delete(names)) {
+      names.workers += 1;
+      this.#bytes += bytesOf(id);
+    }
+    polls.set(names, at);
+    this.#workers.delete(id);
+    this.#workers.set(id, polls);
+    if (polls.size > limits.workerPollsMax) this.#forget(id, firstOf(polls));
+    this.#forgetUnseen(id, at);
+    for (const other of this.#workers.keys()) if (this.#forgetUnseen(other, at)) break;
+    while (this.#bytes > limits.workersBytesMax) {
+      const [oldest, its] = this.#workers.entries().next().value!;
+      this.#forget(oldest, firstOf(its));
+    }
   }
 
   /** The latest first, as many as an answer can hold. */
   list(at: number): WorkersView {
-    this.#forgetUnseen(at);
+    for (const id of this.#workers.keys()) this.#forgetUnseen(id, at);
     const workers: WorkerView[] = [];
     let bytes = 0;
-    for (const [id, { names, lastSeenAt }] of [...this.#workers].reverse()) {
-      bytes += bytesOf(id) + names.bytes;
+    for (const [id, polls] of [...this.#workers].reverse()) {
+      for (const names of polls.keys()) bytes += bytesOf(id) + names.bytes;
       if (bytes > limits.workersListedBytesMax) break;
-      workers.push({ id, actions: names.actions, queues: names.queues, lastSeenAt });
+      workers.push({ id, ...merged([...polls.keys()]), lastSeenAt: Math.max(...polls.values()) });
     }
     return { workers, leftOut: this.#workers.size - workers.length };
   }
@@ -70,18 +79,20 @@ export class WorkerList {
     return names;
   }
 
-  #forgetUnseen(at: number): void {
-    for (const [id, { lastSeenAt }] of this.#workers) {
-      if (lastSeenAt >= at - limits.workerSeenMs) return;
-      this.#forget(id);
+  /** Whether anything of the worker is left. */
+  #forgetUnseen(id: string, at: number): boolean {
+    const polls = this.#workers.get(id);
+    for (const [names, lastSeenAt] of polls ?? []) {
+      if (lastSeenAt >= at - limits.workerSeenMs) return true;
+      this.#forget(id, names);
     }
+    return false;
   }
 
-  #forget(id: string): void {
-    const worker = this.#workers.get(id);
-    if (worker === undefined) return;
-    const { names } = worker;
-    this.#workers.delete(id);
+  #forget(id: string, names: Names): void {
+    const polls = this.#workers.get(id);
+    if (!polls?.delete(names)) return;
+    if (polls.size === 0) this.#workers.delete(id);
     this.#bytes -= bytesOf(id);
     names.workers -= 1;
     if (names.workers > 0) return;
@@ -92,6 +103,25 @@ export class WorkerList {
 
 function bytesOf(id: string): number {
   return entryBytes + id.length;
+}
+
+function firstOf(polls: Polls): Names {
+  return polls.keys().next().value!;
+}
+
+function findSame(polls: Polls, named: Named): Names | undefined {
+  for (const names of polls.keys()) if (isSame(names, named)) return names;
+  return undefined;
+}
+
+function merged(all: readonly Named[]): Named {
+  const [only] = all;
+  if (only !== undefined && all.length === 1) return { actions: only.actions, queues: only.queues };
+  const distinct = (lists: readonly (readonly string[])[]) => [...new Set(lists.flat())].sort();
+  return {
+    actions: distinct(all.map(({ actions }) => actions)),
+    queues: distinct(all.map(({ queues }) => queues)),
+  };
 }
 
 function isSame(one: Named, other: Named): boolean {

@@ -28,8 +28,13 @@ test("whatever workers call themselves and poll for, the memory is bounded", () 
   expect(leftOut).toBeGreaterThan(0);
   // One worker that polls for other things each time.
   for (let i = 0; i < 1_000; i++) list.seen("one", { actions: namesOf(i, 100), queues }, 2_000);
-  expect(list.list(2_000 + limits.workerSeenMs).workers.map(({ id }) => id)).toEqual(["one"]);
-  expect(list.bytes).toBeLessThan(20_000);
+  expect(list.bytes).toBeLessThanOrEqual(limits.workersBytesMax);
+  list.seen("one", { actions: ["a"], queues }, 3_000);
+  const later = 2_001 + limits.workerSeenMs;
+  expect(list.list(later).workers).toEqual([
+    { id: "one", actions: ["a"], queues, lastSeenAt: 3_000 },
+  ]);
+  expect(list.bytes).toBeLessThan(1_000);
 });
 
 test("a worker is forgotten after five minutes without a poll", () => {
@@ -40,4 +45,20 @@ test("a worker is forgotten after five minutes without a poll", () => {
   expect(list.list(limits.workerSeenMs + 1).workers.map(({ id }) => id)).toEqual(["late"]);
   list.seen("next", { actions: ["b"], queues }, 10 * limits.workerSeenMs);
   expect(list.list(10 * limits.workerSeenMs).workers.map(({ id }) => id)).toEqual(["next"]);
+});
+
+test("a worker that polls for each action by itself is one line, with those of the last minutes", () => {
+  const list = new WorkerList();
+  list.seen("one", { actions: ["a"], queues }, 0);
+  list.seen("one", { actions: ["c"], queues: ["other"] }, 2);
+  list.seen("one", { actions: ["b"], queues }, 1);
+  list.seen("one", { actions: ["b"], queues }, 5);
+  const all = { id: "one", actions: ["a", "b", "c"], queues: ["default", "other"], lastSeenAt: 5 };
+  expect(list.list(limits.workerSeenMs).workers).toEqual([all]);
+  const left = { ...all, actions: ["b", "c"] };
+  expect(list.list(limits.workerSeenMs + 1).workers).toEqual([left]);
+  for (let i = 0; i < 2 * limits.workerPollsMax; i++) {
+    list.seen("one", { actions: [`${i}`], queues }, 6);
+  }
+  expect(list.list(6).workers[0]!.actions).toHaveLength(limits.workerPollsMax);
 });

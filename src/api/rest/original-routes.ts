@@ -5,6 +5,7 @@ import type { ActionDefinition } from "../../model/definition.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { payloadText } from "./payload.ts";
+import type { AnyCall } from "./request.ts";
 import { type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
 import { originalExecutionView, originalState } from "./views.ts";
@@ -69,22 +70,34 @@ function startFlow(path: "/flow/execute" | "/execution"): Route {
   });
 }
 
-/** These change things by GET, as they always did. */
-function operation(name: "pause" | "resume"): Route {
-  return route(`GET /execution/{name}/{id}/${name}`, {
+/** Once by POST, later by GET, which changes things as it always did. */
+function operations(operation: "pause" | "resume"): readonly Route[] {
+  const rules = {
     ...common,
-    summary: name === "pause" ? "Start nothing new" : "Start what was held",
+    summary: operation === "pause" ? "Start nothing new" : "Start what was held",
     changes: true,
     access: "run",
-    params: flowPath,
     answers: { 200: answers.originalOperationSchema },
     errors: ["NOT_FOUND", "DELETED", "INVALID_STATE"],
-    async handle({ params: { name: workflow, id }, services, audit }) {
-      const status = await services.orchestrator.operate({ id, workflow, operation: name });
-      audit(name === "pause" ? "execution paused" : "execution resumed", id);
-      return { status: 200, json: { id, state: originalState({ status, actions: [] }) } };
-    },
-  });
+  } as const;
+  type Operated = Pick<AnyCall, "services" | "audit">;
+  async function operate(workflow: string, id: string, { services, audit }: Operated) {
+    const status = await services.orchestrator.operate({ id, workflow, operation });
+    audit(operation === "pause" ? "execution paused" : "execution resumed", id);
+    return { status: 200, json: { id, state: originalState({ status, actions: [] }) } };
+  }
+  return [
+    route(`POST /flow/${operation}`, {
+      ...rules,
+      body: requests.originalFlowSchema,
+      handle: (call) => operate(call.body.name, call.body.flowId, call),
+    }),
+    route(`GET /execution/{name}/{id}/${operation}`, {
+      ...rules,
+      params: flowPath,
+      handle: (call) => operate(call.params.name, call.params.id, call),
+    }),
+  ];
 }
 
 function sendEvent(path: "/flow/event" | "/event"): Route {
@@ -161,8 +174,8 @@ export const originalRoutes: readonly Route[] = [
       return { status: 200, json: originalExecutionView(execution) };
     },
   }),
-  operation("pause"),
-  operation("resume"),
+  ...operations("pause"),
+  ...operations("resume"),
   sendEvent("/flow/event"),
   sendEvent("/event"),
 ];

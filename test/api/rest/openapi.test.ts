@@ -31,6 +31,8 @@ test("contains the routes that scripts and the specification rely on", () => {
       "/metadata/action/{name}",
       "/execution/{name}/{id}/resume",
       "/flow/event",
+      "/flow/pause",
+      "/flow/resume",
     ]),
   );
 });

@@ -176,7 +176,18 @@ test("waits and delays show in the state, and an event ends the wait", async () 
   expect((await get(`/execution/waiting/${other}`)).json.data["3"].output.payload).toEqual([1]);
 });
 
-test("pause and resume work by GET, and only by that", async () => {
+test("pause and resume work by POST, as they did at first", async () => {
+  const id = await start("waiting");
+  const flow = { name: "waiting", flowId: id };
+  expect(await post("/flow/pause", flow)).toMatchObject({ status: 200, json: { state: "PAUSED" } });
+  expect((await get(`/execution/waiting/${id}`)).json.state).toBe("PAUSED");
+  const resumed = await post("/flow/resume", flow);
+  expect(resumed).toMatchObject({ status: 200, json: { id, state: "RUNNING" } });
+  expect((await post("/flow/pause", { ...flow, name: "echo" })).status).toBe(404);
+  expect((await post("/flow/pause", { name: "waiting" })).status).toBe(400);
+});
+
+test("pause and resume work by GET, and not by HEAD or from other sites", async () => {
   const id = await start("waiting");
   const at = `/execution/waiting/${id}`;
   expect((await get(`${at}/pause`)).json).toEqual({ id, state: "PAUSED" });

@@ -115,6 +115,16 @@ test("ActionService: the same under its own names", async () => {
   ]);
 });
 
+test("the actions of all original workers of an address stand in one line", async () => {
+  const none = Code.NotFound;
+  for (const taskType of ["b", "a", "b"]) {
+    expect((await failed(tasks().poll({ taskType, batchSize: 1 })))?.code).toBe(none);
+  }
+  expect((await failed(actions().poll({ actionType: "c", batchSize: 1 })))?.code).toBe(none);
+  const { body } = await http(edge.server, "GET", "/v1/workers");
+  expect(body.items).toMatchObject([{ id: "original@127.0.0.1", actions: ["a", "b", "c"] }]);
+});
+
 test("a poll takes at most the batch asked for, and one when none is asked for", async () => {
   for (let i = 0; i < 5; i++) await edge.add("old", "{}");
   expect((await tasks().poll({ taskType: "old", batchSize: 3 })).tasks).toHaveLength(3);
