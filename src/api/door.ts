@@ -100,8 +100,9 @@ export function createDoor(options: DoorOptions): Door {
         throw new OrchyError("PERMISSION_DENIED", message);
       }
       if (host !== undefined && (isLocal(host.name) || callable.has(host.name))) return;
-      // No browser posts without an origin; clients of gRPC know a server by many names.
-      if (!hasOrigin && isGrpc) return;
+      // No browser leaves the header out, as probes of HTTP/1.0 do, nor posts without an origin;
+      // clients of gRPC know a server by many names.
+      if (!hasOrigin && (isGrpc || sent === "")) return;
       return refuseWithoutKey(sent);
     },
   };
@@ -124,10 +125,19 @@ function namesOf(texts: readonly string[]): ReadonlySet<string> {
   return new Set(texts.flatMap((text) => readAuthority(text)?.name ?? []));
 }
 
-/** Addresses cannot be made to lead elsewhere, and names of the loopback interface lead nowhere else. */
+/**
+ * Addresses cannot be made to lead elsewhere, and names of the loopback interface lead nowhere else.
+ * The unspecified address is none: browsers that guard the loopback interface may reach it by that.
+ */
 function isLocal(name: string): boolean {
   if (name === "localhost" || name.endsWith(".localhost")) return true;
-  return isIPv4(name) || (name.startsWith("[") && isIPv6(name.slice(1, -1)));
+  if (isIPv4(name)) return !name.startsWith("0.");
+  return name.startsWith("[") && isIPv6(name.slice(1, -1)) && !isUnspecified(name);
+}
+
+/** Of IPv6, in any of its forms, or that of IPv4 in it. */
+function isUnspecified(name: string): boolean {
+  return ["[::]", "[::ffff:0:0]"].includes(new URL(`http://${name}`).hostname);
 }
 
 /** `host` or `host:port`, in lower case and without the dot of the root; undefined for anything else. */

@@ -88,7 +88,16 @@ const hosts: readonly [string, number][] = [
   ["user:secret@localhost", 421],
   ["localhost:port", 421],
   ["localhost/", 421],
-  ["", 421],
+  // Browsers reach the loopback interface by them, past what guards it.
+  ["0.0.0.0:PORT", 421],
+  ["0.1.2.3", 421],
+  ["[::]:PORT", 421],
+  ["[0:0:0:0:0:0:0:0]", 421],
+  ["[::0.0.0.0]", 421],
+  ["[::ffff:0.0.0.0]", 421],
+  ["[::ffff:0:0]", 421],
+  ["[f::]", 200],
+  ["", 200],
   ["localhost, evil.example", 400],
 ];
 
@@ -99,8 +108,13 @@ describe("the host", () => {
     if (status === 421) expect(answer).toContain("--allowed-hosts");
   });
 
-  test("that is missing or sent twice is refused", async () => {
-    expect((await send(open, { line: "GET /health/live HTTP/1.0" })).status).toBe(421);
+  test("may be missing, as in probes, but not for pages", async () => {
+    const line = "GET /health/live HTTP/1.0";
+    expect((await send(open, { line })).status).toBe(200);
+    expect((await send(open, { line, headers: ["origin: http://evil.example"] })).status).toBe(403);
+  });
+
+  test("that is sent twice is refused", async () => {
     for (const server of [open, guarded, insecure]) {
       const twice = ["host: localhost", "host: localhost"];
       const { status, answer } = await send(server, { line: live, headers: twice });
