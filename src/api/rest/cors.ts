@@ -45,15 +45,28 @@ export function preflightAnswer(request: Request): Answer | undefined {
 }
 
 /**
- * Images and links send no origin. Browsers tell of them in this header, where the server is called by
- * TLS or by a name or address of the loopback interface. Reading is harmless, as without CORS the page
- * never sees the answer.
+ * Images and links send no origin. Browsers tell of them in a header, where the server is called by
+ * TLS or by a name or address of the loopback interface; elsewhere a GET of a browser may come from any
+ * page. Reading is harmless, as without CORS the page never sees the answer.
  */
-export function refuseOtherSites(request: Request, route: Route): void {
-  const site = request.headers.get("sec-fetch-site");
-  if (route.changes && (site === "cross-site" || site === "same-site")) {
+export function refuseOtherSites({ method, headers }: Request, route: Route): void {
+  if (!route.changes) return;
+  const site = headers.get("sec-fetch-site");
+  if (site === "cross-site" || site === "same-site") {
     throw new OrchyError("PERMISSION_DENIED", "Pages of other sites may not change anything here.");
   }
+  if (method === "GET" && site === null && isBrowser(headers)) {
+    const message =
+      "A browser does not say which page sends this GET, which changes something. Call it by " +
+      "localhost or TLS, with a key, or by another client.";
+    throw new OrchyError("PERMISSION_DENIED", message);
+  }
+}
+
+/** Pages can neither change these headers of images and links, nor send a key with them. */
+function isBrowser(headers: Headers): boolean {
+  const isNamed = headers.get("user-agent")?.startsWith("Mozilla/") ?? false;
+  return isNamed && headers.has("accept-language") && !headers.has("authorization");
 }
 
 /** A page may send JSON to another origin only after it has asked; a form, or nothing, without. */

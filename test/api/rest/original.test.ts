@@ -198,7 +198,18 @@ test("pause and resume work by GET, and not by HEAD or from other sites", async 
   // A page of another site can make a browser fetch this address.
   const headers = { "sec-fetch-site": "cross-site" };
   expect((await call(server, "GET", `${at}/pause`, undefined, headers)).status).toBe(403);
+  // By an address of a network, browsers do not say what sends it.
+  const browser = { "user-agent": "Mozilla/5.0 (X11)", "accept-language": "en" };
+  const image = await call(server, "GET", `${at}/pause`, undefined, browser);
+  expect([image.status, image.text.includes("does not say which page")]).toEqual([403, true]);
   expect((await get(at)).json.state).toBe("EVENT WAITING");
+  for (const others of [
+    { ...browser, "sec-fetch-site": "none" },
+    { ...browser, authorization: "Bearer x" },
+    { "user-agent": "Mozilla/5.0 (Windows NT) WindowsPowerShell/5.1" },
+  ]) {
+    expect((await call(server, "GET", `${at}/pause`, undefined, others)).status).toBe(200);
+  }
 });
 
 test("a cancelled execution is a failed one", async () => {
