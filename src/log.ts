@@ -31,6 +31,13 @@ export interface LoggerOptions {
 /** Longer texts are cut: a log line is for people, and no input decides how long it gets. */
 const textCharsMax = 4_000;
 
+/** What JSON leaves as it is, and terminals and viewers of logs may take for a command or a line end. */
+const unprintable = /[\u007f-\u009f\u2028\u2029]/g;
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
 function cut(text: string): string {
   return text.length <= textCharsMax ? text : `${text.slice(0, textCharsMax)}…`;
 }
@@ -58,14 +65,13 @@ function loggerWith(options: LoggerOptions, ration: Ration): Logger {
 
   function write(level: LogLevel, message: string, fields: LogFields): void {
     const entries = Object.entries({ ...options.fields, ...fields });
-    options.write(
-      JSON.stringify({
-        level,
-        time: new Date(options.clock.now()).toISOString(),
-        message: cut(message),
-        ...Object.fromEntries(entries.map(([name, value]) => [name, printable(value)])),
-      }),
-    );
+    const line = JSON.stringify({
+      level,
+      time: new Date(options.clock.now()).toISOString(),
+      message: cut(message),
+      ...Object.fromEntries(entries.map(([name, value]) => [name, printable(value)])),
+    });
+    options.write(line.replace(unprintable, escaped));
   }
 
   return {

@@ -83,3 +83,14 @@ test("what is away is told when it goes and when it is back, with how long and h
   outage.failed(new Error("again"));
   expect(lines).toHaveLength(3);
 });
+
+test("characters that terminals and viewers act on are escaped, and still mean the same", () => {
+  const { clock } = handClock();
+  const lines: string[] = [];
+  const log = createLogger({ level: "info", clock, write: (line) => lines.push(line) });
+  const name = "a\u001b[2J\u007f\u0085\u009b1m\u2028\u2029é\u{1f600}";
+  log.info("named", { name });
+  expect(lines[0]).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
+  expect(lines[0]).toContain("é\u{1f600}");
+  expect(JSON.parse(lines[0]!).name).toBe(name);
+});
