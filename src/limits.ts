@@ -123,6 +123,8 @@ export const limits = {
   /** Of one address so many refusals are audit lines within that time; the rest is counted. */
   auditRefusalsMax: 10,
   auditRefusalMs: 60_000,
+  /** Lines that wait for the file of --audit-log. */
+  auditCharsHeldMax: 8 * 1024 * 1024,
   /** So many addresses are told apart. */
   auditAddressesMax: 1_000,
   /** So many names and origins that are refused are named in the log, each once. */
