@@ -706,3 +706,18 @@ test("by gRPC-Web, nothing of a body is decoded before the key is looked at", as
   });
   expect(await response.text()).toContain(`grpc-status: ${Code.Unauthenticated}`);
 });
+
+test("of the original wire, nothing of a body is decoded before its rules are looked at", async () => {
+  const { url } = guarded.server;
+  for (const [type, body, told] of [
+    ["application/json", "{", "permission_denied"],
+    ["application/grpc-web+proto", "\0\0\0\0\u0001{", `grpc-status: ${Code.PermissionDenied}`],
+  ] as const) {
+    const response = await fetch(`${url}/TaskService/Poll`, {
+      method: "POST",
+      headers: { "content-type": type },
+      body,
+    });
+    expect(await response.text()).toContain(told);
+  }
+});

@@ -9,7 +9,6 @@ import type {
   Message,
   MessageShape,
 } from "@bufbuild/protobuf";
-import type { Need } from "../access.ts";
 import type { Caller, Sender } from "../caller.ts";
 
 /** Who calls, as far as the connection tells. */
@@ -45,23 +44,25 @@ export interface MountedMethod {
   /** `/package.Service/Method` */
   readonly path: string;
   readonly method: DescMethodUnary;
-  /** What it asks of its callers, before anything of the call is read. */
-  readonly need: Need;
+  /** Finds who calls, before anything of the call is decoded. Throws what access.admit does. */
+  readonly admit: Admit;
   readonly run: (request: Message, call: CallContext) => Promise<Message>;
 }
+
+export type Admit = (sender: Sender, peer: () => Peer) => Caller | Promise<Caller>;
 
 /** Ties the functions of a service to its methods, whose types are known only here. */
 export function mount<Service extends DescService>(
   service: Service,
   methods: UnaryMethods<Service>,
-  need: Need,
+  admit: Admit,
 ): readonly MountedMethod[] {
   return service.methods.map((method) => {
     if (!isUnary(method)) throw new Error(`${service.typeName}.${method.name} is not unary`);
     const run = methods[
       method.localName as keyof typeof methods
     ] as unknown as MountedMethod["run"];
-    return { path: `/${service.typeName}/${method.name}`, method, need, run };
+    return { path: `/${service.typeName}/${method.name}`, method, admit, run };
   });
 }
 

@@ -130,7 +130,7 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
 
     async function run(): Promise<Response> {
       const sender = senderOf(request.headers.get("authorization"), peer, method);
-      const caller = await access.admit(method.need, sender);
+      const caller = await method.admit(sender, peer);
       const stillAdmitted = () => access.stillAdmits(caller);
       const bytes = await readBodyThenPark(reader, request, server);
       const startedAt = performance.now();

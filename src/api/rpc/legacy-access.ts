@@ -8,8 +8,8 @@ import { limits } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
 import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
-import type { Caller } from "../caller.ts";
-import { type CallContext, isLoopback } from "./call.ts";
+import type { Caller, Sender } from "../caller.ts";
+import { type CallContext, isLoopback, type Peer } from "./call.ts";
 
 /** From where workers of the original wire are served. */
 export type LegacyWorkers = "loopback" | "mtls" | "open";
@@ -22,8 +22,6 @@ export interface LegacyAccessOptions {
   readonly legacyWorkers?: LegacyWorkers | undefined;
 }
 
-type Call = Pick<CallContext, "peer" | "caller">;
-
 export class LegacyAccess {
   readonly #options: LegacyAccessOptions;
   readonly #warned = new Set<string>();
@@ -33,12 +31,11 @@ export class LegacyAccess {
   }
 
   /** Throws PERMISSION_DENIED. */
-  async admit(call: Call): Promise<Caller> {
+  async admit(sender: Sender, peer: () => Peer): Promise<Caller> {
     const { access, legacyWorkers } = this.#options;
     if (!(await access.asksForKeys())) {
-      return this.#byRule(legacyWorkers ?? "loopback", call);
+      return this.#byRule(legacyWorkers ?? "loopback", sender, peer);
     }
-    const { sender } = call.caller;
     let refusal = missingKey;
     if (sender.authorization) {
       try {
@@ -48,23 +45,23 @@ export class LegacyAccess {
         refusal = `${error.message} ${otherwise}`;
       }
     }
-    if (legacyWorkers !== undefined) return this.#byRule(legacyWorkers, call);
-    this.#warn(call);
+    if (legacyWorkers !== undefined) return this.#byRule(legacyWorkers, sender, peer);
+    this.#warn(peer);
     // One that was sent is in the audit already.
     if (!sender.authorization) this.#options.audit.refused(sender, "PERMISSION_DENIED", undefined);
     throw new OrchyError("PERMISSION_DENIED", refusal);
   }
 
-  #byRule(rule: LegacyWorkers, call: Call): Caller {
-    const refusal = refusalBy(rule, call);
-    if (refusal === undefined) return call.caller;
-    this.#warn(call);
-    this.#options.audit.refused(call.caller.sender, "PERMISSION_DENIED", undefined);
+  #byRule(rule: LegacyWorkers, sender: Sender, peer: () => Peer): Caller {
+    const refusal = refusalBy(rule, { peer });
+    if (refusal === undefined) return { sender };
+    this.#warn(peer);
+    this.#options.audit.refused(sender, "PERMISSION_DENIED", undefined);
     throw new OrchyError("PERMISSION_DENIED", refusal);
   }
 
   /** Such a worker may poll for years before somebody asks why it is given nothing. */
-  #warn({ peer }: Call): void {
+  #warn(peer: () => Peer): void {
     const address = peer().address ?? "unknown";
     if (this.#warned.has(address) || this.#warned.size >= limits.auditAddressesMax) return;
     this.#warned.add(address);
@@ -84,7 +81,10 @@ const missingKey =
   `"authorization: Bearer orchy_…". ${otherwise}`;
 
 /** Why a caller is not served by a rule; undefined: it is. */
-export function refusalBy(rule: LegacyWorkers, { peer }: Pick<Call, "peer">): string | undefined {
+export function refusalBy(
+  rule: LegacyWorkers,
+  { peer }: Pick<CallContext, "peer">,
+): string | undefined {
   switch (rule) {
     case "open":
       return undefined;

@@ -27,24 +27,22 @@ import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";
 import type { CallContext, UnaryMethods } from "./call.ts";
 import { fitAnswer } from "./fit-answer.ts";
-import type { LegacyAccess } from "./legacy-access.ts";
 import { checkFields, parseForStruct, toValues } from "./payload.ts";
 
 export interface LegacyOptions {
   readonly orchestrator: Orchestrator;
   readonly access: Access;
   readonly audit: Audit;
-  readonly legacy: LegacyAccess;
 }
 
 export function createTaskService(options: LegacyOptions): UnaryMethods<typeof TaskService> {
-  const { orchestrator, access, legacy } = options;
+  const { orchestrator, access } = options;
   return {
     async saveTaskDef(definition, call) {
-      return save(options, definition, await legacy.admit(call));
+      return save(options, definition, call.caller);
     },
     async poll({ taskType, batchSize }, call) {
-      access.checkActions(await legacy.admit(call), [taskType]);
+      access.checkActions(call.caller, [taskType]);
       const tasks = await poll({
         orchestrator,
         call,
@@ -56,25 +54,23 @@ export function createTaskService(options: LegacyOptions): UnaryMethods<typeof T
       return create(TasksSchema, { tasks });
     },
     async push(result, call) {
-      const caller = await legacy.admit(call);
       const failed = result.status === TaskResult_Status.FAIL;
-      return push(options, { ...result, failed }, { ...call, caller });
+      return push(options, { ...result, failed }, call);
     },
-    async getServers(_request, call) {
-      await legacy.admit(call);
+    async getServers() {
       return getServers(orchestrator);
     },
   };
 }
 
 export function createActionService(options: LegacyOptions): UnaryMethods<typeof ActionService> {
-  const { orchestrator, access, legacy } = options;
+  const { orchestrator, access } = options;
   return {
     async saveActionDefinition(definition, call) {
-      return save(options, definition, await legacy.admit(call));
+      return save(options, definition, call.caller);
     },
     async poll({ actionType, batchSize }, call) {
-      access.checkActions(await legacy.admit(call), [actionType]);
+      access.checkActions(call.caller, [actionType]);
       const type = Action_Type.USER;
       const actions = await poll({
         orchestrator,
@@ -88,12 +84,10 @@ export function createActionService(options: LegacyOptions): UnaryMethods<typeof
       return create(ActionsSchema, { actions });
     },
     async push(result, call) {
-      const caller = await legacy.admit(call);
       const failed = result.status === ActionResult_Status.FAIL;
-      return push(options, { ...result, failed }, { ...call, caller });
+      return push(options, { ...result, failed }, call);
     },
-    async getServers(_request, call) {
-      await legacy.admit(call);
+    async getServers() {
       return getServers(orchestrator);
     },
   };

@@ -12,7 +12,14 @@ import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";
 import type { Door } from "../door.ts";
-import { type CallContext, type MountedMethod, mount, type Peer, senderOf } from "./call.ts";
+import {
+  type Admit,
+  type CallContext,
+  type MountedMethod,
+  mount,
+  type Peer,
+  senderOf,
+} from "./call.ts";
 import type { LegacyAccess } from "./legacy-access.ts";
 import { createActionService, createTaskService } from "./legacy-service.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
@@ -31,11 +38,15 @@ export interface ServiceOptions {
 export const workerServices = [WorkerService, TaskService, ActionService] as const;
 
 export function mountServices(options: ServiceOptions): readonly MountedMethod[] {
-  // Workers of the original wire have rules of their own, which their services apply.
+  const { access, legacy } = options;
+  // Workers of the original wire have rules of their own.
+  const byRule: Admit = (sender, peer) => legacy.admit(sender, peer);
   return [
-    ...mount(WorkerService, createWorkerService(options), "worker"),
-    ...mount(TaskService, createTaskService(options), "open"),
-    ...mount(ActionService, createActionService(options), "open"),
+    ...mount(WorkerService, createWorkerService(options), (sender) =>
+      access.admit("worker", sender),
+    ),
+    ...mount(TaskService, createTaskService(options), byRule),
+    ...mount(ActionService, createActionService(options), byRule),
   ];
 }
 
@@ -65,10 +76,10 @@ const callerKey = createContextKey<Caller | undefined>(undefined);
 
 type RouteOptions = Pick<ServiceOptions, "access" | "log" | "metrics">;
 
-/** Looks at the keys of callers before anything of their bodies is read. */
+/** Looks at the callers before anything of their bodies is read. */
 export function gate(
   methods: readonly MountedMethod[],
-  { access, log, metrics }: RouteOptions,
+  { log, metrics }: Pick<RouteOptions, "log" | "metrics">,
 ): (context: HandlerContext) => Promise<void> {
   const mountedOf = new Map(methods.map((mounted) => [mounted.method as DescMethod, mounted]));
   return async ({ method, requestHeader, values }) => {
@@ -76,8 +87,8 @@ export function gate(
     if (mounted === undefined) return;
     try {
       const authorization = requestHeader.get("authorization");
-      const sender = senderOf(authorization, values.get(peerKey), mounted);
-      values.set(callerKey, await access.admit(mounted.need, sender));
+      const peer = values.get(peerKey);
+      values.set(callerKey, await mounted.admit(senderOf(authorization, peer, mounted), peer));
     } catch (thrown) {
       const error = rpcError(thrown, mounted.path, log);
       metrics?.rpcRequest(mounted.path, error.code);
