@@ -39,7 +39,7 @@ function write(texts: readonly string[]): void {
 }
 
 function answer(interpreter: Interpreter, texts: readonly string[]): string[] {
-  const [kind, expression = "", reserved = "", ...rest] = texts;
+  const [kind, expression = "", ...rest] = texts;
   if (kind === "check") {
     const problem = interpreter.check(expression);
     return problem === undefined ? ["ok"] : ["problem", problem];
@@ -48,7 +48,7 @@ function answer(interpreter: Interpreter, texts: readonly string[]): string[] {
   for (let at = 0; at + 2 < rest.length; at += 3) {
     members.push({ name: rest[at]!, isOutput: rest[at + 1] === "output", text: rest[at + 2]! });
   }
-  const outcome = interpreter.evaluate({ expression, members, reserved });
+  const outcome = interpreter.evaluate({ expression, members });
   if (!outcome.ok) return [outcome.code === "SCRIPT_LIMIT" ? "limit" : "error", outcome.message];
   return outcome.route === undefined
     ? ["ok", outcome.output]

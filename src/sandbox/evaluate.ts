@@ -21,8 +21,6 @@ export interface Member {
 export interface Script {
   readonly expression: string;
   readonly members: readonly Member[];
-  /** JSON text of an array of names that are never output; empty for none. */
-  readonly reserved: string;
 }
 
 const renewalsPerCollection = 2_000;
@@ -157,7 +155,6 @@ export class Interpreter {
       this.#unwrap(machine, context.callFunction(part, context.undefined, ...values));
     const [a = 0, b = 0, c = 0, d = 0] = crypto.getRandomValues(new Int32Array(4));
     call(machine.seed, ...[a, b, c, d].map((number) => context.newNumber(number)));
-    if (script.reserved !== "") call(machine.reserve, context.newString(script.reserved));
     for (const { name, text, isOutput } of script.members) {
       const flag = isOutput ? context.true : context.false;
       call(machine.define, context.newString(name), context.newString(text), flag);

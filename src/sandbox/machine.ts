@@ -50,7 +50,6 @@ export interface Machine {
   readonly context: QuickJSContext;
   readonly seed: QuickJSHandle;
   readonly define: QuickJSHandle;
-  readonly reserve: QuickJSHandle;
   readonly collect: QuickJSHandle;
   readonly describe: QuickJSHandle;
   /** Makes the world new, whatever a script did to it. */
@@ -75,7 +74,6 @@ export async function openMachine(limits: ScriptLimits, mustStop: () => boolean)
   const handles = {
     seed: part("seed"),
     define: part("define"),
-    reserve: part("reserve"),
     collect: part("collect"),
     describe: part("describe"),
   };

@@ -306,11 +306,10 @@ class ScriptPool implements Sandbox {
 
 const aborted: Answer = ["error", "The script was given up before it ended."];
 
-/** What the script process reads: kind, expression, reserved names, then three texts a member. */
+/** What the script process reads: kind, expression, then three texts a member. */
 function requestOf(script: ScriptInput): string[] {
-  const { reserved = [], members = {} } = script;
+  const { members = {} } = script;
   const request = ["evaluate", script.expression];
-  request.push(reserved.length === 0 ? "" : JSON.stringify(reserved));
   request.push("input", "member", script.input, "execution", "member", script.execution);
   for (const [name, text] of Object.entries(members)) request.push(name, "member", text);
   for (const [name, text] of Object.entries(script.outputs)) request.push(name, "output", text);

@@ -10,12 +10,13 @@ export const refusalName = "Refusal";
 /** A refusal with this message says that the output is too long to be carried. */
 export const outputTooLarge = "output-too-large";
 
-/** Answers `{seed, define, reserve, collect, describe}`, good for one evaluation. */
+/** Answers `{seed, define, collect, describe}`, good for one evaluation. */
 export const prelude = `((outputCharsMax) => {
   "use strict";
   const world = globalThis;
   const { parse, stringify } = JSON;
   const { create, defineProperty, getPrototypeOf, keys: namesOf, prototype: plain } = Object;
+  const { getOwnPropertyDescriptor: propertyOf } = Object;
   const { apply } = Reflect;
   const { slice } = String.prototype;
   const PromiseKind = Promise;
@@ -41,24 +42,30 @@ export const prelude = `((outputCharsMax) => {
   const given = create(null);
   defineProperty(world, "$", { __proto__: null, value: root, writable: true });
 
-  // A member is parsed when it is touched, and is a plain property from then on.
+  // A member is parsed when it is touched, and is a plain property from then on, which is read in half
+  // the time. The output of an action stays an accessor until it is assigned: so what the script has
+  // set is told from what it has only changed inside.
   const define = (name, text, isOutput) => {
-    given[name] = true;
     let value;
     const get = () => {
       if (text !== undefined) {
         value = isOutput ? { output: parse(text) } : parse(text);
         text = undefined;
-        try { defineProperty(root, name, data(value)); } catch {}
+        if (!isOutput) try { defineProperty(root, name, data(value)); } catch {}
       }
       return value;
     };
     const set = function (changed) { defineProperty(this, name, data(changed)); };
+    given[name] = { __proto__: null, get, isOutput };
     defineProperty(root, name, { __proto__: null, get, set, enumerable: true, configurable: true });
   };
-  const reserve = (text) => {
-    const names = parse(text);
-    for (let index = 0; index < names.length; index += 1) given[names[index]] = true;
+  // Outputs of actions are given until they are assigned, or copied into another object that takes the
+  // place of \`$\`; the other members always are.
+  const isGiven = (dollar, name) => {
+    const member = given[name];
+    if (member === undefined || !member.isOutput) return member !== undefined;
+    if (dollar !== root) return dollar[name] === member.get();
+    return propertyOf(root, name).get === member.get;
   };
 
   const refuse = (message) => ({ __proto__: null, name: "${refusalName}", message, stack: "" });
@@ -91,7 +98,7 @@ export const prelude = `((outputCharsMax) => {
     const names = namesOf(dollar);
     for (let index = 0; index < names.length; index += 1) {
       const name = names[index];
-      if (given[name]) continue;
+      if (isGiven(dollar, name)) continue;
       const value = dollar[name];
       if (value === undefined) continue;
       if (name === "route" && typeof value === "string") {
@@ -103,9 +110,9 @@ export const prelude = `((outputCharsMax) => {
     }
     // The value of \`$.route = "x"\` as the last statement is the route, and that of \`$\` is what the
     // script was given: neither is an output.
-    const isGiven = completion === dollar || completion === root;
+    const isDollar = completion === dollar || completion === root;
     const isRoute = route !== undefined && completion === route;
-    if (left === 0 && completion !== undefined && !isGiven && !isRoute) {
+    if (left === 0 && completion !== undefined && !isDollar && !isRoute) {
       if (isPlain(completion)) {
         const own = namesOf(completion);
         for (let index = 0; index < own.length; index += 1) {
@@ -148,5 +155,5 @@ export const prelude = `((outputCharsMax) => {
     }
     return stringify({ __proto__: null, name, message, stack });
   };
-  return { __proto__: null, seed, define, reserve, collect, describe };
+  return { __proto__: null, seed, define, collect, describe };
 })`;

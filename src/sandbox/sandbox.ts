@@ -15,8 +15,6 @@ export interface ScriptInput {
   readonly outputs: Readonly<Record<string, JsonText>>;
   /** Further members of `$` as they are (e.g. `last` and `iteration` of a loop); never output. */
   readonly members?: Readonly<Record<string, JsonText>>;
-  /** Ids of the workflow's other actions: left on `$` by the script, they are not output. */
-  readonly reserved?: readonly string[];
 }
 
 /** The sandbox cannot run scripts now; it says nothing about the script, which may run elsewhere. */

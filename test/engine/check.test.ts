@@ -109,6 +109,41 @@ describe("what is right", () => {
     ]);
   });
 
+  test("properties of $ that a script sets under a name that means something else already", () => {
+    const said = (expression: string) => {
+      const actions = [
+        { id: "first", type: "user", name: "work", next: { default: ["it", "beside"] } },
+        { id: "it", type: "system", name: "javascript", expression, next: { default: 7 } },
+        { id: "beside", type: "system", name: "transform" },
+        { id: 7, type: "system", name: "transform" },
+      ];
+      const found = warningsOf({ name: "test", rootAction: "first", actions });
+      return found.map(
+        (text) => /^\/actions\/1\/expression: The script sets "(\w+)"/.exec(text)?.[1],
+      );
+    };
+    expect(said("$.first = 1; $['beside'] += 2; $.beside++; $[`first`] ??= 3")).toEqual([
+      "first",
+      "beside",
+    ]);
+    expect(said("$.input = 1; $ [ 'execution' ] = 2")).toEqual(["input", "execution"]);
+    // What is only changed inside, compared or read, and names of what cannot have run.
+    expect(said("$.first.output = 1; $.first == 2; $.first >= 3; $.it = 4; $[7] = 5")).toEqual([]);
+    expect(said("// $.first = 1\n'$.first = 2'; /* $.first = 3 */ a.$.first = 4")).toEqual([]);
+  });
+
+  test("a script of any form is looked through once", () => {
+    const parts = ["$['a", "/*a", "'a\\\n", '"\\', "$ ", "$[ ", "$.first ", "`", "$['first']"];
+    for (const part of parts) {
+      const count = Math.floor(limits.expressionCharsMax / part.length);
+      const startedAt = process.cpuUsage();
+      warningsOf(withAction({ name: "javascript", expression: part.repeat(count) }));
+      const { user } = process.cpuUsage(startedAt);
+      // Quadratic work takes seconds.
+      expect([part, user < 500_000]).toEqual([part, true]);
+    }
+  });
+
   test("__proto__ is data, and stays where it was", () => {
     const text = JSON.stringify(withAction({ name: "transform", parameters: { p: 1 } })).replace(
       '"p"',

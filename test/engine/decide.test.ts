@@ -257,6 +257,19 @@ describe("system actions", () => {
     expect(unknown.execution.state.failure?.code).toBe("NO_MATCHING_ROUTE");
   });
 
+  test("javascript: the route default may always be chosen", () => {
+    for (const next of [{}, { x: "b" }, { x: "b", default: "c" }]) {
+      const actions = [system("j", "javascript", { expression: "1", next }), user("b"), user("c")];
+      const rootAction = "default" in next ? ["j"] : "x" in next ? ["j", "c"] : ["j", "b", "c"];
+      const world = new World({ ...workflow(actions), rootAction });
+      const outcome = { ok: true, output: "{}", route: "default" } as const;
+      world.send({ type: "script", handout: world.scripts[0]!.handout, outcome });
+      expect(world.statusOf("j")).toBe("COMPLETED");
+      expect(world.statusOf("b")).toBe("x" in next ? "SKIPPED" : "SCHEDULED");
+      expect(world.statusOf("c")).toBe("SCHEDULED");
+    }
+  });
+
   test("javascript: a server that died in the middle is followed by another evaluation", () => {
     const world = new World(workflow([system("j", "javascript", { expression: "1" })]));
     world.fireNext();

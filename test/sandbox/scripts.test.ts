@@ -111,12 +111,29 @@ const outputs: [what: string, script: string, output: unknown][] = [
     { a: { z: 1 }, b: [{ z: 1 }, { z: 1 }] },
   ],
   ["lone surrogates and NUL", "$.a = '\\ud800\\u0000'", { a: "\ud800\u0000" }],
-  ["a new $", "$ = { a: $.input.x, input: 1, price: 2 }", { a: 5 }],
+  ["a new $", "$ = { a: $.input.x, input: 1, price: 2 }", { a: 5, price: 2 }],
   [
-    "input, execution and actions are never output",
-    "$.input = 1; $.execution = 2; $['1'] = 3; $.price = 4; undefined",
-    {},
+    "what was set under the name of an action that has run",
+    "$['1'] = 3; $.price.output.total = 5; $.input.x = 6; $.a = 7",
+    { 1: 3, a: 7 },
   ],
+  [
+    "what an action has put out, set again",
+    "const p = $.price; $.price = p",
+    { price: { output: { total: 120 } } },
+  ],
+  ["a changed and deleted output", "$.price.output = 5; delete $['1']; undefined", {}],
+  ["an output that was deleted and set", "delete $.price; $.price = 5", { price: 5 }],
+  ["more than an output holds", "$.price += 1; $['1'] ??= 2", { price: "[object Object]1" }],
+  [
+    "a property of an action's name by its definition",
+    "Object.defineProperty($, 'price', { enumerable: true, get: () => 4 })",
+    { price: 4 },
+  ],
+  ["a copy of $ with more", "$ = { ...$, a: 1 }", { a: 1 }],
+  ["a copy of $ with less and other", "const { price, ...$$ } = $; $ = $$; $[1] = 2", { 1: 2 }],
+  ["frozen data", "Object.freeze($); Object.seal($); $.price.output = 5; 6", { result: 6 }],
+  ["input and execution are never output", "$.input = 1; $.execution = 2; undefined", {}],
   ["a sloppy global", "total = 3; this.total + globalThis.total", { result: 6 }],
   [
     "a strict script",
@@ -156,9 +173,9 @@ describe("output", () => {
     expect(await run("$.route = 5")).toEqual({ ok: true, output: '{"route":5}' });
   });
 
-  test("ids that the caller reserves are never output; further members are there to be read", async () => {
-    const rest = { reserved: ["later", "9"], members: { last: '{"n":4}', iteration: "2" } };
-    const script = "$['9'] = 1; $.later = 2; $.iteration += 1; $.a = $.last.n + $.iteration";
+  test("further members are there to be read, and never output", async () => {
+    const rest = { members: { last: '{"n":4}', iteration: "2" } };
+    const script = "$.iteration += 1; $.a = $.last.n + $.iteration";
     expect(await outputOf(script, rest)).toEqual({ a: 7 });
   });
 });
@@ -183,7 +200,7 @@ const readings: [script: string, value: unknown][] = [
   ["const { input: { x }, ...rest } = $; x + Object.keys(rest).length", 8],
   ["$.input === $.input && $['1'] === $[1]", true],
   ["$.input.x = 9; $.input.y = 1; $.input.x + $.input.y", 10],
-  ["$.price = 3; $.price", 3],
+  ["$.price = 3; const p = $.price; delete $.price; p", 3],
   ["delete $.price; typeof $.price", "undefined"],
   ["$.input.x; Object.getOwnPropertyDescriptor($, 'input').value.x", 5],
   ["Object.freeze($); $.input.x = 8; $.input.x", 8],

@@ -28,7 +28,7 @@ export async function openEvaluator(): Promise<Evaluate> {
       { name: "execution", text: execution, isOutput: false },
       ...Object.entries(outputs).map(([name, text]) => ({ name, text, isOutput: true })),
     ];
-    const outcome = interpreter.evaluate({ expression, members, reserved: "" });
+    const outcome = interpreter.evaluate({ expression, members });
     // Nothing is awaited: what a fresh world needs is done before this call returns.
     void interpreter.renew();
     return outcome;

@@ -87,8 +87,6 @@ function leave(draft: Draft, action: JavascriptPlanAction): void {
 
 function request(draft: Draft, action: JavascriptPlanAction, handout: number): void {
   const view = draft.view();
-  // Only what is on `$` already is kept out of the script's output: it may name a property like an
-  // action that has not run (the order example does).
   const outputs: Record<string, JsonText> = {};
   for (const key of view.outputKeys()) {
     const text = view.output(key);
@@ -114,7 +112,7 @@ export function endJavascript(
     return;
   }
   const route = outcome.route ?? "default";
-  if (outcome.route !== undefined && !action.next.has(outcome.route)) {
+  if (route !== "default" && !action.next.has(route)) {
     const message = `The script chose the route ${JSON.stringify(cut(route))}, which next does not have.`;
     failAction(draft, action, { failure: { code: "NO_MATCHING_ROUTE", message } });
     return;

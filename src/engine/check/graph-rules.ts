@@ -5,6 +5,7 @@ import { Ancestors, countIncoming, orderOf, reachable } from "../graph.ts";
 import type { Reference } from "../reference.ts";
 import { isObject, type ReadObject } from "./fields.ts";
 import { below, type FoundReference, nearestHint, quoted, type Report } from "./report.ts";
+import { assignedNames } from "./script-names.ts";
 
 /** An action as far as it could be read. */
 export interface ReadAction {
@@ -53,6 +54,7 @@ class GraphCheck {
     for (const [position, action] of this.#actions.entries()) {
       const before = ancestors && ((other: number) => ancestors.has(position, other));
       for (const found of action.references) this.#checkReference(found, { action, before });
+      this.#checkScript(action, (other) => ancestors?.has(other, position) ?? false);
     }
   }
 
@@ -203,6 +205,24 @@ class GraphCheck {
     } else if (within?.before !== undefined && !within.before(position)) {
       const message = `${quoted(reference.text)} may find nothing: action ${quoted(root.key)} does not come before this one.`;
       this.#report.warning(pointer, message);
+    }
+  }
+
+  /** Properties of `$` that the script sets, and that may hold something else already. */
+  #checkScript({ pointer, spec }: ReadAction, isLater: (other: number) => boolean): void {
+    if (spec.name !== "javascript" || typeof spec.expression !== "string") return;
+    for (const name of assignedNames(spec.expression)) {
+      const set = `The script sets ${quoted(name)} on $`;
+      const at = below(pointer, "expression");
+      if (name === "input" || name === "execution") {
+        this.#report.warning(at, `${set}, which is never output: choose another name.`);
+        continue;
+      }
+      const other = this.#positions.get(name);
+      if (other === undefined || this.#actions[other]!.spec === spec || isLater(other)) continue;
+      const becomes = `it becomes "${name}" of this action's output, and what that action has put out`;
+      const message = `${set}, which is also the id of an action: ${becomes} is not seen there any more.`;
+      this.#report.warning(at, message);
     }
   }
 
