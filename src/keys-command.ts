@@ -16,10 +16,12 @@ import { readSecret } from "./settings.ts";
 import { openStore } from "./store/open.ts";
 import { readClientTls } from "./tls.ts";
 
-const help = `Usage: bun run server keys create --name <who> --scopes <${scopes.join(",")}> [--actions <a,b>]
+const help = `Usage: bun run server keys create --name <who> --scopes <${scopes.join(",")}> [--actions <a,b>]…
        bun run server keys list
        bun run server keys revoke <id>
 
+  --actions <a,b>        for the scope worker: only these actions. It may be repeated; a comma inside a
+                         name is written \\,
   --server <url>         a running server; with its key in ORCHY_KEY, or as --key @file, once there
                          are keys. The first one needs the secret that the server printed when it
                          started: in the same way, or by itself from beside the embedded store
@@ -37,7 +39,7 @@ one, else the store sqlite:./data/orchy.db (or ORCHY_STORE).`;
 const options = {
   name: { type: "string" },
   scopes: { type: "string" },
-  actions: { type: "string" },
+  actions: { type: "string", multiple: true },
   server: { type: "string" },
   key: { type: "string" },
   "tls-ca": { type: "string" },
@@ -53,7 +55,9 @@ const options = {
 
 const defaultStore = "sqlite:./data/orchy.db";
 
-type Flags = { readonly [Name in keyof typeof options]?: string | boolean };
+type Flags = { readonly [Name in keyof Omit<typeof options, "actions">]?: string | boolean } & {
+  readonly actions?: readonly string[];
+};
 type Environment = Readonly<Record<string, string | undefined>>;
 
 interface KeyRow {
@@ -114,11 +118,10 @@ function readCommand(flags: Flags, [command, ...rest]: readonly string[]) {
 }
 
 function readNewKey({ name = "", scopes = "", actions }: Flags): NewKey {
-  const listed = (text: string | boolean) => String(text).split(",").filter(Boolean);
   const value = {
     name,
-    scopes: listed(scopes),
-    ...(actions !== undefined && { actions: listed(actions) }),
+    scopes: String(scopes).split(",").filter(Boolean),
+    ...(actions !== undefined && { actions: readActions(actions) }),
   };
   const checked = checkJson(newKeySchema, value);
   if (checked.ok) return value as unknown as NewKey;
@@ -126,6 +129,17 @@ function readNewKey({ name = "", scopes = "", actions }: Flags): NewKey {
     return `--${pointer.split("/")[1]}: ${message}`;
   });
   throw new Error([...new Set(told)].join("\n"));
+}
+
+/** Names of actions may hold commas. */
+function readActions(flags: readonly string[]): string[] {
+  const names = flags.flatMap((flag) => flag.split(/(?<!\\),/));
+  const unescaped = names.map((name) => name.replaceAll("\\,", ","));
+  return [...new Set(unescaped)].filter(Boolean);
+}
+
+function showActions(names: readonly string[]): string {
+  return names.map((name) => name.replaceAll(",", "\\,")).join(",");
 }
 
 async function create(desk: Desk, wanted: NewKey): Promise<void> {
@@ -141,7 +155,7 @@ async function list(desk: Desk): Promise<void> {
   const keys = await desk.list();
   if (keys.length === 0) console.log("There are no keys.");
   for (const { id, name, scopes, actions, createdAt, revokedAt } of keys) {
-    const only = actions === undefined ? "" : ` for ${actions.join(",")}`;
+    const only = actions === undefined ? "" : ` for ${showActions(actions)}`;
     const end = revokedAt === undefined ? "" : `, revoked ${day(revokedAt)}`;
     console.log(`${id}  ${scopes.join(",")}${only}  ${name}  (made ${day(createdAt)}${end})`);
   }

@@ -92,6 +92,9 @@ test("while a server has the store, the command says so, and goes through that s
   );
   const env = { ORCHY_KEY: key, ORCHY_HTTP_PORT: String(server.httpPort) };
   expect((await keys("list", env)).out).toContain(`${id}  worker for a,b  w`);
+  const named = "--actions mail/send,é --actions x\\,y --actions é";
+  await keys(`create --name n --scopes worker ${named} ${at} --key ${key}`);
+  expect((await keys("list", env)).out).toContain("worker for mail/send,é,x\\,y  n");
   expect((await keys(`revoke ${id}`, env)).out).toContain(`${id} is revoked`);
   expect((await keys(`revoke ${"0".repeat(16)}`, env)).told).toContain("There is no key");
   expect((await keys("list", env)).out).toMatch(new RegExp(`${id} .*revoked \\d{4}-`));

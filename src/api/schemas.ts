@@ -6,6 +6,7 @@ import * as v from "valibot";
 import { limits } from "../limits.ts";
 import { executionStatuses } from "../model/execution.ts";
 import { scopes } from "../model/key.ts";
+import { actionNameForm, isActionName, plainNameForm, plainNamePattern } from "../model/names.ts";
 
 /** In words that every dialect of patterns knows, as it is told in the OpenAPI document. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
@@ -31,14 +32,19 @@ function wholeNumber(min: number, max: number) {
   );
 }
 
-const nameRule =
-  `It must be 1 to ${limits.nameCharsMax} characters of A-Z, a-z, 0-9, ".", "_", "-", ` +
-  "and begin with a letter or a digit.";
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const nameRule = `It must be ${plainNameForm}.`;
 
-export const nameSchema = v.pipe(v.string(), v.regex(namePattern, nameRule));
+/** Of workflows and queues. */
+export const nameSchema = v.pipe(v.string(), v.regex(plainNamePattern, nameRule));
+export const actionNameSchema = v.pipe(
+  v.string(),
+  v.minLength(1, "It must not be empty."),
+  v.maxLength(limits.nameCharsMax, `It must be at most ${limits.nameCharsMax} characters long.`),
+  v.check(isActionName, `It must be ${actionNameForm}.`),
+  v.description(`The name of a user action: ${actionNameForm}; percent-encoded in paths.`),
+);
 /** Server-made ids are UUIDs; callers may choose their own. */
-export const executionIdSchema = v.pipe(v.string(), v.regex(namePattern, nameRule));
+export const executionIdSchema = v.pipe(v.string(), v.regex(plainNamePattern, nameRule));
 /** A number or a word, as text. */
 export const actionIdSchema = v.pipe(
   v.string(),
@@ -207,7 +213,7 @@ export const newKeySchema = v.pipe(
     ),
     actions: v.optional(
       v.pipe(
-        v.array(nameSchema),
+        v.array(actionNameSchema),
         v.minLength(1, "Name at least one action, or leave it out: then all are meant."),
         v.maxLength(limits.keyActionsMax, `At most ${limits.keyActionsMax} actions can be named.`),
         v.description("For the scope worker alone: the only actions whose tasks it may touch."),

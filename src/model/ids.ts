@@ -117,6 +117,12 @@ export function queueKey(queue: string, actionName: string): string {
   return `${queue}/${actionName}`;
 }
 
+/** The names of queues hold no slash; those of actions may. */
+export function parseQueueKey(key: string): { readonly queue: string; readonly action: string } {
+  const slash = key.indexOf("/");
+  return { queue: key.slice(0, slash), action: key.slice(slash + 1) };
+}
+
 /** Names of the fields of an execution's data. */
 export const fields = {
   input: "input",

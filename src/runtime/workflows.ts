@@ -4,6 +4,7 @@ import { checkActionDefinition, checkDefinition } from "../engine/check/check.ts
 import { OrchyError, type Problem } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../model/definition.ts";
+import { parseQueueKey } from "../model/ids.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { QueueStats, Store } from "../store/store.ts";
 import type { ActionRegistry } from "./action-registry.ts";
@@ -99,9 +100,7 @@ export class Workflows {
       all.push(...(await store.queueStats({ partition })));
     }
     return definitions.map((definition) => {
-      const own = all.filter(
-        ({ queue }) => queue.slice(queue.indexOf("/") + 1) === definition.name,
-      );
+      const own = all.filter(({ queue }) => parseQueueKey(queue).action === definition.name);
       return actionStats(definition, own);
     });
   }

@@ -125,7 +125,7 @@ function waysOf(gene: Gene, place: number, count: number): Ways {
   for (const { to, route, onError } of gene.edges) {
     if (place + 1 >= count) break;
     const target = place + 1 + (to % (count - place - 1));
-    const [ways, names] = onError ? [byCode, errorCodes] : [byRoute, routesOf[gene.kind]];
+    const [ways, names] = onError ? [byCode, errorCodes] : [byRoute, routeNames(gene)];
     const name = names[route % names.length]!;
     const targets = ways.get(name) ?? [];
     if (!targets.includes(target)) targets.push(target);
@@ -134,6 +134,14 @@ function waysOf(gene: Gene, place: number, count: number): Ways {
   }
   return { all, byRoute, byCode };
 }
+
+/** Without `timeout` where there is none. */
+function routeNames(gene: Gene): readonly string[] {
+  const names = routesOf[gene.kind];
+  return gene.kind === "wait" && !hasTimeout(gene) ? names.filter((n) => n !== "timeout") : names;
+}
+
+const hasTimeout = ({ shape }: Gene) => shape % 3 === 0;
 
 interface Place {
   readonly gene: Gene;
@@ -209,7 +217,7 @@ function particulars(at: Place): Partial<ActionSpec> {
     case "wait":
       return {
         event: shape % 2 === 0 ? ["go", "stop"] : ["stop", "go", "never"],
-        ...(shape % 3 === 0 && { timeoutSeconds: 30 + shape }),
+        ...(hasTimeout(at.gene) && { timeoutSeconds: 30 + shape }),
       };
     case "javascript":
       return { expression: "$.seen = $.input;" };

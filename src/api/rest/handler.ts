@@ -62,7 +62,7 @@ export function createRestHandler(
       if (admitted) await admitted;
       const match = router.match(request.method, path);
       route = match.route;
-      checkPath(route.path, connection.sentTo);
+      checkPath(match.nearest, connection.sentTo);
       if (!named) refuseOtherSites(request, route);
       refuseForms(request);
       const caller = await access.admit(route.access, senderOf(request, route, connection));

@@ -149,7 +149,7 @@ export const originalRoutes: readonly Route[] = [
   route("GET /metadata/action/{name}", {
     ...common,
     summary: "The rules of a user action",
-    params: namePath,
+    params: { name: requests.actionNameSchema },
     answers: { 200: answers.originalActionSchema },
     errors: ["NOT_FOUND"],
     async handle({ params, services }) {

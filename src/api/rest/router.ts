@@ -7,6 +7,8 @@ export interface Match {
   readonly route: Route;
   /** Decoded, not checked yet. */
   readonly params: ReadonlyMap<string, string>;
+  /** Of the route that fits the path best, whatever the method: the server's own router knows no more. */
+  readonly nearest: string;
 }
 
 export interface Router {
@@ -29,14 +31,12 @@ export function createRouter(routes: readonly Route[]): Router {
     (entry) => entry.segments.length,
   );
 
+  /** The nearest first. A literal segment is nearer than a parameter. */
   function candidates(segments: readonly string[]): readonly Entry[] {
-    const fitting = (byLength.get(segments.length) ?? []).filter((entry) =>
-      entry.segments.every((one, i) => isParameter(one) || one === segments[i]),
-    );
-    // A literal segment is nearer than a parameter: `/v1/workflows/validate` is no workflow.
     const literals = (entry: Entry) => entry.segments.filter((one) => !isParameter(one)).length;
-    const most = Math.max(...fitting.map(literals));
-    return fitting.filter((entry) => literals(entry) === most);
+    return (byLength.get(segments.length) ?? [])
+      .filter(({ segments: own }) => own.every((one, i) => isParameter(one) || one === segments[i]))
+      .sort((one, other) => literals(other) - literals(one));
   }
 
   return {
@@ -45,9 +45,11 @@ export function createRouter(routes: readonly Route[]): Router {
       const segments = path.split("/");
       const fitting = candidates(segments);
       if (fitting.length === 0) throw notFound(path, routes);
+      // What is named like a segment of another route is still reached by the methods of its own.
       const entry = fitting.find(({ route }) => serves(route, method));
       if (!entry) throw methodNotAllowed(method, fitting);
-      return { route: entry.route, params: readParameters(entry, segments) };
+      const { path: nearest } = fitting[0]!.route;
+      return { route: entry.route, params: readParameters(entry, segments), nearest };
     },
   };
 }

@@ -3,6 +3,7 @@
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { Failure } from "../../model/execution.ts";
 import { isOpen } from "../../model/execution.ts";
+import { parseQueueKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type {
   ActionStats,
@@ -37,7 +38,7 @@ export function actionStatsView({ definition, queued, running, ...stats }: Actio
     oldestWaitingAt: moment(stats.oldestAt),
     queues: stats.queues.map((queue) => ({
       // The store keeps one list for each queue and action; the action is known here.
-      queue: queue.queue.slice(0, queue.queue.lastIndexOf("/")),
+      queue: parseQueueKey(queue.queue).queue,
       queued: queue.queued,
       running: queue.leased,
       oldestWaitingAt: moment(queue.oldestAt),

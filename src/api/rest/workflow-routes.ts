@@ -9,8 +9,8 @@ import { moment } from "./json.ts";
 import { type Route, route, type Schema } from "./route.ts";
 import { actionStatsView, pageView, workflowSummaryView, workflowView } from "./views.ts";
 
-const isName = (text: string) => v.is(requests.nameSchema, text);
 const namePath = { name: requests.nameSchema };
+const actionPath = { name: requests.actionNameSchema };
 const byVersion = {
   limit: requests.limitSchema,
   cursor: requests.cursorSchema((text) => /^\d{1,10}$/.test(text)),
@@ -26,6 +26,8 @@ const definitionBody = {
 interface NamedList<Item> {
   readonly tag: string;
   readonly summary: string;
+  /** Of what is listed: the cursor is one of them. */
+  readonly name: Schema;
   readonly answer: Schema;
   readonly list: (
     orchestrator: Orchestrator,
@@ -36,11 +38,14 @@ interface NamedList<Item> {
 
 /** A list in order of its names; the cursor is the last one shown. */
 function listRoute<Item>(at: `GET /${string}`, named: NamedList<Item>): Route {
-  const { tag, summary, answer, list, view } = named;
+  const { tag, summary, name, answer, list, view } = named;
   return route(at, {
     tag,
     summary,
-    query: { limit: requests.limitSchema, cursor: requests.cursorSchema(isName) },
+    query: {
+      limit: requests.limitSchema,
+      cursor: requests.cursorSchema((text) => v.is(name, text)),
+    },
     answers: { 200: answer },
     async handle({ query, services }) {
       const page = await list(services.orchestrator, given(query));
@@ -75,6 +80,7 @@ export const workflowRoutes: readonly Route[] = [
   listRoute("GET /v1/workflows", {
     tag: "Workflows",
     summary: "Names of workflows with their newest versions; definitions are read one by one",
+    name: requests.nameSchema,
     answer: answers.workflowsSchema,
     list: (orchestrator, page) => orchestrator.listWorkflows(page),
     view: workflowSummaryView,
@@ -125,7 +131,7 @@ export const actionRoutes: readonly Route[] = [
   route("PUT /v1/actions/{name}", {
     tag: "Actions",
     summary: "Save the rules of a user action",
-    params: namePath,
+    params: actionPath,
     body: requests.actionDefinitionSchema,
     bodyBytesMax: limits.definitionBytesMax,
     answers: { 200: answers.actionSchema },
@@ -147,6 +153,7 @@ export const actionRoutes: readonly Route[] = [
   listRoute("GET /v1/actions", {
     tag: "Actions",
     summary: "Registered actions with what waits and runs, by name",
+    name: requests.actionNameSchema,
     answer: answers.actionsSchema,
     list: (orchestrator, page) => orchestrator.listActions(page),
     view: actionStatsView,
@@ -154,7 +161,7 @@ export const actionRoutes: readonly Route[] = [
   route("GET /v1/actions/{name}", {
     tag: "Actions",
     summary: "One action with what waits and runs",
-    params: namePath,
+    params: actionPath,
     answers: { 200: answers.actionStatsSchema },
     errors: ["NOT_FOUND"],
     async handle({ params, services }) {

@@ -21,6 +21,7 @@ import {
 } from "../../gen/legacy/task_service_pb.ts";
 import { limits } from "../../limits.ts";
 import type { TaskOutcome } from "../../model/event.ts";
+import { actionNameForm, isPolledAction } from "../../model/names.ts";
 import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
 import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
@@ -129,9 +130,8 @@ interface PollCall<Message> {
 
 async function poll<Message>(request: PollCall<Message>): Promise<Message[]> {
   const { orchestrator, call, name, batchSize, translate, encodedBytes } = request;
-  if (name === "" || name.length > limits.nameCharsMax) {
-    const message = `The name must have 1 to ${limits.nameCharsMax} characters.`;
-    throw new OrchyError("INVALID_ARGUMENT", message);
+  if (!isPolledAction(name)) {
+    throw new OrchyError("INVALID_ARGUMENT", `The name must be ${actionNameForm}.`);
   }
   const workerId = workerIdOf(call);
   const { tasks } = await orchestrator.poll({

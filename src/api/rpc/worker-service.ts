@@ -22,6 +22,12 @@ import {
   type WorkerService,
 } from "../../gen/orchy/v1/worker_pb.ts";
 import { limits } from "../../limits.ts";
+import {
+  actionNameForm,
+  isPolledAction,
+  plainNameForm,
+  plainNamePattern,
+} from "../../model/names.ts";
 import type { HeartbeatSent, Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
 import { type Access, deniedAction, mayTouch } from "../access.ts";
 import type { Audit } from "../audit.ts";
@@ -229,8 +235,11 @@ const utf8 = new TextEncoder();
 
 function checkPoll(request: PollRequest): void {
   const { actions, queues, maxTasks, waitSeconds, results } = request;
-  checkNames("actions", actions, limits.pollActionsMax);
-  checkNames("queues", queues, limits.pollQueuesMax);
+  checkCount("actions", actions.length, limits.pollActionsMax);
+  checkCount("queues", queues.length, limits.pollQueuesMax);
+  checkNames("actions", actions, isPolledAction, actionNameForm);
+  // A slash in one would make it the beginning of another queue and another action.
+  checkNames("queues", queues, (queue) => plainNamePattern.test(queue), plainNameForm);
   const pairs = Math.max(1, queues.length) * actions.length;
   if (pairs > limits.pollPairsMax) {
     const product = `${queues.length} queues with ${actions.length} actions are ${pairs} pairs`;
@@ -260,14 +269,14 @@ const payloadFormats: Readonly<Record<number, true>> = {
   [PayloadFormat.JSON]: true,
 };
 
-function checkNames(field: string, names: readonly string[], countMax: number): void {
-  checkCount(field, names.length, countMax);
-  for (const [index, name] of names.entries()) {
-    if (name.length === 0 || name.length > limits.nameCharsMax) {
-      const range = `1 to ${limits.nameCharsMax}`;
-      throw invalid(`/${field}/${index}`, `has ${name.length} characters; it must have ${range}`);
-    }
-  }
+function checkNames(
+  field: string,
+  names: readonly string[],
+  fits: (name: string) => boolean,
+  form: string,
+): void {
+  const wrong = names.findIndex((name) => !fits(name));
+  if (wrong >= 0) throw invalid(`/${field}/${wrong}`, `is no such name; it must be ${form}`);
 }
 
 function checkCount(field: string, count: number, countMax: number): void {

@@ -19,6 +19,7 @@ import {
   readObject,
   seconds,
   someSeconds,
+  workflowName,
 } from "./fields.ts";
 import { checkGraph, type ReadAction } from "./graph-rules.ts";
 import { below, nearestHint, quoted, Report, shown } from "./report.ts";
@@ -111,7 +112,7 @@ function readDefinition(
 ): WorkflowDefinition | undefined {
   const actions: ReadAction[] = [];
   const fields: Fields = new Map([
-    ["name", plainName],
+    ["name", workflowName],
     // Given by the server; it may come back from a definition that was read.
     ["version", integer(1, Number.MAX_SAFE_INTEGER)],
     ["description", description],

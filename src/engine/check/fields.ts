@@ -4,6 +4,13 @@
  */
 import { limits } from "../../limits.ts";
 import type { Json } from "../../model/json.ts";
+import {
+  actionNameForm,
+  isActionName,
+  plainNameForm,
+  plainNamePattern,
+  reservedWorkflowNames,
+} from "../../model/names.ts";
 import { isExactNumber } from "../../model/numbers.ts";
 import { below, nearestHint, quoted, Report, shown } from "./report.ts";
 
@@ -162,15 +169,26 @@ export function text(longest: number, pattern?: { matches: RegExp; says: string 
 
 /** Names of workflows and queues. */
 export const plainName: Reader = text(limits.nameCharsMax, {
-  matches: /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
-  says: "a name of 1 to 128 letters, digits, dots, dashes and underscores that begins with a letter or digit",
+  matches: plainNamePattern,
+  says: `a name of ${plainNameForm}`,
 });
 
-/** Names of user actions are the workers' own: anything that can be read. */
-export const actionName: Reader = text(limits.nameCharsMax, {
-  matches: /^\P{Cc}+$/u,
-  says: `a name of 1 to ${limits.nameCharsMax} characters without control characters`,
-});
+/** Names of user actions. */
+export const actionName: Reader = (value, pointer, report) => {
+  if (typeof value === "string" && isActionName(value)) return value;
+  report.problem(pointer, `It must be a name of ${actionNameForm}, not ${shown(value)}.`);
+  return undefined;
+};
+
+/** The name by which a workflow is saved. */
+export const workflowName: Reader = (value, pointer, report) => {
+  if (typeof value === "string" && reservedWorkflowNames.has(value)) {
+    const message = `The name ${quoted(value)} is reserved: it is part of a path. Choose another.`;
+    report.problem(pointer, message);
+    return undefined;
+  }
+  return plainName(value, pointer, report);
+};
 
 export const description: Reader = (value, pointer, report) => {
   if (typeof value === "string" && value.length <= limits.descriptionCharsMax) return value;

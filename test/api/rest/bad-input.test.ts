@@ -211,7 +211,7 @@ describe("addresses", () => {
     ["/v1/executions/x/result?wait=-1", 400, "at least 0"],
     ["/v1/workflows?cursor=..", 400, "no cursor"],
     ["/v1/workflows/echo/versions?cursor=a", 400, "no cursor"],
-    ["/v1/actions?cursor=%20", 400, "no cursor"],
+    ["/v1/actions?cursor=%0A", 400, "no cursor"],
     ["/v1/executons", 404, "/v1/executions"],
     ["/v1/executions/abc/reslt", 404, "/v1/executions/{id}/result"],
     ["/nothing/like/it", 404, "/openapi.json"],

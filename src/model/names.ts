@@ -1,0 +1,25 @@
+/** What may be a name: one rule for each kind of thing, held wherever a name comes in. */
+import { limits } from "../limits.ts";
+
+/** Of workflows, queues and executions. */
+export const plainNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+export const plainNameForm =
+  '1 to 128 characters, ASCII letters, digits, ".", "_" and "-", that begin with a letter or a digit';
+
+/** Names of user actions are the workers' own: anything that can be read, stored and put in a path. */
+export const actionNameForm =
+  `1 to ${limits.nameCharsMax} characters without control characters, well-formed, ` +
+  'and not "." or ".."';
+
+export function isActionName(text: string): boolean {
+  return isPolledAction(text) && text !== "." && text !== "..";
+}
+
+/** What a poll may name: earlier versions saved `.` and `..`, too, and their tasks must end. */
+export function isPolledAction(text: string): boolean {
+  const fits = text.length > 0 && text.length <= limits.nameCharsMax;
+  return fits && text.isWellFormed() && !/\p{Cc}/u.test(text);
+}
+
+/** A path that is made of the name would lead to another route than that of a workflow. */
+export const reservedWorkflowNames: ReadonlySet<string> = new Set(["validate"]);
