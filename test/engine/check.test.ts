@@ -393,7 +393,11 @@ describe("graph", () => {
         return { ...one, id, ...(id < 999 ? { next: { default: id + 1 } } : last) };
       });
     expect(problemsOf({ name: "row", rootAction: 0, actions: row({}) })).toEqual([]);
-    const circle = problemsOf({ name: "row", rootAction: 0, actions: row({ next: { x: 1 } }) });
+    const circle = problemsOf({
+      name: "row",
+      rootAction: 0,
+      actions: row({ next: { default: 1 } }),
+    });
     expect(circle).toHaveLength(1);
     expect(circle[0]).toContain("1 -> 2 -> 3");
   });
@@ -457,11 +461,37 @@ describe("warnings", () => {
     expect(warnings[0]?.message).toContain('"charge"');
   });
 
-  test("routes that are never taken", () => {
-    const next = { go: [] };
-    expect(warningsOf(withAction({ name: "delay", delaySeconds: 1, next }))[0]).toContain("never");
-    const wait = { name: "wait", event: "go", next: { timeout: [] } };
-    expect(warningsOf(withAction(wait))[0]).toContain("timeoutSeconds");
+  test("routes that are perhaps a misspelt default", () => {
+    const script = { name: "javascript", expression: "1" };
+    const warned = withAction({ ...script, next: { Default: [] }, onError: { defualt: [] } });
+    expect(warningsOf(warned)).toEqual([
+      expect.stringMatching(/^.actions.1.onError.defualt: .*"default"/),
+      expect.stringMatching(/^.actions.1.next.Default: .*"default"/),
+    ]);
+    const both = { fault: [], default: [] };
+    expect(warningsOf(withAction({ ...script, next: both, onError: both }))).toEqual([]);
+  });
+});
+
+describe("routes that are never taken", () => {
+  const user = { id: "it", type: "user", name: "work" };
+  const waiting = { name: "wait", event: "go", next: { timeout: [] } };
+  test.each([
+    ["defualt", '"default"; the nearest is "default"', { ...user, next: { defualt: [] } }],
+    ["go", 'only takes the route "default"', { name: "delay", delaySeconds: 1, next: { go: [] } }],
+    ["x", 'only takes the route "default"', { name: "transform", next: { x: [], default: [] } }],
+    ["timeout", 'has no "timeoutSeconds"', waiting],
+  ])("%s", (route, says, action) => {
+    expectProblem(withAction(action), `/actions/1/next/${route}`, says);
+    // What the original routes took is kept, and does nothing.
+    const { definition, problems, warnings } = checkDefinition(withAction(action), lenient);
+    expect(problems).toEqual([]);
+    expect(warnings[0]?.message).toContain(says);
+    expect(definition?.actions[1]?.next).toEqual(action.next as never);
+  });
+
+  test("a timeout that is set is a route", () => {
+    expect(warningsOf(withAction({ ...waiting, timeoutSeconds: 1 }))).toEqual([]);
   });
 });
 

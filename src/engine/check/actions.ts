@@ -123,9 +123,13 @@ function eitherOr(
   report.problem(pointer, `It must have either ${first} or ${second}; it ${found}.`);
 }
 
-/** Routes that cannot be taken, where that can be known. */
+/** Routes that cannot be taken, where that can be known; what leads nowhere else would never run. */
 function checkRoutes(kind: Kind, read: ReadObject, pointer: string, report: Report): void {
-  if (kind === "switch" || kind === "javascript") return;
+  warnOfMisspeltDefault("onError", read, pointer, report);
+  if (kind === "switch" || kind === "javascript") {
+    warnOfMisspeltDefault("next", read, pointer, report);
+    return;
+  }
   const next = isObject(read.next) ? Object.keys(read.next) : [];
   if (kind === "wait") {
     checkWaitRoutes(read, next, pointer, report);
@@ -134,7 +138,10 @@ function checkRoutes(kind: Kind, read: ReadObject, pointer: string, report: Repo
   for (const route of next) {
     if (route === "default") continue;
     const at = below(below(pointer, "next"), route);
-    report.warning(at, `It is never taken: a ${kind} action only takes the route "default".`);
+    report.superfluous(at, () => {
+      const hint = nearestHint(route, ["default"]);
+      return `It is never taken: a ${kind} action only takes the route "default"${hint}.`;
+    });
   }
 }
 
@@ -155,7 +162,22 @@ function checkWaitRoutes(
         return `The wait has no event ${quoted(route)}${hint}.`;
       });
     } else if (read.timeoutSeconds === undefined) {
-      report.warning(at, `It is never taken: the wait has no "timeoutSeconds".`);
+      report.superfluous(at, `It is never taken: the wait has no "timeoutSeconds".`);
     }
   }
+}
+
+/** Routes that data, scripts or workers name may have any name. */
+function warnOfMisspeltDefault(
+  field: "next" | "onError",
+  read: ReadObject,
+  pointer: string,
+  report: Report,
+): void {
+  const names = isObject(read[field]) ? Object.keys(read[field]) : [];
+  if (names.includes("default")) return;
+  const misspelt = names.find((name) => nearestHint(name, ["default"]) !== "");
+  if (misspelt === undefined) return;
+  const at = below(below(pointer, field), misspelt);
+  report.warning(at, `It is another route than "default", which is perhaps meant.`);
 }
