@@ -47,6 +47,15 @@ export interface StoreTlsPaths {
   readonly key?: string;
 }
 
+/** A further gRPC port, without TLS, which workers of the original wire cannot speak. */
+export interface LegacyListener {
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** host:port under which these workers reach it; absent: the host and port listened on. */
+  readonly advertise?: string;
+}
+
 export interface Config {
   readonly host: string;
   /** 0 takes a free port. */
@@ -70,6 +79,8 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   /** From where workers of the original wire are served without a key; absent: see LegacyAccess. */
   readonly legacyWorkers?: LegacyWorkers;
+  /** Absent: they are served at the ports of all, and not where those speak TLS. */
+  readonly legacy?: LegacyListener;
   /** File to which the audit lines of the log are added, too. */
   readonly auditLog?: string;
   /** Starts are refused when the store is full, and nothing that has finished makes room for them. */
@@ -104,6 +115,10 @@ function flag<Value>(one: Flag<Value>): Flag<Value> {
 }
 
 const port = integer(0, 65_535);
+const readHost = matching(
+  /^[A-Za-z0-9._:-]{1,253}$/,
+  "must be an address or a host name, without a port",
+);
 const readPath = optional(matching(/^[^\0]+$/, "must be the path of a file"));
 
 const flags = {
@@ -111,7 +126,7 @@ const flags = {
     placeholder: "address",
     default: "127.0.0.1",
     explanation: "address to listen on",
-    read: matching(/^[A-Za-z0-9._:-]{1,253}$/, "must be an address or a host name, without a port"),
+    read: readHost,
   }),
   "http-port": flag({
     placeholder: "port",
@@ -218,8 +233,26 @@ const flags = {
     default: "",
     explanation:
       `from where original workers are served without a key: ${legacyWorkerRules.join(", ")}; ` +
-      "loopback while there is no key",
+      "loopback while there is no key, open with --insecure",
     read: optional(oneOf(legacyWorkerRules)),
+  }),
+  "legacy-port": flag({
+    placeholder: "port",
+    default: "",
+    explanation: "original workers alone, over gRPC without TLS; 0 takes a free port",
+    read: optional(port),
+  }),
+  "legacy-host": flag({
+    placeholder: "address",
+    default: "",
+    explanation: "address at which --legacy-port listens [127.0.0.1]",
+    read: optional(readHost),
+  }),
+  "legacy-advertise": flag({
+    placeholder: "host:port",
+    default: "",
+    explanation: "where original workers reach --legacy-port, if not where it listens",
+    read: readAdvertise,
   }),
   "audit-log": flag({
     placeholder: "file",
@@ -356,6 +389,11 @@ export function parseConfig(
     allowedHosts: setting("allowed-hosts"),
     corsOrigins: setting("cors-origin"),
     ...(legacyWorkers === undefined ? {} : { legacyWorkers }),
+    ...legacyOf(
+      setting("legacy-port"),
+      { host: setting("legacy-host"), advertise: setting("legacy-advertise") },
+      problems,
+    ),
     ...(auditLog === undefined ? {} : { auditLog }),
     keepRetention: setting("keep-retention"),
     formatDelaySeconds: setting("format-delay"),
@@ -389,14 +427,45 @@ function tlsOf(
   return {};
 }
 
+function legacyOf(
+  port: number | undefined,
+  { host, advertise }: { [name in "host" | "advertise"]: string | undefined },
+  problems: string[],
+): { readonly legacy?: LegacyListener } {
+  if (port !== undefined) {
+    return {
+      legacy: { host: host ?? "127.0.0.1", port, ...(advertise !== undefined && { advertise }) },
+    };
+  }
+  if (host ?? advertise) {
+    problems.push("--legacy-host and --legacy-advertise are for --legacy-port, which is not set.");
+  }
+  return {};
+}
+
 /** What is wrong with values that are each fine alone. */
 function contradictions(config: Config): string[] {
   const problems: string[] = [];
   if (config.httpPort !== 0 && config.httpPort === config.grpcPort) {
     problems.push(`--http-port and --grpc-port are both ${config.httpPort}; they must differ.`);
   }
+  const { host, legacy } = config;
+  for (const [flag, port] of [
+    ["--http-port", config.httpPort],
+    ["--grpc-port", config.grpcPort],
+  ] as const) {
+    if (legacy === undefined || legacy.host !== host || port === 0 || legacy.port !== port)
+      continue;
+    problems.push(`${flag} and --legacy-port are both ${port} of ${host}; they must differ.`);
+  }
   if (config.legacyWorkers === "mtls" && config.tls?.clientCa === undefined) {
     problems.push("--legacy-workers mtls needs --tls-client-ca, by which clients are told.");
+  }
+  if (config.legacyWorkers === "mtls" && legacy !== undefined) {
+    problems.push(
+      "--legacy-workers mtls serves nobody at --legacy-port, which is without TLS; it must be " +
+        "loopback or open.",
+    );
   }
   const { ca, cert, key } = config.storeTls;
   if ((cert === undefined) !== (key === undefined)) {
@@ -409,6 +478,11 @@ function contradictions(config: Config): string[] {
     );
   }
   return problems;
+}
+
+/** `host:port`, with brackets around an address of IPv6. */
+export function addressOf(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 export function isLoopback(host: string): boolean {

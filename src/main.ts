@@ -3,12 +3,12 @@
  * keys …` is a command of its own.
  */
 import { systemClock } from "./clock.ts";
-import { parseConfig } from "./config.ts";
+import { addressOf, type Config, parseConfig } from "./config.ts";
 import { runKeysCommand } from "./keys-command.ts";
 import { limits } from "./limits.ts";
-import { asError, createLogger, writeLine } from "./log.ts";
+import { asError, createLogger, type Logger, writeLine } from "./log.ts";
 import { firstKeyNotice } from "./runtime/first-key.ts";
-import { startServer } from "./server.ts";
+import { type RunningServer, startServer } from "./server.ts";
 
 const sameSignalMs = 500;
 
@@ -28,12 +28,7 @@ async function main(): Promise<void> {
     console.error(`Orchy cannot start: ${error instanceof Error ? error.message : error}`);
     process.exit(1);
   });
-  log.info("Orchy is listening", {
-    http: `${config.tls ? "https" : "http"}://${config.host}:${server.httpPort}`,
-    grpc: `${config.host}:${server.grpcPort}`,
-    store: config.store.kind,
-    node: config.nodeName,
-  });
+  logAddresses(config, server, log);
   if (server.firstKeySecret !== undefined) console.error(firstKeyNotice(server.firstKeySecret));
 
   let stoppingSince: number | undefined;
@@ -65,6 +60,30 @@ async function main(): Promise<void> {
   });
   process.on("SIGTERM", () => void stop("SIGTERM"));
   process.on("SIGINT", () => void stop("SIGINT"));
+}
+
+/** Where it listens, and where workers are told to go when that is not the same. */
+function logAddresses(config: Config, server: RunningServer, log: Logger): void {
+  const { host, legacy } = config;
+  const { grpcAddress, legacyAddress } = server.self;
+  const grpc = addressOf(host, server.grpcPort);
+  if (legacy !== undefined) {
+    const listening = addressOf(legacy.host, server.legacyPort!);
+    log.info("original workers are served without TLS", {
+      legacy: listening,
+      ...(legacyAddress !== listening && { advertised: legacyAddress }),
+    });
+  } else if (config.tls !== undefined) {
+    const otherwise = "--legacy-port";
+    log.info("original workers speak no TLS, so they are not served", { otherwise });
+  }
+  log.info("Orchy is listening", {
+    http: `${config.tls ? "https" : "http"}://${addressOf(host, server.httpPort)}`,
+    grpc,
+    ...(grpcAddress !== grpc && { advertised: grpcAddress }),
+    store: config.store.kind,
+    node: config.nodeName,
+  });
 }
 
 /** An exit at once would lose the lines of the log that are not written yet. */

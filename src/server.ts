@@ -3,15 +3,16 @@ import { hostname } from "node:os";
 import { createBacklogs } from "./api/backlog.ts";
 import { startHttpServer } from "./api/http-server.ts";
 import { createConnectHandler } from "./api/rpc/connect-handler.ts";
-import { startGrpcServer } from "./api/rpc/grpc-server.ts";
+import { type GrpcServerOptions, startGrpcServer } from "./api/rpc/grpc-server.ts";
 import { LegacyAccess } from "./api/rpc/legacy-access.ts";
 import { type Clock, type Ids, neverBack, pause, systemClock, systemIds, within } from "./clock.ts";
-import type { Config } from "./config.ts";
+import { addressOf, type Config, type LegacyListener } from "./config.ts";
 import { openGuard } from "./guard.ts";
 import { limits } from "./limits.ts";
 import { createLogger, type Logger, writeLine } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Outage } from "./outage.ts";
+import type { ServerView } from "./runtime/orchestrator.ts";
 import { createRuntime } from "./runtime/runtime.ts";
 import { Tracing } from "./runtime/tracing.ts";
 import { meterSandbox } from "./sandbox/metered.ts";
@@ -36,6 +37,10 @@ export interface RunningServer {
   readonly grpcPort: number;
   /** Resolves with the reason when the server must not go on: the caller is to stop it. */
   readonly outdated: Promise<string>;
+  /** Undefined: none is set. */
+  readonly legacyPort: number | undefined;
+  /** As other servers and workers see it. */
+  readonly self: ServerView;
   /** What makes the first key over REST; undefined when there was one at the start. */
   readonly firstKeySecret: string | undefined;
   /** Answers polls, finishes what is under way, closes ports and store. */
@@ -100,7 +105,8 @@ async function startParts(
   const backlogs = createBacklogs(clock);
   const edge = {
     ...{ host, tls, orchestrator: runtime, backlogs, clock, log, metrics },
-    ...{ access, door, audit, legacy: new LegacyAccess({ access, audit, log, legacyWorkers }) },
+    ...{ access, door, audit },
+    legacy: new LegacyAccess({ access, audit, log, legacyWorkers, insecure: config.insecure }),
   };
   const clientsVerified = tls?.ca !== undefined;
   const connect = createConnectHandler({ ...edge, clientsVerified });
@@ -110,35 +116,50 @@ async function startParts(
   closing.push(() => http.stop());
   const grpc = await startGrpcServer({ ...edge, port: config.grpcPort });
   closing.push(() => grpc.stop());
+  const legacy = config.legacy && (await startLegacyServer(edge, config.legacy));
+  closing.push(async () => legacy?.stop());
   const unwatch = metrics.watchLoop(clock, log);
   closing.push(async () => unwatch());
-  const reachable = isUnspecified(host) ? hostname() : host;
-  await runtime.open({
+  const self = {
     id: ids.uuid(),
     name: config.nodeName,
-    grpcAddress: config.advertise ?? `${reachable}:${grpc.port}`,
-    httpAddress: `${reachable}:${http.port}`,
+    grpcAddress: config.advertise ?? reachableAt(host, grpc.port),
+    ...(legacy && { legacyAddress: legacy.address }),
+    httpAddress: reachableAt(host, http.port),
     startedAt: clock.now(),
     version,
-  });
+  };
+  await runtime.open(self);
   return {
     httpPort: http.port,
     grpcPort: grpc.port,
+    legacyPort: legacy?.port,
+    self,
     outdated: outdated.promise,
     firstKeySecret: guard.firstKeySecret,
     async stop() {
       runtime.drain();
-      const grpcDrained =
-        tellMs === 0 ? grpc.drain() : pause(tellMs, clock).then(() => grpc.drain());
+      const drainGrpc = () => Promise.all([grpc.drain(), legacy?.drain()]);
+      const grpcDrained = tellMs === 0 ? drainGrpc() : pause(tellMs, clock).then(drainGrpc);
       const drained = Promise.all([http.drain(), grpcDrained]);
       await within(limits.drainMs, drained, clock);
       await runtime.close();
       unwatch();
-      await Promise.all([http.stop(), grpc.stop(), sandbox.stop(), exporter?.stop()]);
+      await Promise.all([http.stop(), grpc.stop(), legacy?.stop()]);
+      await Promise.all([sandbox.stop(), exporter?.stop()]);
       await guard.close();
       await store.close();
     },
   };
+}
+
+/** The port of original workers, which speak no TLS. */
+async function startLegacyServer(
+  edge: Omit<GrpcServerOptions, "port">,
+  { host, port, advertise }: LegacyListener,
+) {
+  const server = await startGrpcServer({ ...edge, host, port, tls: undefined, original: true });
+  return { ...server, address: advertise ?? reachableAt(host, server.port) };
 }
 
 function startExporter(
@@ -175,18 +196,21 @@ function storeClock(own: Clock, store: Store, log: Logger): Clock {
   };
 }
 
-function isUnspecified(host: string): boolean {
-  return host === "0.0.0.0" || host === "::";
+/** Who listens everywhere is reached by the name of the machine. */
+function reachableAt(host: string, port: number): string {
+  const isUnspecified = host === "0.0.0.0" || host === "::";
+  return addressOf(isUnspecified ? hostname() : host, port);
 }
 
 /** A taken port is what goes wrong most: the sentence names it, and the flag that helps. */
 async function explained(error: unknown, config: Config): Promise<unknown> {
   if ((error as { code?: string }).code !== "EADDRINUSE") return error;
-  for (const [flag, port] of [
+  for (const [flag, port, host = config.host] of [
     ["--http-port", config.httpPort],
     ["--grpc-port", config.grpcPort],
+    ["--legacy-port", config.legacy?.port ?? 0, config.legacy?.host],
   ] as const) {
-    if (isFree(config.host, port)) continue;
+    if (isFree(host, port)) continue;
     return new Error(
       `port ${port} is taken by another program (perhaps another Orchy): stop that one, or take ` +
         `another port with ${flag} <port>, e.g. ${flag} ${port + 1}`,

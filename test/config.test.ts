@@ -46,7 +46,8 @@ test("every flag can be given, in both forms", () => {
   const storeTls = "--store-ca sca.pem --store-cert sc.pem --store-key sk.pem";
   const kept = `--keep-retention --format-delay 60 --tombstone-seconds 600 ${storeTls}`;
   const later = "--audit-log a.log --allowed-hosts orchy.example,b --script-processes 3";
-  expect(read(`${argv} ${more} ${tls} ${last} ${later} ${kept}`.split(" "))).toEqual({
+  const legacy = "--legacy-port 0 --legacy-host ::1 --legacy-advertise b.example:1";
+  expect(read(`${argv} ${more} ${tls} ${last} ${legacy} ${later} ${kept}`.split(" "))).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
     grpcPort: 0,
@@ -61,6 +62,7 @@ test("every flag can be given, in both forms", () => {
     allowedHosts: ["orchy.example", "b"],
     corsOrigins: ["https://a.example", "http://b:1"],
     legacyWorkers: "open",
+    legacy: { host: "::1", port: 0, advertise: "b.example:1" },
     auditLog: "a.log",
     keepRetention: true,
     formatDelaySeconds: 60,
@@ -153,6 +155,15 @@ const refused: readonly [string[], string][] = [
   [["--otlp-headers", "secret"], "--otlp-headers: must be name=value"],
   [["--trace-ratio", "2"], "from 0 to 1"],
   [["--http-port", "1", "--grpc-port", "1"], "must differ"],
+  [["--legacy-port", "8099"], "--grpc-port and --legacy-port are both 8099 of 127.0.0.1"],
+  [["--legacy-port", "8080"], "--http-port and --legacy-port are both 8080 of 127.0.0.1"],
+  [["--legacy-advertise", "a:1"], "for --legacy-port, which is not set"],
+  [["--legacy-host", "a"], "for --legacy-port, which is not set"],
+  [["--legacy-port", "x"], "whole number"],
+  [
+    "--tls-cert c --tls-key k --tls-client-ca a --legacy-workers mtls --legacy-port 1".split(" "),
+    "serves nobody at --legacy-port",
+  ],
 ];
 test.each(refused)("%p is refused in a sentence", (argv, told) => {
   const found = problems(argv);
@@ -215,4 +226,9 @@ test("each flag of the Go server that is none here is refused in a sentence that
   ).toEqual(names);
   const same = ["--namespace", "n", "--http-port", "1", "--grpc-port", "2"];
   expect(problems([...same, "--partitions", "7", "--node-name", "n"])).toEqual([]);
+});
+
+test("original workers may have the number of another port at another address", () => {
+  const { legacy } = read(["--host", "10.0.0.5", "--legacy-port", "8099"]);
+  expect(legacy).toEqual({ host: "127.0.0.1", port: 8099 });
 });

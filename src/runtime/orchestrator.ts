@@ -200,6 +200,8 @@ export interface ServerView {
   readonly name: string;
   /** Where workers reach its gRPC port: host:port. */
   readonly grpcAddress: string;
+  /** Where original workers reach the port of their own; absent: it has none. */
+  readonly legacyAddress?: string;
   readonly httpAddress: string;
   readonly startedAt: number;
   readonly version: string;

@@ -4,12 +4,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { createAuthority } from "../support/certificates.ts";
 import { call } from "../support/orchy.ts";
 import { redisMissing, startRedis } from "../support/redis.ts";
 import { ended, saveSingle, start, until } from "./support/desk.ts";
 import { skipped, testMs } from "./support/scenario.ts";
-import { ServerProcess } from "./support/server-process.ts";
-import { goProgram, prepareGo } from "./support/toolchains.ts";
+import { freePort, ServerProcess } from "./support/server-process.ts";
+import { goProgram, missing, prepareGo } from "./support/toolchains.ts";
 
 /** A line that the worker writes. */
 interface Said {
@@ -33,8 +34,8 @@ const seed = join(import.meta.dir, "../../examples/seed.json");
 const slow = ["fails-fixed", "fails-backoff", "late-once", "pushed-thrice"];
 
 /** Resolves when it has saved the rules of its actions, and says so. */
-async function openWorker(program: string, server: ServerProcess) {
-  const worker = spawn(goProgram(program), [`127.0.0.1:${server.grpcPort}`], {
+async function openWorker(program: string, { grpcPort }: { readonly grpcPort: number }) {
+  const worker = spawn(goProgram(program), [`127.0.0.1:${grpcPort}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const said: Said[] = [];
@@ -65,6 +66,7 @@ const services = [
   ["ActionService", "action"],
 ] as const;
 const skip = await prepareGo();
+const noTls = missing("openssl");
 const shops = new Map<string, Shop>();
 
 if (skip !== undefined) {
@@ -85,9 +87,40 @@ if (skip !== undefined) {
     }, testMs);
 
     for (const [service] of services) describe(service, () => scenario(() => shops.get(service)!));
+    if (noTls !== undefined) skipped("original workers of a server with TLS", noTls);
+    else describe.each(services)("%s", beside);
     if (redisMissing !== undefined) skipped("servers that join and leave", redisMissing);
     else describe.each(services)("%s", joining);
   });
+}
+
+function beside(_service: string, program: string): void {
+  test(
+    "a server with TLS serves the worker at the port that is set for it",
+    async () => {
+      const authority = createAuthority();
+      const own = authority.issue("server");
+      const legacyPort = freePort();
+      const flags = ["--tls-cert", own.certPath, "--tls-key", own.keyPath];
+      const server = await ServerProcess.start(undefined, {
+        flags: [...flags, "--legacy-port", `${legacyPort}`],
+        tls: { ca: authority.cert },
+      });
+      const { worker, said } = await openWorker(program, { grpcPort: legacyPort });
+      try {
+        expect(said[0]).toEqual({ joined: `127.0.0.1:${legacyPort}` });
+        await saveSingle(server, "pushed-thrice");
+        const id = await start(server, "pushed-thrice", { n: 1 });
+        expect(await ended(server, id)).toMatchObject({ status: "COMPLETED", result: { n: 1 } });
+      } finally {
+        worker.kill("SIGTERM");
+        await once(worker, "exit");
+        await server.remove();
+        authority.remove();
+      }
+    },
+    testMs,
+  );
 }
 
 function joining(_service: string, program: string): void {

@@ -204,6 +204,9 @@ export const serversSchema = page(
     id: v.string(),
     name: v.string(),
     grpcAddress: v.string(),
+    legacyAddress: v.optional(
+      v.pipe(v.string(), v.description("Where original workers reach the port of their own.")),
+    ),
     httpAddress: v.string(),
     startedAt: time,
     version: v.string(),

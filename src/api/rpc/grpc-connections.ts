@@ -17,7 +17,15 @@ interface Options {
   readonly log?: Logger | undefined;
   /** Absent: a connection is plain HTTP/2. */
   readonly tls: unknown;
+  /** With TLS: a peer began with something else. */
+  readonly onWithoutTls: (address: string | undefined) => void;
 }
+
+/** What plain HTTP/2, and plain HTTP/1.1, look like to those who read them as TLS. */
+const withoutTls: ReadonlySet<string> = new Set([
+  "ERR_SSL_WRONG_VERSION_NUMBER",
+  "ERR_SSL_HTTP_REQUEST",
+]);
 
 interface Session {
   calls: number;
@@ -47,9 +55,11 @@ export class GrpcConnections {
     // Without TLS a connection is a session from its first moment.
     if (options.tls) server.on("connection", (socket: Socket) => this.#opened(socket));
     server.on("session", (session) => this.#began(session));
-    for (const event of ["sessionError", "tlsClientError"]) {
-      server.on(event, (error: Error) => this.#failed(error));
-    }
+    server.on("sessionError", (error: Error) => this.#failed(error));
+    server.on("tlsClientError", (error: Error & { code?: string }, { remoteAddress }: Socket) => {
+      this.#failed(error);
+      if (withoutTls.has(error.code ?? "")) options.onWithoutTls(remoteAddress);
+    });
     server.once("listening", () => this.#look());
   }
 

@@ -16,7 +16,9 @@ import { createHealthService } from "./health-service.ts";
 import { routeReflection } from "./reflection-service.ts";
 import {
   gate,
+  mountOriginalServices,
   mountServices,
+  originalServices,
   peerKey,
   route,
   type ServiceOptions,
@@ -29,6 +31,8 @@ export interface GrpcServerOptions extends ServiceOptions {
   readonly port: number;
   /** Absent: plain HTTP/2. */
   readonly tls: TlsFiles | undefined;
+  /** For workers of the original wire alone. */
+  readonly original?: boolean;
   readonly backlogs: Backlogs;
   readonly clock: Clock;
 }
@@ -56,7 +60,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   };
   const { tls } = options;
   const server = tls ? createSecureServer({ ...bounds, ...tls }) : createServer(bounds);
-  const connections = new GrpcConnections(server, options);
+  const connections = new GrpcConnections(server, {
+    ...options,
+    onWithoutTls: (address) => options.legacy.withoutTls(address),
+  });
   const adapter = createAdapter(options, draining.signal);
   server.on("request", (request, response) => {
     // Later, as what a peer takes back comes in the same read: then nothing needs to be done.
@@ -86,10 +93,12 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 }
 
 function createAdapter(options: GrpcServerOptions, draining: AbortSignal) {
-  const described = [...workerServices, Health];
+  const described = [...(options.original ? originalServices : workerServices), Health];
   const services = new Set(described.map(({ typeName }) => typeName));
   const { orchestrator, access } = options;
-  const mounted = mountServices(options);
+  const mounted = options.original
+    ? mountOriginalServices(options, ({ legacyAddress }) => legacyAddress)
+    : mountServices(options);
   return createGrpcAdapter({
     ...options,
     gate: gate(mounted, options),

@@ -20,6 +20,8 @@ export interface LegacyAccessOptions {
   readonly log?: Logger | undefined;
   /** Absent: the operator has said nothing. */
   readonly legacyWorkers?: LegacyWorkers | undefined;
+  /** Nobody is asked for anything, unless the operator has said otherwise of these workers. */
+  readonly insecure?: boolean;
 }
 
 export class LegacyAccess {
@@ -32,9 +34,9 @@ export class LegacyAccess {
 
   /** Throws PERMISSION_DENIED. */
   async admit(sender: Sender, peer: () => Peer): Promise<Caller> {
-    const { access, legacyWorkers } = this.#options;
+    const { access, insecure, legacyWorkers } = this.#options;
     if (!(await access.asksForKeys())) {
-      return this.#byRule(legacyWorkers ?? "loopback", sender, peer);
+      return this.#byRule(legacyWorkers ?? (insecure ? "open" : "loopback"), sender, peer);
     }
     let refusal = missingKey;
     if (sender.authorization) {
@@ -60,16 +62,28 @@ export class LegacyAccess {
     throw new OrchyError("PERMISSION_DENIED", refusal);
   }
 
-  /** Such a worker may poll for years before somebody asks why it is given nothing. */
+  /** A peer does not speak TLS at a port that does. */
+  withoutTls(address: string | undefined): void {
+    this.#warnOnce(withoutTls, address);
+  }
+
   #warn(peer: () => Peer): void {
-    const address = peer().address ?? "unknown";
-    if (this.#warned.has(address) || this.#warned.size >= limits.auditAddressesMax) return;
-    this.#warned.add(address);
-    this.#options.log?.warn("a worker of the original wire is not served; see --legacy-workers", {
-      address,
-    });
+    this.#warnOnce(refused, peer().address);
+  }
+
+  /** Such a worker may poll for years before somebody asks why it is given nothing. */
+  #warnOnce(message: string, address = "unknown"): void {
+    const key = `${address} ${message}`;
+    if (this.#warned.has(key) || this.#warned.size >= limits.auditAddressesMax) return;
+    this.#warned.add(key);
+    this.#options.log?.warn(message, { address });
   }
 }
+
+const refused = "a worker of the original wire is not served; see --legacy-workers";
+const withoutTls =
+  "a client does not speak TLS at the gRPC port; if it is a worker of the original wire, which " +
+  "cannot, see --legacy-port";
 
 const keyRefusals: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "PERMISSION_DENIED"]);
 

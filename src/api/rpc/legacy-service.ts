@@ -22,7 +22,7 @@ import {
 import { limits } from "../../limits.ts";
 import type { TaskOutcome } from "../../model/event.ts";
 import { actionNameForm, isPolledAction } from "../../model/names.ts";
-import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+import type { Orchestrator, PolledTask, ServerView } from "../../runtime/orchestrator.ts";
 import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";
@@ -34,6 +34,8 @@ export interface LegacyOptions {
   readonly orchestrator: Orchestrator;
   readonly access: Access;
   readonly audit: Audit;
+  /** Where workers reach a server; undefined: they do not. */
+  readonly reachedAt: (server: ServerView) => string | undefined;
 }
 
 export function createTaskService(options: LegacyOptions): UnaryMethods<typeof TaskService> {
@@ -59,7 +61,7 @@ export function createTaskService(options: LegacyOptions): UnaryMethods<typeof T
       return push(options, { ...result, failed }, call);
     },
     async getServers() {
-      return getServers(orchestrator);
+      return getServers(options);
     },
   };
 }
@@ -89,7 +91,7 @@ export function createActionService(options: LegacyOptions): UnaryMethods<typeof
       return push(options, { ...result, failed }, call);
     },
     async getServers() {
-      return getServers(orchestrator);
+      return getServers(options);
     },
   };
 }
@@ -218,11 +220,13 @@ function toOutcome({ data, failed }: Result): TaskOutcome {
   };
 }
 
-async function getServers(orchestrator: Orchestrator) {
-  const servers = await orchestrator.servers();
+async function getServers({ orchestrator, reachedAt }: LegacyOptions) {
+  const all = await orchestrator.servers();
+  const servers = all.flatMap((server) => {
+    const rpcAddr = reachedAt(server);
+    return rpcAddr === undefined ? [] : [{ id: server.id, rpcAddr }];
+  });
   // Clients dial what this says and nothing else: an empty list would leave them without a server.
   if (servers.length === 0) throw new OrchyError("UNAVAILABLE", "No server is known yet.");
-  return create(GetServersResponseSchema, {
-    servers: servers.map(({ id, grpcAddress }) => ({ id, rpcAddr: grpcAddress })),
-  });
+  return create(GetServersResponseSchema, { servers });
 }

@@ -21,7 +21,7 @@ import {
   senderOf,
 } from "./call.ts";
 import type { LegacyAccess } from "./legacy-access.ts";
-import { createActionService, createTaskService } from "./legacy-service.ts";
+import { createActionService, createTaskService, type LegacyOptions } from "./legacy-service.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
 import { createWorkerService } from "./worker-service.ts";
 
@@ -35,18 +35,30 @@ export interface ServiceOptions {
   readonly metrics?: Metrics;
 }
 
-export const workerServices = [WorkerService, TaskService, ActionService] as const;
+export const originalServices = [TaskService, ActionService] as const;
+export const workerServices = [WorkerService, ...originalServices] as const;
 
 export function mountServices(options: ServiceOptions): readonly MountedMethod[] {
-  const { access, legacy } = options;
-  // Workers of the original wire have rules of their own.
-  const byRule: Admit = (sender, peer) => legacy.admit(sender, peer);
+  const { access } = options;
   return [
     ...mount(WorkerService, createWorkerService(options), (sender) =>
       access.admit("worker", sender),
     ),
-    ...mount(TaskService, createTaskService(options), byRule),
-    ...mount(ActionService, createActionService(options), byRule),
+    ...mountOriginalServices(options, ({ grpcAddress }) => grpcAddress),
+  ];
+}
+
+/** `reachedAt`: where their workers reach a server; undefined: they do not. */
+export function mountOriginalServices(
+  options: ServiceOptions,
+  reachedAt: LegacyOptions["reachedAt"],
+): readonly MountedMethod[] {
+  const { legacy } = options;
+  // Workers of the original wire have rules of their own.
+  const byRule: Admit = (sender, peer) => legacy.admit(sender, peer);
+  return [
+    ...mount(TaskService, createTaskService({ ...options, reachedAt }), byRule),
+    ...mount(ActionService, createActionService({ ...options, reachedAt }), byRule),
   ];
 }
 
