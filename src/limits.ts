@@ -203,6 +203,8 @@ export const limits = {
   causesInStateMax: 200,
   /** Longer bodies are compared as they were written, and not as values. */
   canonicalCharsMax: 64 * 1024,
+  /** The same for the input of a repeated start, which is compared with that of its execution. */
+  comparedCharsMax: 1024 * 1024,
   attemptsKept: 10,
   /** Records of so many actions are part of the state, which each commit writes. */
   recordChunkActions: 64,

@@ -10,7 +10,8 @@
  *        signals and operations are remembered in fields of data, no longer in the state; records of
  *        large workflows are in small chunks beside the state (`ExecutionState.chunkActions`);
  *        earlier versions of workflows are in chunks (runtime/workflow-heads.ts); numbers of
- *        definitions are read exactly (before, as doubles).
+ *        definitions are read exactly (before, as doubles); hashes of starts whose id callers chose are
+ *        those of the values of their payloads (before, of their texts).
  *
  * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
  * (`Store.format`): never one that a server beside this one does not read.

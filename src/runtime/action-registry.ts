@@ -8,6 +8,7 @@ import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { ActionDefinition } from "../model/definition.ts";
 import type { Document, Store } from "../store/store.ts";
+import { isSameJson } from "./canonical.ts";
 import { documentPage } from "./document-page.ts";
 import type { Page } from "./orchestrator.ts";
 
@@ -89,7 +90,7 @@ export class ActionRegistry {
     const body = JSON.stringify(definition);
     for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
       const document = await this.#store.getDocument({ kind, id: definition.name });
-      if (document?.body === body) {
+      if (document !== undefined && isSameJson(document.body, body)) {
         this.#keep(definition.name, definition, body);
         return false;
       }

@@ -6,15 +6,20 @@ import { OrchyError, unreachable } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { StartMessage } from "../model/execution.ts";
 import { type ExecutionStatus, isOpen } from "../model/execution.ts";
-import { type ExecutionKey, executionKey } from "../model/ids.ts";
+import { type ExecutionKey, executionKey, fields } from "../model/ids.ts";
 import type { OutboxMessage, Store } from "../store/store.ts";
+import { isSameJson } from "./canonical.ts";
 import type { Driver } from "./driver.ts";
-import { causeHash, followUpId, hashId, hashRequest, seedOf } from "./hash.ts";
+import type { Formats } from "./formats.ts";
+import { canonicalRequest, causeHash, followUpId, hashId, hashRequest, seedOf } from "./hash.ts";
 import type { SubmitAnswer } from "./mailbox.ts";
 import type { Orchestrator, StartAnswer, StartRequest } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
 import type { Room } from "./room.ts";
 import type { Tracing } from "./tracing.ts";
+
+/** Servers that read it know hashes of what callers start by its values. */
+const valuesFormat = 3;
 
 interface Parts {
   readonly store: Store;
@@ -23,6 +28,7 @@ interface Parts {
   readonly driver: Driver;
   readonly plans: Plans;
   readonly room: Room;
+  readonly formats: Pick<Formats, "written">;
   readonly namespace: string;
   /** How long a deleted id is remembered that a caller or a message chose. */
   readonly tombstoneSeconds: number;
@@ -69,9 +75,15 @@ export class Executions {
     about: { readonly depth: number; readonly generatedId: boolean },
   ): Promise<StartAnswer> {
     const { plans, driver, store } = this.#parts;
-    const isRepeat = async () => !about.generatedId && (await this.#isKnown(id));
-    const plan = await plans.forStart(request.workflow, request.version, isRepeat);
-    const requestHash = hashRequest(request);
+    const isKnown = async () => !about.generatedId && (await this.#isKnown(id));
+    const plan = await plans
+      .forStart(request.workflow, request.version, isKnown)
+      .catch(async (error) => {
+        // What the execution was started with was there.
+        const isUnknown = error instanceof OrchyError && error.code === "NOT_FOUND";
+        throw isUnknown && (await isKnown()) ? startedByAnother(id) : error;
+      });
+    const requestHash = this.#hashToKeep(request);
     const { input, priority, correlationId, traceContext, traceState, signal } = request;
     const answer = await driver.create(
       {
@@ -92,12 +104,13 @@ export class Executions {
       case "created":
         return { id, created: true, status: answer.status };
       case "exists":
-        if (answer.requestHash !== requestHash) throw startedByAnother(id);
+        if (!(await this.#isRepeat(id, request, answer.requestHash))) throw startedByAnother(id);
         return { id, created: false, status: answer.status };
       case "tombstone": {
         const { kept } = answer;
         if (kept === undefined) throw gone(executionKey(id, store.partitions));
-        if (!requestHash.startsWith(kept.requestHash)) throw startedByAnother(id);
+        const isSame = hashesOf(request).some((hash) => hash.startsWith(kept.requestHash));
+        if (!isSame) throw startedByAnother(id);
         const { status, endedAt } = kept;
         const ended = endedAt !== undefined && { endedAt };
         return { id, created: false, status, deleted: true, ...ended };
@@ -105,6 +118,31 @@ export class Executions {
       default:
         return unreachable(answer);
     }
+  }
+
+  /** Servers of format 2 compare payloads as they are written; an id that nobody chose is not repeated. */
+  #hashToKeep(request: StartRequest): string {
+    const { executionId, idempotencyKey } = request;
+    const isChosen = executionId !== undefined || idempotencyKey !== undefined;
+    const byValue = isChosen && this.#parts.formats.written() >= valuesFormat;
+    return hashRequest(byValue ? canonicalRequest(request) : request);
+  }
+
+  /**
+   * Where no hash of the request is the one that was kept, the input may be written in another way than
+   * one that was hashed as it was: with the execution's own text in its place the hash must be the same.
+   */
+  async #isRepeat(id: string, request: StartRequest, kept: string | undefined): Promise<boolean> {
+    if (kept === undefined) return false;
+    if (hashesOf(request).includes(kept)) return true;
+    const { store } = this.#parts;
+    const key = executionKey(id, store.partitions);
+    const loaded = await store.load({ key, fields: [fields.input] });
+    const input = loaded.outcome === "loaded" ? loaded.data.get(fields.input) : undefined;
+    if (input === undefined) return false;
+    if (Math.max(input.length, request.input.length) > limits.comparedCharsMax) return false;
+    const isSameBeside = hashesOf({ ...request, input }).includes(kept);
+    return isSameBeside && isSameJson(input, request.input);
   }
 
   /** A message from another execution's outbox; safe to repeat, as its id names what it starts. */
@@ -271,6 +309,11 @@ export class Executions {
       if (answer !== "conflict") return answer;
     }
   }
+}
+
+/** As its payloads are written, and by their values. */
+function hashesOf(request: StartRequest): readonly string[] {
+  return [hashRequest(request), hashRequest(canonicalRequest(request))];
 }
 
 function startedByAnother(id: string): OrchyError {

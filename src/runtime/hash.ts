@@ -31,10 +31,20 @@ export function followUpId(
   return hashId(namespace, message.key.id, message.id, ...life);
 }
 
-/** The same request, repeated, has the same hash; its trace does not belong to what it asks. */
+/** The same request, repeated, has the same hash; its trace does not belong to what it asks for. */
 export function hashRequest(request: StartRequest): string {
   const { workflow, version, input, correlationId, priority, signal } = request;
   return hashText(JSON.stringify([workflow, version, input, correlationId, priority, signal]));
+}
+
+/** The same for every spelling of its payloads. */
+export function canonicalRequest(request: StartRequest): StartRequest {
+  const { input, signal } = request;
+  return {
+    ...request,
+    input: canonicalJson(input),
+    ...(signal && { signal: { ...signal, payload: canonicalJson(signal.payload) } }),
+  };
 }
 
 /** Of what a signal or operation asks for: 96 bits, as many are kept. */

@@ -9,13 +9,15 @@ import { compilePlan, type Plan } from "../engine/plan.ts";
 import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { WorkflowDefinition } from "../model/definition.ts";
+import type { JsonText } from "../model/json.ts";
 import { parseExact } from "../model/numbers.ts";
 import { nearest } from "../nearest.ts";
 import type { Store } from "../store/store.ts";
+import { isSameValue } from "./canonical.ts";
 import type { Formats } from "./formats.ts";
 import { hashText } from "./hash.ts";
 import type { Page, WorkflowSummary, WorkflowVersion } from "./orchestrator.ts";
-import { type WorkflowHead, WorkflowHeads } from "./workflow-heads.ts";
+import { type VersionEntry, type WorkflowHead, WorkflowHeads } from "./workflow-heads.ts";
 
 const versionKind = "workflow-version";
 
@@ -24,6 +26,11 @@ function isOf(cached: { readonly hash: string }, version: number, known?: Workfl
   const first = known?.versions[0]?.version;
   if (known === undefined || first === undefined || version < first) return true;
   return known.versions.some((entry) => entry.version === version && entry.hash === cached.hash);
+}
+
+function contentOf(text: JsonText): unknown {
+  const { description, ...content } = parseExact(text) as WorkflowDefinition;
+  return description ? { ...content, description } : content;
 }
 
 export class Plans {
@@ -36,7 +43,7 @@ export class Plans {
     this.#heads = new WorkflowHeads(store, formats);
   }
 
-  /** Saves a checked definition; one that equals the newest version changes nothing. */
+  /** Saves a checked definition; one with the values of the newest version changes nothing. */
   async save(
     definition: WorkflowDefinition,
     now: number,
@@ -48,7 +55,8 @@ export class Plans {
     let saved = { version: 0, created: false };
     await this.#heads.change(name, async (head) => {
       const newest = head?.versions.at(-1);
-      if (newest?.hash === hash && head?.deletedAt === undefined) {
+      const isLive = newest !== undefined && head?.deletedAt === undefined;
+      if (isLive && (newest.hash === hash || (await this.#isContent(name, newest, text)))) {
         saved = { version: newest.version, created: false };
         return undefined;
       }
@@ -58,6 +66,13 @@ export class Plans {
       return { versions: [...(head?.versions ?? []), { version, hash, savedAt: now }] };
     });
     return saved;
+  }
+
+  /** The order of members does not count, the spelling of numbers neither, nor an empty description. */
+  async #isContent(name: string, entry: VersionEntry, text: JsonText): Promise<boolean> {
+    const id = `${name}/${entry.version}/${entry.hash}`;
+    const document = await this.#store.getDocument({ kind: versionKind, id });
+    return document !== undefined && isSameValue(contentOf(document.body), contentOf(text));
   }
 
   /** The id contains the hash: a save that lost its race never overwrites the winner's content. */

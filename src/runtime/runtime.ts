@@ -127,6 +127,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     driver,
     plans,
     room,
+    formats,
     namespace: parts.namespace,
     tombstoneSeconds: parts.tombstoneSeconds ?? limits.tombstoneSecondsDefault,
     tracing,
