@@ -69,6 +69,14 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     expect((await store!.load({ key: created[50]!.key })).outcome).toBe("loaded");
   });
 
+  test("the file has blocks for all of its size", async () => {
+    const opened = open();
+    for (let i = 0; i < 100; i++) await start(opened, `e${i}`, { data });
+    const { blocks, size } = statSync(join(disk.path, "orchy.db"));
+    expect(blocks * 512).toBeGreaterThanOrEqual(size);
+    expect(size).toBeGreaterThan(100 * text.length);
+  });
+
   test("commits go on when another program has taken the last byte", async () => {
     const first = open();
     const e = await start(first, "e", { data });

@@ -7,9 +7,10 @@
  * Free pages within the file are room as well, as they need no blocks, only the log.
  */
 import { constants, type Database, type Statement } from "bun:sqlite";
-import { fstatSync, statfsSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { limits } from "../../limits.ts";
+import { findFunctions } from "./c-library.ts";
 
 /** How a disk of this size is divided, in bytes. */
 export interface DiskShares {
@@ -49,6 +50,11 @@ export class DiskRoom {
   /** Of the log. */
   readonly #log: number;
   readonly #heldBytes: () => number;
+  /** The store's file, open: closing it would end the locks of SQLite on it. */
+  readonly #file: number;
+  readonly #libC = findFunctions({
+    posix_fallocate: { args: ["i32", "i64", "i64"], returns: "i32" },
+  });
   readonly #pageBytes: number;
   readonly #pagesMax: number;
   readonly #pageCount: Statement<{ readonly page_count: number }>;
@@ -71,6 +77,7 @@ export class DiskRoom {
     this.#folder = dirname(path);
     this.#log = log;
     this.#heldBytes = heldBytes;
+    this.#file = openSync(path, "r+");
     this.#pageCount = database.prepare("PRAGMA page_count");
     this.#freeCount = database.prepare("PRAGMA freelist_count");
     this.#pageBytes = Number(database.query("PRAGMA page_size").values()[0]?.[0]);
@@ -107,7 +114,7 @@ export class DiskRoom {
     return free + this.#heldBytes() - cut - logLeft - this.shares.floor;
   }
 
-  /** Called after each transaction: the next ones find room in the file. */
+  /** Called in each transaction that has written: the next ones find room in the file. */
   keepAhead(): void {
     const ahead = (this.#pages - this.#count() + this.#free) * this.#pageBytes;
     if (ahead < limits.fileAheadBytes) this.grow();
@@ -134,7 +141,14 @@ export class DiskRoom {
 
   /** False when the disk has too few blocks. */
   #take(pages: number): boolean {
-    const bytes = new BigInt64Array([BigInt(pages) * BigInt(this.#pageBytes)]);
+    const end = pages * this.#pageBytes;
+    const { size } = fstatSync(this.#file);
+    if (size >= end) return true;
+    // What SQLite has rounded up to a step may be a hole.
+    const start = Math.max(0, size - this.shares.step);
+    if (this.#libC?.posix_fallocate(this.#file, start, end - start) === 0) return true;
+    // SQLite itself writes a byte to each block.
+    const bytes = new BigInt64Array([BigInt(end)]);
     try {
       return this.#database.fileControl(constants.SQLITE_FCNTL_SIZE_HINT, bytes) === 0;
     } catch {
@@ -156,6 +170,11 @@ export class DiskRoom {
     } finally {
       this.#bound();
     }
+  }
+
+  /** After the database. */
+  close(): void {
+    closeSync(this.#file);
   }
 
   read(): RoomReading {

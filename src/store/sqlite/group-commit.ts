@@ -33,6 +33,8 @@ interface Operation {
 export interface Room {
   /** Lets the file take more of its disk; false when there is no more. */
   grow(): boolean;
+  /** Called in each transaction that has written: its counts need no lock of their own there. */
+  keepAhead(): void;
   /** Lets the work take the pages that are kept for it. */
   withAllPages<T>(work: () => T): T;
 }
@@ -218,8 +220,13 @@ export class GroupCommit {
 
   /** Writes the transaction, and answers once what it wrote, or may have read, is on disk. */
   #settle(operations: readonly Operation[], answers: readonly unknown[]): void {
+    let hasWritten: boolean;
     try {
+      const { total } = this.#countChanges.get() as { readonly total: number };
+      hasWritten = total !== this.#changes;
+      if (hasWritten) this.#room.keepAhead();
       this.#commit.run();
+      this.#changes = total;
     } catch (error) {
       this.#undo();
       this.#refuse(operations.slice(0, answers.length), error);
@@ -236,9 +243,6 @@ export class GroupCommit {
       }
       if (this.#waiting.length > 0) this.#schedule();
     };
-    const { total } = this.#countChanges.get() as { readonly total: number };
-    const hasWritten = total !== this.#changes;
-    this.#changes = total;
     const now = this.#clock.now();
     if (!hasWritten) {
       this.#log.settled(synced);

@@ -4,11 +4,11 @@
  * another file beside it. Both end however the process ends. SQLite's own lock on the database
  * would keep its checkpointer out.
  */
-import { dlopen } from "bun:ffi";
 import { Database, SQLiteError } from "bun:sqlite";
 import { closeSync, openSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { makePrivateFile } from "../../files.ts";
+import { findFunctions } from "./c-library.ts";
 
 export interface FileLock {
   close(): void;
@@ -55,26 +55,13 @@ function lockBeside(path: string): Database {
 
 const lockExclusive = 2;
 const orRefuse = 4;
-/** The C library under the names that it has. */
-const libraries = ["libc.so.6", "libSystem.B.dylib", `libc.musl-${process.arch}.so.1`];
-
-/** flock(2), which no module of Bun has; undefined where there is none. */
-function findFlock(): ((file: number, operation: number) => number) | undefined {
-  for (const name of libraries) {
-    try {
-      return dlopen(name, { flock: { args: ["i32", "i32"], returns: "i32" } }).symbols.flock;
-    } catch {
-      // Another system has another name for it.
-    }
-  }
-  return undefined;
-}
 
 /** The locked file, open; undefined: its file system has no such locks. */
 function lockItself(path: string): number | undefined {
   refuseLogOfOtherName(path);
-  const flock = findFlock();
-  if (flock === undefined) return undefined;
+  const found = findFunctions({ flock: { args: ["i32", "i32"], returns: "i32" } });
+  if (found === undefined) return undefined;
+  const { flock } = found;
   const file = openSync(path, "r");
   if (flock(file, lockExclusive | orRefuse) === 0) return file;
   closeSync(file);

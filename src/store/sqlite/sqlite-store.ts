@@ -165,10 +165,7 @@ export class SqliteStore implements contract.Store {
         leases.forgetAll();
         this.#listings.onRollback();
       },
-      onFlush: () => {
-        this.#room.keepAhead();
-        return this.#housekeeper.afterFlush();
-      },
+      onFlush: () => this.#housekeeper.afterFlush(),
       onFull: () => this.#makeLogRoom(),
     });
   }
@@ -400,6 +397,7 @@ export class SqliteStore implements contract.Store {
     this.#log.close();
     // Statements are finalized too: only then is the log copied into the file and removed.
     this.#database.close(true);
+    this.#room.close();
     this.#lock.close();
   }
 }
