@@ -26,6 +26,8 @@ export interface CallContext {
   readonly timeoutMs: number | undefined;
   peer(): Peer;
   readonly caller: Caller;
+  /** It came as JSON, and is answered as JSON. */
+  readonly json: boolean;
   /** For calls that last: throws when the caller's key has been revoked meanwhile. */
   stillAdmitted(): Promise<void>;
 }
@@ -68,6 +70,11 @@ export function mount<Service extends DescService>(
 
 function isUnary(method: DescMethodUnary | DescMethodStreaming): method is DescMethodUnary {
   return method.methodKind === "unary";
+}
+
+/** Of a call of gRPC or gRPC-Web. */
+export function isJson(header: Headers): boolean {
+  return header.get("content-type")?.toLowerCase().includes("+json") ?? false;
 }
 
 export function isLoopback(address: string | undefined): boolean {

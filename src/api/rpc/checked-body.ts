@@ -1,12 +1,13 @@
 /**
- * The body of a unary call of gRPC or gRPC-Web: its messages are unpacked and their parts counted
- * before the library, which has no place for it, decodes them.
+ * The body of a unary call of gRPC or gRPC-Web: its messages are unpacked, their parts counted and
+ * their JSON checked before the library, which has no place for it, decodes them.
  */
-import type { DescMessage } from "@bufbuild/protobuf";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
-import { checkBinaryParts, checkListedItems, checkTextParts } from "./parts.ts";
+import { isJson } from "./call.ts";
+import { checkedJson } from "./decode-json.ts";
+import { checkBinaryParts } from "./parts.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
 import { tooLarge, type Unpacker } from "./unpacker.ts";
 
@@ -55,22 +56,13 @@ async function checked(envelope: Buffer, { handler, header, unpacker }: Options)
   const isPacked = envelope[0] === packedFlag && header.get("grpc-encoding") === "gzip";
   const sent = envelope.subarray(prefixBytes);
   const message = isPacked ? await unpacker.unpack(sent) : sent;
-  const isJson = header.get("content-type")?.toLowerCase().includes("+json") ?? false;
-  if (isJson) checkJson(handler.method.input, new TextDecoder().decode(message));
-  else checkBinaryParts(handler.method.input, message);
-  if (!isPacked) return envelope;
+  if (isJson(header)) return enveloped(checkedJson(handler.method.input, message));
+  checkBinaryParts(handler.method.input, message);
+  return isPacked ? enveloped(message) : envelope;
+}
+
+function enveloped(message: Uint8Array): Buffer {
   const prefix = Buffer.alloc(prefixBytes);
   prefix.writeUInt32BE(message.length, 1);
   return Buffer.concat([prefix, message]);
-}
-
-function checkJson(schema: DescMessage, text: string): void {
-  checkTextParts(text);
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return;
-  }
-  checkListedItems(schema, json);
 }

@@ -135,7 +135,9 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
       const bytes = await readBodyThenPark(reader, request, server);
       const startedAt = performance.now();
       const input = decode(method, encoding, bytes);
-      const running = method.run(input, { signal, timeoutMs, peer, caller, stillAdmitted });
+      const json = encoding === "json";
+      const context = { signal, timeoutMs, peer, caller, json, stillAdmitted };
+      const running = method.run(input, context);
       metrics?.holds.ran("request", method.path, startedAt);
       const output = await running;
       const encodedAt = performance.now();

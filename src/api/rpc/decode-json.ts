@@ -1,13 +1,45 @@
-/** Decodes requests sent as JSON. What is wrong is told with a pointer to where it is. */
-import { type DescMessage, fromJson, type JsonValue, type Message } from "@bufbuild/protobuf";
+/**
+ * Decodes requests sent as JSON. What is wrong is reported with a pointer to where it is: misspelt
+ * members too, as a result whose `failure` is misspelt would otherwise count as a success.
+ */
+import {
+  type DescField,
+  type DescMessage,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+} from "@bufbuild/protobuf";
 import { OrchyError, type Problem } from "../../errors.ts";
+import { TaskResultSchema } from "../../gen/orchy/v1/worker_pb.ts";
+import { limits } from "../../limits.ts";
+import { pointerStep, unknownName } from "../rest/check.ts";
 import { isTooDeep } from "../rest/json-syntax.ts";
+import { notedNumber, noteIntegers, noteNumber, noteRefusal } from "./json-notes.ts";
 import { checkListedItems, checkTextParts } from "./parts.ts";
-import { jsonOptions, recursionLimit } from "./services.ts";
+import { recursionLimit } from "./recursion-limit.ts";
+
+/** Unknown members have been looked for; what is left are unknown names of enum values. */
+const options = { ignoreUnknownFields: false, recursionLimit } as const;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 export function decodeJson(schema: DescMessage, bytes: Uint8Array): Message {
+  return decode(schema, readJson(schema, bytes));
+}
+
+/** The same as JSON that the library decodes to that message. */
+export function checkedJson(schema: DescMessage, bytes: Uint8Array): Buffer {
+  const json = readJson(schema, bytes);
+  decode(schema, json);
+  // Without it an infinite number would become null.
+  const text = JSON.stringify(json, (_name, value) =>
+    typeof value === "number" && !Number.isFinite(value) ? noteNumber(value) : value,
+  );
+  return Buffer.from(text);
+}
+
+function readJson(schema: DescMessage, bytes: Uint8Array): JsonValue {
   let json: JsonValue;
   try {
     // An empty body is what `curl -X POST` sends for a message without fields.
@@ -18,11 +50,134 @@ export function decodeJson(schema: DescMessage, bytes: Uint8Array): Message {
     throw new OrchyError("INVALID_ARGUMENT", `The body is not JSON: ${reason}`);
   }
   checkListedItems(schema, json);
+  const unknown = findUnknown(schema, json);
+  if (unknown !== undefined) throw wrong(unknown);
+  return json;
+}
+
+function decode(schema: DescMessage, json: JsonValue): Message {
   try {
-    return fromJson(schema, json, jsonOptions);
+    return fromJson(schema, json, options);
   } catch {
-    throw new OrchyError("INVALID_ARGUMENT", "The request is wrong.", [locate(schema, json)]);
+    if (refuseWrongResults(json)) return decode(schema, json);
+    throw wrong(locate(schema, json));
   }
+}
+
+/** Results that cannot be decoded are replaced, too. Returns whether there were any. */
+function refuseWrongResults(json: JsonValue): boolean {
+  const results = isObject(json) ? json.results : undefined;
+  if (!Array.isArray(results)) return false;
+  let any = false;
+  for (const [index, item] of results.entries()) {
+    if (failure(TaskResultSchema, item) === undefined) continue;
+    results[index] = refusedResult(item, index, locate(TaskResultSchema, item));
+    any = true;
+  }
+  return any;
+}
+
+function wrong(problem: Problem): OrchyError {
+  return new OrchyError("INVALID_ARGUMENT", "The request is wrong.", [problem]);
+}
+
+/**
+ * The first member that the schema does not know, its pointer relative to `json`. Results with one
+ * are replaced by a note of it, as one bad result must not spoil the others. Integers noted where
+ * only a number can be are restored.
+ */
+function findUnknown(schema: DescMessage, json: JsonValue): Problem | undefined {
+  if (!isObject(json) || isFree(schema)) return undefined;
+  for (const name of Object.keys(json)) {
+    const field = fieldOf(schema, name);
+    if (field === undefined) {
+      const known = schema.fields.map(({ jsonName }) => jsonName);
+      const pointer = pointerStep(name.slice(0, limits.nameCharsMax));
+      return { pointer, message: unknownName("member", name, known) };
+    }
+    const value = json[name]!;
+    const { message } = field;
+    let problem: Problem | undefined;
+    if (field.fieldKind === "map") continue;
+    if (message === undefined) {
+      json[name] = Array.isArray(value) ? value.map(restored) : restored(value);
+    } else if (message === TaskResultSchema && Array.isArray(value)) {
+      for (const [index, item] of value.entries()) value[index] = checkResult(item, index);
+    } else if (field.fieldKind === "list" && Array.isArray(value)) {
+      problem = firstOf(value, (item) => findUnknown(message, item));
+    } else {
+      problem = findUnknown(message, value);
+    }
+    if (problem !== undefined) return below(`/${name}`, problem);
+  }
+  return undefined;
+}
+
+function firstOf(
+  list: readonly JsonValue[],
+  find: (item: JsonValue) => Problem | undefined,
+): Problem | undefined {
+  for (const [index, item] of list.entries()) {
+    const problem = find(item);
+    if (problem !== undefined) return below(`/${index}`, problem);
+  }
+  return undefined;
+}
+
+function below(step: string, { pointer, message }: Problem): Problem {
+  return { pointer: step + pointer, message };
+}
+
+/** A result that says nothing is no success in JSON: what it was to say may be missing by mistake. */
+function checkResult(item: JsonValue, index: number): JsonValue {
+  if (!isObject(item)) return item;
+  const problem = findUnknown(TaskResultSchema, item) ?? (saysSomething(item) ? undefined : silent);
+  return problem === undefined ? item : refusedResult(item, index, problem);
+}
+
+function saysSomething(item: JsonObject): boolean {
+  if (item.output !== undefined) return true;
+  const bytes = item.outputJson ?? item.output_json ?? "";
+  return bytes !== "" || (item.failure ?? null) !== null;
+}
+
+const silent: Problem = {
+  pointer: "",
+  message: 'It has no output, outputJson or failure; the output null is "output": null.',
+};
+
+function refusedResult(item: JsonValue, index: number, { pointer, message }: Problem): JsonValue {
+  const token = isObject(item) && typeof item.token === "string" ? item.token : "";
+  return { token, output: noteRefusal(`/results/${index}${pointer}: ${message}`) };
+}
+
+function isObject(json: JsonValue): json is JsonObject {
+  return typeof json === "object" && json !== null && !Array.isArray(json);
+}
+
+function restored(value: JsonValue): JsonValue {
+  const number = typeof value === "string" ? notedNumber(value) : undefined;
+  return number === undefined ? value : Number(number);
+}
+
+const fields = new WeakMap<DescMessage, ReadonlyMap<string, DescField>>();
+
+function fieldOf(schema: DescMessage, name: string): DescField | undefined {
+  let known = fields.get(schema);
+  if (known === undefined) {
+    const named = schema.fields.flatMap((field) => [
+      [field.name, field] as const,
+      [field.jsonName, field] as const,
+    ]);
+    known = new Map(named);
+    fields.set(schema, known);
+  }
+  return known.get(name);
+}
+
+/** Free JSON has no members known to a schema. */
+function isFree(schema: DescMessage): boolean {
+  return schema.typeName.startsWith("google.protobuf.");
 }
 
 /** What is nested without end costs far more to take apart than to count. */
@@ -31,7 +186,7 @@ function parse(text: string): JsonValue {
     throw new Error(`it is nested deeper than ${recursionLimit} levels`);
   }
   checkTextParts(text);
-  return JSON.parse(text) as JsonValue;
+  return JSON.parse(noteIntegers(text)) as JsonValue;
 }
 
 /** Descends to the innermost member that cannot be decoded: the library names no place. */
@@ -40,7 +195,7 @@ function locate(schema: DescMessage, json: JsonValue, pointer = ""): Problem {
   if (typeof json !== "object" || json === null || Array.isArray(json)) return { pointer, message };
   for (const [name, value] of Object.entries(json)) {
     const reason = failure(schema, { [name]: value });
-    const field = schema.fields.find((each) => each.jsonName === name || each.name === name);
+    const field = fieldOf(schema, name);
     if (reason === undefined || field === undefined) continue;
     if (field.fieldKind === "message") return inside(field.message, value, `${pointer}/${name}`);
     if (field.fieldKind === "list" && Array.isArray(value)) {
@@ -54,16 +209,14 @@ function locate(schema: DescMessage, json: JsonValue, pointer = ""): Problem {
   return { pointer, message };
 }
 
-/** Free JSON has no members known to a schema. */
 function inside(schema: DescMessage, json: JsonValue, pointer: string): Problem {
-  const isFree = schema.typeName.startsWith("google.protobuf.");
-  if (!isFree) return locate(schema, json, pointer);
+  if (!isFree(schema)) return locate(schema, json, pointer);
   return { pointer, message: failure(schema, json) ?? "cannot be decoded" };
 }
 
 function failure(schema: DescMessage, json: JsonValue): string | undefined {
   try {
-    fromJson(schema, json, jsonOptions);
+    fromJson(schema, json, options);
     return undefined;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

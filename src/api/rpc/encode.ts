@@ -1,17 +1,28 @@
 /** Encodes answers: those of polls, which may carry megabytes, without copying what they carry. */
-import { type Message, toBinary, toJsonString } from "@bufbuild/protobuf";
+import { type DescMessage, type Message, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { type PollResponse, PollResponseSchema, TaskSchema } from "../../gen/orchy/v1/worker_pb.ts";
 import { largePayloadBytesMin, payloadChunks } from "../../payload-chunks.ts";
 import type { MountedMethod } from "./call.ts";
+import { writeNotedIntegers } from "./json-notes.ts";
 
 export type Encoding = "proto" | "json";
 
 export function encode({ method }: MountedMethod, encoding: Encoding, output: Message) {
   const schema = method.output;
-  if (encoding === "json") return toJsonString(schema, output);
+  if (encoding === "json") return writeNotedIntegers(toJsonString(schema, output));
   return schema === PollResponseSchema
     ? encodePoll(output as PollResponse)
     : toBinary(schema, output);
+}
+
+/** What a message takes in an answer to this caller. */
+export function encodedBytes(
+  schema: DescMessage,
+  message: Message,
+  { json }: { readonly json: boolean },
+): number {
+  if (!json) return toBinary(schema, message).length;
+  return Buffer.byteLength(writeNotedIntegers(toJsonString(schema, message)));
 }
 
 const nothing = new Uint8Array();

@@ -2,7 +2,7 @@
  * The original worker wire: TaskService and ActionService, alike but for names. Their workers poll
  * on a ticker, carry no token (the hand-out number fences their results), and send no heartbeats.
  */
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Value } from "@bufbuild/protobuf/wkt";
 import { OrchyError } from "../../errors.ts";
 import {
@@ -27,7 +27,9 @@ import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";
 import type { CallContext, UnaryMethods } from "./call.ts";
+import { encodedBytes } from "./encode.ts";
 import { fitAnswer } from "./fit-answer.ts";
+import { notedNumber } from "./json-notes.ts";
 import { checkFields, parseForStruct, toValues } from "./payload.ts";
 
 export interface LegacyOptions {
@@ -51,8 +53,9 @@ export function createTaskService(options: LegacyOptions): UnaryMethods<typeof T
         call,
         name: taskType,
         batchSize,
-        translate: (task) => create(TaskSchema, { ...toFields(task), taskName: task.about.name }),
-        encodedBytes: (task) => toBinary(TaskSchema, task).length,
+        translate: (task) =>
+          create(TaskSchema, { ...toFields(task, call), taskName: task.about.name }),
+        encodedBytes: (task) => encodedBytes(TaskSchema, task, call),
       });
       return create(TasksSchema, { tasks });
     },
@@ -81,8 +84,8 @@ export function createActionService(options: LegacyOptions): UnaryMethods<typeof
         name: actionType,
         batchSize,
         translate: (task) =>
-          create(ActionSchema, { ...toFields(task), actionName: task.about.name, type }),
-        encodedBytes: (action) => toBinary(ActionSchema, action).length,
+          create(ActionSchema, { ...toFields(task, call), actionName: task.about.name, type }),
+        encodedBytes: (action) => encodedBytes(ActionSchema, action, call),
       });
       return create(ActionsSchema, { actions });
     },
@@ -156,11 +159,11 @@ function workerIdOf(call: CallContext): string {
   return `original@${call.peer().address ?? "unknown"}`;
 }
 
-function toFields(task: PolledTask) {
+function toFields(task: PolledTask, call: CallContext) {
   return {
     workflowName: task.about.workflow,
     flowId: task.key.id,
-    data: toValues(parseForStruct(task.parameters)),
+    data: toValues(parseForStruct(task.parameters, call)),
     actionId: task.about.actionNumber,
     retryCount: task.about.handout,
   };
@@ -202,9 +205,7 @@ function toOutcome({ data, failed }: Result): TaskOutcome {
   if (!checked.ok) throw new OrchyError("INVALID_ARGUMENT", `data ${checked.message}`);
   if (!failed) return { ok: true, output: checked.text };
   const said = [data.error, data.message].map((value) => value?.kind.value);
-  const message = said.find((value) => typeof value === "string" && value !== "") as
-    | string
-    | undefined;
+  const message = said.find(isText);
   const details = checked.text.length <= limits.errorDetailsBytesMax && checked.text !== "{}";
   return {
     ok: false,
@@ -218,6 +219,11 @@ function toOutcome({ data, failed }: Result): TaskOutcome {
     },
     retryable: true,
   };
+}
+
+/** A number that is noted as text is none. */
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && notedNumber(value) === undefined;
 }
 
 async function getServers({ orchestrator, reachedAt }: LegacyOptions) {

@@ -7,7 +7,7 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { holdsMoreParts } from "../rest/json-syntax.ts";
-import { recursionLimit } from "./services.ts";
+import { recursionLimit } from "./recursion-limit.ts";
 
 /** An item of a list takes two bytes at least, so shorter requests are not looked at. */
 const bytesMin = 2 * limits.rpcItemsMax;

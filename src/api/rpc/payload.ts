@@ -8,6 +8,7 @@ import { ListValueSchema, NullValue, StructSchema, ValueSchema } from "@bufbuild
 import { limits } from "../../limits.ts";
 import type { JsonText } from "../../model/json.ts";
 import { isTooDeep } from "../rest/json-syntax.ts";
+import { notedNumber, noteIntegers } from "./json-notes.ts";
 
 export type Checked =
   | { readonly ok: true; readonly text: JsonText }
@@ -67,7 +68,7 @@ function writeValue(value: Value, depth: number): JsonText {
       if (!Number.isFinite(kind.value)) throw new WrongValue(`has the number ${kind.value}`);
       return JSON.stringify(kind.value);
     case "stringValue":
-      return JSON.stringify(kind.value);
+      return writeText(kind.value);
     case "listValue":
       if (depth >= limits.jsonDepthMax) throw new WrongValue(tooDeep);
       return `[${kind.value.values.map((item) => writeValue(item, depth + 1)).join(",")}]`;
@@ -76,6 +77,13 @@ function writeValue(value: Value, depth: number): JsonText {
     default:
       throw new WrongValue("has a value of no kind; null is `null_value`");
   }
+}
+
+function writeText(text: string): JsonText {
+  const number = notedNumber(text);
+  if (number === undefined) return JSON.stringify(text);
+  if (!Number.isFinite(Number(number))) throw new WrongValue(`has the number ${number}`);
+  return number;
 }
 
 function writeFields(fields: Readonly<Record<string, Value>>, depth: number): JsonText {
@@ -105,8 +113,15 @@ export function checkFields(fields: Readonly<Record<string, Value>>, bytesMax: n
   return checkWritten(() => writeFields(fields, 0), bytesMax);
 }
 
-/** For Struct and Value. Integers beyond 2^53 lose digits; what no double holds becomes null. */
-export function parseForStruct(text: JsonText): JsonObject {
+/**
+ * For Struct and Value. Integers beyond 2^53 are noted for those who read JSON, and lose digits
+ * otherwise; what no double holds becomes null.
+ */
+export function parseForStruct(
+  payload: JsonText,
+  { json }: { readonly json: boolean },
+): JsonObject {
+  const text = json ? noteIntegers(payload) : payload;
   const value: unknown = hugeNumber.test(text)
     ? JSON.parse(text, (_name, item) => (item === Infinity || item === -Infinity ? null : item))
     : JSON.parse(text);

@@ -15,13 +15,16 @@ import type { Door } from "../door.ts";
 import {
   type Admit,
   type CallContext,
+  isJson,
   type MountedMethod,
   mount,
   type Peer,
   senderOf,
 } from "./call.ts";
+import { writeNotedIntegers } from "./json-notes.ts";
 import type { LegacyAccess } from "./legacy-access.ts";
 import { createActionService, createTaskService, type LegacyOptions } from "./legacy-service.ts";
+import { recursionLimit } from "./recursion-limit.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
 import { createWorkerService } from "./worker-service.ts";
 
@@ -62,14 +65,15 @@ export function mountOriginalServices(
   ];
 }
 
-/**
- * One level of JSON in a Struct takes up to three nested messages; deeper ones cannot be told apart
- * from garbage, and cost the whole call.
- */
-export const recursionLimit = 4 * limits.jsonDepthMax;
+const utf8 = new TextEncoder();
 
 export const binaryOptions = { readUnknownFields: false, recursionLimit } as const;
-export const jsonOptions = { ignoreUnknownFields: true, recursionLimit } as const;
+/** What they read has been checked before; what they write is finished as for Connect. */
+const jsonOptions = {
+  ignoreUnknownFields: true,
+  recursionLimit,
+  textEncoder: { encode: (text = "") => utf8.encode(writeNotedIntegers(text)) },
+};
 
 /** Options of the library's own handlers, which serve gRPC and gRPC-Web. */
 export const routerOptions = {
@@ -138,6 +142,7 @@ function toCall(context: HandlerContext, access: Access, caller: Caller): CallCo
     timeoutMs: context.timeoutMs(),
     peer: context.values.get(peerKey),
     caller,
+    json: isJson(context.requestHeader),
     stillAdmitted: () => access.stillAdmits(caller),
   };
 }

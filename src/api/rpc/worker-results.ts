@@ -13,6 +13,7 @@ import {
 import { limits } from "../../limits.ts";
 import type { TaskOutcome } from "../../model/event.ts";
 import type { ResultAnswerType, ResultSent } from "../../runtime/orchestrator.ts";
+import { notedRefusal } from "./json-notes.ts";
 import { checkJsonBytes, checkValue } from "./payload.ts";
 
 export interface CheckedResults {
@@ -79,6 +80,9 @@ function checkOutcome(result: TaskResult): CheckedOutcome {
       : { invalid: `output_json: ${checked.message}` };
   }
   if (output === undefined) return { ok: true, output: "null" };
+  const { kind } = output;
+  const refusal = kind.case === "stringValue" ? notedRefusal(kind.value) : undefined;
+  if (refusal !== undefined) return { invalid: refusal };
   const checked = checkValue(output, limits.payloadBytesMax);
   return checked.ok
     ? { ok: true, output: checked.text }

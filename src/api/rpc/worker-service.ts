@@ -33,6 +33,7 @@ import { type Access, deniedAction, mayTouch } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";
 import type { CallContext, UnaryMethods } from "./call.ts";
+import { encodedBytes } from "./encode.ts";
 import { fitAnswer } from "./fit-answer.ts";
 import { checkValue, parseForStruct } from "./payload.ts";
 import { checkResults } from "./worker-results.ts";
@@ -198,8 +199,8 @@ async function poll(
     call,
     tasks: answer.tasks,
     workerId,
-    translate: (task) => toTask(task, request.payloadFormat),
-    encodedBytes: (task) => toBinary(TaskSchema, task).length,
+    translate: (task) => toTask(task, request.payloadFormat, call),
+    encodedBytes: (task) => encodedBytes(TaskSchema, task, call),
     otherBytes: results.length === 0 ? 0 : toBinary(PollResponseSchema, response).length,
   });
   return response;
@@ -211,7 +212,7 @@ function waitMs(waitSeconds: number, call: CallContext): number {
   return call.timeoutMs === undefined ? wanted : Math.min(wanted, call.timeoutMs * 0.9);
 }
 
-function toTask(task: PolledTask, format: PayloadFormat): Task {
+function toTask(task: PolledTask, format: PayloadFormat, call: CallContext): Task {
   const { about } = task;
   const message = create(TaskSchema);
   message.token = task.token;
@@ -227,7 +228,7 @@ function toTask(task: PolledTask, format: PayloadFormat): Task {
   message.traceContext = about.traceContext ?? "";
   message.traceState = about.traceState ?? "";
   if (format === PayloadFormat.JSON) message.parametersJson = utf8.encode(task.parameters);
-  else message.parameters = parseForStruct(task.parameters);
+  else message.parameters = parseForStruct(task.parameters, call);
   return message;
 }
 

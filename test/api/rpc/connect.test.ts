@@ -140,18 +140,17 @@ test("wrong JSON is told with a pointer to it", async () => {
   const cases: [string, string][] = [
     ['{"actions":["a"],"maxTasks":"x"}', '/maxTasks: expected number (int32), got "x"'],
     ['{"actions":["a",7]}', "/actions/1: "],
-    [
-      '{"results":[{"token":"t"},{"token":"u","failure":{"code":5}}]}',
-      "/results/1/failure/code: expected string, got 5",
-    ],
-    ['{"results":[null]}', "/results/0: "],
+    ['{"results":7}', "/results: "],
     ["[]", "/: "],
     ['{"actions":', "The body is not JSON"],
     ['{"actions":["a"],"waitSeconds":61}', "/waitSeconds: is 61; it must be 0 to 60"],
     ['{"actions":["a"],"waitSeconds":"NaN"}', "/waitSeconds: is NaN"],
     ['{"actions":["a"],"maxTasks":-1}', "/maxTasks: is -1"],
-    ['{"actions":["a",""]}', "/actions/1: has 0 characters"],
-    [JSON.stringify({ actions: ["a".repeat(129)] }), "/actions/0: has 129 characters"],
+    ['{"actions":["a",""]}', "/actions/1: is no such name; it must be 1 to 128"],
+    [
+      JSON.stringify({ actions: ["a".repeat(129)] }),
+      "/actions/0: is no such name; it must be 1 to 128",
+    ],
     [JSON.stringify({ actions: ["a"], workerId: "w".repeat(300) }), "/workerId: is longer"],
     [JSON.stringify({ actions: Array(1001).fill("a") }), "/actions: has 1001 items"],
   ];
@@ -160,11 +159,6 @@ test("wrong JSON is told with a pointer to it", async () => {
     expect([body, answer.status, answer.code]).toEqual([body, 400, "invalid_argument"]);
     expect(answer.message).toContain(message);
   }
-});
-
-test("unknown JSON fields are ignored, as Connect does", async () => {
-  const answer = await call(pollUrl, '{"actions":["a"],"somethingNew":{"x":1}}');
-  expect(answer.status).toBe(200);
 });
 
 test("malformed protobuf is invalid_argument", async () => {

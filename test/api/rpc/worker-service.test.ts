@@ -120,17 +120,16 @@ test("deep Struct output: answered by itself up to what a message can be told ap
   expect(await edge.outputOf(second!.executionId)).toBe('[1,"x"]');
 });
 
-test("outputs of every kind arrive as the JSON they were; nothing set means null", async () => {
+test("outputs of every kind arrive as the JSON they were", async () => {
   const outputs = ["null", "true", "-1.5", '"a\\"b"', "[]", '{"__proto__":{"x":1},"":[{}]}'];
-  const leased = await lease(outputs.length + 1);
+  const leased = await lease(outputs.length);
   const results = outputs.map((text, index) => ({
     token: leased[index]!.token,
     output: JSON.parse(text),
   }));
   const url = `${edge.url}/orchy.v1.WorkerService/Complete`;
-  const body = JSON.stringify({ results: [...results, { token: leased.at(-1)!.token }] });
-  expect((await call(url, body)).status).toBe(200);
-  for (const [index, output] of [...outputs, "null"].entries()) {
+  expect((await call(url, JSON.stringify({ results }))).status).toBe(200);
+  for (const [index, output] of outputs.entries()) {
     expect(await edge.outputOf(leased[index]!.executionId)).toBe(output);
   }
   expect(({} as { x?: number }).x).toBeUndefined();

@@ -353,7 +353,8 @@ export type TaskResult = Message<"orchy.v1.TaskResult"> & {
   token: string;
 
   /**
-   * Exactly one of output, output_json and failure; none of them means the output null.
+   * Exactly one of output, output_json and failure. None of them means the output null in binary calls
+   * and is INVALID in JSON, where "output": null says it.
    *
    * @generated from field: google.protobuf.Value output = 2;
    */
@@ -594,7 +595,7 @@ export const PayloadFormat = {
   STRUCT: 1,
 
   /**
-   * JSON text as bytes: faster, and integers beyond 2^53 stay exact.
+   * JSON text as bytes: faster, and integers beyond 2^53 stay exact in binary calls, too.
    *
    * @generated from enum value: PAYLOAD_FORMAT_JSON = 2;
    */
@@ -643,7 +644,7 @@ export const ResultStatus = {
   STALE: 3,
 
   /**
-   * The result itself is wrong (no JSON, too large); `message` says how. Its attempt goes on.
+   * The result itself is wrong (no JSON, too large, unknown members); `message` says how. Its attempt goes on.
    *
    * @generated from enum value: RESULT_STATUS_INVALID = 4;
    */
@@ -741,7 +742,8 @@ export const ReleaseStatusSchema: GenEnum<ReleaseStatus> = /*@__PURE__*/
 
 /**
  * What workers talk to. Every call is unary, batched, and safe to repeat: with Connect (also as
- * plain JSON, with curl), gRPC-Web or gRPC.
+ * plain JSON, with curl), gRPC-Web or gRPC. In JSON unknown members are refused, and integers of payloads
+ * are exact.
  *
  * @generated from service orchy.v1.WorkerService
  */
