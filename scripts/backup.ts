@@ -1,9 +1,19 @@
 /**
  * `npm run backup -- data/orchy.db backup.db`: a consistent copy of a SQLite store, taken while a
- * server works on it or not. The lock of a server does not keep readers out.
+ * server works on it or not. The lock of a server does not keep readers out. It has its name only
+ * once it is whole and on disk: what a kill leaves is a file `<name>.part`, which the next one replaces.
  */
 import { Database } from "bun:sqlite";
-import { closeSync, existsSync, fsyncSync, openSync, realpathSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { makePrivateFile } from "../src/files.ts";
 import { copyInSteps } from "../src/store/sqlite/backup.ts";
 
@@ -18,8 +28,8 @@ function fail(sentence: string): never {
 }
 
 /** SQLite does not sync what it copies to. */
-function sync(path: string): void {
-  const file = openSync(path, "r+");
+function sync(path: string, flags: "r" | "r+" = "r+"): void {
+  const file = openSync(path, flags);
   fsyncSync(file);
   closeSync(file);
 }
@@ -45,16 +55,34 @@ async function copy(from: string, to: string): Promise<void> {
   copyAtOnce(from, to);
 }
 
+/** With what SQLite may have left beside it. */
+function remove(path: string): void {
+  for (const file of [path, `${path}-journal`]) rmSync(file, { force: true });
+}
+
+/** Gives the whole copy its name, also after a crash of the machine. */
+function publish(part: string, to: string): void {
+  renameSync(part, to);
+  // Windows has no such sync, and needs none.
+  if (process.platform !== "win32") sync(dirname(to), "r");
+}
+
 const [from, to, ...more] = process.argv.slice(2);
 if (from === undefined || to === undefined || more.length > 0) {
   fail("Usage: npm run backup -- <file of the store> <new file>");
 }
 if (!existsSync(from)) fail(`There is no file ${from}.`);
-if (existsSync(to)) fail(`${to} exists already; a backup is made to a new file.`);
+// A log or journal of another file would be taken for one of the copy.
+for (const file of [to, `${to}-wal`, `${to}-journal`]) {
+  if (existsSync(file)) fail(`${file} exists already; a backup is made to a new file.`);
+}
+const part = `${to}.part`;
 try {
-  await copy(realpathSync(from), to);
+  remove(part);
+  await copy(realpathSync(from), part);
+  publish(part, to);
 } catch (error) {
-  rmSync(to, { force: true });
+  remove(part);
   fail(`The backup of ${from} failed: ${error instanceof Error ? error.message : error}.`);
 }
 console.log(`${from} is copied to ${to}. To use it: --store sqlite:${to}`);

@@ -1,6 +1,6 @@
 /** A SQLite store on a real disk that is full: a small file system, filled to the last byte. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/clock.ts";
 import { createLogger } from "../../src/log.ts";
@@ -9,6 +9,7 @@ import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite
 import { until } from "../support/redis.ts";
 import { disksMissing, makeSmallDisk, type SmallDisk } from "../support/small-disk.ts";
 import { createRequest, type Driven, partitions, start, t0 } from "./conformance/subject.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 if (disksMissing !== undefined) console.log(`SKIPPED full disks: ${disksMissing}`);
 
@@ -75,6 +76,26 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     const { blocks, size } = statSync(join(disk.path, "orchy.db"));
     expect(blocks * 512).toBeGreaterThanOrEqual(size);
     expect(size).toBeGreaterThan(100 * text.length);
+  });
+
+  test("a backup that finds no room says so and leaves nothing", async () => {
+    const folder = temporaryFolder();
+    const from = join(folder.path, "orchy.db");
+    const filled = openSqliteStore({ path: from, partitions });
+    for (let i = 0; i < 1_500; i++) await start(filled, `e${i}`, { data });
+    const script = new URL("../../scripts/backup.ts", import.meta.url).pathname;
+    const backUp = async () => {
+      const command = [process.execPath, script, from, join(disk.path, "copy.db")];
+      const child = Bun.spawn(command, { stdout: "ignore", stderr: "pipe" });
+      const said = await new Response(child.stderr).text();
+      expect([await child.exited, readdirSync(disk.path)]).toEqual([1, []]);
+      expect(said).toStartWith(`The backup of ${from} failed: `);
+      return said;
+    };
+    expect(await backUp()).toContain("no space left");
+    await filled.close();
+    expect(await backUp()).toContain("full");
+    folder.remove();
   });
 
   test("commits go on when another program has taken the last byte", async () => {

@@ -516,6 +516,27 @@ describe("a backup", () => {
     expect([failed.code, existsSync(nowhere)]).toEqual([1, false]);
     expect(failed.said).toStartWith(`The backup of ${path} failed: `);
   });
+
+  test("that is killed leaves no file of its name", async () => {
+    const store = open();
+    const data = new Map([["f", JSON.stringify("x".repeat(200_000))]]);
+    for (let i = 0; i < 100; i++) await start(store, `e${i}`, { data });
+    await store.close();
+    const copy = join(folder.path, "copy.db");
+    const child = Bun.spawn([process.execPath, script, path, copy], { stdio: [null, null, null] });
+    await until(() => existsSync(copy) || existsSync(`${copy}.part`));
+    child.kill("SIGKILL");
+    await child.exited;
+    // Where it was faster than the kill, its copy is whole.
+    const whole = existsSync(copy) ? copy : join(folder.path, "again.db");
+    if (whole !== copy) expect((await backup(path, whole)).code).toBe(0);
+    const last = await open({ path: whole }).load({ key: createRequest("e99").key });
+    expect(last.outcome).toBe("loaded");
+    // What a killed one left is replaced.
+    if (whole === copy) return;
+    expect((await backup(path, copy)).code).toBe(0);
+    expect(existsSync(`${copy}.part`)).toBe(false);
+  });
 });
 
 describe("keeping house", () => {
