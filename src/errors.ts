@@ -36,7 +36,7 @@ export const errorKinds = {
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     connect: "invalid_argument",
-    sentence: "The content type is not understood.",
+    sentence: "The content type or encoding is not understood.",
   },
   DEFINITION_REFUSED: {
     status: 422,

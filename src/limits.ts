@@ -133,6 +133,10 @@ export const limits = {
   // REST.
   /** Two largest payloads and what is around them: a start with its first signal. */
   restBodyBytesMax: 7 * 1024 * 1024,
+  /** Content codings of one body, one within the other. */
+  contentCodingsMax: 3,
+  /** The window of zstd, as a power of two: memory, and no more than the largest body needs. */
+  zstdWindowLogMax: 24,
   /** In longer bodies that are not JSON the place of the mistake is not looked for. */
   syntaxCharsMax: 512 * 1024,
   /** Further requests of one turn of the event loop wait for the next, if they are still wanted. */
@@ -378,6 +382,7 @@ check(
   "lists of calls are refused by their own limits, which say how long they may be",
 );
 check(limits.payloadBytesMax < limits.requestBytesMax, "one largest payload fits a request");
+check(2 ** limits.zstdWindowLogMax >= limits.requestBytesMax, "a window spans a request");
 check(limits.restBodyBytesMax > 2 * limits.payloadBytesMax, "a start with a signal fits a body");
 check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits a commit");
 check(limits.actionWorkMax > 5 * limits.payloadBytesMax, "an action may read several payloads");

@@ -3,7 +3,7 @@ import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Backlog } from "./backlog.ts";
 
-function tooLarge(bytesMax: number): OrchyError {
+export function tooLarge(bytesMax: number): OrchyError {
   return new OrchyError("TOO_LARGE", `The body is larger than ${bytesMax} bytes.`);
 }
 

@@ -18,6 +18,7 @@ import type { Door } from "./door.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
 import type { Held } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
+import { Unpacker } from "./unpacker.ts";
 
 /** The RPC services as they are mounted here. */
 export interface RpcHandler {
@@ -70,7 +71,9 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
   const { orchestrator, keys, access, audit, door, backlogs, connect, log, metrics, clock } =
     options;
   const { ids = systemIds } = options;
-  const services = { orchestrator, keys, access, audit, door, backlogs, clock, ids, log, metrics };
+  const unpacker = new Unpacker(backlogs.bodies);
+  const callers = { keys, access, audit, door };
+  const services = { orchestrator, ...callers, backlogs, unpacker, clock, ids, log, metrics };
   const routes = allRoutes();
   const rest = createRestHandler(routes, services, options.corsOrigins);
   const draining = new AbortController();

@@ -8,8 +8,8 @@ import type { Answer, Route } from "./route.ts";
 
 const methods = "GET, POST, PUT, DELETE";
 const requestHeaders =
-  "authorization, content-type, idempotency-key, last-event-id, traceparent, tracestate";
-const answerHeaders = "location, retry-after, www-authenticate";
+  "authorization, content-encoding, content-type, idempotency-key, last-event-id, traceparent, tracestate";
+const answerHeaders = "accept-encoding, location, retry-after, www-authenticate";
 /** How long a browser need not ask again. */
 const preflightSeconds = 600;
 

@@ -22,6 +22,7 @@ export function errorAnswer(error: OrchyError, style: Style): Answer {
   const seconds = retryAfter(status);
   // Told to browsers and tools that would otherwise not know what to send.
   const authenticate = status === 401 ? 'Bearer realm="orchy"' : undefined;
+  const accepted = error.extra.acceptEncoding;
   const allow = error.code === "METHOD_NOT_ALLOWED" ? String(error.extra.allow) : undefined;
   return {
     status,
@@ -30,6 +31,7 @@ export function errorAnswer(error: OrchyError, style: Style): Answer {
       ...(seconds === undefined ? {} : { "retry-after": seconds }),
       ...(authenticate === undefined ? {} : { "www-authenticate": authenticate }),
       ...(allow === undefined ? {} : { allow }),
+      ...(accepted === undefined ? {} : { "accept-encoding": String(accepted) }),
     },
   };
 }

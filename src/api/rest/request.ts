@@ -4,6 +4,7 @@ import { OrchyError, type Problem } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { parseExact } from "../../model/numbers.ts";
 import { readBody } from "../body.ts";
+import { codingsOf } from "../unpacker.ts";
 import { checkJson, checkTexts, type Respelled, respelled, unknownName } from "./check.ts";
 import { findSyntaxProblem, isTooDeep } from "./json-syntax.ts";
 import type { Call, Held, Route, Services } from "./route.ts";
@@ -84,7 +85,10 @@ const emptyBody = { value: undefined as unknown, text: "", spelledAs };
 
 async function readJsonBody({ route, request, services }: Incoming) {
   const bytesMax = route.bodyBytesMax ?? limits.restBodyBytesMax;
-  const bytes = await readBody(request, { bytesMax, bodies: services.backlogs.bodies });
+  const encoding = request.headers.get("content-encoding");
+  const codings = codingsOf(encoding, "UNSUPPORTED_MEDIA_TYPE");
+  const sent = await readBody(request, { bytesMax, bodies: services.backlogs.bodies });
+  const bytes = await services.unpacker.unpack(sent, { codings, bytesMax });
   if (bytes.byteLength === 0 && route.bodyOptional) return { ...emptyBody, value: {}, text: "{}" };
 
   const type = request.headers.get("content-type");

@@ -15,6 +15,7 @@ import type { Audit } from "../audit.ts";
 import type { Backlogs } from "../backlog.ts";
 import type { Door } from "../door.ts";
 import type { Body } from "../paced.ts";
+import type { Unpacker } from "../unpacker.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 export type Schema = v.GenericSchema;
@@ -28,6 +29,7 @@ export interface Services {
   readonly audit: Audit;
   readonly door: Door;
   readonly backlogs: Backlogs;
+  readonly unpacker: Unpacker;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;

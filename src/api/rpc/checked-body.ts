@@ -5,11 +5,13 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
+import { tooLarge } from "../body.ts";
+import type { Unpacker } from "../unpacker.ts";
 import { isJson } from "./call.ts";
+import { gzipMessage } from "./compression.ts";
 import { checkedJson } from "./decode-json.ts";
 import { checkBinaryParts } from "./parts.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
-import { tooLarge, type Unpacker } from "./unpacker.ts";
 
 interface Options {
   readonly handler: Pick<UniversalHandler, "method">;
@@ -44,7 +46,7 @@ async function readAll(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   let bytes = 0;
   for await (const piece of pieces) {
     bytes += piece.length;
-    if (bytes > prefixBytes + limits.requestBytesMax) throw tooLarge();
+    if (bytes > prefixBytes + limits.requestBytesMax) throw tooLarge(limits.requestBytesMax);
     parts.push(piece);
   }
   return Buffer.concat(parts, bytes);
@@ -54,8 +56,8 @@ async function readAll(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
 async function checked(envelope: Buffer, { handler, header, unpacker }: Options) {
   if (envelope.length < prefixBytes) return envelope;
   const isPacked = envelope[0] === packedFlag && header.get("grpc-encoding") === "gzip";
-  const sent = envelope.subarray(prefixBytes);
-  const message = isPacked ? await unpacker.unpack(sent) : sent;
+  const sent = envelope.subarray(prefixBytes) as Uint8Array<ArrayBuffer>;
+  const message = isPacked ? await unpacker.unpack(sent, gzipMessage) : sent;
   if (isJson(header)) return enveloped(checkedJson(handler.method.input, message));
   checkBinaryParts(handler.method.input, message);
   return isPacked ? enveloped(message) : envelope;

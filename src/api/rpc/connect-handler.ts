@@ -17,8 +17,10 @@ import type { Backlogs } from "../backlog.ts";
 import { checkPath, isGrpc } from "../door.ts";
 import { paced } from "../paced.ts";
 import { protectiveHeaders } from "../protective-headers.ts";
+import type { Unpacker } from "../unpacker.ts";
 import { type CallContext, type MountedMethod, type Peer, senderOf } from "./call.ts";
 import { checkedBody } from "./checked-body.ts";
+import { gzipThrough } from "./compression.ts";
 import { decodeJson } from "./decode-json.ts";
 import { type Encoding, encode } from "./encode.ts";
 import { checkBinaryParts } from "./parts.ts";
@@ -34,7 +36,6 @@ import {
   type ServiceOptions,
   workerServices,
 } from "./services.ts";
-import type { Unpacker } from "./unpacker.ts";
 
 /** What it needs of the server that received the request: a `Bun.Server`. */
 export interface RequestSource {
@@ -280,7 +281,7 @@ function grpcWebHandlers(
 ): ReadonlyMap<string, UniversalHandler> {
   const router = createConnectRouter({
     ...routerOptions,
-    acceptCompression: [unpacker.asCompression()],
+    acceptCompression: [gzipThrough(unpacker)],
     requestGate: gate(methods, options),
     grpc: false,
     connect: false,

@@ -18,10 +18,11 @@ import {
 import type { Logger } from "../../log.ts";
 import type { Backlog, Backlogs, Holding } from "../backlog.ts";
 import { type Door, isGrpc } from "../door.ts";
+import { Unpacker } from "../unpacker.ts";
 import { checkedBody } from "./checked-body.ts";
+import { gzipThrough } from "./compression.ts";
 import { rpcError } from "./rpc-error.ts";
 import { routerOptions } from "./services.ts";
-import { Unpacker } from "./unpacker.ts";
 
 export interface GrpcAdapterOptions {
   readonly door: Door;
@@ -43,7 +44,7 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
   const unpacker = new Unpacker(backlogs.bodies);
   const router = createConnectRouter({
     ...routerOptions,
-    acceptCompression: [unpacker.asCompression()],
+    acceptCompression: [gzipThrough(unpacker)],
     requestGate: options.gate,
     connect: false,
     grpcWeb: false,

@@ -1,14 +1,15 @@
-/** Reads a request's body whole, never more of it than the limit, and unpacks gzip. */
-import { OrchyError } from "../../errors.ts";
+/** Reads a request's body whole, never more of it than the limit, and unpacks it. */
 import { limits } from "../../limits.ts";
 import type { Backlog } from "../backlog.ts";
-import { readBody, tooLate } from "../body.ts";
-import { tooLarge, Unpacker } from "./unpacker.ts";
+import { readBody, tooLarge, tooLate } from "../body.ts";
+import { codingsOf, Unpacker } from "../unpacker.ts";
 
 const bytesMax = limits.requestBytesMax;
 
 /** Smaller ones cost less than to count them. */
 const countedBytesMin = 4 * 1024;
+
+type Bytes = Uint8Array<ArrayBuffer>;
 
 export class BodyReader {
   readonly unpacker: Unpacker;
@@ -20,24 +21,20 @@ export class BodyReader {
   }
 
   /** The limit counts what was sent, and again what it unpacks to. */
-  async read(request: Request): Promise<Uint8Array> {
-    const encoding = request.headers.get("content-encoding");
-    if (encoding !== null && encoding !== "identity" && encoding !== "gzip") {
-      // Connect names the code: unimplemented.
-      const message = `The content encoding ${encoding.slice(0, 40)} is not known; gzip and identity are.`;
-      throw new OrchyError("NOT_IMPLEMENTED", message);
-    }
+  async read(request: Request): Promise<Bytes> {
+    // Connect names the code: unimplemented.
+    const codings = codingsOf(request.headers.get("content-encoding"), "NOT_IMPLEMENTED");
     const sent = await this.#readSent(request);
-    return encoding === "gzip" ? this.unpacker.unpack(sent) : sent;
+    return codings.length === 0 ? sent : this.unpacker.unpack(sent, { codings, bytesMax });
   }
 
   /** Whole where its size is announced, as the server holds the peer to that; else in pieces. */
-  #readSent(request: Request): Promise<Uint8Array> | Uint8Array {
+  #readSent(request: Request): Promise<Bytes> {
     const announced = request.headers.get("content-length");
     if (announced === null) return readBody(request, { bytesMax, bodies: this.#bodies });
     const bytes = Number(announced);
-    if (bytes > bytesMax) throw tooLarge();
-    if (bytes < countedBytesMin) return request.bytes();
-    return this.#bodies.hold(bytes, request.bytes(), tooLate);
+    if (bytes > bytesMax) throw tooLarge(bytesMax);
+    const whole = request.bytes() as Promise<Bytes>;
+    return bytes < countedBytesMin ? whole : this.#bodies.hold(bytes, whole, tooLate);
   }
 }
