@@ -188,7 +188,11 @@ let bomb: Buffer<ArrayBuffer> | undefined;
 
 const http1Bombs: Attack = async ({ port }) => {
   bomb ??= packed();
-  await inParallel(32, () => postTo(port, `${rpc}Poll`, bomb!, { "content-encoding": "gzip" }));
+  const body = bomb;
+  await inParallel(32, (n) => {
+    const path = n % 2 === 0 ? `${rpc}Poll` : "/v1/executions";
+    return postTo(port, path, body, { "content-encoding": "gzip" });
+  });
 };
 
 const grpcBombs: Attack = async (target) => {
