@@ -9,14 +9,14 @@ export const exampleNames = ["seed", "order"] as const;
 /** The worker drains first, for which it needs the server. */
 const workerEndsWithinMs = 15_000;
 
-/** Ends the process with the reason when a flag or a variable is wrong, and after `--help`. */
+/** Ends the process with the reason when a flag or a variable is wrong, and after `--help` and `--version`. */
 export function readConfig(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Config {
   const parsed = parseConfig(argv, env);
-  if ("help" in parsed) {
-    console.log(parsed.help);
+  if ("print" in parsed) {
+    console.log(parsed.print);
     process.exit(0);
   }
   if (parsed.ok) return parsed.config;

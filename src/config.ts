@@ -25,6 +25,7 @@ import {
   readSwitch,
   type StoreAddress,
 } from "./settings.ts";
+import { version } from "./version.ts";
 
 export const legacyWorkerRules = ["loopback", "mtls", "open"] as const;
 export type LegacyWorkers = (typeof legacyWorkerRules)[number];
@@ -108,7 +109,8 @@ export interface TracingConfig {
 export type ParsedConfig =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly string[] }
-  | { readonly help: string };
+  /** What `--help` or `--version` asks for: the program prints it and ends. */
+  | { readonly print: string };
 
 function flag<Value>(one: Flag<Value>): Flag<Value> {
   return one;
@@ -340,7 +342,8 @@ export function parseConfig(
   env: Readonly<Record<string, string | undefined>>,
 ): ParsedConfig {
   const given = readFlags(argv);
-  if (given.help) return { help: helpText() };
+  if (given.help) return { print: helpText() };
+  if (given.version) return { print: `Orchy ${version}` };
   const problems = [...given.problems];
 
   function setting<Name extends FlagName>(name: Name) {
@@ -491,6 +494,7 @@ export function isLoopback(host: string): boolean {
 
 interface GivenFlags {
   readonly help: boolean;
+  readonly version: boolean;
   readonly values: ReadonlyMap<FlagName, string>;
   readonly problems: readonly string[];
 }
@@ -504,11 +508,12 @@ function readFlags(argv: readonly string[]): GivenFlags {
     options: Object.fromEntries([
       ...flagNames.map((name) => [name, { type: flags[name].placeholder ? "string" : "boolean" }]),
       ["help", { type: "boolean", short: "h" }],
+      ["version", { type: "boolean" }],
     ]),
   });
   const values = new Map<FlagName, string>();
   const problems: string[] = [];
-  let help = false;
+  const asked = { help: false, version: false };
   // What follows an unknown flag is probably its value, and not worth a sentence of its own.
   let afterUnknown = false;
   for (const token of tokens) {
@@ -517,8 +522,8 @@ function readFlags(argv: readonly string[]): GivenFlags {
     if (token.kind === "option-terminator" || excused) continue;
     if (token.kind === "positional") {
       problems.push(`${JSON.stringify(token.value)} is not understood; flags begin with --.`);
-    } else if (token.name === "help") {
-      help = true;
+    } else if (token.name === "help" || token.name === "version") {
+      asked[token.name] = true;
     } else if (!isFlagName(token.name)) {
       problems.push(unknownFlag(token.rawName));
     } else if (values.has(token.name)) {
@@ -531,7 +536,7 @@ function readFlags(argv: readonly string[]): GivenFlags {
       values.set(token.name, token.value);
     }
   }
-  return { help, values, problems };
+  return { ...asked, values, problems };
 }
 
 function unknownFlag(raw: string): string {
@@ -557,6 +562,7 @@ function helpText(): string {
     "",
     ...lines,
     `  ${"--help".padEnd(28)}this text`,
+    `  ${"--version".padEnd(28)}the version of this server`,
     "",
     "Each flag can also be set as an environment variable, ORCHY_HTTP_PORT for --http-port and so",
     "on; a flag wins over its variable. Flags show in the list of processes: give what is secret as",

@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
   if (command === "keys") process.exit(await runKeysCommand(rest, process.env));
   const parsed = parseConfig(process.argv.slice(2), process.env);
-  if ("help" in parsed) return console.log(parsed.help);
+  if ("print" in parsed) return console.log(parsed.print);
   if (!parsed.ok) {
     console.error(parsed.problems.join("\n"));
     process.exit(2);

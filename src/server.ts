@@ -109,14 +109,17 @@ async function startParts(
     legacy: new LegacyAccess({ access, audit, log, legacyWorkers, insecure: config.insecure }),
   };
   const clientsVerified = tls?.ca !== undefined;
-  const connect = createConnectHandler({ ...edge, clientsVerified });
+  let grpcPort = config.grpcPort;
+  const connect = createConnectHandler({ ...edge, clientsVerified, grpcPort: () => grpcPort });
   const tellMs = store.traits.shared ? limits.drainTellMs : 0;
   const rest = { ...edge, port: config.httpPort, connect, keys, corsOrigins, tellMs };
   const http = await startHttpServer(rest);
   closing.push(() => http.stop());
-  const grpc = await startGrpcServer({ ...edge, port: config.grpcPort });
+  const grpcEdge = { ...edge, httpPort: http.port };
+  const grpc = await startGrpcServer({ ...grpcEdge, port: config.grpcPort });
+  grpcPort = grpc.port;
   closing.push(() => grpc.stop());
-  const legacy = config.legacy && (await startLegacyServer(edge, config.legacy));
+  const legacy = config.legacy && (await startLegacyServer(grpcEdge, config.legacy));
   closing.push(async () => legacy?.stop());
   const unwatch = metrics.watchLoop(clock, log);
   closing.push(async () => unwatch());

@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import manifest from "../package.json" with { type: "json" };
 import { type Config, parseConfig } from "../src/config.ts";
 
 function read(argv: string[], env: Record<string, string> = {}): Config {
@@ -205,14 +206,14 @@ test("all problems are told at once, and name where the value came from", () => 
 test("help lists every flag", () => {
   for (const flag of ["--help", "-h"]) {
     const parsed = parseConfig([flag, "--nonsense"], {});
-    if (!("help" in parsed)) throw new Error("no help");
+    if (!("print" in parsed)) throw new Error("no help");
     for (const name of [
       "--http-port <port>",
       "--insecure",
       "ORCHY_HTTP_PORT",
       "sqlite:./data/orchy.db",
     ]) {
-      expect(parsed.help).toContain(name);
+      expect(parsed.print).toContain(name);
     }
   }
 });
@@ -231,4 +232,8 @@ test("each flag of the Go server that is none here is refused in a sentence that
 test("original workers may have the number of another port at another address", () => {
   const { legacy } = read(["--host", "10.0.0.5", "--legacy-port", "8099"]);
   expect(legacy).toEqual({ host: "127.0.0.1", port: 8099 });
+});
+
+test("the version is that of the package", () => {
+  expect(parseConfig(["--version"], {})).toEqual({ print: `Orchy ${manifest.version}` });
 });

@@ -1,7 +1,7 @@
 /** The server as a process: what an operator sees of its start and its end. */
 import { expect, test } from "bun:test";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, watch, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, watch, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,6 +54,35 @@ test("bad flags end it with a sentence each", async () => {
       '--partitions "0": must be a whole number from 1 to 4096.\n',
   );
   expect(await server.exited).toBe(2);
+});
+
+test("a version is printed", async () => {
+  const server = Bun.spawn([process.execPath, main, "--version"], { stdout: "pipe" });
+  expect(await new Response(server.stdout).text()).toMatch(/^Orchy \d+\.\d+\.\d+\n$/);
+  expect(await server.exited).toBe(0);
+});
+
+test("a file that is no store is named, with the reason", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "orchy-main-"));
+  const text = join(folder, "text");
+  const lock = join(folder, "locked");
+  await writeFile(text, "this is a text, and no database of SQLite at all");
+  await mkdir(`${lock}.lock`);
+  const reasons: [path: string, file: string, reason: string][] = [
+    [folder, folder, "it is a folder; name a file in it"],
+    [text, text, "it is not a SQLite database"],
+    [join(text, "x.db"), join(text, "x.db"), "a part of its path is a file, not a folder"],
+    [lock, `${lock}.lock`, "it is a folder; name a file in it"],
+  ];
+  for (const [path, file, reason] of reasons) {
+    const flags = ["--store", `sqlite:${path}`, "--log-level", "silent"];
+    const server = Bun.spawn([process.execPath, main, ...flags], { env: {}, stderr: "pipe" });
+    expect(await new Response(server.stderr).text()).toBe(
+      `Orchy cannot start: The file ${file} of the store cannot be opened: ${reason}.\n`,
+    );
+    expect(await server.exited).toBe(1);
+  }
+  await rm(folder, { recursive: true });
 });
 
 test("a port that is taken is told in a sentence", async () => {

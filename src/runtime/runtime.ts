@@ -220,7 +220,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
         message: [message, ...complaints].join(" "),
       };
     } catch (error) {
-      checks.store = { ok: false, message: `The store cannot be reached: ${error}` };
+      const reason = (error as Error).message.replace(/\.$/, "");
+      checks.store = { ok: false, message: `The store cannot be reached: ${reason}.` };
     }
     const draining = dispatcher.draining;
     const message = draining ? "The server is shutting down." : "The server takes work.";

@@ -134,6 +134,9 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     await other.stop();
     const fault = await faultOf(e.try());
     expect([fault.outcome, fault.reason]).toEqual(["not_applied", "unavailable"]);
+    const sentence = /there is no connection: connect ECONNREFUSED [\d.]+:\d+$/;
+    expect(fault.message).toMatch(sentence);
+    expect((await faultOf(cut.pressure())).message).toMatch(sentence);
     await cut.close();
     expect((await faultOf(cut.load({ key: e.key }))).message).toBe("The store is closed.");
   }, 20_000);

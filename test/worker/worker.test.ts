@@ -593,7 +593,7 @@ describe("starting", () => {
     server.beforeCall = () => new Response(body, { status: 400 });
     const worker = newWorker(server.url);
     worker.action("bad", { retryCount: -1 }, () => null);
-    expect(worker.start()).rejects.toThrow("retryCount is negative");
+    await expect(worker.start()).rejects.toThrow("retryCount is negative");
   });
 
   test("waits for a server that is not there yet", async () => {
@@ -608,14 +608,16 @@ describe("starting", () => {
     expect(await server.outcome(server.add("early"))).toBe(1);
   });
 
-  test("refuses what makes no sense", () => {
-    expect(new Worker({ server: "localhost:8080" }).action("a", () => 1).start()).rejects.toThrow(
+  test("refuses what makes no sense", async () => {
+    await expect(
+      new Worker({ server: "localhost:8080" }).action("a", () => 1).start(),
+    ).rejects.toThrow(
       '"localhost:8080" is not the address of a server. An address begins with http:// or https://',
     );
     const nowhere = new Worker({ server: undefined as unknown as string }).action("a", () => 1);
-    expect(nowhere.start()).rejects.toThrow("undefined is not the address of a server.");
+    await expect(nowhere.start()).rejects.toThrow("undefined is not the address of a server.");
     const keyed = new Worker({ server: "http://x", key: "two words" }).action("a", () => 1);
-    expect(keyed.start()).rejects.toThrow("The key holds a space");
+    await expect(keyed.start()).rejects.toThrow("The key holds a space");
     expect(() => new Worker({ server: "http://x", concurrency: 0 })).toThrow("concurrency");
     expect(() => new Worker({ server: "http://x", pollers: 9 })).toThrow("pollers");
     const worker = new Worker({ server: "http://x" }).action("a", () => 1);

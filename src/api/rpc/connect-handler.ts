@@ -36,6 +36,7 @@ import {
   type ServiceOptions,
   workerServices,
 } from "./services.ts";
+import { isNativeGrpc, needsGrpcPort } from "./wrong-port.ts";
 
 /** What it needs of the server that received the request: a `Bun.Server`. */
 export interface RequestSource {
@@ -55,15 +56,20 @@ export interface ConnectHandler {
 export interface ConnectOptions extends ServiceOptions {
   /** Nobody gets here without a certificate that was verified. */
   readonly clientsVerified: boolean;
+  /** Where clients of gRPC belong. */
+  readonly grpcPort: () => number;
   readonly backlogs: Backlogs;
 }
+
+/** Health and reflection, which clients of gRPC ask for; at this port they hear of the other one. */
+const grpcServices = "/grpc.";
 
 export function createConnectHandler(options: ConnectOptions): ConnectHandler {
   const { access, door, backlogs, clientsVerified, log, metrics } = options;
   const reader = new BodyReader(backlogs.bodies);
   const mounted = mountServices(options);
   const methods = new Map(mounted.map((method) => [method.path, method]));
-  const prefixes = workerServices.map(({ typeName }) => `/${typeName}/`);
+  const prefixes = [...workerServices.map(({ typeName }) => `/${typeName}/`), grpcServices];
   const grpcWeb = grpcWebHandlers(mounted, options, reader.unpacker);
 
   async function answer(
@@ -78,6 +84,8 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
       isGrpc: isGrpc(verb, headers.get("content-type")),
     });
     if (admitted) await admitted;
+    const type = contentType(request);
+    if (isNativeGrpc(type)) return needsGrpcPort(options.grpcPort());
     const path = pathOf(request.url);
     const method = methods.get(path);
     if (method === undefined) {
@@ -91,7 +99,6 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
       error.headers.set("allow", "POST");
       return error;
     }
-    const type = contentType(request);
     const encoding = encodings.get(type);
     const peer = () => ({
       address: server.requestIP(request)?.address,
@@ -218,11 +225,10 @@ function contentType(request: Request): string {
 
 function unsupported(type: string): RpcError {
   const sent = type === "" ? "No content type was sent" : `Content type ${type.slice(0, 100)}`;
-  const grpc = type.startsWith("application/grpc") ? " gRPC has a port of its own." : "";
   return {
     status: 415,
     code: "invalid_argument",
-    message: `${sent}; use application/json, application/proto or application/grpc-web.${grpc}`,
+    message: `${sent}; use application/json, application/proto or application/grpc-web.`,
   };
 }
 

@@ -23,9 +23,12 @@ import { checkedBody } from "./checked-body.ts";
 import { gzipThrough } from "./compression.ts";
 import { rpcError } from "./rpc-error.ts";
 import { routerOptions } from "./services.ts";
+import { isNativeGrpc, needsHttpPort } from "./wrong-port.ts";
 
 export interface GrpcAdapterOptions {
   readonly door: Door;
+  /** Where those belong who call by anything but gRPC. */
+  readonly httpPort: number;
   readonly backlogs: Backlogs;
   readonly log?: Logger | undefined;
   readonly gate: (context: HandlerContext) => Promise<void>;
@@ -91,6 +94,12 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
     const path = request.url.split("?", 1)[0]!;
     if (!(await isAdmitted(request, response))) return;
     const handler = handlers.get(path);
+    if (!isNativeGrpc(request.headers["content-type"] ?? "")) {
+      const status = handler === undefined ? 404 : 415;
+      const body = JSON.stringify(needsHttpPort(options.httpPort));
+      response.writeHead(status, { "content-type": "application/json" }).end(`${body}\n`);
+      return;
+    }
     if (handler === undefined) {
       response.writeHead(404).end();
       return;

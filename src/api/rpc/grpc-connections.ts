@@ -15,8 +15,6 @@ const lookMs = 5_000;
 interface Options {
   readonly clock: Clock;
   readonly log?: Logger | undefined;
-  /** Absent: a connection is plain HTTP/2. */
-  readonly tls: unknown;
   /** With TLS: a peer began with something else. */
   readonly onWithoutTls: (address: string | undefined) => void;
 }
@@ -35,7 +33,7 @@ interface Session {
   greeted: boolean;
 }
 
-/** A connection that is no session yet, as the greeting of TLS is not over. */
+/** A connection that is no session yet: its peer has said nothing, or the greeting of TLS is not over. */
 interface Ungreeted {
   readonly socket: Socket;
   readonly openedMs: number;
@@ -52,8 +50,7 @@ export class GrpcConnections {
   constructor(server: AnyServer, options: Options) {
     this.#clock = options.clock;
     this.#log = options.log;
-    // Without TLS a connection is a session from its first moment.
-    if (options.tls) server.on("connection", (socket: Socket) => this.#opened(socket));
+    server.on("connection", (socket: Socket) => this.#opened(socket));
     server.on("session", (session) => this.#began(session));
     server.on("sessionError", (error: Error) => this.#failed(error));
     server.on("tlsClientError", (error: Error & { code?: string }, { remoteAddress }: Socket) => {

@@ -24,11 +24,14 @@ import {
   type ServiceOptions,
   workerServices,
 } from "./services.ts";
+import { answerHttp1 } from "./wrong-port.ts";
 
 export interface GrpcServerOptions extends ServiceOptions {
   readonly host: string;
   /** 0 takes a free port. */
   readonly port: number;
+  /** Where those belong who call by anything but gRPC. */
+  readonly httpPort: number;
   /** Absent: plain HTTP/2. */
   readonly tls: TlsFiles | undefined;
   /** For workers of the original wire alone. */
@@ -60,6 +63,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   };
   const { tls } = options;
   const server = tls ? createSecureServer({ ...bounds, ...tls }) : createServer(bounds);
+  // With TLS, who speaks HTTP/1.1 does not get beyond the greeting.
+  if (!tls) answerHttp1(server, options.httpPort);
   const connections = new GrpcConnections(server, {
     ...options,
     onWithoutTls: (address) => options.legacy.withoutTls(address),

@@ -2,6 +2,7 @@
 import { connect } from "node:tls";
 import type { ClientTls } from "../../tls.ts";
 import type { RedisAddress, RedisNode } from "./address.ts";
+import { sentenceOf } from "./faults.ts";
 
 const handshakeMs = 3_000;
 const noHandshake = "no answer to a TLS handshake";
@@ -50,7 +51,7 @@ export async function connectFault(
   const advice = (isOverTls ? overTls : withoutTls).find(({ sign }) =>
     said.some((one) => sign.test(one)),
   );
-  const reason = advice === undefined ? message : `${advice.sentence} (${said[0]})`;
+  const reason = advice === undefined ? sentenceOf(message) : `${advice.sentence} (${said[0]})`;
   return new Error(`Redis at ${names} cannot be used: ${reason.replace(/\.$/, "")}.`);
 }
 

@@ -12,6 +12,26 @@ const exhausted = new Set(["OOM", "MISCONF"]);
 /** Other refusals before the script begins. */
 const refused = new Set(["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT", "NOSCRIPT"]);
 
+const noConnection = "there is no connection";
+
+/** What the client says in words of its own, about options that no operator can set. */
+const sentences: readonly (readonly [sign: RegExp, sentence: string])[] = [
+  [/enableOfflineQueue/, noConnection],
+  [/^(?:Cluster|Node) is (?:disconnect|ended)/, noConnection],
+  [/^Reached the max retries|^Command aborted due/, "the connection ended before the reply"],
+  [/^Connection is closed/, "the connection is closed"],
+  [/^Command timed out|^Socket timeout/, "there was no reply in time"],
+  [/^Failed to refresh slots cache|^None of startup nodes/, "no node of the cluster replies"],
+  [/^All sentinels are unreachable/, "no sentinel replies"],
+];
+
+/** `connection`: why there is none at this time, if that is known. */
+export function sentenceOf(message: string, connection?: string): string {
+  const sentence = sentences.find(([sign]) => sign.test(message))?.[1] ?? message;
+  if (connection === undefined || sentence !== noConnection) return sentence;
+  return `${sentence}: ${sentenceOf(connection)}`;
+}
+
 export interface Fault {
   readonly fault: StoreFault;
   /** It was certainly not applied, and may succeed when it is tried again soon. */
@@ -38,11 +58,19 @@ export function skewedFault(tookMs: number, cause?: unknown): StoreFault {
   return new StoreFault("not_applied", message, { cause });
 }
 
-/**
- * `sent`: the call has been written to a connection at least once. `tookMs`: the time since it was
- * made.
- */
-export function faultOf(error: unknown, sent: boolean, tookMs = 0): Fault {
+export interface Circumstances {
+  /** The time since the call was made. */
+  readonly tookMs?: number;
+  /** Why there is no connection at this time. */
+  readonly connection?: string | undefined;
+}
+
+/** `sent`: the call has been written to a connection at least once. */
+export function faultOf(
+  error: unknown,
+  sent: boolean,
+  { tookMs = 0, connection }: Circumstances = {},
+): Fault {
   const { message } = error as Error;
   const make = (
     outcome: "not_applied" | "unknown",
@@ -69,9 +97,10 @@ export function faultOf(error: unknown, sent: boolean, tookMs = 0): Fault {
   if (redirected?.[1] !== undefined && passing.has(redirected[1])) {
     return known(make("not_applied", `The Redis cluster is not ready: ${message}`), true);
   }
+  const sentence = sentenceOf(message, connection);
   // What timed out before it was written may be written later.
   if (sent || message === "Command timed out") {
-    return known(make("unknown", `Redis did not answer: ${message}`));
+    return known(make("unknown", `Redis did not answer: ${sentence}`));
   }
-  return known(make("not_applied", `Redis cannot be reached: ${message}`), true);
+  return known(make("not_applied", `Redis cannot be reached: ${sentence}`), true);
 }

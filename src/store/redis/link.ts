@@ -24,6 +24,8 @@ const retryPausesMs = [10, 40, 100, 250, 500, 1_000];
 /** What is sent with a moment is refused when that is older than a second. */
 const timedPausesMs = retryPausesMs.slice(0, -1);
 const reconnectMsMax = 1_000;
+/** Of a client, and of the nodes of a cluster. */
+const connectionErrors = ["error", "node error"] as const;
 
 /** What follows on the keys. */
 interface Rest {
@@ -123,23 +125,25 @@ export class RedisLink {
   readonly #scripts = readScripts();
   /** Called when a script found the caller's clock wrong. */
   onSkewed: () => void = () => {};
+  /** Why there is no connection; undefined while there is one. */
+  connectionError: string | undefined;
   #isClosed = false;
 
   constructor(address: RedisAddress, clock: Clock, tls: ClientTls = {}) {
     this.client = makeClient(address, tls);
     this.isCluster = address.kind === "cluster";
     this.clock = clock;
-    // Each call tells its own fault; without a listener the errors would be printed.
-    this.client.on("error", () => {});
+    const remember = ({ message }: Error) => {
+      this.connectionError = message;
+    };
+    for (const event of connectionErrors) this.client.on(event, remember);
+    this.client.on("ready", () => {
+      this.connectionError = undefined;
+    });
   }
 
   /** The client goes on trying for ever; a start does not. */
   async connect(): Promise<void> {
-    let last: Error | undefined;
-    const remember = (error: Error) => {
-      last = error;
-    };
-    for (const event of ["error", "node error"]) this.client.on(event, remember);
     // A cluster that is not whole yet is tried again, and the promise of the first try forgotten.
     const ready = new Promise<void>((resolve) => this.client.once("ready", resolve));
     const { promise: tooLong, reject } = Promise.withResolvers<never>();
@@ -149,10 +153,9 @@ export class RedisLink {
     try {
       await Promise.race([this.client.connect(), ready, tooLong]);
     } catch (error) {
-      throw last ?? error;
+      throw this.connectionError === undefined ? error : new Error(this.connectionError);
     } finally {
       cancel();
-      for (const event of ["error", "node error"]) this.client.off(event, remember);
     }
   }
 
@@ -193,7 +196,10 @@ export class RedisLink {
       return { reply: await this.#run(script, keys, rest) };
     } catch (failure) {
       const { error, sent } = failure as SendFailure;
-      const { fault, passes, skewed } = faultOf(error, sent, this.clock.now() - madeAt);
+      const { fault, passes, skewed } = faultOf(error, sent, {
+        tookMs: this.clock.now() - madeAt,
+        connection: this.connectionError,
+      });
       if (passes && mayRetry) return undefined;
       if (skewed) this.onSkewed();
       throw fault;

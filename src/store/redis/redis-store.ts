@@ -11,6 +11,7 @@ import { StoreFault } from "../store.ts";
 import * as answers from "./answers.ts";
 import { Batch } from "./batch.ts";
 import { readMemory } from "./facts.ts";
+import { sentenceOf } from "./faults.ts";
 import type { Keys } from "./keys.ts";
 import { callKeys, ownedMember } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
@@ -225,7 +226,8 @@ export class RedisStore implements contract.Store {
     });
     if (shares.length > 0) return { used: Math.max(...shares), tombstones: await counting };
     const [failed] = answers;
-    const reason = failed?.status === "rejected" ? failed.reason.message : "it has no master";
+    const said = failed?.status === "rejected" ? failed.reason.message : "it has no master";
+    const reason = sentenceOf(said, this.#link.connectionError);
     throw new StoreFault("not_applied", `Redis did not say how full it is: ${reason}`);
   }
 

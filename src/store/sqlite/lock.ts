@@ -9,6 +9,7 @@ import { closeSync, openSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { makePrivateFile } from "../../files.ts";
 import { findFunctions } from "./c-library.ts";
+import { fileFault } from "./file-fault.ts";
 
 export interface FileLock {
   close(): void;
@@ -38,18 +39,20 @@ function inUse(path: string): Error {
 }
 
 function lockBeside(path: string): Database {
-  makePrivateFile(`${path}.lock`);
-  const lock = new Database(`${path}.lock`, { create: true, readwrite: true });
+  const beside = `${path}.lock`;
+  let lock: Database | undefined;
   try {
+    makePrivateFile(beside);
+    lock = new Database(beside, { create: true, readwrite: true });
     lock.run("PRAGMA busy_timeout = 0");
     // A journal would take room on the disk, which may be full.
     lock.run("PRAGMA journal_mode = MEMORY");
     lock.run("BEGIN EXCLUSIVE");
     return lock;
   } catch (error) {
-    lock.close();
-    if (!(error instanceof SQLiteError) || error.code !== "SQLITE_BUSY") throw error;
-    throw inUse(path);
+    lock?.close();
+    if (error instanceof SQLiteError && error.code === "SQLITE_BUSY") throw inUse(path);
+    throw fileFault(beside, error);
   }
 }
 

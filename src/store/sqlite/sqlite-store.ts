@@ -18,6 +18,7 @@ import { DiskRoom } from "./disk-room.ts";
 import { Documents } from "./documents.ts";
 import { DueItems } from "./due.ts";
 import { Executions } from "./executions.ts";
+import { fileFault } from "./file-fault.ts";
 import { isFull } from "./full.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { type HeadRow, Heads } from "./heads.ts";
@@ -49,7 +50,11 @@ export interface SqliteOptions {
 
 /** Throws a plain Error of one sentence when the file cannot be used. */
 export function openSqliteStore(options: SqliteOptions): SqliteStore {
-  return new SqliteStore(options);
+  try {
+    return new SqliteStore(options);
+  } catch (error) {
+    throw fileFault(options.path, error);
+  }
 }
 
 function openDatabase(options: SqliteOptions, ballast: Ballast): Database {

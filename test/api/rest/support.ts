@@ -69,7 +69,12 @@ export async function startTestServer(
   });
   const edge = { orchestrator: runtime, access, audit, door, backlogs, log } as const;
   const legacy = new LegacyAccess({ access, audit });
-  const connect = createConnectHandler({ ...edge, legacy, clientsVerified: false });
+  const connect = createConnectHandler({
+    ...edge,
+    legacy,
+    clientsVerified: false,
+    grpcPort: () => 8099,
+  });
   const http = startHttpServer({
     host: "127.0.0.1",
     port: 0,

@@ -1,0 +1,74 @@
+/**
+ * What callers hear who have taken one port for the other: gRPC at the HTTP port, anything else at the
+ * gRPC port. Each answer names the right port in a form that its caller shows.
+ */
+import type { Http2Server } from "node:http2";
+import type { Socket } from "node:net";
+
+export interface WrongPort {
+  readonly code: "unimplemented";
+  readonly message: string;
+}
+
+export function needsHttpPort(httpPort: number): WrongPort {
+  const message =
+    "This port serves gRPC alone. REST, the web page, and workers over Connect and gRPC-Web are " +
+    `served on port ${httpPort}.`;
+  return { code: "unimplemented", message };
+}
+
+/** gRPC itself, and not gRPC-Web. */
+export function isNativeGrpc(contentType: string): boolean {
+  return /^application\/grpc(?:[+;]|$)/i.test(contentType);
+}
+
+const grpcUnimplemented = "12";
+
+/** An answer without a body carries its trailers as headers, which the HTTP server can send. */
+export function needsGrpcPort(grpcPort: number): Response {
+  const message = `This port serves no gRPC. It is served on port ${grpcPort}.`;
+  return new Response(null, {
+    headers: {
+      "content-type": "application/grpc",
+      "grpc-status": grpcUnimplemented,
+      "grpc-message": message,
+    },
+  });
+}
+
+const http1 = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) /;
+/** Of a method of HTTP/1.1 and the space after it. */
+const lookedAtBytes = 8;
+
+/**
+ * A server of HTTP/2 without TLS greets at once, which clients of HTTP/1.1 show as garbage. So it gets a
+ * connection only when its first bytes are there, and are not those of HTTP/1.1.
+ */
+export function answerHttp1(server: Http2Server, httpPort: number): void {
+  const begin = server.listeners("connection") as ((socket: Socket) => void)[];
+  const body = `${JSON.stringify(needsHttpPort(httpPort))}\n`;
+  const head = [
+    "HTTP/1.1 505 HTTP Version Not Supported",
+    "content-type: application/json",
+    `content-length: ${body.length}`,
+    "connection: close",
+  ];
+  const answer = `${head.join("\r\n")}\r\n\r\n${body}`;
+
+  server.removeAllListeners("connection");
+  server.on("connection", (socket: Socket) => {
+    const onError = () => socket.destroy();
+    socket.on("error", onError);
+    socket.once("data", (first: Buffer) => {
+      if (http1.test(first.toString("latin1", 0, lookedAtBytes))) {
+        socket.end(answer);
+        return;
+      }
+      socket.off("error", onError);
+      socket.pause();
+      socket.unshift(first);
+      for (const listener of begin) listener.call(server, socket);
+      socket.resume();
+    });
+  });
+}
