@@ -65,6 +65,8 @@ const services = [
   ["TaskService", "task"],
   ["ActionService", "action"],
 ] as const;
+/** Before October 2022: one task a poll, and no call that asks for the servers. */
+const earlier = ["TaskService of one task a poll", "single"] as const;
 const skip = await prepareGo();
 const noTls = missing("openssl");
 const shops = new Map<string, Shop>();
@@ -75,7 +77,9 @@ if (skip !== undefined) {
   describe("original workers", () => {
     beforeAll(async () => {
       await Promise.all(
-        services.map(async ([service, program]) => shops.set(service, await openShop(program))),
+        [...services, earlier].map(async ([service, program]) =>
+          shops.set(service, await openShop(program)),
+        ),
       );
     }, testMs);
     afterAll(async () => {
@@ -86,7 +90,8 @@ if (skip !== undefined) {
       }
     }, testMs);
 
-    for (const [service] of services) describe(service, () => scenario(() => shops.get(service)!));
+    for (const [service] of [...services, earlier])
+      describe(service, () => scenario(() => shops.get(service)!));
     if (noTls !== undefined) skipped("original workers of a server with TLS", noTls);
     else describe.each(services)("%s", beside);
     if (redisMissing !== undefined) skipped("servers that join and leave", redisMissing);
@@ -166,7 +171,7 @@ function scenario(shop: () => Shop): void {
     );
   const end = (name: string) => ended(shop().server, shop().ids[name]!);
 
-  test("the worker asks who is there, and dials what it hears", () => {
+  test("the worker dials the server that it hears of", () => {
     const { said, server } = shop();
     expect(said[0]).toEqual({ joined: `127.0.0.1:${server.grpcPort}` });
   });

@@ -2,7 +2,7 @@
  * The original worker wire: TaskService and ActionService, alike but for names. Their workers poll
  * on a ticker, carry no token (the hand-out number fences their results), and send no heartbeats.
  */
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Value } from "@bufbuild/protobuf/wkt";
 import { OrchyError } from "../../errors.ts";
 import {
@@ -12,11 +12,17 @@ import {
   type ActionService,
   ActionsSchema,
 } from "../../gen/legacy/action_service_pb.ts";
-import { GetServersResponseSchema, StatusResponseSchema } from "../../gen/legacy/common_pb.ts";
 import {
+  EmptyRequestSchema,
+  GetServersResponseSchema,
+  StatusResponseSchema,
+} from "../../gen/legacy/common_pb.ts";
+import {
+  type Task,
   TaskResult_Status,
   TaskSchema,
   type TaskService,
+  type Tasks,
   TasksSchema,
 } from "../../gen/legacy/task_service_pb.ts";
 import { limits } from "../../limits.ts";
@@ -57,7 +63,7 @@ export function createTaskService(options: LegacyOptions): UnaryMethods<typeof T
           create(TaskSchema, { ...toFields(task, call), taskName: task.about.name }),
         encodedBytes: (task) => encodedBytes(TaskSchema, task, call),
       });
-      return create(TasksSchema, { tasks });
+      return batchSize === 0 && !call.json ? asOneTask(tasks[0]!) : create(TasksSchema, { tasks });
     },
     async push(result, call) {
       const failed = result.status === TaskResult_Status.FAIL;
@@ -67,6 +73,15 @@ export function createTaskService(options: LegacyOptions): UnaryMethods<typeof T
       return getServers(options);
     },
   };
+}
+
+/**
+ * Clients from before October 2022 read one Task where Tasks stands, and send no batch size, which all
+ * later ones do. To Tasks the fields of a Task are unknown, and it is written with them as they are.
+ */
+function asOneTask(task: Task): Tasks {
+  const { $unknown } = fromBinary(EmptyRequestSchema, toBinary(TaskSchema, task));
+  return { ...create(TasksSchema), $unknown: $unknown! };
 }
 
 export function createActionService(options: LegacyOptions): UnaryMethods<typeof ActionService> {

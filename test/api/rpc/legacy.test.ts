@@ -3,10 +3,19 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
 import { refusalBy } from "../../../src/api/rpc/legacy-access.ts";
 import { ActionResult_Status, ActionService } from "../../../src/gen/legacy/action_service_pb.ts";
-import { TaskResult_Status, TaskService } from "../../../src/gen/legacy/task_service_pb.ts";
+import {
+  TaskPollRequestSchema,
+  TaskResult_Status,
+  TaskSchema,
+  TaskService,
+} from "../../../src/gen/legacy/task_service_pb.ts";
 import { limits } from "../../../src/limits.ts";
 import { StoreFault } from "../../../src/store/store.ts";
 import { call as http, saveWorkflow, startExecution, untilEnded } from "../../support/orchy.ts";
@@ -128,10 +137,44 @@ test("the actions of all original workers of an address stand in one line", asyn
   expect(body.items).toMatchObject([{ id: "original@127.0.0.1", actions: ["a", "b", "c"] }]);
 });
 
-test("a poll takes at most the batch asked for, and one when none is asked for", async () => {
+test("a poll takes at most the batch asked for, and one at least", async () => {
   for (let i = 0; i < 5; i++) await edge.add("old", "{}");
   expect((await tasks().poll({ taskType: "old", batchSize: 3 })).tasks).toHaveLength(3);
   expect((await tasks().poll({ taskType: "old", batchSize: -2 })).tasks).toHaveLength(1);
+});
+
+/** As clients from before October 2022 have it: its answer is one Task. */
+const pollOne = { ...TaskService.method.poll, output: TaskSchema };
+
+test("a poll without a batch size is answered with one plain task, except in JSON", async () => {
+  const ids = await Promise.all([1, 2, 3, 4].map((n) => edge.add("old", `{"n":${n},"s":"é"}`)));
+  const told = new Set<string>();
+  for (const transport of [
+    createGrpcTransport({ baseUrl: edge.grpcUrl }),
+    createGrpcWebTransport({ baseUrl: edge.url, httpVersion: "2" }),
+    createConnectTransport({ baseUrl: edge.url, httpVersion: "1.1", useBinaryFormat: true }),
+  ]) {
+    const sent = create(TaskPollRequestSchema, { taskType: "old" });
+    const { message: task } = await transport.unary(pollOne, undefined, 5_000, undefined, sent);
+    expect(task).toMatchObject({ workflowName: "orders", actionId: 1, taskName: "old" });
+    expect(task.data.s?.kind).toEqual({ case: "stringValue", value: "é" });
+    expect(Number(task.data.n?.kind.value)).toBe(ids.indexOf(task.flowId) + 1);
+    expect(task).not.toHaveProperty("$unknown");
+    const { flowId, workflowName, actionId, retryCount } = task;
+    const pushed = await tasks().push({ flowId, workflowName, actionId, retryCount });
+    expect(pushed).toMatchObject({ status: true });
+    told.add(flowId);
+  }
+  const { json } = await call(`${edge.url}/TaskService/Poll`, '{"taskType":"old"}');
+  expect(json.tasks).toMatchObject([{ workflowName: "orders", taskName: "old" }]);
+  expect(told.add(json.tasks[0].flowId).size).toBe(4);
+  const none = create(TaskPollRequestSchema, { taskType: "old" });
+  const transport = createGrpcTransport({ baseUrl: edge.grpcUrl });
+  const polled = transport.unary(pollOne, undefined, 5_000, undefined, none);
+  expect((await failed(polled))?.code).toBe(Code.NotFound);
+  const later = await edge.add("old", "{}");
+  const { actions: one } = await actions().poll({ actionType: "old" });
+  expect(one.map(({ flowId }) => flowId)).toEqual([later]);
 });
 
 test("no task: NOT_FOUND, at once; no heartbeats: the lease lasts for the attempt", async () => {
