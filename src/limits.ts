@@ -275,6 +275,16 @@ export const limits = {
   watchedElsewhereMax: 100_000,
   /** How often a server looks at the partitions that prefer it, for what others have put there. */
   preferredLookMs: 1_000,
+  /** Tasks have waited for so long without any poll for them: the log and the execution say so, */
+  unpolledMs: 10_000,
+  /** at one of these looks; queues whose workers are busy, or elsewhere, are left alone for the other. */
+  unpolledLookMs: 1_000,
+  unpolledRestMs: 30_000,
+  /** Where other servers share the store, their workers have had so long to change what was found. */
+  unpolledSecondMs: 5_000,
+  /** Of one queue it is warned again after this, if it has been polled in between. */
+  unpolledWarnMs: 10 * 60_000,
+  unpolledQueuesMax: 1_000,
   /** Within this time each partition is asked for queues that no poll has heard of. */
   queueSweepMs: 10_000,
 

@@ -239,6 +239,18 @@ export class Dispatcher {
     this.#wake(queue);
   }
 
+  /** Queues that are hinted to hold something, and that no poll waits for. */
+  *unattended(): Iterable<string> {
+    for (const queue of this.#hints.keys()) if (!this.#waiting.has(queue)) yield queue;
+  }
+
+  /** Forgets where it was hinted to hold something, and returns that. */
+  unhintAll(queue: string): readonly number[] {
+    const partitions = this.#hints.get(queue);
+    this.#hints.delete(queue);
+    return [...(partitions?.keys() ?? [])];
+  }
+
   /** Has the longest waiting poll with room claim, unless it is claiming already. */
   #wake(queue: string, except?: Poll): void {
     for (const poll of this.#pollsFor(queue)) {

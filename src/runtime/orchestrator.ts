@@ -63,6 +63,8 @@ export interface ActionView {
   readonly type: "user" | "system";
   readonly name: string;
   readonly status: ActionStatus;
+  /** Its task waits, and no worker polls for it. */
+  readonly unpolled?: true;
   readonly skippedBy?: "dead-path" | "failure";
   readonly route?: string;
   readonly startedAt?: number;

@@ -35,6 +35,7 @@ import { Sweeper } from "./sweeper.ts";
 import { actionNames } from "./task-actions.ts";
 import { TimerLoop } from "./timer-loop.ts";
 import type { Tracing } from "./tracing.ts";
+import { Unpolled } from "./unpolled.ts";
 import { Views } from "./views.ts";
 import { Watchers } from "./watchers.ts";
 import { WorkerDesk } from "./worker-desk.ts";
@@ -76,7 +77,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const registry = new ActionRegistry(store, clock);
   const watchers = new Watchers();
   const beats = new Beats();
-  const views = new Views({ store, plans, beats });
+  const views = new Views({ store, plans, beats, isUnpolled: (queue) => unpolled.has(queue) });
   const lists = new Lists({ store, clock });
   const sharing = new Sharing(store.partitions, (partition) => {
     timers.note(partition, clock.now());
@@ -147,8 +148,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
   const indexing = new Indexing({ store, clock, log, formats, prefers });
+  const unpolled = new Unpolled({ store, clock, log, dispatcher, prefers });
   const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
-  const desk = new WorkerDesk(deskParts);
+  const desk = new WorkerDesk({ ...deskParts, unpolled });
   metrics.read({
     parkedPolls: () => dispatcher.parked,
     mailboxes: () => driver.mailboxes,
@@ -281,6 +283,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       await servers.join(self);
       if (parts.keepRetention !== true) early.start();
       indexing.start();
+      unpolled.start();
     },
     drain,
     async close() {
@@ -288,7 +291,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       await servers.leave();
       // Until the others have heard of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);
-      const loops = [timers, outbox, sweeper, turns, early, indexing];
+      const loops = [timers, outbox, sweeper, turns, early, indexing, unpolled];
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);
       driver.close();

@@ -20,6 +20,7 @@ interface Parts {
   readonly store: Store;
   readonly plans: Plans;
   readonly beats: Beats;
+  readonly isUnpolled: (queue: string) => boolean;
 }
 
 export class Views {
@@ -32,7 +33,7 @@ export class Views {
   }
 
   async execution(id: string, abort?: AbortSignal): Promise<ExecutionView> {
-    const { store, plans, beats } = this.#parts;
+    const { store, plans, beats, isUnpolled } = this.#parts;
     const execution = await this.#gate.pass(() => this.#load(id, [fields.input]), abort);
     const { state, records } = execution;
     const plan = await plans.get(state.workflow, state.version);
@@ -47,7 +48,9 @@ export class Views {
       ...(state.pausedAt !== undefined && { pausedAt: state.pausedAt }),
       ...(state.failure !== undefined && { failure: state.failure }),
       ...(state.cancelReason !== undefined && { cancelReason: state.cancelReason }),
-      actions: plan.actions.map((action) => actionView(execution, action, { holdings, beats })),
+      actions: plan.actions.map((action) =>
+        actionView(execution, action, { holdings, beats, isUnpolled }),
+      ),
       input: () => oneField(reader, fields.input),
       outputs: () => outputsOf(plan, records, reader),
       ...(result !== undefined && { result }),
@@ -170,10 +173,14 @@ function hasEnded(record: ActionRecord | undefined): boolean {
   return record !== undefined && (record.status === "COMPLETED" || record.route !== undefined);
 }
 
+interface ViewParts extends Pick<Parts, "beats" | "isUnpolled"> {
+  readonly holdings: Holdings | undefined;
+}
+
 function actionView(
   execution: Execution,
   action: PlanAction,
-  { holdings, beats }: { readonly holdings: Holdings | undefined; readonly beats: Beats },
+  { holdings, beats, isUnpolled }: ViewParts,
 ): ActionView {
   const record = execution.records[action.index] ?? untouched;
   const task = openTask(execution, action, record, holdings);
@@ -185,6 +192,7 @@ function actionView(
     type: action.kind === "user" ? "user" : "system",
     name: action.kind === "user" ? action.name : action.kind,
     status: task?.state === "leased" ? "RUNNING" : record.status,
+    ...(task?.state === "queued" && isUnpolled(task.queue) && { unpolled: true }),
     ...(skippedBy !== undefined && { skippedBy }),
     ...(ended && { route: route ?? "default" }),
     ...(startedAt !== undefined && { startedAt }),

@@ -33,6 +33,7 @@ import type { Plans } from "./plans.ts";
 import type { Poll } from "./poll.ts";
 import { readHeader } from "./task-header.ts";
 import type { Tracing } from "./tracing.ts";
+import type { Unpolled } from "./unpolled.ts";
 import { WorkerList } from "./worker-list.ts";
 
 interface Parts {
@@ -44,6 +45,7 @@ interface Parts {
   readonly plans: Plans;
   readonly metrics: Metrics;
   readonly beats: Beats;
+  readonly unpolled: Unpolled;
   readonly tracing: Tracing | undefined;
 }
 
@@ -68,8 +70,10 @@ export class WorkerDesk {
     }
     const { workerId } = request;
     if (workerId !== "") this.#workers.seen(workerId, request, clock.now());
+    const queues = queueKeys(request);
+    this.#parts.unpolled.polled(queues);
     const poll = dispatcher.open({
-      queues: queueKeys(request),
+      queues,
       tasksMax: request.maxTasks,
       workerId,
       heartbeatMs: request.heartbeats ? limits.heartbeatSecondsDefault * 1000 : 0,

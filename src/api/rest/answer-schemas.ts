@@ -142,6 +142,9 @@ const action = v.strictObject({
   type: v.picklist(["user", "system"]),
   name: v.string(),
   status: v.picklist(actionStatuses),
+  unpolled: v.optional(
+    v.pipe(v.boolean(), v.description("Its task waits, and for 10 s no worker has polled for it.")),
+  ),
   skippedBy: v.optional(v.string()),
   route: v.optional(v.string()),
   startedAt: optionalTime,

@@ -131,12 +131,13 @@ async function* actionPieces({ actions, outputs }: ExecutionView): AsyncGenerato
 }
 
 function actionView(action: ActionView, output: RawJson | undefined): unknown {
-  const { id, type, name, status, skippedBy, route, events } = action;
+  const { id, type, name, status, unpolled, skippedBy, route, events } = action;
   return {
     id,
     type,
     name,
     status,
+    unpolled,
     skippedBy,
     route,
     startedAt: moment(action.startedAt),
