@@ -69,6 +69,8 @@ export const limits = {
   parkedPollBytesMax: 256 * 1024 * 1024,
   pollTasksMax: 1_000,
   pollWaitSecondsMax: 60,
+  leaseSecondsMin: 1,
+  leaseSecondsMax: 24 * 3600,
   resultsPerCallMax: 1_000,
   heartbeatsPerCallMax: 10_000,
   releasesPerCallMax: 10_000,

@@ -148,6 +148,8 @@ export interface PollRequest {
   readonly waitMs: number;
   readonly workerId: string;
   readonly heartbeats: boolean;
+  /** For workers that send none: how long they keep a task; absent: for its whole attempt. */
+  readonly leaseMs?: number;
   readonly results: readonly ResultSent[];
   /** The caller has gone: what it was given goes back at once. */
   readonly abort?: AbortSignal;

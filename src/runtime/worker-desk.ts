@@ -76,7 +76,7 @@ export class WorkerDesk {
       queues,
       tasksMax: request.maxTasks,
       workerId,
-      heartbeatMs: request.heartbeats ? limits.heartbeatSecondsDefault * 1000 : 0,
+      heartbeatMs: silenceMsOf(request),
     });
     const onAbort = () => poll.close();
     request.abort?.addEventListener("abort", onAbort);
@@ -275,6 +275,11 @@ export class WorkerDesk {
   workers(): WorkersView {
     return this.#workers.list(this.#parts.clock.now());
   }
+}
+
+/** Longest silence of this worker about a task; 0: only the end of the attempt counts. */
+function silenceMsOf({ heartbeats, leaseMs }: PollRequest): number {
+  return leaseMs ?? (heartbeats ? limits.heartbeatSecondsDefault * 1000 : 0);
 }
 
 function queueKeys(request: PollRequest): string[] {

@@ -36,6 +36,15 @@ async function startSingle(name: string, rules: object = {}): Promise<string> {
   return startExecution(server, name);
 }
 
+/** A poll for it waits. */
+async function parked(action: string): Promise<void> {
+  for (;;) {
+    const { body } = await call(server, "GET", "/v1/workers");
+    if (body.items.some(({ actions }: { actions: string[] }) => actions.includes(action))) return;
+    await Bun.sleep(5);
+  }
+}
+
 describe("results", () => {
   test("repeated, unknown, late and wrong ones change nothing and spoil no others", async () => {
     const id = await startSingle("results");
@@ -116,6 +125,39 @@ describe("leases", () => {
     const body = await untilEnded(server, id);
     expect(body.result).toBe("in time");
     expect(body.actions[0].attempts[0].error.code).toBe("TIMEOUT");
+  });
+
+  test.each(["waits for it", "asks later"])(
+    "a worker that sends no heartbeats keeps a task for leaseSeconds: it %s",
+    async (how) => {
+      const name = how.replaceAll(" ", "-");
+      const rules = { retry: { retryCount: 1, retryAfterSeconds: 0.01 } };
+      await saveWorkflow(server, single(name, rules));
+      const parkedPoll = { leaseSeconds: 1, workerId: name };
+      const asking = how === "waits for it" ? pollOne(server, name, parkedPoll) : undefined;
+      if (asking !== undefined) await parked(name);
+      const id = await startExecution(server, name);
+      const first = await (asking ?? pollOne(server, name, { leaseSeconds: 1 }));
+      expect([first.attempt, first.heartbeatMs]).toEqual([1, "1000"]);
+      // Nothing else is heard of the first worker: it was killed.
+      const second = await pollOne(server, name, { leaseSeconds: 60 });
+      expect([second.attempt, second.heartbeatMs]).toEqual([2, "60000"]);
+      expect(await complete(server, done(first), done(second, 7))).toEqual(["STALE", "ACCEPTED"]);
+      const { result, actions } = await untilEnded(server, id);
+      expect([result, actions[0].attempts[0].error.code]).toEqual([7, "HEARTBEAT_LOST"]);
+    },
+  );
+
+  test("an action's own heartbeatSeconds comes before leaseSeconds", async () => {
+    const id = await startSingle("own-silence", { heartbeatSeconds: 7 });
+    const task = await pollOne(server, "own-silence", { leaseSeconds: 60 });
+    expect(task.heartbeatMs).toBe("7000");
+    await complete(server, done(task));
+    await untilEnded(server, id);
+    for (const leaseSeconds of [-1, 0.5, 86_401, "NaN"]) {
+      const refused = service(server, "Poll", { actions: ["own-silence"], leaseSeconds });
+      await expect(refused).rejects.toThrow("or 1 to 86400");
+    }
   });
 
   test("heartbeats keep it, for as long as each is told to", async () => {

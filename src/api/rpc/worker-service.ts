@@ -189,6 +189,7 @@ async function poll(
     waitMs: checked.anyInvalid ? 0 : waitMs(request.waitSeconds, call),
     workerId,
     heartbeats: request.heartbeats,
+    ...(request.leaseSeconds > 0 && { leaseMs: Math.round(request.leaseSeconds * 1000) }),
     results: checked.sent,
     abort: call.signal,
   });
@@ -235,7 +236,7 @@ function toTask(task: PolledTask, format: PayloadFormat, call: CallContext): Tas
 const utf8 = new TextEncoder();
 
 function checkPoll(request: PollRequest): void {
-  const { actions, queues, maxTasks, waitSeconds, results } = request;
+  const { actions, queues, maxTasks, waitSeconds, leaseSeconds, results } = request;
   checkCount("actions", actions.length, limits.pollActionsMax);
   checkCount("queues", queues.length, limits.pollQueuesMax);
   checkNames("actions", actions, isPolledAction, actionNameForm);
@@ -258,6 +259,12 @@ function checkPoll(request: PollRequest): void {
   if (!(waitSeconds >= 0 && waitSeconds <= limits.pollWaitSecondsMax)) {
     const range = `0 to ${limits.pollWaitSecondsMax}`;
     throw invalid("/waitSeconds", `is ${waitSeconds}; it must be ${range}`);
+  }
+  const { leaseSecondsMin, leaseSecondsMax } = limits;
+  const isLease = leaseSeconds >= leaseSecondsMin && leaseSeconds <= leaseSecondsMax;
+  if (leaseSeconds !== 0 && !isLease) {
+    const range = `0 (as long as the attempt), or ${leaseSecondsMin} to ${leaseSecondsMax}`;
+    throw invalid("/leaseSeconds", `is ${leaseSeconds}; it must be ${range}`);
   }
   if (!(request.payloadFormat in payloadFormats)) {
     throw invalid("/payloadFormat", `is ${request.payloadFormat}, which is not a known format`);

@@ -11,7 +11,8 @@ trap stop TERM INT
 
 rules='{"actions": [
   {"name": "greet", "retryCount": 1, "retryAfterSeconds": 0.1}, {"name": "charge"}, {"name": "count"}]}'
-poll='{"actions": ["greet", "charge", "count"], "maxTasks": 10, "waitSeconds": 20, "workerId": "curl"}'
+poll='{"actions": ["greet", "charge", "count"], "maxTasks": 10, "waitSeconds": 20, "leaseSeconds": 60,
+  "workerId": "curl"}'
 
 # Sets output or failure of an action; fails when it was interrupted.
 act() {
