@@ -45,6 +45,21 @@ async function saveExact(older: Place, newer: Place): Promise<void> {
   expect(await read(older)).toContain(`{"n":${Number(number)}}`);
 }
 
+/** A start is repeated at either, whoever took it first: the older one compares texts. */
+async function repeatStarts(older: Place, newer: Place): Promise<void> {
+  const text = '{"workflow":"exact","input":{"b":[1.0],"a":2}}';
+  const respelt = '{"input":{"a":2,"b":[1]}, "workflow":"exact"}';
+  const start = async (place: Place, key: string, body: string) =>
+    (await call(place, "POST", "/v1/executions", body, { "idempotency-key": key })).body.created;
+  for (const [key, first, other] of [
+    ["newer", newer, older],
+    ["older", older, newer],
+  ] as const) {
+    expect([await start(first, key, text), await start(other, key, text)]).toEqual([true, false]);
+    expect(await start(newer, key, respelt)).toBe(false);
+  }
+}
+
 async function upgrade(release: Release): Promise<void> {
   const checkout = checkOut(release);
   const redis = await startRedis();
@@ -61,6 +76,7 @@ async function upgrade(release: Release): Promise<void> {
     await pair.save(0, "first");
     await newer.start();
     await saveExact(older, newer);
+    await repeatStarts(older, newer);
     for (const place of [older, newer]) {
       const quiet = { debug() {}, info() {}, warn() {}, error() {} };
       const worker = new Worker({ server: place.url, logger: quiet });
