@@ -180,7 +180,7 @@ export function basicScenario(kind: Kind, find: () => Target): () => Session {
       const [again] = await session.poll(name);
       expect(again).toMatchObject({ executionId: id, attempt: 1 });
       expect(again.token).not.toBe(task.token);
-      await session.statuses([{ token: again.token }]);
+      await session.statuses([{ token: again.token, output: null }]);
       expect(await ended(session.server, id)).toMatchObject({ status: "COMPLETED", result: null });
     },
     testMs,
