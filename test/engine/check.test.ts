@@ -477,7 +477,7 @@ describe("routes that are never taken", () => {
   const user = { id: "it", type: "user", name: "work" };
   const waiting = { name: "wait", event: "go", next: { timeout: [] } };
   test.each([
-    ["defualt", '"default"; the nearest is "default"', { ...user, next: { defualt: [] } }],
+    ["defualt", 'only takes the route "default"', { ...user, next: { defualt: [] } }],
     ["go", 'only takes the route "default"', { name: "delay", delaySeconds: 1, next: { go: [] } }],
     ["x", 'only takes the route "default"', { name: "transform", next: { x: [], default: [] } }],
     ["timeout", 'has no "timeoutSeconds"', waiting],

@@ -284,7 +284,7 @@ function checkNames(
   form: string,
 ): void {
   const wrong = names.findIndex((name) => !fits(name));
-  if (wrong >= 0) throw invalid(`/${field}/${wrong}`, `is no such name; it must be ${form}`);
+  if (wrong >= 0) throw invalid(`/${field}/${wrong}`, `must be ${form}`);
 }
 
 function checkCount(field: string, count: number, countMax: number): void {
