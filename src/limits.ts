@@ -254,6 +254,11 @@ export const limits = {
   /** How often it is looked whether there is something to enter. */
   indexLookMs: 1_000,
   clockSkewMsMax: 1_000,
+  /** A server looks so often whether it runs; a look that is later than this: it stood still. */
+  standstillLookMs: 200,
+  standstillMsMin: 1_000,
+  /** Longest time for which deadlines are held back after a standstill. */
+  standstillMs: 5_000,
   drainMs: 10_000,
   /** Where other servers share the store, callers have so long to hear that they should go there. */
   drainTellMs: 500,
@@ -432,6 +437,8 @@ check(
   limits.generatedTombstoneSeconds * 1000 >= 10 * limits.outboxHideMs,
   "a tombstone outlives deliveries that are under way",
 );
+check(limits.standstillLookMs * 4 < limits.standstillMsMin, "a busy server does not stand still");
+check(2 * limits.standstillMs <= limits.timerHideMs, "what is held back is not claimed twice");
 check(limits.keyFreshMs < limits.drainMs, "a revocation counts within seconds");
 check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");
 check(limits.sharedServerBeatMs * 3 < limits.sharedServerTtlMs, "two lost beats do not end one");

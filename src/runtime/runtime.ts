@@ -15,6 +15,7 @@ import { ActionRegistry } from "./action-registry.ts";
 import { Beats } from "./beats.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { type Committed, Driver } from "./driver.ts";
+import { dueAt, isDeadline } from "./due.ts";
 import { EarlyRetention } from "./early-retention.ts";
 import { Executions } from "./executions.ts";
 import { tellFaults } from "./faults.ts";
@@ -31,6 +32,7 @@ import { Room } from "./room.ts";
 import { ScriptTurns } from "./script-turns.ts";
 import { ServerRegistry } from "./server-registry.ts";
 import { Sharing } from "./sharing.ts";
+import { Standstill } from "./standstill.ts";
 import { Sweeper } from "./sweeper.ts";
 import { actionNames } from "./task-actions.ts";
 import { TimerLoop } from "./timer-loop.ts";
@@ -144,13 +146,14 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     giveUp: (message, reason) => executions.giveUp(message, reason),
   });
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry, formats });
+  const standstill = new Standstill({ clock, log });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
   const indexing = new Indexing({ store, clock, log, formats, prefers });
   const unpolled = new Unpolled({ store, clock, log, dispatcher, prefers });
   const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
-  const desk = new WorkerDesk({ ...deskParts, unpolled });
+  const desk = new WorkerDesk({ ...deskParts, unpolled, standstill });
   metrics.read({
     parkedPolls: () => dispatcher.parked,
     mailboxes: () => driver.mailboxes,
@@ -181,6 +184,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
 
   async function handleDue(item: DueItem, claimId: string): Promise<void> {
     const { id, partition } = item.key;
+    const held = isDeadline(item) ? standstill.held(dueAt(item)) : undefined;
+    if (held !== undefined) await held;
     metrics.due(item.kind, clock.now() - dueAt(item));
     switch (item.kind) {
       case "timer":
@@ -276,6 +281,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
         (_, text) => remote.heard(text),
       );
       await Promise.all(Array.from({ length: store.partitions }, (_, i) => sweeper.refresh(i)));
+      standstill.start();
       timers.start();
       outbox.start();
       sweeper.start();
@@ -294,13 +300,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       const loops = [timers, outbox, sweeper, turns, early, indexing, unpolled];
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);
+      standstill.stop();
       driver.close();
       remote.close();
     },
   };
-}
-
-function dueAt(item: DueItem): number {
-  if (item.kind === "timer") return item.at;
-  return item.kind === "lease" ? item.leaseUntil : item.queueUntil;
 }

@@ -31,6 +31,7 @@ import type {
 } from "./orchestrator.ts";
 import type { Plans } from "./plans.ts";
 import type { Poll } from "./poll.ts";
+import type { Standstill } from "./standstill.ts";
 import { readHeader } from "./task-header.ts";
 import type { Tracing } from "./tracing.ts";
 import type { Unpolled } from "./unpolled.ts";
@@ -47,6 +48,7 @@ interface Parts {
   readonly beats: Beats;
   readonly unpolled: Unpolled;
   readonly tracing: Tracing | undefined;
+  readonly standstill: Standstill;
 }
 
 interface TokenOf {
@@ -198,14 +200,15 @@ export class WorkerDesk {
   async heartbeat(
     sent: readonly HeartbeatSent[],
   ): Promise<readonly ("extended" | "stale" | "cancelled")[]> {
-    const { store, clock, beats } = this.#parts;
+    const { store, clock, beats, standstill } = this.#parts;
     const tokens = sent.map(({ token }) => token);
     const silences = new Map<string, Promise<number>>();
     const outcomes = await this.#byPartition(tokens, "stale", async (partition, leases) => {
       const silentMs = await Promise.all(leases.map((lease) => this.#silenceMs(lease, silences)));
       const now = clock.now();
       const asked = leases.map((lease, index) => ({ ...lease, until: now + silentMs[index]! }));
-      const answers = await store.extendLeases({ partition, leases: asked, now });
+      const lateMs = standstill.lateMs();
+      const answers = await store.extendLeases({ partition, leases: asked, now, lateMs });
       return answers.map((answer) => answer.outcome);
     });
     for (const [index, { token, progress }] of sent.entries()) {

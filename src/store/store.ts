@@ -385,7 +385,10 @@ export interface Store {
     readonly heartbeatMs: number;
     readonly now: number;
   }): Promise<LeasedTask | undefined>;
-  /** Never shortens; never passes the deadline; after the lease's end: stale. One partition. */
+  /**
+   * Never shortens; never passes the deadline; later than `lateMs` after the lease's end: stale. One
+   * partition.
+   */
   extendLeases(request: {
     readonly partition: number;
     readonly leases: readonly {
@@ -395,6 +398,8 @@ export interface Store {
       readonly until: number;
     }[];
     readonly now: number;
+    /** Absent: 0. */
+    readonly lateMs?: number;
   }): Promise<readonly ExtendAnswer[]>;
   /**
    * Back to the place of their adding, no attempt burnt. Others' tokens: `stale`; a repeat is

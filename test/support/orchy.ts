@@ -69,7 +69,7 @@ export async function call(
   return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
 }
 
-export async function saveWorkflow(server: TestServer, definition: unknown): Promise<void> {
+export async function saveWorkflow(server: Reachable, definition: unknown): Promise<void> {
   const { status, body } = await call(server, "POST", "/v1/workflows", definition);
   if (status >= 300) throw new Error(JSON.stringify(body));
 }
@@ -90,7 +90,7 @@ export async function startExecution(
 }
 
 /** The execution once it has ended. */
-export async function untilEnded(server: TestServer, id: string): Promise<Answer["body"]> {
+export async function untilEnded(server: Reachable, id: string): Promise<Answer["body"]> {
   const { body } = await call(server, "GET", `/v1/executions/${id}/result?wait=20`);
   if (body.status === "RUNNING" || body.status === "PAUSED") throw new Error(`${id} goes on`);
   return (await call(server, "GET", `/v1/executions/${id}`)).body;
@@ -116,7 +116,7 @@ export async function untilEvent(
   throw new Error("the execution ended before");
 }
 
-export function createWorker(server: TestServer, options: object = {}): Worker {
+export function createWorker(server: Reachable, options: object = {}): Worker {
   const quiet = { debug() {}, info() {}, warn() {}, error() {} };
   return new Worker({ server: server.url, logger: quiet, ...options });
 }

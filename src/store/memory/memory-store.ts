@@ -90,8 +90,9 @@ export class MemoryStore implements contract.Store {
     request: Parameters<contract.Store["extendLeases"]>[0],
   ): Promise<readonly contract.ExtendAnswer[]> {
     const partition = this.#partition(request.partition);
-    return request.leases.map(({ key, taskId, token, until }) =>
-      tasks.extendLease(partition, this.#task(key, taskId), { token, until, now: request.now }),
+    const { leases, now, lateMs = 0 } = request;
+    return leases.map(({ key, taskId, token, until }) =>
+      tasks.extendLease(partition, this.#task(key, taskId), { token, until, now, lateMs }),
     );
   }
 

@@ -145,11 +145,16 @@ export function claimTask(
 export function extendLease(
   partition: MemoryPartition,
   task: MemoryTask | undefined,
-  request: { readonly token: string; readonly until: number; readonly now: number },
+  request: {
+    readonly token: string;
+    readonly until: number;
+    readonly now: number;
+    readonly lateMs: number;
+  },
 ): ExtendAnswer {
   if (task?.lease?.token !== request.token || task.state === "queued") return { outcome: "stale" };
   const current = task.until as number;
-  if (request.now > current) return { outcome: "stale" };
+  if (request.now > current + request.lateMs) return { outcome: "stale" };
   if (task.state === "dropped") return { outcome: "cancelled" };
   const lease = { leaseUntil: current, deadline: task.lease.deadline };
   const leaseUntil = extendedUntil(lease, request.until);

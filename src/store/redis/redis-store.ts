@@ -118,11 +118,11 @@ export class RedisStore implements contract.Store {
   async extendLeases(
     request: Parameters<contract.Store["extendLeases"]>[0],
   ): Promise<readonly contract.ExtendAnswer[]> {
-    const { partition, now } = request;
+    const { partition, now, lateMs = 0 } = request;
     const leases = request.leases.flatMap(({ key, taskId, token, until }) => [
       ...[key.id, shortTaskId(key.id, taskId), shortToken(taskId, token), until],
     ]);
-    const reply = await this.#callTimed("extend-leases", partition, [now, leases]);
+    const reply = await this.#callTimed("extend-leases", partition, [now, lateMs, leases]);
     return (reply as number[]).map(answers.readExtension);
   }
 

@@ -218,12 +218,12 @@ export class SqliteStore implements contract.Store {
   extendLeases(
     request: Parameters<contract.Store["extendLeases"]>[0],
   ): Promise<readonly contract.ExtendAnswer[]> {
-    const { leases, now } = request;
+    const { leases, now, lateMs = 0 } = request;
     return this.#group.submit(() =>
       leases.map(({ key, ...lease }): contract.ExtendAnswer => {
         const row = this.#withTasks(key);
         if (row === undefined) return { outcome: "stale" };
-        return this.#tasks.extend(row.number, { ...lease, now });
+        return this.#tasks.extend(row.number, { ...lease, now, lateMs });
       }),
     );
   }

@@ -185,11 +185,12 @@ export class Tasks {
       readonly token: string;
       readonly until: number;
       readonly now: number;
+      readonly lateMs: number;
     },
   ): ExtendAnswer {
     const task = this.#sql.findLease.get(execution, request.taskId, request.token);
     if (task === null || task.state === queued) return { outcome: "stale" };
-    if (request.now > task.until) return { outcome: "stale" };
+    if (request.now > task.until + request.lateMs) return { outcome: "stale" };
     if (task.state === dropped) return { outcome: "cancelled" };
     const lease = { leaseUntil: task.until, deadline: task.deadline };
     const leaseUntil = extendedUntil(lease, request.until);

@@ -284,6 +284,22 @@ function extensionTests(test: Test): void {
     expect(items).toMatchObject([{ kind: "lease", leaseUntil: t0 + 1_000 }]);
   });
 
+  test("after its end it is extended by who may be late, also while its end is claimed", async (store) => {
+    const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
+    const { key } = e;
+    const now = t0 + 1_200;
+    const lease = { key, taskId: "t1", token, until: now + 500, now };
+    expect(await claimDue(store, key.partition, now)).toMatchObject({ items: [{ kind: "lease" }] });
+    expect(await extend(store, lease, { lateMs: 199 })).toEqual({ outcome: "stale" });
+    const extended = { outcome: "extended" as const, leaseUntil: now + 500 };
+    expect(await extend(store, lease, { lateMs: 200 })).toEqual(extended);
+    const expire = [{ taskId: "t1", token, until: t0 + 1_000 }];
+    expect(await e.try({ expire, now })).toEqual({ outcome: "stale", tasks: ["t1"], timers: [] });
+    expect((await claimDue(store, key.partition, now)).items).toEqual([]);
+    const { items } = await claimDue(store, key.partition, now + 500);
+    expect(items).toMatchObject([{ kind: "lease", leaseUntil: now + 500 }]);
+  });
+
   test("another token, a queued, an ended or an unknown task is stale", async (store) => {
     const tasks = [newTask("t1"), newTask("t2", { queue: "other" })];
     const e = await start(store, "e1", { effects: { tasks } });

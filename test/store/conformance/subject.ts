@@ -134,10 +134,11 @@ export async function claimDue(store: Store, partition: number, now: number, cla
 export async function extend(
   store: Store,
   lease: { key: ExecutionKey; taskId: string; token: string; until: number; now: number },
+  more: { readonly lateMs?: number } = {},
 ) {
   const { now, ...one } = lease;
   const { partition } = lease.key;
-  const [answer] = await store.extendLeases({ partition, leases: [one], now });
+  const [answer] = await store.extendLeases({ partition, leases: [one], now, ...more });
   return answer;
 }
 

@@ -114,7 +114,10 @@ export class Operations {
       const { key, taskId } = this.#lease();
       return { key, taskId, tokenPrefix: this.#claimId(key.partition), ...this.#worker() };
     },
-    extendLeases: () => ({ ...this.#leases("leases"), now: this.#now }),
+    extendLeases: () => {
+      const lateMs = this.#chance.below(3) * 500;
+      return { ...this.#leases("leases"), now: this.#now, ...(lateMs > 0 && { lateMs }) };
+    },
     releaseTasks: () => ({ ...this.#leases("tasks"), now: this.#now }),
     claimDue: () => this.#claimDue(),
     listTimers: () => {

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Moves the ends of leases: never nearer, never past the deadline, never after their end.
+-- Moves the ends of leases: never nearer, never past the deadline, never later than `late` after them.
 -- KEYS: 1 base of the partition. Derived: <base>:leases, :x:<id>.
--- ARGV: 1 clock tolerance; 2 packed {now, {execution, task, token, until, …}}.
+-- ARGV: 1 clock tolerance; 2 packed {now, late, {execution, task, token, until, …}}.
 -- Returns for each: the moment until which it is extended, -1 for cancelled, 0 for stale.
 --@include clock
 --@include indexes
@@ -9,12 +9,13 @@
 --@include records
 --@include tasks
 local request = unpacked(ARGV[2])
-local now, leases = request[1], request[2]
+local now, late, leases = request[1], request[2], request[3]
 if skewed(now) then return SKEWED end
 
 local function extend(x, id, token, wanted)
   local task = find_task(x, id)
-  if not task or task[TOKEN] ~= token or task[STATE] == "Q" or now > task[UNTIL] then return 0 end
+  if not task or task[TOKEN] ~= token or task[STATE] == "Q" then return 0 end
+  if now > task[UNTIL] + late then return 0 end
   if task[STATE] == "D" then return -1 end
   local until_moment = math.max(task[UNTIL], math.min(wanted, task[DEADLINE]))
   if until_moment ~= task[UNTIL] then

@@ -1,0 +1,92 @@
+/**
+ * Notices that this process stood still: its machine was paused, or it was starved. What others sent
+ * meanwhile has arrived and is not read yet, and what became due looks as if nobody had sent anything.
+ * So those deadlines are held back afterwards, for as long as it stood still within limits.standstillMs,
+ * and heartbeats may be late by as much: what was sent in time counts.
+ */
+import { type Clock, pause } from "../clock.ts";
+import { limits } from "../limits.ts";
+import type { Logger } from "../log.ts";
+
+export class Standstill {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  /** When it was seen to run last: by the clock, and by time that nobody sets. */
+  #seenAt = 0;
+  #seenElapsed = 0;
+  /** When the latest standstill began, and the elapsed time at which what became due since counts. */
+  #began = 0;
+  #heldUntil = 0;
+  #over: Promise<void> | undefined;
+  #cancel: (() => void) | undefined;
+
+  constructor({ clock, log }: { readonly clock: Clock; readonly log: Logger }) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#seenAt = this.#clock.now();
+    this.#seenElapsed = this.#elapsed();
+    this.#heldUntil = this.#seenElapsed;
+    this.#watch();
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  /** Resolves when what was due at this moment may count as missed; undefined: it may now. */
+  held(dueAt: number): Promise<void> | undefined {
+    if (this.#heldMs() === 0 || dueAt < this.#began) return undefined;
+    this.#over ??= this.#pass().finally(() => {
+      this.#over = undefined;
+    });
+    return this.#over;
+  }
+
+  /** How late a heartbeat may be now. */
+  lateMs(): number {
+    return this.#heldMs() === 0 ? 0 : Math.max(0, this.#clock.now() - this.#began);
+  }
+
+  #elapsed(): number {
+    return this.#clock.elapsed?.() ?? this.#clock.now();
+  }
+
+  #watch(): void {
+    this.#cancel = this.#clock.after(limits.standstillLookMs, () => {
+      this.#look();
+      this.#watch();
+    });
+  }
+
+  /** Those who ask may be called before its own timer is. */
+  #heldMs(): number {
+    this.#look();
+    return Math.max(0, this.#heldUntil - this.#seenElapsed);
+  }
+
+  /** A clock that is set forward makes as much due as a standstill does. */
+  #look(): void {
+    const now = this.#clock.now();
+    const elapsed = this.#elapsed();
+    const stoodMs = Math.max(now - this.#seenAt, elapsed - this.#seenElapsed);
+    if (this.#cancel !== undefined && stoodMs >= limits.standstillMsMin) {
+      if (this.#seenElapsed >= this.#heldUntil) this.#began = this.#seenAt;
+      const heldMs = Math.min(stoodMs, limits.standstillMs);
+      this.#heldUntil = elapsed + heldMs;
+      this.#log.warn("the server stood still: deadlines since then are held back for a moment", {
+        ms: Math.round(stoodMs),
+        heldMs: Math.round(heldMs),
+      });
+    }
+    this.#seenAt = now;
+    this.#seenElapsed = elapsed;
+  }
+
+  async #pass(): Promise<void> {
+    for (let ms = this.#heldMs(); ms > 0; ms = this.#heldMs()) await pause(ms, this.#clock);
+  }
+}
