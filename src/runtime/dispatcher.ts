@@ -271,16 +271,17 @@ export class Dispatcher {
 
   /** Claims for a poll from partitions that are hinted to hold something for it, several at once. */
   fill(poll: Poll): void {
-    if (poll.filling) return;
+    if (!poll.filling && !this.#startClaims(poll)) poll.filled();
+  }
+
+  /** False: there is no room, or nothing is hinted. */
+  #startClaims(poll: Poll): boolean {
     // One is carried by an empty answer, however large it is.
     const fitting = this.#sizes.fitting(poll.queueSet, poll.roomChars);
     const room = Math.min(poll.spare, Math.max(fitting, poll.empty ? 1 : 0));
     const most = Math.min(claimsAtOnce, Math.ceil(room / tasksPerClaim));
     const partitions = most > 0 ? this.#hintedPartitions(poll, most) : [];
-    if (partitions.length === 0) {
-      poll.filled();
-      return;
-    }
+    if (partitions.length === 0) return false;
     poll.filling = true;
     let failed = false;
     const claims = partitions.map((partition, index) => {
@@ -293,14 +294,15 @@ export class Dispatcher {
     });
     Promise.all(claims).then(() => {
       poll.filling = false;
-      // A poll that found something answers; one that found nothing looks at what was hinted since.
-      if (poll.empty && !failed) return this.fill(poll);
+      // What is hinted still, or was since, is asked for too.
+      if (!failed && poll.asksOn && this.#startClaims(poll)) return;
       poll.filled();
       // A store that fails is not asked again at once.
       if (failed) this.#clock.after(claimRetryMs, () => this.fill(poll));
       // What was hinted meanwhile is for others that wait.
       else for (const queue of poll.queues) if (this.#hints.has(queue)) this.#wake(queue, poll);
     });
+    return true;
   }
 
   #hintedPartitions(poll: Poll, most: number): number[] {

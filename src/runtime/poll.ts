@@ -12,6 +12,8 @@ export interface PollOptions {
   readonly queues: readonly string[];
   readonly tasksMax: number;
   readonly workerId: string;
+  /** How long it waits for a first task; zero: it takes what is there, as much as it has room for. */
+  readonly waitMs: number;
   /** Longest silence for tasks that name none; 0: the worker does not heartbeat. */
   readonly heartbeatMs: number;
   readonly nonce: string;
@@ -46,7 +48,7 @@ export class Poll {
   #open = true;
   #resultsOpen = false;
   #undecided = 0;
-  #patient = true;
+  #waits = false;
   #flushing = false;
   #resolve!: (tasks: readonly LeasedTask[]) => void;
   #cancelTimer: (() => void) | undefined;
@@ -125,18 +127,25 @@ export class Poll {
     return this.#open && this.#tasks.length === 0;
   }
 
-  /** From now on it waits for so long; zero: only for claims that are under way. */
-  startWaiting(waitMs: number): void {
+  /** Whether more is to be claimed for it: one that could wait answers with what it has found. */
+  get asksOn(): boolean {
+    return this.empty || (this.#open && this.#options.waitMs === 0);
+  }
+
+  /** From now on it waits; without time to wait, only for claims that are under way. */
+  startWaiting(): void {
     if (!this.#open) return;
-    this.#patient = waitMs > 0;
-    if (this.#patient) this.#cancelTimer = this.#options.clock.after(waitMs, () => this.close());
+    this.#waits = true;
+    const { waitMs, clock } = this.#options;
+    if (waitMs > 0) this.#cancelTimer = clock.after(waitMs, () => this.close());
     if (!this.filling) this.filled();
   }
 
   /** No claim is under way: answers if it may, or if it does not wait for more. */
   filled(): void {
     this.settle();
-    if (!this.#patient && this.reserved === 0 && !this.#resultsOpen) this.close();
+    const isPatient = !this.#waits || this.#options.waitMs > 0;
+    if (!isPatient && this.reserved === 0 && !this.#resultsOpen) this.close();
   }
 
   /** A promised place is not used: what it has collected may have waited only for that. */

@@ -78,6 +78,7 @@ export class WorkerDesk {
       queues,
       tasksMax: request.maxTasks,
       workerId,
+      waitMs: request.waitMs,
       heartbeatMs: silenceMsOf(request),
     });
     const onAbort = () => poll.close();
@@ -89,7 +90,7 @@ export class WorkerDesk {
       dispatcher.fill(poll);
       const results = await settling;
       dispatcher.fill(poll);
-      poll.startWaiting(request.waitMs);
+      poll.startWaiting();
       const tasks = await poll.answered;
       if (request.abort?.aborted) {
         dispatcher.giveBack(tasks);

@@ -26,6 +26,8 @@ class WatchedStore extends MemoryStore {
   }
 }
 
+const terms = { workerId: "w", heartbeatMs: 0, waitMs: 10_000 };
+
 async function backlog(count: number, parameters = "{}") {
   const store = new WatchedStore({ partitions });
   const dispatcher = new Dispatcher({
@@ -47,10 +49,10 @@ async function backlog(count: number, parameters = "{}") {
     });
     dispatcher.hint(key.partition, queue);
   }
-  const poll = async (tasksMax: number) => {
-    const poll = dispatcher.open({ queues: [queue], tasksMax, workerId: "w", heartbeatMs: 0 });
+  const poll = async (tasksMax: number, waitMs = 0) => {
+    const poll = dispatcher.open({ ...terms, queues: [queue], tasksMax, waitMs });
     dispatcher.fill(poll);
-    poll.startWaiting(0);
+    poll.startWaiting();
     return (await poll.answered).length;
   };
   return { store, dispatcher, poll };
@@ -65,7 +67,7 @@ test("a poll asks for many tasks at once, and for no more than it has room for",
     [1_000, 16],
   ] as const) {
     store.claims.length = 0;
-    const got = await poll(room);
+    const got = await poll(room, terms.waitMs);
     const asked = store.claims.reduce((sum, { limit }) => sum + limit, 0);
     expect(store.claims.length).toBe(most);
     expect(asked).toBe(room);
@@ -73,16 +75,21 @@ test("a poll asks for many tasks at once, and for no more than it has room for",
   }
 });
 
+test("polls that do not wait are full until nothing is left", async () => {
+  const { poll } = await backlog(550);
+  for (const full of [100, 100, 100, 100, 100, 50, 0]) expect(await poll(100)).toBe(full);
+});
+
 test("one poll after the other empties all partitions", async () => {
   const { poll } = await backlog(500);
   let left = 500;
-  for (let polls = 0; left > 0 && polls < 100; polls++) left -= await poll(100);
+  for (let polls = 0; left > 0 && polls < 100; polls++) left -= await poll(100, terms.waitMs);
   expect(left).toBe(0);
 });
 
 test("places are kept for what follows from results that nobody has decided on yet", async () => {
   const { store, dispatcher } = await backlog(3_000);
-  const poll = dispatcher.open({ queues: [queue], tasksMax: 100, workerId: "w", heartbeatMs: 0 });
+  const poll = dispatcher.open({ ...terms, queues: [queue], tasksMax: 100 });
   const asked = () => store.claims.reduce((sum, { limit }) => sum + limit, 0);
   poll.holdForResults(80);
   dispatcher.fill(poll);
@@ -104,8 +111,7 @@ test("places are kept for what follows from results that nobody has decided on y
 
 test("polls that name very much are answered first, or refused, and those that name little wait", async () => {
   const { dispatcher } = await backlog(0);
-  const wait = (queues: string[]) =>
-    dispatcher.open({ queues, tasksMax: 1, workerId: "w", heartbeatMs: 0 });
+  const wait = (queues: string[]) => dispatcher.open({ ...terms, queues, tasksMax: 1 });
   const namesOf = (poll: number) =>
     Array.from(
       { length: limits.pollPairsMax },

@@ -107,7 +107,7 @@ test("a sweep passes over a partition that is away", async () => {
     },
   });
   const dispatcher = new Dispatcher({ store, clock, ids: systemIds, log, onDue: () => {} });
-  dispatcher.open({ queues: ["q/a"], workerId: "w", heartbeatMs: 0, tasksMax: 1 });
+  dispatcher.open({ queues: ["q/a"], workerId: "w", heartbeatMs: 0, tasksMax: 1, waitMs: 10_000 });
   // No execution is there that a plan or a driver would be needed for.
   const sweeper = new Sweeper({ store, clock, log, dispatcher } as unknown as SweeperParts);
   for (let i = 0; i < 2 * partitions; i++) await sweeper.sweep().catch(() => {});
