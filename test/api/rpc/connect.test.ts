@@ -146,7 +146,7 @@ test("wrong JSON is told with a pointer to it", async () => {
     ['{"actions":["a"],"waitSeconds":61}', "/waitSeconds: is 61; it must be 0 to 60"],
     ['{"actions":["a"],"waitSeconds":"NaN"}', "/waitSeconds: is NaN"],
     ['{"actions":["a"],"maxTasks":-1}', "/maxTasks: is -1"],
-    ['{"actions":["a",""]}', "/actions/1: is no such name; it must be 1 to 128"],
+    ['{"actions":["a",""]}', "/actions/1: must be 1 to 128"],
     [
       JSON.stringify({ actions: ["a".repeat(129)] }),
       "/actions/0: is no such name; it must be 1 to 128",
