@@ -49,6 +49,8 @@ export const limits = {
   requestBytesMax: 16 * 1024 * 1024,
   pollAnswerBytesMax: 3_670_016,
   jsonDepthMax: 128,
+  /** Levels of JSON that make up to three nested messages each in a Struct, of which clients take 100. */
+  structDepthMax: 32,
   stringifiedTemplateBytesMax: 3 * 1024 * 1024,
 
   // Reading data by references, in steps: one for each character that is read; see engine/work.ts.

@@ -1,10 +1,12 @@
 /**
- * A poll's answer closes at limits.pollAnswerBytesMax as protobuf, below the 4 MiB that gRPC clients
- * accept by default. The orchestrator counts text; how large a task becomes is known only here.
+ * A poll's answer closes at limits.pollAnswerBytesMax, below the 4 MiB that gRPC clients accept by
+ * default. The orchestrator counts text; how large a task becomes is known only here. In JSON one task
+ * may be larger. A task that many clients cannot decode has an answer of its own.
  */
 import { OrchyError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+import { isTooDeep } from "../rest/json-syntax.ts";
 import type { CallContext } from "./call.ts";
 
 /** As protobuf, `[1,1,…]` takes five and a half times its text: the worst there is. */
@@ -23,6 +25,8 @@ export interface FitRequest<Message> {
   readonly workerId: string;
   readonly translate: (task: PolledTask) => Message;
   readonly encodedBytes: (message: Message) => number;
+  /** The parameters are written as Struct or Value. */
+  readonly asStruct: boolean;
   /** What else the answer carries. */
   readonly otherBytes: number;
 }
@@ -42,7 +46,8 @@ export async function fitAnswer<Message>(request: FitRequest<Message>): Promise<
 }
 
 async function fit<Message>(request: FitRequest<Message>): Promise<Message[]> {
-  const { orchestrator, tasks, translate } = request;
+  const { orchestrator, call, translate } = request;
+  const tasks = await aloneIfTooDeep(request);
   const roomBytes = limits.pollAnswerBytesMax - request.otherBytes;
   if (mostBytes(tasks) <= roomBytes) return tasks.map(translate);
 
@@ -53,7 +58,7 @@ async function fit<Message>(request: FitRequest<Message>): Promise<Message[]> {
   for (const task of tasks) {
     const message = translate(task);
     const bytes = request.encodedBytes(message) + frameBytes;
-    if (bytes > limits.pollAnswerBytesMax) impossible.push(task.token);
+    if (bytes > limits.pollAnswerBytesMax && !call.json) impossible.push(task.token);
     else if (usedBytes + bytes > roomBytes && carried.length > 0) surplus.push(task.token);
     else {
       carried.push(message);
@@ -66,6 +71,21 @@ async function fit<Message>(request: FitRequest<Message>): Promise<Message[]> {
     await orchestrator.complete(results, request.workerId);
   }
   return carried;
+}
+
+/**
+ * Many clients of protobuf decode 100 nested messages and no more. With one task that is deeper the
+ * whole answer is lost to them: the others are released, so that no attempt of theirs is burnt.
+ */
+async function aloneIfTooDeep<Message>(
+  request: FitRequest<Message>,
+): Promise<readonly PolledTask[]> {
+  const { orchestrator, call, tasks, asStruct } = request;
+  if (call.json || !asStruct || tasks.length === 1) return tasks;
+  const deep = tasks.find(({ parameters }) => isTooDeep(parameters, limits.structDepthMax));
+  if (deep === undefined) return tasks;
+  await orchestrator.release(tasks.filter((task) => task !== deep).map(({ token }) => token));
+  return [deep];
 }
 
 const tooLarge = {

@@ -164,7 +164,16 @@ async function poll<Message>(request: PollCall<Message>): Promise<Message[]> {
     results: [],
     abort: call.signal,
   });
-  const fit = { orchestrator, call, tasks, workerId, translate, encodedBytes, otherBytes: 0 };
+  const fit = {
+    orchestrator,
+    call,
+    tasks,
+    workerId,
+    translate,
+    encodedBytes,
+    asStruct: true,
+    otherBytes: 0,
+  };
   const carried = await fitAnswer(fit);
   if (carried.length === 0) throw new OrchyError("NOT_FOUND", `No task of ${name} is waiting.`);
   return carried;

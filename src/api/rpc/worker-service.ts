@@ -202,6 +202,7 @@ async function poll(
     workerId,
     translate: (task) => toTask(task, request.payloadFormat, call),
     encodedBytes: (task) => encodedBytes(TaskSchema, task, call),
+    asStruct: request.payloadFormat !== PayloadFormat.JSON,
     otherBytes: results.length === 0 ? 0 : toBinary(PollResponseSchema, response).length,
   });
   return response;

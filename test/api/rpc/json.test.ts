@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { connect } from "node:http2";
 import fc from "fast-check";
 import { noteIntegers, writeNotedIntegers } from "../../../src/api/rpc/json-notes.ts";
+import { limits } from "../../../src/limits.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";
 
@@ -207,6 +208,14 @@ test("a JSON worker gets what would be too large as protobuf", async () => {
   await edge.add("a", parameters);
   const { json } = await call(`${edge.url}/${worker}/Poll`, '{"actions":["a"]}');
   expect(json.tasks[0].parameters.items).toHaveLength(500_000);
+});
+
+test("a JSON worker gets the largest payload as bytes, which take a third more in base64", async () => {
+  const parameters = JSON.stringify({ text: "x".repeat(limits.payloadBytesMax - 100) });
+  await edge.add("a", parameters);
+  const format = '"payloadFormat":"PAYLOAD_FORMAT_JSON"';
+  const { json } = await call(`${edge.url}/${worker}/Poll`, `{"actions":["a"],${format}}`);
+  expect(Buffer.from(json.tasks[0].parametersJson, "base64").toString() === parameters).toBe(true);
 });
 
 test("notes change nothing but integers that a double rounds, and are written back", () => {

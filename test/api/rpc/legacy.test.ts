@@ -143,6 +143,15 @@ test("a poll takes at most the batch asked for, and one at least", async () => {
   expect((await tasks().poll({ taskType: "old", batchSize: -2 })).tasks).toHaveLength(1);
 });
 
+test("a task that many clients cannot decode goes alone", async () => {
+  const levels = limits.structDepthMax + 1;
+  await edge.add("old", "{}");
+  const deep = await edge.add("old", `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
+  const polled = async () => (await tasks().poll({ taskType: "old", batchSize: 5 })).tasks;
+  expect((await polled()).map(({ flowId }) => flowId)).toEqual([deep]);
+  expect(await polled()).toHaveLength(1);
+});
+
 /** As clients from before October 2022 have it: its answer is one Task. */
 const pollOne = { ...TaskService.method.poll, output: TaskSchema };
 

@@ -232,6 +232,27 @@ test("a task that cannot fit even alone fails TOO_LARGE, and does not hold up th
   expect(attempts).toMatchObject([{ error: { code: "TOO_LARGE" } }]);
 });
 
+test("a task that many clients cannot decode goes alone, and burns no attempt of others", async () => {
+  const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
+  const { structDepthMax } = limits;
+  const flat = [await edge.add("a", nested(structDepthMax)), await edge.add("a", "{}")];
+  const deep = await edge.add("a", nested(structDepthMax + 1));
+  const poll = async (more: object = {}) => {
+    const { tasks } = await client.poll({ actions: ["a"], maxTasks: 5, ...more });
+    return tasks;
+  };
+  const alone = await poll();
+  expect(alone.map(({ executionId }) => executionId)).toEqual([deep]);
+  const others = await poll();
+  expect(others.map(({ executionId }) => executionId).sort()).toEqual(flat.sort());
+  expect(others.map(({ attempt }) => attempt)).toEqual([1, 1]);
+  for (const id of flat) expect((await edge.actionOf(id)).attempts).toHaveLength(1);
+
+  await client.release({ tokens: tokensOf([...alone, ...others]) });
+  const all = await poll({ payloadFormat: PayloadFormat.JSON });
+  expect(all).toHaveLength(3);
+});
+
 test("parameters that no Struct can hold are delivered as near as it can", async () => {
   await edge.add("a", '{"huge":1e999,"list":[-1e999,1],"exact":9007199254740993}');
   const { tasks } = await client.poll({ actions: ["a"] });
