@@ -1,7 +1,7 @@
 /** Flags and environment variables, as an operator meets them. */
 
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
@@ -225,6 +225,8 @@ test("each flag of the Go server that is none here is refused in a sentence that
   expect(
     told.map((problem) => /^--(\S+) is a flag of the Go server: .+\.$/.exec(problem)?.[1]),
   ).toEqual(names);
+  const page = readFileSync(join(import.meta.dir, "../docs/go-server.md"), "utf8");
+  expect(names.filter((name) => !page.includes(`\`--${name}\``))).toEqual([]);
   const same = ["--namespace", "n", "--http-port", "1", "--grpc-port", "2"];
   expect(problems([...same, "--partitions", "7", "--node-name", "n"])).toEqual([]);
 });
