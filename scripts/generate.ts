@@ -5,6 +5,12 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  type DescriptorProto,
+  type FileDescriptorProto,
+  FileDescriptorSetSchema,
+} from "@bufbuild/protobuf/wkt";
 
 const root = join(import.meta.dirname, "..");
 const target = join(root, "src", "gen");
@@ -22,17 +28,54 @@ async function readTree(directory: string): Promise<Map<string, string>> {
   return files;
 }
 
+async function buf(...args: readonly string[]): Promise<Uint8Array> {
+  const program = join(root, "node_modules", ".bin", "buf");
+  const child = Bun.spawn([program, ...args], { cwd: root, stderr: "inherit" });
+  const output = await new Response(child.stdout).bytes();
+  const code = await child.exited;
+  if (code !== 0) throw new Error(`buf ${args[0]} ended with ${code}`);
+  return output;
+}
+
+/** Source: `SourceCodeInfo.Location` of descriptor.proto; 4: messages, 6: services, 5: enums. */
+function commentsOf(file: FileDescriptorProto): Record<string, string> {
+  const comments: Record<string, string> = {};
+  for (const { path, leadingComments } of file.sourceCodeInfo?.location ?? []) {
+    const name = nameAt(file, path);
+    const text = leadingComments.trim().replace(/\s+/g, " ");
+    if (name !== undefined && text !== "") comments[`${file.package}.${name}`] = text;
+  }
+  return comments;
+}
+
+function nameAt(file: FileDescriptorProto, path: readonly number[]): string | undefined {
+  const [kind, at = 0, , member] = path;
+  const parent = kind === 4 ? file.messageType[at] : kind === 6 ? file.service[at] : undefined;
+  if (parent === undefined)
+    return kind === 5 && path.length === 2 ? file.enumType[at]?.name : undefined;
+  if (member === undefined) return parent.name;
+  const members = "method" in parent ? parent.method : (parent as DescriptorProto).field;
+  return path.length === 4 ? `${parent.name}.${members[member]?.name}` : undefined;
+}
+
+/** The comments of the worker service, which the OpenAPI document carries. */
+async function workerComments(): Promise<string> {
+  const image = await buf("build", "--as-file-descriptor-set", "-o", "-#format=binpb");
+  const { file: files } = fromBinary(FileDescriptorSetSchema, image);
+  const file = files.find(({ name }) => name === "orchy/v1/worker.proto")!;
+  const comments = JSON.stringify(commentsOf(file), undefined, 2);
+  return (
+    "// Made from orchy/v1/worker.proto by scripts/generate.ts. Do not edit.\n\n" +
+    `export const comments: Readonly<Record<string, string>> = ${comments};\n`
+  );
+}
+
 async function generate(): Promise<Map<string, string>> {
   const output = await mkdtemp(join(tmpdir(), "orchy-generate-"));
   try {
-    const buf = Bun.spawn([join(root, "node_modules", ".bin", "buf"), "generate", "-o", output], {
-      cwd: root,
-      stdout: "inherit",
-      stderr: "inherit",
-    });
-    const code = await buf.exited;
-    if (code !== 0) throw new Error(`buf generate ended with ${code}`);
-    return await readTree(output);
+    await buf("generate", "-o", output);
+    const files = await readTree(output);
+    return files.set("orchy/v1/worker_comments.ts", await workerComments());
   } finally {
     await rm(output, { recursive: true, force: true });
   }

@@ -1,15 +1,19 @@
-/** The OpenAPI 3.1 document, made from the route table and the schemas that check the requests. */
-import { toJsonSchema } from "@valibot/to-json-schema";
+/**
+ * The OpenAPI 3.1 document, made from the route table, the schemas that check the requests, and the
+ * descriptors of the worker service.
+ */
+import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 import { type ErrorCode, errorKinds } from "../errors.ts";
 import { version } from "../version.ts";
-import { errorSchema, originalErrorSchema } from "./rest/answer-schemas.ts";
-import type { Fields, Route, Schema } from "./rest/route.ts";
+import * as answers from "./rest/answer-schemas.ts";
+import { type Fields, type Route, type Schema, tags } from "./rest/route.ts";
+import { workerDocument } from "./rpc/worker-document.ts";
+import * as requests from "./schemas.ts";
 
 type JsonObject = Record<string, unknown>;
 
-/** What any request can meet, besides what its route names. */
-/** The door may turn away any request. */
+/** What any request can meet, besides what its route names. The door may turn away any. */
 const commonErrors: readonly ErrorCode[] = [
   "INVALID_ARGUMENT",
   "PERMISSION_DENIED",
@@ -21,6 +25,7 @@ const bodyErrors: readonly ErrorCode[] = ["TOO_LARGE", "REQUEST_TIMEOUT"];
 
 export function openapiDocument(routes: readonly Route[]): JsonObject {
   const paths: Record<string, JsonObject> = {};
+  const worker = workerDocument();
   for (const route of routes) {
     paths[route.path] ??= {};
     paths[route.path]![route.method.toLowerCase()] = operation(route);
@@ -30,12 +35,14 @@ export function openapiDocument(routes: readonly Route[]): JsonObject {
     info: {
       title: "Orchy",
       version,
-      description: "Workflows as JSON, executed by workers in any language.",
+      description:
+        "Workflows as JSON, executed by workers in any language. Bodies may be packed: " +
+        "`Content-Encoding` gzip, deflate, br or zstd.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
-    tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
-    paths,
+    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
+    paths: { ...paths, ...worker.paths },
     components: {
       securitySchemes: {
         key: {
@@ -45,15 +52,16 @@ export function openapiDocument(routes: readonly Route[]): JsonObject {
           description: "A key from POST /v1/keys. Not needed while there is none on this server.",
         },
       },
-      schemas: { Error: jsonSchema(errorSchema), OriginalError: jsonSchema(originalErrorSchema) },
+      schemas: { ...namedSchemas(), ...worker.schemas },
     },
   };
 }
 
 function operation(route: Route): JsonObject {
   return {
-    operationId: operationId(route),
+    operationId: route.id,
     summary: route.summary,
+    description: route.description,
     tags: [route.tag],
     security: security(route),
     parameters: [
@@ -76,12 +84,6 @@ function security({ access }: Route): JsonObject[] {
   if (access === "open") return [];
   if (access === "first-key") return [{ key: ["admin"] }];
   return [{ key: access === "key" ? [] : [access] }, {}];
-}
-
-/** "GET /v1/executions/{id}/result" is `get-v1-executions-id-result`. */
-function operationId(route: Route): string {
-  const words = route.path.match(/[A-Za-z0-9.-]+/g) ?? ["index"];
-  return [route.method.toLowerCase(), ...words].join("-");
 }
 
 function parameters(entries: Fields, place: "path" | "query" | "header"): JsonObject[] {
@@ -125,7 +127,7 @@ function errorsOf(route: Route): ReadonlySet<ErrorCode> {
 }
 
 function errorReference(route: Route): JsonObject {
-  return { $ref: `#/components/schemas/${route.style === "v1" ? "Error" : "OriginalError"}` };
+  return jsonSchema(route.style === "v1" ? answers.errorSchema : answers.originalErrorSchema);
 }
 
 function content(answer: Schema | string | null): JsonObject {
@@ -134,12 +136,37 @@ function content(answer: Schema | string | null): JsonObject {
   return { content: { "application/json": { schema: jsonSchema(answer) } } };
 }
 
+/** Objects and enumerations are named after what exports them: `startSchema` is `Start`. */
+const named = new Map<Schema, string>(
+  Object.entries({ ...requests, ...answers }).flatMap(([name, schema]) =>
+    typeof schema !== "function" && /object$|^picklist$/.test(schema.type)
+      ? [[schema, capitalized(name.replace(/Schema$/, ""))]]
+      : [],
+  ),
+);
+
+function capitalized(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
+const referenceTo = (name: string) => `#/components/schemas/${name}`;
+
 /** Rules that JSON Schema cannot tell are left out; they still apply. */
+const conversion = {
+  target: "draft-2020-12",
+  typeMode: "input",
+  errorMode: "ignore",
+  overrideRef: ({ referenceId }: { referenceId: string }) => referenceTo(referenceId),
+} as const;
+
+function namedSchemas(): JsonObject {
+  const definitions = Object.fromEntries([...named].map(([schema, name]) => [name, schema]));
+  return toJsonSchemaDefs(definitions, conversion);
+}
+
 function jsonSchema(schema: v.GenericSchema): JsonObject {
-  const { $schema: _dialect, ...rest } = toJsonSchema(schema, {
-    target: "draft-2020-12",
-    typeMode: "input",
-    errorMode: "ignore",
-  });
+  const name = named.get(schema);
+  if (name !== undefined) return { $ref: referenceTo(name) };
+  const { $schema: _dialect, ...rest } = toJsonSchema(schema, conversion);
   return rest;
 }

@@ -9,7 +9,7 @@ const time = v.pipe(v.string(), v.isoTimestamp());
 const json = v.unknown();
 const optionalTime = v.optional(time);
 
-const problem = v.strictObject({
+export const problemSchema = v.strictObject({
   pointer: v.pipe(
     v.string(),
     v.description(
@@ -19,13 +19,13 @@ const problem = v.strictObject({
   message: v.string(),
 });
 
-const warnings = v.array(problem);
+const warnings = v.array(problemSchema);
 
 export const errorSchema = v.strictObject({
   error: v.looseObject({
     code: v.picklist(Object.keys(errorKinds)),
     message: v.string(),
-    details: v.array(problem),
+    details: v.array(problemSchema),
   }),
 });
 
@@ -76,7 +76,7 @@ export const actionStatsSchema = v.strictObject({
 
 export const actionsSchema = page(actionStatsSchema);
 
-const failure = v.strictObject({
+export const failureSchema = v.strictObject({
   code: v.string(),
   message: v.string(),
   details: v.optional(json),
@@ -87,7 +87,7 @@ export const startedSchema = v.strictObject({
   id: v.string(),
   status: statusSchema,
   created: v.pipe(v.boolean(), v.description("False: the same request was made before.")),
-  deleted: v.optional(v.pipe(v.literal(true), v.description("It ended and was deleted since."))),
+  deleted: v.optional(v.pipe(v.boolean(), v.description("True: it ended and was deleted since."))),
   endedAt: optionalTime,
 });
 
@@ -95,7 +95,7 @@ export const resultSchema = v.strictObject({
   id: v.string(),
   status: statusSchema,
   result: v.optional(json),
-  error: v.optional(failure),
+  error: v.optional(failureSchema),
 });
 
 export const startedResultSchema = v.strictObject({
@@ -117,16 +117,16 @@ export const executionsSchema = v.strictObject({
   ...page(v.strictObject(listing)).entries,
   incomplete: v.optional(
     v.pipe(
-      v.literal(true),
+      v.boolean(),
       v.description(
-        "The search was ended before the page was full, as it had looked at very many executions " +
+        "True: the search was ended before the page was full, as it had looked at very many executions " +
           "that do not match; go on with the cursor.",
       ),
     ),
   ),
 });
 
-const attempt = v.strictObject({
+export const attemptSchema = v.strictObject({
   number: v.number(),
   worker: v.optional(v.string()),
   startedAt: optionalTime,
@@ -134,10 +134,10 @@ const attempt = v.strictObject({
   leaseUntil: optionalTime,
   heartbeatAt: optionalTime,
   progress: v.optional(json),
-  error: v.optional(failure),
+  error: v.optional(failureSchema),
 });
 
-const action = v.strictObject({
+export const executionActionSchema = v.strictObject({
   id: v.union([v.number(), v.string()]),
   type: v.picklist(["user", "system"]),
   name: v.string(),
@@ -151,8 +151,8 @@ const action = v.strictObject({
   endedAt: optionalTime,
   dueAt: optionalTime,
   events: v.optional(v.array(v.string())),
-  error: v.optional(failure),
-  attempts: v.array(attempt),
+  error: v.optional(failureSchema),
+  attempts: v.array(attemptSchema),
   output: v.optional(json),
 });
 
@@ -163,8 +163,8 @@ export const executionSchema = v.strictObject({
   cancelReason: v.optional(v.string()),
   input: json,
   result: v.optional(json),
-  error: v.optional(failure),
-  actions: v.array(action),
+  error: v.optional(failureSchema),
+  actions: v.array(executionActionSchema),
   data: v.pipe(
     v.looseObject({ input: json }),
     v.description("What templates see: the input, and {output} by action id."),

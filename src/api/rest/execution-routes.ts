@@ -86,8 +86,12 @@ function waitFor(
 
 export const executionRoutes: readonly Route[] = [
   route("POST /v1/executions", {
+    id: "startExecution",
     tag: "Executions",
-    summary: "Start an execution; with `wait`, answer 200 with its result if it ends in time",
+    summary: "Start an execution",
+    description:
+      "Of the newest version, or of `version`. With `wait`, returns 200 and the result if it ends in time, " +
+      "else 202. With an `Idempotency-Key`, or an `executionId`, the call may be repeated safely.",
     access: "run",
     query: wait,
     body: requests.startSchema,
@@ -97,8 +101,11 @@ export const executionRoutes: readonly Route[] = [
     handle: start,
   }),
   route("GET /v1/executions", {
+    id: "listExecutions",
     tag: "Executions",
     summary: "Executions, newest first",
+    description:
+      "Filtered by workflow, status, correlation id and time of the start; the filters combine.",
     query: {
       workflow: v.optional(requests.nameSchema),
       status: v.optional(requests.statusSchema),
@@ -121,8 +128,11 @@ export const executionRoutes: readonly Route[] = [
     },
   }),
   route("GET /v1/executions/{id}", {
+    id: "getExecution",
     tag: "Executions",
     summary: "All of an execution: status, actions with attempts, data, result, error",
+    description:
+      "Status, each action with its attempts and times, the data that templates see, the result and the error.",
     params: idPath,
     answers: { 200: answers.executionSchema },
     errors: ["NOT_FOUND", "DELETED"],
@@ -132,8 +142,10 @@ export const executionRoutes: readonly Route[] = [
     },
   }),
   route("GET /v1/executions/{id}/history", {
+    id: "getExecutionHistory",
     tag: "Executions",
     summary: "Every change, oldest first",
+    description: "What happened to the execution, in order, with the time of each change.",
     params: idPath,
     query: {
       limit: requests.limitSchema,
@@ -147,10 +159,12 @@ export const executionRoutes: readonly Route[] = [
     },
   }),
   route("GET /v1/executions/{id}/events", {
+    id: "streamExecutionEvents",
     tag: "Executions",
-    summary:
-      "Changes as server-sent events, first those that were, until the execution ends; " +
-      "`after` or Last-Event-ID leaves out what the caller has heard",
+    summary: "Changes as server-sent events",
+    description:
+      "First those that were, then each as it happens, until the execution ends. `after` or " +
+      "`Last-Event-ID` leaves out what the caller has received.",
     params: idPath,
     query: { after: v.optional(requests.sequenceSchema) },
     headers: { "last-event-id": v.optional(requests.sequenceSchema) },
@@ -163,8 +177,11 @@ export const executionRoutes: readonly Route[] = [
     },
   }),
   route("GET /v1/executions/{id}/result", {
+    id: "getExecutionResult",
     tag: "Executions",
     summary: "Status, and the result once there is one; with `wait`, as soon as it ends",
+    description:
+      "With `wait`, waits for the end for as many seconds: 200 once it has ended, else 202.",
     params: idPath,
     query: wait,
     answers: { 200: answers.resultSchema, 202: answers.resultSchema },

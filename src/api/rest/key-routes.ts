@@ -17,8 +17,11 @@ function keyView({ createdAt, revokedAt, ...key }: Key) {
 
 export const keyRoutes: readonly Route[] = [
   route("POST /v1/keys", {
+    id: "createKey",
     tag,
     summary: "Make a key; its text is answered here and never again",
+    description:
+      "The first one is made with the secret that the server prints at its start; from then on callers need a key.",
     access: "first-key",
     body: requests.newKeySchema,
     answers: { 201: answers.createdKeySchema },
@@ -32,8 +35,10 @@ export const keyRoutes: readonly Route[] = [
     },
   }),
   route("GET /v1/keys", {
+    id: "listKeys",
     tag,
     summary: "All keys, the revoked ones among them, without their secrets",
+    description: "Their names, scopes and times, one page at a time.",
     access: "admin",
     query: {
       limit: requests.limitSchema,
@@ -46,8 +51,10 @@ export const keyRoutes: readonly Route[] = [
     },
   }),
   route("DELETE /v1/keys/{id}", {
+    id: "revokeKey",
     tag,
     summary: "Revoke a key: within seconds no server takes it any more",
+    description: "Calls and event streams with the key end within seconds, on every server.",
     access: "admin",
     params: { id: requests.keyIdSchema },
     answers: { 204: null },

@@ -9,10 +9,11 @@ import { given } from "./workflow-routes.ts";
 const idPath = { id: requests.executionIdSchema };
 const operationErrors = ["NOT_FOUND", "DELETED", "INVALID_STATE"] as const;
 
-function operation(name: "pause" | "resume" | "cancel", summary: string): Route {
+function operation(name: "pause" | "resume" | "cancel", documented: Documented): Route {
   return route(`POST /v1/executions/{id}/${name}`, {
+    id: `${name}Execution`,
     tag: "Operations",
-    summary,
+    ...documented,
     access: "run",
     params: idPath,
     body: name === "cancel" ? requests.cancelSchema : requests.operationSchema,
@@ -28,17 +29,24 @@ function operation(name: "pause" | "resume" | "cancel", summary: string): Route 
   });
 }
 
+interface Documented {
+  readonly summary: string;
+  readonly description: string;
+}
+
 const pastTense = { pause: "paused", resume: "resumed", cancel: "cancelled" } as const;
 
 /** Part of the language, not built yet: callers hear so, not that there is no such route. */
-function later(path: `/${string}`, summary: string): Route {
+function later(id: string, path: `/${string}`, summary: string): Route {
   const actionId = path.includes("{actionId}") ? { actionId: requests.actionIdSchema } : {};
   return route(`POST ${path}`, {
+    id,
     tag: "Operations",
     summary: `${summary} (not built yet)`,
+    description: "Every call is refused with 501 so far.",
     access: "run",
     params: { ...idPath, ...actionId },
-    answers: {},
+    answers: { 200: answers.operationAnswerSchema },
     errors: ["NOT_IMPLEMENTED"],
     handle() {
       throw new OrchyError("NOT_IMPLEMENTED", "This operation is not built yet.");
@@ -47,12 +55,26 @@ function later(path: `/${string}`, summary: string): Route {
 }
 
 export const operationRoutes: readonly Route[] = [
-  operation("pause", "Start nothing new; results and signals are kept"),
-  operation("resume", "Start what was held"),
-  operation("cancel", "End it and what it has open"),
+  operation("pause", {
+    summary: "Start nothing new",
+    description:
+      "What runs goes on; results and signals that come in are kept until the execution is resumed.",
+  }),
+  operation("resume", {
+    summary: "Go on after a pause",
+    description: "Applies what came in meanwhile, and starts what was held.",
+  }),
+  operation("cancel", {
+    summary: "End an execution and what it has open",
+    description:
+      "Its workers learn of it with their next heartbeat; later results are not needed any more.",
+  }),
   route("POST /v1/executions/{id}/signal", {
+    id: "signalExecution",
     tag: "Operations",
     summary: "Send an event; a `signalId` makes a repeat harmless",
+    description:
+      "Sends an event to an execution that waits for it, or will. A `signalId` makes a repeat harmless.",
     access: "run",
     params: idPath,
     body: requests.signalSchema,
@@ -70,8 +92,10 @@ export const operationRoutes: readonly Route[] = [
     },
   }),
   route("DELETE /v1/executions/{id}", {
+    id: "deleteExecution",
     tag: "Operations",
     summary: "Remove a finished execution",
+    description: "Reading it returns 410 while its id is remembered, and 404 after that.",
     params: idPath,
     answers: { 204: null },
     errors: operationErrors,
@@ -81,10 +105,18 @@ export const operationRoutes: readonly Route[] = [
       return { status: 204 };
     },
   }),
-  later("/v1/executions/{id}/retry", "Run again what failed"),
-  later("/v1/executions/{id}/rerun", "Run again from an action"),
-  later("/v1/executions/{id}/actions/{actionId}/skip", "Skip an open action"),
-  later("/v1/executions/{id}/actions/{actionId}/complete", "Complete an open action by hand"),
-  later("/v1/executions/{id}/actions/{actionId}/fail", "Fail an open action by hand"),
-  later("/v1/executions/{id}/actions/{actionId}/retry-now", "End an action's backoff"),
+  later("retryExecution", "/v1/executions/{id}/retry", "Run again what failed"),
+  later("rerunExecution", "/v1/executions/{id}/rerun", "Run again from an action"),
+  later("skipAction", "/v1/executions/{id}/actions/{actionId}/skip", "Skip an open action"),
+  later(
+    "completeAction",
+    "/v1/executions/{id}/actions/{actionId}/complete",
+    "Complete an open action by hand",
+  ),
+  later("failAction", "/v1/executions/{id}/actions/{actionId}/fail", "Fail an open action by hand"),
+  later(
+    "retryActionNow",
+    "/v1/executions/{id}/actions/{actionId}/retry-now",
+    "End an action's backoff",
+  ),
 ];

@@ -17,8 +17,11 @@ const flowPath = { name: requests.nameSchema, id: requests.executionIdSchema };
 /** An old definition may hold fields that mean nothing any more: the log says so. */
 function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
   return route(`POST ${path}`, {
+    id: path === "/workflow" ? "originalSaveWorkflow" : "originalSaveMetadataWorkflow",
     ...common,
     summary: "Save a definition",
+    description:
+      "As `POST /v1/workflows`, but fields that have lost their meaning are only warned of.",
     body: requests.definitionSchema,
     bodyBytesMax: limits.definitionBytesMax,
     bodyExact: true,
@@ -40,8 +43,10 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
 
 function readWorkflow(path: "/workflow/{name}" | "/metadata/workflow/{name}"): Route {
   return route(`GET ${path}`, {
+    id: path === "/workflow/{name}" ? "originalGetWorkflow" : "originalGetMetadataWorkflow",
     ...common,
     summary: "The newest definition",
+    description: "The definition alone, without its version.",
     params: namePath,
     answers: { 200: answers.actionSchema },
     errors: ["NOT_FOUND", "DELETED"],
@@ -54,8 +59,10 @@ function readWorkflow(path: "/workflow/{name}" | "/metadata/workflow/{name}"): R
 
 function startFlow(path: "/flow/execute" | "/execution"): Route {
   return route(`POST ${path}`, {
+    id: path === "/execution" ? "originalStartExecution" : "originalExecuteFlow",
     ...common,
     summary: "Start an execution of the newest version",
+    description: "Returns its id as `flowId`; `POST /v1/executions` takes more.",
     access: "run",
     body: requests.originalStartSchema,
     answers: { 200: answers.flowSchema },
@@ -72,9 +79,11 @@ function startFlow(path: "/flow/execute" | "/execution"): Route {
 
 /** Once by POST, later by GET, which changes things as it always did. */
 function operations(operation: "pause" | "resume"): readonly Route[] {
+  const Operation = operation === "pause" ? "Pause" : "Resume";
   const rules = {
     ...common,
     summary: operation === "pause" ? "Start nothing new" : "Start what was held",
+    description: `As \`POST /v1/executions/{id}/${operation}\`.`,
     changes: true,
     access: "run",
     answers: { 200: answers.originalOperationSchema },
@@ -88,11 +97,13 @@ function operations(operation: "pause" | "resume"): readonly Route[] {
   }
   return [
     route(`POST /flow/${operation}`, {
+      id: `original${Operation}Flow`,
       ...rules,
       body: requests.originalFlowSchema,
       handle: (call) => operate(call.body.name, call.body.flowId, call),
     }),
     route(`GET /execution/{name}/{id}/${operation}`, {
+      id: `original${Operation}Execution`,
       ...rules,
       params: flowPath,
       handle: (call) => operate(call.params.name, call.params.id, call),
@@ -102,8 +113,10 @@ function operations(operation: "pause" | "resume"): readonly Route[] {
 
 function sendEvent(path: "/flow/event" | "/event"): Route {
   return route(`POST ${path}`, {
+    id: path === "/event" ? "originalSendEvent" : "originalSendFlowEvent",
     ...common,
     summary: "Send an event to an execution",
+    description: "As `POST /v1/executions/{id}/signal`, with the id in the body.",
     access: "run",
     body: requests.originalEventSchema,
     answers: { 200: null },
@@ -134,8 +147,10 @@ export const originalRoutes: readonly Route[] = [
   readWorkflow("/workflow/{name}"),
   readWorkflow("/metadata/workflow/{name}"),
   route("POST /metadata/action", {
+    id: "originalSaveAction",
     ...common,
     summary: "Save the rules of a user action",
+    description: "As `PUT /v1/actions/{name}`, with the name in the body.",
     body: requests.actionDefinitionSchema,
     bodyBytesMax: limits.definitionBytesMax,
     answers: { 200: answers.createdSchema },
@@ -147,8 +162,10 @@ export const originalRoutes: readonly Route[] = [
     },
   }),
   route("GET /metadata/action/{name}", {
+    id: "originalGetAction",
     ...common,
     summary: "The rules of a user action",
+    description: "In snake case, with the values that apply where the definition is silent.",
     params: { name: requests.actionNameSchema },
     answers: { 200: answers.originalActionSchema },
     errors: ["NOT_FOUND"],
@@ -160,8 +177,10 @@ export const originalRoutes: readonly Route[] = [
   startFlow("/flow/execute"),
   startFlow("/execution"),
   route("GET /execution/{name}/{id}", {
+    id: "originalGetExecution",
     ...common,
     summary: "State and data of an execution",
+    description: "As the Go server sent it; `/v1/executions/{id}` returns more.",
     params: flowPath,
     answers: { 200: answers.originalExecutionSchema },
     errors: ["NOT_FOUND", "DELETED"],

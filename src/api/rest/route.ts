@@ -72,6 +72,21 @@ export interface Held {
   readonly keyId?: string;
 }
 
+/** What the document groups its operations by. */
+export const tags = {
+  Workflows: "Definitions of workflows and their versions.",
+  Actions: "Rules of user actions, and what waits for workers.",
+  Executions: "Starting workflows, and reading what became of them.",
+  Operations: "Acting on executions: pausing, cancelling, sending events.",
+  Server: "Health, metrics, and who is connected.",
+  Keys: "Who may do what.",
+  Workers:
+    "Taking tasks and returning results, as JSON over plain POST requests; the same service is served " +
+    "over Connect, gRPC-Web and gRPC (`proto/orchy/v1/worker.proto`).",
+  "Original routes": "The routes of the Go server, for scripts that use them.",
+} as const;
+export type Tag = keyof typeof tags;
+
 /** How a route reads and refuses: `v1` is strict; `original` is as forgiving as it always was. */
 export type Style = "v1" | "original";
 
@@ -79,8 +94,11 @@ export interface Route {
   readonly method: Method;
   /** Literal segments and `{name}` ones. */
   readonly path: string;
+  /** The name of the operation in the document, and of the function in generated clients. */
+  readonly id: string;
+  readonly tag: Tag;
   readonly summary: string;
-  readonly tag: string;
+  readonly description: string;
   readonly style: Style;
   /** A GET that changes something: it is not served as HEAD, nor to other sites' pages. */
   readonly changes: boolean;
@@ -106,8 +124,10 @@ type Values<Entries extends Fields> = v.InferOutput<v.ObjectSchema<Entries, unde
 type Value<S> = S extends Schema ? v.InferOutput<S> : undefined;
 
 interface RouteInput<P extends Fields, Q extends Fields, B extends Schema | undefined> {
-  readonly tag: string;
+  readonly id: string;
+  readonly tag: Tag;
   readonly summary: string;
+  readonly description: string;
   readonly style?: Style;
   readonly changes?: boolean;
   readonly access?: Need;

@@ -8,8 +8,11 @@ const tag = "Server";
 
 export const serverRoutes: readonly Route[] = [
   route("GET /v1/workers", {
+    id: "listWorkers",
     tag,
     summary: "Who polls this server for what, and when last",
+    description:
+      "Workers that polled this server within the last minutes, with the actions and queues they named.",
     answers: { 200: answers.workersSchema },
     handle({ services }) {
       const { workers, leftOut } = services.orchestrator.workers();
@@ -21,8 +24,11 @@ export const serverRoutes: readonly Route[] = [
     },
   }),
   route("GET /v1/servers", {
+    id: "listServers",
     tag,
     summary: "Live servers",
+    description:
+      "Servers that share the store, with their addresses, versions and the format that each reads.",
     answers: { 200: answers.serversSchema },
     async handle({ services }) {
       const servers = await services.orchestrator.servers();
@@ -31,8 +37,10 @@ export const serverRoutes: readonly Route[] = [
     },
   }),
   route("GET /health/live", {
+    id: "getLiveness",
     tag,
     summary: "Whether the process answers, and needs no restart",
+    description: "For supervisors: 503 means that only a restart helps.",
     access: "open",
     answers: { 200: answers.liveSchema, 503: answers.brokenSchema },
     handle({ services }) {
@@ -42,8 +50,11 @@ export const serverRoutes: readonly Route[] = [
     },
   }),
   route("GET /health/ready", {
+    id: "getReadiness",
     tag,
     summary: "Whether it can take work now, and why not",
+    description:
+      "For load balancers: 503 while the server takes no work, with the reason by check.",
     access: "open",
     answers: { 200: answers.readinessSchema, 503: answers.readinessSchema },
     async handle({ services }) {
@@ -58,15 +69,19 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
   let document: unknown;
   return [
     route("GET /", {
+      id: "getIndex",
       tag,
       summary: "What is here",
+      description: "A short list of what can be read here, as text.",
       access: "key",
       answers: { 200: "text/plain; charset=utf-8" },
       handle: () => ({ status: 200, text: { type: "text/plain; charset=utf-8", body: index } }),
     }),
     route("GET /openapi.json", {
+      id: "getOpenapi",
       tag,
       summary: "This document",
+      description: "All routes of this server and its worker service in JSON, as OpenAPI 3.1.",
       access: "key",
       answers: { 200: "application/json" },
       handle() {
@@ -75,8 +90,10 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
       },
     }),
     route("GET /metrics", {
+      id: "getMetrics",
       tag,
       summary: "Metrics of this server, as Prometheus text",
+      description: "Counters, gauges and histograms of this process.",
       answers: { 200: metricsType },
       async handle({ services }) {
         const body = await services.metrics.text();

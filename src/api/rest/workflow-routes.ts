@@ -6,7 +6,7 @@ import type { Orchestrator, Page } from "../../runtime/orchestrator.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";
-import { type Route, route, type Schema } from "./route.ts";
+import { type Route, route, type Schema, type Tag } from "./route.ts";
 import { actionStatsView, pageView, workflowSummaryView, workflowView } from "./views.ts";
 
 const namePath = { name: requests.nameSchema };
@@ -24,8 +24,10 @@ const definitionBody = {
 } as const;
 
 interface NamedList<Item> {
-  readonly tag: string;
+  readonly id: string;
+  readonly tag: Tag;
   readonly summary: string;
+  readonly description: string;
   /** Of what is listed: the cursor is one of them. */
   readonly name: Schema;
   readonly answer: Schema;
@@ -38,10 +40,9 @@ interface NamedList<Item> {
 
 /** A list in order of its names; the cursor is the last one shown. */
 function listRoute<Item>(at: `GET /${string}`, named: NamedList<Item>): Route {
-  const { tag, summary, name, answer, list, view } = named;
+  const { name, answer, list, view, ...documented } = named;
   return route(at, {
-    tag,
-    summary,
+    ...documented,
     query: {
       limit: requests.limitSchema,
       cursor: requests.cursorSchema((text) => v.is(name, text)),
@@ -56,8 +57,11 @@ function listRoute<Item>(at: `GET /${string}`, named: NamedList<Item>): Route {
 
 export const workflowRoutes: readonly Route[] = [
   route("POST /v1/workflows", {
+    id: "saveWorkflow",
     tag: "Workflows",
     summary: "Save a definition; one that equals the newest version changes nothing",
+    description:
+      "Checks a definition and saves it as the newest version of its name. Running executions stay on their version.",
     ...definitionBody,
     answers: { 200: answers.savedWorkflowSchema, 201: answers.savedWorkflowSchema },
     async handle({ body, services, audit }) {
@@ -67,8 +71,11 @@ export const workflowRoutes: readonly Route[] = [
     },
   }),
   route("POST /v1/workflows/validate", {
+    id: "validateWorkflow",
     tag: "Workflows",
     summary: "Check a definition as saving it would; nothing is saved",
+    description:
+      "Returns the warnings that saving would return, or the same refusal with every problem.",
     access: "read",
     ...definitionBody,
     answers: { 200: answers.validatedSchema },
@@ -78,7 +85,9 @@ export const workflowRoutes: readonly Route[] = [
     },
   }),
   listRoute("GET /v1/workflows", {
+    id: "listWorkflows",
     tag: "Workflows",
+    description: "In order of the names, one page at a time.",
     summary: "Names of workflows with their newest versions; definitions are read one by one",
     name: requests.nameSchema,
     answer: answers.workflowsSchema,
@@ -86,8 +95,11 @@ export const workflowRoutes: readonly Route[] = [
     view: workflowSummaryView,
   }),
   route("GET /v1/workflows/{name}", {
+    id: "getWorkflow",
     tag: "Workflows",
     summary: "One version, or the newest",
+    description:
+      "The definition as it was saved, with its version and the time; without `version` the newest.",
     params: namePath,
     query: { version: v.optional(requests.versionSchema) },
     answers: { 200: answers.workflowSchema },
@@ -98,8 +110,10 @@ export const workflowRoutes: readonly Route[] = [
     },
   }),
   route("GET /v1/workflows/{name}/versions", {
+    id: "listWorkflowVersions",
     tag: "Workflows",
     summary: "All versions, newest first",
+    description: "Numbers of the versions with the time of each; definitions are read one by one.",
     params: namePath,
     query: byVersion,
     answers: { 200: answers.versionsSchema },
@@ -114,8 +128,10 @@ export const workflowRoutes: readonly Route[] = [
     },
   }),
   route("DELETE /v1/workflows/{name}", {
+    id: "deleteWorkflow",
     tag: "Workflows",
     summary: "Hide a workflow from new starts; running executions go on",
+    description: "New starts are refused with 404. What runs already goes on to its end.",
     params: namePath,
     answers: { 204: null },
     errors: ["NOT_FOUND"],
@@ -129,8 +145,11 @@ export const workflowRoutes: readonly Route[] = [
 
 export const actionRoutes: readonly Route[] = [
   route("PUT /v1/actions/{name}", {
+    id: "saveAction",
     tag: "Actions",
     summary: "Save the rules of a user action",
+    description:
+      "Sets retries, timeouts and concurrency of a user action for all workflows that do not set their own.",
     params: actionPath,
     body: requests.actionDefinitionSchema,
     bodyBytesMax: limits.definitionBytesMax,
@@ -151,7 +170,9 @@ export const actionRoutes: readonly Route[] = [
     },
   }),
   listRoute("GET /v1/actions", {
+    id: "listActions",
     tag: "Actions",
+    description: "Their rules, and how many of their tasks wait and run, one page at a time.",
     summary: "Registered actions with what waits and runs, by name",
     name: requests.actionNameSchema,
     answer: answers.actionsSchema,
@@ -159,8 +180,10 @@ export const actionRoutes: readonly Route[] = [
     view: actionStatsView,
   }),
   route("GET /v1/actions/{name}", {
+    id: "getAction",
     tag: "Actions",
     summary: "One action with what waits and runs",
+    description: "Its rules, and how many of its tasks wait and run in each queue.",
     params: actionPath,
     answers: { 200: answers.actionStatsSchema },
     errors: ["NOT_FOUND"],

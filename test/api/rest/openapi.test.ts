@@ -1,6 +1,7 @@
 /** The OpenAPI document: complete, well formed, and true to what the routes do. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { allRoutes } from "../../../src/api/rest/routes.ts";
+import { WorkerService } from "../../../src/gen/orchy/v1/worker_pb.ts";
 import { call, startTestServer, type TestServer } from "./support.ts";
 
 let server: TestServer;
@@ -42,18 +43,63 @@ test("every path parameter is declared, every operation has its own id", () => {
   for (const [path, methods] of Object.entries<Record<string, Operation>>(document.paths)) {
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
     for (const operation of Object.values(methods)) {
-      const declared = operation.parameters.filter((one) => one.in === "path");
+      const declared = (operation.parameters ?? []).filter((one) => one.in === "path");
       expect(declared.map((one) => one.name)).toEqual(inPath as string[]);
       expect(declared.every((one) => one.required)).toBe(true);
+      expect(operation.operationId).toMatch(/^[a-z][A-Za-z]+$/);
       expect(ids.has(operation.operationId)).toBe(false);
+      expect(operation.description, operation.operationId).toMatch(/^[A-Z].*\.$/);
       ids.add(operation.operationId);
     }
   }
 });
 
+test("operations are named by what they do, under tags that say what they are about", () => {
+  const nameOf = (method: string, path: string) => document.paths[path][method].operationId;
+  expect(nameOf("post", "/v1/executions")).toBe("startExecution");
+  expect(nameOf("get", "/v1/executions/{id}")).toBe("getExecution");
+  expect(nameOf("post", "/orchy.v1.WorkerService/Poll")).toBe("pollTasks");
+  const described = Object.fromEntries(
+    document.tags.map((tag: { name: string; description: string }) => [tag.name, tag.description]),
+  );
+  const methods = Object.values<Record<string, Operation>>(document.paths).flatMap(Object.values);
+  for (const { tags } of methods as Operation[]) {
+    expect(tags.map((tag) => described[tag])).toEqual([expect.stringMatching(/\.$/)]);
+  }
+});
+
+test("describes the worker service as it is called in JSON", async () => {
+  const { schemas } = document.components;
+  for (const { name } of WorkerService.methods) {
+    const { post } = document.paths[`/${WorkerService.typeName}/${name}`];
+    expect(post.tags).toEqual(["Workers"]);
+    expect(post.responses["503"].description).toContain("unavailable: ");
+  }
+  const { properties, additionalProperties } = schemas.WorkerPollRequest;
+  expect(additionalProperties).toBe(false);
+  expect(properties.maxTasks).toMatchObject({ type: "integer", description: "Default 1." });
+  expect(properties.results.items).toEqual({ $ref: "#/components/schemas/WorkerTaskResult" });
+  const { deadlineMs, parametersJson, parameters } = schemas.WorkerTask.properties;
+  expect(deadlineMs).toMatchObject({ type: "string", format: "int64" });
+  expect(parametersJson).toMatchObject({ type: "string", contentEncoding: "base64" });
+  expect(parameters).toMatchObject({ type: "object" });
+
+  const poll = { actions: ["echo"], waitSeconds: 20, results: [{ token: "none", output: 1 }] };
+  const url = `${server.url}/orchy.v1.WorkerService/Poll`;
+  const headers = { "content-type": "application/json" };
+  const sent = await fetch(url, { method: "POST", headers, body: JSON.stringify(poll) });
+  expect(await sent.json()).toEqual({ results: [{ status: "RESULT_STATUS_STALE" }] });
+  expect(schemas.WorkerPollResponse.properties.results.items).toEqual({
+    $ref: "#/components/schemas/WorkerResultAnswer",
+  });
+  expect(schemas.WorkerResultStatus.enum).toContain("RESULT_STATUS_STALE");
+});
+
 interface Operation {
   readonly operationId: string;
-  readonly parameters: readonly { name: string; in: string; required: boolean; schema: object }[];
+  readonly description: string;
+  readonly tags: readonly string[];
+  readonly parameters?: readonly { name: string; in: string; required: boolean; schema: object }[];
 }
 
 test("every reference leads somewhere, every schema is an object", () => {
@@ -83,12 +129,17 @@ test("its patterns need no flags, which a document cannot tell", () => {
 
 test("says what the checks say", () => {
   const start = document.paths["/v1/executions"].post;
-  const body = start.requestBody.content["application/json"].schema;
+  expect(start.requestBody.content["application/json"].schema).toEqual({
+    $ref: "#/components/schemas/Start",
+  });
+  const body = document.components.schemas.Start;
   expect(body.required).toEqual(["workflow"]);
   expect(body.additionalProperties).toBe(false);
   expect(body.properties.workflow.pattern).toBe("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$");
   expect(body.properties.priority).toMatchObject({ minimum: -100, maximum: 100 });
-  const list = document.paths["/v1/executions"].get.parameters as Operation["parameters"];
+  const list = document.paths["/v1/executions"].get.parameters as NonNullable<
+    Operation["parameters"]
+  >;
   const limit = list.find((one) => one.name === "limit");
   expect(limit).toMatchObject({
     in: "query",

@@ -2,6 +2,7 @@
  * Builds the clients of each language where its toolchain is installed. Packages come from the
  * language's own registry and are kept in its own cache; what is built is kept in `.cache`.
  */
+import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheFolder, download, interopFolder, mustRun, once, protoFolder, run } from "./run.ts";
 
@@ -74,6 +75,38 @@ export const schemathesis = join(virtualEnvironment, "bin", "schemathesis");
 export function prepareSchemathesis(): Promise<Skip> {
   const requirements = "requirements-schemathesis.txt";
   return once("schemathesis", [join(pythonFolder, requirements)], () => install(requirements));
+}
+
+/** Where programs of Python packages are. */
+export const virtualPath = join(virtualEnvironment, "bin");
+
+/** What makes clients in Python from an OpenAPI document. */
+export function preparePythonClients(): Promise<Skip> {
+  const requirements = "requirements-openapi.txt";
+  return once("openapi-python", [join(pythonFolder, requirements)], () => install(requirements));
+}
+
+/** Beside what is installed there: the document, and the client that is made of it. */
+export const openapiFolder = join(cacheFolder, "openapi");
+
+/** A program of npm packages that `prepareOpenapi` has installed. */
+export const openapiProgram = (name: string): string[] => [
+  join(openapiFolder, "node_modules", ".bin", name),
+];
+
+/** A linter for OpenAPI, and what makes clients in TypeScript. */
+export async function prepareOpenapi(): Promise<Skip> {
+  const none = missing("node", "npm");
+  if (none !== undefined) return none;
+  const source = join(interopFolder, "openapi");
+  const manifests = ["package.json", "package-lock.json"];
+  const sources = manifests.map((name) => join(source, name));
+  return once("openapi", sources, async () => {
+    await mkdir(openapiFolder, { recursive: true });
+    for (const name of manifests) await copyFile(join(source, name), join(openapiFolder, name));
+    const flags = ["--no-fund", "--no-audit", "--loglevel=error"];
+    return download(["npm", "ci", ...flags], { cwd: openapiFolder });
+  });
 }
 
 async function install(requirements: string): Promise<Skip> {
