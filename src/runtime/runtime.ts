@@ -89,7 +89,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const onLive = (self: string, live: readonly string[]) => sharing.update(self, live);
   const remote = new RemoteChanges({ store, clock, ids, formats });
   const observers = new Observers({ store, clock, views, watchers, remote });
-  const servers = new ServerRegistry({ store, clock, log, formats, onLive, onLost });
+  const standstill = new Standstill({ clock, log });
+  const servers = new ServerRegistry({ store, clock, log, formats, standstill, onLive, onLost });
   // What this server puts into the store it knows of; on a shared one others put things there too.
   const restMs = (partition: number) =>
     store.traits.shared && sharing.prefers(partition) ? limits.preferredLookMs : limits.sleepMsMax;
@@ -135,7 +136,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     tombstoneSeconds: parts.tombstoneSeconds ?? limits.tombstoneSecondsDefault,
     tracing,
   });
-  const timers = new TimerLoop({ store, clock, ids, log, restMs, handle: handleDue });
+  const timers = new TimerLoop({
+    ...{ store, clock, ids, log, standstill },
+    restMs,
+    handle: handleDue,
+  });
   const outbox = new OutboxLoop({
     store,
     clock,
@@ -146,7 +151,6 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     giveUp: (message, reason) => executions.giveUp(message, reason),
   });
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry, formats });
-  const standstill = new Standstill({ clock, log });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });

@@ -11,12 +11,17 @@ import type { Store } from "../store/store.ts";
 import { logFault } from "./faults.ts";
 import type { Formats } from "./formats.ts";
 import type { ServerView } from "./orchestrator.ts";
+import type { Standstill } from "./standstill.ts";
+
+/** Of the store as a whole. */
+const noPartition = -1;
 
 export class ServerRegistry {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #formats: Formats;
+  readonly #standstill: Standstill;
   readonly #onLive: (self: string, servers: readonly string[]) => void;
   readonly #onLost: () => void;
   #self: ServerView | undefined;
@@ -32,6 +37,7 @@ export class ServerRegistry {
     clock: Clock;
     log: Logger;
     formats: Formats;
+    standstill: Standstill;
     onLive: (self: string, servers: readonly string[]) => void;
     onLost: () => void;
   }) {
@@ -39,6 +45,7 @@ export class ServerRegistry {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#formats = parts.formats;
+    this.#standstill = parts.standstill;
     this.#onLive = parts.onLive;
     this.#onLost = parts.onLost;
   }
@@ -53,12 +60,13 @@ export class ServerRegistry {
     if (self === undefined) return;
     const { shared } = this.#store.traits;
     try {
-      await this.#store.beatServer({
+      const beat = {
         id: self.id,
         body: JSON.stringify(self),
         now: this.#clock.now(),
         ttlMs: shared ? limits.sharedServerTtlMs : limits.serverTtlMs,
-      });
+      };
+      await this.#standstill.ask(noPartition, () => this.#store.beatServer(beat));
       const live = shared ? await this.list() : [self];
       if (this.#self !== undefined) {
         const able = live.filter((server) => this.#formats.isRead(server));

@@ -1,7 +1,7 @@
 /**
- * Notices that this process stood still: its machine was paused, or it was starved. What others sent
- * meanwhile has arrived and is not read yet, and what became due looks as if nobody had sent anything.
- * So those deadlines are held back afterwards, for as long as it stood still within limits.standstillMs,
+ * Notices that this process stood still (its machine was paused, or it was starved), or the store did.
+ * What others sent meanwhile has arrived and is not read yet, or was refused, and what became due looks
+ * as if nobody had sent anything. So those deadlines are held back afterwards, for as long as it stood still within limits.standstillMs,
  * and heartbeats may be late by as much: what was sent in time counts.
  */
 import { type Clock, pause } from "../clock.ts";
@@ -18,6 +18,9 @@ export class Standstill {
   #began = 0;
   #heldUntil = 0;
   #over: Promise<void> | undefined;
+  /** When calls to the store began: those under way, the oldest first, and of what fails by partition. */
+  readonly #asking = new Map<object, number>();
+  readonly #failing = new Map<number, number>();
   #cancel: (() => void) | undefined;
 
   constructor({ clock, log }: { readonly clock: Clock; readonly log: Logger }) {
@@ -51,6 +54,25 @@ export class Standstill {
     return this.#heldMs() === 0 ? 0 : Math.max(0, this.#clock.now() - this.#began);
   }
 
+  /** Makes a call to the store; those that are made often show whether it stands still. */
+  async ask<T>(partition: number, call: () => Promise<T>): Promise<T> {
+    const mark = {};
+    const askedAt = this.#clock.now();
+    this.#asking.set(mark, askedAt);
+    try {
+      const answer = await call();
+      const [oldest = askedAt] = this.#asking.values();
+      this.#stood(Math.min(oldest, this.#failing.get(partition) ?? oldest));
+      this.#failing.delete(partition);
+      return answer;
+    } catch (error) {
+      if (!this.#failing.has(partition)) this.#failing.set(partition, askedAt);
+      throw error;
+    } finally {
+      this.#asking.delete(mark);
+    }
+  }
+
   #elapsed(): number {
     return this.#clock.elapsed?.() ?? this.#clock.now();
   }
@@ -72,18 +94,30 @@ export class Standstill {
   #look(): void {
     const now = this.#clock.now();
     const elapsed = this.#elapsed();
-    const stoodMs = Math.max(now - this.#seenAt, elapsed - this.#seenElapsed);
-    if (this.#cancel !== undefined && stoodMs >= limits.standstillMsMin) {
-      if (this.#seenElapsed >= this.#heldUntil) this.#began = this.#seenAt;
-      const heldMs = Math.min(stoodMs, limits.standstillMs);
-      this.#heldUntil = elapsed + heldMs;
-      this.#log.warn("the server stood still: deadlines since then are held back for a moment", {
-        ms: Math.round(stoodMs),
-        heldMs: Math.round(heldMs),
-      });
-    }
+    const began = this.#seenAt;
+    const ms = Math.max(now - began, elapsed - this.#seenElapsed);
+    const wasHolding = this.#seenElapsed < this.#heldUntil;
     this.#seenAt = now;
     this.#seenElapsed = elapsed;
+    if (this.#cancel !== undefined) this.#hold(began, { ms, wasHolding, who: "server" });
+  }
+
+  #stood(since: number): void {
+    const wasHolding = this.#heldMs() > 0;
+    this.#hold(since, { ms: this.#clock.now() - since, wasHolding, who: "store" });
+  }
+
+  #hold(began: number, stood: { ms: number; wasHolding: boolean; who: string }): void {
+    const { ms, wasHolding, who } = stood;
+    if (ms < limits.standstillMsMin) return;
+    this.#began = wasHolding ? Math.min(this.#began, began) : began;
+    const heldMs = Math.min(ms, limits.standstillMs);
+    this.#heldUntil = Math.max(this.#heldUntil, this.#seenElapsed + heldMs);
+    if (wasHolding) return;
+    this.#log.warn(`the ${who} stood still: deadlines since then are held back for a moment`, {
+      ms: Math.round(ms),
+      heldMs: Math.round(heldMs),
+    });
   }
 
   async #pass(): Promise<void> {

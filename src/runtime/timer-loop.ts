@@ -9,12 +9,14 @@ import type { Logger } from "../log.ts";
 import type { DueItem, Store } from "../store/store.ts";
 import { logFault } from "./faults.ts";
 import { PartitionAlarm } from "./partition-alarm.ts";
+import type { Standstill } from "./standstill.ts";
 
 export interface TimerLoopParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Logger;
+  readonly standstill: Standstill;
   /** Longest time without a look at a partition. */
   readonly restMs: (partition: number) => number;
   /** Resolves when it is handled; a rejection leaves it to its next showing. */
@@ -53,17 +55,12 @@ export class TimerLoop {
 
   /** Answers when to ring again. */
   async #claim(partition: number): Promise<number | undefined> {
-    const { store, clock, ids, log } = this.#parts;
+    const { store, clock, ids, log, standstill } = this.#parts;
     const claimId = ids.nonce();
     const limit = limits.timersPerClaimMax;
     const now = clock.now();
-    const answer = await store.claimDue({
-      partition,
-      claimId,
-      limit,
-      hideMs: limits.timerHideMs,
-      now,
-    });
+    const request = { partition, claimId, limit, hideMs: limits.timerHideMs, now };
+    const answer = await standstill.ask(partition, () => store.claimDue(request));
     for (const item of answer.items) {
       const handling = this.#parts
         .handle(item, claimId)

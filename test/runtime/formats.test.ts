@@ -6,6 +6,7 @@ import { currentFormat, oldestFormat } from "../../src/model/format.ts";
 import { Formats } from "../../src/runtime/formats.ts";
 import type { ServerView } from "../../src/runtime/orchestrator.ts";
 import { ServerRegistry } from "../../src/runtime/server-registry.ts";
+import { Standstill } from "../../src/runtime/standstill.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { type Store, StoreFault } from "../../src/store/store.ts";
 import { HandClock } from "../support/hand-clock.ts";
@@ -47,7 +48,16 @@ function newSubject() {
   const join = async (id: string) => {
     const onOutdated = (reason: string) => reasons.push(reason);
     const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
-    const registry = new ServerRegistry({ store, clock, log, formats, onLive() {}, onLost() {} });
+    const standstill = new Standstill({ clock, log });
+    const registry = new ServerRegistry({
+      store,
+      clock,
+      log,
+      formats,
+      standstill,
+      onLive() {},
+      onLost() {},
+    });
     await registry.join(serverOf(id));
     return { formats, leave: () => registry.leave() };
   };

@@ -7,13 +7,14 @@ import { HandClock } from "../support/hand-clock.ts";
 
 const { standstillMs, standstillMsMin } = limits;
 let clock: HandClock;
+let log: Logger;
 let standstill: Standstill;
 const lines: unknown[] = [];
 
 beforeEach(() => {
   clock = new HandClock();
   const warn = (_: string, more: unknown) => void lines.push(more);
-  const log: Logger = { debug() {}, info() {}, warn, error() {}, with: () => log };
+  log = { debug() {}, info() {}, warn, error() {}, with: () => log };
   standstill = new Standstill({ clock, log });
   standstill.start();
   lines.length = 0;
@@ -70,6 +71,9 @@ test("a long one holds back for a bounded time; another one in that time goes on
 
 test("a clock that is set forward makes as much due; set back it holds nothing for longer", async () => {
   const set = Object.assign(clock, { elapsed: () => clock.elapsedMs });
+  standstill.stop();
+  standstill = new Standstill({ clock, log });
+  standstill.start();
   const began = clock.now();
   set.shiftMs = 3_600_000;
   expect(standstill.held(began)).toBeDefined();
@@ -77,4 +81,38 @@ test("a clock that is set forward makes as much due; set back it holds nothing f
   await clock.pass(standstillMs);
   expect(standstill.held(began)).toBeUndefined();
   expect(standstill.lateMs()).toBe(0);
+});
+
+test("a store that does not answer, or fails, holds back what became due meanwhile", async () => {
+  const answer = Promise.withResolvers<void>();
+  const began = clock.now();
+  const slow = standstill.ask(0, () => answer.promise);
+  await clock.pass(standstillMsMin);
+  expect(standstill.held(began)).toBeUndefined();
+  // Any answer shows it: that of a call which was made later too.
+  await standstill.ask(1, async () => {});
+  expect(standstill.held(began)).toBeDefined();
+  expect(standstill.lateMs()).toBe(standstillMsMin);
+  answer.resolve();
+  await slow;
+  await clock.pass(standstillMsMin);
+  expect(standstill.held(began)).toBeUndefined();
+
+  const failed = clock.now();
+  for (let i = 0; i < 8; i++) {
+    await standstill.ask(0, () => Promise.reject(new Error("away"))).catch(() => {});
+    await clock.pass(1_000);
+    // Another partition goes on.
+    await standstill.ask(1, async () => {});
+    expect(standstill.held(failed)).toBeUndefined();
+  }
+  await standstill.ask(0, async () => {});
+  expect(standstill.held(failed - 1)).toBeUndefined();
+  expect(standstill.held(failed)).toBeDefined();
+  await clock.pass(standstillMs);
+  expect(standstill.held(failed)).toBeUndefined();
+  expect(lines).toEqual([
+    { ms: standstillMsMin, heldMs: standstillMsMin },
+    { ms: 8_000, heldMs: standstillMs },
+  ]);
 });
