@@ -3,6 +3,8 @@
  * text is nested, which must be known before a parser is let loose on it.
  */
 
+import { isSpace } from "../../engine/json-text.ts";
+
 /** Whether brackets nest deeper than `depthMax`. The text need not be valid JSON. */
 export function isTooDeep(text: string, depthMax: number): boolean {
   // Most texts do not hold so many brackets at all, which is seen at the speed of memory.
@@ -92,7 +94,6 @@ export function findSyntaxProblem(text: string): SyntaxProblem | undefined {
   };
 }
 
-const blank = /[ \t\n\r]*/y;
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const literal = /true|false|null/y;
 /** Anything but quotes, backslashes and control characters. */
@@ -111,54 +112,55 @@ class Scanner {
 
   scan(): boolean {
     /** Closing characters of what is open. */
-    const open: ("]" | "}")[] = [];
+    const open: number[] = [];
     for (;;) {
       // A value begins here.
-      this.#take(blank);
-      if (this.#takeText("{")) {
-        open.push("}");
-        this.#take(blank);
-        if (!this.#takeText("}")) {
+      this.#skipBlanks();
+      if (this.#takeOne(openBrace)) {
+        open.push(closeBrace);
+        this.#skipBlanks();
+        if (!this.#takeOne(closeBrace)) {
           if (!this.#memberName('a member name in double quotes or "}"')) return false;
           continue;
         }
         open.pop();
-      } else if (this.#takeText("[")) {
-        open.push("]");
-        this.#take(blank);
-        if (!this.#takeText("]")) continue;
+      } else if (this.#takeOne(openBracket)) {
+        open.push(closeBracket);
+        this.#skipBlanks();
+        if (!this.#takeOne(closeBracket)) continue;
         open.pop();
       } else if (!this.#scalar()) {
         return false;
       }
       // A value has ended here.
       for (;;) {
-        this.#take(blank);
+        this.#skipBlanks();
         const close = open.at(-1);
         if (close === undefined) {
           return this.offset === this.#text.length || this.#fail("the end of the text");
         }
-        if (this.#takeText(close)) {
+        if (this.#takeOne(close)) {
           open.pop();
           continue;
         }
-        if (!this.#takeText(",")) return this.#fail(`"," or "${close}"`);
-        if (close === "}" && !this.#memberName("a member name in double quotes")) return false;
+        if (!this.#takeOne(comma)) return this.#fail(`"," or "${String.fromCharCode(close)}"`);
+        if (close === closeBrace && !this.#memberName("a member name in double quotes"))
+          return false;
         break;
       }
     }
   }
 
   #memberName(expected: string): boolean {
-    this.#take(blank);
-    if (this.#text[this.offset] !== '"') return this.#fail(expected);
+    this.#skipBlanks();
+    if (this.#text.charCodeAt(this.offset) !== quote) return this.#fail(expected);
     if (!this.#string()) return false;
-    this.#take(blank);
-    return this.#takeText(":") || this.#fail('":"');
+    this.#skipBlanks();
+    return this.#takeOne(colon) || this.#fail('":"');
   }
 
   #scalar(): boolean {
-    if (this.#text[this.offset] === '"') return this.#string();
+    if (this.#text.charCodeAt(this.offset) === quote) return this.#string();
     return this.#take(number) || this.#take(literal) || this.#fail("a JSON value");
   }
 
@@ -166,7 +168,7 @@ class Scanner {
     this.offset++;
     for (;;) {
       this.#take(plain);
-      if (this.#takeText('"')) return true;
+      if (this.#takeOne(quote)) return true;
       if (!this.#take(escaped)) {
         const at = this.#text[this.offset];
         if (at === undefined) return this.#fail("a closing double quote");
@@ -183,10 +185,14 @@ class Scanner {
     return true;
   }
 
-  #takeText(expected: string): boolean {
-    if (!this.#text.startsWith(expected, this.offset)) return false;
-    this.offset += expected.length;
+  #takeOne(expected: number): boolean {
+    if (this.#text.charCodeAt(this.offset) !== expected) return false;
+    this.offset++;
     return true;
+  }
+
+  #skipBlanks(): void {
+    while (isSpace(this.#text.charCodeAt(this.offset))) this.offset++;
   }
 
   #fail(expected: string): false {
