@@ -21,6 +21,8 @@ export const limits = {
   versionsPerChunk: 16,
   versionChunksPerSave: 64,
   definitionBytesMax: 2 * 1024 * 1024,
+  /** Values and names of members; names count twice. */
+  definitionPartsMax: 500_000,
   definitionActionsMax: 1_000,
   definitionEdgesMax: 20_000,
   definitionReferencesMax: 20_000,
@@ -141,6 +143,10 @@ export const limits = {
   contentCodingsMax: 3,
   /** The window of zstd, as a power of two: memory, and no more than the largest body needs. */
   zstdWindowLogMax: 24,
+  /** Of bodies without payloads and definitions: keys, rules of actions, operations. */
+  controlBodyBytesMax: 256 * 1024,
+  /** Values and names of members of a body; names count twice. Any one payload fits. */
+  restPartsMax: 2_200_000,
   /** In longer bodies that are not JSON the place of the mistake is not looked for. */
   syntaxCharsMax: 512 * 1024,
   /** Further requests of one turn of the event loop wait for the next, if they are still wanted. */
@@ -403,6 +409,14 @@ check(
 check(limits.payloadBytesMax < limits.requestBytesMax, "one largest payload fits a request");
 check(2 ** limits.zstdWindowLogMax >= limits.requestBytesMax, "a window spans a request");
 check(limits.restBodyBytesMax > 2 * limits.payloadBytesMax, "a start with a signal fits a body");
+check(
+  limits.restPartsMax > (limits.payloadBytesMax * 2) / 3 + 1_000,
+  "the payload with the most parts, a list of empty ones, fits a body",
+);
+check(
+  limits.controlBodyBytesMax > limits.keyActionsMax * (limits.nameCharsMax + 3) + 1_000,
+  "a key for the most actions fits a body",
+);
 check(limits.payloadBytesMax < limits.commitBytesMax, "one largest payload fits a commit");
 check(limits.actionWorkMax > 5 * limits.payloadBytesMax, "an action may read several payloads");
 check(limits.progressBytesMax * 3 < limits.beatsBytesMax, "one largest progress can be kept");

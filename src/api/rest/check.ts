@@ -26,7 +26,7 @@ export function pointerStep(key: unknown): string {
 export function checkJson(schema: Schema, value: unknown): Checked {
   const problems = checkMembers(schema, value, "");
   const said = new Set(problems.map(({ pointer }) => pointer));
-  for (const issue of v.safeParse(schema, value).issues ?? []) {
+  for (const issue of v.safeParse(schema, lookedAt(schema, value)).issues ?? []) {
     if (issue.expected === "never") continue;
     const steps = issue.path?.map((step) => pointerStep(step.key)) ?? [];
     // What has been said of a value above stands for all that is inside it.
@@ -35,6 +35,36 @@ export function checkJson(schema: Schema, value: unknown): Checked {
     if (!said.has(pointer)) problems.push({ pointer, message: describe(issue) });
   }
   return conclude(problems, value);
+}
+
+/**
+ * The part of a value that rules are about. Valibot copies every member and item, and tells of each wrong
+ * one, before it is said that there are too many or that it should be something else.
+ */
+function lookedAt(schema: Schema, value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const { entries } = bare(schema) as Schema & { entries?: Entries };
+  if (Array.isArray(value)) {
+    const itemsMax = entries ? 0 : itemsMaxOf(schema);
+    return value.length > itemsMax ? value.slice(0, itemsMax + 1) : value;
+  }
+  if (!entries) return value;
+  const known = Object.entries(entries).filter(([name]) => Object.hasOwn(value, name));
+  const members = value as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(known.map(([name, inner]) => [name, lookedAt(inner, members[name])]));
+}
+
+/** Of a list: the longest that its rules allow. */
+function itemsMaxOf(schema: Schema): number {
+  const one = schema as Schema & { wrapped?: Schema; pipe?: readonly Partial<LengthRule>[] };
+  if (one.wrapped) return itemsMaxOf(one.wrapped);
+  const rule = one.pipe?.find(({ type }) => type === "max_length");
+  return rule?.requirement ?? Number.POSITIVE_INFINITY;
+}
+
+interface LengthRule {
+  readonly type: string;
+  readonly requirement: number;
 }
 
 /**
@@ -87,21 +117,29 @@ export interface Respelled {
 
 /** Members that the schema knows in another letter case get its name, as the Go server read them. */
 export function respelled(schema: Schema, value: unknown): Respelled {
-  const { entries } = bare(schema) as Schema & { entries?: Entries };
+  const { type, entries } = bare(schema) as Schema & { entries?: Entries };
   if (!entries || typeof value !== "object" || value === null || Array.isArray(value)) {
     return { value, spelledAs: (name) => name };
   }
   const known = new Map(Object.keys(entries).map((name) => [name.toLowerCase(), name]));
+  const members = value as Readonly<Record<string, unknown>>;
   const spellings = new Map<string, string>();
-  const members = Object.entries(value).map(([spelled, member]): [string, unknown] => {
-    const name = known.get(spelled.toLowerCase()) ?? spelled;
+  let isUsual = true;
+  for (const spelled of Object.keys(members)) {
+    const name = known.get(spelled.toLowerCase());
+    if (name === undefined) continue;
     spellings.set(name, spelled);
-    return [name, member];
-  });
-  return {
-    value: Object.fromEntries(members),
-    spelledAs: (name) => spellings.get(name) ?? name,
-  };
+    isUsual &&= name === spelled;
+  }
+  const spelledAs = (name: string) => spellings.get(name) ?? name;
+  if (isUsual) return { value, spelledAs };
+  // Most schemas ignore what they do not know: it may be a lot, and is not copied.
+  const kept = type === "loose_object" ? Object.keys(members) : spellings.values();
+  const entriesKept = Array.from(kept, (spelled) => [
+    known.get(spelled.toLowerCase()) ?? spelled,
+    members[spelled],
+  ]);
+  return { value: Object.fromEntries(entriesKept), spelledAs };
 }
 
 /**
@@ -113,12 +151,15 @@ function checkMembers(schema: Schema, value: unknown, pointer: string): Problem[
   if (!entries || typeof value !== "object" || value === null) return [];
   if (Array.isArray(value)) return [{ pointer, message: "It must be an object, not an array." }];
   const problems: Problem[] = [];
-  for (const name of Object.keys(value)) {
+  // Where unknown members are no mistake, there may be any number of them.
+  const names = type === "strict_object" ? Object.keys(value) : Object.keys(entries);
+  for (const name of names) {
     if (problems.length >= limits.definitionProblemsMax) break;
     const at = pointer + pointerStep(name.slice(0, limits.nameCharsMax));
     if (Object.hasOwn(entries, name)) {
+      if (!Object.hasOwn(value, name)) continue;
       problems.push(...checkMembers(entries[name]!, (value as Record<string, unknown>)[name], at));
-    } else if (type === "strict_object") {
+    } else {
       problems.push({ pointer: at, message: unknownName("member", name, Object.keys(entries)) });
     }
   }

@@ -1,5 +1,6 @@
 /** Keys over `/v1`: who may do what. The text of a key is in one answer only, the one that makes it. */
 import * as v from "valibot";
+import { limits } from "../../limits.ts";
 import type { Key } from "../../model/key.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
@@ -24,6 +25,7 @@ export const keyRoutes: readonly Route[] = [
       "The first one is made with the secret that the server prints at its start; from then on callers need a key.",
     access: "first-key",
     body: requests.newKeySchema,
+    bodyBytesMax: limits.controlBodyBytesMax,
     answers: { 201: answers.createdKeySchema },
     errors: ["INVALID_STATE", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
     async handle({ body, services, audit }) {

@@ -1,5 +1,6 @@
 /** Acting on executions over `/v1`. */
 import { OrchyError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { payloadText } from "./payload.ts";
@@ -18,6 +19,7 @@ function operation(name: "pause" | "resume" | "cancel", documented: Documented):
     params: idPath,
     body: name === "cancel" ? requests.cancelSchema : requests.operationSchema,
     bodyOptional: true,
+    bodyBytesMax: limits.controlBodyBytesMax,
     answers: { 200: answers.operationAnswerSchema },
     errors: [...operationErrors, "CONFLICT"],
     async handle({ params: { id }, body, services, audit }) {

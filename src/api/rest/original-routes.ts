@@ -24,6 +24,7 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
       "As `POST /v1/workflows`, but fields that have lost their meaning are only warned of.",
     body: requests.definitionSchema,
     bodyBytesMax: limits.definitionBytesMax,
+    bodyPartsMax: limits.definitionPartsMax,
     bodyExact: true,
     answers: { 200: answers.createdSchema },
     errors: ["DEFINITION_REFUSED"],
@@ -100,6 +101,7 @@ function operations(operation: "pause" | "resume"): readonly Route[] {
       id: `original${Operation}Flow`,
       ...rules,
       body: requests.originalFlowSchema,
+      bodyBytesMax: limits.controlBodyBytesMax,
       handle: (call) => operate(call.body.name, call.body.flowId, call),
     }),
     route(`GET /execution/{name}/{id}/${operation}`, {
@@ -152,7 +154,7 @@ export const originalRoutes: readonly Route[] = [
     summary: "Save the rules of a user action",
     description: "As `PUT /v1/actions/{name}`, with the name in the body.",
     body: requests.actionDefinitionSchema,
-    bodyBytesMax: limits.definitionBytesMax,
+    bodyBytesMax: limits.controlBodyBytesMax,
     answers: { 200: answers.createdSchema },
     errors: ["DEFINITION_REFUSED"],
     async handle({ body, services, audit }) {

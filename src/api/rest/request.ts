@@ -6,7 +6,7 @@ import { parseExact } from "../../model/numbers.ts";
 import { readBody } from "../body.ts";
 import { codingsOf } from "../unpacker.ts";
 import { checkJson, checkTexts, type Respelled, respelled, unknownName } from "./check.ts";
-import { findSyntaxProblem, isTooDeep } from "./json-syntax.ts";
+import { findSyntaxProblem, holdsMoreParts, isTooDeep } from "./json-syntax.ts";
 import type { Call, Held, Route, Services } from "./route.ts";
 
 export interface Incoming {
@@ -101,6 +101,7 @@ async function readJsonBody({ route, request, services }: Incoming) {
   const startedAt = performance.now();
   try {
     const text = decode(bytes);
+    checkForm(text, route.bodyPartsMax ?? limits.restPartsMax);
     const read = route.bodyExact ? parseExact : JSON.parse;
     const { value, spelledAs } = respell(route, parse(text, read));
     return { value: valid(checkJson(route.body!, value), "The body is wrong."), text, spelledAs };
@@ -122,12 +123,22 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-function parse(text: string, read: (text: string) => unknown): unknown {
+/** What can be refused before anything is made of it. */
+function checkForm(text: string, partsMax: number): void {
   if (text.trim() === "") throw new OrchyError("INVALID_ARGUMENT", "The body is empty.");
   if (isTooDeep(text, limits.jsonDepthMax)) {
     const message = `The JSON is nested deeper than ${limits.jsonDepthMax} levels.`;
     throw new OrchyError("INVALID_ARGUMENT", message);
   }
+  if (holdsMoreParts(text, partsMax)) {
+    const message =
+      `The body has more than ${partsMax} parts (values, and names of members, which count twice). ` +
+      "Send fewer, or a large value as one text.";
+    throw new OrchyError("TOO_LARGE", message);
+  }
+}
+
+function parse(text: string, read: (text: string) => unknown): unknown {
   try {
     return read(text);
   } catch {

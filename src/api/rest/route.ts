@@ -110,6 +110,8 @@ export interface Route {
   /** Nothing at all may be sent instead of a body. */
   readonly bodyOptional: boolean;
   readonly bodyBytesMax?: number;
+  /** Values and names of members that it may hold. */
+  readonly bodyPartsMax?: number;
   /** Whether its numbers are data: those that a double would round come as ExactNumber. */
   readonly bodyExact: boolean;
   /** Headers it reads, with their schemas, for the document and the check. */
@@ -136,6 +138,7 @@ interface RouteInput<P extends Fields, Q extends Fields, B extends Schema | unde
   readonly body?: B;
   readonly bodyOptional?: boolean;
   readonly bodyBytesMax?: number;
+  readonly bodyPartsMax?: number;
   readonly bodyExact?: boolean;
   readonly headers?: Fields;
   readonly answers: Route["answers"];
@@ -150,7 +153,7 @@ export function route<
   B extends Schema | undefined = undefined,
 >(at: `${Method} /${string}`, input: RouteInput<P, Q, B>): Route {
   const space = at.indexOf(" ");
-  const { body, bodyBytesMax, ...rest } = input;
+  const { body, bodyBytesMax, bodyPartsMax, ...rest } = input;
   const changes = input.changes ?? !at.startsWith("GET");
   return {
     style: "v1",
@@ -165,6 +168,7 @@ export function route<
     headers: input.headers ?? {},
     ...(body === undefined ? {} : { body }),
     ...(bodyBytesMax === undefined ? {} : { bodyBytesMax }),
+    ...(bodyPartsMax === undefined ? {} : { bodyPartsMax }),
     method: at.slice(0, space) as Method,
     path: at.slice(space + 1),
     handle: input.handle as Route["handle"],

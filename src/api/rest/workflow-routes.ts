@@ -19,6 +19,7 @@ const byVersion = {
 const definitionBody = {
   body: requests.definitionSchema,
   bodyBytesMax: limits.definitionBytesMax,
+  bodyPartsMax: limits.definitionPartsMax,
   bodyExact: true,
   errors: ["DEFINITION_REFUSED"],
 } as const;
@@ -152,7 +153,7 @@ export const actionRoutes: readonly Route[] = [
       "Sets retries, timeouts and concurrency of a user action for all workflows that do not set their own.",
     params: actionPath,
     body: requests.actionDefinitionSchema,
-    bodyBytesMax: limits.definitionBytesMax,
+    bodyBytesMax: limits.controlBodyBytesMax,
     answers: { 200: answers.actionSchema },
     errors: ["DEFINITION_REFUSED"],
     async handle({ params, body, services, audit }) {

@@ -166,6 +166,36 @@ describe("bodies", () => {
     expect(original.json.error).toContain("/input");
   });
 
+  test("a body with too many parts is refused before it is made", async () => {
+    const filled = (item: string, bytes: number) =>
+      `[${`${item},`.repeat(bytes / (item.length + 1))}1]`;
+    const start = (input: string) => post("/v1/executions", `{"workflow":"none","input":${input}}`);
+    // The payload of the most parts fits: what it is for does not exist.
+    expect((await start(filled("[]", limits.payloadBytesMax - 10))).status).toBe(404);
+    const refused = await start(filled("[]", limits.restBodyBytesMax - 100));
+    expect(refused.status).toBe(413);
+    expect(refused.json.error.message).toContain("more than 2200000 parts");
+    const definition = `{"name":"parts","output":${filled("1", limits.definitionPartsMax * 2)}}`;
+    for (const path of ["/v1/workflows", "/v1/workflows/validate", "/workflow"]) {
+      expect((await post(path, definition)).status).toBe(413);
+    }
+  });
+
+  test("a body that holds neither a payload nor a definition is short", async () => {
+    const { id } = (await post("/v1/executions", { workflow: "waiting" })).json;
+    const padding = " ".repeat(limits.controlBodyBytesMax);
+    for (const [method, path] of [
+      ["POST", `/v1/executions/${id}/cancel`],
+      ["POST", `/v1/executions/${id}/pause`],
+      ["POST", "/flow/pause"],
+      ["PUT", "/v1/actions/short"],
+      ["POST", "/metadata/action"],
+    ] as const) {
+      expect((await call(server, method, path, `{}${padding}`)).status).toBe(413);
+    }
+    expect((await get(`/v1/executions/${id}`)).json.status).toBe("RUNNING");
+  });
+
   test("a body that is too large is refused, announced or not", async () => {
     const announced = await post("/v1/workflows", `"${"x".repeat(limits.definitionBytesMax)}"`);
     expect(announced.status).toBe(413);
