@@ -70,10 +70,15 @@ function placeBun() {
   if (!check.ok) fail(`${result.output}\n${check.output}\nBun cannot be run on this machine.`);
 }
 
+// npm hands signals to the shell between us, which dies of them and tells nobody.
+const parent = process.ppid;
+const isLeftAlone = () => process.ppid !== parent;
+
 const args = process.argv.slice(2);
 const dev = args[0] === "--dev";
 installDependencies(dev);
 placeBun();
+if (isLeftAlone()) process.exit(128 + constants.signals.SIGTERM);
 
 const child = spawn(bun, args.slice(dev ? 1 : 0), { stdio: "inherit" });
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
@@ -82,10 +87,8 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
     if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
   });
 }
-// npm hands signals to the shell between us, which dies of them and tells nobody.
-const parent = process.ppid;
 setInterval(() => {
-  if (process.ppid !== parent) child.kill("SIGTERM");
+  if (isLeftAlone()) child.kill("SIGTERM");
 }, 500).unref();
 child.on("error", (error) => fail(`Bun cannot be run: ${error.message}`));
 child.on("exit", (code, signal) => {

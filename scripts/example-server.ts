@@ -69,7 +69,9 @@ export interface ExampleWorker {
 
 /** `onLine` gets what the worker prints, instead of the terminal. */
 export function startExampleWorker(url: string, onLine?: (line: string) => void): ExampleWorker {
-  const child = Bun.spawn([process.execPath, join(root, "examples", "worker.ts"), url], {
+  const endsToo = `--preload=${join(root, "scripts", "end-with-parent.ts")}`;
+  const program = join(root, "examples", "worker.ts");
+  const child = Bun.spawn([process.execPath, endsToo, program, url], {
     stdin: "ignore",
     stdout: onLine === undefined ? "inherit" : "pipe",
     stderr: "inherit",

@@ -27,8 +27,7 @@ async function stop(signal: NodeJS.Signals | undefined): Promise<void> {
   await server.stop();
   process.exit(0);
 }
-process.on("SIGINT", stop);
-process.on("SIGTERM", stop);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
 void worker.exited.then((code) => {
   if (stopping) return;
   console.error(`The example worker has ended (${code}); the server goes on without it.`);
