@@ -101,6 +101,8 @@ export const limits = {
    */
   rpcPartsMax: 1_500_000,
   rpcItemsMax: 16_384,
+  /** Outputs of one call that are parsed in one turn of the event loop, but one at least. */
+  outputBytesPerTurnMax: 1024 * 1024,
   rpcTimeoutMsMax: 24 * 3600 * 1000,
   rpcHeaderBytesMax: 16 * 1024,
   grpcStreamsPerConnectionMax: 256,

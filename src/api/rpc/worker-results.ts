@@ -13,6 +13,7 @@ import {
 import { limits } from "../../limits.ts";
 import type { TaskOutcome } from "../../model/event.ts";
 import type { ResultAnswerType, ResultSent } from "../../runtime/orchestrator.ts";
+import { nextTurn } from "../paced.ts";
 import { notedRefusal } from "./json-notes.ts";
 import { checkJsonBytes, checkValue } from "./payload.ts";
 
@@ -33,15 +34,24 @@ const plainAnswers: Readonly<Record<ResultAnswerType, ResultAnswer>> = {
   retry: create(ResultAnswerSchema, { status: ResultStatus.RETRY }),
 };
 
-/** `denied`: why, for the tokens of tasks that the caller may not touch. */
-export function checkResults(
+/**
+ * `denied`: why, for the tokens of tasks that the caller may not touch. Outputs are parsed, which takes
+ * long for a call that is full of them: others have their turn in between.
+ */
+export async function checkResults(
   results: readonly TaskResult[],
   denied: ReadonlyMap<string, string>,
-): CheckedResults {
+): Promise<CheckedResults> {
   const sent: ResultSent[] = [];
   /** By place: why the result is invalid, or undefined when it was sent on. */
   const invalid: (string | undefined)[] = [];
+  let bytes = 0;
   for (const result of results) {
+    bytes += result.outputJson.length;
+    if (bytes > limits.outputBytesPerTurnMax) {
+      bytes = result.outputJson.length;
+      await nextTurn();
+    }
     const reason = denied.get(result.token);
     const outcome = reason === undefined ? checkOutcome(result) : { invalid: reason };
     if ("invalid" in outcome) {

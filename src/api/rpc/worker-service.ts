@@ -64,7 +64,7 @@ export function createWorkerService(
     async complete({ results, workerId }, call) {
       checkCount("results", results.length, limits.resultsPerCallMax);
       checkWorkerId(workerId);
-      const checked = checkResults(results, await deniedTokens(orchestrator, call, results));
+      const checked = await checkResults(results, await deniedTokens(orchestrator, call, results));
       const answers =
         checked.sent.length > 0 ? await orchestrator.complete(checked.sent, workerId) : [];
       return create(CompleteResponseSchema, { results: checked.answer(answers) });
@@ -174,7 +174,7 @@ async function poll(
   access.checkActions(call.caller, request.actions);
   const { workerId } = request;
   const denied = await deniedTokens(orchestrator, call, request.results);
-  const checked = checkResults(request.results, denied);
+  const checked = await checkResults(request.results, denied);
   if (request.actions.length === 0) {
     const answers =
       checked.sent.length > 0 ? await orchestrator.complete(checked.sent, workerId) : [];
