@@ -18,12 +18,13 @@ import type { Door } from "./door.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
 import type { Held } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
-import { Unpacker } from "./unpacker.ts";
+import type { Unpacker } from "./unpacker.ts";
 
 /** The RPC services as they are mounted here. */
 export interface RpcHandler {
   handles(pathname: string): boolean;
   readonly paths: readonly string[];
+  readonly unpacker: Unpacker;
   fetch(request: Request, server: Server<undefined>, sentTo: string | undefined): Promise<Response>;
 }
 
@@ -71,7 +72,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
   const { orchestrator, keys, access, audit, door, backlogs, connect, log, metrics, clock } =
     options;
   const { ids = systemIds } = options;
-  const unpacker = new Unpacker(backlogs.bodies);
+  const { unpacker } = connect;
   const callers = { keys, access, audit, door };
   const services = { orchestrator, ...callers, backlogs, unpacker, clock, ids, log, metrics };
   const routes = allRoutes();

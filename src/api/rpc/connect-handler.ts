@@ -49,6 +49,8 @@ export interface ConnectHandler {
   handles(pathname: string): boolean;
   /** Of all methods. */
   readonly paths: readonly string[];
+  /** One for each port: what waits to be unpacked there is unpacked one after the other. */
+  readonly unpacker: Unpacker;
   /** Always answers; never throws. `sentTo`: one of `paths`, if the path was sent like it. */
   fetch(request: Request, server: RequestSource, sentTo: string | undefined): Promise<Response>;
 }
@@ -170,6 +172,7 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
   return {
     handles: (pathname) => prefixes.some((prefix) => pathname.startsWith(prefix)),
     paths: [...methods.keys()],
+    unpacker: reader.unpacker,
     async fetch(request, server, sentTo) {
       try {
         return await answer(request, server, sentTo);
