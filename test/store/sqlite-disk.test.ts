@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../src/clock.ts";
 import { createLogger } from "../../src/log.ts";
 import { shareDisk } from "../../src/store/sqlite/disk-room.ts";
+import { isOutOfRoom } from "../../src/store/sqlite/full.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { until } from "../support/redis.ts";
 import { disksMissing, makeSmallDisk, type SmallDisk } from "../support/small-disk.ts";
@@ -76,6 +77,18 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     const { blocks, size } = statSync(join(disk.path, "orchy.db"));
     expect(blocks * 512).toBeGreaterThanOrEqual(size);
     expect(size).toBeGreaterThan(100 * text.length);
+  });
+
+  test("a write that is refused is for want of room where no other is taken either", () => {
+    const fault = (code: string) => Object.assign(new Error(code), { name: "SQLiteError", code });
+    const refused = fault("SQLITE_IOERR_WRITE");
+    const probe = join(disk.path, "orchy.db.probe");
+    disk.fill();
+    expect([isOutOfRoom(refused, probe), existsSync(probe)]).toEqual([true, false]);
+    expect(isOutOfRoom(fault("SQLITE_IOERR_FSYNC"), probe)).toBe(false);
+    expect(isOutOfRoom(new Error("another"), probe)).toBe(false);
+    disk.empty();
+    expect([isOutOfRoom(refused, probe), existsSync(probe)]).toEqual([false, false]);
   });
 
   test("a backup that finds no room says so and leaves nothing", async () => {

@@ -11,6 +11,7 @@ import { closeSync, fstatSync, openSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { limits } from "../../limits.ts";
 import { findFunctions } from "./c-library.ts";
+import { isOutOfRoom } from "./full.ts";
 
 /** How a disk of this size is divided, in bytes. */
 export interface DiskShares {
@@ -160,6 +161,10 @@ export class DiskRoom {
   #bound(kept: number = limits.removalPages): void {
     const pages = Math.max(1, Math.min(this.#pagesMax, this.#pages - kept));
     this.#database.run(`PRAGMA max_page_count = ${pages}`);
+  }
+
+  isFull(error: unknown): boolean {
+    return isOutOfRoom(error, `${this.#path}.probe`);
   }
 
   /** Lets the work, a removal, take the pages that are kept for it. */

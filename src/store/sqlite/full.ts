@@ -1,8 +1,33 @@
 /** Whether SQLite failed for want of room: on the disk, or below the bound of the file. */
 import { SQLiteError } from "bun:sqlite";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { privateFile } from "../../files.ts";
 
 export function isFull(error: unknown): boolean {
   if (!(error instanceof SQLiteError)) return false;
   // The second: of the index of the log, which lies on the same disk.
   return error.code?.startsWith("SQLITE_FULL") === true || error.code === "SQLITE_IOERR_SHMSIZE";
+}
+
+const probeBytes = 4_096;
+
+/**
+ * Also where a quota is used up, which SQLite reports as it does a broken disk: whether a file can be
+ * written beside the store tells them apart.
+ */
+export function isOutOfRoom(error: unknown, probe: string): boolean {
+  if (isFull(error)) return true;
+  if (!(error instanceof SQLiteError) || error.code !== "SQLITE_IOERR_WRITE") return false;
+  try {
+    const file = openSync(probe, "w", privateFile);
+    try {
+      return writeSync(file, Buffer.alloc(probeBytes), 0, probeBytes, 0) < probeBytes;
+    } finally {
+      closeSync(file);
+    }
+  } catch (fault) {
+    return ["EDQUOT", "ENOSPC"].includes((fault as NodeJS.ErrnoException).code ?? "");
+  } finally {
+    rmSync(probe, { force: true });
+  }
 }

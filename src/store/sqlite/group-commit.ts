@@ -9,7 +9,6 @@ import { type Database, SQLiteError, type Statement } from "bun:sqlite";
 import type { Clock } from "../../clock.ts";
 import { limits } from "../../limits.ts";
 import { StoreFault } from "../store.ts";
-import { isFull } from "./full.ts";
 import type { LogSync } from "./log-sync.ts";
 
 /** How long after a large group the next one is expected. */
@@ -35,32 +34,33 @@ export interface Room {
   grow(): boolean;
   /** Called in each transaction that has written: its counts need no lock of their own there. */
   keepAhead(): void;
+  /** Whether it failed for want of room. */
+  isFull(error: unknown): boolean;
   /** Lets the work take the pages that are kept for it. */
   withAllPages<T>(work: () => T): T;
 }
 
-function reasonOf(error: unknown): "exhausted" | "unavailable" {
-  return isFull(error) ? "exhausted" : "unavailable";
-}
+type Reason = "exhausted" | "unavailable";
 
 /** Errors that are not SQLite's are mistakes of ours, and pass as they are. */
-function notApplied(error: unknown): unknown {
+function notApplied(error: unknown, reason: Reason): unknown {
   if (!(error instanceof SQLiteError)) return error;
-  const options = { reason: reasonOf(error), cause: error };
+  const options = { reason, cause: error };
   return new StoreFault("not_applied", `SQLite refused: ${error.message}.`, options);
 }
 
 /**
  * After a failed sync the frames of the transaction may be in the log, and a crash may bring them
- * to life; after any other failure of COMMIT they are not.
+ * to life; after any other failure of COMMIT they are not, nor where a write of them was refused.
  */
-function commitFault(error: unknown): StoreFault {
-  const isSync = error instanceof SQLiteError && error.code?.startsWith("SQLITE_IOERR") === true;
+function commitFault(error: unknown, reason: Reason): StoreFault {
+  const code = error instanceof SQLiteError ? (error.code ?? "") : "";
+  const isRefused = code === "SQLITE_IOERR_WRITE" && reason === "exhausted";
   const message = error instanceof Error ? error.message : String(error);
   return new StoreFault(
-    isSync ? "unknown" : "not_applied",
+    code.startsWith("SQLITE_IOERR") && !isRefused ? "unknown" : "not_applied",
     `SQLite could not commit: ${message}.`,
-    { reason: reasonOf(error), cause: error },
+    { reason, cause: error },
   );
 }
 
@@ -193,7 +193,7 @@ export class GroupCommit {
     } catch (error) {
       this.#undo();
       // Then all of them wait still, and are tried again.
-      if (isFull(error) && this.#room.grow()) return;
+      if (this.#room.isFull(error) && this.#room.grow()) return;
       for (const operation of group.slice(0, answers.length + 1)) operation.isAlone = true;
       return;
     }
@@ -211,8 +211,9 @@ export class GroupCommit {
       answer = operation.isRemoval ? this.#room.withAllPages(work) : work();
     } catch (error) {
       this.#undo();
-      if (isFull(error) && this.#room.grow()) this.#runAlone(operation);
-      else operation.reject(notApplied(error));
+      const isFull = this.#room.isFull(error);
+      if (isFull && this.#room.grow()) this.#runAlone(operation);
+      else operation.reject(notApplied(error, isFull ? "exhausted" : "unavailable"));
       return;
     }
     this.#settle([operation], [answer]);
@@ -257,8 +258,9 @@ export class GroupCommit {
 
   /** After a COMMIT that failed. Where the log found no room, room is made, and each tried again. */
   #refuse(operations: readonly Operation[], error: unknown): void {
-    const fault = commitFault(error);
-    const again = fault.outcome === "not_applied" && isFull(error);
+    const isFull = this.#room.isFull(error);
+    const fault = commitFault(error, isFull ? "exhausted" : "unavailable");
+    const again = fault.outcome === "not_applied" && isFull;
     const others = operations.filter((operation) => {
       operation.isAlone = true;
       operation.tries += 1;
@@ -266,7 +268,7 @@ export class GroupCommit {
       operation.reject(fault);
       return false;
     });
-    if (isFull(error)) this.#hold(this.#onFull());
+    if (isFull) this.#hold(this.#onFull());
     this.#waiting = [...others, ...this.#waiting];
   }
 
