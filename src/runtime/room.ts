@@ -20,6 +20,7 @@ export class Room {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #keepRetention: boolean;
   #used = 0;
   #tombstones = 0;
   /** Bytes that were left for starts at the last reading, and what was taken since. */
@@ -32,10 +33,17 @@ export class Room {
   /** The reading that is under way takes long. */
   #isSlow = false;
 
-  constructor({ store, clock, log }: { store: Store; clock: Clock; log: Logger }) {
-    this.#store = store;
-    this.#clock = clock;
-    this.#log = log;
+  constructor(options: {
+    readonly store: Store;
+    readonly clock: Clock;
+    readonly log: Logger;
+    /** Nothing is removed early to make room. */
+    readonly keepRetention?: boolean | undefined;
+  }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#keepRetention = options.keepRetention === true;
   }
 
   /** Read now. */
@@ -79,8 +87,10 @@ export class Room {
   /** How full the store is, and what of it early retention cannot remove, by the last reading. */
   get sentence(): string {
     const used = `${percent(this.#used)} of the store's room is used`;
-    if (this.#tombstones === 0) return `${used}.`;
-    return `${used}, also by the ids of ${this.#tombstones} deleted executions.`;
+    const tombstones = `, also by the ids of ${this.#tombstones} deleted executions`;
+    const sentence = `${used}${this.#tombstones === 0 ? "" : tombstones}.`;
+    if (!this.#keepRetention || this.#used <= this.#store.traits.usedMax) return sentence;
+    return `${sentence} With --keep-retention none is made: delete executions that have ended.`;
   }
 
   /**

@@ -122,7 +122,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     holds: metrics.holds,
     timeCommit: () => metrics.timeStoreCall("commit"),
   });
-  const room = new Room({ store, clock, log });
+  const room = new Room({ store, clock, log, keepRetention: parts.keepRetention });
   const journal = new Journal(log, metrics);
   const executions = new Executions({
     store,

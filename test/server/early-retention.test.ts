@@ -74,6 +74,8 @@ describe("a full SQLite store", () => {
     const [idsOf, keptOf] = await Promise.all(
       [server, kept].map((one) => fill(one, ["long", "short", "open"])),
     );
+    const { message } = (await call(kept, "GET", "/health/ready")).body.checks.store;
+    expect(message).toContain("With --keep-retention none is made");
     // What has just ended is still to be read.
     expect(await removedEarly(server)).toBe(0);
     aheadMs += limits.earlyRetentionAgeMs;
