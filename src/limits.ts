@@ -73,6 +73,10 @@ export const limits = {
   parkedPollBytesMax: 256 * 1024 * 1024,
   pollTasksMax: 1_000,
   pollWaitSecondsMax: 60,
+  /** Tasks whose holders a server remembers, to tell them of a cancel; some 300 bytes each. */
+  heldTasksKept: 100_000,
+  cancelledPerAnswerMax: 1_000,
+  cancelledWorkersKept: 1_000,
   leaseSecondsMin: 1,
   leaseSecondsMax: 24 * 3600,
   resultsPerCallMax: 1_000,

@@ -57,6 +57,7 @@ export class Dispatcher {
   readonly #hints = new Map<string, Map<number, number>>();
   readonly #sizes = new TaskSizes();
   readonly #polls = new Set<Poll>();
+  readonly #byWorker = new Map<string, Set<Poll>>();
   #pollBytes = 0;
   #draining = false;
 
@@ -94,6 +95,9 @@ export class Dispatcher {
     });
     this.#makeRoom(poll);
     this.#polls.add(poll);
+    const own = this.#byWorker.get(poll.workerId);
+    if (own === undefined) this.#byWorker.set(poll.workerId, new Set([poll]));
+    else own.add(poll);
     this.#pollBytes += poll.bytes;
     for (const queue of poll.queues) {
       const line = this.#waiting.get(queue);
@@ -120,11 +124,20 @@ export class Dispatcher {
   #forget(poll: Poll): void {
     if (!this.#polls.delete(poll)) return;
     this.#pollBytes -= poll.bytes;
+    const own = this.#byWorker.get(poll.workerId);
+    own?.delete(poll);
+    if (own?.size === 0) this.#byWorker.delete(poll.workerId);
     for (const queue of poll.queues) {
       const line = this.#waiting.get(queue);
       line?.polls.delete(poll);
       if (line?.polls.size === 0) this.#waiting.delete(queue);
     }
+  }
+
+  /** Answers the longest waiting poll of a worker, also without a task. */
+  hurry(workerId: string): void {
+    const [longest] = this.#byWorker.get(workerId) ?? [];
+    longest?.hurry();
   }
 
   /** Answers every poll, empty-handed where there is nothing, and those that still come. */

@@ -184,6 +184,8 @@ export interface PollAnswer {
   readonly tasks: readonly PolledTask[];
   readonly results: readonly ResultAnswerType[];
   readonly draining: boolean;
+  /** Tokens of tasks that this worker was given and that are cancelled. */
+  readonly cancelled: readonly string[];
 }
 
 export interface WorkerView {

@@ -49,6 +49,7 @@ export class Poll {
   #resultsOpen = false;
   #undecided = 0;
   #waits = false;
+  #hurried = false;
   #flushing = false;
   #resolve!: (tasks: readonly LeasedTask[]) => void;
   #cancelTimer: (() => void) | undefined;
@@ -141,10 +142,17 @@ export class Poll {
     if (!this.filling) this.filled();
   }
 
+  /** There is something to tell besides tasks: it waits no longer. */
+  hurry(): void {
+    if (!this.#open) return;
+    this.#hurried = true;
+    if (!this.filling) this.filled();
+  }
+
   /** No claim is under way: answers if it may, or if it does not wait for more. */
   filled(): void {
     this.settle();
-    const isPatient = !this.#waits || this.#options.waitMs > 0;
+    const isPatient = !this.#waits || (this.#options.waitMs > 0 && !this.#hurried);
     if (!isPatient && this.reserved === 0 && !this.#resultsOpen) this.close();
   }
 

@@ -184,6 +184,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     remote.committed(key, !isOpen(committed.after.state.status));
     tracing?.committed(committed);
     journal.committed(committed);
+    desk.committed(decision);
   }
 
   async function handleDue(item: DueItem, claimId: string): Promise<void> {

@@ -4,6 +4,7 @@ import { OrchyError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Decision } from "../model/decision.ts";
 import {
   type ExecutionKey,
   executionKey,
@@ -18,6 +19,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import type { Driver } from "./driver.ts";
 import { logFault } from "./faults.ts";
 import { findHandout } from "./handouts.ts";
+import { HeldTasks } from "./held-tasks.ts";
 import type { SubmitAnswer } from "./mailbox.ts";
 import type {
   HandoutResult,
@@ -60,6 +62,7 @@ interface TokenOf {
 export class WorkerDesk {
   readonly #parts: Parts;
   readonly #workers = new WorkerList();
+  readonly #held = new HeldTasks();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -91,13 +94,16 @@ export class WorkerDesk {
       const results = await settling;
       dispatcher.fill(poll);
       poll.startWaiting();
+      if (this.#held.hasCancelled(workerId)) poll.hurry();
       const tasks = await poll.answered;
       if (request.abort?.aborted) {
         dispatcher.giveBack(tasks);
-        return { tasks: [], results, draining: dispatcher.draining };
+        return { tasks: [], results, draining: dispatcher.draining, cancelled: [] };
       }
+      this.#held.givenOut(tasks, workerId);
       const polled = tasks.map((task) => this.#handedOut(task));
-      return { tasks: polled, results, draining: dispatcher.draining };
+      const cancelled = this.#held.takeCancelled(workerId);
+      return { tasks: polled, results, draining: dispatcher.draining, cancelled };
     } finally {
       request.abort?.removeEventListener("abort", onAbort);
     }
@@ -113,6 +119,13 @@ export class WorkerDesk {
     const allAccepted = answers.every((answer) => answer === "accepted" || answer === "duplicate");
     poll.resultsSettled({ allAccepted });
     return answers;
+  }
+
+  /** Workers that hold a cancelled task need not wait for their next heartbeat to hear of it. */
+  committed(decision: Decision): void {
+    for (const workerId of this.#held.committed(decision)) {
+      this.#parts.dispatcher.hurry(workerId);
+    }
   }
 
   complete(results: readonly ResultSent[], workerId: string): Promise<ResultAnswerType[]> {

@@ -67,6 +67,13 @@ export class Heartbeats {
     this.dropping ??= setTimeout(() => this.tell({}), dropWithinMs);
   }
 
+  /** The server said so with the answer to a poll. */
+  cancelled(token: string): void {
+    if (!this.leases.has(token)) return;
+    this.stopTask(token, "cancelled");
+    this.drop([token]);
+  }
+
   beatNow(token: string, progressJson: string | undefined): void {
     if (this.leases.has(token)) this.tell({ beat: { token, progressJson } });
   }

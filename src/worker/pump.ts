@@ -182,9 +182,10 @@ export class Pump {
     }
     if (answer === undefined) return;
     const { session, response } = answer;
+    for (const token of response.cancelled) this.options.heartbeats.cancelled(token);
     this.receive(response.tasks, session);
     if (response.draining) this.options.link.draining(session);
-    const empty = response.tasks.length === 0 && sent === 0 && waitSeconds > 0;
+    const empty = response.tasks.length + response.cancelled.length + sent === 0 && waitSeconds > 0;
     if (empty && performance.now() - startedMs < parkedMsMin) {
       await sleep(pauseMs, this.parked.signal);
     }

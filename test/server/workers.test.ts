@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { limits } from "../../src/limits.ts";
 import {
   call,
+  createWorker,
   saveWorkflow,
   startExecution,
   startTestServer,
@@ -228,6 +229,50 @@ describe("leases", () => {
     expect(await heartbeat(server, task.token)).toEqual(["CANCELLED"]);
     expect(await complete(server, done(task, 1))).toEqual(["STALE"]);
     expect((await untilEnded(server, id)).cancelReason).toBe("enough");
+  });
+
+  test("a cancelled task is told to its worker with a poll, parked or not, and to no other", async () => {
+    const ids = await Promise.all(["told-a", "told-b"].map((name) => startSingle(name)));
+    const workerId = "holder";
+    const tasks = [];
+    for (const name of ["told-a", "told-b"]) tasks.push(await pollOne(server, name, { workerId }));
+    const nothing = { actions: ["nothing"], waitSeconds: 30, workerId };
+    const waiting = service(server, "Poll", { ...nothing, actions: ["parked-nothing"] });
+    await parked("parked-nothing");
+    const other = service(server, "Poll", { ...nothing, workerId: "other" });
+    const cancel = (id: string) => call(server, "POST", `/v1/executions/${id}/cancel`, {});
+    await cancel(ids[0]!);
+    expect(await waiting).toEqual({ cancelled: [tasks[0]!.token] });
+    // It was told once.
+    expect(await service(server, "Poll", { ...nothing, waitSeconds: 0 })).toEqual({});
+    await cancel(ids[1]!);
+    expect(await service(server, "Poll", nothing)).toEqual({ cancelled: [tasks[1]!.token] });
+    expect(await heartbeat(server, ...tasks.map(({ token }) => token))).toEqual([
+      "CANCELLED",
+      "CANCELLED",
+    ]);
+    await saveWorkflow(server, single("nothing"));
+    await startExecution(server, "nothing");
+    const { tasks: others, cancelled } = await other;
+    expect([others.length, cancelled]).toEqual([1, undefined]);
+    await complete(server, done(others[0]));
+  });
+
+  test("a TypeScript worker aborts a cancelled task long before its next heartbeat", async () => {
+    const worker = createWorker(server);
+    const begun = Promise.withResolvers<void>();
+    const aborted = Promise.withResolvers<unknown>();
+    worker.action("ts-cancelled", (_input, { signal }) => {
+      signal.addEventListener("abort", () => aborted.resolve(signal.reason));
+      begun.resolve();
+      return aborted.promise;
+    });
+    await worker.start();
+    const id = await startSingle("ts-cancelled");
+    await begun.promise;
+    await call(server, "POST", `/v1/executions/${id}/cancel`, {});
+    expect(await aborted.promise).toMatchObject({ reason: "cancelled" });
+    await worker.stop();
   });
 
   test("a released task is queued again, no attempt burnt", async () => {

@@ -194,7 +194,11 @@ async function poll(
     abort: call.signal,
   });
   const results = checked.answer(answer.results);
-  const response = create(PollResponseSchema, { results, draining: answer.draining });
+  const response = create(PollResponseSchema, {
+    results,
+    draining: answer.draining,
+    cancelled: [...answer.cancelled],
+  });
   response.tasks = await fitAnswer({
     orchestrator,
     call,
@@ -203,7 +207,10 @@ async function poll(
     translate: (task) => toTask(task, request.payloadFormat, call),
     encodedBytes: (task) => encodedBytes(TaskSchema, task, call),
     asStruct: request.payloadFormat !== PayloadFormat.JSON,
-    otherBytes: results.length === 0 ? 0 : toBinary(PollResponseSchema, response).length,
+    otherBytes:
+      results.length + answer.cancelled.length === 0
+        ? 0
+        : toBinary(PollResponseSchema, response).length,
   });
   return response;
 }
