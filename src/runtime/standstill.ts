@@ -1,12 +1,21 @@
 /**
  * Notices that this process stood still (its machine was paused, or it was starved), or the store did.
  * What others sent meanwhile has arrived and is not read yet, or was refused, and what became due looks
- * as if nobody had sent anything. So those deadlines are held back afterwards, for as long as it stood still within limits.standstillMs,
- * and heartbeats may be late by as much: what was sent in time counts.
+ * as if nobody had sent anything. So those deadlines are held back afterwards, for as long as it stood
+ * still within limits.standstillMs, and heartbeats may be late by as much: what was sent in time counts.
  */
 import { type Clock, pause } from "../clock.ts";
 import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
+
+interface Stood {
+  readonly who: "server" | "store";
+  readonly ms: number;
+  readonly began: number;
+  readonly beganElapsed: number;
+  /** Deadlines were held back already. */
+  readonly wasHolding: boolean;
+}
 
 export class Standstill {
   readonly #clock: Clock;
@@ -14,12 +23,12 @@ export class Standstill {
   /** When it was seen to run last: by the clock, and by time that nobody sets. */
   #seenAt = 0;
   #seenElapsed = 0;
-  /** When the latest standstill began, and the elapsed time at which what became due since counts. */
+  /** When the latest standstill began, by both, and the elapsed time at which what became due counts. */
   #began = 0;
+  #beganElapsed = 0;
   #heldUntil = 0;
   #over: Promise<void> | undefined;
-  /** When calls to the store began: those under way, the oldest first, and of what fails by partition. */
-  readonly #asking = new Map<object, number>();
+  /** When the calls to the store began that fail since, by partition. */
   readonly #failing = new Map<number, number>();
   #cancel: (() => void) | undefined;
 
@@ -49,27 +58,28 @@ export class Standstill {
     return this.#over;
   }
 
-  /** How late a heartbeat may be now. */
+  /**
+   * How late a heartbeat may be now. Time that passed, and not the clock's: one that is set forward and
+   * back again would leave leases that end an hour later.
+   */
   lateMs(): number {
-    return this.#heldMs() === 0 ? 0 : Math.max(0, this.#clock.now() - this.#began);
+    return this.#heldMs() === 0 ? 0 : this.#seenElapsed - this.#beganElapsed;
   }
 
-  /** Makes a call to the store; those that are made often show whether it stands still. */
+  /**
+   * Makes a call to the store; those that are made often show whether it stands still. Each says so of
+   * itself alone: one that never returns must not hold deadlines back for ever.
+   */
   async ask<T>(partition: number, call: () => Promise<T>): Promise<T> {
-    const mark = {};
-    const askedAt = this.#clock.now();
-    this.#asking.set(mark, askedAt);
+    const askedAt = this.#elapsed();
     try {
       const answer = await call();
-      const [oldest = askedAt] = this.#asking.values();
-      this.#stood(Math.min(oldest, this.#failing.get(partition) ?? oldest));
+      this.#stood(this.#failing.get(partition) ?? askedAt);
       this.#failing.delete(partition);
       return answer;
     } catch (error) {
       if (!this.#failing.has(partition)) this.#failing.set(partition, askedAt);
       throw error;
-    } finally {
-      this.#asking.delete(mark);
     }
   }
 
@@ -94,23 +104,25 @@ export class Standstill {
   #look(): void {
     const now = this.#clock.now();
     const elapsed = this.#elapsed();
-    const began = this.#seenAt;
-    const ms = Math.max(now - began, elapsed - this.#seenElapsed);
-    const wasHolding = this.#seenElapsed < this.#heldUntil;
+    const [began, beganElapsed] = [this.#seenAt, this.#seenElapsed];
+    const ms = Math.max(now - began, elapsed - beganElapsed);
+    const wasHolding = beganElapsed < this.#heldUntil;
     this.#seenAt = now;
     this.#seenElapsed = elapsed;
-    if (this.#cancel !== undefined) this.#hold(began, { ms, wasHolding, who: "server" });
+    if (this.#cancel === undefined) return;
+    this.#hold({ who: "server", ms, began, beganElapsed, wasHolding });
   }
 
-  #stood(since: number): void {
+  #stood(beganElapsed: number): void {
     const wasHolding = this.#heldMs() > 0;
-    this.#hold(since, { ms: this.#clock.now() - since, wasHolding, who: "store" });
+    const ms = this.#seenElapsed - beganElapsed;
+    this.#hold({ who: "store", ms, began: this.#seenAt - ms, beganElapsed, wasHolding });
   }
 
-  #hold(began: number, stood: { ms: number; wasHolding: boolean; who: string }): void {
-    const { ms, wasHolding, who } = stood;
+  #hold({ who, ms, began, beganElapsed, wasHolding }: Stood): void {
     if (ms < limits.standstillMsMin) return;
     this.#began = wasHolding ? Math.min(this.#began, began) : began;
+    this.#beganElapsed = wasHolding ? Math.min(this.#beganElapsed, beganElapsed) : beganElapsed;
     const heldMs = Math.min(ms, limits.standstillMs);
     this.#heldUntil = Math.max(this.#heldUntil, this.#seenElapsed + heldMs);
     if (wasHolding) return;

@@ -34,6 +34,7 @@ export class Process {
     };
     this.clock = {
       now: () => loop.now + this.clockErrorMs,
+      elapsed: () => loop.elapsed,
       after: (ms, callback) => loop.in(Math.max(1, ms), () => this.deliver(callback)),
       soon: (callback) => void loop.in(0, () => this.deliver(callback)),
     };
