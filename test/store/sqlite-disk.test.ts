@@ -74,9 +74,11 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
   test("the file has blocks for all of its size", async () => {
     const opened = open();
     for (let i = 0; i < 100; i++) await start(opened, `e${i}`, { data });
-    const { blocks, size } = statSync(join(disk.path, "orchy.db"));
-    expect(blocks * 512).toBeGreaterThanOrEqual(size);
-    expect(size).toBeGreaterThan(100 * text.length);
+    // A copy of the log cuts the file, which then takes its blocks again.
+    await until(async () => {
+      const { blocks, size } = statSync(join(disk.path, "orchy.db"));
+      return blocks * 512 >= size && size > 100 * text.length;
+    });
   });
 
   test("a write that is refused is for want of room where no other is taken either", () => {
@@ -95,7 +97,8 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     const folder = temporaryFolder();
     const from = join(folder.path, "orchy.db");
     const filled = openSqliteStore({ path: from, partitions });
-    for (let i = 0; i < 1_500; i++) await start(filled, `e${i}`, { data });
+    const ids = Array.from({ length: 1_500 }, (_, i) => `e${i}`);
+    await Promise.all(ids.map((id) => start(filled, id, { data })));
     const script = new URL("../../scripts/backup.ts", import.meta.url).pathname;
     const backUp = async () => {
       const command = [process.execPath, script, from, join(disk.path, "copy.db")];
@@ -109,7 +112,7 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     await filled.close();
     expect(await backUp()).toContain("full");
     folder.remove();
-  });
+  }, 60_000);
 
   test("commits go on when another program has taken the last byte", async () => {
     const first = open();

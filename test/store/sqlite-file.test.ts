@@ -536,7 +536,7 @@ describe("a backup", () => {
     if (whole === copy) return;
     expect((await backup(path, copy)).code).toBe(0);
     expect(existsSync(`${copy}.part`)).toBe(false);
-  });
+  }, 60_000);
 });
 
 describe("keeping house", () => {
