@@ -411,6 +411,23 @@ describe("counters that are used up", () => {
   });
 });
 
+test("operations wait while another process locks the file for a moment", async () => {
+  const folder = temporaryFolder();
+  const path = join(folder.path, "orchy.db");
+  const store = openSqliteStore({ path, partitions });
+  const other = new Database(path);
+  other.run("BEGIN IMMEDIATE");
+  setTimeout(() => other.run("ROLLBACK"), 100);
+  expect((await store.create(createRequest("e1"))).outcome).toBe("created");
+  other.run("BEGIN IMMEDIATE");
+  const refused = await store.create(createRequest("e2")).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ outcome: "not_applied", reason: "unavailable" });
+  other.close();
+  expect((await store.create(createRequest("e2"))).outcome).toBe("created");
+  await store.close();
+  folder.remove();
+});
+
 describe("a backup", () => {
   const script = new URL("../../scripts/backup.ts", import.meta.url).pathname;
 

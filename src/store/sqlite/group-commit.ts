@@ -17,6 +17,14 @@ const busyMs = 50;
 /** How often an operation that found the disk full is tried, room being made in between. */
 const triesMax = 3;
 
+/** Tries to begin while another process holds the lock, as a backup does for an instant; between them. */
+const lockedTriesMax = 25;
+const lockedMs = 10;
+
+function isLocked(error: unknown): boolean {
+  return error instanceof SQLiteError && error.code === "SQLITE_BUSY";
+}
+
 interface Operation {
   readonly run: () => unknown;
   readonly resolve: (answer: never) => void;
@@ -92,6 +100,8 @@ export class GroupCommit {
   #changes = 0;
   #waiting: Operation[] = [];
   #isScheduled = false;
+  /** Since the last transaction that could begin. */
+  #lockedTries = 0;
   /** Nothing is written until it resolves. */
   #held: Promise<void> | undefined;
   /** Until then others are expected soon: the event loop must not stop for a sync. */
@@ -192,6 +202,7 @@ export class GroupCommit {
       }
     } catch (error) {
       this.#undo();
+      if (this.#waitsForLock(error)) return;
       // Then all of them wait still, and are tried again.
       if (this.#room.isFull(error) && this.#room.grow()) return;
       for (const operation of group.slice(0, answers.length + 1)) operation.isAlone = true;
@@ -199,6 +210,18 @@ export class GroupCommit {
     }
     this.#waiting = group.slice(answers.length);
     this.#settle(group, answers);
+  }
+
+  /** Whether what could not begin waits, and is tried again. */
+  #waitsForLock(error: unknown): boolean {
+    if (!isLocked(error) || this.#lockedTries >= lockedTriesMax) return false;
+    this.#lockedTries++;
+    this.#hold(
+      new Promise((resolve) => {
+        this.#clock.after(lockedMs, resolve);
+      }),
+    );
+    return true;
   }
 
   #runAlone(operation: Operation): void {
@@ -211,6 +234,10 @@ export class GroupCommit {
       answer = operation.isRemoval ? this.#room.withAllPages(work) : work();
     } catch (error) {
       this.#undo();
+      if (this.#waitsForLock(error)) {
+        this.#waiting = [operation, ...this.#waiting];
+        return;
+      }
       const isFull = this.#room.isFull(error);
       if (isFull && this.#room.grow()) this.#runAlone(operation);
       else operation.reject(notApplied(error, isFull ? "exhausted" : "unavailable"));
@@ -227,6 +254,7 @@ export class GroupCommit {
       hasWritten = total !== this.#changes;
       if (hasWritten) this.#room.keepAhead();
       this.#commit.run();
+      this.#lockedTries = 0;
       this.#changes = total;
     } catch (error) {
       this.#undo();
