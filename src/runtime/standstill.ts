@@ -15,6 +15,7 @@ interface Stood {
   readonly beganElapsed: number;
   /** Deadlines were held back already. */
   readonly wasHolding: boolean;
+  readonly isLogged: boolean;
 }
 
 export class Standstill {
@@ -74,8 +75,10 @@ export class Standstill {
     const askedAt = this.#elapsed();
     try {
       const answer = await call();
-      this.#stood(this.#failing.get(partition) ?? askedAt);
+      const failedAt = this.#failing.get(partition);
       this.#failing.delete(partition);
+      // The log says already that a store which failed was away.
+      this.#stood(failedAt ?? askedAt, { isLogged: failedAt === undefined });
       return answer;
     } catch (error) {
       if (!this.#failing.has(partition)) this.#failing.set(partition, askedAt);
@@ -110,22 +113,26 @@ export class Standstill {
     this.#seenAt = now;
     this.#seenElapsed = elapsed;
     if (this.#cancel === undefined) return;
-    this.#hold({ who: "server", ms, began, beganElapsed, wasHolding });
+    this.#hold({ who: "server", ms, began, beganElapsed, wasHolding, isLogged: !wasHolding });
   }
 
-  #stood(beganElapsed: number): void {
+  #stood(beganElapsed: number, { isLogged }: { readonly isLogged: boolean }): void {
     const wasHolding = this.#heldMs() > 0;
     const ms = this.#seenElapsed - beganElapsed;
-    this.#hold({ who: "store", ms, began: this.#seenAt - ms, beganElapsed, wasHolding });
+    const began = this.#seenAt - ms;
+    this.#hold({
+      ...{ who: "store", ms, began, beganElapsed, wasHolding },
+      isLogged: isLogged && !wasHolding,
+    });
   }
 
-  #hold({ who, ms, began, beganElapsed, wasHolding }: Stood): void {
+  #hold({ who, ms, began, beganElapsed, wasHolding, isLogged }: Stood): void {
     if (ms < limits.standstillMsMin) return;
     this.#began = wasHolding ? Math.min(this.#began, began) : began;
     this.#beganElapsed = wasHolding ? Math.min(this.#beganElapsed, beganElapsed) : beganElapsed;
     const heldMs = Math.min(ms, limits.standstillMs);
     this.#heldUntil = Math.max(this.#heldUntil, this.#seenElapsed + heldMs);
-    if (wasHolding) return;
+    if (!isLogged) return;
     this.#log.warn(`the ${who} stood still: deadlines since then are held back for a moment`, {
       ms: Math.round(ms),
       heldMs: Math.round(heldMs),

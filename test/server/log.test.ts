@@ -158,7 +158,10 @@ describe.skipIf(redisMissing !== undefined)("a Redis that is away", () => {
       const told = lines.find(back);
       expect(told?.failedCalls as number).toBeGreaterThanOrEqual(50);
       expect(told?.awayMs as number).toBeGreaterThan(0);
-      const [listening, saved, ...more] = lines.map(({ message }) => message);
+      // A machine that is very busy may let the server or a call stand still for a second.
+      const [listening, saved, ...more] = lines
+        .map(({ message }) => message)
+        .filter((message) => !message.includes("stood still"));
       expect([listening, saved]).toEqual(["Orchy is listening", "changed by hand"]);
       // On a machine that is very busy it may be away once more.
       const pairs = Array(more.length / 2).fill(["The store is away", "The store is back"]);
