@@ -133,7 +133,8 @@ describe.each(targets)("%s stands still", (what, store, skipped) => {
         ...{ attempt: "done", silence: "done", queue: "done", total: "done", whole: "done" },
         ...{ wait: "go", dead: "TIMEOUT" },
       });
-      expect(server.output.text).toContain(" stood still: ");
+      // A Redis that refuses what was on its way for long counts as away.
+      expect(server.output.text).toMatch(/ stood still: |The store is back/);
     },
     40_000,
   );

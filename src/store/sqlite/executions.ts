@@ -1,6 +1,7 @@
 /** Executions in SQLite: create, load and commit. */
 import type { Database } from "bun:sqlite";
 import { limits } from "../../limits.ts";
+import { type ExecutionStatus, isOpen } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type {
   CommitAnswer,
@@ -108,7 +109,13 @@ export class Executions {
     const lease = row.lease?.text ?? null;
     this.#sql.insertState.run(row.number, commitId, row.history, state, lease, append);
     this.#heads.add(key, row);
+    this.#keepOpenOnly(row, key, request.listing.status);
     return { outcome: "created", head: { revision: 1, commitId } };
+  }
+
+  /** Leases in rows of ended executions would not be found again: see RowLeases. */
+  #keepOpenOnly(row: HeadRow, key: ExecutionKey, status: ExecutionStatus): void {
+    if (!isOpen(status)) this.#leases.moveOut(row, key);
   }
 
   load(request: LoadRequest): LoadAnswer {
@@ -142,6 +149,7 @@ export class Executions {
     }
     this.#apply(row, key, request);
     this.#advance(row, request);
+    this.#keepOpenOnly(row, key, request.status);
     return { outcome: "committed", head: { revision: row.revision, commitId } };
   }
 

@@ -115,7 +115,8 @@ export class Operations {
       return { key, taskId, tokenPrefix: this.#claimId(key.partition), ...this.#worker() };
     },
     extendLeases: () => {
-      const lateMs = this.#chance.below(3) * 500;
+      // By the time, as each draw by chance would change all that follows.
+      const lateMs = (this.#now % 3) * 500;
       return { ...this.#leases("leases"), now: this.#now, ...(lateMs > 0 && { lateMs }) };
     },
     releaseTasks: () => ({ ...this.#leases("tasks"), now: this.#now }),
