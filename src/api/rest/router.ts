@@ -26,17 +26,16 @@ interface Entry {
 const originalRoots = ["workflow", "metadata", "flow", "execution", "event"];
 
 export function createRouter(routes: readonly Route[]): Router {
-  const byLength = Map.groupBy(
-    routes.map((route): Entry => ({ route, segments: route.path.split("/") })),
-    (entry) => entry.segments.length,
-  );
+  // The nearest first: a literal segment is nearer than a parameter.
+  const entries = routes
+    .map((route): Entry => ({ route, segments: route.path.split("/") }))
+    .sort((one, other) => parameterCount(one) - parameterCount(other));
+  const byLength = Map.groupBy(entries, ({ segments }) => segments.length);
 
-  /** The nearest first. A literal segment is nearer than a parameter. */
   function candidates(segments: readonly string[]): readonly Entry[] {
-    const literals = (entry: Entry) => entry.segments.filter((one) => !isParameter(one)).length;
-    return (byLength.get(segments.length) ?? [])
-      .filter(({ segments: own }) => own.every((one, i) => isParameter(one) || one === segments[i]))
-      .sort((one, other) => literals(other) - literals(one));
+    return (byLength.get(segments.length) ?? []).filter(({ segments: own }) =>
+      own.every((one, i) => isParameter(one) || one === segments[i]),
+    );
   }
 
   return {
@@ -52,6 +51,10 @@ export function createRouter(routes: readonly Route[]): Router {
       return { route: entry.route, params: readParameters(entry, segments), nearest };
     },
   };
+}
+
+function parameterCount({ segments }: Entry): number {
+  return segments.filter(isParameter).length;
 }
 
 function isParameter(segment: string): boolean {
