@@ -1,5 +1,7 @@
 /** Where the frames of zstd end (RFC 8878, section 3.1), as the library does not report a cut. */
 
+import { nextTurn } from "./paced.ts";
+
 const magic = 0xfd2fb528;
 const skippableMagic = 0x184d2a50;
 const dictionaryIdBytes = [0, 1, 2, 4];
@@ -13,7 +15,7 @@ export async function endsWithFrame(bytes: Uint8Array<ArrayBuffer>): Promise<boo
   try {
     let part = parts.next();
     for (let count = 1; !part.done; count++) {
-      if (count % partsPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (count % partsPerTurn === 0) await nextTurn();
       part = parts.next();
     }
     return part.value === bytes.length;

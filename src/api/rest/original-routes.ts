@@ -9,6 +9,7 @@ import type { AnyCall } from "./request.ts";
 import { type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
 import { originalExecutionView, originalState } from "./views.ts";
+import { definitionBody } from "./workflow-routes.ts";
 
 const common = { tag: "Original routes", style: "original" } as const;
 const namePath = { name: requests.nameSchema };
@@ -22,12 +23,8 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
     summary: "Save a definition",
     description:
       "As `POST /v1/workflows`, but fields that have lost their meaning are only warned of.",
-    body: requests.definitionSchema,
-    bodyBytesMax: limits.definitionBytesMax,
-    bodyPartsMax: limits.definitionPartsMax,
-    bodyExact: true,
+    ...definitionBody,
     answers: { 200: answers.createdSchema },
-    errors: ["DEFINITION_REFUSED"],
     async handle({ body, services, audit }) {
       const { orchestrator, log } = services;
       const saved = await orchestrator.saveWorkflow(body, { lenient: true });

@@ -16,7 +16,7 @@ const byVersion = {
   cursor: requests.cursorSchema((text) => /^\d{1,10}$/.test(text)),
 };
 
-const definitionBody = {
+export const definitionBody = {
   body: requests.definitionSchema,
   bodyBytesMax: limits.definitionBytesMax,
   bodyPartsMax: limits.definitionPartsMax,

@@ -176,7 +176,7 @@ function fieldOf(schema: DescMessage, name: string): DescField | undefined {
 }
 
 /** Free JSON has no members known to a schema. */
-function isFree(schema: DescMessage): boolean {
+export function isFree(schema: DescMessage): boolean {
   return schema.typeName.startsWith("google.protobuf.");
 }
 

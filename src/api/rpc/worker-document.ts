@@ -6,6 +6,7 @@ import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bu
 import { type ErrorCode, errorKinds } from "../../errors.ts";
 import { comments } from "../../gen/orchy/v1/worker_comments.ts";
 import { WorkerService } from "../../gen/orchy/v1/worker_pb.ts";
+import { isFree } from "./decode-json.ts";
 
 type JsonObject = Record<string, unknown>;
 
@@ -129,10 +130,6 @@ function enumSchema(description: DescEnum): JsonObject {
     enum: description.values.map(({ name }) => name),
     ...described(description.typeName),
   };
-}
-
-function isFree({ typeName }: DescMessage): boolean {
-  return typeName.startsWith("google.protobuf.");
 }
 
 /** Of a field, or of one item of a list, as protobuf writes it in JSON. */
