@@ -28,6 +28,11 @@ function isOf(cached: { readonly hash: string }, version: number, known?: Workfl
   return known.versions.some((entry) => entry.version === version && entry.hash === cached.hash);
 }
 
+/** Where the definition of a version is kept. */
+function contentAt(name: string, { version, hash }: { version: number; hash: string }) {
+  return { kind: versionKind, id: `${name}/${version}/${hash}` };
+}
+
 function contentOf(text: JsonText): unknown {
   const { description, ...content } = parseExact(text) as WorkflowDefinition;
   return description ? { ...content, description } : content;
@@ -70,8 +75,7 @@ export class Plans {
 
   /** The order of members does not count, the spelling of numbers neither, nor an empty description. */
   async #isContent(name: string, entry: VersionEntry, text: JsonText): Promise<boolean> {
-    const id = `${name}/${entry.version}/${entry.hash}`;
-    const document = await this.#store.getDocument({ kind: versionKind, id });
+    const document = await this.#store.getDocument(contentAt(name, entry));
     return document !== undefined && isSameValue(contentOf(document.body), contentOf(text));
   }
 
@@ -81,8 +85,7 @@ export class Plans {
     content: { version: number; hash: string; text: string },
   ): Promise<void> {
     await this.#store.putDocument({
-      kind: versionKind,
-      id: `${name}/${content.version}/${content.hash}`,
+      ...contentAt(name, content),
       body: content.text,
       expectedVersion: 0,
     });
@@ -153,9 +156,10 @@ export class Plans {
       const message = `The workflow ${name} has no version ${version}.`;
       throw new OrchyError("NOT_FOUND", message);
     }
-    const id = `${name}/${version}/${entry.hash}`;
-    const document = await this.#store.getDocument({ kind: versionKind, id });
-    if (document === undefined) throw new Error(`the content of ${id} is missing from the store`);
+    const at = contentAt(name, entry);
+    const document = await this.#store.getDocument(at);
+    if (document === undefined)
+      throw new Error(`the content of ${at.id} is missing from the store`);
     const content = parseExact(document.body) as Omit<WorkflowDefinition, "version">;
     const definition: WorkflowDefinition = { ...content, version };
     return { name, version, savedAt: entry.savedAt, definition, hash: entry.hash };
