@@ -5,8 +5,8 @@ import { canonicalNumber, isExactNumber, parseExact } from "../model/numbers.ts"
 
 /**
  * Members are in order of their names and nothing is between the values; numbers are compared by their
- * exact value. A text above limits.canonicalCharsMax is returned unchanged, as
- * taking it apart would hold up others.
+ * exact value. A text above limits.canonicalCharsMax is returned unchanged, as taking it apart would
+ * hold up others.
  */
 export function canonicalJson(text: JsonText): JsonText {
   return text.length > limits.canonicalCharsMax ? text : JSON.parse(text, canonicalValue);

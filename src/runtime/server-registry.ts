@@ -29,8 +29,9 @@ export class ServerRegistry {
   #beating: Promise<void> = Promise.resolve();
 
   /**
-   * `onLive`: the ids of all live servers that read what is written, this one among them, at each beat. `onLost`: the store did
-   * not take one; when it is back, it may have lost what it had acknowledged.
+   * `onLive`: the ids of all live servers that read what is written, this one among them, at each
+   * beat. `onLost`: the store did not take one; when it is back, it may have lost what it had
+   * acknowledged.
    */
   constructor(parts: {
     store: Store;

@@ -113,17 +113,14 @@ export class Standstill {
     this.#seenAt = now;
     this.#seenElapsed = elapsed;
     if (this.#cancel === undefined) return;
-    this.#hold({ who: "server", ms, began, beganElapsed, wasHolding, isLogged: !wasHolding });
+    this.#hold({ who: "server", ms, began, beganElapsed, wasHolding, isLogged: true });
   }
 
   #stood(beganElapsed: number, { isLogged }: { readonly isLogged: boolean }): void {
     const wasHolding = this.#heldMs() > 0;
     const ms = this.#seenElapsed - beganElapsed;
     const began = this.#seenAt - ms;
-    this.#hold({
-      ...{ who: "store", ms, began, beganElapsed, wasHolding },
-      isLogged: isLogged && !wasHolding,
-    });
+    this.#hold({ who: "store", ms, began, beganElapsed, wasHolding, isLogged });
   }
 
   #hold({ who, ms, began, beganElapsed, wasHolding, isLogged }: Stood): void {
@@ -132,7 +129,7 @@ export class Standstill {
     this.#beganElapsed = wasHolding ? Math.min(this.#beganElapsed, beganElapsed) : beganElapsed;
     const heldMs = Math.min(ms, limits.standstillMs);
     this.#heldUntil = Math.max(this.#heldUntil, this.#seenElapsed + heldMs);
-    if (!isLogged) return;
+    if (!isLogged || wasHolding) return;
     this.#log.warn(`the ${who} stood still: deadlines since then are held back for a moment`, {
       ms: Math.round(ms),
       heldMs: Math.round(heldMs),
