@@ -14,7 +14,7 @@ import {
   rmSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { makePrivateFile } from "../src/files.ts";
+import { makePrivateFile } from "../src/base/files.ts";
 import { copyInSteps } from "../src/store/sqlite/backup.ts";
 
 /** A log that is started anew faster than it is followed: after so many tries one transaction does it. */

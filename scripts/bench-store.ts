@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { limits } from "../src/limits.ts";
+import { limits } from "../src/base/limits.ts";
 import { executionKey, formatToken } from "../src/model/ids.ts";
 import { MemoryStore } from "../src/store/memory/memory-store.ts";
 import { openRedisStore } from "../src/store/redis/open.ts";

@@ -3,9 +3,10 @@
  * check of every promise when all of it has healed. Ends with 1 when one was broken. A seed repeats the
  * choices of faults and load, not the moments at which processes act on them.
  */
+
+import { printReport } from "../test/chaos/report.ts";
+import { runChaos, targets } from "../test/chaos/run.ts";
 import { redisMissing } from "../test/support/redis.ts";
-import { printReport } from "./chaos/report.ts";
-import { runChaos, targets } from "./chaos/run.ts";
 import { readOptions, refuse } from "./options.ts";
 
 const values = readOptions(

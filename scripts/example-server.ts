@@ -1,7 +1,7 @@
 /** What `npm start` and `npm run demo` share: a server with both example workflows and their worker. */
 import { join } from "node:path";
-import { type Config, parseConfig } from "../src/config.ts";
-import { type RunningServer, startServer } from "../src/server.ts";
+import { type Config, parseConfig } from "../src/config/config.ts";
+import { type RunningServer, startServer } from "../src/server/server.ts";
 
 const root = join(import.meta.dirname, "..");
 export const exampleNames = ["seed", "order"] as const;

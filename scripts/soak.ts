@@ -9,12 +9,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Connection, GrpcLink } from "../test/soak/connection.ts";
+import { Load } from "../test/soak/load.ts";
+import { Meter, type Sample } from "../test/soak/measure.ts";
+import { fitSecondHalf, judge } from "../test/soak/verdict.ts";
 import { startServer, stop } from "./bench/support.ts";
 import { readOptions, refuse } from "./options.ts";
-import { Connection, GrpcLink } from "./soak/connection.ts";
-import { Load } from "./soak/load.ts";
-import { Meter, type Sample } from "./soak/measure.ts";
-import { fitSecondHalf, judge } from "./soak/verdict.ts";
 
 const values = readOptions("A steady load for long: does the server stay as it is?", {
   minutes: { type: "string", default: "30", about: "of load" },

@@ -2,7 +2,7 @@
  * `npm start`: a server with both example workflows, a worker that runs their actions, and what to
  * try. Takes the server's flags and environment variables. Ctrl-C stops all of it.
  */
-import { firstKeyNotice } from "../src/runtime/first-key.ts";
+import { firstKeyNotice } from "../src/runtime/services/first-key.ts";
 import {
   addressOf,
   readConfig,

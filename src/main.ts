@@ -2,13 +2,13 @@
  * `bun run server`: reads the configuration, starts the server, stops it on a signal. `bun run server
  * keys …` is a command of its own.
  */
-import { systemClock } from "./clock.ts";
-import { addressOf, type Config, parseConfig } from "./config.ts";
-import { runKeysCommand } from "./keys-command.ts";
-import { limits } from "./limits.ts";
-import { asError, createLogger, type Logger, writeLine } from "./log.ts";
-import { firstKeyNotice } from "./runtime/first-key.ts";
-import { type RunningServer, startServer } from "./server.ts";
+import { systemClock } from "./base/clock.ts";
+import { limits } from "./base/limits.ts";
+import { addressOf, type Config, parseConfig } from "./config/config.ts";
+import { firstKeyNotice } from "./runtime/services/first-key.ts";
+import { runKeysCommand } from "./server/keys-command.ts";
+import { type RunningServer, startServer } from "./server/server.ts";
+import { asError, createLogger, type Logger, writeLine } from "./telemetry/log.ts";
 
 const sameSignalMs = 500;
 

@@ -58,7 +58,7 @@ async function newcomer(): Promise<void> {
   expect(run("npm", "ls", "typescript", "--omit=dev").output).toContain("(empty)");
 
   // A test installs what is missing.
-  const tested = run("npm", "test", "--", "test/nearest.test.ts");
+  const tested = run("npm", "test", "--", "test/base/nearest.test.ts");
   expect(tested).toMatchObject({ exitCode: 0, output: expect.stringContaining(" 0 failed") });
   expect([installed("@biomejs/biome"), installed("typescript")]).toEqual([true, false]);
 }

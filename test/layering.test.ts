@@ -8,38 +8,28 @@ const source = join(import.meta.dirname, "..", "src");
 /** From the top down; the parts of one level know nothing of each other. */
 const levels: readonly (readonly string[])[] = [
   ["main"],
-  ["server", "keys-command"],
-  ["guard"],
+  ["server"],
   ["api"],
   ["runtime"],
   ["engine", "store", "queue", "sandbox"],
+  ["language"],
   ["model"],
 ];
-/** Below all of these, and free to use each other. */
-const bottom = [
-  "audit-file",
-  "clock",
-  "config",
-  "errors",
-  "gen",
-  "holds",
-  "limits",
-  "files",
-  "log",
-  "metrics",
-  "tally",
-  "tls",
-  "nearest",
-  "original-flags",
-  "outage",
-  "payload-chunks",
-  "ration",
-  "settings",
-  "tracing",
-  "version",
+/** The rooms of the runtime, likewise from the top down. */
+const runtimeRooms: readonly (readonly string[])[] = [
+  ["runtime.ts"],
+  ["loops"],
+  ["services"],
+  ["reporting"],
+  ["driving"],
+  ["catalogue", "dispatch"],
+  ["peers"],
+  ["shared"],
 ];
+/** Below all of these, and free to use each other. */
+const bottom = ["telemetry", "config", "base", "gen"];
 /** The worker library is shipped alone. */
-const workerMayImport = ["worker", "gen", "limits", "clock", "payload-chunks", "ration"];
+const workerMayImport = ["worker", "gen", "base"];
 /** What starts a program: nobody imports it. */
 /** The last one is what `npm run backup` runs. */
 const programs = ["main.ts", "worker/index.ts", "store/sqlite/backup.ts"];
@@ -149,6 +139,22 @@ describe("src", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("has a runtime whose rooms import down", () => {
+    const roomOf = ({ path }: SourceFile) => path.split("/")[1]!;
+    const level = (file: SourceFile) =>
+      runtimeRooms.findIndex((rooms) => rooms.includes(roomOf(file)));
+    const inRuntime = [...files.values()].filter(({ part }) => part === "runtime");
+    expect(inRuntime.filter((file) => level(file) < 0)).toEqual([]);
+    const wrong: string[] = [];
+    for (const file of inRuntime) {
+      for (const imported of sourceImports(file)) {
+        if (imported.part !== "runtime" || roomOf(file) === roomOf(imported)) continue;
+        if (level(file) >= level(imported)) wrong.push(`${file.path} imports ${imported.path}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test("has no cycle of imports", () => {
     expect(findCycle()).toEqual([]);
   });
@@ -165,11 +171,11 @@ describe("src", () => {
     expect([...files.keys()].filter((path) => !reached.has(path))).toEqual([]);
   });
 
-  test("engine and model take no time, chance or environment from outside", () => {
+  test("engine, language and model take no time, chance or environment from outside", () => {
     const transpiler = new Bun.Transpiler({ loader: "ts" });
     const wrong: string[] = [];
     for (const { path, part, text } of files.values()) {
-      if (part !== "engine" && part !== "model") continue;
+      if (!["engine", "language", "model"].includes(part)) continue;
       // Without types and comments, which may name what the code must not use.
       const code = transpiler.transformSync(text);
       for (const [word] of code.matchAll(impure)) wrong.push(`${path} uses ${word}`);

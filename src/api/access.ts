@@ -2,14 +2,14 @@
  * Who may do what at the edge: finds the key that a caller sends and holds it against what a route or
  * method needs. While there is no key, or with --insecure, nobody is asked.
  */
-import type { Clock } from "../clock.ts";
-import { OrchyError } from "../errors.ts";
-import { limits } from "../limits.ts";
-import type { Logger } from "../log.ts";
+import type { Clock } from "../base/clock.ts";
+import { OrchyError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import { hasScope, type Key, parseKey, type Scope } from "../model/key.ts";
-import { logFault } from "../runtime/faults.ts";
-import type { FirstKey } from "../runtime/first-key.ts";
-import type { Keys } from "../runtime/keys.ts";
+import type { FirstKey } from "../runtime/services/first-key.ts";
+import type { Keys } from "../runtime/services/keys.ts";
+import { logFault } from "../runtime/shared/faults.ts";
+import type { Logger } from "../telemetry/log.ts";
 import type { Audit } from "./audit.ts";
 import type { Caller, Sender } from "./caller.ts";
 

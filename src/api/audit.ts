@@ -2,11 +2,11 @@
  * The lines of the log that tell who changed what by hand, and who was refused. None of the changes is
  * left out; refusals are counted where one address brings many.
  */
-import type { Clock } from "../clock.ts";
-import type { ErrorCode } from "../errors.ts";
-import { limits } from "../limits.ts";
-import type { LogFields, Logger } from "../log.ts";
-import { Ration } from "../ration.ts";
+import type { Clock } from "../base/clock.ts";
+import type { ErrorCode } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import { Ration } from "../base/ration.ts";
+import type { LogFields, Logger } from "../telemetry/log.ts";
 import type { Caller, Sender } from "./caller.ts";
 
 export interface Audit {

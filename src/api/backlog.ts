@@ -3,8 +3,8 @@
  * have not been taken. It is bounded in bytes and in time; beyond either, what has been held for the
  * longest is let go. Who sends and reads as others do is never that one.
  */
-import type { Clock } from "../clock.ts";
-import { limits } from "../limits.ts";
+import type { Clock } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
 
 export interface BacklogLimits {
   readonly bytesMax: number;

@@ -1,6 +1,6 @@
 /** Reads request bodies within bounds of size and time, whatever a content-length claims. */
-import { OrchyError } from "../errors.ts";
-import { limits } from "../limits.ts";
+import { OrchyError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import type { Backlog } from "./backlog.ts";
 
 export function tooLarge(bytesMax: number): OrchyError {

@@ -5,9 +5,9 @@
  * (DNS rebinding): its pages then read and write as if they were the server's own.
  */
 import { isIPv4, isIPv6 } from "node:net";
-import { OrchyError } from "../errors.ts";
-import { limits } from "../limits.ts";
-import type { Logger } from "../log.ts";
+import { OrchyError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Logger } from "../telemetry/log.ts";
 
 /** What a request says of where it goes and comes from. */
 export interface Sent {

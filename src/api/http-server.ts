@@ -3,14 +3,14 @@
  * connections, their silence and their end; what a request means is others' concern.
  */
 import type { Server } from "bun";
-import { type Clock, type Ids, pause, systemIds } from "../clock.ts";
-import { errorKinds, OrchyError } from "../errors.ts";
-import { limits } from "../limits.ts";
-import type { Logger } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
-import type { Keys } from "../runtime/keys.ts";
-import type { Orchestrator } from "../runtime/orchestrator.ts";
-import type { TlsFiles } from "../tls.ts";
+import { type Clock, type Ids, pause, systemIds } from "../base/clock.ts";
+import { errorKinds, OrchyError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { TlsFiles } from "../config/tls.ts";
+import type { Keys } from "../runtime/services/keys.ts";
+import type { Orchestrator } from "../runtime/shared/orchestrator.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Access } from "./access.ts";
 import type { Audit } from "./audit.ts";
 import type { Backlogs } from "./backlog.ts";

@@ -4,8 +4,8 @@
  */
 import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import type * as v from "valibot";
-import { type ErrorCode, errorKinds } from "../errors.ts";
-import { version } from "../version.ts";
+import { type ErrorCode, errorKinds } from "../base/errors.ts";
+import { version } from "../config/version.ts";
 import * as answers from "./rest/answer-schemas.ts";
 import { type Fields, type Route, type Schema, tags } from "./rest/route.ts";
 import { workerDocument } from "./rpc/worker-document.ts";

@@ -2,7 +2,7 @@
  * Large answers, handed out as they are taken. The server would otherwise keep a copy of each for as
  * long as its reader likes; so it keeps what is left, and only while there is room and time.
  */
-import { limits } from "../limits.ts";
+import { limits } from "../base/limits.ts";
 import type { Backlog, Holding } from "./backlog.ts";
 
 const pieceBytes = 64 * 1024;

@@ -3,7 +3,7 @@
  * Each rule carries the sentence that a caller reads when it is broken.
  */
 import * as v from "valibot";
-import { limits } from "../limits.ts";
+import { limits } from "../base/limits.ts";
 import { executionStatuses } from "../model/execution.ts";
 import { scopes } from "../model/key.ts";
 import { actionNameForm, isActionName, plainNameForm, plainNamePattern } from "../model/names.ts";

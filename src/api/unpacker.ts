@@ -11,8 +11,8 @@ import {
   inflateRaw,
   zstdDecompress,
 } from "node:zlib";
-import { type ErrorCode, OrchyError } from "../errors.ts";
-import { limits } from "../limits.ts";
+import { type ErrorCode, OrchyError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import type { Backlog } from "./backlog.ts";
 import { endsWithFrame } from "./zstd-frames.ts";
 

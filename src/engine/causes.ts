@@ -4,7 +4,7 @@
  * for something else is told from a repeat. They lie in fields of data by a hash of the id, which are
  * read only for an event that has one; the state, which each commit writes, holds those of format 2.
  */
-import { limits } from "../limits.ts";
+import { limits } from "../base/limits.ts";
 import type { Cause, EventAnswer, ExecutionEvent } from "../model/event.ts";
 import { fields, partitionOf } from "../model/ids.ts";
 import type { Draft } from "./draft.ts";

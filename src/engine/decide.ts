@@ -3,8 +3,9 @@
  * pure and synchronous: no IO, no clock, no chance but the execution's own seed. It is the only
  * place that knows the rules of workflows; actions/ holds those of each kind, flow.ts the edges.
  */
-import { unreachable } from "../errors.ts";
-import { limits } from "../limits.ts";
+import { unreachable } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { JavascriptPlanAction, PlanAction, UserPlanAction } from "../language/plan.ts";
 import type { Decision, NeedData } from "../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
 import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
@@ -28,7 +29,6 @@ import { Draft, MissingData, type Surroundings } from "./draft.ts";
 import { close, completeExecution, recordFollowUpFailure } from "./end.ts";
 import { makeReady, propagate } from "./flow.ts";
 import { applyExecutionTimeout, applyOperation } from "./operations.ts";
-import type { JavascriptPlanAction, PlanAction, UserPlanAction } from "./plan.ts";
 import { repair } from "./repair.ts";
 
 export interface Beginning extends Surroundings {

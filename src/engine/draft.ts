@@ -2,7 +2,10 @@
  * The working copy of one decision: the next state, and everything that the engine wants done. The
  * execution it started from is never changed. Rules live elsewhere; this file only keeps the books.
  */
-import { limits } from "../limits.ts";
+import { limits } from "../base/limits.ts";
+import type { Needs, Scope } from "../language/data/scope.ts";
+import { TooLarge, Work } from "../language/data/work.ts";
+import type { Plan, PlanAction } from "../language/plan.ts";
 import type {
   Decision,
   NewMessage,
@@ -22,12 +25,9 @@ import {
 } from "../model/execution.ts";
 import { fields, formatTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import { chunkOf, encodeRecords, isInState } from "./codec.ts";
-import type { Plan, PlanAction } from "./plan.ts";
-import type { Needs, Scope } from "./scope.ts";
-import { HistoryWriter } from "./stored-history.ts";
-import { nothingWritten } from "./stored-state.ts";
-import { TooLarge, Work } from "./work.ts";
+import { chunkOf, encodeRecords, isInState } from "./stored/codec.ts";
+import { HistoryWriter } from "./stored/history.ts";
+import { nothingWritten } from "./stored/state.ts";
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

@@ -2,17 +2,17 @@
  * How an execution ends: its status, what is still open is cancelled, its result, and what follows
  * (onSuccess, onFailure, retention). Tasks and timers of what was open are dropped in portions.
  */
-import { limits } from "../limits.ts";
+import { limits } from "../base/limits.ts";
+import { cutMessage } from "../language/data/cut.ts";
+import { resolveTemplate, type Template } from "../language/data/template.ts";
+import { TooLarge } from "../language/data/work.ts";
+import type { PlanFollowUp } from "../language/plan.ts";
 import type { ExecutionStatus, Failure, StartMessage } from "../model/execution.ts";
 import { isOpen } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import { cutMessage } from "./cut.ts";
 import type { Draft } from "./draft.ts";
-import type { PlanFollowUp } from "./plan.ts";
 import { resultNeeds, resultText } from "./result.ts";
-import { resolveTemplate, type Template } from "./template.ts";
-import { TooLarge } from "./work.ts";
 
 export interface Ending {
   readonly status: Exclude<ExecutionStatus, "RUNNING" | "PAUSED">;

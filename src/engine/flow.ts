@@ -3,13 +3,14 @@
  * from its edges whether its action starts, is skipped, or waits on. Dead paths run down the graph
  * by a work list, so that long rows of skipped actions cost no stack.
  */
+
+import { cutFailure } from "../language/data/cut.ts";
+import type { PlanAction } from "../language/plan.ts";
 import type { ActionRecord, EdgeCounts, Failure } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import { cutFailure } from "./cut.ts";
 import type { Draft, Mutable } from "./draft.ts";
 import { endExecution } from "./end.ts";
-import type { PlanAction } from "./plan.ts";
 
 type Edge = "taken" | "dead" | "dead-by-failure";
 

@@ -2,10 +2,11 @@
  * Promise 3: a RUNNING execution always owns at least one thing that will move it on, and each open
  * action owns its own. A checker for tests, and for the sweeper in production.
  */
+
+import type { Plan, PlanAction } from "../language/plan.ts";
 import type { ActionRecord, Execution } from "../model/execution.ts";
 import { formatTaskId } from "../model/ids.ts";
 import { joinVerdict } from "./flow.ts";
-import type { Plan, PlanAction } from "./plan.ts";
 
 /** What the store holds for the execution. */
 export interface Owned {

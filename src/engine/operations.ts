@@ -2,10 +2,10 @@
  * Operations by hand on a whole execution. All are idempotent where that makes sense, and refused
  * with the current status where they do not apply.
  */
-import { unreachable } from "../errors.ts";
+import { unreachable } from "../base/errors.ts";
+import { cutMessage } from "../language/data/cut.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
 import { isOpen } from "../model/execution.ts";
-import { cutMessage } from "./cut.ts";
 import type { Draft } from "./draft.ts";
 import { endExecution } from "./end.ts";
 

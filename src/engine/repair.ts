@@ -2,12 +2,13 @@
  * Sets a broken execution going again: what an open action should own and the store has lost is
  * made anew. Only a store that lost acknowledged writes, or a mistake of ours, leads here.
  */
+
+import type { PlanAction } from "../language/plan.ts";
 import { isOpen } from "../model/execution.ts";
 import { startAction } from "./actions/start.ts";
 import type { Draft } from "./draft.ts";
 import { joinVerdict, makeReady } from "./flow.ts";
 import type { Owned } from "./invariants.ts";
-import type { PlanAction } from "./plan.ts";
 
 export function repair(draft: Draft, owned: Owned): void {
   const { state } = draft;

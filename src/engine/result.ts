@@ -3,11 +3,12 @@
  * outputs of its terminal actions (completed, no edge taken), read when somebody asks, so that they
  * are not stored twice.
  */
+
+import type { Needs } from "../language/data/scope.ts";
+import type { Plan } from "../language/plan.ts";
 import type { ActionRecords } from "../model/execution.ts";
 import { fields } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import type { Plan } from "./plan.ts";
-import type { Needs } from "./scope.ts";
 
 function terminalKeys(plan: Plan, records: ActionRecords): string[] {
   const keys: string[] = [];

@@ -1,5 +1,5 @@
 /** What may be a name: one rule for each kind of thing, held wherever a name comes in. */
-import { limits } from "../limits.ts";
+import { limits } from "../base/limits.ts";
 
 /** Of workflows, queues and executions. */
 export const plainNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;

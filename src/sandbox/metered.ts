@@ -1,5 +1,5 @@
 /** A sandbox whose evaluations are measured. */
-import type { Metrics } from "../metrics.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 export function meterSandbox(sandbox: Sandbox, metrics: Metrics): Sandbox {

@@ -3,10 +3,10 @@
  * what, kills a process whose script does not end, replaces it, and repeats what a process lost
  * through no fault of its script. Scripts are pure, so repeating one is harmless.
  */
-import type { Clock } from "../clock.ts";
-import { limits } from "../limits.ts";
-import type { Logger } from "../log.ts";
+import type { Clock } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
 import type { ScriptOutcome } from "../model/event.ts";
+import type { Logger } from "../telemetry/log.ts";
 import type { ScriptLimits } from "./machine.ts";
 import { deadlineMessage, mebibytes } from "./messages.ts";
 import type { ScriptProcess } from "./process.ts";

@@ -2,7 +2,7 @@
  * Scripts that wait for a process: by workflow in turn, and bounded. The bound is what this queue
  * says of its room; who gives it more is not refused.
  */
-import { limits } from "../limits.ts";
+import { limits } from "../base/limits.ts";
 import type { SandboxUnavailable } from "./sandbox.ts";
 import { Turns } from "./turns.ts";
 

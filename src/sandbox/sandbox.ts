@@ -1,5 +1,5 @@
 /** The contract of the sandbox: JSON text in, JSON text out, nothing else crosses. */
-import { OrchyError } from "../errors.ts";
+import { OrchyError } from "../base/errors.ts";
 import type { ScriptOutcome } from "../model/event.ts";
 import type { JsonText } from "../model/json.ts";
 

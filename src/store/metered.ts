@@ -1,6 +1,6 @@
 /** A store whose calls are watched: how long each takes, how it ends, and whether it is there. */
-import type { Metrics } from "../metrics.ts";
-import type { Outage } from "../outage.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Outage } from "../telemetry/outage.ts";
 import { faultOutcome, type Store, StoreFault } from "./store.ts";
 
 const operations = [

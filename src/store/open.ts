@@ -1,7 +1,7 @@
 /** Opens the store that a URL names. */
-import { limits } from "../limits.ts";
-import type { Logger } from "../log.ts";
-import type { ClientTls } from "../tls.ts";
+import { limits } from "../base/limits.ts";
+import type { ClientTls } from "../config/tls.ts";
+import type { Logger } from "../telemetry/log.ts";
 import { MemoryStore } from "./memory/memory-store.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { Store } from "./store.ts";

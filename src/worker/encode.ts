@@ -1,13 +1,13 @@
 /** Encodes requests: results may carry megabytes, which are copied once. */
 import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import { toBinary } from "@bufbuild/protobuf";
+import { largePayloadBytesMin, payloadChunks } from "../base/payload-chunks.ts";
 import {
   CompleteRequestSchema,
   PollRequestSchema,
   type TaskResult,
   TaskResultSchema,
 } from "../gen/orchy/v1/worker_pb.ts";
-import { largePayloadBytesMin, payloadChunks } from "../payload-chunks.ts";
 
 /** The messages that carry results, with the number of their list. */
 const lists = new Map<DescMessage, number>([

@@ -1,8 +1,8 @@
 /** What a handler throws, and the failure that is reported to the server for it. */
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { limits } from "../base/limits.ts";
 import { type Failure, FailureSchema } from "../gen/orchy/v1/worker_pb.ts";
-import { limits } from "../limits.ts";
 
 export const defaultFailureCode = "WORKER_ERROR";
 

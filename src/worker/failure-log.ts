@@ -2,8 +2,8 @@
  * The lines that failed tasks leave: which action failed, in which execution and attempt, with the stack
  * of what its handler threw. Payloads are logged only where the worker is asked for them.
  */
-import { type Clock, systemClock } from "../clock.ts";
-import { Ration } from "../ration.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { Ration } from "../base/ration.ts";
 import { messageOf, read, textOfJson } from "./errors.ts";
 import type { Logger } from "./link.ts";
 

@@ -4,7 +4,8 @@
  */
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
 import {
   type HeartbeatItem,
   HeartbeatItemSchema,
@@ -12,7 +13,6 @@ import {
   HeartbeatStatus,
   WorkerService,
 } from "../gen/orchy/v1/worker_pb.ts";
-import { limits } from "../limits.ts";
 import type { StopReason } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { sleep } from "./pause.ts";

@@ -8,7 +8,7 @@ import {
   fromBinary,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { systemClock } from "../clock.ts";
+import { systemClock } from "../base/clock.ts";
 import { encode } from "./encode.ts";
 import { openHttp1 } from "./http1.ts";
 import { openHttp2 } from "./http2.ts";

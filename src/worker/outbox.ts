@@ -3,6 +3,7 @@
  * was sent without an answer is sent again, so none is lost with a connection.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
+import { limits } from "../base/limits.ts";
 import {
   type Failure,
   FailureSchema,
@@ -11,7 +12,6 @@ import {
   type TaskResult,
   TaskResultSchema,
 } from "../gen/orchy/v1/worker_pb.ts";
-import { limits } from "../limits.ts";
 import { backoffMs } from "./pause.ts";
 
 /** The task that a result is of. */

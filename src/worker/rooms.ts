@@ -2,7 +2,7 @@
  * How many tasks of each action this worker has room for. A poll reserves what it asks for under
  * each of its names, so whatever mix comes back, no action ever holds more than its concurrency.
  */
-import { limits } from "../limits.ts";
+import { limits } from "../base/limits.ts";
 
 export interface Ask {
   readonly actions: readonly string[];

@@ -1,6 +1,7 @@
 /** The tasks that this worker holds: runs their handlers, and stops them when the server says so. */
+
+import { limits } from "../base/limits.ts";
 import type { Task } from "../gen/orchy/v1/worker_pb.ts";
-import { limits } from "../limits.ts";
 import {
   failureOf,
   jsonValue,

@@ -5,13 +5,13 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { create } from "@bufbuild/protobuf";
+import { limits } from "../base/limits.ts";
 import {
   type ActionDefinition,
   ActionDefinitionSchema,
   RegisterActionsRequestSchema,
   WorkerService,
 } from "../gen/orchy/v1/worker_pb.ts";
-import { limits } from "../limits.ts";
 import { messageOf } from "./errors.ts";
 import { FailureLog } from "./failure-log.ts";
 import { Heartbeats } from "./heartbeats.ts";

@@ -1,8 +1,8 @@
 /** How many audit lines refusals make. */
 import { expect, test } from "bun:test";
 import { createAudit } from "../../src/api/audit.ts";
-import { limits } from "../../src/limits.ts";
-import { createLogger } from "../../src/log.ts";
+import { limits } from "../../src/base/limits.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import { HandClock } from "../support/hand-clock.ts";
 
 interface Line {

@@ -1,9 +1,9 @@
 /** The oracle of the chaos run sees what is wrong: each promise broken once, by hand. */
 import { expect, test } from "bun:test";
-import { judge } from "../../scripts/chaos/judge.ts";
-import type { Story } from "../../scripts/chaos/ledger.ts";
-import type { HistoryEntry } from "../../scripts/chaos/oracle.ts";
-import { type Kind, kinds, type Shown } from "../../scripts/chaos/workflows.ts";
+import { judge } from "./judge.ts";
+import type { Story } from "./ledger.ts";
+import type { HistoryEntry } from "./oracle.ts";
+import { type Kind, kinds, type Shown } from "./workflows.ts";
 
 const kindOf = (name: string) => kinds.find((kind) => kind.name === name) as Kind;
 

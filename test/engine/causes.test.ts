@@ -1,7 +1,7 @@
 /** Signals and operations with an id: a repeat does nothing, and another use of the id is refused. */
 import { describe, expect, test } from "bun:test";
+import { limits } from "../../src/base/limits.ts";
 import { causeFields } from "../../src/engine/causes.ts";
-import { limits } from "../../src/limits.ts";
 import type { WorkflowDefinition } from "../../src/model/definition.ts";
 import { hasCause } from "../support/causes.ts";
 import { World } from "../support/world.ts";

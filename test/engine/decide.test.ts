@@ -1,6 +1,6 @@
 /** The rules of the language, one by one, as an execution shows them. */
 import { describe, expect, test } from "bun:test";
-import { limits } from "../../src/limits.ts";
+import { limits } from "../../src/base/limits.ts";
 import type { WaitingScript } from "../../src/model/decision.ts";
 import type { ActionSpec, WorkflowDefinition } from "../../src/model/definition.ts";
 import { World } from "../support/world.ts";

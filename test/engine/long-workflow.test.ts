@@ -1,8 +1,13 @@
 /** What a step of a long workflow writes, and that all of it is read back. */
 import { describe, expect, test } from "bun:test";
-import { advance, decodeExecution, encodeState, recordFields } from "../../src/engine/codec.ts";
 import { begin, decide } from "../../src/engine/decide.ts";
-import { compilePlan } from "../../src/engine/plan.ts";
+import {
+  advance,
+  decodeExecution,
+  encodeState,
+  recordFields,
+} from "../../src/engine/stored/codec.ts";
+import { compilePlan } from "../../src/language/plan.ts";
 import type { Decision } from "../../src/model/decision.ts";
 import type { Execution } from "../../src/model/execution.ts";
 import { currentFormat, oldestFormat } from "../../src/model/format.ts";

@@ -1,7 +1,7 @@
 /** Tools that others wrote to test servers: h2spec on both ports, grpcurl, Schemathesis. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { readFirstKeySecret } from "../../src/runtime/first-key.ts";
+import { readFirstKeySecret } from "../../src/runtime/services/first-key.ts";
 import { saveSingle, start } from "./support/desk.ts";
 import { run } from "./support/run.ts";
 import { skipped, testMs } from "./support/scenario.ts";

@@ -1,16 +1,16 @@
 /** Parts of the store are away: what is done for the others goes on, and nothing is given up for it. */
 import { expect, test } from "bun:test";
-import { pause, systemIds } from "../../src/clock.ts";
-import { OrchyError } from "../../src/errors.ts";
-import { limits } from "../../src/limits.ts";
-import { createLogger } from "../../src/log.ts";
+import { pause, systemIds } from "../../src/base/clock.ts";
+import { OrchyError } from "../../src/base/errors.ts";
+import { limits } from "../../src/base/limits.ts";
 import { executionKey } from "../../src/model/ids.ts";
-import { Dispatcher } from "../../src/runtime/dispatcher.ts";
-import { OutboxLoop } from "../../src/runtime/outbox-loop.ts";
-import { RetentionEnds } from "../../src/runtime/retention-ends.ts";
-import { Sweeper, type SweeperParts } from "../../src/runtime/sweeper.ts";
+import { Dispatcher } from "../../src/runtime/dispatch/dispatcher.ts";
+import { OutboxLoop } from "../../src/runtime/loops/outbox-loop.ts";
+import { RetentionEnds } from "../../src/runtime/loops/retention-ends.ts";
+import { Sweeper, type SweeperParts } from "../../src/runtime/loops/sweeper.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { StoreFault } from "../../src/store/store.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import { hooked } from "../server/unsure-store.ts";
 import { idsIn, partitions, start, t0 } from "../store/conformance/subject.ts";
 import { HandClock } from "../support/hand-clock.ts";

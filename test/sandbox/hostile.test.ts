@@ -3,7 +3,7 @@
  * the pool go on, and the next script on the same process finds everything as it should be.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 
 setDefaultTimeout(30_000);

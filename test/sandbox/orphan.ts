@@ -1,5 +1,5 @@
 /** A server to be killed while a script of it burns in a native loop. Prints a line when it does. */
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 
 const sandbox = createSandbox({ clock: systemClock, processes: 1, scriptMs: 300_000 });

@@ -1,6 +1,6 @@
 /** The processes under the sandbox: replaced when they end, given up when told, gone when left. */
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import type { SandboxOptions } from "../../src/sandbox/pool.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";

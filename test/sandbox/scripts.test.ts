@@ -1,6 +1,6 @@
 /** What scripts see and what becomes of what they leave: the javascript action's semantics. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 import type { ScriptInput } from "../../src/sandbox/sandbox.ts";
 import order from "../support/examples/order.json";

@@ -1,7 +1,7 @@
 /** The fair queue under the sandbox, and what the sandbox makes of it. */
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { limits } from "../../src/limits.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 import { type Job, JobQueue } from "../../src/sandbox/queue.ts";
 import { type Sandbox, SandboxUnavailable } from "../../src/sandbox/sandbox.ts";

@@ -6,17 +6,17 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import { ActionService } from "../../src/gen/legacy/action_service_pb.ts";
 import { TaskService } from "../../src/gen/legacy/task_service_pb.ts";
 import { ReleaseStatus, ResultStatus, WorkerService } from "../../src/gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../src/limits.ts";
-import { createLogger } from "../../src/log.ts";
-import { Keys } from "../../src/runtime/keys.ts";
+import { Keys } from "../../src/runtime/services/keys.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { StoreFault } from "../../src/store/store.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import { untilParked } from "../support/metrics.ts";
 import { type Answer, call, startTestServer, type TestServer } from "../support/orchy.ts";
 

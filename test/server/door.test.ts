@@ -7,9 +7,9 @@ import { hostname } from "node:os";
 import { text as textOf } from "node:stream/consumers";
 import { allRoutes } from "../../src/api/rest/routes.ts";
 import { workerServices } from "../../src/api/rpc/services.ts";
-import { systemClock } from "../../src/clock.ts";
-import { limits } from "../../src/limits.ts";
-import { createLogger } from "../../src/log.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import { call, startTestServer, type TestServer } from "../support/orchy.ts";
 
 const flags = [

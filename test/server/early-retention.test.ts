@@ -1,9 +1,9 @@
 /** A store full of finished executions makes room by itself, and only with what has finished. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { limits } from "../../src/limits.ts";
-import { createLogger } from "../../src/log.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import { temporaryFolder } from "../store/temporary.ts";
 import { readMetrics, total } from "../support/metrics.ts";
 import { call, saveWorkflow, startTestServer, type TestServer } from "../support/orchy.ts";

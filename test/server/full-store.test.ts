@@ -1,8 +1,8 @@
 /** A store that is nearly full: nothing new begins, what runs goes on, and everybody is told. */
 import { afterEach, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { createLogger } from "../../src/log.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import { temporaryFolder } from "../store/temporary.ts";
 import {
   call,

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, connect } from "node:http2";
-import { limits } from "../../src/limits.ts";
+import { limits } from "../../src/base/limits.ts";
 import { call, startExecution } from "../support/orchy.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 import { complete, done, pollOne } from "./calls.ts";

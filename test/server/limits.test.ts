@@ -1,6 +1,6 @@
 /** The largest that is allowed, end to end: payloads, workflows, numbers; and what is beyond it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { limits } from "../../src/limits.ts";
+import { limits } from "../../src/base/limits.ts";
 import { formatTaskId, formatToken, tokenPrefix } from "../../src/model/ids.ts";
 import { readMetrics, type Samples, total } from "../support/metrics.ts";
 import {

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { limits } from "../../src/base/limits.ts";
 import { TaskService } from "../../src/gen/legacy/task_service_pb.ts";
-import { limits } from "../../src/limits.ts";
 import { readMetrics, type Samples, total, untilParked } from "../support/metrics.ts";
 import {
   call,

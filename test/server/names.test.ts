@@ -7,7 +7,7 @@ import { allRoutes } from "../../src/api/rest/routes.ts";
 import { newKeySchema } from "../../src/api/schemas.ts";
 import { TaskService } from "../../src/gen/legacy/task_service_pb.ts";
 import { reservedWorkflowNames } from "../../src/model/names.ts";
-import { Plans } from "../../src/runtime/plans.ts";
+import { Plans } from "../../src/runtime/catalogue/plans.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import {
   call,

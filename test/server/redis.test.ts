@@ -1,6 +1,6 @@
 /** Several servers on one Redis: they share work, wake each other, and outlive each other. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { limits } from "../../src/limits.ts";
+import { limits } from "../../src/base/limits.ts";
 import { watchLag } from "../support/lag.ts";
 import {
   call,

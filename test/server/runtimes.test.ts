@@ -1,13 +1,13 @@
 /** Runtimes without an edge: two over one store, and one whose store does not answer any more. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { systemClock, systemIds } from "../../src/clock.ts";
-import { createLogger } from "../../src/log.ts";
-import { Metrics } from "../../src/metrics.ts";
-import type { PolledTask } from "../../src/runtime/orchestrator.ts";
+import { systemClock, systemIds } from "../../src/base/clock.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
+import type { PolledTask } from "../../src/runtime/shared/orchestrator.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { type Store, StoreFault } from "../../src/store/store.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
 import { noSandbox } from "../support/no-sandbox.ts";
 
 const store = new MemoryStore({ partitions: 2 });

@@ -1,8 +1,8 @@
 /** What callers send again counts as the same by its values, however it is written. */
 import { afterEach, expect, test } from "bun:test";
-import { limits } from "../../src/limits.ts";
+import { limits } from "../../src/base/limits.ts";
 import { executionKey } from "../../src/model/ids.ts";
-import { hashRequest } from "../../src/runtime/hash.ts";
+import { hashRequest } from "../../src/runtime/shared/hash.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import {

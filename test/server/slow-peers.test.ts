@@ -10,9 +10,9 @@ import {
 import { connect } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { WorkerService } from "../../src/gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../src/limits.ts";
 import {
   saveWorkflow,
   startExecution,

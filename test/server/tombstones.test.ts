@@ -1,7 +1,7 @@
 /** What a deleted execution leaves: nothing runs twice, and its id is forgotten after its time. */
 import { afterEach, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { limits } from "../../src/limits.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { limits } from "../../src/base/limits.ts";
 import { WorkerService } from "../../src/gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../src/limits.ts";
-import { traceIdOf } from "../../src/tracing/trace-context.ts";
+import { traceIdOf } from "../../src/telemetry/tracing/trace-context.ts";
 import { type CollectedSpan, type Collector, startCollector } from "../support/collector.ts";
 import { readMetrics } from "../support/metrics.ts";
 import {

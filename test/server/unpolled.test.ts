@@ -1,10 +1,10 @@
 /** Tasks that no worker polls for: one line in the log, and a mark in the execution. */
 import { afterEach, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { limits } from "../../src/limits.ts";
-import { createLogger } from "../../src/log.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import {
   call,
   saveWorkflow,

@@ -1,10 +1,10 @@
 /** A store over a line that breaks: some calls take effect, and their caller never hears of it. */
-import { systemClock } from "../../src/clock.ts";
-import { parseConfig } from "../../src/config.ts";
-import { createLogger } from "../../src/log.ts";
-import { startServer } from "../../src/server.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { parseConfig } from "../../src/config/config.ts";
+import { startServer } from "../../src/server/server.ts";
 import { openStore } from "../../src/store/open.ts";
 import { type Store, StoreFault } from "../../src/store/store.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import type { TestServer } from "../support/orchy.ts";
 
 const breakable = ["create", "commit", "claimTasks", "ackOutbox"] as const;

@@ -1,6 +1,6 @@
 /** Workers that are late, silent, wrong, cut off or many: what the real edge answers them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { limits } from "../../src/limits.ts";
+import { limits } from "../../src/base/limits.ts";
 import {
   call,
   createWorker,

@@ -2,7 +2,7 @@
  * The outside world: starts executions, some of them twice at once, signals, pauses, resumes,
  * cancels and reads them, and repeats what was not answered for as long as that is safe.
  */
-import { OrchyError } from "../../src/errors.ts";
+import { OrchyError } from "../../src/base/errors.ts";
 import type { WorkflowDefinition } from "../../src/model/definition.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { Loop } from "./loop.ts";

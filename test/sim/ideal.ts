@@ -2,9 +2,10 @@
  * How an execution of a tidy workflow ends when nothing goes wrong: the engine alone, in a world
  * where each thing that is asked for happens next. No store, no time, no faults.
  */
-import { afterDecision } from "../../src/engine/codec.ts";
+
 import { begin, decide } from "../../src/engine/decide.ts";
-import type { Plan } from "../../src/engine/plan.ts";
+import { afterDecision } from "../../src/engine/stored/codec.ts";
+import type { Plan } from "../../src/language/plan.ts";
 import type { Decision, NewTask, TaskHeader } from "../../src/model/decision.ts";
 import type { ExecutionEvent } from "../../src/model/event.ts";
 import type { Execution } from "../../src/model/execution.ts";

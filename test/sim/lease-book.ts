@@ -2,7 +2,7 @@
  * Who holds which task, kept beside the store from what it answered: a second opinion on leases. An
  * attempt has one live lease at most, and only that one settles it or lapses.
  */
-import { limits } from "../../src/limits.ts";
+import { limits } from "../../src/base/limits.ts";
 import type { ExecutionKey } from "../../src/model/ids.ts";
 import { parseTaskId, parseToken } from "../../src/model/ids.ts";
 import type {

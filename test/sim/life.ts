@@ -2,10 +2,11 @@
  * The life of one execution as its commits tell it, checked at each of them: nothing happens twice,
  * nothing goes backwards, and what is open owns something that will move it on (promise 3).
  */
-import { decodeExecution } from "../../src/engine/codec.ts";
+
 import { violations } from "../../src/engine/invariants.ts";
-import type { Plan } from "../../src/engine/plan.ts";
-import { readHistory } from "../../src/engine/stored-history.ts";
+import { decodeExecution } from "../../src/engine/stored/codec.ts";
+import { readHistory } from "../../src/engine/stored/history.ts";
+import type { Plan } from "../../src/language/plan.ts";
 import type { HistoryEntry } from "../../src/model/entry.ts";
 import { type Execution, isOpen } from "../../src/model/execution.ts";
 import type { ExecutionKey } from "../../src/model/ids.ts";

@@ -3,7 +3,7 @@
  * answer, and once more at the end, when every fault has healed.
  */
 
-import type { OrchyError } from "../../src/errors.ts";
+import type { OrchyError } from "../../src/base/errors.ts";
 import { type ExecutionStatus, isOpen } from "../../src/model/execution.ts";
 import { fields, parseTaskId, parseToken } from "../../src/model/ids.ts";
 import type {
@@ -11,7 +11,7 @@ import type {
   ResultAnswerType,
   ResultSent,
   StartAnswer,
-} from "../../src/runtime/orchestrator.ts";
+} from "../../src/runtime/shared/orchestrator.ts";
 import { hasCause } from "../support/causes.ts";
 import { idealEnd } from "./ideal.ts";
 import type { Life } from "./life.ts";

@@ -2,7 +2,7 @@
  * One simulated process, from its start to its end: a clock, ids, and whether it runs. Whatever
  * reaches it while it is stopped waits until it goes on; what comes after its end is lost.
  */
-import type { Clock, Ids } from "../../src/clock.ts";
+import type { Clock, Ids } from "../../src/base/clock.ts";
 import { Chance } from "../support/chance.ts";
 import type { Loop } from "./loop.ts";
 

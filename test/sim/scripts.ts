@@ -2,7 +2,7 @@
  * Scripts in the simulation: the production interpreter (QuickJS) in this process, as every script
  * of the workload is known to end. What it answers comes after simulated time.
  */
-import { limits } from "../../src/limits.ts";
+import { limits } from "../../src/base/limits.ts";
 import type { ScriptOutcome } from "../../src/model/event.ts";
 import { Interpreter } from "../../src/sandbox/evaluate.ts";
 import type { Sandbox, ScriptInput } from "../../src/sandbox/sandbox.ts";

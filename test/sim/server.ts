@@ -1,8 +1,9 @@
 /** A server of the simulation: the production runtime in a simulated process, ended and begun anew. */
-import type { Logger } from "../../src/log.ts";
-import { Metrics } from "../../src/metrics.ts";
+
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Store } from "../../src/store/store.ts";
+import type { Logger } from "../../src/telemetry/log.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { Loop } from "./loop.ts";
 import type { Address } from "./network.ts";
 import { Process } from "./process.ts";

@@ -2,7 +2,7 @@
  * One simulation: servers, workers and clients over one store, faults for a while, then none, and the
  * question of `oracle.ts`: was every promise kept? All of it follows from the seed.
  */
-import { Plans } from "../../src/runtime/plans.ts";
+import { Plans } from "../../src/runtime/catalogue/plans.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";

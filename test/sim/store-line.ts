@@ -2,7 +2,7 @@
  * One server's way to the shared store: calls take time, in any order, and fail in every way that
  * the contract names. What is under way when the server ends arrives late, once, or never.
  */
-import { limits } from "../../src/limits.ts";
+import { limits } from "../../src/base/limits.ts";
 import { type Store, StoreFault } from "../../src/store/store.ts";
 import type { Loop } from "./loop.ts";
 import type { Process } from "./process.ts";

@@ -2,11 +2,11 @@
  * Sees every operation at the shared store when it takes effect, and checks what must hold after
  * each. Knows nothing of servers, only of what the store was asked and what it answered.
  */
-import type { Plan, PlanAction } from "../../src/engine/plan.ts";
+import type { Plan, PlanAction } from "../../src/language/plan.ts";
 import { executionStatuses, type StartMessage } from "../../src/model/execution.ts";
 import { type ExecutionKey, executionKey } from "../../src/model/ids.ts";
-import { followUpId } from "../../src/runtime/hash.ts";
-import { Plans } from "../../src/runtime/plans.ts";
+import { Plans } from "../../src/runtime/catalogue/plans.ts";
+import { followUpId } from "../../src/runtime/shared/hash.ts";
 import type * as contract from "../../src/store/store.ts";
 import { LeaseBook } from "./lease-book.ts";
 import { Life } from "./life.ts";

@@ -3,9 +3,9 @@
  * what was not answered, as the wire asks of workers in any language. It is slower, more forgetful
  * and ruder than the library, whose own clock and connections are real.
  */
-import { OrchyError } from "../../src/errors.ts";
-import type { PolledTask, ResultSent } from "../../src/runtime/orchestrator.ts";
+import { OrchyError } from "../../src/base/errors.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
+import type { PolledTask, ResultSent } from "../../src/runtime/shared/orchestrator.ts";
 import type { Loop } from "./loop.ts";
 import type { Address, Network } from "./network.ts";
 import type { Oracle } from "./oracle.ts";

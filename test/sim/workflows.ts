@@ -3,7 +3,7 @@
  * *tidy*: whatever the order in which things happen, they end alike, so their result is known.
  */
 import fc from "fast-check";
-import { checkDefinition } from "../../src/engine/check/check.ts";
+import { checkDefinition } from "../../src/language/check/check.ts";
 import type {
   ActionDefinition,
   ActionId,

@@ -1,7 +1,7 @@
 /** The soak run's judgement: of lines with and without noise, and of what is too short to tell. */
 import { expect, test } from "bun:test";
-import { fitSecondHalf, judge, type Point } from "../../scripts/soak/verdict.ts";
 import { Chance } from "../support/chance.ts";
+import { fitSecondHalf, judge, type Point } from "./verdict.ts";
 
 /** A sample every 10 s for half an hour. */
 function points(valueAt: (seconds: number) => number): Point[] {

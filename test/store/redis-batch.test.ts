@@ -1,6 +1,6 @@
 /** When requests to Redis go out, and how many together. */
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { Batch, type EntryAnswer } from "../../src/store/redis/batch.ts";
 
 interface SentCall {

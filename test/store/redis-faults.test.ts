@@ -1,7 +1,7 @@
 /** What only Redis can get wrong: lost scripts, lost replies, no memory, foreign keys, wrong clocks. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
-import { limits } from "../../src/limits.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { parseRedisUrl } from "../../src/store/redis/address.ts";
 import { RedisLink } from "../../src/store/redis/link.ts";
 import { openRedisStore } from "../../src/store/redis/open.ts";

@@ -1,6 +1,6 @@
 /** What the Redis store leaves in Redis: which keys, of which types, and what goes by itself. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { systemIds } from "../../src/clock.ts";
+import { systemIds } from "../../src/base/clock.ts";
 import { partitionTags, slotOf, slots, typeOfKey } from "../../src/store/redis/keys.ts";
 import { openRedisStore } from "../../src/store/redis/open.ts";
 import { probe } from "../../src/store/redis/probe.ts";

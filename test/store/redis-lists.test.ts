@@ -1,8 +1,8 @@
 /** What lists cost Redis, and that they stay right beside what servers of other versions have left. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { executionKey } from "../../src/model/ids.ts";
-import { Lists } from "../../src/runtime/listing.ts";
+import { Lists } from "../../src/runtime/services/listing.ts";
 import { openRedisStore } from "../../src/store/redis/open.ts";
 import type { RedisStore } from "../../src/store/redis/redis-store.ts";
 import { type RedisServer, redisMissing, startRedis } from "../support/redis.ts";

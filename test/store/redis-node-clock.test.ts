@@ -1,9 +1,9 @@
 /** Nodes whose clocks are apart: the one in the middle counts, and operators hear of the others. */
 import { expect, test } from "bun:test";
 import type { Redis } from "ioredis";
-import { systemClock } from "../../src/clock.ts";
-import { createLogger } from "../../src/log.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { NodeClock } from "../../src/store/redis/node-clock.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import { HandClock } from "../support/hand-clock.ts";
 import { redisMissing, startRedis } from "../support/redis.ts";
 import { clocksFixed, makeShiftedClock } from "../support/shifted-clock.ts";

@@ -1,7 +1,7 @@
 /** Redis over TLS and behind users: who is trusted, who is let in, and what is said to the others. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { ClientTls } from "../../src/config/tls.ts";
 import { openRedisStore } from "../../src/store/redis/open.ts";
-import type { ClientTls } from "../../src/tls.ts";
 import { type Authority, createAuthority, type Issued } from "../support/certificates.ts";
 import {
   freePort,

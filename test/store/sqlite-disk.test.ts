@@ -2,11 +2,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
-import { createLogger } from "../../src/log.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { shareDisk } from "../../src/store/sqlite/disk-room.ts";
 import { isOutOfRoom } from "../../src/store/sqlite/full.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import { until } from "../support/redis.ts";
 import { disksMissing, makeSmallDisk, type SmallDisk } from "../support/small-disk.ts";
 import { createRequest, type Driven, partitions, start, t0 } from "./conformance/subject.ts";

@@ -13,14 +13,14 @@ import {
 } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.ts";
-import { limits } from "../../src/limits.ts";
-import { createLogger } from "../../src/log.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { executionKey } from "../../src/model/ids.ts";
 import { openStore } from "../../src/store/open.ts";
 import { Places } from "../../src/store/sqlite/places.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import type { StoreFault } from "../../src/store/store.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
 import {
   claimDue,
   createRequest,

@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
 
 /** Time passes when it is told to; the time of day can be set apart from it. */
 export class HandClock implements Clock {

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseConfig } from "../../src/config.ts";
-import { type RunningServer, type ServerParts, startServer } from "../../src/server.ts";
+import { parseConfig } from "../../src/config/config.ts";
+import { type RunningServer, type ServerParts, startServer } from "../../src/server/server.ts";
 import { Worker } from "../../src/worker/index.ts";
 
 export interface TestServer extends RunningServer {

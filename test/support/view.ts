@@ -1,5 +1,5 @@
 /** Data for templates and references in tests. */
-import type { Scope } from "../../src/engine/scope.ts";
+import type { Scope } from "../../src/language/data/scope.ts";
 
 export function viewOf(data: { input?: string; outputs?: Record<string, string> }): Scope {
   const outputs = new Map(Object.entries(data.outputs ?? {}));

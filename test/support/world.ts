@@ -5,18 +5,18 @@
  */
 import { expect } from "bun:test";
 import { causeFields } from "../../src/engine/causes.ts";
-import { afterDecision, decodeExecution, encodeState } from "../../src/engine/codec.ts";
 import { begin, decide } from "../../src/engine/decide.ts";
 import { violations } from "../../src/engine/invariants.ts";
-import { compilePlan, type Plan } from "../../src/engine/plan.ts";
-import { readHistory } from "../../src/engine/stored-history.ts";
+import { afterDecision, decodeExecution, encodeState } from "../../src/engine/stored/codec.ts";
+import { readHistory } from "../../src/engine/stored/history.ts";
+import { compilePlan, type Plan } from "../../src/language/plan.ts";
 import type { Decision, NewTask, ScriptRequest, WaitingScript } from "../../src/model/decision.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../src/model/definition.ts";
 import type { EventAnswer, ExecutionEvent, TaskOutcome } from "../../src/model/event.ts";
 import type { ActionRecord, Execution } from "../../src/model/execution.ts";
 import { currentFormat } from "../../src/model/format.ts";
 import { formatToken, tokenPrefix } from "../../src/model/ids.ts";
-import { withUnwritten } from "../../src/runtime/load.ts";
+import { withUnwritten } from "../../src/runtime/driving/load.ts";
 
 export const executionId = "018f0000-0000-7000-8000-000000000001";
 

@@ -1,8 +1,8 @@
 /** What a worker does on the wire, seen from a server that it really talks to. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { setTimeout as setTimeoutPromise } from "node:timers/promises";
+import { limits } from "../../src/base/limits.ts";
 import { ResultStatus } from "../../src/gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../src/limits.ts";
 import { FailureLog } from "../../src/worker/failure-log.ts";
 import {
   type Logger,

@@ -1,6 +1,6 @@
 /** What is answered, as schemas: for the OpenAPI document, and for tests to hold answers against. */
 import * as v from "valibot";
-import { errorKinds } from "../../errors.ts";
+import { errorKinds } from "../../base/errors.ts";
 import { actionStatuses } from "../../model/execution.ts";
 import { scopes } from "../../model/key.ts";
 import { statusSchema } from "../schemas.ts";

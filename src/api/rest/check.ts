@@ -3,9 +3,9 @@
  * what would be right. What was sent is never repeated, as it may be large or secret.
  */
 import * as v from "valibot";
-import type { Problem } from "../../errors.ts";
-import { limits } from "../../limits.ts";
-import { nearest } from "../../nearest.ts";
+import type { Problem } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import { nearest } from "../../base/nearest.ts";
 import type { Fields, Schema } from "./route.ts";
 
 type Entries = Readonly<Record<string, Schema>>;

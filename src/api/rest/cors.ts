@@ -2,7 +2,7 @@
  * What the door has let in of pages: those of named origins may read, and what a page can send without
  * asking (forms, images, links) changes nothing.
  */
-import { OrchyError } from "../../errors.ts";
+import { OrchyError } from "../../base/errors.ts";
 import { jsonType } from "./request.ts";
 import type { Answer, Route } from "./route.ts";
 

@@ -1,6 +1,6 @@
 /** Refusals and faults as answers: one form for `/v1`, one for the original routes. */
-import { errorKinds, OrchyError } from "../../errors.ts";
-import { asError } from "../../log.ts";
+import { errorKinds, OrchyError } from "../../base/errors.ts";
+import { asError } from "../../telemetry/log.ts";
 import type { Answer, Services, Style } from "./route.ts";
 
 /** What the caller may know of anything thrown. A fault's own words stay in the log. */

@@ -1,8 +1,8 @@
 /** Live changes of an execution as server-sent events. */
-import { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
-import { asError } from "../../log.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
+import { asError } from "../../telemetry/log.ts";
 import { toJsonText } from "./json.ts";
 import type { Answer, Held, Services } from "./route.ts";
 import { entryView } from "./views.ts";

@@ -1,10 +1,10 @@
 /** Starting and reading executions over `/v1`. */
 import * as v from "valibot";
-import { OrchyError } from "../../errors.ts";
-import { asError } from "../../log.ts";
+import { OrchyError } from "../../base/errors.ts";
 import { isOpen } from "../../model/execution.ts";
-import { decodeCursor } from "../../runtime/listing.ts";
-import type { ExecutionResult, StartAnswer } from "../../runtime/orchestrator.ts";
+import { decodeCursor } from "../../runtime/services/listing.ts";
+import type { ExecutionResult, StartAnswer } from "../../runtime/shared/orchestrator.ts";
+import { asError } from "../../telemetry/log.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { eventStream } from "./event-stream.ts";

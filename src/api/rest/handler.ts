@@ -1,6 +1,6 @@
 /** From a request to its answer: finds the route, checks what came in, calls the handler. */
-import type { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+import type { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import type { Backlog } from "../backlog.ts";
 import type { Sender } from "../caller.ts";
 import { checkPath } from "../door.ts";

@@ -3,7 +3,7 @@
  * text is nested, which must be known before a parser is let loose on it.
  */
 
-import { isSpace } from "../../engine/json-text.ts";
+import { isSpace } from "../../language/data/json-text.ts";
 
 /** Whether brackets nest deeper than `depthMax`. The text need not be valid JSON. */
 export function isTooDeep(text: string, depthMax: number): boolean {

@@ -1,6 +1,6 @@
 /** Keys over `/v1`: who may do what. The text of a key is in one answer only, the one that makes it. */
 import * as v from "valibot";
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import type { Key } from "../../model/key.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";

@@ -1,6 +1,6 @@
 /** Acting on executions over `/v1`. */
-import { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { payloadText } from "./payload.ts";

@@ -1,6 +1,6 @@
 /** The routes as they were before `/v1`, so that existing scripts go on running. */
-import { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import type { ActionDefinition } from "../../model/definition.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";

@@ -1,6 +1,6 @@
 /** Payloads of requests: taken as the text they were sent as, and bounded. */
-import { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
 import { pointerStep } from "./check.ts";
 import type { Call } from "./route.ts";

@@ -1,7 +1,8 @@
 /** Reads and checks what a request carries: parameters, query, headers, body. */
-import { pick } from "../../engine/json-text.ts";
-import { OrchyError, type Problem } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+
+import { OrchyError, type Problem } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import { pick } from "../../language/data/json-text.ts";
 import { parseExact } from "../../model/numbers.ts";
 import { readBody } from "../body.ts";
 import { codingsOf } from "../unpacker.ts";

@@ -3,13 +3,13 @@
  * Schemas say what comes in and goes out; the handler only translates.
  */
 import type * as v from "valibot";
-import type { Clock, Ids } from "../../clock.ts";
-import type { ErrorCode } from "../../errors.ts";
-import type { Logger } from "../../log.ts";
-import type { Metrics } from "../../metrics.ts";
+import type { Clock, Ids } from "../../base/clock.ts";
+import type { ErrorCode } from "../../base/errors.ts";
 import type { JsonText } from "../../model/json.ts";
-import type { Keys } from "../../runtime/keys.ts";
-import type { Orchestrator } from "../../runtime/orchestrator.ts";
+import type { Keys } from "../../runtime/services/keys.ts";
+import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Access, Need } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Backlogs } from "../backlog.ts";

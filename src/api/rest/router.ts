@@ -1,6 +1,6 @@
 /** Finds the route of a request. Paths are few and short, so a look by shape is all it takes. */
-import { OrchyError } from "../../errors.ts";
-import { nearest } from "../../nearest.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { nearest } from "../../base/nearest.ts";
 import type { Route, Style } from "./route.ts";
 
 export interface Match {

@@ -1,6 +1,6 @@
 /** What the headers of a start say of the trace that it belongs to. */
-import type { StartRequest } from "../../runtime/orchestrator.ts";
-import { isTraceState, parseTraceParent } from "../../tracing/trace-context.ts";
+import type { StartRequest } from "../../runtime/shared/orchestrator.ts";
+import { isTraceState, parseTraceParent } from "../../telemetry/tracing/trace-context.ts";
 
 /** Another form of it is not worth refusing a start for: it is as good as none. */
 export function traceOf(headers: Headers): Pick<StartRequest, "traceContext" | "traceState"> {

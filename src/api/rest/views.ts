@@ -13,7 +13,7 @@ import type {
   Page,
   WorkflowSummary,
   WorkflowVersion,
-} from "../../runtime/orchestrator.ts";
+} from "../../runtime/shared/orchestrator.ts";
 import type { Listing } from "../../store/store.ts";
 import { moment, type RawJson, raw, StreamedJson, toJsonText } from "./json.ts";
 

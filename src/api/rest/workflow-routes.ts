@@ -1,8 +1,8 @@
 /** Workflow and action definitions over `/v1`. */
 import * as v from "valibot";
-import { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
-import type { Orchestrator, Page } from "../../runtime/orchestrator.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import type { Orchestrator, Page } from "../../runtime/shared/orchestrator.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";

@@ -3,8 +3,8 @@
  * their JSON checked before the library, which has no place for it, decodes them.
  */
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import { tooLarge } from "../body.ts";
 import type { Unpacker } from "../unpacker.ts";
 import { isJson } from "./call.ts";

@@ -1,7 +1,7 @@
 /** Compression for the handlers of the library, which knows gzip: unpacked within our bounds. */
 import type { Compression } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import type { Unpacker } from "../unpacker.ts";
 import { rpcError, toConnectError } from "./rpc-error.ts";
 

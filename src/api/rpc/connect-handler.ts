@@ -11,8 +11,8 @@ import {
   type UniversalServerRequest,
   universalServerResponseToFetch,
 } from "@connectrpc/connect/protocol";
-import { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import type { Backlogs } from "../backlog.ts";
 import { checkPath, isGrpc } from "../door.ts";
 import { paced } from "../paced.ts";

@@ -10,9 +10,9 @@ import {
   type JsonValue,
   type Message,
 } from "@bufbuild/protobuf";
-import { OrchyError, type Problem } from "../../errors.ts";
+import { OrchyError, type Problem } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import { TaskResultSchema } from "../../gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../limits.ts";
 import { pointerStep, unknownName } from "../rest/check.ts";
 import { isTooDeep } from "../rest/json-syntax.ts";
 import { notedNumber, noteIntegers, noteNumber, noteRefusal } from "./json-notes.ts";

@@ -1,7 +1,7 @@
 /** Encodes answers: those of polls, which may carry megabytes, without copying what they carry. */
 import { type DescMessage, type Message, toBinary, toJsonString } from "@bufbuild/protobuf";
+import { largePayloadBytesMin, payloadChunks } from "../../base/payload-chunks.ts";
 import { type PollResponse, PollResponseSchema, TaskSchema } from "../../gen/orchy/v1/worker_pb.ts";
-import { largePayloadBytesMin, payloadChunks } from "../../payload-chunks.ts";
 import type { MountedMethod } from "./call.ts";
 import { writeNotedIntegers } from "./json-notes.ts";
 

@@ -3,9 +3,9 @@
  * default. The orchestrator counts text; how large a task becomes is known only here. In JSON one task
  * may be larger. A task that many clients cannot decode has an answer of its own.
  */
-import { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
-import type { Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import type { Orchestrator, PolledTask } from "../../runtime/shared/orchestrator.ts";
 import { isTooDeep } from "../rest/json-syntax.ts";
 import type { CallContext } from "./call.ts";
 

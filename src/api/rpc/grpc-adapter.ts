@@ -15,7 +15,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
-import type { Logger } from "../../log.ts";
+import type { Logger } from "../../telemetry/log.ts";
 import type { Backlog, Backlogs, Holding } from "../backlog.ts";
 import { type Door, isGrpc } from "../door.ts";
 import { Unpacker } from "../unpacker.ts";

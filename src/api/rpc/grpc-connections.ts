@@ -4,9 +4,9 @@
  */
 import type { Http2SecureServer, Http2Server, Http2Session, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
-import type { Clock } from "../../clock.ts";
-import { limits } from "../../limits.ts";
-import type { Logger } from "../../log.ts";
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { Logger } from "../../telemetry/log.ts";
 
 export type AnyServer = Http2Server | Http2SecureServer;
 

@@ -5,10 +5,10 @@
 import { createSecureServer, createServer, type Http2ServerRequest } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { createContextValues } from "@connectrpc/connect";
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { TlsFiles } from "../../config/tls.ts";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
-import { limits } from "../../limits.ts";
-import type { TlsFiles } from "../../tls.ts";
 import type { Backlogs } from "../backlog.ts";
 import { createGrpcAdapter } from "./grpc-adapter.ts";
 import { type AnyServer, GrpcConnections } from "./grpc-connections.ts";

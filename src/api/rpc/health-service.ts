@@ -1,14 +1,14 @@
 /** grpc.health.v1: what load balancers ask. A draining or unready server is NOT_SERVING. */
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { limits } from "../../base/limits.ts";
 import {
   type Health,
   type HealthCheckResponse,
   HealthCheckResponseSchema,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../gen/grpc/health/v1/health_pb.ts";
-import { limits } from "../../limits.ts";
-import type { Orchestrator } from "../../runtime/orchestrator.ts";
+import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
 
 export interface HealthOptions {
   readonly orchestrator: Orchestrator;

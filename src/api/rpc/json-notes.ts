@@ -4,7 +4,7 @@
  * a secret of this process, which no answer shows, so that no caller's text is taken for one.
  */
 import { randomBytes } from "node:crypto";
-import { skipString } from "../../engine/json-text.ts";
+import { skipString } from "../../language/data/json-text.ts";
 import type { JsonText } from "../../model/json.ts";
 
 const secret = randomBytes(12).toString("base64url");

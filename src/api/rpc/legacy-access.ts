@@ -3,9 +3,9 @@
  * from this machine. Once there is one, a call needs it, or the operator has said from where workers are
  * served without.
  */
-import { OrchyError, unreachable } from "../../errors.ts";
-import { limits } from "../../limits.ts";
-import type { Logger } from "../../log.ts";
+import { OrchyError, unreachable } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import type { Logger } from "../../telemetry/log.ts";
 import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller, Sender } from "../caller.ts";

@@ -4,7 +4,8 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Value } from "@bufbuild/protobuf/wkt";
-import { OrchyError } from "../../errors.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import {
   Action_Type,
   ActionResult_Status,
@@ -25,10 +26,9 @@ import {
   type Tasks,
   TasksSchema,
 } from "../../gen/legacy/task_service_pb.ts";
-import { limits } from "../../limits.ts";
 import type { TaskOutcome } from "../../model/event.ts";
 import { actionNameForm, isPolledAction } from "../../model/names.ts";
-import type { Orchestrator, PolledTask, ServerView } from "../../runtime/orchestrator.ts";
+import type { Orchestrator, PolledTask, ServerView } from "../../runtime/shared/orchestrator.ts";
 import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";

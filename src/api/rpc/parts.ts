@@ -4,8 +4,8 @@
  */
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import { holdsMoreParts } from "../rest/json-syntax.ts";
 import { recursionLimit } from "./recursion-limit.ts";
 

@@ -5,7 +5,7 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import type { Value } from "@bufbuild/protobuf/wkt";
 import { ListValueSchema, NullValue, StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
 import { isTooDeep } from "../rest/json-syntax.ts";
 import { notedNumber, noteIntegers } from "./json-notes.ts";

@@ -1,5 +1,5 @@
 /** Reads a request's body whole, never more of it than the limit, and unpacks it. */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import type { Backlog } from "../backlog.ts";
 import { readBody, tooLarge, tooLate } from "../body.ts";
 import { codingsOf, Unpacker } from "../unpacker.ts";

@@ -1,4 +1,4 @@
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 
 /**
  * One level of JSON in a Struct takes up to three nested messages; deeper ones cannot be told apart

@@ -1,9 +1,9 @@
 /** Turns whatever was thrown into what an RPC caller is told: one table for every protocol. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeFromString } from "@connectrpc/connect/protocol-connect";
-import { errorKinds, OrchyError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
-import type { Logger } from "../../log.ts";
+import { errorKinds, OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import type { Logger } from "../../telemetry/log.ts";
 
 export interface RpcError {
   readonly status: number;

@@ -1,13 +1,13 @@
 /** All services of workers: each is implemented once, and served by Connect, gRPC-Web and gRPC. */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type ConnectRouter, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { limits } from "../../base/limits.ts";
 import { ActionService } from "../../gen/legacy/action_service_pb.ts";
 import { TaskService } from "../../gen/legacy/task_service_pb.ts";
 import { WorkerService } from "../../gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../limits.ts";
-import type { Logger } from "../../log.ts";
-import type { Metrics } from "../../metrics.ts";
-import type { Orchestrator } from "../../runtime/orchestrator.ts";
+import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";

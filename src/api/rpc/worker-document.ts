@@ -3,7 +3,7 @@
  * the comments of its file.
  */
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { type ErrorCode, errorKinds } from "../../errors.ts";
+import { type ErrorCode, errorKinds } from "../../base/errors.ts";
 import { comments } from "../../gen/orchy/v1/worker_comments.ts";
 import { WorkerService } from "../../gen/orchy/v1/worker_pb.ts";
 import { isFree } from "./decode-json.ts";

@@ -3,6 +3,7 @@
  * never spoils the others.
  */
 import { create } from "@bufbuild/protobuf";
+import { limits } from "../../base/limits.ts";
 import {
   type Failure as FailureMessage,
   type ResultAnswer,
@@ -10,9 +11,8 @@ import {
   ResultStatus,
   type TaskResult,
 } from "../../gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../limits.ts";
 import type { TaskOutcome } from "../../model/event.ts";
-import type { ResultAnswerType, ResultSent } from "../../runtime/orchestrator.ts";
+import type { ResultAnswerType, ResultSent } from "../../runtime/shared/orchestrator.ts";
 import { nextTurn } from "../paced.ts";
 import { notedRefusal } from "./json-notes.ts";
 import { checkJsonBytes, checkValue } from "./payload.ts";

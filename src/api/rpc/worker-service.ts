@@ -3,7 +3,8 @@
  * limits of the edge. The same functions serve Connect, gRPC-Web and gRPC.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { OrchyError, type Problem } from "../../errors.ts";
+import { OrchyError, type Problem } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import {
   type ActionDefinition,
   CompleteResponseSchema,
@@ -21,14 +22,13 @@ import {
   TaskSchema,
   type WorkerService,
 } from "../../gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../limits.ts";
 import {
   actionNameForm,
   isPolledAction,
   plainNameForm,
   plainNamePattern,
 } from "../../model/names.ts";
-import type { HeartbeatSent, Orchestrator, PolledTask } from "../../runtime/orchestrator.ts";
+import type { HeartbeatSent, Orchestrator, PolledTask } from "../../runtime/shared/orchestrator.ts";
 import { type Access, deniedAction, mayTouch } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";

@@ -1,11 +1,11 @@
 /** What several kinds of actions do alike: resolving their templates, and saying what was wrong. */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
+import { resolveTemplate, type Template } from "../../language/data/template.ts";
+import { TooLarge } from "../../language/data/work.ts";
+import type { PlanAction } from "../../language/plan.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Draft } from "../draft.ts";
 import { failAction } from "../flow.ts";
-import type { PlanAction } from "../plan.ts";
-import { resolveTemplate, type Template } from "../template.ts";
-import { TooLarge } from "../work.ts";
 
 /** Fails the action for a value that it cannot work with. */
 export function failValue(draft: Draft, action: PlanAction, message: string): void {

@@ -1,8 +1,8 @@
 /** delay: waits for a number of seconds or until a moment. What is past is over at once. */
-import { cut } from "../cut.ts";
+import { cut } from "../../language/data/cut.ts";
+import type { DelayPlanAction } from "../../language/plan.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction } from "../flow.ts";
-import type { DelayPlanAction } from "../plan.ts";
 import { failValue, momentAfter, numberIn, resolveOrFail } from "./common.ts";
 
 export function startDelay(draft: Draft, action: DelayPlanAction): void {

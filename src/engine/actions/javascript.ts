@@ -4,13 +4,13 @@
  * Where the sandbox has no room the script is WAITING under the same timer, for as long as it takes:
  * the server calls it up when it has room, and any server may when the timer is due.
  */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
+import { cut } from "../../language/data/cut.ts";
+import type { JavascriptPlanAction } from "../../language/plan.ts";
 import type { ScriptOutcome } from "../../model/event.ts";
 import type { JsonText } from "../../model/json.ts";
-import { cut } from "../cut.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction, failAction } from "../flow.ts";
-import type { JavascriptPlanAction } from "../plan.ts";
 import { randomOf } from "../random.ts";
 
 export function startJavascript(draft: Draft, action: JavascriptPlanAction): void {

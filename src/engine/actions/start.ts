@@ -1,8 +1,8 @@
 /** Starts one action: each kind in its own file. */
-import { unreachable } from "../../errors.ts";
+import { unreachable } from "../../base/errors.ts";
+import type { PlanAction } from "../../language/plan.ts";
 import type { Draft } from "../draft.ts";
 import { failAction } from "../flow.ts";
-import type { PlanAction } from "../plan.ts";
 import { failIfTooLarge } from "./common.ts";
 import { startDelay } from "./delay.ts";
 import { startJavascript } from "./javascript.ts";

@@ -1,10 +1,11 @@
 /** switch: the value of a reference, as text, names the route. */
+
+import { cut } from "../../language/data/cut.ts";
+import { resolveReference } from "../../language/data/reference.ts";
+import type { SwitchPlanAction } from "../../language/plan.ts";
 import { canonicalNumber } from "../../model/numbers.ts";
-import { cut } from "../cut.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction, failAction } from "../flow.ts";
-import type { SwitchPlanAction } from "../plan.ts";
-import { resolveReference } from "../reference.ts";
 
 export function startSwitch(draft: Draft, action: SwitchPlanAction): void {
   const text = resolveReference(action.expression, draft.view(), draft.work);

@@ -1,7 +1,8 @@
 /** transform: its output is its resolved parameters. */
+
+import type { TransformPlanAction } from "../../language/plan.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction } from "../flow.ts";
-import type { TransformPlanAction } from "../plan.ts";
 import { resolveOrFail } from "./common.ts";
 
 export function startTransform(draft: Draft, action: TransformPlanAction): void {

@@ -2,17 +2,17 @@
  * User actions: attempts offered as tasks, retried by policy, bounded by timeouts. What the store
  * enforces by itself (leases, queue timeouts) comes back as an event.
  */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
+import { cut, cutFailure } from "../../language/data/cut.ts";
+import type { UserPlanAction } from "../../language/plan.ts";
+import { retryDelayMs, userRules } from "../../language/user-rules.ts";
 import type { UserRules } from "../../model/definition.ts";
 import type { EventAnswer, ExecutionEvent } from "../../model/event.ts";
 import type { ActionRecord, AttemptRecord, Failure } from "../../model/execution.ts";
 import { parseToken } from "../../model/ids.ts";
-import { cut, cutFailure } from "../cut.ts";
 import type { Draft, Mutable } from "../draft.ts";
 import { completeAction, failAction } from "../flow.ts";
-import type { UserPlanAction } from "../plan.ts";
 import { randomOf } from "../random.ts";
-import { retryDelayMs, userRules } from "../user-rules.ts";
 import { failValue, resolveOrFail } from "./common.ts";
 
 /** The first attempt, or the next one after a backoff. */

@@ -2,15 +2,15 @@
  * wait: until a signal of one of its names arrives, or its time is up. A signal that comes early is
  * kept; of several waits, the one that started first consumes it.
  */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
+import { cut } from "../../language/data/cut.ts";
+import type { WaitPlanAction } from "../../language/plan.ts";
 import type { EventAnswer } from "../../model/event.ts";
 import type { BufferedSignal } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import { cut } from "../cut.ts";
 import type { Draft } from "../draft.ts";
 import { completeAction } from "../flow.ts";
-import type { WaitPlanAction } from "../plan.ts";
 import { failValue, momentAfter, numberIn, resolveOrFail } from "./common.ts";
 
 export function startWait(draft: Draft, action: WaitPlanAction): void {

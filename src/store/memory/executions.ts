@@ -1,5 +1,5 @@
 /** Executions in memory: create, commit, remove, and the reads of what they hold. */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import { purgedPerRemoval, removeRowsMax } from "../rules.ts";
 import type {
   CommitAnswer,

@@ -2,7 +2,7 @@
  * The reference store: the contract in its simplest form, in memory. Every change happens
  * synchronously at the call, there is no clock and no chance, so simulators can rely on its order.
  */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import { type ExecutionKey, formatToken } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { compareText, purgedPerClaim, RecentClaims } from "../rules.ts";

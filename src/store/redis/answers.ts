@@ -1,5 +1,5 @@
 /** Answers of the scripts, read back into what the contract names. */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type * as contract from "../store.ts";
 import type { EntryAnswer } from "./batch.ts";

@@ -3,7 +3,7 @@
  * earlier one is under way. The batch is no transaction: each entry is checked and applied for itself,
  * and after a lost reply the outcome of each one is unknown.
  */
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { StoreFault } from "../store.ts";
 import { skewedFault } from "./faults.ts";
 import { callKeys } from "./keys.ts";

@@ -1,6 +1,6 @@
 /** Why Redis cannot be connected to, and what the operator can do about it, in one sentence. */
 import { connect } from "node:tls";
-import type { ClientTls } from "../../tls.ts";
+import type { ClientTls } from "../../config/tls.ts";
 import type { RedisAddress, RedisNode } from "./address.ts";
 import { sentenceOf } from "./faults.ts";
 

@@ -1,5 +1,5 @@
 /** What went wrong with a call, told as the contract tells it: not applied, or nobody knows. */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import { StoreFault } from "../store.ts";
 
 /** Refusals of Redis that pass: the script did not begin. */

@@ -4,8 +4,8 @@
  * number of times; the outcome of what was sent and not answered is unknown.
  */
 import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
-import type { Clock } from "../../clock.ts";
-import type { ClientTls } from "../../tls.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { ClientTls } from "../../config/tls.ts";
 import { StoreFault } from "../store.ts";
 import type { RedisAddress } from "./address.ts";
 import { faultOf } from "./faults.ts";

@@ -1,5 +1,5 @@
 /** What is fixed when a namespace is created (its partitions), and what only rises (its format). */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import { currentFormat, oldestFormat } from "../../model/format.ts";
 import { settingsKey } from "./keys.ts";
 import type { RedisLink } from "./link.ts";

@@ -4,9 +4,9 @@
  * complains.
  */
 import type { Redis } from "ioredis";
-import type { Clock } from "../../clock.ts";
-import { limits } from "../../limits.ts";
-import type { Logger } from "../../log.ts";
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { Logger } from "../../telemetry/log.ts";
 
 const measureMs = 10_000;
 const samples = 5;

@@ -1,9 +1,9 @@
 /** Opens the Redis store that a URL names: connects, checks what it found, claims the namespace. */
 
-import { type Clock, type Ids, systemClock, systemIds } from "../../clock.ts";
-import { limits } from "../../limits.ts";
-import type { Logger } from "../../log.ts";
-import type { ClientTls } from "../../tls.ts";
+import { type Clock, type Ids, systemClock, systemIds } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { ClientTls } from "../../config/tls.ts";
+import type { Logger } from "../../telemetry/log.ts";
 import { StoreFault } from "../store.ts";
 import { parseRedisUrl } from "./address.ts";
 import { connectFault } from "./connect-fault.ts";

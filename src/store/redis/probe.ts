@@ -4,7 +4,7 @@
  * morning. Nothing of it is left behind; what a server leaves that dies in the middle of it, the next
  * probe clears away.
  */
-import type { Ids } from "../../clock.ts";
+import type { Ids } from "../../base/clock.ts";
 import type { Store, StoreEffects } from "../store.ts";
 
 const none: StoreEffects = {

@@ -2,7 +2,7 @@
  * The shared store: Redis, one server or a cluster. Every operation is one script on the node of its
  * partition; this class only brings requests there and answers back.
  */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { compareText } from "../rules.ts";

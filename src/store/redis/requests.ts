@@ -3,7 +3,7 @@
  * headers. What does not depend on what is stored is put together here, where there are more
  * processors than the one of Redis.
  */
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import type { CommitRequest, CreateRequest, HandOff, Head, StoreEffects } from "../store.ts";
 import type { Bytes } from "./bytes.ts";
 import { listMember } from "./keys.ts";

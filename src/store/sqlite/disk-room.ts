@@ -9,7 +9,7 @@
 import { constants, type Database, type Statement } from "bun:sqlite";
 import { closeSync, fstatSync, openSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import { findFunctions } from "./c-library.ts";
 import { isOutOfRoom } from "./full.ts";
 

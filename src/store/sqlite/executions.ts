@@ -1,6 +1,6 @@
 /** Executions in SQLite: create, load and commit. */
 import type { Database } from "bun:sqlite";
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import { type ExecutionStatus, isOpen } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type {

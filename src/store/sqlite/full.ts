@@ -1,7 +1,7 @@
 /** Whether SQLite failed for want of room: on the disk, or below the bound of the file. */
 import { SQLiteError } from "bun:sqlite";
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
-import { privateFile } from "../../files.ts";
+import { privateFile } from "../../base/files.ts";
 
 export function isFull(error: unknown): boolean {
   if (!(error instanceof SQLiteError)) return false;

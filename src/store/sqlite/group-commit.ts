@@ -6,8 +6,8 @@
  * full, room is made first if there is any to be had.
  */
 import { type Database, SQLiteError, type Statement } from "bun:sqlite";
-import type { Clock } from "../../clock.ts";
-import { limits } from "../../limits.ts";
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
 import { StoreFault } from "../store.ts";
 import type { LogSync } from "./log-sync.ts";
 

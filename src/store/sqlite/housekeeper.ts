@@ -7,9 +7,9 @@
  * While one does, the log grows beyond its bound, at a bounded speed: commits wait.
  */
 import type { Database, Statement } from "bun:sqlite";
-import { type Clock, within } from "../../clock.ts";
-import { limits } from "../../limits.ts";
-import type { Logger } from "../../log.ts";
+import { type Clock, within } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { Logger } from "../../telemetry/log.ts";
 import type { Chore } from "./housekeeper-thread.ts";
 
 /** Parts of the log's bound: from there on it is copied, and from there on the copy is finished. */

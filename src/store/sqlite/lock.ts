@@ -7,7 +7,7 @@
 import { Database, SQLiteError } from "bun:sqlite";
 import { closeSync, openSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { makePrivateFile } from "../../files.ts";
+import { makePrivateFile } from "../../base/files.ts";
 import { findFunctions } from "./c-library.ts";
 import { fileFault } from "./file-fault.ts";
 

@@ -4,7 +4,7 @@
  * unless it was overwritten or cut off. The format: https://www.sqlite.org/fileformat2.html#walformat
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 
 const headerBytes = 32;
 const frameHeaderBytes = 24;

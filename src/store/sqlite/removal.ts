@@ -1,6 +1,6 @@
 /** Removing executions from SQLite: in chunks, behind a tombstone that is purged late. */
 import type { Database } from "bun:sqlite";
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import { purgedPerRemoval, removeRowsMax } from "../rules.ts";
 import type { Store } from "../store.ts";

@@ -6,7 +6,7 @@
  * of tasks, timers and messages repeat the partition: each claim is then one search of one index.
  */
 import type { Database } from "bun:sqlite";
-import { limits } from "../../limits.ts";
+import { limits } from "../../base/limits.ts";
 
 /** State of a task's row. */
 export const taskState = { queued: 0, leased: 1, dropped: 2 } as const;

@@ -5,12 +5,12 @@
 import { Database } from "bun:sqlite";
 import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { type Clock, systemClock } from "../../clock.ts";
-import { isOpenToOthers, makePrivateFile, makePrivateFolder } from "../../files.ts";
-import { limits } from "../../limits.ts";
-import type { Logger } from "../../log.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { isOpenToOthers, makePrivateFile, makePrivateFolder } from "../../base/files.ts";
+import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import type { Logger } from "../../telemetry/log.ts";
 import { purgedPerClaim } from "../rules.ts";
 import type * as contract from "../store.ts";
 import { Ballast } from "./ballast.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { checkJson, respelled } from "../../../src/api/rest/check.ts";
 import * as requests from "../../../src/api/schemas.ts";
-import { limits } from "../../../src/limits.ts";
+import { limits } from "../../../src/base/limits.ts";
 
 /** `target`, and how often one of its members or items was read. */
 function counted<Target extends object>(target: Target) {

@@ -9,7 +9,7 @@ import {
   zstdCompressSync,
 } from "node:zlib";
 import { endsWithFrame } from "../../../src/api/zstd-frames.ts";
-import { limits } from "../../../src/limits.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { startTestServer, type TestServer } from "./support.ts";
 
 let server: TestServer;

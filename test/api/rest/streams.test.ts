@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import http2 from "node:http2";
 import net from "node:net";
-import { limits } from "../../../src/limits.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { call, fastClock, send, startTestServer, type TestServer } from "./support.ts";
 import { echo, waiting } from "./workflows.ts";
 

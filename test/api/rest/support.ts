@@ -16,13 +16,13 @@ import { createRouter } from "../../../src/api/rest/router.ts";
 import { allRoutes } from "../../../src/api/rest/routes.ts";
 import { createConnectHandler } from "../../../src/api/rpc/connect-handler.ts";
 import { LegacyAccess } from "../../../src/api/rpc/legacy-access.ts";
-import { type Clock, systemClock, systemIds } from "../../../src/clock.ts";
-import { createLogger } from "../../../src/log.ts";
-import { Metrics } from "../../../src/metrics.ts";
-import { Keys } from "../../../src/runtime/keys.ts";
+import { type Clock, systemClock, systemIds } from "../../../src/base/clock.ts";
 import { createRuntime, type Runtime } from "../../../src/runtime/runtime.ts";
+import { Keys } from "../../../src/runtime/services/keys.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { createLogger } from "../../../src/telemetry/log.ts";
+import { Metrics } from "../../../src/telemetry/metrics.ts";
 import { noSandbox } from "../../support/no-sandbox.ts";
 
 export interface TestServer {

@@ -1,6 +1,6 @@
 /** Every route of `/v1` as a caller uses it. Answers are also held against their schemas. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { limits } from "../../../src/limits.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { call, startTestServer, type TestServer, work } from "./support.ts";
 import { echo, greet, waiting } from "./workflows.ts";
 

@@ -9,7 +9,8 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { rpcError } from "../../../src/api/rpc/rpc-error.ts";
-import { OrchyError } from "../../../src/errors.ts";
+import { OrchyError } from "../../../src/base/errors.ts";
+import { limits } from "../../../src/base/limits.ts";
 import {
   PayloadFormat,
   PollRequestSchema,
@@ -17,7 +18,6 @@ import {
   ResultStatus,
   WorkerService,
 } from "../../../src/gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../../src/limits.ts";
 import { StoreFault } from "../../../src/store/store.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { call, curl, sendRaw } from "./http.ts";

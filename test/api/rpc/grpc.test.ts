@@ -7,6 +7,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { limits } from "../../../src/base/limits.ts";
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
@@ -16,7 +17,6 @@ import {
   type ServerReflectionRequest,
 } from "../../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import { WorkerService } from "../../../src/gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../../src/limits.ts";
 import { StoreFault } from "../../../src/store/store.ts";
 import { untilParked } from "../../support/metrics.ts";
 import { type Edge, startEdge } from "./edge.ts";

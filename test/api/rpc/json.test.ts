@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { connect } from "node:http2";
 import fc from "fast-check";
 import { noteIntegers, writeNotedIntegers } from "../../../src/api/rpc/json-notes.ts";
-import { limits } from "../../../src/limits.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";
 

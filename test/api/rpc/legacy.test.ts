@@ -9,6 +9,7 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { refusalBy } from "../../../src/api/rpc/legacy-access.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { ActionResult_Status, ActionService } from "../../../src/gen/legacy/action_service_pb.ts";
 import {
   TaskPollRequestSchema,
@@ -16,7 +17,6 @@ import {
   TaskSchema,
   TaskService,
 } from "../../../src/gen/legacy/task_service_pb.ts";
-import { limits } from "../../../src/limits.ts";
 import { StoreFault } from "../../../src/store/store.ts";
 import { call as http, saveWorkflow, startExecution, untilEnded } from "../../support/orchy.ts";
 import { type Edge, startEdge } from "./edge.ts";

@@ -9,8 +9,8 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { checkBinaryParts } from "../../../src/api/rpc/parts.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { CompleteRequestSchema, WorkerService } from "../../../src/gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../../src/limits.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";
 

@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
 import { checkResults } from "../../../src/api/rpc/worker-results.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { TaskResultSchema } from "../../../src/gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../../src/limits.ts";
 
 async function turnsOf(outputs: readonly string[]): Promise<number> {
   const results = outputs.map((text, index) =>

@@ -4,6 +4,7 @@ import { create, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { limits } from "../../../src/base/limits.ts";
 import {
   HeartbeatStatus,
   PayloadFormat,
@@ -12,7 +13,6 @@ import {
   ResultStatus,
   WorkerService,
 } from "../../../src/gen/orchy/v1/worker_pb.ts";
-import { limits } from "../../../src/limits.ts";
 import { call as get } from "../../support/orchy.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";

@@ -1,6 +1,6 @@
 /** Create, load, commit: heads, repeats, data, history. */
 import { expect } from "bun:test";
-import { limits } from "../../../src/limits.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
 import {
   claim,

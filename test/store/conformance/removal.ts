@@ -1,6 +1,6 @@
 /** Removing executions, and the tombstones they leave. */
 import { expect } from "bun:test";
-import { limits } from "../../../src/limits.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
 import { purgedPerClaim } from "../../../src/store/rules.ts";
 import type { Store } from "../../../src/store/store.ts";

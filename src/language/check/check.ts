@@ -1,0 +1,232 @@
+/**
+ * Checks definitions before they are saved: everything that can be known to be wrong is refused,
+ * and all of it is told at once, each with where it is and what would be right.
+ */
+import type { Problem } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
+import type { Json } from "../../model/json.ts";
+import { readActionDefinition } from "./action-definition.ts";
+import { soughtId } from "./action-fields.ts";
+import { readAction } from "./actions.ts";
+import {
+  description,
+  type Fields,
+  integer,
+  isObject,
+  plainName,
+  type Reader,
+  readObject,
+  seconds,
+  someSeconds,
+  workflowName,
+} from "./fields.ts";
+import { checkGraph, type ReadAction } from "./graph-rules.ts";
+import { below, nearestHint, quoted, Report, shown } from "./report.ts";
+import { template } from "./templates.ts";
+
+export interface CheckedDefinition {
+  /** Letter case and old names made uniform; undefined when there are problems. */
+  readonly definition: WorkflowDefinition | undefined;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+  /** Scripts: whether they parse, only the sandbox can tell. */
+  readonly scripts: readonly { pointer: string; expression: string }[];
+  /** Where the first number stands that a double would round. */
+  readonly exactNumber: string | undefined;
+}
+
+export function checkDefinition(
+  value: unknown,
+  options: { lenient: boolean; knownActions?: ReadonlySet<string> },
+): CheckedDefinition {
+  const report = new Report(options.lenient);
+  const definition = fits(value, report)
+    ? readDefinition(value, report, options.knownActions)
+    : undefined;
+  return {
+    definition: report.failed ? undefined : definition,
+    problems: report.problems,
+    warnings: report.warnings,
+    scripts: report.scripts,
+    exactNumber: report.exactNumber,
+  };
+}
+
+export function checkActionDefinition(
+  value: unknown,
+  options: { lenient: boolean },
+): {
+  definition: ActionDefinition | undefined;
+  problems: readonly Problem[];
+  warnings: readonly Problem[];
+} {
+  const report = new Report(options.lenient);
+  const read = fits(value, report) ? readActionDefinition(value, report) : undefined;
+  const { problems, warnings } = report;
+  // The readers have made sure of every field.
+  const definition = report.failed ? undefined : (read as unknown as ActionDefinition);
+  return { definition, problems, warnings };
+}
+
+const followUpForm = `"NOOP", "DELETE" or {"workflow": "…", "parameters": {…}}`;
+
+const followUp: Reader = (value, pointer, report) => {
+  const upper = typeof value === "string" ? value.toUpperCase() : value;
+  if (upper === "NOOP" || upper === "DELETE") return upper;
+  if (isObject(value)) {
+    const fields: Fields = new Map([
+      ["workflow", plainName],
+      ["parameters", template],
+    ]);
+    const rules = { what: "A workflow that follows", fields, required: ["workflow"] };
+    return readObject(value, pointer, report, rules);
+  }
+  report.problem(pointer, () => {
+    const hint = typeof value === "string" ? nearestHint(value, ["NOOP", "DELETE"]) : "";
+    return `It must be ${followUpForm}, not ${shown(value)}${hint}.`;
+  });
+  return undefined;
+};
+
+const rootAction: Reader = (value, pointer, report) => {
+  if (!Array.isArray(value)) return soughtId(value, pointer, report);
+  if (value.length === 0 || value.length > limits.rootActionsMax) {
+    const range = `1 to ${limits.rootActionsMax}`;
+    report.problem(pointer, `It must list ${range} ids, not ${value.length}.`);
+    return undefined;
+  }
+  return value.map((id, index) => soughtId(id, below(pointer, index), report) ?? null);
+};
+
+/** Part of the language, without effect so far. */
+const later: Reader = (value, pointer, report) => {
+  report.warning(pointer, "This is not built yet: it has no effect.");
+  return value as Json;
+};
+
+function readDefinition(
+  value: unknown,
+  report: Report,
+  knownActions: ReadonlySet<string> | undefined,
+): WorkflowDefinition | undefined {
+  const actions: ReadAction[] = [];
+  const fields: Fields = new Map([
+    ["name", workflowName],
+    // Given by the server; it may come back from a definition that was read.
+    ["version", integer(1, Number.MAX_SAFE_INTEGER)],
+    ["description", description],
+    ["rootAction", rootAction],
+    ["actions", actionsReader(actions)],
+    ["output", template],
+    ["timeoutSeconds", someSeconds],
+    ["onSuccess", followUp],
+    ["onFailure", followUp],
+    ["retentionSeconds", seconds],
+    ["sensitive", later],
+    ["inputSchema", later],
+    ["concurrency", later],
+  ]);
+  const required = ["name", "rootAction", "actions"];
+  const read = readObject(value, "", report, { what: "A workflow", fields, required });
+  if (read === undefined) return undefined;
+  const own = new Set(actions.flatMap((action) => action.references));
+  const references = report.references.filter((found) => !own.has(found));
+  if (actions.length > 0) {
+    checkGraph({ actions, rootAction: read.rootAction, references }, report);
+  }
+  if (knownActions !== undefined) warnOfUnregistered(actions, knownActions, report);
+  const { version: _given, ...definition } = read;
+  // The readers have made sure of every field.
+  return definition as unknown as WorkflowDefinition;
+}
+
+/** Reads the actions, and keeps of each what the graph is checked by. */
+function actionsReader(actions: ReadAction[]): Reader {
+  return (value, pointer, report) => {
+    if (!Array.isArray(value) || value.length === 0) {
+      report.problem(pointer, `It must be an array of actions, not ${shown(value)}.`);
+      return undefined;
+    }
+    if (value.length > limits.definitionActionsMax) {
+      const most = limits.definitionActionsMax;
+      report.problem(pointer, `It has ${value.length} actions; at most ${most} are allowed.`);
+      return undefined;
+    }
+    const specs: Json[] = [];
+    for (const [index, item] of value.entries()) {
+      const at = below(pointer, index);
+      const before = report.references.length;
+      const spec = readAction(item, at, report);
+      if (spec === undefined) continue;
+      specs.push(spec);
+      actions.push({ pointer: at, spec, references: report.references.slice(before) });
+    }
+    return specs;
+  };
+}
+
+function warnOfUnregistered(
+  actions: readonly ReadAction[],
+  knownActions: ReadonlySet<string>,
+  report: Report,
+): void {
+  const told = new Set<string>();
+  for (const { pointer, spec } of actions) {
+    const { name } = spec;
+    if (spec.type !== "user" || typeof name !== "string") continue;
+    if (knownActions.has(name) || told.has(name)) continue;
+    told.add(name);
+    report.warning(below(pointer, "name"), () => {
+      const hint = report.hintAmongMany(name, [...knownActions].slice(0, 1_000));
+      return `No worker has registered ${quoted(name)} so far${hint}. Its tasks will wait for one.`;
+    });
+  }
+}
+
+interface Nested {
+  readonly value: object;
+  readonly depth: number;
+  readonly parent: Nested | undefined;
+  readonly key: string | number;
+}
+
+/** Bounds that all other checks rely on: depth, and size. */
+function fits(value: unknown, report: Report): boolean {
+  const tooDeep = findTooDeep(value);
+  if (tooDeep !== undefined) {
+    const message = `It is nested deeper than ${limits.jsonDepthMax} levels.`;
+    report.problem(pointerOf(tooDeep), message);
+    return false;
+  }
+  const text = JSON.stringify(value) ?? "";
+  const bytes = text.length > limits.definitionBytesMax / 3 ? Buffer.byteLength(text) : text.length;
+  if (bytes <= limits.definitionBytesMax) return true;
+  const most = limits.definitionBytesMax;
+  report.problem("", `The definition has ${bytes} bytes as JSON; at most ${most} are allowed.`);
+  return false;
+}
+
+function findTooDeep(value: unknown): Nested | undefined {
+  const open: Nested[] = [];
+  const add = (inner: unknown, parent: Nested | undefined, key: string | number) => {
+    if (typeof inner !== "object" || inner === null) return;
+    open.push({ value: inner, depth: (parent?.depth ?? 0) + 1, parent, key });
+  };
+  add(value, undefined, "");
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next.depth > limits.jsonDepthMax) return next;
+    if (Array.isArray(next.value)) {
+      for (const [index, item] of next.value.entries()) add(item, next, index);
+    } else {
+      for (const [key, member] of Object.entries(next.value)) add(member, next, key);
+    }
+  }
+  return undefined;
+}
+
+function pointerOf(nested: Nested): string {
+  const keys: (string | number)[] = [];
+  for (let at: Nested = nested; at.parent !== undefined; at = at.parent) keys.push(at.key);
+  return keys.reverse().reduce<string>(below, "");
+}

@@ -1,0 +1,129 @@
+/**
+ * What a check finds: problems, which refuse a definition, and warnings, which do not. All are
+ * gathered, up to a bound; beyond it the last one says how many more there are.
+ */
+import type { Problem } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import { nearest } from "../../base/nearest.ts";
+import { isExactNumber } from "../../model/numbers.ts";
+import type { Reference } from "../data/reference.ts";
+
+/** Made only when it is told: the nearest of 1,000 names takes time to find. */
+type Message = string | (() => string);
+
+class Findings {
+  readonly #kept: Problem[] = [];
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(pointer: string, message: Message): void {
+    this.#count += 1;
+    if (this.#kept.length === limits.definitionProblemsMax) return;
+    this.#kept.push({ pointer, message: typeof message === "string" ? message : message() });
+  }
+
+  list(): readonly Problem[] {
+    const untold = this.#count - limits.definitionProblemsMax;
+    if (untold <= 0) return this.#kept;
+    const message = `And ${untold + 1} more; they are told once these are put right.`;
+    return [...this.#kept.slice(0, -1), { pointer: "", message }];
+  }
+}
+
+/** A reference, and the string that holds it. */
+export interface FoundReference {
+  readonly pointer: string;
+  readonly reference: Reference;
+}
+
+export class Report {
+  /** What would be refused as unknown is only warned about, and dropped. */
+  readonly lenient: boolean;
+  readonly references: FoundReference[] = [];
+  readonly scripts: { readonly pointer: string; readonly expression: string }[] = [];
+  /** Where the first number stands in a template that a double would round. */
+  exactNumber: string | undefined;
+  #hasTooMany = false;
+  #longLooks = 0;
+  readonly #problems = new Findings();
+  readonly #warnings = new Findings();
+
+  constructor(lenient: boolean) {
+    this.lenient = lenient;
+  }
+
+  /** False once there are too many, which is told. */
+  hasRoomForReferences(count: number, pointer: string): boolean {
+    const most = limits.definitionReferencesMax;
+    if (count === 0 || this.references.length + count <= most) return true;
+    if (!this.#hasTooMany) {
+      this.problem(pointer, `With this the definition has more than ${most} references.`);
+      this.#hasTooMany = true;
+    }
+    return false;
+  }
+
+  /** As `nearestHint`, for a list that may be long: only the first findings have it looked through. */
+  hintAmongMany(name: string, known: readonly string[]): string {
+    this.#longLooks += 1;
+    return this.#longLooks > limits.definitionHintsMax ? "" : nearestHint(name, known);
+  }
+
+  get failed(): boolean {
+    return this.#problems.count > 0;
+  }
+
+  get problems(): readonly Problem[] {
+    return this.#problems.list();
+  }
+
+  get warnings(): readonly Problem[] {
+    return this.#warnings.list();
+  }
+
+  problem(pointer: string, message: Message): void {
+    this.#problems.add(pointer, message);
+  }
+
+  warning(pointer: string, message: Message): void {
+    this.#warnings.add(pointer, message);
+  }
+
+  /** For what old definitions may hold and new ones may not. */
+  superfluous(pointer: string, message: Message): void {
+    if (this.lenient) this.warning(pointer, message);
+    else this.problem(pointer, message);
+  }
+}
+
+/** Pointer of a member or an element. */
+export function below(pointer: string, key: string | number): string {
+  if (typeof key === "number") return `${pointer}/${key}`;
+  return `${pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** A sentence part that names the nearest of some names; empty when none is near. */
+export function nearestHint(name: string, known: readonly string[]): string {
+  const found = nearest(name, known);
+  return found === undefined ? "" : `; the nearest is ${quoted(found)}`;
+}
+
+export function quoted(name: string | number): string {
+  return JSON.stringify(typeof name === "string" ? cut(name) : name);
+}
+
+function cut(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+/** What stands where something else was expected, for a message. */
+export function shown(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (isExactNumber(value)) return cut(value.rawJSON);
+  if (typeof value === "object" && value !== null) return "an object";
+  if (typeof value === "string") return value === "" ? "an empty string" : quoted(value);
+  return String(value).slice(0, 80);
+}

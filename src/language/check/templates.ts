@@ -1,0 +1,146 @@
+/** Readers of templates and references: what they refer to is gathered, and checked with the graph. */
+import { limits } from "../../base/limits.ts";
+import type { Json } from "../../model/json.ts";
+import { type ExactNumber, isExactNumber } from "../../model/numbers.ts";
+import { type Reference, ReferenceSyntaxError } from "../data/reference.ts";
+import { parseString, parseWholeReference, type StringPart } from "../data/template.ts";
+import { isObject, type Reader } from "./fields.ts";
+import { below, type Report, shown } from "./report.ts";
+
+/** Any JSON value. The depth has been checked before, so recursion is bounded. */
+export const template: Reader = (value, pointer, report) => {
+  if (typeof value === "string") {
+    readString(value, pointer, report);
+    return value;
+  }
+  if (Array.isArray(value)) {
+    return value.map((item, index) => template(item, below(pointer, index), report) ?? null);
+  }
+  if (isObject(value)) {
+    const entries = Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .map(([key, member]): [string, Json] => [
+        key,
+        template(member, below(pointer, key), report) ?? null,
+      ]);
+    return Object.fromEntries(entries);
+  }
+  if (isExactNumber(value)) return exactNumber(value, pointer, report);
+  if (value === null || typeof value === "boolean" || Number.isFinite(value)) return value as Json;
+  report.problem(pointer, `It must be a JSON value, not ${shown(value)}.`);
+  return undefined;
+};
+
+function exactNumber(value: ExactNumber, pointer: string, report: Report): Json | undefined {
+  report.exactNumber ??= pointer;
+  if (Number.isFinite(Number(value.rawJSON))) return value;
+  const message = `The number ${shown(value)} is too large for most readers of JSON; write it as text.`;
+  report.problem(pointer, message);
+  return undefined;
+}
+
+/** Undefined when it does not parse, which is told. */
+function readString(
+  value: string,
+  pointer: string,
+  report: Report,
+): readonly StringPart[] | undefined {
+  if (!report.hasRoomForReferences(referencesAtMost(value), pointer)) return undefined;
+  try {
+    const parts = parseString(value);
+    for (const part of parts) {
+      if (typeof part !== "string") report.references.push({ pointer, reference: part });
+    }
+    return parts;
+  } catch (error) {
+    if (!(error instanceof ReferenceSyntaxError)) throw error;
+    report.problem(pointer, error.message);
+    return undefined;
+  }
+}
+
+function referencesAtMost(text: string): number {
+  if (!text.includes("$")) return 0;
+  return 1 + (text.match(/\{\$(?!\$)/g)?.length ?? 0);
+}
+
+/** Exactly one reference, or one in braces. */
+export const reference: Reader = (value, pointer, report) => {
+  if (typeof value !== "string") {
+    const message = `It must be a reference such as "$.input.status", not ${shown(value)}.`;
+    report.problem(pointer, message);
+    return undefined;
+  }
+  try {
+    report.references.push({ pointer, reference: parseWholeReference(value) });
+    return value;
+  } catch (error) {
+    if (!(error instanceof ReferenceSyntaxError)) throw error;
+    report.problem(pointer, error.message);
+    return undefined;
+  }
+};
+
+/** An object, or a reference that may find one. */
+export const objectTemplate: Reader = (value, pointer, report) => {
+  if (isObject(value)) return template(value, pointer, report);
+  if (typeof value === "string") {
+    const parts = readString(value, pointer, report);
+    if (parts === undefined || isReference(parts)) return value;
+  }
+  report.problem(pointer, `It must be an object, or one reference to one, not ${shown(value)}.`);
+  return undefined;
+};
+
+function isReference(parts: readonly StringPart[]): parts is readonly [Reference] {
+  return parts.length === 1 && typeof parts[0] === "object";
+}
+
+/** A number of seconds, or text that becomes one. */
+export const secondsTemplate: Reader = (value, pointer, report) => {
+  if (typeof value === "string") {
+    const parts = readString(value, pointer, report);
+    if (parts === undefined || parts.some((part) => typeof part === "object")) return value;
+    if (value.trim() !== "" && inRange(Number(value))) return value;
+  }
+  if (typeof value === "number" && inRange(value)) return value;
+  if (isExactNumber(value) && inRange(Number(value.rawJSON))) return value;
+  report.problem(
+    pointer,
+    `It must be a number of seconds from 0 to ${limits.secondsMax}, or a template for one, not ${shown(value)}.`,
+  );
+  return undefined;
+};
+
+function inRange(number: number): boolean {
+  return number >= 0 && number <= limits.secondsMax;
+}
+
+const isoMoment =
+  /^[+-]?\d{4,6}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(Z|z|[+-]\d\d:?\d\d)?)?$/;
+
+/** A moment in ISO 8601, or text that becomes one. */
+export const momentTemplate: Reader = (value, pointer, report) => {
+  if (typeof value === "string") {
+    const parts = readString(value, pointer, report);
+    if (parts === undefined || parts.some((part) => typeof part === "object")) return value;
+    const found = isoMoment.exec(value);
+    if (found !== null && isCalendarDay(value) && !Number.isNaN(Date.parse(value))) {
+      if (value.length > 10 && found[1] === undefined) {
+        report.warning(pointer, "It names no time zone: the server's own zone decides.");
+      }
+      return value;
+    }
+  }
+  const example = '"2030-01-31T12:00:00Z"';
+  const message = `It must be a moment in ISO 8601 such as ${example}, or a template for one, not ${shown(value)}.`;
+  report.problem(pointer, message);
+  return undefined;
+};
+
+/** Date.parse takes the 31st of April for the 1st of May. */
+function isCalendarDay(text: string): boolean {
+  const [, year, month, day] = /^([+-]?\d+)-(\d\d)-(\d\d)/.exec(text) ?? [];
+  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
+  return date.getUTCDate() === Number(day) && date.getUTCMonth() === Number(month) - 1;
+}

@@ -1,0 +1,95 @@
+/** Follows paths that may find many values. */
+import { unreachable } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import type { JsonText } from "../../model/json.ts";
+import type { PathStep } from "./path.ts";
+import type { TextIndex } from "./text-index.ts";
+import type { Work } from "./work.ts";
+
+/** The text of an array of all values that the path finds, in the order of the text. */
+export function findAll(index: TextIndex, steps: readonly PathStep[], work: Work): JsonText {
+  let found: number[] = [0];
+  for (const step of steps) {
+    const next: number[] = [];
+    for (const value of found) collect(index, value, step, next);
+    found = next;
+  }
+  return listOf(index, found, work);
+}
+
+function listOf(index: TextIndex, found: readonly number[], work: Work): JsonText {
+  const texts: JsonText[] = [];
+  let chars = 2;
+  for (let first = 0, last = 0; first < found.length; first = ++last) {
+    // Neighbours stand in the text as they will in the list: an array's elements are one piece.
+    while (last + 1 < found.length && index.isBefore(found[last]!, found[last + 1]!)) last++;
+    const text = index.textOf(found[first]!, found[last]!);
+    chars += text.length + 1;
+    if (chars > limits.payloadBytesMax) work.tooLarge("finds more than 3 MiB");
+    texts.push(text);
+  }
+  return `[${texts.join(",")}]`;
+}
+
+function collect(index: TextIndex, value: number, step: PathStep, into: number[]): void {
+  switch (step.kind) {
+    case "member":
+      collectKeys(index, value, [step.key], into);
+      break;
+    case "union":
+      collectKeys(index, value, step.keys, into);
+      break;
+    case "wildcard":
+      for (const child of index.children(value)) into.push(child);
+      break;
+    case "slice":
+      if (index.isArray(value)) collectSlice(index.children(value), step, into);
+      break;
+    case "descendants":
+      collectDescendants(index, value, into);
+      break;
+    default:
+      unreachable(step);
+  }
+}
+
+function collectKeys(
+  index: TextIndex,
+  value: number,
+  keys: readonly (string | number)[],
+  into: number[],
+): void {
+  for (const key of keys) {
+    const child = index.child(value, key);
+    if (child >= 0) into.push(child);
+  }
+}
+
+/** As in RFC 9535: a negative bound counts from the end, a negative step goes backwards. */
+function collectSlice(
+  elements: readonly number[],
+  slice: Extract<PathStep, { kind: "slice" }>,
+  into: number[],
+): void {
+  const { by } = slice;
+  const { length } = elements;
+  const lowest = by > 0 ? 0 : -1;
+  const highest = by > 0 ? length : length - 1;
+  const bound = (given: number | undefined, otherwise: number) => {
+    if (given === undefined) return otherwise;
+    return Math.min(Math.max(given < 0 ? given + length : given, lowest), highest);
+  };
+  const start = bound(slice.start, by > 0 ? lowest : highest);
+  const end = bound(slice.end, by > 0 ? highest : lowest);
+  for (let at = start; by > 0 ? at < end : at > end; at += by) into.push(elements[at]!);
+}
+
+/** The value itself and all that is inside, without what is empty or no object or array. */
+function collectDescendants(index: TextIndex, value: number, into: number[]): void {
+  const open = [value];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const children = index.children(next);
+    if (children.length > 0) into.push(next);
+    for (let at = children.length - 1; at >= 0; at--) open.push(children[at]!);
+  }
+}

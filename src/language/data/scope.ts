@@ -1,0 +1,21 @@
+/** The data of an execution as references see it, and which parts of it something reads. */
+import type { JsonText } from "../../model/json.ts";
+
+/** Where a reference may look: `$`. */
+export interface Scope {
+  /** `$.input` */
+  readonly input: JsonText;
+  /** `$.execution` */
+  readonly execution: JsonText;
+  /** Output of a completed action; undefined when it has none. */
+  output(actionKey: string): JsonText | undefined;
+  /** Keys of all completed actions, for paths that range over `$`. */
+  outputKeys(): readonly string[];
+}
+
+/** Which parts of `$` something reads. */
+export interface Needs {
+  /** Keys of actions whose outputs are read; `all` for paths that range over `$`. */
+  readonly outputs: readonly string[] | "all";
+  readonly input: boolean;
+}

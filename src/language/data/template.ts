@@ -1,0 +1,273 @@
+/**
+ * Templates: any JSON value whose strings may refer to data. Resolving answers JSON *text*, so
+ * that whole outputs and large integers pass through exactly as they came.
+ */
+import { limits } from "../../base/limits.ts";
+import type { Json, JsonText } from "../../model/json.ts";
+import { isExactNumber } from "../../model/numbers.ts";
+import {
+  beginsReference,
+  parseReference,
+  type Reference,
+  ReferenceSyntaxError,
+  resolveReference,
+  type TextIndexes,
+} from "./reference.ts";
+import type { Needs, Scope } from "./scope.ts";
+import { Work } from "./work.ts";
+
+export const noNeeds: Needs = { outputs: [], input: false };
+
+export interface Template {
+  readonly needs: Needs;
+  readonly references: readonly Reference[];
+  /** Text and values in turn: the resolved text is each `before`, its value, and then `tail`. */
+  readonly slots: readonly Slot[];
+  readonly tail: string;
+}
+
+interface Slot {
+  readonly before: string;
+  readonly reference: Reference;
+  /** Inside a longer string, as opposed to a value of its own. */
+  readonly embedded: boolean;
+  /** So many slots look into the same text that it repays to index it. */
+  readonly indexed: boolean;
+}
+
+export interface TemplateProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+export class TemplateSyntaxError extends Error {
+  override readonly name = "TemplateSyntaxError";
+  readonly problems: readonly TemplateProblem[];
+
+  constructor(problems: readonly TemplateProblem[]) {
+    super(problems.map((problem) => problem.message).join(" "));
+    this.problems = problems;
+  }
+}
+
+/** A string of a template, taken apart: literal text and references. */
+export type StringPart = string | Reference;
+
+/**
+ * Takes a string apart. One part that is a reference: the string stands for the value itself.
+ * Throws ReferenceSyntaxError.
+ */
+export function parseString(text: string): readonly StringPart[] {
+  if (!text.includes("$")) return [text];
+  if (beginsReference(text, 0)) return [parseReference(text)];
+  const parts: StringPart[] = [];
+  let literal = "";
+  let from = 0;
+  for (let at = 0; at >= 0; at = afterBrace(text, Math.max(at, from))) {
+    const last = lastDollar(text, at);
+    if (!beginsReference(text, last)) continue;
+    if (last > at) {
+      // $$ stands for a literal $: one of them goes.
+      literal += text.slice(from, last);
+      from = last + 1;
+      continue;
+    }
+    literal += text.slice(from, at - 1);
+    if (literal !== "") parts.push(literal);
+    literal = "";
+    const end = closingBrace(text, at);
+    parts.push(parseReference(text.slice(at, end)));
+    from = end + 1;
+  }
+  literal += text.slice(from);
+  if (literal !== "" || parts.length === 0) parts.push(literal);
+  return parts;
+}
+
+/** For what must be one reference, or one in braces. Throws ReferenceSyntaxError. */
+export function parseWholeReference(text: string): Reference {
+  const parts = parseString(text);
+  const [first] = parts;
+  if (parts.length === 1 && typeof first === "object") return first;
+  throw new ReferenceSyntaxError(
+    `${JSON.stringify(text.slice(0, 100))} must be one reference, such as "$.input.status".`,
+  );
+}
+
+/** Where the next reference may begin: directly after a brace. */
+function afterBrace(text: string, from: number): number {
+  const brace = text.indexOf("{$", from);
+  return brace < 0 ? -1 : brace + 1;
+}
+
+/** Position of the last of the dollars in a row from `at` on; before `at` when there is none. */
+function lastDollar(text: string, at: number): number {
+  let last = at - 1;
+  while (text[last + 1] === "$") last++;
+  return last;
+}
+
+/** Position of the brace that ends the reference, outside quotes and brackets. */
+function closingBrace(text: string, from: number): number {
+  let mark = "";
+  let depth = 0;
+  for (let at = from; at < text.length; at++) {
+    const next = text[at]!;
+    if (mark !== "") {
+      if (next === "\\") at++;
+      else if (next === mark) mark = "";
+    } else if (next === "'" || next === '"') mark = next;
+    else if (next === "[") depth++;
+    else if (next === "]") depth--;
+    else if (next === "}" && depth <= 0) return at;
+  }
+  const start = JSON.stringify(text.slice(from - 1, from + 40));
+  throw new ReferenceSyntaxError(
+    `The reference that begins with ${start} has no closing brace; a literal $ is written $$.`,
+  );
+}
+
+/** Throws TemplateSyntaxError with every problem. */
+export function compileTemplate(value: Json): Template {
+  const compiler = new Compiler();
+  compiler.value(value, []);
+  if (compiler.problems.length > 0) throw new TemplateSyntaxError(compiler.problems);
+  const references = compiler.slots.map((slot) => slot.reference);
+  const needs = mergeNeeds(references.map((reference) => reference.needs));
+  return { needs, references, slots: withIndexed(compiler.slots), tail: compiler.literal };
+}
+
+/** Fewer looks into a text do not repay indexing it. */
+const indexedSlotsMin = 4;
+
+function withIndexed(slots: readonly Omit<Slot, "indexed">[]): readonly Slot[] {
+  const looks = new Map<string, number>();
+  for (const { textName } of slots.map((slot) => slot.reference)) {
+    looks.set(textName, (looks.get(textName) ?? 0) + 1);
+  }
+  return slots.map((slot) => ({
+    ...slot,
+    indexed: looks.get(slot.reference.textName)! >= indexedSlotsMin,
+  }));
+}
+
+class Compiler {
+  readonly problems: TemplateProblem[] = [];
+  readonly slots: Omit<Slot, "indexed">[] = [];
+  literal = "";
+
+  value(value: Json, path: readonly (string | number)[]): void {
+    if (typeof value === "string") {
+      this.#string(value, path);
+    } else if (isExactNumber(value)) {
+      this.literal += value.rawJSON;
+    } else if (typeof value !== "object" || value === null) {
+      this.literal += JSON.stringify(value);
+    } else if (path.length >= limits.jsonDepthMax) {
+      const message = `The value is nested deeper than ${limits.jsonDepthMax} levels.`;
+      this.problems.push({ path, message });
+    } else if (Array.isArray(value)) {
+      this.#array(value, path);
+    } else {
+      this.#object(value as { readonly [key: string]: Json }, path);
+    }
+  }
+
+  #array(items: readonly Json[], path: readonly (string | number)[]): void {
+    this.literal += "[";
+    for (const [index, item] of items.entries()) {
+      if (index > 0) this.literal += ",";
+      this.value(item, [...path, index]);
+    }
+    this.literal += "]";
+  }
+
+  #object(value: { readonly [key: string]: Json }, path: readonly (string | number)[]): void {
+    this.literal += "{";
+    let separator = "";
+    for (const [key, member] of Object.entries(value)) {
+      this.literal += `${separator}${JSON.stringify(key)}:`;
+      this.value(member, [...path, key]);
+      separator = ",";
+    }
+    this.literal += "}";
+  }
+
+  #string(text: string, path: readonly (string | number)[]): void {
+    let parts: readonly StringPart[];
+    try {
+      parts = parseString(text);
+    } catch (error) {
+      if (!(error instanceof ReferenceSyntaxError)) throw error;
+      this.problems.push({ path, message: error.message });
+      return;
+    }
+    const [first] = parts;
+    if (parts.length === 1 && typeof first === "object") {
+      this.#slot(first, false);
+      return;
+    }
+    this.literal += '"';
+    for (const part of parts) {
+      if (typeof part === "string") this.literal += inString(part);
+      else this.#slot(part, true);
+    }
+    this.literal += '"';
+  }
+
+  #slot(reference: Reference, embedded: boolean): void {
+    this.slots.push({ before: this.literal, reference, embedded });
+    this.literal = "";
+  }
+}
+
+export function mergeNeeds(all: readonly Needs[]): Needs {
+  const keys = new Set<string>();
+  let everything = false;
+  for (const { outputs } of all) {
+    if (outputs === "all") everything = true;
+    else for (const key of outputs) keys.add(key);
+  }
+  return { outputs: everything ? "all" : [...keys], input: all.some((needs) => needs.input) };
+}
+
+export type Resolved =
+  | { readonly ok: true; readonly text: JsonText }
+  | { readonly ok: false; readonly missing: string };
+
+/**
+ * `strict`: a missing reference is an outcome of its own; otherwise it is null, or empty text. A
+ * text longer than a payload may be is cut off: whoever uses it refuses it by its length. Throws
+ * TooLarge.
+ */
+export function resolveTemplate(
+  template: Template,
+  view: Scope,
+  options?: { strict?: boolean; work?: Work },
+): Resolved {
+  const { slots, tail } = template;
+  const work = options?.work ?? new Work();
+  let indexes: TextIndexes | undefined;
+  let text = "";
+  for (const { before, reference, embedded, indexed } of slots) {
+    if (indexed) indexes ??= new Map();
+    const value = resolveReference(reference, view, work, indexed ? indexes : undefined);
+    if (value === undefined && options?.strict === true) {
+      return { ok: false, missing: reference.text };
+    }
+    text += before;
+    if (embedded) text += value === undefined ? "" : embeddedText(value);
+    else text += value ?? "null";
+    if (text.length > limits.payloadBytesMax) break;
+  }
+  return { ok: true, text: text + tail };
+}
+
+/** A value inside a longer string: strings as they are, other values as JSON. */
+function embeddedText(value: JsonText): string {
+  return value.startsWith('"') ? value.slice(1, -1) : inString(value);
+}
+
+function inString(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}

@@ -1,0 +1,141 @@
+/** Saving and reading definitions: checked wholly, every problem told at once, nothing half stored. */
+import type { Clock } from "../../base/clock.ts";
+import { OrchyError, type Problem } from "../../base/errors.ts";
+import { checkActionDefinition, checkDefinition } from "../../language/check/check.ts";
+import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
+import { parseQueueKey } from "../../model/ids.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { QueueStats, Store } from "../../store/store.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Formats } from "../peers/formats.ts";
+import type { ActionStats, Page, SavedAction, SavedWorkflow } from "../shared/orchestrator.ts";
+import type { ActionRegistry } from "./action-registry.ts";
+import type { Plans } from "./plans.ts";
+
+interface Parts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly sandbox: Sandbox;
+  readonly plans: Plans;
+  readonly registry: ActionRegistry;
+  readonly formats: Pick<Formats, "written">;
+}
+
+const registeredMax = 10_000;
+
+/** Servers of older formats read the numbers of definitions as doubles. */
+const exactFormat = 3;
+
+export class Workflows {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async save(value: unknown, options: { lenient: boolean }): Promise<SavedWorkflow> {
+    const { plans, clock } = this.#parts;
+    const { definition, warnings } = await this.check(value, options);
+    const saved = await plans.save(definition, clock.now());
+    return { name: definition.name, ...saved, warnings };
+  }
+
+  async check(
+    value: unknown,
+    options: { lenient: boolean },
+  ): Promise<{ definition: WorkflowDefinition; warnings: readonly Problem[] }> {
+    const { registry, sandbox, formats } = this.#parts;
+    const registered = await registry.list(registeredMax);
+    const knownActions = new Set(registered.map((action) => action.name));
+    const checked = checkDefinition(value, { lenient: options.lenient, knownActions });
+    const problems = [...checked.problems];
+    for (const { pointer, expression } of checked.scripts) {
+      const message = await sandbox.check(expression);
+      if (message !== undefined) problems.push({ pointer, message });
+    }
+    if (checked.definition === undefined || problems.length > 0) {
+      throw refusal("workflow", problems);
+    }
+    const warnings = [...checked.warnings];
+    if (checked.exactNumber !== undefined && formats.written() < exactFormat) {
+      const message = "Servers of an earlier version, which may run now, round this number.";
+      warnings.push({ pointer: checked.exactNumber, message });
+    }
+    return { definition: checked.definition, warnings };
+  }
+
+  async saveAction(value: unknown, options: { lenient: boolean }): Promise<SavedAction> {
+    const { definition, problems, warnings } = checkActionDefinition(value, options);
+    if (definition === undefined || problems.length > 0) throw refusal("action", problems);
+    for (const { pointer, message } of warnings) {
+      this.#parts.log.warn("an action definition has a flaw", { pointer, flaw: message });
+    }
+    const changed = await this.#parts.registry.save(definition);
+    return { definition, changed };
+  }
+
+  async action(name: string): Promise<ActionStats> {
+    const registered = await this.#parts.registry.get(name);
+    const [stats] = await this.#withStats([registered ?? { name }]);
+    // Tasks of an action that nobody has registered wait all the same, and somebody may ask why.
+    if (registered === undefined && stats!.queues.length === 0) {
+      throw new OrchyError(
+        "NOT_FOUND",
+        `No action named ${name} is registered, and none is queued.`,
+      );
+    }
+    return stats!;
+  }
+
+  async actions(page: { limit: number; cursor?: string }): Promise<Page<ActionStats>> {
+    const { items: definitions, ...rest } = await this.#parts.registry.page(page);
+    return { items: await this.#withStats(definitions), ...rest };
+  }
+
+  async #withStats(definitions: readonly ActionDefinition[]): Promise<ActionStats[]> {
+    const { store } = this.#parts;
+    const all: QueueStats[] = [];
+    for (let partition = 0; partition < store.partitions; partition++) {
+      all.push(...(await store.queueStats({ partition })));
+    }
+    return definitions.map((definition) => {
+      const own = all.filter(({ queue }) => parseQueueKey(queue).action === definition.name);
+      return actionStats(definition, own);
+    });
+  }
+}
+
+function actionStats(definition: ActionDefinition, parts: readonly QueueStats[]): ActionStats {
+  const queues = new Map<string, QueueStats>();
+  for (const part of parts) {
+    const before = queues.get(part.queue) ?? { queue: part.queue, queued: 0, leased: 0 };
+    const oldestAt = earliest(before.oldestAt, part.oldestAt);
+    queues.set(part.queue, {
+      queue: part.queue,
+      queued: before.queued + part.queued,
+      leased: before.leased + part.leased,
+      ...(oldestAt !== undefined && { oldestAt }),
+    });
+  }
+  let queued = 0;
+  let running = 0;
+  let oldestAt: number | undefined;
+  for (const queue of queues.values()) {
+    queued += queue.queued;
+    running += queue.leased;
+    oldestAt = earliest(oldestAt, queue.oldestAt);
+  }
+  const sums = { queued, running, ...(oldestAt !== undefined && { oldestAt }) };
+  return { definition, ...sums, queues: [...queues.values()] };
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : Math.min(a, b);
+}
+
+function refusal(what: string, problems: readonly Problem[]): OrchyError {
+  const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
+  return new OrchyError("DEFINITION_REFUSED", `The ${what} definition has ${count}.`, problems);
+}

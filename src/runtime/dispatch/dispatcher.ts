@@ -1,0 +1,421 @@
+/**
+ * Brings tasks to the polls that wait for them, in two ways. *Hand-off*: a commit that adds a task
+ * asks for a waiting poll and leases the task to it in the same commit. *Claim*: a poll with room
+ * asks the store for the queues that are hinted to hold something. Hints are only hints: a lost one
+ * costs a sweep, a wrong one a claim that finds nothing.
+ */
+import type { Clock, Ids } from "../../base/clock.ts";
+import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import type { NewTask } from "../../model/decision.ts";
+import { type ExecutionKey, formatToken, tokenPrefix } from "../../model/ids.ts";
+import {
+  type ClaimTasksAnswer,
+  type ClaimTasksRequest,
+  type HandOff,
+  type LeasedTask,
+  type Store,
+  StoreFault,
+} from "../../store/store.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { logFault } from "../shared/faults.ts";
+import { Poll, type PollOptions } from "./poll.ts";
+import { TaskSizes, taskChars } from "./task-sizes.ts";
+
+/** While a queue has held something for longer than this, new tasks do not overtake it. */
+const overtakeMs = 2_000;
+
+/** How many partitions one poll asks at the same time. */
+const claimsAtOnce = 16;
+/** A claim of few tasks costs nearly as much as one of many: for so many it asks one partition. */
+const tasksPerClaim = 16;
+
+/** After a failed claim a waiting poll asks again so much later. */
+const claimRetryMs = 1_000;
+
+/** So often, and with such pauses, a lease that nobody has is looked after; then it lapses. */
+const recoveriesMax = 60;
+const recoveryMs = 1_000;
+
+/** The polls that wait for tasks of a queue; the longest waiting first. */
+interface Line {
+  /** The one copy of the name. */
+  readonly queue: string;
+  readonly polls: Set<Poll>;
+}
+
+export class Dispatcher {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #ids: Ids;
+  readonly #log: Logger;
+  /** Called with moments at which something of a partition may be due, so that it is looked at. */
+  readonly #onDue: (partition: number, at: number) => void;
+  /** Waiting polls with room, by queue. */
+  readonly #waiting = new Map<string, Line>();
+  /** Since when which partitions are thought to hold tasks, by queue. */
+  readonly #hints = new Map<string, Map<number, number>>();
+  readonly #sizes = new TaskSizes();
+  readonly #polls = new Set<Poll>();
+  readonly #byWorker = new Map<string, Set<Poll>>();
+  #pollBytes = 0;
+  #draining = false;
+
+  constructor(parts: {
+    store: Store;
+    clock: Clock;
+    ids: Ids;
+    log: Logger;
+    onDue: (partition: number, at: number) => void;
+  }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#ids = parts.ids;
+    this.#log = parts.log;
+    this.#onDue = parts.onDue;
+  }
+
+  get parked(): number {
+    return this.#polls.size;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Registers a poll; from now on tasks may be handed to it. Throws where it has no room. */
+  open(options: Omit<PollOptions, "nonce" | "clock" | "onClosed">): Poll {
+    const poll = new Poll({
+      ...options,
+      // Many polls name the same: each name is kept once.
+      queues: options.queues.map((queue) => this.#waiting.get(queue)?.queue ?? queue),
+      nonce: this.#ids.nonce(),
+      clock: this.#clock,
+      onClosed: (closed) => this.#forget(closed),
+    });
+    this.#makeRoom(poll);
+    this.#polls.add(poll);
+    const own = this.#byWorker.get(poll.workerId);
+    if (own === undefined) this.#byWorker.set(poll.workerId, new Set([poll]));
+    else own.add(poll);
+    this.#pollBytes += poll.bytes;
+    for (const queue of poll.queues) {
+      const line = this.#waiting.get(queue);
+      if (line === undefined) this.#waiting.set(queue, { queue, polls: new Set([poll]) });
+      else line.polls.add(poll);
+    }
+    if (this.#draining) poll.close();
+    return poll;
+  }
+
+  /** Answers the largest polls, so that those who name little are not refused for those who name much. */
+  #makeRoom(poll: Poll): void {
+    while (this.#pollBytes + poll.bytes > limits.parkedPollBytesMax) {
+      let largest = poll;
+      for (const other of this.#polls) if (other.bytes > largest.bytes) largest = other;
+      if (largest === poll) {
+        const message = "The polls that wait name too much in all. Name fewer queues and actions.";
+        throw new OrchyError("TOO_MANY", message);
+      }
+      largest.close();
+    }
+  }
+
+  #forget(poll: Poll): void {
+    if (!this.#polls.delete(poll)) return;
+    this.#pollBytes -= poll.bytes;
+    const own = this.#byWorker.get(poll.workerId);
+    own?.delete(poll);
+    if (own?.size === 0) this.#byWorker.delete(poll.workerId);
+    for (const queue of poll.queues) {
+      const line = this.#waiting.get(queue);
+      line?.polls.delete(poll);
+      if (line?.polls.size === 0) this.#waiting.delete(queue);
+    }
+  }
+
+  /** Answers the longest waiting poll of a worker, also without a task. */
+  hurry(workerId: string): void {
+    const [longest] = this.#byWorker.get(workerId) ?? [];
+    longest?.hurry();
+  }
+
+  /** Answers every poll, empty-handed where there is nothing, and those that still come. */
+  drain(): void {
+    this.#draining = true;
+    for (const poll of [...this.#polls]) poll.close();
+  }
+
+  // Hand-off
+
+  /**
+   * Reserves a place for a task that is about to be committed: first in the poll that brought the
+   * result it follows from. `deliver` or `withdraw` must follow.
+   */
+  offer(
+    partition: number,
+    task: NewTask,
+    origin: Poll | undefined,
+    now: number,
+  ): { poll: Poll; lease: HandOff } | undefined {
+    const since = this.#hints.get(task.queue)?.get(partition);
+    if (since !== undefined && now - since > overtakeMs) return undefined;
+    const poll = this.#pollFor(task, origin, since !== undefined);
+    if (poll === undefined) return undefined;
+    poll.reserved += 1;
+    poll.reservedChars += taskChars(task);
+    const deadline = now + task.timeoutMs;
+    const silenceMs = task.heartbeatMs || poll.heartbeatMs || task.timeoutMs;
+    return {
+      poll,
+      lease: {
+        token: formatToken(tokenPrefix(now, poll.nonce), task.id),
+        workerId: poll.workerId,
+        leaseUntil: Math.min(now + silenceMs, deadline),
+        deadline,
+      },
+    };
+  }
+
+  /** Where older work is hinted, only the poll that brought the result may go on with its own. */
+  #pollFor(task: NewTask, origin: Poll | undefined, hinted: boolean): Poll | undefined {
+    const { queue } = task;
+    const chars = taskChars(task);
+    if (origin?.fits(chars) && origin.queueSet.has(queue)) return origin;
+    if (hinted) return undefined;
+    for (const poll of this.#pollsFor(queue)) {
+      if (poll.spare > 0 && poll.fits(chars)) return poll;
+    }
+    return undefined;
+  }
+
+  /** The longest waiting first. */
+  #pollsFor(queue: string): Iterable<Poll> {
+    return this.#waiting.get(queue)?.polls ?? [];
+  }
+
+  withdraw(poll: Poll, task: NewTask): void {
+    poll.withdraw(taskChars(task));
+  }
+
+  /** The commit holds: the task belongs to the poll, or to another, or goes back. */
+  deliver(poll: Poll, task: LeasedTask): void {
+    poll.reserved -= 1;
+    poll.reservedChars -= taskChars(task);
+    this.#onDue(task.key.partition, task.leaseUntil);
+    this.#place(poll, task);
+  }
+
+  #place(poll: Poll, task: LeasedTask): void {
+    if (poll.add(task)) return;
+    for (const other of this.#pollsFor(task.queue)) {
+      // The lease was given under other terms of heartbeats: only a poll with the same may have it.
+      if (other.heartbeatMs === poll.heartbeatMs && other.room > 0 && other.add(task)) return;
+    }
+    this.giveBack([task]);
+  }
+
+  /** Tasks that cannot be delivered go back to their queues at once, no attempt burnt. */
+  giveBack(tasks: readonly LeasedTask[]): void {
+    for (const task of tasks) this.#giveBackOne(task, 0);
+  }
+
+  #giveBackOne(task: LeasedTask, tries: number): void {
+    const { key, id, token, leaseUntil } = task;
+    const { partition } = key;
+    const now = this.#clock.now();
+    this.#store
+      .releaseTasks({ partition, tasks: [{ key, taskId: id, token }], now })
+      .then(([answer]) => {
+        if (answer !== "released") return;
+        this.#onDue(partition, this.#clock.now());
+        this.hint(partition, task.queue);
+      })
+      .catch((error) => {
+        logFault(this.#log, "a task could not be given back", error, { id });
+        // In the end its lease lapses by itself.
+        if (tries >= recoveriesMax || this.#clock.now() >= leaseUntil) return;
+        this.#clock.after(recoveryMs, () => this.#giveBackOne(task, tries + 1));
+      });
+  }
+
+  // Claims
+
+  /** Something claimable was put into this queue. */
+  hint(partition: number, queue: string): void {
+    let partitions = this.#hints.get(queue);
+    if (partitions === undefined) {
+      partitions = new Map();
+      this.#hints.set(queue, partitions);
+    }
+    if (!partitions.has(partition)) partitions.set(partition, this.#clock.now());
+    this.#wake(queue);
+  }
+
+  /** Queues that are hinted to hold something, and that no poll waits for. */
+  *unattended(): Iterable<string> {
+    for (const queue of this.#hints.keys()) if (!this.#waiting.has(queue)) yield queue;
+  }
+
+  /** Forgets where it was hinted to hold something, and returns that. */
+  unhintAll(queue: string): readonly number[] {
+    const partitions = this.#hints.get(queue);
+    this.#hints.delete(queue);
+    return [...(partitions?.keys() ?? [])];
+  }
+
+  /** Has the longest waiting poll with room claim, unless it is claiming already. */
+  #wake(queue: string, except?: Poll): void {
+    for (const poll of this.#pollsFor(queue)) {
+      if (poll === except || poll.filling || poll.spare === 0) continue;
+      this.fill(poll);
+      return;
+    }
+  }
+
+  /**
+   * Reads the hints of a partition from the store: at start, after a resume or release, in a sweep.
+   * The queue timeouts of what was let go run again.
+   */
+  async refresh(partition: number): Promise<void> {
+    this.#onDue(partition, this.#clock.now());
+    for (const queue of await this.#store.queueHints({ partition })) this.hint(partition, queue);
+  }
+
+  /** Claims for a poll from partitions that are hinted to hold something for it, several at once. */
+  fill(poll: Poll): void {
+    if (!poll.filling && !this.#startClaims(poll)) poll.filled();
+  }
+
+  /** False: there is no room, or nothing is hinted. */
+  #startClaims(poll: Poll): boolean {
+    // One is carried by an empty answer, however large it is.
+    const fitting = this.#sizes.fitting(poll.queueSet, poll.roomChars);
+    const room = Math.min(poll.spare, Math.max(fitting, poll.empty ? 1 : 0));
+    const most = Math.min(claimsAtOnce, Math.ceil(room / tasksPerClaim));
+    const partitions = most > 0 ? this.#hintedPartitions(poll, most) : [];
+    if (partitions.length === 0) return false;
+    poll.filling = true;
+    let failed = false;
+    const claims = partitions.map((partition, index) => {
+      // Even shares that make up the room: what does not divide goes to the first ones.
+      const limit = Math.ceil((room - index) / partitions.length);
+      return this.#claim(poll, partition, limit).catch((error) => {
+        failed = true;
+        logFault(this.#log, "a claim failed", error, { partition });
+      });
+    });
+    Promise.all(claims).then(() => {
+      poll.filling = false;
+      // What is hinted still, or was since, is asked for too.
+      if (!failed && poll.asksOn && this.#startClaims(poll)) return;
+      poll.filled();
+      // A store that fails is not asked again at once.
+      if (failed) this.#clock.after(claimRetryMs, () => this.fill(poll));
+      // What was hinted meanwhile is for others that wait.
+      else for (const queue of poll.queues) if (this.#hints.has(queue)) this.#wake(queue, poll);
+    });
+    return true;
+  }
+
+  #hintedPartitions(poll: Poll, most: number): number[] {
+    const found = new Set<number>();
+    for (const queue of poll.queues) {
+      for (const partition of this.#hints.get(queue)?.keys() ?? []) {
+        found.add(partition);
+        if (found.size >= most) return [...found];
+      }
+    }
+    return [...found];
+  }
+
+  async #claim(poll: Poll, partition: number, limit: number): Promise<void> {
+    const queues = poll.queues.filter((queue) => this.#hints.get(queue)?.has(partition));
+    const now = this.#clock.now();
+    // Before the claim: what is added while it is under way must be hinted anew.
+    for (const queue of queues) this.#unhint(partition, queue);
+    poll.reserved += limit;
+    try {
+      const request = {
+        partition,
+        queues: queues.map((name) => ({ name, limit })),
+        limit,
+        tokenPrefix: tokenPrefix(now, this.#ids.nonce()),
+        workerId: poll.workerId,
+        heartbeatMs: poll.heartbeatMs,
+        now,
+      };
+      const answer = await this.#store.claimTasks(request).catch((error) => {
+        if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
+        return this.#claimAgain(request).catch((failure) => {
+          this.#recover(request, 0);
+          throw failure;
+        });
+      });
+      poll.reserved -= limit;
+      this.#sizes.note(answer.tasks);
+      for (const task of answer.tasks) {
+        this.#onDue(partition, task.leaseUntil);
+        this.#place(poll, task);
+      }
+      for (const queue of answer.more) this.hint(partition, queue);
+    } catch (error) {
+      poll.reserved -= limit;
+      for (const queue of queues) this.#remember(partition, queue);
+      throw error;
+    }
+  }
+
+  /** The same claim, with its prefix, finds what it has leased. */
+  #claimAgain(request: ClaimTasksRequest): Promise<ClaimTasksAnswer> {
+    return this.#store.claimTasks({ ...request, now: this.#clock.now() });
+  }
+
+  /** What a claim may have leased without anybody's having heard of it goes back; nothing is added. */
+  #recover(request: ClaimTasksRequest, tries: number): void {
+    if (tries >= recoveriesMax) return;
+    const queues = request.queues.map(({ name }) => ({ name, limit: 0 }));
+    this.#clock.after(recoveryMs, () => {
+      this.#claimAgain({ ...request, queues, limit: 0 }).then(
+        ({ tasks, more }) => {
+          this.giveBack(tasks);
+          for (const queue of more) this.hint(request.partition, queue);
+        },
+        () => this.#recover(request, tries + 1),
+      );
+    });
+  }
+
+  /** After a failed claim the hint comes back, without a new claim at once. */
+  #remember(partition: number, queue: string): void {
+    const partitions = this.#hints.get(queue) ?? new Map<number, number>();
+    partitions.set(partition, this.#clock.now());
+    this.#hints.set(queue, partitions);
+  }
+
+  #unhint(partition: number, queue: string): void {
+    const partitions = this.#hints.get(queue);
+    partitions?.delete(partition);
+    if (partitions?.size === 0) this.#hints.delete(queue);
+  }
+}
+
+export function leasedTask(
+  key: ExecutionKey,
+  task: NewTask,
+  lease: HandOff,
+  now: number,
+): LeasedTask {
+  return {
+    key,
+    id: task.id,
+    queue: task.queue,
+    token: lease.token,
+    leasedAt: now,
+    leaseUntil: lease.leaseUntil,
+    deadline: lease.deadline,
+    heartbeatMs: lease.leaseUntil < lease.deadline ? lease.leaseUntil - now : 0,
+    header: task.header,
+    parameters: task.parameters,
+  };
+}

@@ -1,0 +1,66 @@
+/**
+ * Which workers hold which tasks, as far as this server gave them out, so that a worker hears of a
+ * cancelled task with its next poll. A hint: it is kept in memory, bounded, and sent once.
+ */
+import { limits } from "../../base/limits.ts";
+import type { Decision } from "../../model/decision.ts";
+import type { LeasedTask } from "../../store/store.ts";
+
+interface Holder {
+  readonly workerId: string;
+  readonly token: string;
+}
+
+export class HeldTasks {
+  /** By task; those given out first are first, and forgotten first. */
+  readonly #holders = new Map<string, Holder>();
+  /** Tokens that wait for the next poll of a worker. */
+  readonly #cancelled = new Map<string, string[]>();
+
+  givenOut(tasks: readonly LeasedTask[], workerId: string): void {
+    // Several may poll without a name: none of them is a holder that could be found again.
+    if (workerId === "") return;
+    for (const { id, token } of tasks) {
+      this.#holders.delete(id);
+      this.#holders.set(id, { workerId, token });
+    }
+    while (this.#holders.size > limits.heldTasksKept) {
+      this.#holders.delete(this.#holders.keys().next().value!);
+    }
+  }
+
+  /** Returns the workers that have something to hear. */
+  committed({ settle, expire, effects }: Decision): ReadonlySet<string> {
+    for (const { taskId } of [...settle, ...expire]) this.#holders.delete(taskId);
+    const workers = new Set<string>();
+    for (const id of effects.dropTasks) {
+      const holder = this.#holders.get(id);
+      if (holder === undefined) continue;
+      this.#holders.delete(id);
+      this.#cancel(holder);
+      workers.add(holder.workerId);
+    }
+    return workers;
+  }
+
+  hasCancelled(workerId: string): boolean {
+    return this.#cancelled.has(workerId);
+  }
+
+  /** What the worker has not heard yet. */
+  takeCancelled(workerId: string): readonly string[] {
+    const tokens = this.#cancelled.get(workerId) ?? [];
+    this.#cancelled.delete(workerId);
+    return tokens;
+  }
+
+  #cancel({ workerId, token }: Holder): void {
+    const tokens = this.#cancelled.get(workerId) ?? [];
+    if (tokens.length >= limits.cancelledPerAnswerMax) return;
+    tokens.push(token);
+    this.#cancelled.set(workerId, tokens);
+    while (this.#cancelled.size > limits.cancelledWorkersKept) {
+      this.#cancelled.delete(this.#cancelled.keys().next().value!);
+    }
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * Queues whose tasks wait while no worker polls for them: found by looking, now and then, at queues
+ * that are hinted to hold something and that no poll waits for. What other servers' workers do is seen
+ * by what becomes of the tasks: a worker with room takes them at once, a busy one holds leases.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import { parseQueueKey } from "../../model/ids.ts";
+import type { Store } from "../../store/store.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { logFault } from "../shared/faults.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+
+interface UnpolledParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly dispatcher: Dispatcher;
+  /** Of several servers the one that looks after the partition of the oldest task warns. */
+  readonly prefers: (partition: number) => boolean;
+}
+
+/** A queue that holds something, and that nobody has polled here since then. */
+interface Suspect {
+  /** Later than that: when it is to be looked at again, less `limits.unpolledMs`. */
+  since: number;
+  /** As the last look found it: a worker elsewhere takes the oldest task. */
+  oldestAt?: number;
+}
+
+interface Waiting {
+  queued: number;
+  leased: number;
+  oldestAt: number;
+  partition: number;
+}
+
+export class Unpolled {
+  readonly #parts: UnpolledParts;
+  #suspects = new Map<string, Suspect>();
+  readonly #unpolled = new Set<string>();
+  /** When it was warned of which queue; the earliest first. */
+  readonly #warned = new Map<string, number>();
+  #isRunning = false;
+  #cancel: (() => void) | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(parts: UnpolledParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#isRunning = true;
+    this.#rest();
+  }
+
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    this.#cancel?.();
+    await this.#looking;
+  }
+
+  #rest(): void {
+    if (!this.#isRunning) return;
+    const { clock, log } = this.#parts;
+    this.#cancel = clock.after(limits.unpolledLookMs, () => {
+      this.#looking = this.look()
+        .catch((error) => logFault(log, "queues without polls could not be looked at", error))
+        .finally(() => this.#rest());
+    });
+  }
+
+  /** Whether its tasks wait, and nobody has polled for them for `limits.unpolledMs`. */
+  has(queue: string): boolean {
+    return this.#unpolled.has(queue);
+  }
+
+  polled(queues: readonly string[]): void {
+    if (this.#suspects.size === 0) return;
+    for (const queue of queues) {
+      this.#suspects.delete(queue);
+      this.#unpolled.delete(queue);
+    }
+  }
+
+  async look(): Promise<void> {
+    const { clock, dispatcher } = this.#parts;
+    const now = clock.now();
+    const before = this.#suspects;
+    this.#suspects = new Map();
+    for (const queue of dispatcher.unattended()) {
+      if (this.#suspects.size === limits.unpolledQueuesMax) break;
+      this.#suspects.set(queue, before.get(queue) ?? { since: now });
+    }
+    for (const queue of this.#unpolled)
+      if (!this.#suspects.has(queue)) this.#unpolled.delete(queue);
+    const due = [...this.#suspects].filter(([, { since }]) => now - since >= limits.unpolledMs);
+    if (due.length > 0) await this.#check(due.map(([queue]) => queue));
+  }
+
+  async #check(queues: readonly string[]): Promise<void> {
+    const { clock } = this.#parts;
+    const waiting = await this.#waiting(new Set(queues));
+    const now = clock.now();
+    for (const queue of queues) {
+      const found = waiting.get(queue);
+      const suspect = this.#suspects.get(queue);
+      // Polled meanwhile.
+      if (suspect === undefined) continue;
+      if (found === undefined) this.#unpolled.delete(queue);
+      else if (this.#isIdle(suspect, found, now)) this.#report(queue, found, now);
+      else this.#unpolled.delete(queue);
+    }
+  }
+
+  /** What waits in these queues, where something does. */
+  async #waiting(queues: ReadonlySet<string>): Promise<ReadonlyMap<string, Waiting>> {
+    const { store } = this.#parts;
+    const waiting = await this.#claimable(queues);
+    for (let partition = 0; partition < store.partitions && waiting.size > 0; partition++) {
+      for (const { queue, queued, leased, oldestAt } of await store.queueStats({ partition })) {
+        const found = waiting.get(queue);
+        if (found === undefined) continue;
+        found.queued += queued;
+        found.leased += leased;
+        if (oldestAt === undefined || oldestAt >= found.oldestAt) continue;
+        found.oldestAt = oldestAt;
+        found.partition = partition;
+      }
+    }
+    return waiting;
+  }
+
+  /** Those that hold something still; hints of the others were wrong and are dropped. */
+  async #claimable(queues: ReadonlySet<string>): Promise<Map<string, Waiting>> {
+    const { store, dispatcher } = this.#parts;
+    const waiting = new Map<string, Waiting>();
+    // Before the look: what is added while it is under way must be hinted anew.
+    const hinted = [...queues].map((queue) => ({ queue, partitions: dispatcher.unhintAll(queue) }));
+    try {
+      for (let partition = 0; partition < store.partitions; partition++) {
+        for (const queue of await store.queueHints({ partition })) {
+          if (!queues.has(queue)) continue;
+          dispatcher.hint(partition, queue);
+          waiting.set(queue, {
+            queued: 0,
+            leased: 0,
+            oldestAt: Number.POSITIVE_INFINITY,
+            partition,
+          });
+        }
+      }
+    } catch (error) {
+      for (const { queue, partitions } of hinted) {
+        for (const partition of partitions) dispatcher.hint(partition, queue);
+      }
+      throw error;
+    }
+    return waiting;
+  }
+
+  /**
+   * Whether nobody takes them at all, and when it is to be looked at again. Where other servers share
+   * the store, a second look tells.
+   */
+  #isIdle(suspect: Suspect, { leased, oldestAt }: Waiting, now: number): boolean {
+    const { oldestAt: before } = suspect;
+    suspect.oldestAt = oldestAt;
+    const again = (restMs: number) => {
+      suspect.since = now - limits.unpolledMs + restMs;
+    };
+    again(limits.unpolledRestMs);
+    if (leased > 0) return false;
+    if (now - oldestAt < limits.unpolledMs) {
+      suspect.since = Math.min(oldestAt, now);
+      return false;
+    }
+    if (!this.#parts.store.traits.shared || oldestAt === before) return true;
+    again(limits.unpolledSecondMs);
+    return false;
+  }
+
+  #report(key: string, { queued, oldestAt, partition }: Waiting, now: number): void {
+    const { log, prefers } = this.#parts;
+    if (this.#unpolled.has(key)) return;
+    this.#unpolled.add(key);
+    const warnedAt = this.#warned.get(key) ?? Number.NEGATIVE_INFINITY;
+    if (!prefers(partition) || now - warnedAt < limits.unpolledWarnMs) return;
+    this.#warned.delete(key);
+    this.#warned.set(key, now);
+    if (this.#warned.size > limits.unpolledQueuesMax) {
+      this.#warned.delete(this.#warned.keys().next().value!);
+    }
+    const waitingMs = now - oldestAt;
+    log.warn("tasks wait, and no worker polls for them", {
+      ...parseQueueKey(key),
+      queued,
+      waitingMs,
+    });
+  }
+}

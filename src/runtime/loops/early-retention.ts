@@ -1,0 +1,117 @@
+/**
+ * Makes room when the store is too full for new starts: finished executions are removed before their
+ * retention is over, those first whose retention would end first, until there is room again. What
+ * runs is never touched, nor what has ended so lately that somebody may be about to read it.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { Pressure, Store } from "../../store/store.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Executions } from "../services/executions.ts";
+import { logFault } from "../shared/faults.ts";
+import { percent, type Room } from "../shared/room.ts";
+import { RetentionEnds } from "./retention-ends.ts";
+
+export interface EarlyRetentionParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly room: Room;
+  readonly executions: Executions;
+  /** Partitions that this server looks after: others make room in the rest. */
+  readonly prefers: (partition: number) => boolean;
+}
+
+export class EarlyRetention {
+  readonly #parts: EarlyRetentionParts;
+  readonly #ends: RetentionEnds;
+  #isMakingRoom = false;
+  #isRunning = false;
+  #cancel: (() => void) | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(parts: EarlyRetentionParts) {
+    this.#parts = parts;
+    this.#ends = new RetentionEnds(parts.store);
+  }
+
+  start(): void {
+    this.#isRunning = true;
+    this.#rest(limits.roomLookMs);
+  }
+
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    this.#cancel?.();
+    await this.#looking;
+  }
+
+  #rest(ms: number): void {
+    if (!this.#isRunning) return;
+    const { clock, log } = this.#parts;
+    this.#cancel = clock.after(ms, () => {
+      this.#looking = this.#round()
+        .catch((error) => {
+          logFault(log, "the room in the store could not be looked after", error);
+          return false;
+        })
+        .then((isMore) => this.#rest(isMore ? limits.roomRestMs : limits.roomLookMs));
+    });
+  }
+
+  /**
+   * Removes a few at a time and reports how many that were; returns whether there is more to remove
+   * at once: where executions end as fast as they are removed, resting would halve what is started.
+   */
+  async #round(): Promise<boolean> {
+    const { clock, log, metrics, room } = this.#parts;
+    const endsAt = clock.now() + limits.roomLookMs;
+    const first = await room.read();
+    let removed = 0;
+    try {
+      for (let now = first; this.#isRunning && this.#lacksRoom(now); now = await room.read()) {
+        const gone = await this.#removeSome();
+        removed += gone ?? 0;
+        if (gone === undefined) return false;
+        if (clock.now() >= endsAt) return true;
+      }
+      return false;
+    } finally {
+      if (removed > 0) {
+        metrics.removedEarly(removed);
+        const message = "finished executions were removed before their retention was over";
+        log.warn(message, { removed, used: percent(first.used) });
+      }
+    }
+  }
+
+  /** From shortly below the share above which starts are refused, until it is somewhat below that. */
+  #lacksRoom({ used, removalHelps = true }: Pressure): boolean {
+    const { usedMax } = this.#parts.store.traits;
+    if (!removalHelps) return false;
+    if (used > usedMax - limits.earlyRetentionLead) this.#isMakingRoom = true;
+    else if (used <= usedMax - limits.roomRegained) this.#isMakingRoom = false;
+    if (!this.#isMakingRoom) this.#ends.reset();
+    return this.#isMakingRoom;
+  }
+
+  /** Answers how many; undefined: there is nothing more that may be removed now. */
+  async #removeSome(): Promise<number | undefined> {
+    const { store, clock, log, executions, prefers } = this.#parts;
+    const partitions = Array.from({ length: store.partitions }, (_, i) => i).filter(prefers);
+    const { timers, isOver } = await this.#ends.next(partitions, limits.earlyRemovalsAtOnce);
+    if (isOver) this.#ends.reset();
+    if (timers.length === 0) return undefined;
+    const endedBefore = clock.now() - limits.earlyRetentionAgeMs;
+    const removals = timers.map(({ key }) =>
+      executions.remove(key, { endedBefore }).catch((error) => {
+        logFault(log, "an execution could not be removed early", error, { id: key.id });
+        return "failed" as const;
+      }),
+    );
+    const outcomes = await Promise.all(removals);
+    return outcomes.filter((outcome) => outcome === "removed").length;
+  }
+}

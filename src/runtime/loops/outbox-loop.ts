@@ -1,0 +1,110 @@
+/**
+ * Delivers what executions send to others. A message is acknowledged after its delivery holds; until
+ * then it shows up again, so every delivery must be safe to repeat.
+ */
+import type { Clock, Ids } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { OutboxMessage, Store } from "../../store/store.ts";
+import { asError, type Logger } from "../../telemetry/log.ts";
+import { isOfStore, logFault } from "../shared/faults.ts";
+import { PartitionAlarm } from "./partition-alarm.ts";
+
+export interface OutboxLoopParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  /** Longest time without a look at a partition. */
+  readonly restMs: (partition: number) => number;
+  /** `undeliverable` says why it never can be. A rejection means: try again later. */
+  readonly deliver: (message: OutboxMessage) => Promise<{ readonly undeliverable?: string }>;
+  /** Tells the source that a message was given up. */
+  readonly giveUp: (message: OutboxMessage, reason: string) => Promise<void>;
+}
+
+export class OutboxLoop {
+  readonly #parts: OutboxLoopParts;
+  readonly #alarm: PartitionAlarm;
+
+  constructor(parts: OutboxLoopParts) {
+    this.#parts = parts;
+    this.#alarm = new PartitionAlarm({
+      partitions: parts.store.partitions,
+      clock: parts.clock,
+      ring: (partition) => this.#claim(partition),
+      restMs: parts.restMs,
+    });
+  }
+
+  start(): void {
+    this.#alarm.start();
+  }
+
+  note(partition: number): void {
+    this.#alarm.note(partition, this.#parts.clock.now());
+  }
+
+  stop(): Promise<void> {
+    return this.#alarm.stop();
+  }
+
+  async #claim(partition: number): Promise<number | undefined> {
+    const { store, clock, ids, log } = this.#parts;
+    const answer = await store.claimOutbox({
+      partition,
+      claimId: ids.nonce(),
+      limit: limits.outboxPerClaimMax,
+      hideMs: limits.outboxHideMs,
+      now: clock.now(),
+    });
+    const bySource = Map.groupBy(answer.messages, ({ key }) => key.id);
+    // Sources do not wait for each other: what one sends to may be away.
+    const delivered = await Promise.all(
+      [...bySource].map(([source, messages]) =>
+        this.#deliverAll(partition, messages).catch((error) => {
+          logFault(log, "a message could not be put away", error, { source });
+          return false;
+        }),
+      ),
+    );
+    if (delivered.every(Boolean)) return answer.nextDue;
+    const again = clock.now() + limits.outboxHideMs;
+    return Math.min(again, answer.nextDue ?? again);
+  }
+
+  /** In order: after a failure the later ones wait as well, and all show up again. */
+  async #deliverAll(partition: number, messages: readonly OutboxMessage[]): Promise<boolean> {
+    for (const message of messages) {
+      if (!(await this.#deliver(partition, message))) return false;
+    }
+    return true;
+  }
+
+  async #deliver(partition: number, message: OutboxMessage): Promise<boolean> {
+    const { store, log, deliver, giveUp } = this.#parts;
+    try {
+      const { undeliverable } = await deliver(message);
+      if (undeliverable !== undefined) {
+        log.warn("a follow-up cannot be started", {
+          source: message.key.id,
+          reason: undeliverable,
+        });
+        await giveUp(message, undeliverable);
+      }
+    } catch (error) {
+      const fault = asError(error);
+      logFault(log, "a message could not be delivered", error, { source: message.key.id });
+      if (message.deliveries < limits.outboxAttemptsMax) return false;
+      if (isOfStore(error)) {
+        // That the store is away or full is no fault of the message.
+        const { deliveries } = message;
+        log.error("a message is not delivered for long", { source: message.key.id, deliveries });
+        return false;
+      }
+      log.error("a message is given up", { source: message.key.id, error: fault });
+      await giveUp(message, `It failed ${message.deliveries} times: ${fault.message}`);
+    }
+    await store.ackOutbox({ partition, messages: [{ key: message.key, id: message.id }] });
+    return true;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Promise 3, checked in production: looks slowly at every RUNNING execution, and has the engine
+ * repair one that owns nothing that would move it on. What it finds is counted; it should be zero.
+ * It also looks for queued tasks that no poll has heard of, a few partitions at a time.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import { violations } from "../../engine/invariants.ts";
+import { decodeExecution } from "../../engine/stored/codec.ts";
+import { type ExecutionKey, executionKey } from "../../model/ids.ts";
+import { type ListPlace, type Store, StoreFault } from "../../store/store.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Plans } from "../catalogue/plans.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { Driver } from "../driving/driver.ts";
+import { logFault } from "../shared/faults.ts";
+
+export interface SweeperParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly plans: Plans;
+  readonly driver: Driver;
+  readonly dispatcher: Dispatcher;
+}
+
+export class Sweeper {
+  readonly #parts: SweeperParts;
+  #partition = 0;
+  #queuesOf = 0;
+  #after: ListPlace | undefined;
+  #cancel: (() => void) | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
+  #running = false;
+  /** Executions found broken since the start of this server. */
+  found = 0;
+
+  constructor(parts: SweeperParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#running = true;
+    this.#rest();
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#cancel?.();
+    await this.#sweeping;
+  }
+
+  #rest(): void {
+    if (!this.#running) return;
+    this.#cancel = this.#parts.clock.after(limits.sweepMs, () => {
+      this.#sweeping = this.sweep()
+        .catch((error) => logFault(this.#parts.log, "a sweep failed", error))
+        .finally(() => this.#rest());
+    });
+  }
+
+  /** Looks at the next few executions. */
+  async sweep(): Promise<void> {
+    const { store, dispatcher } = this.#parts;
+    if (dispatcher.parked > 0) {
+      const share = Math.min(1, limits.sweepMs / limits.queueSweepMs);
+      const count = Math.ceil(store.partitions * share);
+      const next = Array.from({ length: count }, (_, i) => (this.#queuesOf + i) % store.partitions);
+      this.#queuesOf = (this.#queuesOf + count) % store.partitions;
+      await Promise.all(next.map((partition) => this.refresh(partition)));
+    }
+    let reached: ListPlace | undefined;
+    try {
+      reached = await this.#checkSome();
+    } finally {
+      // After a failure as well: one partition that is away keeps no other from being looked at.
+      this.#after = reached;
+      if (reached === undefined) this.#partition = (this.#partition + 1) % store.partitions;
+    }
+  }
+
+  /** The queues of a partition; one that is away is looked at again in a later round. */
+  async refresh(partition: number): Promise<void> {
+    const { dispatcher, log } = this.#parts;
+    await dispatcher
+      .refresh(partition)
+      .catch((error) => logFault(log, "queues could not be looked at", error, { partition }));
+  }
+
+  /** Answers after which one the partition goes on; undefined: it was looked at wholly. */
+  async #checkSome(): Promise<ListPlace | undefined> {
+    const { store, log } = this.#parts;
+    const { items, reached } = await store.list({
+      partition: this.#partition,
+      status: "RUNNING",
+      limit: limits.sweptPerRound,
+      ...(this.#after !== undefined && { after: this.#after }),
+    });
+    for (const { id } of items) {
+      if (!this.#running) return undefined;
+      await this.check(executionKey(id, store.partitions)).catch((error) => {
+        if (error instanceof StoreFault && error.outcome === "not_applied") throw error;
+        logFault(log, "an execution could not be checked", error, { id });
+      });
+    }
+    return reached;
+  }
+
+  async check(key: ExecutionKey): Promise<readonly string[]> {
+    const { store, plans, driver, log } = this.#parts;
+    const loaded = await store.load({ key });
+    if (loaded.outcome !== "loaded") return [];
+    const holdings = await store.holdings(key);
+    const execution = decodeExecution(loaded.state, loaded.data);
+    const plan = await plans.get(execution.state.workflow, execution.state.version);
+    const tasks = new Set(holdings.tasks.map((task) => task.id));
+    const timers = new Set(holdings.timers.map((timer) => timer.id));
+    const found = violations(plan, execution, { tasks, timers });
+    if (found.length === 0) return [];
+    // A commit between the two reads explains everything: it is looked at in the next round.
+    const again = await store.load({ key, fields: [] });
+    if (again.outcome !== "loaded" || again.head.commitId !== loaded.head.commitId) return [];
+    this.found += 1;
+    log.error("an execution was broken and is repaired", { id: key.id, found: found.join("; ") });
+    await driver.submit(key.id, { type: "repair", tasks, timers });
+    return found;
+  }
+}

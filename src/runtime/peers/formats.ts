@@ -1,0 +1,110 @@
+/**
+ * Which format of stored records may be written while servers of several versions share a store.
+ *
+ * The store holds the number (a new one begins with the newest), and it only ever rises; a server
+ * that does not read it refuses to start. So a server never has to trust that it knows who is live
+ * now: what the store said once stays true, also for a server that was frozen in between.
+ *
+ * Each server raises it to what all live servers read, once that has held at every beat for
+ * `formatDelayMs`. The pause is for those that are live without being seen: a server that has read the
+ * number, but is not listed yet; one that was cut off; one that its supervisor starts again. Until
+ * the number is raised, the older version can be started again, afterwards it cannot.
+ *
+ * A server that is frozen for longer than the pause comes back to a store that it may not read. One
+ * that knows of formats (3 and later) finds out at its first beat and ends itself. One of format 2
+ * cannot: it refuses each newer state that it loads, and changes older ones without what came with the
+ * newer format. The others report it by name, prefer no partition to be looked after by it, and rely on
+ * nothing that it does not do (`readByAll`).
+ */
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import { currentFormat, oldestFormat } from "../../model/format.ts";
+import type { Store } from "../../store/store.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { ServerView } from "../shared/orchestrator.ts";
+
+export class Formats {
+  readonly #parts: FormatsParts;
+  /** Since when every live server has been seen to read more than is written. */
+  #since: number | undefined;
+  #lookedAt = 0;
+  #readByAll: number | undefined;
+  readonly #reported = new Set<string>();
+
+  constructor(parts: FormatsParts) {
+    this.#parts = parts;
+  }
+
+  /** The format in which everything is to be written now; at once, as each commit asks. */
+  written(): number {
+    return Math.min(this.#parts.store.format?.() ?? currentFormat, currentFormat);
+  }
+
+  /** What every live server reads, as of the last beat; undefined: there was none yet. */
+  readByAll(): number | undefined {
+    return this.#readByAll;
+  }
+
+  /** Whether the server reads what is written. */
+  isRead({ format = oldestFormat }: ServerView): boolean {
+    return format >= this.written();
+  }
+
+  /** What is wrong with the formats of this store's servers; undefined: nothing. */
+  complaint(): string | undefined {
+    const stored = this.#parts.store.format?.() ?? currentFormat;
+    if (stored <= currentFormat) return undefined;
+    return `The store holds format ${stored}, and this server reads up to ${currentFormat}: update it.`;
+  }
+
+  /** At each beat, with the live servers. */
+  async look(live: readonly ServerView[]): Promise<void> {
+    const { store, clock, log, formatDelayMs, onOutdated } = this.#parts;
+    const readByAll = Math.min(currentFormat, ...live.map(formatOf));
+    this.#readByAll = readByAll;
+    if (store.raiseFormat === undefined) return;
+    const now = clock.now();
+    const seenAllAlong = now - this.#lookedAt < limits.sharedServerTtlMs;
+    this.#lookedAt = now;
+    const stored = await store.raiseFormat(oldestFormat);
+    if (stored > currentFormat) return onOutdated(this.complaint()!);
+    if (readByAll < stored) this.#report(live, stored);
+    if (readByAll <= stored) {
+      this.#since = undefined;
+      return;
+    }
+    if (this.#since === undefined || !seenAllAlong) this.#since = now;
+    if (now - this.#since < formatDelayMs) return;
+    await store.raiseFormat(readByAll);
+    log.info("every server reads a newer format of the store, which is written from now on", {
+      format: readByAll,
+    });
+  }
+
+  #report(live: readonly ServerView[], stored: number): void {
+    for (const server of live) {
+      if (formatOf(server) >= stored || this.#reported.has(server.id)) continue;
+      this.#reported.add(server.id);
+      this.#parts.log.error("a server does not read what the others write: end it", {
+        server: server.name,
+        version: server.version,
+        reads: formatOf(server),
+        format: stored,
+      });
+    }
+  }
+}
+
+interface FormatsParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How long the older version can be started again after its last server has gone. */
+  readonly formatDelayMs: number;
+  /** This server must not go on: others have raised the format beyond what it reads. */
+  readonly onOutdated: (reason: string) => void;
+}
+
+function formatOf({ format = oldestFormat }: ServerView): number {
+  return format;
+}

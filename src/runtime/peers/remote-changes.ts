@@ -1,0 +1,200 @@
+/**
+ * Executions that callers watch here and that other servers may drive. Servers tell each other which
+ * executions they watch, and whoever commits one of those tells that it has changed: what nobody
+ * watches costs nothing, and what does not change nearly nothing. Notes may be lost, and a server that
+ * has just started knows of none, so that each execution is also looked at now and then.
+ */
+import type { Clock, Ids } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import { type ExecutionKey, executionKey } from "../../model/ids.ts";
+import type { Store } from "../../store/store.ts";
+import type { Formats } from "./formats.ts";
+
+/** Servers that write it tell each other of changes. */
+const tellingFormat = 3;
+
+const kinds = { watched: "watched", changed: "changed", ended: "ended" } as const;
+
+export interface RemoteChangesParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly formats: Pick<Formats, "written" | "readByAll">;
+}
+
+/** One caller's looks at an execution, never two at a time. */
+class Follower {
+  /** What happens before the end is of no interest. */
+  readonly awaitsEnd: boolean;
+  readonly #look: () => Promise<void>;
+  readonly #rest: (again: () => void) => () => void;
+  #cancel: (() => void) | undefined;
+  #isLooking = false;
+  #isDue = false;
+  #isOver = false;
+
+  /** `rest` calls back when it is time for another look, and returns a cancel. */
+  constructor(
+    look: () => Promise<void>,
+    rest: (again: () => void) => () => void,
+    awaitsEnd: boolean,
+  ) {
+    this.#look = look;
+    this.#rest = rest;
+    this.awaitsEnd = awaitsEnd;
+  }
+
+  async look(): Promise<void> {
+    this.#isDue = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#cancel?.();
+    while (this.#isDue && !this.#isOver) {
+      this.#isDue = false;
+      await this.#look().catch(() => {});
+    }
+    this.#isLooking = false;
+    this.rest();
+  }
+
+  rest(): void {
+    if (!this.#isOver) this.#cancel = this.#rest(() => void this.look());
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#cancel?.();
+  }
+}
+
+export class RemoteChanges {
+  readonly #parts: RemoteChangesParts;
+  /** Notes of this server's own are passed over. */
+  readonly #self: string;
+  readonly #followers = new Map<string, Set<Follower>>();
+  /** By execution: until when others watch it; the one that was told of first comes first. */
+  readonly #watchedElsewhere = new Map<string, number>();
+  /** What has changed in this turn of the event loop, and whether it has ended. */
+  #changed = new Map<string, boolean>();
+  #cancelTelling: (() => void) | undefined;
+
+  constructor(parts: RemoteChangesParts) {
+    this.#parts = parts;
+    this.#self = parts.ids.nonce();
+  }
+
+  /**
+   * Looks whenever another server may have changed the execution, or with `awaitsEnd` ended it; returns
+   * what ends the looking.
+   */
+  follow(
+    key: ExecutionKey,
+    look: () => Promise<void>,
+    { awaitsEnd }: { readonly awaitsEnd: boolean } = { awaitsEnd: false },
+  ): () => void {
+    const { store, clock } = this.#parts;
+    if (!store.traits.shared) return () => {};
+    let looks = 0;
+    const lookAndTell = async () => {
+      // Most waits are over before: they cost nothing. Others look again after they have told.
+      if (looks++ === 0) await this.#send(kinds.watched, [key.id]);
+      await look();
+    };
+    const rest = (again: () => void) => {
+      if (looks === 0) return clock.after(limits.watchedFirstLookMs, again);
+      // The second look sees what has changed while the others were still hearing of the watcher.
+      const isLong = looks > 1 && this.#areTelling();
+      return clock.after(isLong ? limits.watchedRestMs : limits.watchedLookMs, again);
+    };
+    const follower = new Follower(lookAndTell, rest, awaitsEnd);
+    const followers = this.#followers.get(key.id) ?? new Set();
+    followers.add(follower);
+    this.#followers.set(key.id, followers);
+    this.#cancelTelling ??= clock.after(limits.watchedTellMs, () => this.#tellAll());
+    follower.rest();
+    return () => {
+      follower.stop();
+      followers.delete(follower);
+      if (followers.size === 0 && this.#followers.get(key.id) === followers) {
+        this.#followers.delete(key.id);
+      }
+    };
+  }
+
+  /** This server has changed it. */
+  committed({ id }: ExecutionKey, isEnd: boolean): void {
+    const until = this.#watchedElsewhere.get(id);
+    if (until === undefined) return;
+    const { clock } = this.#parts;
+    if (until < clock.now()) {
+      this.#watchedElsewhere.delete(id);
+      return;
+    }
+    if (this.#changed.size === 0) {
+      clock.soon(() => {
+        const changed = [...this.#changed];
+        this.#changed = new Map();
+        for (const [kind, isOfKind] of [
+          [kinds.changed, false],
+          [kinds.ended, true],
+        ] as const) {
+          const ids = changed.filter(([, hasEnded]) => hasEnded === isOfKind).map(([one]) => one);
+          void this.#send(kind, ids);
+        }
+      });
+    }
+    this.#changed.set(id, isEnd);
+  }
+
+  /** A note of any server. */
+  heard(text: string): void {
+    const [kind, sender, ...ids] = text.split("\0");
+    if (sender === this.#self) return;
+    if (kind === kinds.watched) for (const id of ids) this.#remember(id);
+    if (kind !== kinds.changed && kind !== kinds.ended) return;
+    for (const id of ids) {
+      for (const follower of this.#followers.get(id) ?? []) {
+        if (kind === kinds.ended || !follower.awaitsEnd) void follower.look();
+      }
+    }
+  }
+
+  close(): void {
+    this.#cancelTelling?.();
+  }
+
+  #areTelling(): boolean {
+    const { store, formats } = this.#parts;
+    const format = Math.min(formats.written(), formats.readByAll() ?? 0);
+    return store.sendNote !== undefined && format >= tellingFormat;
+  }
+
+  #remember(id: string): void {
+    const watched = this.#watchedElsewhere;
+    watched.delete(id);
+    watched.set(id, this.#parts.clock.now() + 2.5 * limits.watchedTellMs);
+    if (watched.size > limits.watchedElsewhereMax) watched.delete(watched.keys().next().value!);
+  }
+
+  /** Others forget it after a while, and new servers have not heard of it. */
+  #tellAll(): void {
+    this.#cancelTelling = undefined;
+    if (this.#followers.size === 0) return;
+    void this.#send(kinds.watched, [...this.#followers.keys()]);
+    const { clock } = this.#parts;
+    this.#cancelTelling = clock.after(limits.watchedTellMs, () => this.#tellAll());
+  }
+
+  async #send(kind: string, ids: readonly string[]): Promise<void> {
+    const { store } = this.#parts;
+    const sending: (Promise<void> | undefined)[] = [];
+    const byPartition = Map.groupBy(ids, (id) => executionKey(id, store.partitions).partition);
+    for (const [partition, some] of byPartition) {
+      for (let first = 0; first < some.length; first += limits.idsPerNote) {
+        const part = some.slice(first, first + limits.idsPerNote);
+        sending.push(store.sendNote?.(partition, [kind, this.#self, ...part].join("\0")));
+      }
+    }
+    await Promise.allSettled(sending);
+  }
+}

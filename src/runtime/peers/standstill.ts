@@ -1,0 +1,142 @@
+/**
+ * Notices that this process stood still (its machine was paused, or it was starved), or the store did.
+ * What others sent meanwhile has arrived and is not read yet, or was refused, and what became due looks
+ * as if nobody had sent anything. So those deadlines are held back afterwards, for as long as it stood
+ * still within limits.standstillMs, and heartbeats may be late by as much: what was sent in time counts.
+ */
+import { type Clock, pause } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { Logger } from "../../telemetry/log.ts";
+
+interface Stood {
+  readonly who: "server" | "store";
+  readonly ms: number;
+  readonly began: number;
+  readonly beganElapsed: number;
+  /** Deadlines were held back already. */
+  readonly wasHolding: boolean;
+  readonly isLogged: boolean;
+}
+
+export class Standstill {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  /** When it was seen to run last: by the clock, and by time that nobody sets. */
+  #seenAt = 0;
+  #seenElapsed = 0;
+  /** When the latest standstill began, by both, and the elapsed time at which what became due counts. */
+  #began = 0;
+  #beganElapsed = 0;
+  #heldUntil = 0;
+  #over: Promise<void> | undefined;
+  /** When the calls to the store began that fail since, by partition. */
+  readonly #failing = new Map<number, number>();
+  #cancel: (() => void) | undefined;
+
+  constructor({ clock, log }: { readonly clock: Clock; readonly log: Logger }) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#seenAt = this.#clock.now();
+    this.#seenElapsed = this.#elapsed();
+    this.#heldUntil = this.#seenElapsed;
+    this.#watch();
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  /** Resolves when what was due at this moment may count as missed; undefined: it may now. */
+  held(dueAt: number): Promise<void> | undefined {
+    if (this.#heldMs() === 0 || dueAt < this.#began) return undefined;
+    this.#over ??= this.#pass().finally(() => {
+      this.#over = undefined;
+    });
+    return this.#over;
+  }
+
+  /**
+   * How late a heartbeat may be now. Time that passed, and not the clock's: one that is set forward and
+   * back again would leave leases that end an hour later.
+   */
+  lateMs(): number {
+    return this.#heldMs() === 0 ? 0 : this.#seenElapsed - this.#beganElapsed;
+  }
+
+  /**
+   * Makes a call to the store; those that are made often show whether it stands still. Each says so of
+   * itself alone: one that never returns must not hold deadlines back for ever.
+   */
+  async ask<T>(partition: number, call: () => Promise<T>): Promise<T> {
+    const askedAt = this.#elapsed();
+    try {
+      const answer = await call();
+      const failedAt = this.#failing.get(partition);
+      this.#failing.delete(partition);
+      // The log says already that a store which failed was away.
+      this.#stood(failedAt ?? askedAt, { isLogged: failedAt === undefined });
+      return answer;
+    } catch (error) {
+      if (!this.#failing.has(partition)) this.#failing.set(partition, askedAt);
+      throw error;
+    }
+  }
+
+  #elapsed(): number {
+    return this.#clock.elapsed?.() ?? this.#clock.now();
+  }
+
+  #watch(): void {
+    this.#cancel = this.#clock.after(limits.standstillLookMs, () => {
+      this.#look();
+      this.#watch();
+    });
+  }
+
+  /** Those who ask may be called before its own timer is. */
+  #heldMs(): number {
+    this.#look();
+    return Math.max(0, this.#heldUntil - this.#seenElapsed);
+  }
+
+  /** A clock that is set forward makes as much due as a standstill does. */
+  #look(): void {
+    const now = this.#clock.now();
+    const elapsed = this.#elapsed();
+    const [began, beganElapsed] = [this.#seenAt, this.#seenElapsed];
+    const ms = Math.max(now - began, elapsed - beganElapsed);
+    const wasHolding = beganElapsed < this.#heldUntil;
+    this.#seenAt = now;
+    this.#seenElapsed = elapsed;
+    if (this.#cancel === undefined) return;
+    this.#hold({ who: "server", ms, began, beganElapsed, wasHolding, isLogged: true });
+  }
+
+  #stood(beganElapsed: number, { isLogged }: { readonly isLogged: boolean }): void {
+    const wasHolding = this.#heldMs() > 0;
+    const ms = this.#seenElapsed - beganElapsed;
+    const began = this.#seenAt - ms;
+    this.#hold({ who: "store", ms, began, beganElapsed, wasHolding, isLogged });
+  }
+
+  #hold({ who, ms, began, beganElapsed, wasHolding, isLogged }: Stood): void {
+    if (ms < limits.standstillMsMin) return;
+    this.#began = wasHolding ? Math.min(this.#began, began) : began;
+    this.#beganElapsed = wasHolding ? Math.min(this.#beganElapsed, beganElapsed) : beganElapsed;
+    const heldMs = Math.min(ms, limits.standstillMs);
+    this.#heldUntil = Math.max(this.#heldUntil, this.#seenElapsed + heldMs);
+    if (!isLogged || wasHolding) return;
+    this.#log.warn(`the ${who} stood still: deadlines since then are held back for a moment`, {
+      ms: Math.round(ms),
+      heldMs: Math.round(heldMs),
+    });
+  }
+
+  async #pass(): Promise<void> {
+    for (let ms = this.#heldMs(); ms > 0; ms = this.#heldMs()) await pause(ms, this.#clock);
+  }
+}

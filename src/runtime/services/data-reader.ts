@@ -1,0 +1,92 @@
+/**
+ * Reads fields of an execution's data for an answer that is made while it is sent: all of them
+ * together may be more than memory has, so only a few are held at a time.
+ */
+import { limits } from "../../base/limits.ts";
+import type { ExecutionKey } from "../../model/ids.ts";
+import type { JsonText } from "../../model/json.ts";
+import type { Store } from "../../store/store.ts";
+import type { Gate } from "../shared/gate.ts";
+import { gone } from "./executions.ts";
+
+/** Some of the fields asked for, in their order; undefined: there is none. */
+export type FieldBatch = readonly (readonly [name: string, text: JsonText | undefined])[];
+
+interface Parts {
+  readonly store: Store;
+  readonly key: ExecutionKey;
+  /** Bounds how many read at once. */
+  readonly gate: Gate;
+  readonly abort: AbortSignal | undefined;
+}
+
+export class DataReader {
+  readonly #parts: Parts;
+  /** Fields of small executions are shown twice, and read once. */
+  readonly #kept = new Map<string, JsonText | undefined>();
+  #keptChars = 0;
+
+  constructor(parts: Parts, known: ReadonlyMap<string, JsonText>) {
+    this.#parts = parts;
+    for (const [name, text] of known) this.#keep(name, text);
+  }
+
+  /** Throws OrchyError when the execution was removed meanwhile, or the caller is gone. */
+  async *read(names: readonly string[]): AsyncGenerator<FieldBatch> {
+    // How large they are is not known before: the first read shows it.
+    let count = 1;
+    for (let from = 0; from < names.length; ) {
+      const asked = names.slice(from, from + count);
+      const found = await this.#load(asked);
+      const batch = withinChars(asked, found, limits.fieldsReadCharsMax);
+      from += batch.length;
+      // What did not fit is dropped, and read again.
+      const isSmall = charsOf(batch) < limits.fieldsReadCharsMax / 2;
+      count = isSmall ? Math.min(2 * count, limits.fieldsPerReadMax) : 1;
+      yield batch;
+    }
+  }
+
+  async #load(names: readonly string[]): Promise<ReadonlyMap<string, JsonText | undefined>> {
+    const missing = names.filter((name) => !this.#kept.has(name));
+    if (missing.length === 0) return this.#kept;
+    const { store, key, gate, abort } = this.#parts;
+    const loaded = await gate.pass(() => store.load({ key, fields: missing }), abort);
+    if (loaded.outcome !== "loaded") throw gone(key);
+    const found = new Map<string, JsonText | undefined>();
+    for (const name of names) {
+      const text = this.#kept.get(name) ?? loaded.data.get(name);
+      found.set(name, text);
+      this.#keep(name, text);
+    }
+    return found;
+  }
+
+  #keep(name: string, text: JsonText | undefined): void {
+    const chars = text?.length ?? 0;
+    if (this.#kept.has(name) || this.#keptChars + chars > limits.fieldsKeptCharsMax) return;
+    this.#keptChars += chars;
+    this.#kept.set(name, text);
+  }
+}
+
+function charsOf(batch: FieldBatch): number {
+  return batch.reduce((sum, [, text]) => sum + (text?.length ?? 0), 0);
+}
+
+/** As many as fit, but at least one. */
+function withinChars(
+  names: readonly string[],
+  found: ReadonlyMap<string, JsonText | undefined>,
+  charsMax: number,
+): FieldBatch {
+  const batch: [string, JsonText | undefined][] = [];
+  let chars = 0;
+  for (const name of names) {
+    const text = found.get(name);
+    chars += text?.length ?? 0;
+    if (batch.length > 0 && chars > charsMax) break;
+    batch.push([name, text]);
+  }
+  return batch;
+}

@@ -1,0 +1,336 @@
+/** Starting executions and acting on them: start, signal, pause, resume, cancel, delete. */
+import type { Clock, Ids } from "../../base/clock.ts";
+import { OrchyError, unreachable } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import { decodeExecution } from "../../engine/stored/codec.ts";
+import { pick } from "../../language/data/json-text.ts";
+import type { StartMessage } from "../../model/execution.ts";
+import { type ExecutionStatus, isOpen } from "../../model/execution.ts";
+import { type ExecutionKey, executionKey, fields } from "../../model/ids.ts";
+import type { OutboxMessage, Store } from "../../store/store.ts";
+import type { Plans } from "../catalogue/plans.ts";
+import type { Driver } from "../driving/driver.ts";
+import type { SubmitAnswer } from "../driving/mailbox.ts";
+import type { Formats } from "../peers/formats.ts";
+import type { Tracing } from "../reporting/tracing.ts";
+import { isSameJson } from "../shared/canonical.ts";
+import {
+  canonicalRequest,
+  causeHash,
+  followUpId,
+  hashId,
+  hashRequest,
+  seedOf,
+} from "../shared/hash.ts";
+import type { Orchestrator, StartAnswer, StartRequest } from "../shared/orchestrator.ts";
+import type { Room } from "../shared/room.ts";
+
+/** Servers that read it know hashes of what callers start by its values. */
+const valuesFormat = 3;
+
+interface Parts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly driver: Driver;
+  readonly plans: Plans;
+  readonly room: Room;
+  readonly formats: Pick<Formats, "written">;
+  readonly namespace: string;
+  /** How long a deleted id is remembered that a caller or a message chose. */
+  readonly tombstoneSeconds: number;
+  readonly tracing: Tracing | undefined;
+}
+
+export class Executions {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async start(request: StartRequest): Promise<StartAnswer> {
+    const { ids, namespace, room } = this.#parts;
+    const { idempotencyKey, workflow } = request;
+    const chosenId =
+      request.executionId ??
+      (idempotencyKey === undefined ? undefined : hashId(namespace, workflow, idempotencyKey));
+    const leave = await room
+      .enter(Buffer.byteLength(request.input))
+      .catch((refusal) => this.#mustBeKnown(chosenId, refusal));
+    const id = chosenId ?? ids.uuid();
+    const about = { depth: 0, generatedId: chosenId === undefined };
+    return await this.#create(id, request, about).finally(leave);
+  }
+
+  /** A start that is only repeated takes no room. Throws the refusal for any other. */
+  async #mustBeKnown(id: string | undefined, refusal: unknown): Promise<() => void> {
+    if (id === undefined || !(await this.#isKnown(id))) throw refusal;
+    return () => {};
+  }
+
+  /** Whether there is an execution of that id, or what a deleted one has left. */
+  async #isKnown(id: string): Promise<boolean> {
+    const { store } = this.#parts;
+    const { outcome } = await store.load({ key: executionKey(id, store.partitions), fields: [] });
+    return outcome !== "not_found";
+  }
+
+  async #create(
+    id: string,
+    request: StartRequest,
+    about: { readonly depth: number; readonly generatedId: boolean },
+  ): Promise<StartAnswer> {
+    const { plans, driver, store } = this.#parts;
+    const isKnown = async () => !about.generatedId && (await this.#isKnown(id));
+    const plan = await plans
+      .forStart(request.workflow, request.version, isKnown)
+      .catch(async (error) => {
+        // What the execution was started with was there.
+        const isUnknown = error instanceof OrchyError && error.code === "NOT_FOUND";
+        throw isUnknown && (await isKnown()) ? startedByAnother(id) : error;
+      });
+    const requestHash = this.#hashToKeep(request);
+    const { input, priority, correlationId, traceContext, traceState, signal } = request;
+    const answer = await driver.create(
+      {
+        id,
+        plan,
+        input,
+        seed: seedOf(id),
+        ...about,
+        ...(priority !== undefined && { priority }),
+        ...(correlationId !== undefined && { correlationId }),
+        ...(traceContext !== undefined && { traceContext }),
+        ...(traceState !== undefined && { traceState }),
+        ...(signal !== undefined && { signal }),
+      },
+      requestHash,
+    );
+    switch (answer.outcome) {
+      case "created":
+        return { id, created: true, status: answer.status };
+      case "exists":
+        if (!(await this.#isRepeat(id, request, answer.requestHash))) throw startedByAnother(id);
+        return { id, created: false, status: answer.status };
+      case "tombstone": {
+        const { kept } = answer;
+        if (kept === undefined) throw gone(executionKey(id, store.partitions));
+        const isSame = hashesOf(request).some((hash) => hash.startsWith(kept.requestHash));
+        if (!isSame) throw startedByAnother(id);
+        const { status, endedAt } = kept;
+        const ended = endedAt !== undefined && { endedAt };
+        return { id, created: false, status, deleted: true, ...ended };
+      }
+      default:
+        return unreachable(answer);
+    }
+  }
+
+  /** Servers of format 2 compare payloads as they are written; an id that nobody chose is not repeated. */
+  #hashToKeep(request: StartRequest): string {
+    const { executionId, idempotencyKey } = request;
+    const isChosen = executionId !== undefined || idempotencyKey !== undefined;
+    const byValue = isChosen && this.#parts.formats.written() >= valuesFormat;
+    return hashRequest(byValue ? canonicalRequest(request) : request);
+  }
+
+  /**
+   * Where no hash of the request is the one that was kept, the input may be written in another way than
+   * one that was hashed as it was: with the execution's own text in its place the hash must be the same.
+   */
+  async #isRepeat(id: string, request: StartRequest, kept: string | undefined): Promise<boolean> {
+    if (kept === undefined) return false;
+    if (hashesOf(request).includes(kept)) return true;
+    const { store } = this.#parts;
+    const key = executionKey(id, store.partitions);
+    const loaded = await store.load({ key, fields: [fields.input] });
+    const input = loaded.outcome === "loaded" ? loaded.data.get(fields.input) : undefined;
+    if (input === undefined) return false;
+    if (Math.max(input.length, request.input.length) > limits.comparedCharsMax) return false;
+    const isSameBeside = hashesOf({ ...request, input }).includes(kept);
+    return isSameBeside && isSameJson(input, request.input);
+  }
+
+  /** A message from another execution's outbox; safe to repeat, as its id names what it starts. */
+  async deliver(message: OutboxMessage): Promise<{ undeliverable?: string }> {
+    const start = JSON.parse(message.body) as StartMessage;
+    const { workflow, depth, correlationId, run = 1, sourceStartedAt, traceState } = start;
+    const { tracing, namespace } = this.#parts;
+    const traceContext =
+      tracing?.ofExecution(message.key.id, run, start.traceContext) ?? start.traceContext;
+    const id = followUpId(namespace, message, sourceStartedAt);
+    const request: StartRequest = {
+      workflow,
+      // Taken as text: large integers in it stay exact.
+      input: pick(message.body, ["input"]) ?? "null",
+      ...(correlationId !== undefined && { correlationId }),
+      ...(traceContext !== undefined && { traceContext }),
+      ...(traceState !== undefined && { traceState }),
+    };
+    try {
+      await this.#create(id, request, { depth, generatedId: false });
+      return {};
+    } catch (error) {
+      if (!(error instanceof OrchyError)) throw error;
+      switch (error.code) {
+        case "DELETED":
+          return {};
+        case "NOT_FOUND":
+        case "CONFLICT":
+          return { undeliverable: error.message };
+        default:
+          throw error;
+      }
+    }
+  }
+
+  async giveUp(message: OutboxMessage, failure: string): Promise<void> {
+    const event = { type: "outbox", id: message.id, failure } as const;
+    await this.#parts.driver.submit(message.key.id, event);
+  }
+
+  async signal(request: Parameters<Orchestrator["signal"]>[0]): Promise<"accepted" | "duplicate"> {
+    await this.#mustBelong(request.id, request.workflow);
+    const { event, payload, signalId } = request;
+    const answer = await this.#parts.driver.submit(request.id, {
+      type: "signal",
+      event,
+      payload,
+      ...(signalId !== undefined && {
+        cause: { id: `signal:${signalId}`, hash: causeHash(event, payload) },
+      }),
+    });
+    const reused =
+      "This signalId was used before for another event or payload. Use a new one for each signal.";
+    return this.#accepted(request.id, answer, reused);
+  }
+
+  async operate(request: Parameters<Orchestrator["operate"]>[0]): Promise<ExecutionStatus> {
+    await this.#mustBelong(request.id, request.workflow);
+    const { operation, reason, operationId } = request;
+    const answer = await this.#parts.driver.submit(request.id, {
+      type: "operation",
+      operation,
+      ...(reason !== undefined && { reason }),
+      ...(operationId !== undefined && {
+        cause: {
+          id: `operation:${operationId}`,
+          hash: causeHash(operation, JSON.stringify(reason ?? null)),
+        },
+      }),
+    });
+    const reused =
+      "This operationId was used before for another operation or reason. Use a new one for each.";
+    await this.#accepted(request.id, answer, reused);
+    return this.status(request.id);
+  }
+
+  async status(id: string): Promise<ExecutionStatus> {
+    const key = executionKey(id, this.#parts.store.partitions);
+    const loaded = await this.#parts.store.load({ key, fields: [] });
+    if (loaded.outcome === "loaded") return loaded.status;
+    throw loaded.outcome === "tombstone" ? gone(key) : notFound(key);
+  }
+
+  async #accepted(
+    id: string,
+    answer: SubmitAnswer,
+    reused: string,
+  ): Promise<"accepted" | "duplicate"> {
+    const key = executionKey(id, this.#parts.store.partitions);
+    switch (answer.type) {
+      case "accepted":
+      case "duplicate":
+        return answer.type;
+      case "stale":
+        return "duplicate";
+      case "reused":
+        throw new OrchyError("CONFLICT", reused);
+      case "invalid-state":
+        throw new OrchyError("INVALID_STATE", answer.message, [], {
+          status: await this.status(id),
+        });
+      case "too-many":
+        throw new OrchyError("TOO_MANY", answer.message);
+      case "not-found":
+        throw notFound(key);
+      case "gone":
+        throw gone(key);
+      default:
+        return unreachable(answer);
+    }
+  }
+
+  /** The original routes name the workflow as well. */
+  async #mustBelong(id: string, workflow: string | undefined): Promise<void> {
+    if (workflow === undefined) return;
+    const key = executionKey(id, this.#parts.store.partitions);
+    const loaded = await this.#parts.store.load({ key, fields: [] });
+    if (loaded.outcome === "tombstone") throw gone(key);
+    if (loaded.outcome === "not_found" || JSON.parse(loaded.state).workflow !== workflow) {
+      throw new OrchyError("NOT_FOUND", `There is no execution ${id} of the workflow ${workflow}.`);
+    }
+  }
+
+  async delete(id: string): Promise<void> {
+    const key = executionKey(id, this.#parts.store.partitions);
+    const removed = await this.remove(key);
+    if (removed === "removed") return;
+    if (removed === "not_found") throw notFound(key);
+    if (removed === "gone") throw gone(key);
+    if (removed === "sending") {
+      throw new OrchyError("UNAVAILABLE", "What follows it is being started; try again.");
+    }
+    const status = await this.status(id);
+    const message = `The execution is ${status}; only finished ones can be deleted. Cancel it first.`;
+    throw new OrchyError("INVALID_STATE", message, [], { status });
+  }
+
+  /**
+   * Removes a finished execution; also what its retention timer does. What it has sent (`sending`)
+   * is delivered first, as it would be removed with it. Absent `endedBefore`: however lately it ended.
+   */
+  async remove(
+    key: ExecutionKey,
+    { endedBefore }: { readonly endedBefore?: number } = {},
+  ): Promise<"removed" | "open" | "young" | "sending" | "gone" | "not_found"> {
+    const { store, clock, tombstoneSeconds } = this.#parts;
+    for (;;) {
+      const loaded = await store.load({ key, fields: [] });
+      if (loaded.outcome === "not_found") return "not_found";
+      if (loaded.outcome === "tombstone") return "gone";
+      if (isOpen(loaded.status)) return "open";
+      const { endedAt = 0, generatedId } = decodeExecution(loaded.state, loaded.data).state;
+      if (endedBefore !== undefined && endedAt > endedBefore) return "young";
+      const { messages } = await store.holdings(key);
+      if (messages.length > 0) return "sending";
+      const keepStart = generatedId !== true;
+      const seconds = keepStart ? tombstoneSeconds : limits.generatedTombstoneSeconds;
+      const tombstoneUntil = clock.now() + seconds * 1000;
+      const request = { key, expected: loaded.head, tombstoneUntil, keepStart };
+      // Each piece has its own moment: a store may refuse an old one.
+      let answer: Awaited<ReturnType<Store["remove"]>>;
+      do answer = await store.remove({ ...request, now: clock.now() });
+      while (answer === "more");
+      if (answer !== "conflict") return answer;
+    }
+  }
+}
+
+/** As its payloads are written, and by their values. */
+function hashesOf(request: StartRequest): readonly string[] {
+  return [hashRequest(request), hashRequest(canonicalRequest(request))];
+}
+
+function startedByAnother(id: string): OrchyError {
+  return new OrchyError("CONFLICT", `The execution ${id} was started by another request.`);
+}
+
+export function notFound(key: ExecutionKey): OrchyError {
+  return new OrchyError("NOT_FOUND", `There is no execution ${key.id}.`);
+}
+
+export function gone(key: ExecutionKey): OrchyError {
+  return new OrchyError("DELETED", `The execution ${key.id} has been deleted.`);
+}

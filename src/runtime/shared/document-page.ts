@@ -1,0 +1,36 @@
+/** Pages of documents: closed by count, and by bytes before they cost much to hold and to send. */
+import { limits } from "../../base/limits.ts";
+import type { Document, Store } from "../../store/store.ts";
+
+export interface DocumentPage {
+  /** One at least, unless there is none. */
+  readonly documents: readonly Document[];
+  /** The cursor of the next page; undefined: this is the last one. */
+  readonly after: string | undefined;
+}
+
+export async function documentPage(
+  store: Store,
+  request: { readonly kind: string; readonly limit: number; readonly after?: string | undefined },
+): Promise<DocumentPage> {
+  const { kind, limit } = request;
+  const documents: Document[] = [];
+  let after = request.after;
+  let chars = 0;
+  for (;;) {
+    const count = Math.min(limit - documents.length, limits.documentsPerReadMax);
+    const read = await store.listDocuments({
+      kind,
+      limit: count,
+      ...(after !== undefined && { after }),
+    });
+    for (const document of read) {
+      chars += document.body.length;
+      if (documents.length > 0 && chars > limits.pageBytesMax) return { documents, after };
+      documents.push(document);
+      after = document.id;
+    }
+    if (read.length < count) return { documents, after: undefined };
+    if (documents.length === limit) return { documents, after };
+  }
+}

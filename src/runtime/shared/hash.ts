@@ -1,0 +1,58 @@
+/** Hashes that the runtime builds ids and comparisons from: SHA-256, the same on every server. */
+import type { ExecutionKey } from "../../model/ids.ts";
+import type { JsonText } from "../../model/json.ts";
+import { canonicalJson } from "./canonical.ts";
+import type { StartRequest } from "./orchestrator.ts";
+
+export function hashText(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}
+
+/** An id in the form of a UUID (version 8: by an application's own rule) made of a hash. */
+export function hashId(...parts: readonly string[]): string {
+  const hex = hashText(JSON.stringify(parts));
+  const variant = ((Number.parseInt(hex[16]!, 16) & 0x3) | 0x8).toString(16);
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `${variant}${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join("-");
+}
+
+/** Of what a message starts; without the source's start as in format 2. */
+export function followUpId(
+  namespace: string,
+  message: { readonly key: ExecutionKey; readonly id: string },
+  sourceStartedAt: number | undefined,
+): string {
+  const life = sourceStartedAt === undefined ? [] : [`${sourceStartedAt}`];
+  return hashId(namespace, message.key.id, message.id, ...life);
+}
+
+/** The same request, repeated, has the same hash; its trace does not belong to what it asks for. */
+export function hashRequest(request: StartRequest): string {
+  const { workflow, version, input, correlationId, priority, signal } = request;
+  return hashText(JSON.stringify([workflow, version, input, correlationId, priority, signal]));
+}
+
+/** The same for every spelling of its payloads. */
+export function canonicalRequest(request: StartRequest): StartRequest {
+  const { input, signal } = request;
+  return {
+    ...request,
+    input: canonicalJson(input),
+    ...(signal && { signal: { ...signal, payload: canonicalJson(signal.payload) } }),
+  };
+}
+
+/** Of what a signal or operation asks for: 96 bits, as many are kept. */
+export function causeHash(scope: string, body: JsonText): string {
+  return hashText(JSON.stringify([scope, canonicalJson(body)])).slice(0, 24);
+}
+
+/** Chance inside an execution comes from its id: a repeated start begins alike. */
+export function seedOf(id: string): number {
+  return Number.parseInt(hashText(id).slice(0, 8), 16);
+}

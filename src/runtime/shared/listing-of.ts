@@ -1,0 +1,15 @@
+/** What lists show of an execution. */
+import type { Execution } from "../../model/execution.ts";
+import type { Listing } from "../../store/store.ts";
+
+export function listingOf({ state }: Pick<Execution, "state">): Listing {
+  return {
+    id: state.id,
+    workflow: state.workflow,
+    version: state.version,
+    status: state.status,
+    startedAt: state.startedAt,
+    ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
+    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
+  };
+}

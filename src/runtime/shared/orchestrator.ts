@@ -1,0 +1,313 @@
+/**
+ * What the edge calls: everything Orchy can do, as one interface. REST, the worker service and the
+ * original wire are thin translations of it. Refusals are thrown as OrchyError; payloads are text.
+ */
+import type { OrchyError, Problem } from "../../base/errors.ts";
+import type { TaskHeader } from "../../model/decision.ts";
+import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
+import type { HistoryEntry } from "../../model/entry.ts";
+import type { TaskOutcome } from "../../model/event.ts";
+import type {
+  ActionStatus,
+  AttemptRecord,
+  ExecutionStatus,
+  Failure,
+} from "../../model/execution.ts";
+import type { JsonText } from "../../model/json.ts";
+import type { LeasedTask, Listing, QueueStats } from "../../store/store.ts";
+
+export interface SavedWorkflow {
+  readonly name: string;
+  readonly version: number;
+  /** False: the newest version has the same content, and is answered. */
+  readonly created: boolean;
+  readonly warnings: readonly Problem[];
+}
+
+/** What lists show: definitions are large, and read one by one. */
+export interface WorkflowSummary {
+  readonly name: string;
+  readonly version: number;
+  readonly savedAt: number;
+}
+
+export interface WorkflowVersion extends WorkflowSummary {
+  /** As it was sent, with `version` set. */
+  readonly definition: WorkflowDefinition;
+}
+
+export interface StartRequest {
+  readonly workflow: string;
+  readonly version?: number;
+  readonly input: JsonText;
+  readonly executionId?: string;
+  readonly correlationId?: string;
+  readonly idempotencyKey?: string;
+  readonly priority?: number;
+  /** Delivered as part of the start: it is there before any wait opens. */
+  readonly signal?: { readonly event: string; readonly payload: JsonText };
+  /** W3C traceparent and tracestate of the request. */
+  readonly traceContext?: string;
+  readonly traceState?: string;
+}
+
+export interface StartAnswer {
+  readonly id: string;
+  /** False: an earlier start with the same key or id, and the same content. */
+  readonly created: boolean;
+  readonly status: ExecutionStatus;
+  /** It has been deleted since: only how it ended is known. */
+  readonly deleted?: true;
+  readonly endedAt?: number;
+}
+
+export interface ActionView {
+  /** As written in the definition. */
+  readonly id: number | string;
+  readonly key: string;
+  readonly type: "user" | "system";
+  readonly name: string;
+  readonly status: ActionStatus;
+  /** Its task waits, and no worker polls for it. */
+  readonly unpolled?: true;
+  readonly skippedBy?: "dead-path" | "failure";
+  readonly route?: string;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly dueAt?: number;
+  readonly events?: readonly string[];
+  readonly failure?: Failure;
+  /** Finished attempts, then the open one if it is leased. */
+  readonly attempts: readonly (Omit<AttemptRecord, "endedAt" | "nonce"> & {
+    readonly endedAt?: number;
+    readonly leaseUntil?: number;
+    /** When its worker was last heard, and what it said then, as far as this server knows. */
+    readonly heartbeatAt?: number;
+    readonly progress?: JsonText;
+  })[];
+}
+
+export interface ExecutionView extends Listing {
+  readonly run: number;
+  readonly pausedAt?: number;
+  readonly failure?: Failure;
+  readonly cancelReason?: string;
+  readonly actions: readonly ActionView[];
+  /** Its text, read when it is asked for. */
+  readonly input: () => AsyncIterable<JsonText>;
+  /**
+   * The outputs of its actions by their keys, a few at a time, in the order of `actions`: together
+   * they may be more than memory has. Those that are undefined are not there.
+   */
+  readonly outputs: () => AsyncIterable<
+    readonly (readonly [key: string, output: JsonText | undefined])[]
+  >;
+  /** Its text, piece by piece. Set when COMPLETED. */
+  readonly result?: AsyncIterable<JsonText>;
+  /** Events received that no wait has consumed. */
+  readonly bufferedSignals: readonly string[];
+}
+
+export interface ExecutionResult {
+  readonly id: string;
+  readonly status: ExecutionStatus;
+  /** Text, or its pieces where it is made of many outputs. */
+  readonly result?: JsonText | AsyncIterable<JsonText>;
+  readonly failure?: Failure;
+}
+
+export interface ListExecutions {
+  readonly workflow?: string;
+  readonly status?: ExecutionStatus;
+  readonly correlationId?: string;
+  readonly startedAfter?: number;
+  readonly startedBefore?: number;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Opaque; absent on the last page. */
+  readonly cursor?: string;
+  /** The search was ended at its bound before the page was full; it goes on with the cursor. */
+  readonly incomplete?: boolean;
+}
+
+export interface ResultSent {
+  readonly token: string;
+  readonly outcome: TaskOutcome;
+}
+
+export interface HeartbeatSent {
+  readonly token: string;
+  readonly progress?: JsonText;
+}
+
+export type ResultAnswerType = "accepted" | "duplicate" | "stale" | "retry";
+
+export interface PollRequest {
+  readonly actions: readonly string[];
+  readonly queues: readonly string[];
+  readonly maxTasks: number;
+  readonly waitMs: number;
+  readonly workerId: string;
+  readonly heartbeats: boolean;
+  /** For workers that send none: how long they keep a task; absent: for its whole attempt. */
+  readonly leaseMs?: number;
+  readonly results: readonly ResultSent[];
+  /** The caller has gone: what it was given goes back at once. */
+  readonly abort?: AbortSignal;
+}
+
+/** A leased task with its header read. */
+export interface PolledTask extends LeasedTask {
+  readonly about: TaskHeader;
+}
+
+/** The original wire carries no token: its results name the lease by the task's hand-out number. */
+export interface SavedAction {
+  readonly definition: ActionDefinition;
+  /** Whether it was not registered like this before. */
+  readonly changed: boolean;
+}
+
+export interface HandoutResult {
+  readonly executionId: string;
+  /** Must be the execution's; otherwise stale. */
+  readonly workflow: string;
+  readonly handout: number;
+  /** The task's `actionNumber`, when the worker sent one; another one is stale. */
+  readonly actionNumber?: number;
+  readonly outcome: TaskOutcome;
+  readonly workerId: string;
+  /** Throws when the caller may not settle tasks of this action. */
+  readonly admit?: (action: string) => void;
+}
+
+export interface PollAnswer {
+  readonly tasks: readonly PolledTask[];
+  readonly results: readonly ResultAnswerType[];
+  readonly draining: boolean;
+  /** Tokens of tasks that this worker was given and that are cancelled. */
+  readonly cancelled: readonly string[];
+}
+
+export interface WorkerView {
+  readonly id: string;
+  readonly actions: readonly string[];
+  readonly queues: readonly string[];
+  readonly lastSeenAt: number;
+}
+
+export interface WorkersView {
+  readonly workers: readonly WorkerView[];
+  /** How many more there are, that do not fit into one answer. */
+  readonly leftOut: number;
+}
+
+export interface ServerView {
+  readonly id: string;
+  readonly name: string;
+  /** Where workers reach its gRPC port: host:port. */
+  readonly grpcAddress: string;
+  /** Where original workers reach the port of their own; absent: it has none. */
+  readonly legacyAddress?: string;
+  readonly httpAddress: string;
+  readonly startedAt: number;
+  readonly version: string;
+  /** The newest format of stored records that it reads; absent: the oldest. */
+  readonly format?: number;
+}
+
+export interface ActionStats {
+  readonly definition: ActionDefinition;
+  readonly queued: number;
+  readonly running: number;
+  readonly oldestAt?: number;
+  readonly queues: readonly QueueStats[];
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly message: string }>>;
+}
+
+export interface Orchestrator {
+  /** `lenient`: unknown fields become warnings (the original routes). */
+  saveWorkflow(definition: unknown, options: { lenient: boolean }): Promise<SavedWorkflow>;
+  validateWorkflow(definition: unknown): Promise<{ readonly warnings: readonly Problem[] }>;
+  getWorkflow(name: string, version?: number): Promise<WorkflowVersion>;
+  listWorkflows(page: { limit: number; cursor?: string }): Promise<Page<WorkflowSummary>>;
+  listVersions(
+    name: string,
+    page: { limit: number; cursor?: string },
+  ): Promise<Page<{ readonly version: number; readonly savedAt: number }>>;
+  deleteWorkflow(name: string): Promise<void>;
+
+  /** Accepts the fields in camel or snake case; refuses what is wrong with all problems. */
+  saveAction(definition: unknown, options: { lenient: boolean }): Promise<SavedAction>;
+  getAction(name: string): Promise<ActionStats>;
+  listActions(page: { limit: number; cursor?: string }): Promise<Page<ActionStats>>;
+
+  start(request: StartRequest): Promise<StartAnswer>;
+  /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
+  getExecution(id: string, abort?: AbortSignal): Promise<ExecutionView>;
+  executionStatus(id: string): Promise<ExecutionStatus>;
+  /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
+  listExecutions(request: ListExecutions, abort?: AbortSignal): Promise<Page<Listing>>;
+  history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>>;
+  /** Answers when the execution has ended, the time is up, or the caller is gone. */
+  waitForResult(id: string, waitMs: number, abort?: AbortSignal): Promise<ExecutionResult>;
+  /**
+   * Calls back with each entry of the history beyond the sequence `after`, those that are there and
+   * those that come; ends after the execution has ended.
+   */
+  watch(request: {
+    readonly id: string;
+    readonly after: number;
+    readonly listener: (entry: HistoryEntry) => void;
+    /** What has happened may be long: it waits until the listener has room for more of it. */
+    readonly room: () => Promise<void> | undefined;
+    readonly abort: AbortSignal;
+  }): Promise<void>;
+  /** `workflow`, when given, must be the execution's; otherwise NOT_FOUND. */
+  signal(request: {
+    readonly id: string;
+    readonly workflow?: string;
+    readonly event: string;
+    readonly payload: JsonText;
+    readonly signalId?: string;
+  }): Promise<"accepted" | "duplicate">;
+  operate(request: {
+    readonly id: string;
+    readonly workflow?: string;
+    readonly operation: "pause" | "resume" | "cancel";
+    readonly reason?: string;
+    readonly operationId?: string;
+  }): Promise<ExecutionStatus>;
+  /** Finished executions only. */
+  deleteExecution(id: string): Promise<void>;
+
+  poll(request: PollRequest): Promise<PollAnswer>;
+  complete(results: readonly ResultSent[], workerId: string): Promise<readonly ResultAnswerType[]>;
+  heartbeat(
+    beats: readonly HeartbeatSent[],
+  ): Promise<readonly ("extended" | "stale" | "cancelled")[]>;
+  release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]>;
+  /** The names of the actions that these tokens lease tasks of; undefined where it is gone. */
+  actionNames(tokens: readonly string[]): Promise<readonly (string | undefined)[]>;
+  /**
+   * Settles the task that holds this hand-out, whichever server leased it. Once a result has ended
+   * it, every further one is a duplicate.
+   */
+  completeByHandout(result: HandoutResult): Promise<ResultAnswerType>;
+
+  workers(): WorkersView;
+  servers(): Promise<readonly ServerView[]>;
+  readiness(): Promise<Readiness>;
+  /** Why only a restart helps; undefined: it does not need one. */
+  broken(): string | undefined;
+}
+
+export type { OrchyError };

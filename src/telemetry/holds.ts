@@ -1,0 +1,96 @@
+/**
+ * Watches for what holds the main thread: everything else waits meanwhile. What may take long
+ * measures itself and says what it is; a timer that fires late finds the rest.
+ */
+import type { Clock } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
+import type { Logger } from "./log.ts";
+
+/** `other`: nobody has measured it; its name is that of the last thing that was measured. */
+export type HoldKind = "execution" | "request" | "other";
+
+export interface HoldsParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onHeld: (kind: HoldKind, ms: number) => void;
+  readonly onLate: (ms: number) => void;
+}
+
+const probeMs = limits.holdMs / 2;
+const windowMs = 60_000;
+
+export class Holds {
+  #parts: HoldsParts | undefined;
+  #last = "nothing";
+  /** What was told of since the last probe. */
+  #toldMs = 0;
+  #logAt = 0;
+  #unlogged = 0;
+  #longest = { ms: 0, before: 0, until: 0 };
+
+  /** Begins to watch; returns how to stop. */
+  watch(parts: HoldsParts): () => void {
+    this.#parts = parts;
+    let cancel: () => void;
+    const next = () => {
+      const due = performance.now() + probeMs;
+      cancel = parts.clock.after(probeMs, () => {
+        this.#probed(Math.max(0, performance.now() - due));
+        next();
+      });
+    };
+    next();
+    return () => {
+      this.#parts = undefined;
+      cancel();
+    };
+  }
+
+  /**
+   * Something that began at `startedAt` (of `performance.now()`) and did not wait has ended. `name`:
+   * an execution's id, or a route.
+   */
+  ran(kind: Exclude<HoldKind, "other">, name: string, startedAt: number): void {
+    this.#last = name;
+    const ms = performance.now() - startedAt;
+    if (ms < limits.holdMs) return;
+    this.#toldMs += ms;
+    this.#held(kind, name, ms);
+  }
+
+  /** Seconds of the longest one within the last one to two minutes. */
+  longestSeconds(): number {
+    this.#turnWindow();
+    return Math.max(this.#longest.ms, this.#longest.before) / 1000;
+  }
+
+  #probed(lateMs: number): void {
+    this.#parts?.onLate(lateMs);
+    if (lateMs - this.#toldMs >= limits.holdMs) this.#held("other", this.#last, lateMs);
+    this.#toldMs = 0;
+  }
+
+  #held(kind: HoldKind, name: string, ms: number): void {
+    if (this.#parts === undefined) return;
+    const { clock, log, onHeld } = this.#parts;
+    onHeld(kind, ms);
+    this.#turnWindow();
+    this.#longest.ms = Math.max(this.#longest.ms, ms);
+    const now = clock.now();
+    if (now < this.#logAt) {
+      this.#unlogged += 1;
+      return;
+    }
+    const more = this.#unlogged === 0 ? {} : { before: this.#unlogged };
+    log.warn("the main thread was held", { kind, name, ms: Math.round(ms), ...more });
+    this.#logAt = now + limits.holdLogMs;
+    this.#unlogged = 0;
+  }
+
+  #turnWindow(): void {
+    const now = performance.now();
+    const { ms, until } = this.#longest;
+    if (now < until) return;
+    this.#longest = { ms: 0, before: now < until + windowMs ? ms : 0, until: now + windowMs };
+  }
+}

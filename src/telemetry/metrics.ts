@@ -1,0 +1,283 @@
+/**
+ * What this server counts and measures, as Prometheus text. The names of metrics and labels are all
+ * here; labels are bounded, so that no caller can make the text grow.
+ */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Clock } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
+import { Holds } from "./holds.ts";
+import type { Logger } from "./log.ts";
+import { Spreads, Tally } from "./tally.ts";
+
+/** Seconds: what takes part of a millisecond, up to what somebody waits for. */
+const callBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10];
+/** Seconds: from a hand-off at once to a backlog of hours. */
+const taskBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200];
+
+/** Seconds: what is counted as a hold, up to a standstill. */
+const holdBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+
+/** Values that are read when somebody asks. */
+export interface Readings {
+  readonly parkedPolls: () => number;
+  readonly mailboxes: () => number;
+  readonly waitingScripts: () => number;
+  readonly repairs: () => number;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #workflows = new Set<string>();
+
+  readonly #started = this.#counter("executions_started_total", "Executions started.", "workflow");
+  readonly #ended = this.#counter(
+    "executions_ended_total",
+    "Executions that have ended, by their status.",
+    "workflow",
+    "status",
+  );
+  readonly #removedEarly = this.#counter(
+    "executions_removed_early_total",
+    "Finished executions removed before their retention was over, as the store was full.",
+  );
+  readonly #tasks = new Tally(this.#named("tasks_handed_out_total", "Tasks given to workers."));
+  readonly #results = new Tally(
+    this.#named("task_results_total", "Results that workers brought, by what became of them."),
+    "status",
+  );
+  readonly #taskWait = this.#spreads(
+    "task_wait_seconds",
+    "From the moment a task is offered to its hand-out.",
+    taskBuckets,
+  ).with();
+  readonly #taskRun = this.#spreads(
+    "task_run_seconds",
+    "From a task's hand-out to its accepted result.",
+    taskBuckets,
+  ).with();
+  readonly #timers = this.#spreads(
+    "timer_lateness_seconds",
+    "How late what was due was looked at, by its kind.",
+    callBuckets,
+  );
+  readonly #store = this.#spreads(
+    "store_call_seconds",
+    "Calls of the store, by operation and outcome.",
+    callBuckets,
+  );
+  readonly #scripts = this.#histogram(
+    "script_seconds",
+    "Evaluations of scripts, by outcome.",
+    callBuckets,
+    "outcome",
+  );
+  readonly #rest = this.#counter(
+    "rest_requests_total",
+    "REST requests answered, by route and status.",
+    "method",
+    "route",
+    "status",
+  );
+  readonly #rpc = this.#counter(
+    "rpc_requests_total",
+    "RPC calls answered, by method and status.",
+    "method",
+    "status",
+  );
+  readonly #lag = this.#histogram(
+    "event_loop_lag_seconds",
+    "How late a timer of the process fires.",
+    callBuckets,
+  );
+  readonly #held = this.#histogram(
+    "main_thread_held_seconds",
+    "What held the main thread for more than 50 ms, by what it was.",
+    holdBuckets,
+    "kind",
+  );
+
+  readonly holds = new Holds();
+  readonly #storeBy = bound((operation) =>
+    bound((outcome) => this.#store.with({ operation, outcome })),
+  );
+  readonly #timersBy = bound((kind) => this.#timers.with({ kind }));
+
+  constructor() {
+    const startedAt = performance.now();
+    const upSeconds = () => (performance.now() - startedAt) / 1000;
+    this.#gauge("uptime_seconds", "Time since this server started.", upSeconds);
+    const heldHelp = "The longest hold of the main thread within the last one to two minutes.";
+    this.#gauge("main_thread_held_longest_seconds", heldHelp, () => this.holds.longestSeconds());
+    this.#process();
+  }
+
+  removedEarly(count: number): void {
+    this.#removedEarly.inc(count);
+  }
+
+  executionStarted(workflow: string): void {
+    this.#started.inc({ workflow: this.#known(workflow) });
+  }
+
+  executionEnded(workflow: string, status: string): void {
+    this.#ended.inc({ workflow: this.#known(workflow), status });
+  }
+
+  taskHandedOut(waitedMs: number | undefined): void {
+    this.#tasks.add();
+    if (waitedMs !== undefined) this.#taskWait.add(waitedMs / 1000);
+  }
+
+  result(status: string): void {
+    this.#results.add(status);
+  }
+
+  taskRan(ms: number): void {
+    this.#taskRun.add(ms / 1000);
+  }
+
+  due(kind: string, lateMs: number): void {
+    this.#timersBy(kind).add(Math.max(0, lateMs) / 1000);
+  }
+
+  /** Answers what to call with the outcome when the operation, which begins now, has ended. */
+  timeStoreCall(operation: string): (outcome: string) => void {
+    const child = this.#storeBy(operation);
+    const startedAt = performance.now();
+    return (outcome) => child(outcome).add((performance.now() - startedAt) / 1000);
+  }
+
+  script(outcome: string, ms: number): void {
+    this.#scripts.observe({ outcome }, ms / 1000);
+  }
+
+  /** `route` is a pattern of the table of routes, never what a caller wrote. */
+  restRequest(method: string, route: string, status: number): void {
+    this.#rest.inc({ method, route, status });
+  }
+
+  rpcRequest(method: string, status: string): void {
+    this.#rpc.inc({ method, status });
+  }
+
+  read(readings: Readings): void {
+    this.#gauge("parked_polls", "Polls that wait for tasks.", readings.parkedPolls);
+    this.#gauge("mailboxes", "Executions that have something to do.", readings.mailboxes);
+    const waitingHelp =
+      "Scripts that wait for a process here, or in the store as far as it is known.";
+    this.#gauge("scripts_waiting", waitingHelp, readings.waitingScripts);
+    const help = "Broken executions that the sweeper has repaired; it must stay 0.";
+    this.#read("repairs_total", help, readings.repairs);
+  }
+
+  readStoreLog(read: () => number): void {
+    const help = "Length of the store's write-ahead log, as far as it has to be kept.";
+    this.#gauge("store_log_bytes", help, read);
+  }
+
+  readTraces(counts: { readonly sent: number; readonly dropped: number }): void {
+    const help = "Spans that the collector has taken.";
+    this.#read("trace_spans_sent_total", help, () => counts.sent);
+    const droppedHelp =
+      "Spans that were given up, as the collector was slow, away or refused them.";
+    this.#read("trace_spans_dropped_total", droppedHelp, () => counts.dropped);
+  }
+
+  /** Begins to measure the event loop; returns how to stop. */
+  watchLoop(clock: Clock, log: Logger): () => void {
+    return this.holds.watch({
+      clock,
+      log,
+      onHeld: (kind, ms) => this.#held.observe({ kind }, ms / 1000),
+      onLate: (ms) => this.#lag.observe(ms / 1000),
+    });
+  }
+
+  /** Under the names that Prometheus gives to every process. */
+  #process(): void {
+    const registers = [this.#registry];
+    new Gauge({
+      name: "process_resident_memory_bytes",
+      help: "Memory of the process.",
+      registers,
+      collect() {
+        this.set(process.memoryUsage.rss());
+      },
+    });
+    new Counter({
+      name: "process_cpu_seconds_total",
+      help: "Processor time of the process.",
+      registers,
+      collect() {
+        const { user, system } = process.cpuUsage();
+        this.reset();
+        this.inc((user + system) / 1e6);
+      },
+    });
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** The first so many names; the others share one. */
+  #known(workflow: string): string {
+    if (this.#workflows.has(workflow)) return workflow;
+    if (this.#workflows.size >= limits.metricWorkflowsMax) return "other";
+    this.#workflows.add(workflow);
+    return workflow;
+  }
+
+  #named(name: string, help: string) {
+    return { name: `orchy_${name}`, help, registry: this.#registry };
+  }
+
+  #spreads(name: string, help: string, bounds: readonly number[]) {
+    return new Spreads(this.#named(name, help), bounds);
+  }
+
+  #counter(name: string, help: string, ...labelNames: string[]) {
+    const registers = [this.#registry];
+    return new Counter({ name: `orchy_${name}`, help, labelNames, registers });
+  }
+
+  #histogram(name: string, help: string, buckets: number[], ...labelNames: string[]) {
+    const registers = [this.#registry];
+    return new Histogram({ name: `orchy_${name}`, help, buckets, labelNames, registers });
+  }
+
+  /** A counter that somebody else keeps. */
+  #read(name: string, help: string, read: () => number): void {
+    const counter = new Counter({
+      ...{ name: `orchy_${name}`, help, registers: [this.#registry] },
+      collect() {
+        counter.reset();
+        counter.inc(read());
+      },
+    });
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `orchy_${name}`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}
+
+/** Makes the child of each label value once. */
+function bound<Child>(make: (value: string) => Child): (value: string) => Child {
+  const children = new Map<string, Child>();
+  return (value) => {
+    let child = children.get(value);
+    if (child === undefined) {
+      child = make(value);
+      children.set(value, child);
+    }
+    return child;
+  };
+}

@@ -1,0 +1,64 @@
+/** The time of a store never goes back, whatever is done to the clock of its machine. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { type Clock, neverBack, systemClock } from "../../src/base/clock.ts";
+
+/** A clock that is set by hand, beside one that only runs. */
+function makeClock() {
+  let [wall, passed] = [1_000_000, 0];
+  const clock: Clock = { ...systemClock, now: () => wall, elapsed: () => passed };
+  const run = (ms: number) => {
+    wall += ms;
+    passed += ms;
+  };
+  const set = (ms: number) => {
+    wall += ms;
+  };
+  return { clock, run, set };
+}
+
+describe("a clock that never goes back", () => {
+  test("goes on while the machine's is behind, and follows it ahead at once", () => {
+    const { clock, run, set } = makeClock();
+    const { now } = neverBack(clock);
+    expect(now()).toBe(1_000_000);
+    set(-3_600_000);
+    expect(now()).toBe(1_000_000);
+    run(5_000);
+    expect(now()).toBe(1_005_000);
+    set(3_600_000);
+    expect(now()).toBe(1_005_000);
+    set(60_000);
+    expect(now()).toBe(1_065_000);
+  });
+
+  test("begins at the time that was reached before", () => {
+    const { clock, run } = makeClock();
+    const { now } = neverBack(clock, 1_500_000);
+    run(10);
+    expect(now()).toBe(1_500_010);
+  });
+
+  test("a clock without another beside it is taken as it is", () => {
+    const { elapsed: _, ...clock } = systemClock;
+    expect(neverBack(clock)).toBe(clock);
+  });
+
+  test("whatever happens, it gains what passes at least, and is never behind the machine's", () => {
+    const step = fc.record({ set: fc.integer({ min: -9e6, max: 9e6 }), run: fc.nat(100_000) });
+    fc.assert(
+      fc.property(fc.array(step), (steps) => {
+        const { clock, run, set } = makeClock();
+        const { now } = neverBack(clock);
+        let last = now();
+        for (const one of steps) {
+          set(one.set);
+          run(one.run);
+          const time = now();
+          expect(time).toBeGreaterThanOrEqual(Math.max(last + one.run, clock.now()));
+          last = time;
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,81 @@
+/** Faults of Redis, and of the way to it. */
+import type { Chance } from "../support/chance.ts";
+import { usedMemory } from "../support/redis.ts";
+import type { Fault, Healed } from "./faults.ts";
+import type { Weather } from "./proxy.ts";
+import type { Node, RedisBed } from "./redis.ts";
+
+export class RedisFaults {
+  readonly #bed: RedisBed;
+  readonly #chance: Chance;
+
+  constructor(bed: RedisBed, chance: Chance) {
+    this.#bed = bed;
+    this.#chance = chance;
+  }
+
+  /** What happens to one Redis and to a cluster alike. */
+  get all(): readonly Fault[] {
+    const lasting = (weather: Weather, least: number, most: number) => () =>
+      this.#weather(weather, least + this.#chance.below(most - least));
+    return [
+      { name: "Redis: SCRIPT FLUSH", weight: 2, strike: () => this.#flush() },
+      { name: "Redis: connections closed", weight: 2, strike: () => this.#cutAll() },
+      { name: "Redis: answers cut off", weight: 4, strike: lasting("cutting", 1_000, 4_000) },
+      { name: "Redis: slow", weight: 2, strike: lasting("slow", 1_000, 3_000) },
+      { name: "Redis: full", weight: 3, strike: () => this.#fill() },
+      // Now and then for longer than a call of the store waits.
+      { name: "Redis: silent", weight: 2, strike: lasting("still", 500, 7_000) },
+    ];
+  }
+
+  get single(): readonly Fault[] {
+    return [
+      ...this.all,
+      { name: "Redis: kill -9, restart", weight: 4, strike: () => this.#kill() },
+    ];
+  }
+
+  async #kill(): Promise<Healed> {
+    const node = this.#bed.nodes[0] as Node;
+    await node.kill();
+    await Bun.sleep(this.#chance.below(3_000));
+    const atMs = performance.now();
+    await node.start();
+    return { atMs };
+  }
+
+  /** Its bound comes down to where starts are refused, or to what is in use and less. */
+  async #fill(): Promise<Healed> {
+    const { nodes } = this.#bed;
+    const hit = this.#chance.percent(50) ? nodes : [this.#chance.pick(nodes)];
+    const share = (85 + this.#chance.below(40)) / 100;
+    for (const { client } of hit) {
+      const used = await usedMemory(client);
+      await client.config("SET", "maxmemory", Math.round(used / share));
+    }
+    await Bun.sleep(1_500 + this.#chance.below(3_500));
+    for (const { client } of hit) await client.config("SET", "maxmemory", 0);
+    return { atMs: performance.now() };
+  }
+
+  async #flush(): Promise<Healed> {
+    await Promise.all(this.#bed.nodes.map(({ client }) => client.script("FLUSH")));
+    return { atMs: performance.now() };
+  }
+
+  async #cutAll(): Promise<Healed> {
+    for (const proxy of this.#bed.proxies) proxy.cutAll();
+    return { atMs: performance.now() };
+  }
+
+  /** On one of the ways to Redis, or on all of them. */
+  async #weather(weather: Weather, ms: number): Promise<Healed> {
+    const { proxies } = this.#bed;
+    const hit = this.#chance.percent(30) ? proxies : [this.#chance.pick(proxies)];
+    for (const proxy of hit) proxy.weather = weather;
+    await Bun.sleep(ms);
+    for (const proxy of hit) proxy.weather = "clear";
+    return { atMs: performance.now() };
+  }
+}
