@@ -1,6 +1,6 @@
 /**
  * What users write: workflow and action definitions, after the checks have passed and defaults of
- * letter case and short forms have been made explicit. The language is explained in the README.
+ * letter case and short forms have been made explicit. The language is explained in docs/language.md.
  */
 import type { Json } from "./json.ts";
 
