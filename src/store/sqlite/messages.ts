@@ -63,18 +63,19 @@ export class Messages {
     readonly nextDue?: number;
   } {
     const { partition, claimId, hideMs, now } = request;
-    const earlier = this.#claims.recall(partition, claimId);
-    let messages = this.#read(earlier, request);
-    const isRepeat = messages.length > 0;
+    const earlier = this.#claims
+      .recall(partition, claimId)
+      .filter((number) => this.#sql.select.get(number, claimId) !== null);
+    const isRepeat = earlier.length > 0;
     const { claimable, next } = this.#search(
       request,
       isRepeat ? { except: earlier, limit: 0 } : { except: [], limit: request.limit },
     );
     if (!isRepeat) {
       for (const number of claimable) this.#sql.hide.run(now + hideMs, claimId, number);
-      messages = this.#read(claimable, request);
       this.#claims.remember(partition, claimId, claimable);
     }
+    const messages = this.#read(isRepeat ? earlier : claimable, request);
     return next === undefined ? { messages } : { messages, nextDue: next };
   }
 

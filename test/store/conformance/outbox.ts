@@ -45,6 +45,18 @@ export function outboxTests(test: Test): void {
     expect(again.messages).toMatchObject([{ id: "m2", deliveries: 1 }]);
   });
 
+  test("a repeated claim counts what another claim took since among what is to come", async (store) => {
+    const { key } = await start(store, "e1", messages("m1", "m2"));
+    const { partition } = key;
+    const now = t0 + hideMs;
+    await claim(store, { partition, claimId: "c1" });
+    await claim(store, { partition, claimId: "c2", limit: 1, now });
+    expect(await claim(store, { partition, claimId: "c1", now })).toMatchObject({
+      messages: [{ id: "m2", deliveries: 1 }],
+      nextDue: now + hideMs,
+    });
+  });
+
   test("delivered messages are gone; unknown ones are ignored", async (store) => {
     const { key } = await start(store, "e1", messages("m1", "m2"));
     const { partition } = key;

@@ -11,6 +11,12 @@ export interface Lease {
   readonly until: number;
 }
 
+export interface Tombstone {
+  readonly key: ExecutionKey;
+  /** Until then it is certain to be there. */
+  readonly until: number;
+}
+
 /** The latest of something, oldest first. */
 export class Latest<Item> {
   readonly items: Item[] = [];
@@ -30,6 +36,6 @@ export class Knowledge {
   readonly due = new Latest<{ readonly claimId: string; readonly item: DueItem }>();
   readonly messages = new Latest<{ readonly key: ExecutionKey; readonly id: string }>();
   readonly claims = new Latest<{ readonly partition: number; readonly id: string }>();
-  /** By execution: until when its tombstone is certain. */
-  readonly tombstones = new Map<string, number>();
+  /** By execution. */
+  readonly tombstones = new Map<string, Tombstone>();
 }

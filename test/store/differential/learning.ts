@@ -44,8 +44,8 @@ function learnRemoval(
   note(answer);
   if (answer !== "removed" && answer !== "more") return;
   // A repeat does not move the tombstone: the earliest of the moments is safe.
-  const earlier = known.tombstones.get(key.id) ?? tombstoneUntil;
-  known.tombstones.set(key.id, Math.min(earlier, tombstoneUntil));
+  const earlier = known.tombstones.get(key.id)?.until ?? tombstoneUntil;
+  known.tombstones.set(key.id, { key, until: Math.min(earlier, tombstoneUntil) });
 }
 
 function learnTasks(tasks: readonly contract.LeasedTask[], known: Knowledge): void {

@@ -115,8 +115,7 @@ export class Operations {
       return { key, taskId, tokenPrefix: this.#claimId(key.partition), ...this.#worker() };
     },
     extendLeases: () => {
-      // By the time, as each draw by chance would change all that follows.
-      const lateMs = (this.#now % 3) * 500;
+      const lateMs = this.#chance.pick([0, 500, 1_000]);
       return { ...this.#leases("leases"), now: this.#now, ...(lateMs > 0 && { lateMs }) };
     },
     releaseTasks: () => ({ ...this.#leases("tasks"), now: this.#now }),
