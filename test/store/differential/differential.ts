@@ -45,7 +45,8 @@ function call(store: contract.Store, operation: Operation): Promise<unknown> {
 function normalised(operation: Operation, answer: unknown, known: Knowledge, now: number): unknown {
   const byText = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
   const { key } = operation.request as { key?: contract.LeasedTask["key"] };
-  const isPurgeable = (known.tombstones.get(key?.id ?? "")?.until ?? Number.POSITIVE_INFINITY) <= now;
+  const isPurgeable =
+    (known.tombstones.get(key?.id ?? "")?.until ?? Number.POSITIVE_INFINITY) <= now;
   switch (operation.name) {
     case "load": {
       const { outcome } = answer as contract.LoadAnswer;
