@@ -54,4 +54,7 @@ worker.action("send-mail", (input: { to: string; text: string }, context) => {
   say(context, `to ${input.to}: ${input.text}`);
 });
 
-await worker.run();
+await worker.run().catch((error: Error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});

@@ -70,6 +70,7 @@ export interface StopOptions {
   readonly drainMs?: number;
 }
 
+const stopSignals = ["SIGTERM", "SIGINT"] as const;
 const concurrencyDefault = 100;
 const concurrencyMax = 100_000;
 const pollersDefault = 2;
@@ -113,8 +114,10 @@ export class Worker {
     const [options, run] =
       typeof optionsOrHandler === "function" ? [{}, optionsOrHandler] : [optionsOrHandler, handler];
     if (typeof run !== "function") throw new TypeError(`The action "${name}" needs a handler.`);
-    if (this.parts !== undefined) throw new Error("Actions are given before the worker starts.");
-    if (this.handlers.has(name)) throw new Error(`The action "${name}" is there twice.`);
+    if (this.parts !== undefined)
+      throw new Error("The worker was started. Call action() before start() or run().");
+    if (this.handlers.has(name))
+      throw new Error(`The action "${name}" has two handlers. Give it one.`);
     const { concurrency, nonRetryable, ...rules } = options;
     const room = concurrency ?? this.options.concurrency ?? concurrencyDefault;
     wholeNumber(`concurrency of "${name}"`, room, concurrencyMax);
@@ -131,8 +134,11 @@ export class Worker {
    * server refuses them.
    */
   async start(): Promise<void> {
-    if (this.parts !== undefined) throw new Error("The worker was started before.");
-    if (this.handlers.size === 0) throw new Error("The worker has no actions.");
+    if (this.parts !== undefined)
+      throw new Error("The worker was started before. Call start() or run() once.");
+    if (this.handlers.size === 0) {
+      throw new Error("The worker has no actions. Call action(name, handler) before.");
+    }
     const parts = this.build();
     this.parts = parts;
     try {
@@ -159,39 +165,27 @@ export class Worker {
   }
 
   /**
-   * Runs until SIGTERM or SIGINT, then drains. A second signal ends the process at once. When the worker
-   * cannot start, the reason is logged and the process ends with exit code 1; a program that is more
-   * than a worker calls start() and stop() instead.
+   * Runs until SIGTERM or SIGINT, then drains; a second signal takes its default action, which ends the
+   * process. Rejects with an Error of one sentence when the worker cannot start: unhandled, it ends the
+   * process with exit code 1.
    */
   async run(options: StopOptions = {}): Promise<void> {
-    let signals = 0;
-    let asked: () => void = () => {};
+    let onSignal: () => void = () => {};
     const signalled = new Promise<void>((resolve) => {
-      asked = resolve;
+      onSignal = resolve;
     });
-    const onSignal = (): void => {
-      signals += 1;
-      if (signals > 1) process.exit(1);
-      asked();
-    };
-    process.on("SIGTERM", onSignal);
-    process.on("SIGINT", onSignal);
+    for (const signal of stopSignals) process.on(signal, onSignal);
     try {
-      await Promise.race([this.startOrExit().then(() => signalled), signalled]);
-      await this.stop(options);
-    } finally {
-      process.off("SIGTERM", onSignal);
-      process.off("SIGINT", onSignal);
-    }
-  }
-
-  private async startOrExit(): Promise<void> {
-    try {
-      await this.start();
+      await Promise.race([this.start().then(() => signalled), signalled]);
     } catch (error) {
-      this.logger.error(`The worker cannot start: ${messageOf(error)}`);
-      process.exit(1);
+      const sentence = new Error(`The worker cannot start: ${messageOf(error)}`);
+      // Printed, it shows the caller's line at most, and none of this library.
+      Error.captureStackTrace(sentence, this.run);
+      throw sentence;
+    } finally {
+      for (const signal of stopSignals) process.off(signal, onSignal);
     }
+    await this.stop(options);
   }
 
   private build(): NonNullable<Worker["parts"]> {

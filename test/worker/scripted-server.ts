@@ -79,6 +79,10 @@ export class ScriptedServer {
     return this;
   }
 
+  get parkedPolls(): number {
+    return this.parked.size;
+  }
+
   /** Cuts every connection; start() listens again on the same port. */
   async cut(): Promise<void> {
     const server = this.server;

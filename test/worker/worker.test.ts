@@ -621,6 +621,6 @@ describe("starting", () => {
     expect(() => new Worker({ server: "http://x", concurrency: 0 })).toThrow("concurrency");
     expect(() => new Worker({ server: "http://x", pollers: 9 })).toThrow("pollers");
     const worker = new Worker({ server: "http://x" }).action("a", () => 1);
-    expect(() => worker.action("a", () => 1)).toThrow("twice");
+    expect(() => worker.action("a", () => 1)).toThrow("has two handlers");
   });
 });
