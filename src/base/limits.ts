@@ -290,10 +290,13 @@ export const limits = {
   watchedFirstLookMs: 25,
   watchedLookMs: 500,
   watchedRestMs: 10_000,
-  /** How often servers tell the others what they watch, how much of it in one note, and kept by each. */
+  /** How often servers tell the others what they watch, and how much of it each of them keeps. */
   watchedTellMs: 30_000,
-  idsPerNote: 100,
   watchedElsewhereMax: 100_000,
+  /** Ids, or other short texts, in one note of a server to the others. */
+  textsPerNote: 100,
+  /** Cancelled tasks that other servers are told of in one turn of the event loop. */
+  droppedTasksPerTurnMax: 1_000,
   /** How often a server looks at the partitions that prefer it, for what others have put there. */
   preferredLookMs: 1_000,
   /** Tasks have waited for so long without any poll for them: the log and the execution say so, */

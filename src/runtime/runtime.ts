@@ -15,6 +15,7 @@ import { ActionRegistry } from "./catalogue/action-registry.ts";
 import { Plans } from "./catalogue/plans.ts";
 import { Workflows } from "./catalogue/workflows.ts";
 import { Beats } from "./dispatch/beats.ts";
+import { Cancellations } from "./dispatch/cancellations.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { Unpolled } from "./dispatch/unpolled.ts";
 import { type Committed, Driver } from "./driving/driver.ts";
@@ -26,6 +27,7 @@ import { OutboxLoop } from "./loops/outbox-loop.ts";
 import { Sweeper } from "./loops/sweeper.ts";
 import { TimerLoop } from "./loops/timer-loop.ts";
 import { Formats } from "./peers/formats.ts";
+import { Notes } from "./peers/notes.ts";
 import { RemoteChanges } from "./peers/remote-changes.ts";
 import { ServerRegistry } from "./peers/server-registry.ts";
 import { Sharing } from "./peers/sharing.ts";
@@ -87,7 +89,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   });
   const onLost = () => plans.forget();
   const onLive = (self: string, live: readonly string[]) => sharing.update(self, live);
-  const remote = new RemoteChanges({ store, clock, ids, formats });
+  const notes = new Notes({ store, ids, hasPeers: () => sharing.hasPeers });
+  const remote = new RemoteChanges({ store, clock, notes, formats });
   const observers = new Observers({ store, clock, views, watchers, remote });
   const standstill = new Standstill({ clock, log });
   const servers = new ServerRegistry({ store, clock, log, formats, standstill, onLive, onLost });
@@ -156,8 +159,9 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
   const indexing = new Indexing({ store, clock, log, formats, prefers });
   const unpolled = new Unpolled({ store, clock, log, dispatcher, prefers });
+  const cancellations = new Cancellations({ clock, dispatcher, notes });
   const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
-  const desk = new WorkerDesk({ ...deskParts, unpolled, standstill });
+  const desk = new WorkerDesk({ ...deskParts, unpolled, cancellations, standstill });
   metrics.read({
     parkedPolls: () => dispatcher.parked,
     mailboxes: () => driver.mailboxes,
@@ -184,7 +188,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     remote.committed(key, !isOpen(committed.after.state.status));
     tracing?.committed(committed);
     journal.committed(committed);
-    desk.committed(decision);
+    cancellations.committed(key, decision);
   }
 
   async function handleDue(item: DueItem, claimId: string): Promise<void> {
@@ -283,7 +287,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       // What other servers put there; before the first look, so that nothing falls between.
       await store.onWake?.(
         (partition, queue) => dispatcher.hint(partition, queue),
-        (_, text) => remote.heard(text),
+        (_, text) => notes.heard(text),
       );
       await Promise.all(Array.from({ length: store.partitions }, (_, i) => sweeper.refresh(i)));
       standstill.start();

@@ -40,6 +40,15 @@ export async function pollOne(server: Reachable, action: string, more: object = 
   return task;
 }
 
+/** Resolves when a poll for it has come to this server. */
+export async function untilPolled(server: Reachable, action: string): Promise<void> {
+  for (;;) {
+    const { body } = await call(server, "GET", "/v1/workers");
+    if (body.items.some(({ actions }: { actions: string[] }) => actions.includes(action))) return;
+    await Bun.sleep(5);
+  }
+}
+
 /** Settles results; answers what became of each, without the prefix of the enum. */
 export async function complete(server: Reachable, ...results: object[]): Promise<string[]> {
   const { results: answers } = await service(server, "Complete", { results });

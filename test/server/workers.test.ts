@@ -22,6 +22,7 @@ import {
   release,
   service,
   single,
+  untilPolled,
 } from "./calls.ts";
 
 let server: TestServer;
@@ -35,15 +36,6 @@ afterAll(() => server.remove());
 async function startSingle(name: string, rules: object = {}): Promise<string> {
   await saveWorkflow(server, single(name, rules));
   return startExecution(server, name);
-}
-
-/** A poll for it waits. */
-async function parked(action: string): Promise<void> {
-  for (;;) {
-    const { body } = await call(server, "GET", "/v1/workers");
-    if (body.items.some(({ actions }: { actions: string[] }) => actions.includes(action))) return;
-    await Bun.sleep(5);
-  }
 }
 
 describe("results", () => {
@@ -136,7 +128,7 @@ describe("leases", () => {
       await saveWorkflow(server, single(name, rules));
       const parkedPoll = { leaseSeconds: 1, workerId: name };
       const asking = how === "waits for it" ? pollOne(server, name, parkedPoll) : undefined;
-      if (asking !== undefined) await parked(name);
+      if (asking !== undefined) await untilPolled(server, name);
       const id = await startExecution(server, name);
       const first = await (asking ?? pollOne(server, name, { leaseSeconds: 1 }));
       expect([first.attempt, first.heartbeatMs]).toEqual([1, "1000"]);
@@ -238,7 +230,7 @@ describe("leases", () => {
     for (const name of ["told-a", "told-b"]) tasks.push(await pollOne(server, name, { workerId }));
     const nothing = { actions: ["nothing"], waitSeconds: 30, workerId };
     const waiting = service(server, "Poll", { ...nothing, actions: ["parked-nothing"] });
-    await parked("parked-nothing");
+    await untilPolled(server, "parked-nothing");
     const other = service(server, "Poll", { ...nothing, workerId: "other" });
     const cancel = (id: string) => call(server, "POST", `/v1/executions/${id}/cancel`, {});
     await cancel(ids[0]!);

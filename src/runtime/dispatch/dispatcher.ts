@@ -134,6 +134,10 @@ export class Dispatcher {
     }
   }
 
+  hasPoll(workerId: string): boolean {
+    return this.#byWorker.has(workerId);
+  }
+
   /** Answers the longest waiting poll of a worker, also without a task. */
   hurry(workerId: string): void {
     const [longest] = this.#byWorker.get(workerId) ?? [];

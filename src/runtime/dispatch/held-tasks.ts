@@ -6,7 +6,7 @@ import { limits } from "../../base/limits.ts";
 import type { Decision } from "../../model/decision.ts";
 import type { LeasedTask } from "../../store/store.ts";
 
-interface Holder {
+export interface Holder {
   readonly workerId: string;
   readonly token: string;
 }
@@ -29,18 +29,28 @@ export class HeldTasks {
     }
   }
 
-  /** Returns the workers that have something to hear. */
-  committed({ settle, expire, effects }: Decision): ReadonlySet<string> {
-    for (const { taskId } of [...settle, ...expire]) this.#holders.delete(taskId);
-    const workers = new Set<string>();
-    for (const id of effects.dropTasks) {
+  ended({ settle, expire }: Decision): void {
+    for (const { taskId } of settle) this.#holders.delete(taskId);
+    for (const { taskId } of expire) this.#holders.delete(taskId);
+  }
+
+  /** Tasks that were cancelled: returns their holders, where known, and the ids of the others. */
+  takeHolders(taskIds: readonly string[]): {
+    readonly holders: readonly Holder[];
+    readonly unknown: readonly string[];
+  } {
+    const holders: Holder[] = [];
+    const unknown: string[] = [];
+    for (const id of taskIds) {
       const holder = this.#holders.get(id);
-      if (holder === undefined) continue;
-      this.#holders.delete(id);
-      this.#cancel(holder);
-      workers.add(holder.workerId);
+      if (holder === undefined) {
+        unknown.push(id);
+      } else {
+        this.#holders.delete(id);
+        holders.push(holder);
+      }
     }
-    return workers;
+    return { holders, unknown };
   }
 
   hasCancelled(workerId: string): boolean {
@@ -54,7 +64,8 @@ export class HeldTasks {
     return tokens;
   }
 
-  #cancel({ workerId, token }: Holder): void {
+  /** For its next poll. */
+  cancel({ workerId, token }: Holder): void {
     const tokens = this.#cancelled.get(workerId) ?? [];
     if (tokens.length >= limits.cancelledPerAnswerMax) return;
     tokens.push(token);

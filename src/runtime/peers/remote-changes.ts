@@ -4,11 +4,12 @@
  * watches costs nothing, and what does not change nearly nothing. Notes may be lost, and a server that
  * has just started knows of none, so that each execution is also looked at now and then.
  */
-import type { Clock, Ids } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { type ExecutionKey, executionKey } from "../../model/ids.ts";
 import type { Store } from "../../store/store.ts";
 import type { Formats } from "./formats.ts";
+import type { Notes } from "./notes.ts";
 
 /** Servers that write it tell each other of changes. */
 const tellingFormat = 3;
@@ -18,7 +19,7 @@ const kinds = { watched: "watched", changed: "changed", ended: "ended" } as cons
 export interface RemoteChangesParts {
   readonly store: Store;
   readonly clock: Clock;
-  readonly ids: Ids;
+  readonly notes: Notes;
   readonly formats: Pick<Formats, "written" | "readByAll">;
 }
 
@@ -69,8 +70,6 @@ class Follower {
 
 export class RemoteChanges {
   readonly #parts: RemoteChangesParts;
-  /** Notes of this server's own are passed over. */
-  readonly #self: string;
   readonly #followers = new Map<string, Set<Follower>>();
   /** By execution: until when others watch it; the one that was told of first comes first. */
   readonly #watchedElsewhere = new Map<string, number>();
@@ -80,7 +79,12 @@ export class RemoteChanges {
 
   constructor(parts: RemoteChangesParts) {
     this.#parts = parts;
-    this.#self = parts.ids.nonce();
+    const { notes } = parts;
+    notes.on(kinds.watched, (ids) => {
+      for (const id of ids) this.#remember(id);
+    });
+    notes.on(kinds.changed, (ids) => this.#changedElsewhere(ids, false));
+    notes.on(kinds.ended, (ids) => this.#changedElsewhere(ids, true));
   }
 
   /**
@@ -146,15 +150,10 @@ export class RemoteChanges {
     this.#changed.set(id, isEnd);
   }
 
-  /** A note of any server. */
-  heard(text: string): void {
-    const [kind, sender, ...ids] = text.split("\0");
-    if (sender === this.#self) return;
-    if (kind === kinds.watched) for (const id of ids) this.#remember(id);
-    if (kind !== kinds.changed && kind !== kinds.ended) return;
+  #changedElsewhere(ids: readonly string[], isEnd: boolean): void {
     for (const id of ids) {
       for (const follower of this.#followers.get(id) ?? []) {
-        if (kind === kinds.ended || !follower.awaitsEnd) void follower.look();
+        if (isEnd || !follower.awaitsEnd) void follower.look();
       }
     }
   }
@@ -186,15 +185,9 @@ export class RemoteChanges {
   }
 
   async #send(kind: string, ids: readonly string[]): Promise<void> {
-    const { store } = this.#parts;
-    const sending: (Promise<void> | undefined)[] = [];
+    const { store, notes } = this.#parts;
     const byPartition = Map.groupBy(ids, (id) => executionKey(id, store.partitions).partition);
-    for (const [partition, some] of byPartition) {
-      for (let first = 0; first < some.length; first += limits.idsPerNote) {
-        const part = some.slice(first, first + limits.idsPerNote);
-        sending.push(store.sendNote?.(partition, [kind, this.#self, ...part].join("\0")));
-      }
-    }
-    await Promise.allSettled(sending);
+    const sending = [...byPartition].map(([partition, some]) => notes.send(kind, partition, some));
+    await Promise.all(sending);
   }
 }

@@ -34,6 +34,7 @@ export class Sharing {
   readonly #partitions: number;
   readonly #onGained: (partition: number) => void;
   #preferred: ReadonlySet<number> = new Set();
+  #hasPeers = false;
 
   /** `onGained`: this server is to look after one more partition. */
   constructor(partitions: number, onGained: (partition: number) => void) {
@@ -45,7 +46,13 @@ export class Sharing {
     return this.#preferred.has(partition);
   }
 
+  /** Whether other servers have been live: one that misses a beat may well go on. */
+  get hasPeers(): boolean {
+    return this.#hasPeers;
+  }
+
   update(self: string, servers: readonly string[]): void {
+    this.#hasPeers ||= servers.some((server) => server !== self);
     const before = this.#preferred;
     const preferred = new Set<number>();
     for (let partition = 0; partition < this.#partitions; partition++) {

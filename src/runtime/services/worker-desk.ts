@@ -2,7 +2,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
-import type { Decision } from "../../model/decision.ts";
 import {
   type ExecutionKey,
   executionKey,
@@ -15,8 +14,8 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Plans } from "../catalogue/plans.ts";
 import type { Beats } from "../dispatch/beats.ts";
+import type { Cancellations } from "../dispatch/cancellations.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
-import { HeldTasks } from "../dispatch/held-tasks.ts";
 import type { Poll } from "../dispatch/poll.ts";
 import { readHeader } from "../dispatch/task-header.ts";
 import type { Unpolled } from "../dispatch/unpolled.ts";
@@ -49,6 +48,7 @@ interface Parts {
   readonly metrics: Metrics;
   readonly beats: Beats;
   readonly unpolled: Unpolled;
+  readonly cancellations: Cancellations;
   readonly tracing: Tracing | undefined;
   readonly standstill: Standstill;
 }
@@ -62,14 +62,13 @@ interface TokenOf {
 export class WorkerDesk {
   readonly #parts: Parts;
   readonly #workers = new WorkerList();
-  readonly #held = new HeldTasks();
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
   async poll(request: PollRequest): Promise<PollAnswer> {
-    const { dispatcher, clock } = this.#parts;
+    const { dispatcher, clock, cancellations } = this.#parts;
     if (dispatcher.parked >= limits.parkedPollersMax) {
       throw new OrchyError("TOO_MANY", `${limits.parkedPollersMax} polls are waiting already.`);
     }
@@ -94,15 +93,15 @@ export class WorkerDesk {
       const results = await settling;
       dispatcher.fill(poll);
       poll.startWaiting();
-      if (this.#held.hasCancelled(workerId)) poll.hurry();
+      if (cancellations.isAny(workerId)) poll.hurry();
       const tasks = await poll.answered;
       if (request.abort?.aborted) {
         dispatcher.giveBack(tasks);
         return { tasks: [], results, draining: dispatcher.draining, cancelled: [] };
       }
-      this.#held.givenOut(tasks, workerId);
+      cancellations.givenOut(tasks, workerId);
       const polled = tasks.map((task) => this.#handedOut(task));
-      const cancelled = this.#held.takeCancelled(workerId);
+      const cancelled = cancellations.take(workerId);
       return { tasks: polled, results, draining: dispatcher.draining, cancelled };
     } finally {
       request.abort?.removeEventListener("abort", onAbort);
@@ -119,13 +118,6 @@ export class WorkerDesk {
     const allAccepted = answers.every((answer) => answer === "accepted" || answer === "duplicate");
     poll.resultsSettled({ allAccepted });
     return answers;
-  }
-
-  /** Workers that hold a cancelled task need not wait for their next heartbeat to hear of it. */
-  committed(decision: Decision): void {
-    for (const workerId of this.#held.committed(decision)) {
-      this.#parts.dispatcher.hurry(workerId);
-    }
   }
 
   complete(results: readonly ResultSent[], workerId: string): Promise<ResultAnswerType[]> {

@@ -3,7 +3,7 @@
  * holds the hash tag, so that a partition lives on one node and a script may touch all of it.
  *
  *   <base>                  channel: names of queues that have something claimable
- *   <base>:notes            channel: what servers tell each other of executions
+ *   <base>:notes            channel: notes of servers to each other
  *   <base>:none             never there; see callKeys
  *   <base>:x:<id>           hash     an execution, or its tombstone (see scripts/lib/executions.lua)
  *   <base>:h:<id>           list     that part of its history which is not in the hash

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { systemIds } from "../../../src/base/clock.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
+import { Notes } from "../../../src/runtime/peers/notes.ts";
 import { RemoteChanges } from "../../../src/runtime/peers/remote-changes.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import { HandClock } from "../../support/hand-clock.ts";
@@ -14,18 +15,21 @@ function newServers(count: number, format = 3) {
   const clock = new HandClock();
   const notes: string[] = [];
   const servers: RemoteChanges[] = [];
+  const ears: Notes[] = [];
   const memory = new MemoryStore({ partitions });
   const store = Object.assign(Object.create(memory) as MemoryStore, {
     partitions,
     traits: { ...memory.traits, shared: true },
     async sendNote(_partition: number, text: string) {
       notes.push(text.split("\0")[0]!);
-      for (const server of servers) server.heard(text);
+      for (const ear of ears) ear.heard(text);
     },
   });
   const formats = { written: () => format, readByAll: () => format };
   for (let i = 0; i < count; i++) {
-    servers.push(new RemoteChanges({ store, clock, ids: systemIds, formats }));
+    const ear = new Notes({ store, ids: systemIds, hasPeers: () => true });
+    ears.push(ear);
+    servers.push(new RemoteChanges({ store, clock, notes: ear, formats }));
   }
   return { clock, notes, servers };
 }

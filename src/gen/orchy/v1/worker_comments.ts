@@ -41,7 +41,7 @@ export const comments: Readonly<Record<string, string>> = {
   "orchy.v1.TaskResult.output_json": "JSON text.",
   "orchy.v1.PollResponse.results": "In the order of the results sent.",
   "orchy.v1.PollResponse.draining": "The server is shutting down: poll another one.",
-  "orchy.v1.PollResponse.cancelled": "Tokens of tasks given to this worker_id that are cancelled: stop them, as after a heartbeat that is answered CANCELLED. A hint, sent once by the server that the cancel came to; heartbeats report it always.",
+  "orchy.v1.PollResponse.cancelled": "Tokens of tasks given to this worker_id that are cancelled: stop them, as after a heartbeat that is answered CANCELLED. A hint that may be lost; heartbeats report it always.",
   "orchy.v1.HeartbeatItem.progress": "Shown with the running action.",
   "orchy.v1.HeartbeatResponse.statuses": "In the order of the tasks sent."
 };

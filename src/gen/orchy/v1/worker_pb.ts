@@ -435,7 +435,7 @@ export type PollResponse = Message<"orchy.v1.PollResponse"> & {
 
   /**
    * Tokens of tasks given to this worker_id that are cancelled: stop them, as after a heartbeat that is
-   * answered CANCELLED. A hint, sent once by the server that the cancel came to; heartbeats report it always.
+   * answered CANCELLED. A hint that may be lost; heartbeats report it always.
    *
    * @generated from field: repeated string cancelled = 4;
    */

@@ -1,0 +1,115 @@
+/**
+ * Tells workers of tasks that are cancelled while they hold them, with their next poll or the one that
+ * is parked. The server that commits a cancellation may be another than the one that gave the task out,
+ * and the worker's poll may be parked at a third one: servers pass the news on as notes. A hint: what
+ * gets lost is heard at the next heartbeat.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { Decision } from "../../model/decision.ts";
+import type { ExecutionKey } from "../../model/ids.ts";
+import type { LeasedTask } from "../../store/store.ts";
+import type { Notes } from "../peers/notes.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { HeldTasks, type Holder } from "./held-tasks.ts";
+
+/** Of tasks whose holder the sender does not know, and of holders whose poll is not parked there. */
+const kinds = { dropped: "dropped", cancelled: "cancelled" } as const;
+type Kind = (typeof kinds)[keyof typeof kinds];
+
+/** After a token, which never holds it. */
+const holderSeparator = "\n";
+
+interface Parts {
+  readonly clock: Clock;
+  readonly dispatcher: Pick<Dispatcher, "hasPoll" | "hurry">;
+  readonly notes: Pick<Notes, "areHeard" | "on" | "send">;
+}
+
+/** What the notes of this turn of the event loop are to say. */
+interface Outgoing {
+  readonly partition: number;
+  readonly texts: Readonly<Record<Kind, string[]>>;
+}
+
+export class Cancellations {
+  readonly #parts: Parts;
+  readonly #held = new HeldTasks();
+  #outgoing: Outgoing | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const { notes } = parts;
+    notes.on(kinds.dropped, (taskIds) => this.#tellHolders(0, taskIds));
+    notes.on(kinds.cancelled, (texts) => this.#heardOfHolders(texts));
+  }
+
+  givenOut(tasks: readonly LeasedTask[], workerId: string): void {
+    this.#held.givenOut(tasks, workerId);
+  }
+
+  /** Whether the worker has something to hear. */
+  isAny(workerId: string): boolean {
+    return this.#held.hasCancelled(workerId);
+  }
+
+  /** Tokens of which the worker has not heard yet. */
+  take(workerId: string): readonly string[] {
+    return this.#held.takeCancelled(workerId);
+  }
+
+  committed({ partition }: ExecutionKey, decision: Decision): void {
+    this.#held.ended(decision);
+    const { dropTasks } = decision.effects;
+    if (dropTasks.length === 0) return;
+    const unknown = this.#tellHolders(partition, dropTasks);
+    this.#send(partition, kinds.dropped, unknown);
+  }
+
+  /** Returns the tasks whose holders are not known here. */
+  #tellHolders(partition: number, taskIds: readonly string[]): readonly string[] {
+    const { dispatcher } = this.#parts;
+    const { holders, unknown } = this.#held.takeHolders(taskIds);
+    for (const holder of holders) {
+      this.#tell(holder);
+      // One that polls elsewhere next would not hear what is kept for it here.
+      const { workerId, token } = holder;
+      if (dispatcher.hasPoll(workerId)) continue;
+      this.#send(partition, kinds.cancelled, [`${token}${holderSeparator}${workerId}`]);
+    }
+    return unknown;
+  }
+
+  #tell(holder: Holder): void {
+    this.#held.cancel(holder);
+    this.#parts.dispatcher.hurry(holder.workerId);
+  }
+
+  #heardOfHolders(texts: readonly string[]): void {
+    for (const text of texts) {
+      const at = text.indexOf(holderSeparator);
+      const holder = { token: text.slice(0, at), workerId: text.slice(at + 1) };
+      if (at > 0 && this.#parts.dispatcher.hasPoll(holder.workerId)) this.#tell(holder);
+    }
+  }
+
+  /** With the others of this turn; which partition's channel they take makes no difference. */
+  #send(partition: number, kind: Kind, texts: readonly string[]): void {
+    const { clock, notes } = this.#parts;
+    if (texts.length === 0 || !notes.areHeard) return;
+    if (this.#outgoing === undefined) {
+      this.#outgoing = { partition, texts: { dropped: [], cancelled: [] } };
+      clock.soon(() => this.#flush());
+    }
+    const all = this.#outgoing.texts[kind];
+    if (all.length + texts.length <= limits.droppedTasksPerTurnMax) all.push(...texts);
+  }
+
+  #flush(): void {
+    const { partition, texts } = this.#outgoing!;
+    this.#outgoing = undefined;
+    for (const kind of Object.values(kinds)) {
+      void this.#parts.notes.send(kind, partition, texts[kind]);
+    }
+  }
+}
