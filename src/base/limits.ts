@@ -336,6 +336,8 @@ export const limits = {
   fileStepBytes: 1024 * 1024,
   /** Free room in the file before it takes the next. */
   fileAheadBytes: 4 * 1024 * 1024,
+  /** Of that, what starts leave to what runs already, where the disk has no more. */
+  fileRunningBytes: 2 * 1024 * 1024,
   /** Pages that only removals may take: they need some before they free more. */
   removalPages: 64,
   /** How fast the log may grow beyond its bound while a reader of the file holds it. */
@@ -455,6 +457,7 @@ check(
   limits.logBytesMax + limits.diskFloorBytes < limits.diskReservedBytes,
   "something of the reserve is for what runs already",
 );
+check(limits.fileRunningBytes < limits.fileAheadBytes, "starts find room in the file");
 check(limits.ballastBytes < limits.diskFloorBytes, "the ballast is a part of the floor");
 check(limits.logBytesMax < limits.logBytesHeldMax, "a log within its bound holds up no start");
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");

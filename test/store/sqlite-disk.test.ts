@@ -1,10 +1,15 @@
 /** A SQLite store on a real disk that is full: a small file system, filled to the last byte. */
+
+import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
-import { shareDisk } from "../../src/store/sqlite/disk-room.ts";
+import { limits } from "../../src/base/limits.ts";
+import { Ballast } from "../../src/store/sqlite/ballast.ts";
+import { DiskRoom, shareDisk } from "../../src/store/sqlite/disk-room.ts";
 import { isOutOfRoom } from "../../src/store/sqlite/full.ts";
+import { Housekeeper } from "../../src/store/sqlite/housekeeper.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { until } from "../support/redis.ts";
@@ -71,14 +76,54 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     expect((await store!.load({ key: created[50]!.key })).outcome).toBe("loaded");
   });
 
-  test("the file has blocks for all of its size", async () => {
-    const opened = open();
-    for (let i = 0; i < 100; i++) await start(opened, `e${i}`, { data });
-    // A copy of the log cuts the file, which then takes its blocks again.
-    await until(async () => {
-      const { blocks, size } = statSync(join(disk.path, "orchy.db"));
-      return blocks * 512 >= size && size > 100 * text.length;
+  test("the file has blocks for all of its size, and keeps them when the log is copied", async () => {
+    const path = join(disk.path, "orchy.db");
+    const database = new Database(path);
+    database.run("PRAGMA journal_mode = WAL");
+    database.run("PRAGMA wal_autocheckpoint = 0");
+    database.run("CREATE TABLE rows (value TEXT)");
+    const log = openSync(`${path}-wal`, "r+");
+    const room = new DiskRoom({
+      database,
+      path,
+      log,
+      pagesMax: undefined,
+      ballast: new Ballast(path),
     });
+    const keeper = new Housekeeper({
+      ...{ database, path, logBytes: room.shares.log, clock: systemClock, log: undefined },
+      ...{ fileBytes: () => room.fileBytes, onCopied: () => {} },
+    });
+    const expectWhole = () => {
+      const { blocks, size } = statSync(path);
+      expect(size).toBe(room.fileBytes);
+      expect(blocks * 512).toBeGreaterThanOrEqual(size);
+    };
+    for (let i = 0; i < 3; i++) {
+      for (let row = 0; row < 100; row++) {
+        database.run("INSERT INTO rows VALUES (?)", [text]);
+        room.keepAhead();
+      }
+      await keeper.clearLog();
+      expectWhole();
+    }
+    expect(room.fileBytes).toBeGreaterThan(limits.fileAheadBytes + 300 * text.length);
+    await keeper.close();
+    closeSync(log);
+    database.close(true);
+    expectWhole();
+    room.close();
+  });
+
+  test("starts leave what runs already its share of the file, whatever fills the disk", async () => {
+    const opened = open();
+    const e = await start(opened, "e");
+    disk.fill();
+    await fillStore(opened);
+    const { running } = shareDisk(24 * 1024 * 1024);
+    const count = Math.floor(running / text.length / 2);
+    for (let i = 0; i < count; i++) await e.commit({ data: new Map([[`f${i}`, text]]) });
+    expect((await opened.load({ key: e.key })).outcome).toBe("loaded");
   });
 
   test("a write that is refused is for want of room where no other is taken either", () => {

@@ -10,6 +10,7 @@ import { constants, type Database, type Statement } from "bun:sqlite";
 import { closeSync, fstatSync, openSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { limits } from "../../base/limits.ts";
+import type { Ballast } from "./ballast.ts";
 import { findFunctions } from "./c-library.ts";
 import { isOutOfRoom } from "./full.ts";
 
@@ -21,8 +22,13 @@ export interface DiskShares {
   readonly floor: number;
   /** A part of the floor. */
   readonly ballast: number;
+  /** Of the blocks that the file has, what starts leave to what runs already. */
+  readonly running: number;
   readonly step: number;
 }
+
+/** What an operation is to a full store: each takes pages that those before it leave. */
+export type Urgency = "start" | "running" | "removal";
 
 const stepUnit = 64 * 1024;
 
@@ -31,7 +37,7 @@ export function shareDisk(diskBytes: number): DiskShares {
   const share = (bytes: number) => Math.floor((bytes * reserve) / limits.diskReservedBytes);
   return {
     ...{ reserve, log: share(limits.logBytesMax), floor: share(limits.diskFloorBytes) },
-    ballast: share(limits.ballastBytes),
+    ...{ ballast: share(limits.ballastBytes), running: share(limits.fileRunningBytes) },
     step: Math.max(1, Math.floor(share(limits.fileStepBytes) / stepUnit)) * stepUnit,
   };
 }
@@ -50,7 +56,7 @@ export class DiskRoom {
   readonly #folder: string;
   /** Of the log. */
   readonly #log: number;
-  readonly #heldBytes: () => number;
+  readonly #ballast: Ballast;
   /** The store's file, open: closing it would end the locks of SQLite on it. */
   readonly #file: number;
   readonly #libC = findFunctions({
@@ -69,15 +75,14 @@ export class DiskRoom {
     /** Open file of the log. */
     readonly log: number;
     readonly pagesMax: number | undefined;
-    /** Bytes of the ballast that is on the disk now. */
-    readonly heldBytes: () => number;
+    readonly ballast: Ballast;
   }) {
-    const { database, path, log, heldBytes } = options;
+    const { database, path, log, ballast } = options;
     this.#database = database;
     this.#path = path;
     this.#folder = dirname(path);
     this.#log = log;
-    this.#heldBytes = heldBytes;
+    this.#ballast = ballast;
     this.#file = openSync(path, "r+");
     this.#pageCount = database.prepare("PRAGMA page_count");
     this.#freeCount = database.prepare("PRAGMA freelist_count");
@@ -85,11 +90,16 @@ export class DiskRoom {
     this.#pagesMax = options.pagesMax ?? Number.POSITIVE_INFINITY;
     const { blocks, bsize } = statfsSync(this.#folder);
     this.shares = shareDisk(blocks * bsize);
-    takeInSteps(database, this.shares.step);
     // What an earlier life of the server has taken ahead is still taken.
-    this.#pages = Math.max(this.#count(), Math.floor(statSync(path).size / this.#pageBytes));
+    this.#setPages(this.#pagesOfFile());
     this.takeAgain();
-    this.#bound();
+    this.keepAhead();
+    while (this.#ahead < this.#kept("start") * this.#pageBytes && this.#growFromReserve());
+  }
+
+  /** Bytes that the file has blocks for. */
+  get fileBytes(): number {
+    return this.#pages * this.#pageBytes;
   }
 
   get #free(): number {
@@ -110,34 +120,60 @@ export class DiskRoom {
   /** Bytes by which the file may grow without touching what must stay free. */
   #growable(): number {
     const { free, logLeft } = this.#disk();
-    // What a copy of the log has just cut off is taken again.
-    const cut = Math.max(0, this.#pages * this.#pageBytes - statSync(this.#path).size);
-    return free + this.#heldBytes() - cut - logLeft - this.shares.floor;
+    return free + this.#ballast.bytes - logLeft - this.shares.floor;
+  }
+
+  /** Bytes that can be written without the file's growing. */
+  get #ahead(): number {
+    return (this.#pages - this.#count() + this.#free) * this.#pageBytes;
   }
 
   /** Called in each transaction that has written: the next ones find room in the file. */
   keepAhead(): void {
-    const ahead = (this.#pages - this.#count() + this.#free) * this.#pageBytes;
-    if (ahead < limits.fileAheadBytes) this.grow();
+    if (this.#ahead < limits.fileAheadBytes) this.#grow();
   }
 
   /** False when the disk, or the bound on pages, has no room for more. */
-  grow(): boolean {
-    if (this.#pages >= this.#pagesMax) return false;
+  growFor(urgency: Urgency): boolean {
+    return this.#grow() || (urgency !== "start" && this.#growFromReserve());
+  }
+
+  #grow(): boolean {
     const { step } = this.shares;
     const wanted = limits.fileAheadBytes + step;
-    const steps = Math.floor(Math.min(wanted, this.#growable()) / step);
-    if (steps < 1) return false;
-    const pages = this.#pages + Math.floor((steps * step) / this.#pageBytes);
+    return this.#growBy(Math.floor(Math.min(wanted, this.#growable()) / step));
+  }
+
+  /** Takes of what is kept for the log, but for half of the ballast: the log can be started anew. */
+  #growFromReserve(): boolean {
+    const { step, ballast } = this.shares;
+    const { free } = this.#disk();
+    if (free + this.#ballast.bytes - step < ballast / 2) return false;
+    if (free < step) this.#ballast.letGo();
+    return this.#growBy(1);
+  }
+
+  #growBy(steps: number): boolean {
+    if (steps < 1 || this.#pages - this.#kept("start") >= this.#pagesMax) return false;
+    const pages = this.#pages + Math.floor((steps * this.shares.step) / this.#pageBytes);
     if (!this.#take(pages)) return false;
-    this.#pages = pages;
-    this.#bound();
+    this.#setPages(pages);
     return true;
   }
 
-  /** A copy of the whole log cuts off what the file has taken ahead. */
+  /** A copy of the log cuts off what the file has taken since the copy began. */
   takeAgain(): void {
-    this.#take(this.#pages);
+    if (!this.#take(this.#pages)) this.#setPages(this.#pagesOfFile());
+  }
+
+  #setPages(pages: number): void {
+    this.#pages = pages;
+    keepLength(this.#database, this.fileBytes);
+    this.#bound();
+  }
+
+  #pagesOfFile(): number {
+    return Math.max(this.#count(), Math.floor(statSync(this.#path).size / this.#pageBytes));
   }
 
   /** False when the disk has too few blocks. */
@@ -145,21 +181,31 @@ export class DiskRoom {
     const end = pages * this.#pageBytes;
     const { size } = fstatSync(this.#file);
     if (size >= end) return true;
-    // What SQLite has rounded up to a step may be a hole.
+    // What SQLite has rounded up may be a hole.
     const start = Math.max(0, size - this.shares.step);
     if (this.#libC?.posix_fallocate(this.#file, start, end - start) === 0) return true;
     // SQLite itself writes a byte to each block.
+    keepLength(this.#database, end);
     const bytes = new BigInt64Array([BigInt(end)]);
     try {
       return this.#database.fileControl(constants.SQLITE_FCNTL_SIZE_HINT, bytes) === 0;
     } catch {
       return false;
+    } finally {
+      keepLength(this.#database, this.fileBytes);
     }
   }
 
+  /** Pages of the file that are not for operations of this urgency. */
+  #kept(urgency: Urgency): number {
+    if (urgency === "removal") return 0;
+    const forRunning = Math.ceil(this.shares.running / this.#pageBytes);
+    return limits.removalPages + (urgency === "start" ? forRunning : 0);
+  }
+
   /** SQLite itself refuses what would go beyond. */
-  #bound(kept: number = limits.removalPages): void {
-    const pages = Math.max(1, Math.min(this.#pagesMax, this.#pages - kept));
+  #bound(urgency: Urgency = "start"): void {
+    const pages = Math.max(1, Math.min(this.#pagesMax, this.#pages - this.#kept(urgency)));
     this.#database.run(`PRAGMA max_page_count = ${pages}`);
   }
 
@@ -167,9 +213,9 @@ export class DiskRoom {
     return isOutOfRoom(error, `${this.#path}.probe`);
   }
 
-  /** Lets the work, a removal, take the pages that are kept for it. */
-  withAllPages<T>(work: () => T): T {
-    this.#bound(0);
+  /** Lets the work take the pages that are kept for it. */
+  withPagesFor<T>(urgency: Urgency, work: () => T): T {
+    this.#bound(urgency);
     try {
       return work();
     } finally {
@@ -186,9 +232,7 @@ export class DiskRoom {
     const pages = this.#count();
     const free = this.#free;
     const { reserve, log, floor } = this.shares;
-    const running = reserve - log - floor;
-    const inFile = this.#pages - pages + free;
-    const onDisk = inFile * this.#pageBytes + this.#growable() - running;
+    const onDisk = this.#ahead + this.#growable() - (reserve - log - floor);
     const inBound = (this.#pagesMax - pages + free) * this.#pageBytes;
     const room = Math.min(onDisk, inBound);
     const usedBytes = (pages - free) * this.#pageBytes;
@@ -200,7 +244,14 @@ export class DiskRoom {
   }
 }
 
-/** The file grows, and is cut, by whole steps; copies of the log are made by connections that do so. */
-export function takeInSteps(database: Database, bytes: number): void {
-  database.fileControl(constants.SQLITE_FCNTL_CHUNK_SIZE, new Int32Array([bytes, 0]));
+const chunkBytesMax = 2 ** 30;
+
+/**
+ * Copies of the log that this connection makes leave the file as long as this: SQLite cuts it where
+ * its pages end, but only by whole chunks.
+ */
+export function keepLength(database: Database, bytes: number): void {
+  const chunks = Math.ceil(bytes / chunkBytesMax);
+  const chunkBytes = new Int32Array([Math.ceil(bytes / chunks), 0]);
+  database.fileControl(constants.SQLITE_FCNTL_CHUNK_SIZE, chunkBytes);
 }

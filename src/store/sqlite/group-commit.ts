@@ -9,6 +9,7 @@ import { type Database, SQLiteError, type Statement } from "bun:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { StoreFault } from "../store.ts";
+import type { Urgency } from "./disk-room.ts";
 import type { LogSync } from "./log-sync.ts";
 
 /** How long after a large group the next one is expected. */
@@ -29,8 +30,7 @@ interface Operation {
   readonly run: () => unknown;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
-  /** It makes room, and may take the last of it. */
-  readonly isRemoval: boolean;
+  readonly urgency: Urgency;
   /** It, or one beside it, has failed: it gets a transaction of its own. */
   isAlone: boolean;
   tries: number;
@@ -39,13 +39,13 @@ interface Operation {
 /** The room of the file on its disk, as far as it concerns a transaction. */
 export interface Room {
   /** Lets the file take more of its disk; false when there is no more. */
-  grow(): boolean;
+  growFor(urgency: Urgency): boolean;
   /** Called in each transaction that has written: its counts need no lock of their own there. */
   keepAhead(): void;
   /** Whether it failed for want of room. */
   isFull(error: unknown): boolean;
   /** Lets the work take the pages that are kept for it. */
-  withAllPages<T>(work: () => T): T;
+  withPagesFor<T>(urgency: Urgency, work: () => T): T;
 }
 
 type Reason = "exhausted" | "unavailable";
@@ -89,7 +89,7 @@ export class GroupCommit {
   readonly #clock: Clock;
   readonly #onRollback: () => void;
   readonly #onFlush: () => Promise<void> | undefined;
-  readonly #onFull: () => Promise<void>;
+  readonly #onFull: (urgency: Urgency) => Promise<void>;
   readonly #room: Room;
   readonly #log: LogSync;
   readonly #begin: Statement;
@@ -119,7 +119,7 @@ export class GroupCommit {
     /** Called outside of any transaction, after each that has written; what it returns is waited for. */
     readonly onFlush: () => Promise<void> | undefined;
     /** The log found no room on the disk: resolves when it may be tried again. */
-    readonly onFull: () => Promise<void>;
+    readonly onFull: (urgency: Urgency) => Promise<void>;
     readonly room: Room;
   }) {
     this.#database = options.database;
@@ -141,10 +141,10 @@ export class GroupCommit {
     return this.#isBroken ? this.#refusal : undefined;
   }
 
-  submit<Answer>(run: () => Answer, { isRemoval = false } = {}): Promise<Answer> {
+  submit<Answer>(run: () => Answer, urgency: Urgency = "running"): Promise<Answer> {
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ run, resolve, reject, isRemoval, isAlone: false, tries: 0 });
+      this.#waiting.push({ run, resolve, reject, urgency, isAlone: false, tries: 0 });
       this.#schedule();
     });
   }
@@ -204,7 +204,7 @@ export class GroupCommit {
       this.#undo();
       if (this.#waitsForLock(error)) return;
       // Then all of them wait still, and are tried again.
-      if (this.#room.isFull(error) && this.#room.grow()) return;
+      if (this.#room.isFull(error) && this.#room.growFor("start")) return;
       for (const operation of group.slice(0, answers.length + 1)) operation.isAlone = true;
       return;
     }
@@ -225,13 +225,13 @@ export class GroupCommit {
   }
 
   #runAlone(operation: Operation): void {
-    const work = () => {
-      this.#begin.run();
-      return operation.run();
-    };
+    const { urgency } = operation;
     let answer: unknown;
     try {
-      answer = operation.isRemoval ? this.#room.withAllPages(work) : work();
+      answer = this.#room.withPagesFor(urgency, () => {
+        this.#begin.run();
+        return operation.run();
+      });
     } catch (error) {
       this.#undo();
       if (this.#waitsForLock(error)) {
@@ -239,7 +239,7 @@ export class GroupCommit {
         return;
       }
       const isFull = this.#room.isFull(error);
-      if (isFull && this.#room.grow()) this.#runAlone(operation);
+      if (isFull && this.#room.growFor(urgency)) this.#runAlone(operation);
       else operation.reject(notApplied(error, isFull ? "exhausted" : "unavailable"));
       return;
     }
@@ -296,7 +296,10 @@ export class GroupCommit {
       operation.reject(fault);
       return false;
     });
-    if (isFull) this.#hold(this.#onFull());
+    if (isFull) {
+      const isStart = operations.every(({ urgency }) => urgency === "start");
+      this.#hold(this.#onFull(isStart ? "start" : "running"));
+    }
     this.#waiting = [...others, ...this.#waiting];
   }
 

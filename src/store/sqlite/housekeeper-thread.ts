@@ -1,10 +1,10 @@
 /** The thread of the housekeeper: a connection of its own, for what may take long. */
 import { Database } from "bun:sqlite";
-import { takeInSteps } from "./disk-room.ts";
+import { keepLength } from "./disk-room.ts";
 
 export type Chore =
-  | { readonly kind: "open"; readonly path: string; readonly stepBytes: number }
-  | { readonly kind: "checkpoint" }
+  | { readonly kind: "open"; readonly path: string }
+  | { readonly kind: "checkpoint"; readonly fileBytes: number }
   | { readonly kind: "close" };
 
 declare const self: Worker;
@@ -15,11 +15,12 @@ function run(chore: Chore): void {
   switch (chore.kind) {
     case "open":
       database = new Database(chore.path, { readwrite: true });
-      takeInSteps(database, chore.stepBytes);
       database.run("PRAGMA synchronous = NORMAL");
       return;
     case "checkpoint":
-      database?.query("PRAGMA wal_checkpoint(PASSIVE)").all();
+      if (database === undefined) return;
+      keepLength(database, chore.fileBytes);
+      database.query("PRAGMA wal_checkpoint(PASSIVE)").all();
       return;
     case "close":
       database?.close(true);

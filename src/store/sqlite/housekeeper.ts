@@ -33,11 +33,11 @@ export interface HousekeeperParts {
   readonly path: string;
   /** The bound of the log. */
   readonly logBytes: number;
-  /** Steps in which the file grows. */
-  readonly stepBytes: number;
+  /** Length of the file that a copy of the log leaves as it is. */
+  readonly fileBytes: () => number;
   readonly clock: Clock;
   readonly log: Logger | undefined;
-  /** The log was copied: the file has been cut to what it holds. */
+  /** The log was copied: the file has been cut if it has grown meanwhile. */
   readonly onCopied: () => void;
 }
 
@@ -191,7 +191,7 @@ export class Housekeeper {
   async #copyNow(): Promise<void> {
     const startedAt = performance.now();
     const before = this.#lookAt();
-    this.#note(await this.#ask({ kind: "checkpoint" }));
+    this.#note(await this.#ask({ kind: "checkpoint", fileBytes: this.#parts.fileBytes() }));
     const after = this.#isClosed ? undefined : this.#lookAt();
     if (after === undefined) return;
     this.#parts.onCopied();
@@ -239,8 +239,7 @@ export class Housekeeper {
       if (this.#thread === thread) this.#thread = undefined;
       for (const resolve of this.#waiting.splice(0)) resolve("its thread has ended");
     });
-    const { path, stepBytes } = this.#parts;
-    void this.#post(thread, { kind: "open", path, stepBytes });
+    void this.#post(thread, { kind: "open", path: this.#parts.path });
     return thread;
   }
 }

@@ -14,7 +14,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import { purgedPerClaim } from "../rules.ts";
 import type * as contract from "../store.ts";
 import { Ballast } from "./ballast.ts";
-import { DiskRoom } from "./disk-room.ts";
+import { DiskRoom, type Urgency } from "./disk-room.ts";
 import { Documents } from "./documents.ts";
 import { DueItems } from "./due.ts";
 import { Executions } from "./executions.ts";
@@ -156,11 +156,11 @@ export class SqliteStore implements contract.Store {
     this.#log = new LogSync(path, options.disk);
     this.#room = new DiskRoom({
       ...{ database, path, log: this.#log.file, pagesMax: options.pagesMax },
-      heldBytes: () => this.#ballast.bytes,
+      ballast: this.#ballast,
     });
-    const { log: logBytes, step: stepBytes } = this.#room.shares;
     this.#housekeeper = new Housekeeper({
-      ...{ database, path, logBytes, stepBytes, clock, log: options.log },
+      ...{ database, path, logBytes: this.#room.shares.log, clock, log: options.log },
+      fileBytes: () => this.#room.fileBytes,
       onCopied: () => this.#room.takeAgain(),
     });
     this.#group = new GroupCommit({
@@ -171,14 +171,14 @@ export class SqliteStore implements contract.Store {
         this.#listings.onRollback();
       },
       onFlush: () => this.#housekeeper.afterFlush(),
-      onFull: () => this.#makeLogRoom(),
+      onFull: (urgency) => this.#makeLogRoom(urgency),
     });
   }
 
-  /** The log could not grow: it is started anew if it can be, else the ballast makes way. */
-  async #makeLogRoom(): Promise<void> {
+  /** The log could not grow: it is started anew if it can be; else the ballast makes way, not for a start. */
+  async #makeLogRoom(urgency: Urgency): Promise<void> {
     await this.#housekeeper.clearLog();
-    if (this.#housekeeper.logBytes > 0) this.#ballast.letGo();
+    if (this.#housekeeper.logBytes > 0 && urgency !== "start") this.#ballast.letGo();
   }
 
   /** An execution with all its tasks in their table. */
@@ -189,7 +189,7 @@ export class SqliteStore implements contract.Store {
   }
 
   create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
-    return this.#group.submit(() => this.#executions.create(request));
+    return this.#group.submit(() => this.#executions.create(request), "start");
   }
 
   load(request: contract.LoadRequest): Promise<contract.LoadAnswer> {
@@ -278,7 +278,7 @@ export class SqliteStore implements contract.Store {
       this.#withTasks(request.key);
       return this.#removal.remove(request);
     };
-    return this.#group.submit(remove, { isRemoval: true });
+    return this.#group.submit(remove, "removal");
   }
 
   holdings(key: ExecutionKey): Promise<contract.Holdings> {
