@@ -5,10 +5,11 @@
  * is rolled back and its operations run again, each in a transaction of its own. Where a disk is
  * full, room is made first if there is any to be had.
  */
-import { type Database, SQLiteError, type Statement } from "bun:sqlite";
+import type { Database, Statement } from "bun:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { StoreFault } from "../store.ts";
+import { commitFault, isLocked, notApplied, syncFault, syncRefusal } from "./commit-faults.ts";
 import type { Urgency } from "./disk-room.ts";
 import type { LogSync } from "./log-sync.ts";
 
@@ -21,10 +22,6 @@ const triesMax = 3;
 /** Tries to begin while another process holds the lock, as a backup does for an instant; between them. */
 const lockedTriesMax = 25;
 const lockedMs = 10;
-
-function isLocked(error: unknown): boolean {
-  return error instanceof SQLiteError && error.code === "SQLITE_BUSY";
-}
 
 interface Operation {
   readonly run: () => unknown;
@@ -46,42 +43,6 @@ export interface Room {
   isFull(error: unknown): boolean;
   /** Lets the work take the pages that are kept for it. */
   withPagesFor<T>(urgency: Urgency, work: () => T): T;
-}
-
-type Reason = "exhausted" | "unavailable";
-
-/** Errors that are not SQLite's are mistakes of ours, and pass as they are. */
-function notApplied(error: unknown, reason: Reason): unknown {
-  if (!(error instanceof SQLiteError)) return error;
-  const options = { reason, cause: error };
-  return new StoreFault("not_applied", `SQLite refused: ${error.message}.`, options);
-}
-
-/**
- * After a failed sync the frames of the transaction may be in the log, and a crash may bring them
- * to life; after any other failure of COMMIT they are not, nor where a write of them was refused.
- */
-function commitFault(error: unknown, reason: Reason): StoreFault {
-  const code = error instanceof SQLiteError ? (error.code ?? "") : "";
-  const isRefused = code === "SQLITE_IOERR_WRITE" && reason === "exhausted";
-  const message = error instanceof Error ? error.message : String(error);
-  return new StoreFault(
-    code.startsWith("SQLITE_IOERR") && !isRefused ? "unknown" : "not_applied",
-    `SQLite could not commit: ${message}.`,
-    { reason, cause: error },
-  );
-}
-
-/** Written but perhaps not on disk; and a disk that has failed once may have forgotten more. */
-function syncFault(cause: Error): StoreFault {
-  return new StoreFault("unknown", `SQLite's log could not be synced: ${cause.message}.`, {
-    cause,
-  });
-}
-
-function syncRefusal(cause: Error): StoreFault {
-  const message = `The disk did not keep the log (${cause.message}); start the server anew.`;
-  return new StoreFault("not_applied", message, { cause });
 }
 
 export class GroupCommit {

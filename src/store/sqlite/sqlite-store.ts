@@ -2,51 +2,27 @@
  * The embedded store: one SQLite file, one process. Every operation runs synchronously inside the
  * group commit; this class only routes it there.
  */
-import { Database } from "bun:sqlite";
-import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-import { type Clock, systemClock } from "../../base/clock.ts";
-import { isOpenToOthers, makePrivateFile, makePrivateFolder } from "../../base/files.ts";
+import type { Database } from "bun:sqlite";
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import type { Logger } from "../../telemetry/log.ts";
 import { purgedPerClaim } from "../rules.ts";
 import type * as contract from "../store.ts";
-import { Ballast } from "./ballast.ts";
-import { DiskRoom, type Urgency } from "./disk-room.ts";
 import { Documents } from "./documents.ts";
 import { DueItems } from "./due.ts";
 import { Executions } from "./executions.ts";
 import { fileFault } from "./file-fault.ts";
-import { isFull } from "./full.ts";
-import { GroupCommit } from "./group-commit.ts";
+import type { GroupCommit } from "./group-commit.ts";
 import { type HeadRow, Heads } from "./heads.ts";
-import { Housekeeper } from "./housekeeper.ts";
 import { Listings } from "./listings.ts";
-import { type FileLock, lockFile } from "./lock.ts";
-import { type Disk, LogSync } from "./log-sync.ts";
 import { Messages } from "./messages.ts";
 import { Queues } from "./queues.ts";
 import { Removal } from "./removal.ts";
 import { RowLeases } from "./row-leases.ts";
-import { prepareDatabase, settingOf, writeSetting } from "./schema.ts";
+import { settingOf, writeSetting } from "./schema.ts";
+import { type SqliteOptions, StoreFile } from "./store-file.ts";
 import { Tasks } from "./tasks.ts";
 import { Timers } from "./timers.ts";
-
-export interface SqliteOptions {
-  /** The file; its folder is made when it does not exist. */
-  readonly path: string;
-  /** Absent: as the file was made; a new one gets limits.partitionsEmbeddedDefault. */
-  readonly partitions?: number;
-  readonly namespace?: string;
-  /** Most pages of 4 KiB that the file may grow to. */
-  readonly pagesMax?: number;
-  /** Bounds how long a group commit may take; nothing stored comes from it. */
-  readonly clock?: Clock;
-  readonly disk?: Disk;
-  readonly log?: Logger;
-}
 
 /** Throws a plain Error of one sentence when the file cannot be used. */
 export function openSqliteStore(options: SqliteOptions): SqliteStore {
@@ -55,35 +31,6 @@ export function openSqliteStore(options: SqliteOptions): SqliteStore {
   } catch (error) {
     throw fileFault(options.path, error);
   }
-}
-
-function openDatabase(options: SqliteOptions, ballast: Ballast): Database {
-  const { path, namespace = "default", partitions } = options;
-  let database: Database | undefined;
-  try {
-    database = new Database(path, { create: true, readwrite: true });
-    const settings = { namespace, ...(partitions !== undefined && { partitions }) };
-    prepareDatabase(database, path, settings);
-    return database;
-  } catch (error) {
-    database?.close();
-    if (isFull(error) && ballast.letGo()) return openDatabase(options, ballast);
-    throw error;
-  }
-}
-
-/** Of the file itself where a symbolic link leads to it: its log and its lock lie beside the file. */
-function ownName(path: string): string {
-  if (existsSync(path)) return realpathSync(path);
-  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-  return isLink ? ownName(resolve(dirname(path), readlinkSync(path))) : path;
-}
-
-function warnOfOthers(path: string, log: Logger | undefined): void {
-  if (!isOpenToOthers(path)) return;
-  const message =
-    "other users of this machine can read the store's file: chmod 600 takes that away";
-  log?.warn(message, { path });
 }
 
 export class SqliteStore implements contract.Store {
@@ -97,13 +44,9 @@ export class SqliteStore implements contract.Store {
   };
   readonly partitions: number;
   readonly timeReached: number;
-  readonly #lock: FileLock;
+  readonly #file: StoreFile;
   readonly #database: Database;
-  readonly #log: LogSync;
-  readonly #ballast: Ballast;
-  readonly #room: DiskRoom;
   readonly #group: GroupCommit;
-  readonly #housekeeper: Housekeeper;
   readonly #heads: Heads;
   readonly #leases: RowLeases;
   readonly #tasks: Tasks;
@@ -118,20 +61,14 @@ export class SqliteStore implements contract.Store {
   #closed: Promise<void> | undefined;
 
   constructor(options: SqliteOptions) {
-    const path = ownName(options.path);
-    makePrivateFolder(dirname(path));
-    if (existsSync(path)) warnOfOthers(path, options.log);
-    else makePrivateFile(path);
-    this.#lock = lockFile(path);
-    this.#ballast = new Ballast(path);
-    let database: Database;
-    try {
-      database = openDatabase({ ...options, path }, this.#ballast);
-    } catch (error) {
-      this.#lock.close();
-      throw error;
-    }
+    this.#file = new StoreFile(options, () => {
+      this.#heads.forgetAll();
+      this.#leases.forgetAll();
+      this.#listings.onRollback();
+    });
+    const { database, group } = this.#file;
     this.#database = database;
+    this.#group = group;
     this.partitions = Number(settingOf(database, "partitions"));
     this.timeReached = Number(settingOf(database, "time") ?? 0);
     const heads = new Heads(database, this.partitions);
@@ -152,33 +89,6 @@ export class SqliteStore implements contract.Store {
     this.#executions = new Executions(parts);
     this.#listings = new Listings(database);
     this.#documents = new Documents(database);
-    const clock = options.clock ?? systemClock;
-    this.#log = new LogSync(path, options.disk);
-    this.#room = new DiskRoom({
-      ...{ database, path, log: this.#log.file, pagesMax: options.pagesMax },
-      ballast: this.#ballast,
-    });
-    this.#housekeeper = new Housekeeper({
-      ...{ database, path, logBytes: this.#room.shares.log, clock, log: options.log },
-      fileBytes: () => this.#room.fileBytes,
-      onCopied: () => this.#room.takeAgain(),
-    });
-    this.#group = new GroupCommit({
-      ...{ database, clock, log: this.#log, room: this.#room },
-      onRollback: () => {
-        heads.forgetAll();
-        leases.forgetAll();
-        this.#listings.onRollback();
-      },
-      onFlush: () => this.#housekeeper.afterFlush(),
-      onFull: (urgency) => this.#makeLogRoom(urgency),
-    });
-  }
-
-  /** The log could not grow: it is started anew if it can be; else the ballast makes way, not for a start. */
-  async #makeLogRoom(urgency: Urgency): Promise<void> {
-    await this.#housekeeper.clearLog();
-    if (this.#housekeeper.logBytes > 0 && urgency !== "start") this.#ballast.letGo();
   }
 
   /** An execution with all its tasks in their table. */
@@ -328,23 +238,12 @@ export class SqliteStore implements contract.Store {
 
   pressure(): Promise<contract.Pressure> {
     return this.#group.submit(() => {
-      const { used, left } = this.#room.read();
-      if (left > 0) this.#ballast.make(this.#room.shares.ballast);
-      const isLogTooLong = this.#housekeeper.logBytes > limits.logBytesHeldMax;
-      return {
-        used: isLogTooLong ? Math.max(1, used) : used,
-        tombstones: this.#removal.tombstones,
-        left: isLogTooLong ? 0 : left,
-        // The pages of what is removed are of no use to anybody while the log takes the room.
-        removalHelps: !this.#housekeeper.isHeldBack,
-      };
+      return { ...this.#file.pressure(), tombstones: this.#removal.tombstones };
     });
   }
 
   complaint(): string | undefined {
-    if (!this.#housekeeper.isHeldBack) return undefined;
-    const mebibytes = Math.round(this.#housekeeper.logBytes / 1024 / 1024);
-    return `A reader of its file holds back its write-ahead log, now ${mebibytes} MiB.`;
+    return this.#file.complaint();
   }
 
   broken(): string | undefined {
@@ -352,7 +251,7 @@ export class SqliteStore implements contract.Store {
   }
 
   logBytes(): number {
-    return this.#housekeeper.logBytes;
+    return this.#file.logBytes;
   }
 
   getDocument(request: { kind: string; id: string }): Promise<contract.Document | undefined> {
@@ -391,18 +290,7 @@ export class SqliteStore implements contract.Store {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
+    this.#closed ??= this.#file.close();
     return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    await this.#group.close();
-    await this.#housekeeper.close();
-    await this.#ballast.close();
-    this.#log.close();
-    // Statements are finalized too: only then is the log copied into the file and removed.
-    this.#database.close(true);
-    this.#room.close();
-    this.#lock.close();
   }
 }
