@@ -15,7 +15,7 @@ import { limits } from "../../base/limits.ts";
 import { TaskResultSchema } from "../../gen/orchy/v1/worker_pb.ts";
 import { pointerStep, unknownName } from "../rest/check.ts";
 import { isTooDeep } from "../rest/json-syntax.ts";
-import { notedNumber, noteIntegers, noteNumber, noteRefusal } from "./json-notes.ts";
+import { notedNumber, noteNumbers, noteRefusal } from "./json-notes.ts";
 import { checkListedItems, checkTextParts } from "./parts.ts";
 import { recursionLimit } from "./recursion-limit.ts";
 
@@ -32,11 +32,7 @@ export function decodeJson(schema: DescMessage, bytes: Uint8Array): Message {
 export function checkedJson(schema: DescMessage, bytes: Uint8Array): Buffer {
   const json = readJson(schema, bytes);
   decode(schema, json);
-  // Without it an infinite number would become null.
-  const text = JSON.stringify(json, (_name, value) =>
-    typeof value === "number" && !Number.isFinite(value) ? noteNumber(value) : value,
-  );
-  return Buffer.from(text);
+  return Buffer.from(JSON.stringify(json));
 }
 
 function readJson(schema: DescMessage, bytes: Uint8Array): JsonValue {
@@ -83,7 +79,7 @@ function wrong(problem: Problem): OrchyError {
 
 /**
  * The first member that the schema does not know, its pointer relative to `json`. Results with one
- * are replaced by a note of it, as one bad result must not spoil the others. Integers noted where
+ * are replaced by a note of it, as one bad result must not spoil the others. Numbers noted where
  * only a number can be are restored.
  */
 function findUnknown(schema: DescMessage, json: JsonValue): Problem | undefined {
@@ -186,7 +182,7 @@ function parse(text: string): JsonValue {
     throw new Error(`it is nested deeper than ${recursionLimit} levels`);
   }
   checkTextParts(text);
-  return JSON.parse(noteIntegers(text)) as JsonValue;
+  return JSON.parse(noteNumbers(text)) as JsonValue;
 }
 
 /** Descends to the innermost member that cannot be decoded: the library names no place. */

@@ -3,13 +3,13 @@ import { type DescMessage, type Message, toBinary, toJsonString } from "@bufbuil
 import { largePayloadBytesMin, payloadChunks } from "../../base/payload-chunks.ts";
 import { type PollResponse, PollResponseSchema, TaskSchema } from "../../gen/orchy/v1/worker_pb.ts";
 import type { MountedMethod } from "./call.ts";
-import { writeNotedIntegers } from "./json-notes.ts";
+import { writeNotedNumbers } from "./json-notes.ts";
 
 export type Encoding = "proto" | "json";
 
 export function encode({ method }: MountedMethod, encoding: Encoding, output: Message) {
   const schema = method.output;
-  if (encoding === "json") return writeNotedIntegers(toJsonString(schema, output));
+  if (encoding === "json") return writeNotedNumbers(toJsonString(schema, output));
   return schema === PollResponseSchema
     ? encodePoll(output as PollResponse)
     : toBinary(schema, output);
@@ -22,7 +22,7 @@ export function encodedBytes(
   { json }: { readonly json: boolean },
 ): number {
   if (!json) return toBinary(schema, message).length;
-  return Buffer.byteLength(writeNotedIntegers(toJsonString(schema, message)));
+  return Buffer.byteLength(writeNotedNumbers(toJsonString(schema, message)));
 }
 
 const nothing = new Uint8Array();

@@ -1,28 +1,30 @@
 /**
  * What JSON says and the types of protobuf cannot hold is noted in texts of a `google.protobuf.Value`
- * on its way through a message: integers beyond 2^53, and why a result is wrong. The notes begin with
+ * on its way through a message: numbers that a double would round, and why a result is wrong. The notes begin with
  * a secret of this process, which no answer shows, so that no caller's text is taken for one.
  */
 import { randomBytes } from "node:crypto";
 import { skipString } from "../../language/data/json-text.ts";
 import type { JsonText } from "../../model/json.ts";
+import { canonicalNumber } from "../../model/numbers.ts";
 
 const secret = randomBytes(12).toString("base64url");
 const numberMark = `${secret}#`;
 const refusalMark = `${secret}!`;
 
-/** Shorter ones are exact as a double. */
-const digits = /\d{16,}/g;
+/** Only what has as many digits, or such an exponent, may be more than a double holds. */
+const maybeRounded = /\d[\d.]{15,}|\d[eE][+-]?\d{3,}/g;
+const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const integer = /^-?[1-9]\d*$/;
-const partOfNumber = /[\d.eE+]/;
+const partOfNumber = /[\d.eE+-]/;
 
-/** Writes integers that a double would round as notes. The text need not be valid JSON. */
-export function noteIntegers(text: string): string {
+/** Writes numbers that a double would round as notes. The text need not be valid JSON. */
+export function noteNumbers(text: string): string {
   let noted = "";
   let copied = 0;
   let open = text.indexOf('"');
-  digits.lastIndex = 0;
-  for (let found = digits.exec(text); found !== null; found = digits.exec(text)) {
+  maybeRounded.lastIndex = 0;
+  for (let found = maybeRounded.exec(text); found !== null; found = maybeRounded.exec(text)) {
     let end = 0;
     while (open >= 0 && open < found.index) {
       end = skipString(text, open);
@@ -30,22 +32,29 @@ export function noteIntegers(text: string): string {
     }
     if (end > found.index) {
       // They are part of a string.
-      digits.lastIndex = end;
+      maybeRounded.lastIndex = end;
       continue;
     }
-    const start = text[found.index - 1] === "-" ? found.index - 1 : found.index;
-    const token = text.slice(start, digits.lastIndex);
-    const around = `${text[start - 1] ?? ""}${text[digits.lastIndex] ?? ""}`;
-    if (partOfNumber.test(around) || !isRounded(token)) continue;
+    let start = found.index;
+    while (start > copied && partOfNumber.test(text[start - 1]!)) start -= 1;
+    let after = maybeRounded.lastIndex;
+    while (after < text.length && partOfNumber.test(text[after]!)) after += 1;
+    maybeRounded.lastIndex = after;
+    const token = text.slice(start, after);
+    if (!isRounded(token)) continue;
     noted += `${text.slice(copied, start)}"${numberMark}${token}"`;
-    copied = digits.lastIndex;
+    copied = after;
   }
   return copied === 0 ? text : noted + text.slice(copied);
 }
 
 function isRounded(token: string): boolean {
-  const value = Number(token);
-  return integer.test(token) && Number.isFinite(value) && String(value) !== token;
+  if (!number.test(token)) return false;
+  const written = String(Number(token));
+  if (written === token) return false;
+  // Integers of up to 21 digits have one spelling: a payload may be full of them.
+  if (integer.test(token) && integer.test(written)) return true;
+  return canonicalNumber(written) !== canonicalNumber(token);
 }
 
 /** The number that a text notes, as it was written; undefined: the text is no such note. */
@@ -53,14 +62,10 @@ export function notedNumber(text: string): string | undefined {
   return text.startsWith(numberMark) ? text.slice(numberMark.length) : undefined;
 }
 
-export function noteNumber(value: number): string {
-  return `${numberMark}${value}`;
-}
+const notes = new RegExp(`"${numberMark}([\\d.eE+-]+)"`, "g");
 
-const notes = new RegExp(`"${numberMark}(-?\\d+)"`, "g");
-
-/** JSON with the integers that were noted in it. */
-export function writeNotedIntegers(text: JsonText): JsonText {
+/** JSON with the numbers that were noted in it. */
+export function writeNotedNumbers(text: JsonText): JsonText {
   return text.includes(numberMark) ? text.replace(notes, "$1") : text;
 }
 

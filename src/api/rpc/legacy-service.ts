@@ -28,6 +28,7 @@ import {
 } from "../../gen/legacy/task_service_pb.ts";
 import type { TaskOutcome } from "../../model/event.ts";
 import { actionNameForm, isPolledAction } from "../../model/names.ts";
+import { parseExact } from "../../model/numbers.ts";
 import type { Orchestrator, PolledTask, ServerView } from "../../runtime/shared/orchestrator.ts";
 import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
@@ -239,7 +240,7 @@ function toOutcome({ data, failed }: Result): TaskOutcome {
         0,
         limits.errorMessageCharsMax,
       ),
-      ...(details ? { details: JSON.parse(checked.text) as unknown } : {}),
+      ...(details ? { details: parseExact(checked.text) } : {}),
     },
     retryable: true,
   };

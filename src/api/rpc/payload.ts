@@ -8,7 +8,7 @@ import { ListValueSchema, NullValue, StructSchema, ValueSchema } from "@bufbuild
 import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
 import { isTooDeep } from "../rest/json-syntax.ts";
-import { notedNumber, noteIntegers } from "./json-notes.ts";
+import { notedNumber, noteNumbers } from "./json-notes.ts";
 
 export type Checked =
   | { readonly ok: true; readonly text: JsonText }
@@ -27,6 +27,7 @@ function tooLarge(bytes: number, bytesMax: number): Checked {
   return wrong(`is ${bytes} bytes of JSON; at most ${bytesMax} are allowed`);
 }
 
+const beyondDouble = "has a number beyond 1.8e308";
 const tooDeep = `is nested deeper than ${limits.jsonDepthMax} levels`;
 
 function holdsInfinity(value: unknown): boolean {
@@ -35,7 +36,7 @@ function holdsInfinity(value: unknown): boolean {
   return Object.values(value).some(holdsInfinity);
 }
 
-/** JSON text as bytes: kept as it is, so that integers beyond 2^53 stay exact. */
+/** JSON text as bytes: kept as it is, so that its numbers stay exact. */
 export function checkJsonBytes(bytes: Uint8Array, bytesMax: number): Checked {
   if (bytes.length > bytesMax) return tooLarge(bytes.length, bytesMax);
   let text: string;
@@ -47,7 +48,7 @@ export function checkJsonBytes(bytes: Uint8Array, bytesMax: number): Checked {
   if (isTooDeep(text, limits.jsonDepthMax)) return wrong(tooDeep);
   try {
     const value: unknown = JSON.parse(text);
-    if (hugeNumber.test(text) && holdsInfinity(value)) return wrong("has a number beyond 1.8e308");
+    if (hugeNumber.test(text) && holdsInfinity(value)) return wrong(beyondDouble);
   } catch {
     return wrong("is not JSON");
   }
@@ -82,7 +83,7 @@ function writeValue(value: Value, depth: number): JsonText {
 function writeText(text: string): JsonText {
   const number = notedNumber(text);
   if (number === undefined) return JSON.stringify(text);
-  if (!Number.isFinite(Number(number))) throw new WrongValue(`has the number ${number}`);
+  if (!Number.isFinite(Number(number))) throw new WrongValue(beyondDouble);
   return number;
 }
 
@@ -114,14 +115,14 @@ export function checkFields(fields: Readonly<Record<string, Value>>, bytesMax: n
 }
 
 /**
- * For Struct and Value. Integers beyond 2^53 are noted for those who read JSON, and lose digits
- * otherwise; what no double holds becomes null.
+ * For Struct and Value. Numbers that a double would round are noted for those who read JSON; otherwise
+ * they lose digits, and what is beyond any double becomes null.
  */
 export function parseForStruct(
   payload: JsonText,
   { json }: { readonly json: boolean },
 ): JsonObject {
-  const text = json ? noteIntegers(payload) : payload;
+  const text = json ? noteNumbers(payload) : payload;
   const value: unknown = hugeNumber.test(text)
     ? JSON.parse(text, (_name, item) => (item === Infinity || item === -Infinity ? null : item))
     : JSON.parse(text);

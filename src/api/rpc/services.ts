@@ -21,7 +21,7 @@ import {
   type Peer,
   senderOf,
 } from "./call.ts";
-import { writeNotedIntegers } from "./json-notes.ts";
+import { writeNotedNumbers } from "./json-notes.ts";
 import type { LegacyAccess } from "./legacy-access.ts";
 import { createActionService, createTaskService, type LegacyOptions } from "./legacy-service.ts";
 import { recursionLimit } from "./recursion-limit.ts";
@@ -72,7 +72,7 @@ export const binaryOptions = { readUnknownFields: false, recursionLimit } as con
 const jsonOptions = {
   ignoreUnknownFields: true,
   recursionLimit,
-  textEncoder: { encode: (text = "") => utf8.encode(writeNotedIntegers(text)) },
+  textEncoder: { encode: (text = "") => utf8.encode(writeNotedNumbers(text)) },
 };
 
 /** Options of the library's own handlers, which serve gRPC and gRPC-Web. */

@@ -12,6 +12,7 @@ import {
   type TaskResult,
 } from "../../gen/orchy/v1/worker_pb.ts";
 import type { TaskOutcome } from "../../model/event.ts";
+import { parseExact } from "../../model/numbers.ts";
 import type { ResultAnswerType, ResultSent } from "../../runtime/shared/orchestrator.ts";
 import { nextTurn } from "../paced.ts";
 import { notedRefusal } from "./json-notes.ts";
@@ -113,6 +114,6 @@ function checkFailure(message: FailureMessage): CheckedOutcome {
   if (message.details === undefined) return { ok: false, failure, retryable };
   const checked = checkValue(message.details, limits.errorDetailsBytesMax);
   if (!checked.ok) return { invalid: `failure.details: ${checked.message}` };
-  const details: unknown = JSON.parse(checked.text);
+  const details = parseExact(checked.text);
   return { ok: false, failure: { ...failure, details }, retryable };
 }

@@ -9,6 +9,7 @@ import type { ActionRecord, Execution, ExecutionState } from "../../model/execut
 import { currentFormat } from "../../model/format.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import { parseExact } from "../../model/numbers.ts";
 import {
   nothingWritten,
   readRecord,
@@ -61,13 +62,18 @@ export function encodeRecords(
 
 type StoredRecords = Readonly<Record<string, StoredRecord>>;
 
+/** Details of failures hold numbers of callers, which stay exact; all others are the server's own. */
+function parseStored(text: JsonText): unknown {
+  return text.includes('"details":') ? parseExact(text) : JSON.parse(text);
+}
+
 /** Throws when the record was written by a newer server than this one. */
 export function decodeExecution(text: JsonText, data: ReadonlyMap<string, JsonText>): Execution {
   const {
     records: chunk,
     stateVersion,
     ...stored
-  } = JSON.parse(text) as Partial<ExecutionState> & {
+  } = parseStored(text) as Partial<ExecutionState> & {
     readonly records: StoredRecords;
     readonly stateVersion: number;
   };
@@ -86,7 +92,8 @@ export function decodeExecution(text: JsonText, data: ReadonlyMap<string, JsonTe
     }
   };
   add(chunk);
-  for (const [name, part] of data) if (name.startsWith("records:")) add(JSON.parse(part));
+  for (const [name, part] of data)
+    if (name.startsWith("records:")) add(parseStored(part) as StoredRecords);
   return { state, records, data };
 }
 

@@ -9,6 +9,7 @@
  */
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { JsonText } from "../../model/json.ts";
+import { parseExact } from "../../model/numbers.ts";
 
 /** Stored by place: only ever added to. */
 const kinds = [
@@ -69,7 +70,7 @@ type StoredEntry = readonly [
 
 /** Reads the first format too: an array of entries as they are shown. */
 export function readHistory(text: JsonText): readonly HistoryEntry[] {
-  const stored = JSON.parse(text) as readonly (number | StoredEntry)[] | readonly HistoryEntry[];
+  const stored = parseExact(text) as readonly (number | StoredEntry)[] | readonly HistoryEntry[];
   if (typeof stored[0] === "object") return stored as readonly HistoryEntry[];
   const [first, at, ...rest] = stored as readonly [number, number, ...(number | StoredEntry)[]];
   const entries: HistoryEntry[] = [];

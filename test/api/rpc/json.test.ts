@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { connect } from "node:http2";
 import fc from "fast-check";
-import { noteIntegers, writeNotedIntegers } from "../../../src/api/rpc/json-notes.ts";
+import { noteNumbers, writeNotedNumbers } from "../../../src/api/rpc/json-notes.ts";
 import { limits } from "../../../src/base/limits.ts";
+import { canonicalNumber } from "../../../src/model/numbers.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";
 
@@ -187,7 +188,7 @@ describe.each([
     const { token } = await lease();
     const body = `{"results":[{"token":"${token}","output":[1e999]}]}`;
     const { text } = await ask(`${worker}/Complete`, body);
-    expect(JSON.parse(text).results[0].message).toBe("output: has the number Infinity");
+    expect(JSON.parse(text).results[0].message).toBe("output: has a number beyond 1.8e308");
   });
 });
 
@@ -218,21 +219,28 @@ test("a JSON worker gets the largest payload as bytes, which take a third more i
   expect(Buffer.from(json.tasks[0].parametersJson, "base64").toString() === parameters).toBe(true);
 });
 
-test("notes change nothing but integers that a double rounds, and are written back", () => {
+test("notes change nothing but numbers that a double rounds, and are written back", () => {
+  const digits = fc.bigInt({ min: 0n, max: 10n ** 40n }).map(String);
+  const fraction = fc.tuple(fc.bigInt(), digits).map(([whole, part]) => `${whole}.${part}`);
   const value = fc.oneof(
     fc.json(),
     fc.bigInt().map(String),
     fc.bigInt().map((number) => `"\\"${number}"`),
     fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+    fraction,
+    fc.tuple(fraction, fc.integer({ min: -400, max: 400 })).map((parts) => parts.join("e")),
   );
   fc.assert(
     fc.property(fc.array(value), (values) => {
       const text = `[${values.join(", ")}]`;
-      const noted = noteIntegers(text);
-      expect(writeNotedIntegers(noted)).toBe(text);
-      const rounded = values.some((each) => /^-?\d{16,}$/.test(each) && `${Number(each)}` !== each);
-      if (!rounded && !/\d{16}/.test(text)) expect(noted).toBe(text);
+      const noted = noteNumbers(text);
+      expect(writeNotedNumbers(noted)).toBe(text);
       JSON.parse(noted);
+      for (const each of values) {
+        if (!/^-?\d/.test(each)) continue;
+        const isExact = canonicalNumber(each) === canonicalNumber(`${Number(each)}`);
+        expect(noteNumbers(`[${each},"${each}"]`) === `[${each},"${each}"]`).toBe(isExact);
+      }
     }),
   );
 });
