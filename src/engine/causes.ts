@@ -1,7 +1,8 @@
 /**
  * What makes the repeat of a signal or operation harmless: the ids of those that were applied are
  * remembered for limits.causeSeconds, with a hash of what they asked for, so that an id that is used
- * for something else is told from a repeat. They lie in fields of data by a hash of the id, which are
+ * for something else is told from a repeat. An id counts within its scope: the event of a signal, or
+ * the kind of operation. They lie in fields of data by a hash of the id, which are
  * read only for an event that has one; the state, which each commit writes, holds those of format 2.
  */
 import { limits } from "../base/limits.ts";
@@ -9,8 +10,13 @@ import type { Cause, EventAnswer, ExecutionEvent } from "../model/event.ts";
 import { fields, partitionOf } from "../model/ids.ts";
 import type { Draft } from "./draft.ts";
 
-/** Oldest first. */
-type Remembered = readonly (readonly [id: string, hash: string, appliedAt: number])[];
+/** Oldest first. Without a scope: written before scopes were, so it counts in every scope. */
+type Remembered = readonly (readonly [
+  id: string,
+  hash: string,
+  appliedAt: number,
+  scope?: string,
+])[];
 
 /** Most events have no cause: nothing is made for them. */
 const none: readonly string[] = [];
@@ -39,15 +45,16 @@ export function once(draft: Draft, cause: Cause | undefined, then: () => EventAn
   const since = now - limits.causeSeconds * 1000;
   const all = JSON.parse(draft.requireField(field)) as Remembered;
   const remembered = all.filter(([, , appliedAt]) => appliedAt > since);
-  const earlier = remembered.find(([id]) => id === cause.id);
+  const sameId = remembered.filter(([id]) => id === cause.id);
+  const earlier = sameId.find(([, , , scope]) => scope === undefined || scope === cause.scope);
   if (earlier !== undefined) {
     return earlier[1] === cause.hash ? { type: "duplicate" } : { type: "reused" };
   }
   // Of those that only an older server has remembered it is not known what they asked for.
-  if (state.causes.includes(cause.id)) return { type: "duplicate" };
+  if (sameId.length === 0 && state.causes.includes(cause.id)) return { type: "duplicate" };
   const answer = then();
   if (answer.type !== "accepted") return answer;
-  draft.write(field, written([...remembered, [cause.id, cause.hash, now]]));
+  draft.write(field, written([...remembered, [cause.id, cause.hash, now, cause.scope]]));
   if (draft.format < 3) {
     state.causes = [...state.causes, cause.id].slice(-limits.causesInStateMax);
   }

@@ -21,6 +21,8 @@ export type ScriptOutcome =
 export interface Cause {
   /** `signal:` or `operation:`, and the caller's id. */
   readonly id: string;
+  /** A short hash of the event or of the kind of operation: the id counts only within it. */
+  readonly scope: string;
   /** Of what it asks for: the same id with another hash is no repeat. */
   readonly hash: string;
 }
@@ -77,7 +79,7 @@ export type ExecutionEvent =
 export type EventAnswer =
   | { readonly type: "accepted" }
   | { readonly type: "duplicate" }
-  /** The id of its cause was used for something else. */
+  /** The id of its cause was used in the same scope for something else. */
   | { readonly type: "reused" }
   /** The world has moved on: another lease, another run, an ended execution. */
   | { readonly type: "stale" }

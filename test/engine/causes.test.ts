@@ -12,8 +12,8 @@ const waiting = {
   actions: [{ id: "w", type: "system", name: "wait", parameters: { event: "never" } }],
 } as unknown as WorkflowDefinition;
 
-const pause = (id: string, hash = "h") =>
-  ({ type: "operation", operation: "pause", cause: { id, hash } }) as const;
+const pause = (id: string, hash = "h", scope = "pause") =>
+  ({ type: "operation", operation: "pause", cause: { id, scope, hash } }) as const;
 
 const causesOf = ({ execution }: World) =>
   [...execution.data].filter(([name]) => name.startsWith("causes:"));
@@ -26,6 +26,25 @@ describe("causes", () => {
     expect(types).toEqual(["accepted", "duplicate", "reused", "accepted"]);
     expect(world.execution.state.causes).toEqual([]);
     expect(["a", "b", "c"].map((id) => hasCause(world.execution, id))).toEqual([true, true, false]);
+  });
+
+  test.each([2, 3])("an id counts within its scope (format %d)", (format) => {
+    const world = new World(waiting, { format });
+    const scopes = ["one", "other", "one", "other"];
+    const answers = world.send(...scopes.map((scope) => pause("a", "h", scope)));
+    const types: string[] = answers.map(({ type }) => type);
+    expect(types).toEqual(["accepted", "accepted", "duplicate", "duplicate"]);
+    expect(world.send(pause("a", "changed", "other"))[0]?.type).toBe("reused");
+  });
+
+  test("what was remembered without a scope counts in all", () => {
+    const world = new World(waiting);
+    world.send(pause("a"));
+    const [name] = causeFields([pause("a")]);
+    (world.execution.data as Map<string, string>).set(name!, `[["a","h",${world.now}]]`);
+    const answers = world.send(pause("a"), pause("a", "h", "other"), pause("a", "x", "other"));
+    const types: string[] = answers.map(({ type }) => type);
+    expect(types).toEqual(["duplicate", "duplicate", "reused"]);
   });
 
   test("thousands are remembered, and forgotten after their time", () => {

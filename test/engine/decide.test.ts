@@ -400,9 +400,9 @@ describe("system actions", () => {
       type: "signal",
       event: "yes",
       payload: "7",
-      cause: { id: "one", hash: "h" },
+      cause: { id: "one", scope: "yes", hash: "h" },
     } as const;
-    const other = { ...signal, event: "other", cause: { id: "zero", hash: "h" } };
+    const other = { ...signal, event: "other", cause: { id: "zero", scope: "other", hash: "h" } };
     expect(late.send(other)[0]?.type).toBe("accepted");
     expect(late.send(signal)[0]?.type).toBe("accepted");
     expect(late.send(signal)[0]?.type).toBe("duplicate");

@@ -16,7 +16,7 @@ import type { Tracing } from "../reporting/tracing.ts";
 import { isSameJson } from "../shared/canonical.ts";
 import {
   canonicalRequest,
-  causeHash,
+  causeOf,
   followUpId,
   hashId,
   hashRequest,
@@ -198,11 +198,11 @@ export class Executions {
       event,
       payload,
       ...(signalId !== undefined && {
-        cause: { id: `signal:${signalId}`, hash: causeHash(event, payload) },
+        cause: causeOf("signal", signalId, { scope: event, body: payload }),
       }),
     });
     const reused =
-      "This signalId was used before for another event or payload. Use a new one for each signal.";
+      "This signalId was used before for another payload of this event. Use a new one for each signal.";
     return this.#accepted(request.id, answer, reused);
   }
 
@@ -214,14 +214,14 @@ export class Executions {
       operation,
       ...(reason !== undefined && { reason }),
       ...(operationId !== undefined && {
-        cause: {
-          id: `operation:${operationId}`,
-          hash: causeHash(operation, JSON.stringify(reason ?? null)),
-        },
+        cause: causeOf("operation", operationId, {
+          scope: operation,
+          body: JSON.stringify(reason ?? null),
+        }),
       }),
     });
     const reused =
-      "This operationId was used before for another operation or reason. Use a new one for each.";
+      "This operationId was used before with another reason. Use a new one for each operation.";
     await this.#accepted(request.id, answer, reused);
     return this.status(request.id);
   }

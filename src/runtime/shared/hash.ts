@@ -1,4 +1,5 @@
 /** Hashes that the runtime builds ids and comparisons from: SHA-256, the same on every server. */
+import type { Cause } from "../../model/event.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { canonicalJson } from "./canonical.ts";
@@ -47,9 +48,20 @@ export function canonicalRequest(request: StartRequest): StartRequest {
   };
 }
 
-/** Of what a signal or operation asks for: 96 bits, as many are kept. */
-export function causeHash(scope: string, body: JsonText): string {
-  return hashText(JSON.stringify([scope, canonicalJson(body)])).slice(0, 24);
+/**
+ * What makes the repeat of a signal or operation harmless. Hashes are short, as many are kept: 96 bits
+ * of what it asks for, 32 of its scope, as two scopes that share a hash only share their ids.
+ */
+export function causeOf(
+  kind: "signal" | "operation",
+  id: string,
+  { scope, body }: { readonly scope: string; readonly body: JsonText },
+): Cause {
+  return {
+    id: `${kind}:${id}`,
+    scope: hashText(scope).slice(0, 8),
+    hash: hashText(JSON.stringify([scope, canonicalJson(body)])).slice(0, 24),
+  };
 }
 
 /** Chance inside an execution comes from its id: a repeated start begins alike. */
