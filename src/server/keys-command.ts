@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { checkJson } from "../api/rest/check.ts";
 import { newKeySchema } from "../api/schemas.ts";
 import { systemClock } from "../base/clock.ts";
+import type { Problem } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { isLoopback } from "../config/config.ts";
 import { readSecret } from "../config/settings.ts";
@@ -15,6 +16,8 @@ import { scopes } from "../model/key.ts";
 import { readFirstKeySecret } from "../runtime/services/first-key.ts";
 import { Keys, type NewKey } from "../runtime/services/keys.ts";
 import { openStore } from "../store/open.ts";
+
+const keyHint = "Give the key of an admin in ORCHY_KEY, or as --key @file.";
 
 const help = `Usage: bun run server keys create --name <who> --scopes <${scopes.join(",")}> [--actions <a,b>]…
        bun run server keys list
@@ -242,7 +245,8 @@ async function serverDesk(address: string, flags: Flags, env: Environment): Prom
     });
     const text = await response.text();
     if (response.ok) return text === "" ? undefined : JSON.parse(text);
-    throw new Error(sentenceOf(text) ?? `${base}${path} answers ${response.status}.`);
+    const hint = response.status === 401 ? ` ${keyHint}` : "";
+    throw new Error((sentenceOf(text) ?? `${base}${path} answers ${response.status}.`) + hint);
   }
 
   return {
@@ -273,8 +277,8 @@ function localSecret(base: string, env: Environment): string | undefined {
 /** What the server itself says, if it was Orchy that answered. */
 function sentenceOf(text: string): string | undefined {
   try {
-    const { error } = JSON.parse(text) as { error: { message: string } };
-    return error.message;
+    const { error } = JSON.parse(text) as { error: { message: string; details: Problem[] } };
+    return [error.message, ...error.details.map(({ message }) => message)].join(" ");
   } catch {
     return undefined;
   }

@@ -82,6 +82,7 @@ test("while a server has the store, the command says so, and goes through that s
   const refused = await keys(`list ${at}`);
   expect([refused.code, refused.out]).toEqual([1, ""]);
   expect(refused.told).toContain("a key with the scope admin");
+  expect(refused.told).toEndWith("Give the key of an admin in ORCHY_KEY, or as --key @file.");
 
   const made = await keys(`create --name w --scopes worker --actions a,b ${at} --key ${key}`);
   const id = made.out.split("_")[1]!;
@@ -97,6 +98,11 @@ test("while a server has the store, the command says so, and goes through that s
   expect((await keys("list", env)).out).toContain("worker for mail/send,é,x\\,y  n");
   expect((await keys(`revoke ${id}`, env)).out).toContain(`${id} is revoked`);
   expect((await keys(`revoke ${"0".repeat(16)}`, env)).told).toContain("There is no key");
+  const misspelt = await keys("revoke nosuch", env);
+  expect([misspelt.code, misspelt.told]).toEqual([
+    1,
+    "The path is wrong. It must be the id of a key: 16 hexadecimal digits.",
+  ]);
   expect((await keys("list", env)).out).toMatch(new RegExp(`${id} .*revoked \\d{4}-`));
 });
 

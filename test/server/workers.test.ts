@@ -171,6 +171,8 @@ describe("leases", () => {
     expect(await heartbeat(server, task.token)).toEqual(["EXTENDED"]);
     const body = await untilEnded(server, id);
     expect([body.status, body.error.code]).toEqual(["FAILED", "HEARTBEAT_LOST"]);
+    // It did not say who it is.
+    expect(body.actions[0].attempts[0]).not.toHaveProperty("worker");
     expect(await complete(server, done(task, "late"))).toEqual(["STALE"]);
   });
 

@@ -38,7 +38,7 @@ export function errorAnswer(error: OrchyError, style: Style): Answer {
 
 function body(error: OrchyError): unknown {
   const { code, message, details, extra } = error;
-  return { ...extra, code, message, details };
+  return { code, message, details, ...extra };
 }
 
 /** The original form has room for text alone, so the details are told in it. */

@@ -147,7 +147,8 @@ function actionView(action: ActionView, output: RawJson | undefined): unknown {
     error: failureView(action.failure),
     attempts: action.attempts.map((attempt) => ({
       number: attempt.number,
-      worker: attempt.worker,
+      // Empty where the worker did not name itself.
+      worker: attempt.worker || undefined,
       startedAt: moment(attempt.startedAt),
       endedAt: moment(attempt.endedAt),
       leaseUntil: moment(attempt.leaseUntil),
