@@ -50,7 +50,7 @@ test("a server says where it listens, and stops wholly on a signal", async () =>
 test("bad flags end it with a sentence each", async () => {
   const server = run(["--http-prt", "1", "--partitions", "0"]);
   expect(await new Response(server.stderr).text()).toBe(
-    "There is no flag --http-prt; did you mean --http-port?\n" +
+    "Unknown flag --http-prt; did you mean --http-port?\n" +
       '--partitions "0": must be a whole number from 1 to 4096.\n',
   );
   expect(await server.exited).toBe(2);

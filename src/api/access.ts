@@ -102,7 +102,7 @@ export function createAccess(options: AccessOptions): Access {
         } catch (error) {
           if (over) return;
           if (error instanceof OrchyError && error.code === "UNAUTHENTICATED") return onRevoked();
-          logFault(log, "a key could not be looked at again", error);
+          logFault(log, "a key could not be verified again", error);
         }
         if (!over) cancel = clock.after(limits.keyFreshMs, look);
       }
@@ -145,17 +145,17 @@ function wanted(need: Need): string {
 }
 
 function missing(need: Need): string {
-  return `This needs ${wanted(need)}: send the header "Authorization: Bearer orchy_…".`;
+  return `This call needs ${wanted(need)}: send the header "Authorization: Bearer orchy_…".`;
 }
 
 /** Which of these it is is nobody's business who does not hold the key. */
 function wrong(need: Need): string {
-  return `The key that was sent is not known, wrong, or revoked; this needs ${wanted(need)}.`;
+  return `The key in the request is unknown, wrong or revoked; this call needs ${wanted(need)}.`;
 }
 
 function scopeProblem(key: Key, need: Need): string | undefined {
   if (need === "open" || need === "key") return undefined;
   const scope = need === "first-key" ? "admin" : need;
   if (hasScope(key, scope)) return undefined;
-  return `This needs a key with the scope ${scope}; the key ${key.id} has ${key.scopes.join(", ")}.`;
+  return `This call needs a key with the scope ${scope}; the key ${key.id} has ${key.scopes.join(", ")}.`;
 }

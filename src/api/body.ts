@@ -9,7 +9,7 @@ export function tooLarge(bytesMax: number): OrchyError {
 
 export function tooLate(): OrchyError {
   const seconds = limits.requestBodyMs / 1000;
-  const message = `The body did not arrive within ${seconds} s, or as fast as others did.`;
+  const message = `The body did not arrive within ${seconds} s, or arrived too slowly.`;
   return new OrchyError("REQUEST_TIMEOUT", message);
 }
 

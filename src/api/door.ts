@@ -76,7 +76,7 @@ export function createDoor(options: DoorOptions): Door {
       name,
     );
     const message =
-      `This server is not known by the name ${JSON.stringify(name)}. If callers may ` +
+      `This server is not known under the name ${JSON.stringify(name)}. If callers may ` +
       "use it, add it to --allowed-hosts; without a key, a server is called by an address, by " +
       "localhost, or by a name that it was given.";
     throw new OrchyError("MISDIRECTED", message);
@@ -87,13 +87,13 @@ export function createDoor(options: DoorOptions): Door {
       const sent = sentHost ?? "";
       // Of several, others on the way may have looked at another one.
       if (sent.includes(",")) {
-        throw new OrchyError("INVALID_ARGUMENT", "The header host is given twice.");
+        throw new OrchyError("INVALID_ARGUMENT", "The header Host is given twice; send one.");
       }
       const host = readAuthority(sent);
       const hasOrigin = origin !== null && origin !== undefined;
       if (hasOrigin && isForeign(origin, host)) {
         const page = origin.slice(0, 100);
-        tellOnce("requests of pages elsewhere are refused; see --cors-origin", page);
+        tellOnce("requests from pages of other origins are refused; see --cors-origin", page);
         const message =
           `Pages of ${JSON.stringify(page)} may not call this server. If they ` +
           "may, add it to --cors-origin.";

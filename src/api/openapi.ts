@@ -36,7 +36,7 @@ export function openapiDocument(routes: readonly Route[]): JsonObject {
       title: "Orchy",
       version,
       description:
-        "Workflows as JSON, executed by workers in any language. Bodies may be packed: " +
+        "Workflows as JSON, executed by workers in any language. Bodies may be compressed: " +
         "`Content-Encoding` gzip, deflate, br or zstd.",
       license: { name: "MIT", identifier: "MIT" },
     },
@@ -49,7 +49,7 @@ export function openapiDocument(routes: readonly Route[]): JsonObject {
           type: "http",
           scheme: "bearer",
           bearerFormat: "orchy_<id>_<secret>",
-          description: "A key from POST /v1/keys. Not needed while there is none on this server.",
+          description: "A key from POST /v1/keys. Not needed until the first key exists.",
         },
       },
       schemas: { ...namedSchemas(), ...worker.schemas },

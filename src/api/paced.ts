@@ -80,7 +80,7 @@ class PacedAnswer {
       { highWaterMark: 0 },
     );
     this.#holding = answers.open(() => {
-      this.#fail(new Error("The answer was not taken in time."));
+      this.#fail(new Error("The client did not read the response in time."));
     });
     this.#holding.set(this.#bytes);
   }

@@ -103,7 +103,7 @@ export const waitSchema = v.pipe(
 
 export const limitSchema = v.optional(wholeNumber(1, limits.listLimitMax), limits.listLimitDefault);
 
-const cursorRule = "It is no cursor of this list; take it from the page before, as it is.";
+const cursorRule = "Invalid cursor. Pass the `cursor` of the previous page unchanged.";
 
 /** Cursors are opaque to callers; `isCursor` knows what the list in question gave out. */
 export function cursorSchema(isCursor: (text: string) => boolean) {
@@ -111,7 +111,7 @@ export function cursorSchema(isCursor: (text: string) => boolean) {
     v.pipe(
       v.string(),
       v.check((text) => text.length <= 1_024 && isCursor(text), cursorRule),
-      v.description("From the page before; absent: the first page."),
+      v.description("The `cursor` of the previous page; absent: the first page."),
     ),
   );
 }
@@ -127,32 +127,32 @@ function told(description: string) {
  */
 export const definitionSchema = v.pipe(
   v.looseObject({
-    name: told("Names the workflow; needed."),
-    rootAction: told("Id of the first action, or an array of ids; needed."),
-    actions: told("The actions, each with id, type, name and what its kind takes; needed."),
+    name: told("Name of the workflow; required."),
+    rootAction: told("Id of the first action, or an array of ids; required."),
+    actions: told("The actions, each with id, type, name and the fields of its kind; required."),
     description: told("Free text."),
     output: told("Template for the result; by default the outputs of the last actions."),
     timeoutSeconds: told("For the whole execution, pauses not counted."),
-    onSuccess: told("NOOP, DELETE, or the workflow to start then."),
-    onFailure: told("NOOP, DELETE, or the workflow to start then."),
+    onSuccess: told("NOOP, DELETE, or a workflow to start."),
+    onFailure: told("NOOP, DELETE, or a workflow to start."),
     retentionSeconds: told("How long a finished execution is kept."),
   }),
-  v.description("A workflow definition. Everything that is wrong with it is answered at once."),
+  v.description("A workflow definition. All problems are reported at once."),
 );
 
 export const actionDefinitionSchema = v.pipe(
   v.looseObject({
-    name: told("Names the action, as workers register it."),
+    name: told("Name of the action, as workers register it."),
     retryCount: told("Retries after the first attempt."),
     retryAfterSeconds: told("Delay before a retry."),
     retryPolicy: told("FIXED, BACKOFF or EXPONENTIAL."),
     maxRetryAfterSeconds: told("Longest delay before a retry."),
-    jitter: told("Share of the delay that is random, 0 to 1."),
-    timeoutSeconds: told("For one attempt, from hand-out."),
-    heartbeatSeconds: told("Longest silence of a worker."),
-    queueTimeoutSeconds: told("Longest wait in the queue."),
-    totalTimeoutSeconds: told("For all attempts together."),
-    concurrency: told("How many may run at once."),
+    jitter: told("Random share of the delay, 0 to 1."),
+    timeoutSeconds: told("Limit for one attempt, from its hand-out."),
+    heartbeatSeconds: told("Longest time between two heartbeats of a worker."),
+    queueTimeoutSeconds: told("Longest time in the queue."),
+    totalTimeoutSeconds: told("Limit for all attempts together."),
+    concurrency: told("Most tasks that run at the same time."),
     nonRetryable: told("Error codes that end the retries."),
   }),
   v.description("The rules of a user action, in camel or snake case."),
@@ -205,18 +205,23 @@ export const keyIdSchema = v.pipe(
 
 export const newKeySchema = v.pipe(
   v.strictObject({
-    name: v.pipe(words(limits.keyNameCharsMax), v.description("Who or what it is for.")),
+    name: v.pipe(
+      words(limits.keyNameCharsMax),
+      v.description("What the key is for, in words of your own."),
+    ),
     scopes: v.pipe(
       v.array(v.picklist(scopes, `It must be one of ${scopes.join(", ")}.`)),
       v.minLength(1, "At least one scope is needed."),
-      v.maxLength(scopes.length, `At most ${scopes.length} scopes there are.`),
+      v.maxLength(scopes.length, `There are only ${scopes.length} scopes; name each once.`),
     ),
     actions: v.optional(
       v.pipe(
         v.array(actionNameSchema),
-        v.minLength(1, "Name at least one action, or leave it out: then all are meant."),
+        v.minLength(1, "Name at least one action, or omit the field to allow all."),
         v.maxLength(limits.keyActionsMax, `At most ${limits.keyActionsMax} actions can be named.`),
-        v.description("For the scope worker alone: the only actions whose tasks it may touch."),
+        v.description(
+          "Only for the scope worker: the actions whose tasks the key may poll and settle.",
+        ),
       ),
     ),
   }),
@@ -224,7 +229,7 @@ export const newKeySchema = v.pipe(
     v.check(
       ({ actions, scopes }) =>
         actions === undefined || (scopes.includes("worker") && !scopes.includes("admin")),
-      "Actions narrow the scope worker, which must be there, and without admin.",
+      "`actions` narrows the scope worker: name worker among the scopes, and not admin.",
     ),
     ["actions"],
   ),

@@ -57,7 +57,7 @@ export function codingsOf(header: string | null, code: ErrorCode): readonly Codi
   if (known.length < named.length || known.length > limits.contentCodingsMax) {
     const message =
       `The content encoding ${JSON.stringify(header.slice(0, 40))} is not supported. ` +
-      `Send the body plain, or in up to ${limits.contentCodingsMax} of ${accepted}.`;
+      `Send the body uncompressed, or in up to ${limits.contentCodingsMax} of ${accepted}.`;
     throw new OrchyError(code, message, [], { acceptEncoding: accepted });
   }
   return known.reverse();
@@ -87,7 +87,10 @@ export class Unpacker {
     let waiting: Bytes | undefined = bytes;
     const refuse = () => {
       waiting = undefined;
-      return new OrchyError("TOO_MANY", "Too many packed requests wait to be unpacked.");
+      return new OrchyError(
+        "TOO_MANY",
+        "Too many compressed requests are waiting to be decompressed; try again.",
+      );
     };
     const mine = this.#last.then(() => waiting && unpackNow(waiting, options));
     this.#last = mine.catch(() => {});
@@ -123,7 +126,7 @@ function run(bytes: Bytes, coding: Coding, bytesMax: number): Promise<Decoded> {
     decoders[coding](bytes, options, (error, result) => {
       if (error === null) resolve(result as Decoded);
       else if ("code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
-        const message = `The body is larger than ${bytesMax} bytes when it is unpacked.`;
+        const message = `The body is larger than ${bytesMax} bytes when decompressed.`;
         reject(new OrchyError("TOO_LARGE", message));
       } else reject(notEncoded(coding));
     });
@@ -131,7 +134,7 @@ function run(bytes: Bytes, coding: Coding, bytesMax: number): Promise<Decoded> {
 }
 
 function notEncoded(coding: Coding): OrchyError {
-  const message = `The body is not ${coding}, as its content encoding says, or not the whole of it.`;
+  const message = `The body is not valid or complete ${coding}, which its Content-Encoding names.`;
   return new OrchyError("INVALID_ARGUMENT", message);
 }
 

@@ -11,60 +11,76 @@ export interface ErrorKind {
 }
 
 export const errorKinds = {
-  INVALID_ARGUMENT: { status: 400, connect: "invalid_argument", sentence: "The request is wrong." },
+  INVALID_ARGUMENT: {
+    status: 400,
+    connect: "invalid_argument",
+    sentence: "The request is invalid.",
+  },
   UNAUTHENTICATED: { status: 401, connect: "unauthenticated", sentence: "Credentials are needed." },
   PERMISSION_DENIED: {
     status: 403,
     connect: "permission_denied",
-    sentence: "The caller may not do this.",
+    sentence: "The caller is not allowed to do this.",
   },
-  NOT_FOUND: { status: 404, connect: "not_found", sentence: "There is no such thing." },
+  NOT_FOUND: {
+    status: 404,
+    connect: "not_found",
+    sentence: "The requested object does not exist.",
+  },
   METHOD_NOT_ALLOWED: { status: 405, connect: "unimplemented", sentence: "Wrong HTTP method." },
   REQUEST_TIMEOUT: {
     status: 408,
     connect: "deadline_exceeded",
     sentence: "The request did not arrive in time.",
   },
-  CONFLICT: { status: 409, connect: "already_exists", sentence: "It exists with other content." },
+  CONFLICT: {
+    status: 409,
+    connect: "already_exists",
+    sentence: "It exists already with different content.",
+  },
   INVALID_STATE: {
     status: 409,
     connect: "failed_precondition",
-    sentence: "The current status does not allow this.",
+    sentence: "The current status does not allow the operation.",
   },
-  DELETED: { status: 410, connect: "not_found", sentence: "It existed and has been deleted." },
-  TOO_LARGE: { status: 413, connect: "resource_exhausted", sentence: "A size limit is passed." },
+  DELETED: { status: 410, connect: "not_found", sentence: "It has been deleted." },
+  TOO_LARGE: { status: 413, connect: "resource_exhausted", sentence: "A size limit is exceeded." },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     connect: "invalid_argument",
-    sentence: "The content type or encoding is not understood.",
+    sentence: "The content type or encoding is not supported.",
   },
   DEFINITION_REFUSED: {
     status: 422,
     connect: "invalid_argument",
-    sentence: "The workflow or action definition has problems; all of them are listed.",
+    sentence: "The workflow or action definition is invalid; all problems are listed.",
   },
-  TOO_MANY: { status: 429, connect: "resource_exhausted", sentence: "A count limit is passed." },
+  TOO_MANY: { status: 429, connect: "resource_exhausted", sentence: "A count limit is exceeded." },
   MISDIRECTED: {
     status: 421,
     connect: "permission_denied",
-    sentence: "The server is not known by the name that it was called by.",
+    sentence: "The request names a host that is not this server.",
   },
-  INTERNAL: { status: 500, connect: "internal", sentence: "A fault of Orchy itself." },
-  NOT_IMPLEMENTED: { status: 501, connect: "unimplemented", sentence: "This is not built yet." },
+  INTERNAL: { status: 500, connect: "internal", sentence: "A fault in Orchy." },
+  NOT_IMPLEMENTED: {
+    status: 501,
+    connect: "unimplemented",
+    sentence: "This is not implemented yet.",
+  },
   UNAVAILABLE: {
     status: 503,
     connect: "unavailable",
-    sentence: "The store or the server cannot answer now; nothing was changed; try again.",
+    sentence: "The server or the store is unavailable; nothing was changed; try again.",
   },
   RESOURCE_EXHAUSTED: {
     status: 503,
     connect: "resource_exhausted",
-    sentence: "Storage is short; nothing was changed; try again later.",
+    sentence: "The store is full; nothing was changed; try again later.",
   },
   UNKNOWN_OUTCOME: {
     status: 503,
     connect: "unavailable",
-    sentence: "It may or may not have happened; the same call repeated is safe.",
+    sentence: "The outcome is unknown; repeat the same call, which is safe.",
   },
 } as const satisfies Record<string, ErrorKind>;
 

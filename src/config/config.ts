@@ -153,7 +153,7 @@ const flags = {
   "store-ca": flag({
     placeholder: "file",
     default: "",
-    explanation: "who signs the certificates of a store over TLS (PEM)",
+    explanation: "certificate authority (PEM) of a store over TLS",
     read: readPath,
   }),
   "store-cert": flag({
@@ -171,7 +171,7 @@ const flags = {
   namespace: flag({
     placeholder: "name",
     default: "orchy",
-    explanation: "keeps servers that share a store apart",
+    explanation: "name that separates installations in one store",
     read: matching(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be 1 to 63 of a-z, 0-9 and -"),
   }),
   partitions: flag({
@@ -183,13 +183,13 @@ const flags = {
   advertise: flag({
     placeholder: "host:port",
     default: "",
-    explanation: "where workers reach the gRPC port, if not where it listens",
+    explanation: "address at which workers reach the gRPC port, if it differs",
     read: readAdvertise,
   }),
   "node-name": flag({
     placeholder: "name",
     default: "",
-    explanation: "how this server calls itself; the host's name by default",
+    explanation: "name of this server; the host name by default",
     read: matching(
       /^[A-Za-z0-9._-]{0,128}$/,
       "must be at most 128 of A-Z, a-z, 0-9, '.', '_', '-'",
@@ -197,7 +197,7 @@ const flags = {
   }),
   insecure: flag({
     default: "false",
-    explanation: "ask no caller for a key, also beyond this machine",
+    explanation: "ask no caller for a key, even from other machines",
     read: readSwitch,
   }),
   "tls-cert": flag({
@@ -215,19 +215,19 @@ const flags = {
   "tls-client-ca": flag({
     placeholder: "file",
     default: "",
-    explanation: "only clients with a certificate signed by this one (PEM) are let in",
+    explanation: "accept only clients with a certificate signed by this one (PEM)",
     read: readPath,
   }),
   "allowed-hosts": flag({
     placeholder: "names",
     default: "",
-    explanation: "further names by which callers reach this server; needed while there is no key",
+    explanation: "further host names of this server; needed until a key exists",
     read: readHosts,
   }),
   "cors-origin": flag({
     placeholder: "origins",
     default: "",
-    explanation: "whose pages may call from a browser; none by default",
+    explanation: "origins whose pages may call from a browser; none by default",
     read: readOrigins,
   }),
   "legacy-workers": flag({
@@ -259,7 +259,7 @@ const flags = {
   "audit-log": flag({
     placeholder: "file",
     default: "",
-    explanation: "file to which the audit lines of the log are added, too",
+    explanation: "file to which audit lines are appended as well",
     read: readPath,
   }),
   "keep-retention": flag({
@@ -302,7 +302,7 @@ const flags = {
   "otlp-headers": flag({
     placeholder: "headers",
     default: "",
-    explanation: "what the collector asks for: name=value,…, or @file that holds it",
+    explanation: "headers for the collector: name=value,…, or @file that holds them",
     standardVariable: "OTEL_EXPORTER_OTLP_HEADERS",
     secret: true,
     read: readHeaders,
@@ -310,7 +310,7 @@ const flags = {
   "service-name": flag({
     placeholder: "name",
     default: "orchy",
-    explanation: "how traces call this service",
+    explanation: "service name in traces",
     standardVariable: "OTEL_SERVICE_NAME",
     read: matching(/^.{1,128}$/, "must be at most 128 characters"),
   }),
@@ -462,7 +462,7 @@ function contradictions(config: Config): string[] {
     problems.push(`${flag} and --legacy-port are both ${port} of ${host}; they must differ.`);
   }
   if (config.legacyWorkers === "mtls" && config.tls?.clientCa === undefined) {
-    problems.push("--legacy-workers mtls needs --tls-client-ca, by which clients are told.");
+    problems.push("--legacy-workers mtls needs --tls-client-ca, which verifies the clients.");
   }
   if (config.legacyWorkers === "mtls" && legacy !== undefined) {
     problems.push(
@@ -521,7 +521,7 @@ function readFlags(argv: readonly string[]): GivenFlags {
     afterUnknown = token.kind === "option" && !isFlagName(token.name);
     if (token.kind === "option-terminator" || excused) continue;
     if (token.kind === "positional") {
-      problems.push(`${JSON.stringify(token.value)} is not understood; flags begin with --.`);
+      problems.push(`${JSON.stringify(token.value)} is not a flag; flags begin with --.`);
     } else if (token.name === "help" || token.name === "version") {
       asked[token.name] = true;
     } else if (!isFlagName(token.name)) {
@@ -545,8 +545,8 @@ function unknownFlag(raw: string): string {
   if (instead !== undefined) return `${raw} is a flag of the Go server: ${instead}.`;
   const near = nearest(name, flagNames);
   return near !== undefined
-    ? `There is no flag ${raw}; did you mean --${near}?`
-    : `There is no flag ${raw}; --help lists those there are.`;
+    ? `Unknown flag ${raw}; did you mean --${near}?`
+    : `Unknown flag ${raw}; --help lists the flags.`;
 }
 
 function helpText(): string {

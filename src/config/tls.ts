@@ -65,7 +65,7 @@ async function readPem(flag: string, path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    const reason = (error as { code?: string }).code === "ENOENT" ? "there is no such file" : error;
+    const reason = (error as { code?: string }).code === "ENOENT" ? "no such file" : error;
     throw new Error(`${flag} ${path} cannot be read: ${reason}.`);
   }
 }

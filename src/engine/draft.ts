@@ -209,7 +209,7 @@ export class Draft {
     if (chars > limits.actionDataCharsMax || refused.some((names) => isSame(names, missing))) {
       this.neededChars = Number.POSITIVE_INFINITY;
       const most = limits.actionDataCharsMax / 1024 / 1024;
-      throw new TooLarge(`It needs more of the data than one action may: more than ${most} MiB.`);
+      throw new TooLarge(`It reads more than ${most} MiB of data, the most for one action.`);
     }
     if (missing.length > 0) throw new MissingData(missing);
     this.neededChars += chars;

@@ -148,7 +148,10 @@ function followUpOf(draft: Draft): PlanFollowUp {
 function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): void {
   const { state } = draft;
   if (state.depth >= limits.followUpDepthMax) {
-    recordFollowUpFailure(draft, `Chains of follow-ups end at depth ${limits.followUpDepthMax}.`);
+    recordFollowUpFailure(
+      draft,
+      `A chain of follow-ups has at most ${limits.followUpDepthMax} executions.`,
+    );
     return;
   }
   const input = followUpInput(draft, followUp);

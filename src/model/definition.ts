@@ -99,7 +99,7 @@ export interface UserRules {
   readonly retryAfterMs: number;
   readonly retryPolicy: RetryPolicy;
   readonly maxRetryAfterMs: number;
-  /** Share of the delay that is random, 0 to 1. */
+  /** Random share of the delay, 0 to 1. */
   readonly jitter: number;
   readonly nonRetryable: readonly string[];
   readonly timeoutMs: number;

@@ -105,7 +105,7 @@ export async function runKeysCommand(argv: readonly string[], env: Environment):
 /** All that can be wrong with the command itself is told before anything is opened. */
 function readCommand(flags: Flags, [command, ...rest]: readonly string[]) {
   const places = command === "revoke" ? 1 : 0;
-  if (rest.length !== places) throw new Error(`This is not understood.\n${help}`);
+  if (rest.length !== places) throw new Error(`The arguments are invalid.\n${help}`);
   switch (command) {
     case "create": {
       const wanted = readNewKey(flags);
@@ -167,7 +167,7 @@ async function list(desk: Desk): Promise<void> {
 async function revoke(desk: Desk, id: string): Promise<void> {
   await desk.revoke(id);
   const seconds = limits.keyFreshMs / 1000;
-  console.log(`The key ${id} is revoked; within ${seconds} s no server takes it any more.`);
+  console.log(`The key ${id} is revoked; within ${seconds} s every server refuses it.`);
 }
 
 function day(moment: number | string): string {

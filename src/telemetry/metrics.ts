@@ -32,7 +32,7 @@ export class Metrics {
   readonly #started = this.#counter("executions_started_total", "Executions started.", "workflow");
   readonly #ended = this.#counter(
     "executions_ended_total",
-    "Executions that have ended, by their status.",
+    "Executions that have ended, by status.",
     "workflow",
     "status",
   );
@@ -42,22 +42,22 @@ export class Metrics {
   );
   readonly #tasks = new Tally(this.#named("tasks_handed_out_total", "Tasks given to workers."));
   readonly #results = new Tally(
-    this.#named("task_results_total", "Results that workers brought, by what became of them."),
+    this.#named("task_results_total", "Results from workers, by outcome."),
     "status",
   );
   readonly #taskWait = this.#spreads(
     "task_wait_seconds",
-    "From the moment a task is offered to its hand-out.",
+    "Time from the moment a task is offered to its hand-out.",
     taskBuckets,
   ).with();
   readonly #taskRun = this.#spreads(
     "task_run_seconds",
-    "From a task's hand-out to its accepted result.",
+    "Time from a task's hand-out to its accepted result.",
     taskBuckets,
   ).with();
   readonly #timers = this.#spreads(
     "timer_lateness_seconds",
-    "How late what was due was looked at, by its kind.",
+    "Time from the deadline of a due item to its handling, by kind.",
     callBuckets,
   );
   readonly #store = this.#spreads(
@@ -73,14 +73,14 @@ export class Metrics {
   );
   readonly #rest = this.#counter(
     "rest_requests_total",
-    "REST requests answered, by route and status.",
+    "REST responses, by route and status.",
     "method",
     "route",
     "status",
   );
   readonly #rpc = this.#counter(
     "rpc_requests_total",
-    "RPC calls answered, by method and status.",
+    "RPC responses, by method and status.",
     "method",
     "status",
   );
@@ -91,7 +91,7 @@ export class Metrics {
   );
   readonly #held = this.#histogram(
     "main_thread_held_seconds",
-    "What held the main thread for more than 50 ms, by what it was.",
+    "Holds of the main thread of more than 50 ms, by cause.",
     holdBuckets,
     "kind",
   );
@@ -162,24 +162,24 @@ export class Metrics {
 
   read(readings: Readings): void {
     this.#gauge("parked_polls", "Polls that wait for tasks.", readings.parkedPolls);
-    this.#gauge("mailboxes", "Executions that have something to do.", readings.mailboxes);
+    this.#gauge("mailboxes", "Executions with events to process.", readings.mailboxes);
     const waitingHelp =
-      "Scripts that wait for a process here, or in the store as far as it is known.";
+      "Scripts that wait for a process of this server, or in the store as far as known.";
     this.#gauge("scripts_waiting", waitingHelp, readings.waitingScripts);
-    const help = "Broken executions that the sweeper has repaired; it must stay 0.";
+    const help = "Broken executions that the sweeper has repaired; must stay 0.";
     this.#read("repairs_total", help, readings.repairs);
   }
 
   readStoreLog(read: () => number): void {
-    const help = "Length of the store's write-ahead log, as far as it has to be kept.";
+    const help = "Length of the part of the store's write-ahead log that must be kept.";
     this.#gauge("store_log_bytes", help, read);
   }
 
   readTraces(counts: { readonly sent: number; readonly dropped: number }): void {
-    const help = "Spans that the collector has taken.";
+    const help = "Spans that the collector has accepted.";
     this.#read("trace_spans_sent_total", help, () => counts.sent);
     const droppedHelp =
-      "Spans that were given up, as the collector was slow, away or refused them.";
+      "Spans dropped because the collector was slow, unreachable or refused them.";
     this.#read("trace_spans_dropped_total", droppedHelp, () => counts.dropped);
   }
 

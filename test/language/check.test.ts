@@ -99,7 +99,7 @@ describe("what is right", () => {
     const warnings = warningsOf(withAction(action));
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toStartWith("/actions/1: ");
-    expect(warnings[0]).toContain("not built yet");
+    expect(warnings[0]).toContain("not implemented yet");
   });
 
   test("scripts are handed out with their places, to be parsed by the sandbox", () => {
@@ -315,13 +315,13 @@ describe("graph", () => {
   test("a cycle is refused with the ids that form it", () => {
     const found = problemsOf(graph({ a: ["b"], b: ["c"], c: ["d"], d: ["b"] }));
     expect(found).toEqual([
-      '/actions/1: These actions lead round in a circle: "b" -> "c" -> "d" -> "b". To repeat actions, use a loop.',
+      '/actions/1: These actions form a cycle: "b" -> "c" -> "d" -> "b". To repeat actions, use a loop.',
     ]);
   });
 
   test("each of several cycles is told", () => {
     const cycles = graph({ a: ["b", "d"], b: ["c"], c: ["b"], d: ["e"], e: ["d"] });
-    expect(problemsOf(cycles).filter((text) => text.includes("circle"))).toHaveLength(2);
+    expect(problemsOf(cycles).filter((text) => text.includes("cycle"))).toHaveLength(2);
   });
 
   test("an action that leads to itself", () => {

@@ -173,7 +173,7 @@ test("wrong commands are refused in a sentence, before anything is opened", asyn
     ["create --name x --scopes root", "--scopes: "],
     ["create --name x --scopes run --actions a", "--actions: Actions narrow the scope worker"],
     ["list --nonsense", "--nonsense"],
-    ["revoke", "This is not understood"],
+    ["revoke", "The arguments are invalid"],
     ["list --store memory:", "ends with its server"],
     ["list --server ftp://x", "must be an address such as"],
     [`list --store ${store} --server http://127.0.0.1:1`, "not both"],

@@ -87,7 +87,7 @@ describe("notable events", () => {
     expect(told(id, "a lease has lapsed")).toMatchObject([
       { level: "info", action: "a", worker: "w2", cause: "TIMEOUT" },
     ]);
-    expect(told(id, "a result came too late")).toMatchObject([{ level: "info", action: "a" }]);
+    expect(told(id, "a result arrived too late")).toMatchObject([{ level: "info", action: "a" }]);
   });
 
   test("an execution that runs out of time, and one that is cancelled by hand", async () => {

@@ -146,7 +146,7 @@ test("wrong files are refused at the start, each in a sentence", async () => {
     );
   const { certPath, keyPath } = own;
   const missing = await refusal("--tls-cert", "/nowhere.pem", "--tls-key", keyPath);
-  expect(missing).toBe("--tls-cert /nowhere.pem cannot be read: there is no such file.");
+  expect(missing).toBe("--tls-cert /nowhere.pem cannot be read: no such file.");
   const swapped = await refusal("--tls-cert", keyPath, "--tls-key", certPath);
   expect(swapped).toBe(`--tls-cert ${keyPath} holds no certificate in PEM form.`);
   const noKey = await refusal("--tls-cert", certPath, "--tls-key", certPath);

@@ -77,7 +77,7 @@ test("gRPC at the HTTP port is shown the gRPC port, in the status that its clien
     expect({ path, ends, ...headers }).toMatchObject({
       ...{ path, ends: true, ":status": 200, "grpc-status": "12" },
       "content-type": "application/grpc",
-      "grpc-message": `This port serves no gRPC. It is served on port ${server.grpcPort}.`,
+      "grpc-message": `This port does not serve gRPC. Use port ${server.grpcPort}.`,
     });
   }
 });

@@ -32,7 +32,7 @@ export const errorSchema = v.strictObject({
 export const originalErrorSchema = v.strictObject({ error: v.string() });
 
 const cursor = v.optional(
-  v.pipe(v.string(), v.description("Ask for the next page with it; absent on the last page.")),
+  v.pipe(v.string(), v.description("Pass it to get the next page; absent on the last page.")),
 );
 
 function page(item: v.GenericSchema) {
@@ -87,7 +87,9 @@ export const startedSchema = v.strictObject({
   id: v.string(),
   status: statusSchema,
   created: v.pipe(v.boolean(), v.description("False: the same request was made before.")),
-  deleted: v.optional(v.pipe(v.boolean(), v.description("True: it ended and was deleted since."))),
+  deleted: v.optional(
+    v.pipe(v.boolean(), v.description("True: it has ended and has been deleted.")),
+  ),
   endedAt: optionalTime,
 });
 
@@ -143,7 +145,10 @@ export const executionActionSchema = v.strictObject({
   name: v.string(),
   status: v.picklist(actionStatuses),
   unpolled: v.optional(
-    v.pipe(v.boolean(), v.description("Its task waits, and for 10 s no worker has polled for it.")),
+    v.pipe(
+      v.boolean(),
+      v.description("Its task is queued, and no worker has polled for it for 10 s."),
+    ),
   ),
   skippedBy: v.optional(v.string()),
   route: v.optional(v.string()),
@@ -198,7 +203,7 @@ export const workersSchema = v.strictObject({
     }),
   ),
   leftOut: v.optional(
-    v.pipe(v.number(), v.description("How many more there are; the latest are listed.")),
+    v.pipe(v.number(), v.description("Number of further ones; the latest are listed.")),
   ),
 });
 
@@ -208,13 +213,19 @@ export const serversSchema = page(
     name: v.string(),
     grpcAddress: v.string(),
     legacyAddress: v.optional(
-      v.pipe(v.string(), v.description("Where original workers reach the port of their own.")),
+      v.pipe(
+        v.string(),
+        v.description("Address at which original workers reach the port reserved for them."),
+      ),
     ),
     httpAddress: v.string(),
     startedAt: time,
     version: v.string(),
     format: v.optional(
-      v.pipe(v.number(), v.description("The newest format of a shared store that it reads.")),
+      v.pipe(
+        v.number(),
+        v.description("The newest format of a shared store that the server reads."),
+      ),
     ),
   }),
 );
@@ -230,7 +241,7 @@ const key = {
 
 export const createdKeySchema = v.strictObject({
   ...key,
-  key: v.pipe(v.string(), v.description("What callers send. It is shown here and never again.")),
+  key: v.pipe(v.string(), v.description("The key, as callers send it. It is shown only here.")),
 });
 
 export const keysSchema = page(v.strictObject(key));
@@ -257,7 +268,7 @@ export const originalExecutionSchema = v.strictObject({
   state: v.string(),
   runningActions: v.array(v.union([v.number(), v.string()])),
   completedActions: v.array(v.union([v.number(), v.string()])),
-  waitingOnEvent: v.pipe(v.string(), v.description("Empty when it waits for none.")),
+  waitingOnEvent: v.pipe(v.string(), v.description("Empty when it waits for no event.")),
   executedActions: v.pipe(
     v.array(v.union([v.number(), v.string()])),
     v.description("The same as completedActions."),

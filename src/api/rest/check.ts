@@ -168,9 +168,9 @@ function checkMembers(schema: Schema, value: unknown, pointer: string): Problem[
 
 export function unknownName(what: string, name: string, known: readonly string[]): string {
   const near = nearest(name, known);
-  if (near !== undefined) return `There is no such ${what}; did you mean "${near}"?`;
-  if (known.length === 0) return `There is no such ${what}; none is known here.`;
-  return `There is no such ${what}; known are ${known.join(", ")}.`;
+  if (near !== undefined) return `Unknown ${what}; did you mean "${near}"?`;
+  if (known.length === 0) return `Unknown ${what}; none is accepted here.`;
+  return `Unknown ${what}; known: ${known.join(", ")}.`;
 }
 
 const typeNames: Readonly<Record<string, string>> = {

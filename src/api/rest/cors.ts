@@ -53,7 +53,10 @@ export function refuseOtherSites({ method, headers }: Request, route: Route): vo
   if (!route.changes) return;
   const site = headers.get("sec-fetch-site");
   if (site === "cross-site" || site === "same-site") {
-    throw new OrchyError("PERMISSION_DENIED", "Pages of other sites may not change anything here.");
+    throw new OrchyError(
+      "PERMISSION_DENIED",
+      "Pages of other origins may not send requests that change something. Add the origin to --cors-origin if it may.",
+    );
   }
   if (method === "GET" && site === null && isBrowser(headers)) {
     const message =

@@ -9,8 +9,8 @@ import { entryView } from "./views.ts";
 
 function refuse(): never {
   const message =
-    `There are ${limits.eventStreamsPerKeyMax} event streams of this key on this server; ` +
-    "end some of them first.";
+    `This key has ${limits.eventStreamsPerKeyMax} event streams open on this server, the most allowed; ` +
+    "close one first.";
   throw new OrchyError("TOO_MANY", message);
 }
 
@@ -37,7 +37,7 @@ export async function eventStream(
   let stream: ReadableStreamDefaultController<Uint8Array>;
   // A reader that does not keep up is let go, so that it costs a bounded amount of memory.
   const letGo = () => {
-    stream.error(new Error("The events were not taken in time."));
+    stream.error(new Error("The client did not read the events in time."));
     end();
   };
   const untaken = backlogs.answers.open(letGo);

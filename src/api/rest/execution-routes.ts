@@ -26,8 +26,8 @@ async function start(call: StartCall): Promise<Answer> {
   const { workflow, version, executionId, correlationId, priority, signal } = body;
   const idempotencyKey = headers.get("idempotency-key") ?? undefined;
   if (executionId !== undefined && idempotencyKey !== undefined) {
-    const message = "It cannot be combined with the header Idempotency-Key; one of them is enough.";
-    throw new OrchyError("INVALID_ARGUMENT", "The body is wrong.", [
+    const message = "It cannot be combined with the header Idempotency-Key; send one of them.";
+    throw new OrchyError("INVALID_ARGUMENT", "The body is invalid.", [
       { pointer: "/executionId", message },
     ]);
   }
@@ -130,7 +130,7 @@ export const executionRoutes: readonly Route[] = [
   route("GET /v1/executions/{id}", {
     id: "getExecution",
     tag: "Executions",
-    summary: "All of an execution: status, actions with attempts, data, result, error",
+    summary: "Get an execution: status, actions with attempts, data, result, error",
     description:
       "Status, each action with its attempts and times, the data that templates see, the result and the error.",
     params: idPath,
@@ -145,7 +145,7 @@ export const executionRoutes: readonly Route[] = [
     id: "getExecutionHistory",
     tag: "Executions",
     summary: "Every change, oldest first",
-    description: "What happened to the execution, in order, with the time of each change.",
+    description: "All changes of the execution, in order, with the time of each.",
     params: idPath,
     query: {
       limit: requests.limitSchema,
@@ -163,8 +163,8 @@ export const executionRoutes: readonly Route[] = [
     tag: "Executions",
     summary: "Changes as server-sent events",
     description:
-      "First those that were, then each as it happens, until the execution ends. `after` or " +
-      "`Last-Event-ID` leaves out what the caller has received.",
+      "Sends past changes first, then each new one, until the execution ends. `after` or " +
+      "`Last-Event-ID` skips what the caller has received.",
     params: idPath,
     query: { after: v.optional(requests.sequenceSchema) },
     headers: { "last-event-id": v.optional(requests.sequenceSchema) },
@@ -181,7 +181,7 @@ export const executionRoutes: readonly Route[] = [
     tag: "Executions",
     summary: "Status, and the result once there is one; with `wait`, as soon as it ends",
     description:
-      "With `wait`, waits for the end for as many seconds: 200 once it has ended, else 202.",
+      "With `wait`, waits up to that many seconds for the end: 200 once it has ended, else 202.",
     params: idPath,
     query: wait,
     answers: { 200: answers.resultSchema, 202: answers.resultSchema },

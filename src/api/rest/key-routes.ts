@@ -20,9 +20,9 @@ export const keyRoutes: readonly Route[] = [
   route("POST /v1/keys", {
     id: "createKey",
     tag,
-    summary: "Make a key; its text is answered here and never again",
+    summary: "Create a key; its text is returned only here",
     description:
-      "The first one is made with the secret that the server prints at its start; from then on callers need a key.",
+      "The first key is created with the secret that the server prints at start; from then on every call needs a key.",
     access: "first-key",
     body: requests.newKeySchema,
     bodyBytesMax: limits.controlBodyBytesMax,
@@ -39,7 +39,7 @@ export const keyRoutes: readonly Route[] = [
   route("GET /v1/keys", {
     id: "listKeys",
     tag,
-    summary: "All keys, the revoked ones among them, without their secrets",
+    summary: "List keys, including revoked ones, without their secrets",
     description: "Their names, scopes and times, one page at a time.",
     access: "admin",
     query: {
@@ -55,7 +55,7 @@ export const keyRoutes: readonly Route[] = [
   route("DELETE /v1/keys/{id}", {
     id: "revokeKey",
     tag,
-    summary: "Revoke a key: within seconds no server takes it any more",
+    summary: "Revoke a key: within seconds every server refuses it",
     description: "Calls and event streams with the key end within seconds, on every server.",
     access: "admin",
     params: { id: requests.keyIdSchema },

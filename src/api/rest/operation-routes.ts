@@ -45,7 +45,7 @@ function later(id: string, path: `/${string}`, summary: string): Route {
     id,
     tag: "Operations",
     summary: `${summary} (not built yet)`,
-    description: "Every call is refused with 501 so far.",
+    description: "Every call returns 501.",
     access: "run",
     params: { ...idPath, ...actionId },
     answers: { 200: answers.operationAnswerSchema },
@@ -60,23 +60,24 @@ export const operationRoutes: readonly Route[] = [
   operation("pause", {
     summary: "Start nothing new",
     description:
-      "What runs goes on; results and signals that come in are kept until the execution is resumed.",
+      "Running tasks go on; their results and incoming signals are kept until the execution is resumed.",
   }),
   operation("resume", {
-    summary: "Go on after a pause",
-    description: "Applies what came in meanwhile, and starts what was held.",
+    summary: "Resume a paused execution",
+    description:
+      "Applies the results and signals received during the pause, and starts the actions that were held back.",
   }),
   operation("cancel", {
-    summary: "End an execution and what it has open",
+    summary: "Cancel an execution and its open actions",
     description:
-      "Its workers learn of it with their next heartbeat; later results are not needed any more.",
+      "Workers learn of it with their next heartbeat or poll; later results are ignored.",
   }),
   route("POST /v1/executions/{id}/signal", {
     id: "signalExecution",
     tag: "Operations",
-    summary: "Send an event; a `signalId` makes a repeat harmless",
+    summary: "Send a signal; a `signalId` makes a repeat harmless",
     description:
-      "Sends an event to an execution that waits for it, or will. A `signalId` makes a repeat harmless.",
+      "Sends an event to an execution that waits for it, now or later. A `signalId` makes a repeat harmless.",
     access: "run",
     params: idPath,
     body: requests.signalSchema,
@@ -96,7 +97,7 @@ export const operationRoutes: readonly Route[] = [
   route("DELETE /v1/executions/{id}", {
     id: "deleteExecution",
     tag: "Operations",
-    summary: "Remove a finished execution",
+    summary: "Delete a finished execution",
     description: "Reading it returns 410 while its id is remembered, and 404 after that.",
     params: idPath,
     answers: { 204: null },
@@ -107,8 +108,8 @@ export const operationRoutes: readonly Route[] = [
       return { status: 204 };
     },
   }),
-  later("retryExecution", "/v1/executions/{id}/retry", "Run again what failed"),
-  later("rerunExecution", "/v1/executions/{id}/rerun", "Run again from an action"),
+  later("retryExecution", "/v1/executions/{id}/retry", "Retry the failed actions"),
+  later("rerunExecution", "/v1/executions/{id}/rerun", "Rerun from an action"),
   later("skipAction", "/v1/executions/{id}/actions/{actionId}/skip", "Skip an open action"),
   later(
     "completeAction",

@@ -21,8 +21,7 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
     id: path === "/workflow" ? "originalSaveWorkflow" : "originalSaveMetadataWorkflow",
     ...common,
     summary: "Save a definition",
-    description:
-      "As `POST /v1/workflows`, but fields that have lost their meaning are only warned of.",
+    description: "As `POST /v1/workflows`, but obsolete fields only cause a warning.",
     ...definitionBody,
     answers: { 200: answers.createdSchema },
     async handle({ body, services, audit }) {
@@ -80,7 +79,7 @@ function operations(operation: "pause" | "resume"): readonly Route[] {
   const Operation = operation === "pause" ? "Pause" : "Resume";
   const rules = {
     ...common,
-    summary: operation === "pause" ? "Start nothing new" : "Start what was held",
+    summary: operation === "pause" ? "Start nothing new" : "Resume a paused execution",
     description: `As \`POST /v1/executions/{id}/${operation}\`.`,
     changes: true,
     access: "run",

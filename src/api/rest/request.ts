@@ -27,12 +27,12 @@ export async function readCall(incoming: Incoming): Promise<AnyCall> {
   const { route, request, services, hold, audit } = incoming;
   const params = valid(
     checkTexts(route.params, incoming.params, (name) => `{${name}}`),
-    "The path is wrong.",
+    "The path is invalid.",
   );
   const query = readQuery(route, incoming.query);
   valid(
     checkTexts(route.headers, new Map(request.headers.entries()), (name) => name),
-    "A header is wrong.",
+    "A header is invalid.",
   );
   const body = route.body ? await readJsonBody(incoming) : emptyBody;
   return {
@@ -67,7 +67,7 @@ function readQuery(route: Route, query: string): unknown {
     if (!known.includes(name)) {
       problems.push({ pointer, message: unknownName("query parameter", name, known) });
     } else if (texts.has(name)) {
-      problems.push({ pointer, message: "It is given twice." });
+      problems.push({ pointer, message: "It is given twice; send it once." });
     } else if (text !== "") {
       texts.set(name, text);
     }
@@ -76,7 +76,7 @@ function readQuery(route: Route, query: string): unknown {
   if (!checked.ok) problems.push(...checked.problems);
   if (problems.length === 0 || (checked.ok && route.style === "original"))
     return valid(checked, "");
-  throw new OrchyError("INVALID_ARGUMENT", "The query is wrong.", problems);
+  throw new OrchyError("INVALID_ARGUMENT", "The query is invalid.", problems);
 }
 
 export const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
@@ -105,7 +105,7 @@ async function readJsonBody({ route, request, services }: Incoming) {
     checkForm(text, route.bodyPartsMax ?? limits.restPartsMax);
     const read = route.bodyExact ? parseExact : JSON.parse;
     const { value, spelledAs } = respell(route, parse(text, read));
-    return { value: valid(checkJson(route.body!, value), "The body is wrong."), text, spelledAs };
+    return { value: valid(checkJson(route.body!, value), "The body is invalid."), text, spelledAs };
   } finally {
     services.metrics.holds.ran("request", `${route.method} ${route.path}`, startedAt);
   }
@@ -133,8 +133,8 @@ function checkForm(text: string, partsMax: number): void {
   }
   if (holdsMoreParts(text, partsMax)) {
     const message =
-      `The body has more than ${partsMax} parts (values, and names of members, which count twice). ` +
-      "Send fewer, or a large value as one text.";
+      `The body has more than ${partsMax} parts (values, and member names, which count twice). ` +
+      "Send fewer, or a large value as one string.";
     throw new OrchyError("TOO_LARGE", message);
   }
 }

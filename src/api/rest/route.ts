@@ -75,11 +75,11 @@ export interface Held {
 /** What the document groups its operations by. */
 export const tags = {
   Workflows: "Definitions of workflows and their versions.",
-  Actions: "Rules of user actions, and what waits for workers.",
-  Executions: "Starting workflows, and reading what became of them.",
-  Operations: "Acting on executions: pausing, cancelling, sending events.",
+  Actions: "Rules of user actions, and their queued tasks.",
+  Executions: "Starting executions, and reading their state and results.",
+  Operations: "Operations on executions: pause, resume, cancel, signal.",
   Server: "Health, metrics, and who is connected.",
-  Keys: "Who may do what.",
+  Keys: "Keys and their scopes.",
   Workers:
     "Taking tasks and returning results, as JSON over plain POST requests; the same service is served " +
     "over Connect, gRPC-Web and gRPC (`proto/orchy/v1/worker.proto`).",

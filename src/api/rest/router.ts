@@ -73,7 +73,7 @@ function readParameters(entry: Entry, segments: readonly string[]): Map<string, 
     try {
       params.set(name, decodeURIComponent(segments[i]!));
     } catch {
-      throw new OrchyError("INVALID_ARGUMENT", "The path is wrong.", [
+      throw new OrchyError("INVALID_ARGUMENT", "The path is invalid.", [
         { pointer: segment, message: "Its percent-encoding is not valid UTF-8." },
       ]);
     }
@@ -97,13 +97,13 @@ function notFound(path: string, routes: readonly Route[]): OrchyError {
     meant !== undefined
       ? `did you mean ${near[filled.indexOf(meant)]}?`
       : "/openapi.json lists all routes.";
-  return new OrchyError("NOT_FOUND", `There is no such route; ${hint}`);
+  return new OrchyError("NOT_FOUND", `Unknown route; ${hint}`);
 }
 
 function methodNotAllowed(method: string, fitting: readonly Entry[]): OrchyError {
   const methods = fitting.map(({ route }) => route.method as string);
   if (fitting.some(({ route }) => serves(route, "HEAD"))) methods.push("HEAD");
   const allow = methods.join(", ");
-  const message = `${method} does not apply to this route; what does: ${allow}.`;
+  const message = `This route does not support ${method}. Use ${allow}.`;
   return new OrchyError("METHOD_NOT_ALLOWED", message, [], { allow });
 }

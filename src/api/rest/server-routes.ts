@@ -10,9 +10,9 @@ export const serverRoutes: readonly Route[] = [
   route("GET /v1/workers", {
     id: "listWorkers",
     tag,
-    summary: "Who polls this server for what, and when last",
+    summary: "List workers that poll this server",
     description:
-      "Workers that polled this server within the last minutes, with the actions and queues they named.",
+      "Workers that polled this server within the last minutes, with their actions and queues and the time of the last poll.",
     answers: { 200: answers.workersSchema },
     handle({ services }) {
       const { workers, leftOut } = services.orchestrator.workers();
@@ -39,8 +39,8 @@ export const serverRoutes: readonly Route[] = [
   route("GET /health/live", {
     id: "getLiveness",
     tag,
-    summary: "Whether the process answers, and needs no restart",
-    description: "For supervisors: 503 means that only a restart helps.",
+    summary: "Liveness: 200 while the process needs no restart",
+    description: "For supervisors: 503 means that the process must be restarted.",
     access: "open",
     answers: { 200: answers.liveSchema, 503: answers.brokenSchema },
     handle({ services }) {
@@ -52,7 +52,7 @@ export const serverRoutes: readonly Route[] = [
   route("GET /health/ready", {
     id: "getReadiness",
     tag,
-    summary: "Whether it can take work now, and why not",
+    summary: "Readiness: whether the server takes work now, and why not",
     description:
       "For load balancers: 503 while the server takes no work, with the reason by check.",
     access: "open",
@@ -72,7 +72,7 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
       id: "getIndex",
       tag,
       summary: "What is here",
-      description: "A short list of what can be read here, as text.",
+      description: "A short list of the routes to begin with, as text.",
       access: "key",
       answers: { 200: "text/plain; charset=utf-8" },
       handle: () => ({ status: 200, text: { type: "text/plain; charset=utf-8", body: index } }),

@@ -60,7 +60,7 @@ export const workflowRoutes: readonly Route[] = [
   route("POST /v1/workflows", {
     id: "saveWorkflow",
     tag: "Workflows",
-    summary: "Save a definition; one that equals the newest version changes nothing",
+    summary: "Save a workflow; a definition equal to the newest version changes nothing",
     description:
       "Checks a definition and saves it as the newest version of its name. Running executions stay on their version.",
     ...definitionBody,
@@ -74,7 +74,7 @@ export const workflowRoutes: readonly Route[] = [
   route("POST /v1/workflows/validate", {
     id: "validateWorkflow",
     tag: "Workflows",
-    summary: "Check a definition as saving it would; nothing is saved",
+    summary: "Validate a definition without saving it",
     description:
       "Returns the warnings that saving would return, or the same refusal with every problem.",
     access: "read",
@@ -88,8 +88,8 @@ export const workflowRoutes: readonly Route[] = [
   listRoute("GET /v1/workflows", {
     id: "listWorkflows",
     tag: "Workflows",
-    description: "In order of the names, one page at a time.",
-    summary: "Names of workflows with their newest versions; definitions are read one by one",
+    description: "Sorted by name, one page at a time.",
+    summary: "List workflows with their newest versions, without definitions",
     name: requests.nameSchema,
     answer: answers.workflowsSchema,
     list: (orchestrator, page) => orchestrator.listWorkflows(page),
@@ -98,7 +98,7 @@ export const workflowRoutes: readonly Route[] = [
   route("GET /v1/workflows/{name}", {
     id: "getWorkflow",
     tag: "Workflows",
-    summary: "One version, or the newest",
+    summary: "Get the newest version of a workflow, or a given one",
     description:
       "The definition as it was saved, with its version and the time; without `version` the newest.",
     params: namePath,
@@ -113,8 +113,8 @@ export const workflowRoutes: readonly Route[] = [
   route("GET /v1/workflows/{name}/versions", {
     id: "listWorkflowVersions",
     tag: "Workflows",
-    summary: "All versions, newest first",
-    description: "Numbers of the versions with the time of each; definitions are read one by one.",
+    summary: "List the versions of a workflow, newest first",
+    description: "Version numbers with their times, without definitions.",
     params: namePath,
     query: byVersion,
     answers: { 200: answers.versionsSchema },
@@ -131,8 +131,8 @@ export const workflowRoutes: readonly Route[] = [
   route("DELETE /v1/workflows/{name}", {
     id: "deleteWorkflow",
     tag: "Workflows",
-    summary: "Hide a workflow from new starts; running executions go on",
-    description: "New starts are refused with 404. What runs already goes on to its end.",
+    summary: "Delete a workflow: no new starts; running executions go on",
+    description: "New starts return 404. Running executions go on to their end.",
     params: namePath,
     answers: { 204: null },
     errors: ["NOT_FOUND"],
@@ -160,7 +160,7 @@ export const actionRoutes: readonly Route[] = [
       const sent = Object.hasOwn(body, "name") ? body.name : params.name;
       if (sent !== params.name) {
         const message = `It must be left out, or be ${params.name} as in the path.`;
-        throw new OrchyError("INVALID_ARGUMENT", "The body is wrong.", [
+        throw new OrchyError("INVALID_ARGUMENT", "The body is invalid.", [
           { pointer: "/name", message },
         ]);
       }
@@ -173,8 +173,9 @@ export const actionRoutes: readonly Route[] = [
   listRoute("GET /v1/actions", {
     id: "listActions",
     tag: "Actions",
-    description: "Their rules, and how many of their tasks wait and run, one page at a time.",
-    summary: "Registered actions with what waits and runs, by name",
+    description:
+      "Rules of each action, and the number of its queued and running tasks, one page at a time.",
+    summary: "List registered actions with their queued and running tasks, by name",
     name: requests.actionNameSchema,
     answer: answers.actionsSchema,
     list: (orchestrator, page) => orchestrator.listActions(page),
@@ -183,8 +184,8 @@ export const actionRoutes: readonly Route[] = [
   route("GET /v1/actions/{name}", {
     id: "getAction",
     tag: "Actions",
-    summary: "One action with what waits and runs",
-    description: "Its rules, and how many of its tasks wait and run in each queue.",
+    summary: "Get an action with its queued and running tasks",
+    description: "Its rules, and the number of its queued and running tasks in each queue.",
     params: actionPath,
     answers: { 200: answers.actionStatsSchema },
     errors: ["NOT_FOUND"],

@@ -96,7 +96,7 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
     }
     checkPath(path, sentTo);
     if (request.method !== "POST") {
-      const message = "RPC methods are called with POST.";
+      const message = "RPC methods need POST.";
       const error = errorResponse({ status: 405, code: "unimplemented", message });
       error.headers.set("allow", "POST");
       return error;

@@ -74,7 +74,7 @@ function refuseWrongResults(json: JsonValue): boolean {
 }
 
 function wrong(problem: Problem): OrchyError {
-  return new OrchyError("INVALID_ARGUMENT", "The request is wrong.", [problem]);
+  return new OrchyError("INVALID_ARGUMENT", "The request is invalid.", [problem]);
 }
 
 /**

@@ -34,7 +34,8 @@ export interface FitRequest<Message> {
 /** Translates what fits; releases what does not; fails what would not fit even alone. */
 export async function fitAnswer<Message>(request: FitRequest<Message>): Promise<Message[]> {
   try {
-    if (request.call.signal.aborted) throw new OrchyError("UNAVAILABLE", "The caller has gone.");
+    if (request.call.signal.aborted)
+      throw new OrchyError("UNAVAILABLE", "The caller has disconnected.");
     await request.call.stillAdmitted();
     return await fit(request);
   } catch (error) {

@@ -108,7 +108,7 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
       await answer(handler, request, response);
     } catch (error) {
       if (ConnectError.from(error).code === Code.Aborted) return;
-      log?.debug("a gRPC call could not be answered", { path, error: error as Error });
+      log?.debug("a gRPC call failed while its response was sent", { path, error: error as Error });
     }
   };
 }

@@ -54,7 +54,7 @@ export function createHealthService(options: HealthOptions): ServiceImpl<typeof 
 
     async *watch({ service }, context) {
       if (watchers >= limits.healthWatchersMax) {
-        const message = `${limits.healthWatchersMax} callers watch already.`;
+        const message = `${limits.healthWatchersMax} callers are watching already, the most allowed; use Check.`;
         throw new ConnectError(message, Code.ResourceExhausted);
       }
       watchers++;

@@ -91,7 +91,7 @@ const otherwise =
   "Without one, workers of the original wire are served as --legacy-workers says, if it is set.";
 
 const missingKey =
-  "This needs a key with the scope worker, as there is a key: send it as the header or metadata " +
+  "This call needs a key with the scope worker, as keys exist: send it as the header or metadata " +
   `"authorization: Bearer orchy_…". ${otherwise}`;
 
 /** Why a caller is not served by a rule; undefined: it is. */

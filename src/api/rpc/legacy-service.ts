@@ -220,7 +220,7 @@ async function push({ orchestrator, access }: LegacyOptions, result: Result, cal
     admit: (action) => access.checkActions(call.caller, [action]),
   });
   if (answer === "retry") {
-    throw new OrchyError("UNAVAILABLE", "The result could not be settled now; send it again.");
+    throw new OrchyError("UNAVAILABLE", "The result could not be stored now; send it again.");
   }
   return create(StatusResponseSchema, { status: answer !== "stale" });
 }
@@ -236,7 +236,7 @@ function toOutcome({ data, failed }: Result): TaskOutcome {
     ok: false,
     failure: {
       code: "WORKER_ERROR",
-      message: (message ?? "The worker said no more than that it failed.").slice(
+      message: (message ?? "The worker reported a failure without a message.").slice(
         0,
         limits.errorMessageCharsMax,
       ),

@@ -48,7 +48,7 @@ function tooMany(): OrchyError {
 
 function tooLong(name: string): OrchyError {
   const message = `has more than ${limits.rpcItemsMax} items`;
-  return new OrchyError("INVALID_ARGUMENT", "The request is wrong.", [
+  return new OrchyError("INVALID_ARGUMENT", "The request is invalid.", [
     { pointer: `/${name}`, message },
   ]);
 }

@@ -72,7 +72,7 @@ function answer(
       return fileAnswer(index.bySymbol.get(request.value), request.value);
     case "allExtensionNumbersOfType":
     case "fileContainingExtension":
-      return failure(Code.NotFound, "No message here has extensions.");
+      return failure(Code.NotFound, "No message of this server has extensions.");
     default:
       return failure(Code.InvalidArgument, "The request asks for nothing.");
   }
@@ -84,7 +84,8 @@ function failure(errorCode: Code, errorMessage: string): Answer {
 }
 
 function fileAnswer(file: DescFile | undefined, asked: string): Answer {
-  if (file === undefined) return failure(Code.NotFound, `Nothing is named ${asked.slice(0, 300)}.`);
+  if (file === undefined)
+    return failure(Code.NotFound, `No service, method or type is named ${asked.slice(0, 300)}.`);
   const fileDescriptorProto = withImports(file).map((each) =>
     toBinary(FileDescriptorProtoSchema, each.proto),
   );

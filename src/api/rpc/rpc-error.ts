@@ -15,13 +15,13 @@ export interface RpcError {
 export const deadlineExceeded: RpcError = {
   status: 504,
   code: "deadline_exceeded",
-  message: "The time that the caller allows has passed.",
+  message: "The caller's deadline has passed.",
 };
 
 export const canceled: RpcError = {
   status: 499,
   code: "canceled",
-  message: "The caller has gone.",
+  message: "The caller has disconnected.",
 };
 
 /**

@@ -81,7 +81,7 @@ function refusals(): JsonObject {
 function errorSchema(): JsonObject {
   return {
     type: "object",
-    description: "As the Connect protocol has it.",
+    description: "As the Connect protocol defines it.",
     properties: { code: { type: "string" }, message: { type: "string" } },
     required: ["code", "message"],
   };

@@ -159,7 +159,7 @@ async function registerActions(
     }
   }
   if (problems.length > 0) {
-    throw new OrchyError("INVALID_ARGUMENT", "Some action definitions have problems.", problems);
+    throw new OrchyError("INVALID_ARGUMENT", "Some action definitions are invalid.", problems);
   }
 }
 
@@ -306,5 +306,5 @@ function checkWorkerId(workerId: string): void {
 }
 
 function invalid(pointer: string, message: string): OrchyError {
-  return new OrchyError("INVALID_ARGUMENT", "The request is wrong.", [{ pointer, message }]);
+  return new OrchyError("INVALID_ARGUMENT", "The request is invalid.", [{ pointer, message }]);
 }

@@ -12,7 +12,7 @@ export interface WrongPort {
 
 export function needsHttpPort(httpPort: number): WrongPort {
   const message =
-    "This port serves gRPC alone. REST, the web page, and workers over Connect and gRPC-Web are " +
+    "This port serves only gRPC. REST, the web page, and workers over Connect and gRPC-Web are " +
     `served on port ${httpPort}.`;
   return { code: "unimplemented", message };
 }
@@ -26,7 +26,7 @@ const grpcUnimplemented = "12";
 
 /** An answer without a body carries its trailers as headers, which the HTTP server can send. */
 export function needsGrpcPort(grpcPort: number): Response {
-  const message = `This port serves no gRPC. It is served on port ${grpcPort}.`;
+  const message = `This port does not serve gRPC. Use port ${grpcPort}.`;
   return new Response(null, {
     headers: {
       "content-type": "application/grpc",

@@ -34,7 +34,7 @@ export function resolveOrFail(
     work: draft.work,
   });
   if (!resolved.ok) {
-    const message = `Nothing is found at ${resolved.missing}.`;
+    const message = `${resolved.missing} finds no value.`;
     failAction(draft, action, { failure: { code: "REFERENCE_NOT_FOUND", message } });
     return undefined;
   }

@@ -49,6 +49,6 @@ function dueMoment(draft: Draft, action: DelayPlanAction): number | undefined {
   if (!Number.isNaN(moment)) {
     return Math.min(moment, momentAfter(draft.now, Number.POSITIVE_INFINITY));
   }
-  failValue(draft, action, `until must be a moment in ISO 8601, not ${cut(text)}.`);
+  failValue(draft, action, `until must be an ISO 8601 time, not ${cut(text)}.`);
   return undefined;
 }

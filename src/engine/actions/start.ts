@@ -44,7 +44,7 @@ function startByKind(draft: Draft, action: PlanAction): void {
     case "loop":
     case "terminate":
     case "signal": {
-      const message = `This server does not run ${action.kind} actions yet.`;
+      const message = `This server does not implement ${action.kind} actions yet.`;
       failAction(draft, action, { failure: { code: "NOT_IMPLEMENTED", message } });
       break;
     }

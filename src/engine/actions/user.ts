@@ -146,7 +146,7 @@ export function applyLeaseExpiry(
   if (record.status !== "SCHEDULED" || record.handout !== expiry.handout) return { type: "stale" };
   const token = parseToken(expiry.token);
   const failure: Failure = expiry.heartbeat
-    ? { code: "HEARTBEAT_LOST", message: "The worker was silent for longer than it may." }
+    ? { code: "HEARTBEAT_LOST", message: "The worker sent no heartbeat in time." }
     : { code: "TIMEOUT", message: "The attempt took longer than timeoutSeconds." };
   const attempt: AttemptRecord = {
     number: record.attempt ?? 1,

@@ -55,7 +55,7 @@ export function deliverSignal(draft: Draft, event: string, payload: JsonText): E
     return { type: "accepted" };
   }
   if (state.signals.length >= limits.signalsBufferedMax) {
-    const message = `${limits.signalsBufferedMax} signals are kept already and none waits for them.`;
+    const message = `${limits.signalsBufferedMax} signals are buffered already and no action waits for them.`;
     return { type: "too-many", message };
   }
   state.signalSequence += 1;

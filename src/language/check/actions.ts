@@ -71,7 +71,7 @@ export function readAction(
   });
   if (read === undefined) return undefined;
   if (notBuilt.has(kind)) {
-    const message = `${what} is not built yet: it will fail with NOT_IMPLEMENTED.`;
+    const message = `${what} is not implemented yet: it will fail with NOT_IMPLEMENTED.`;
     report.warning(pointer, message);
   }
   // What old definitions leave empty counts as absent; what is wrong was told already.
@@ -120,7 +120,7 @@ function eitherOr(
   if (one !== other) return;
   const found = one ? "has both" : "has neither";
   const [first, second] = fields.map(quoted);
-  report.problem(pointer, `It must have either ${first} or ${second}; it ${found}.`);
+  report.problem(pointer, `It must have exactly one of ${first} and ${second}; it ${found}.`);
 }
 
 /** Routes that cannot be taken, where that can be known; what leads nowhere else would never run. */
@@ -176,5 +176,5 @@ function warnOfMisspeltDefault(
   const misspelt = names.find((name) => nearestHint(name, ["default"]) !== "");
   if (misspelt === undefined) return;
   const at = below(below(pointer, field), misspelt);
-  report.warning(at, `It is another route than "default", which is perhaps meant.`);
+  report.warning(at, `It is not the route "default"; perhaps that is meant.`);
 }

@@ -101,7 +101,7 @@ const rootAction: Reader = (value, pointer, report) => {
 
 /** Part of the language, without effect so far. */
 const later: Reader = (value, pointer, report) => {
-  report.warning(pointer, "This is not built yet: it has no effect.");
+  report.warning(pointer, "This is not implemented yet: it has no effect.");
   return value as Json;
 };
 

@@ -59,7 +59,8 @@ export function readObject(
       unknownField(spelled, at, report, rules);
       continue;
     }
-    if (entries.has(field)) report.problem(at, `It is given twice, as ${quoted(field)} too.`);
+    if (entries.has(field))
+      report.problem(at, `It is given twice, also as ${quoted(field)}; keep one.`);
     entries.set(field, reader(member, at, report));
   }
   for (const field of rules.required ?? []) {

@@ -67,7 +67,7 @@ class GraphCheck {
         continue;
       }
       const other = this.#actions[first]!.pointer;
-      const message = `The id ${quoted(spec.id as string)} is already that of ${other}; each action needs its own.`;
+      const message = `The id ${quoted(spec.id as string)} is already used by ${other}; give each action its own id.`;
       this.#report.problem(below(pointer, "id"), message);
     }
     this.#keys = [...this.#positions.keys()];
@@ -153,7 +153,7 @@ class GraphCheck {
     if (cycle.length > shownMax) names.push("…");
     const way = [...names, names[0]].join(" -> ");
     const pointer = this.#actions[cycle[0]!]!.pointer;
-    const message = `These actions lead round in a circle: ${way}. To repeat actions, use a loop.`;
+    const message = `These actions form a cycle: ${way}. To repeat actions, use a loop.`;
     this.#report.problem(pointer, message);
   }
 
@@ -161,7 +161,7 @@ class GraphCheck {
     const seen = reachable(this.#targets, roots);
     for (const [position, { spec, pointer }] of this.#actions.entries()) {
       if (seen[position] === 1 || this.#positions.get(String(spec.id)) !== position) continue;
-      const message = `Action ${this.#name(position)} can never run: no way leads to it from rootAction.`;
+      const message = `Action ${this.#name(position)} can never run: it cannot be reached from rootAction.`;
       this.#report.problem(pointer, message);
     }
   }
@@ -172,7 +172,7 @@ class GraphCheck {
       const count = incoming[position]!;
       if (spec.join === undefined) continue;
       if (roots.has(position)) {
-        this.#report.problem(at, "A root has no incoming edges to join; leave it out.");
+        this.#report.problem(at, "A root action has no incoming edges to join; remove the join.");
       } else if (typeof spec.join === "number" && spec.join > count && count > 0) {
         const message = `It waits for ${spec.join} edges, but only ${count} lead here.`;
         this.#report.problem(at, message);
@@ -190,17 +190,17 @@ class GraphCheck {
     const position = this.#positions.get(root.key);
     if (position === undefined) {
       if (ownNames(within?.action.spec).includes(root.key)) return;
-      const literal = "a text that only begins like a reference is written with $$";
+      const literal = "to write text that begins with $, write $$";
       this.#report.problem(pointer, () => {
         const names = [...this.#keys, "input", "execution"];
-        const what = `${quoted(reference.text)} refers to an action ${quoted(root.key)} that is not there`;
+        const what = `${quoted(reference.text)} refers to the unknown action ${quoted(root.key)}`;
         return `${what}${this.#report.hintAmongMany(root.key, names)}; ${literal}.`;
       });
       return;
     }
     const first = reference.steps[0];
     if (reference.where === "root" && first?.kind === "member") {
-      const message = `${quoted(reference.text)} finds nothing: of an action there is only its "output".`;
+      const message = `${quoted(reference.text)} finds nothing: an action has only the member "output".`;
       this.#report.warning(pointer, message);
     } else if (within?.before !== undefined && !within.before(position)) {
       const message = `${quoted(reference.text)} may find nothing: action ${quoted(root.key)} does not come before this one.`;

@@ -28,7 +28,7 @@ class Findings {
   list(): readonly Problem[] {
     const untold = this.#count - limits.definitionProblemsMax;
     if (untold <= 0) return this.#kept;
-    const message = `And ${untold + 1} more; they are told once these are put right.`;
+    const message = `And ${untold + 1} more; they are reported once these are fixed.`;
     return [...this.#kept.slice(0, -1), { pointer: "", message }];
   }
 }

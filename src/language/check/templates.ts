@@ -34,7 +34,7 @@ export const template: Reader = (value, pointer, report) => {
 function exactNumber(value: ExactNumber, pointer: string, report: Report): Json | undefined {
   report.exactNumber ??= pointer;
   if (Number.isFinite(Number(value.rawJSON))) return value;
-  const message = `The number ${shown(value)} is too large for most readers of JSON; write it as text.`;
+  const message = `The number ${shown(value)} is too large for most JSON parsers; write it as a string.`;
   report.problem(pointer, message);
   return undefined;
 }
@@ -127,13 +127,16 @@ export const momentTemplate: Reader = (value, pointer, report) => {
     const found = isoMoment.exec(value);
     if (found !== null && isCalendarDay(value) && !Number.isNaN(Date.parse(value))) {
       if (value.length > 10 && found[1] === undefined) {
-        report.warning(pointer, "It names no time zone: the server's own zone decides.");
+        report.warning(
+          pointer,
+          "It has no time zone: the server's zone applies. Add one, such as Z.",
+        );
       }
       return value;
     }
   }
   const example = '"2030-01-31T12:00:00Z"';
-  const message = `It must be a moment in ISO 8601 such as ${example}, or a template for one, not ${shown(value)}.`;
+  const message = `It must be an ISO 8601 time such as ${example}, or a template for one, not ${shown(value)}.`;
   report.problem(pointer, message);
   return undefined;
 };

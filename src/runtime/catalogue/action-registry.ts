@@ -105,7 +105,7 @@ export class ActionRegistry {
         return true;
       }
     }
-    throw new OrchyError("UNAVAILABLE", "Too many saves of this action at once; try again.");
+    throw new OrchyError("UNAVAILABLE", "Too many concurrent saves of this action; try again.");
   }
 
   async get(name: string): Promise<ActionDefinition | undefined> {

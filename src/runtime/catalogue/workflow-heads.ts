@@ -92,7 +92,7 @@ export class WorkflowHeads {
       });
       if (saved.outcome === "saved") return;
     }
-    throw new OrchyError("UNAVAILABLE", "Too many saves of this workflow at once; try again.");
+    throw new OrchyError("UNAVAILABLE", "Too many concurrent saves of this workflow; try again.");
   }
 
   #isLong({ versions }: WorkflowHead): boolean {
@@ -120,7 +120,7 @@ export class WorkflowHeads {
       if (answer.outcome === "saved") return;
       expectedVersion = answer.version;
     }
-    throw new OrchyError("UNAVAILABLE", "Too many saves of this workflow at once; try again.");
+    throw new OrchyError("UNAVAILABLE", "Too many concurrent saves of this workflow; try again.");
   }
 
   async entry(

@@ -69,7 +69,7 @@ export class Workflows {
     const { definition, problems, warnings } = checkActionDefinition(value, options);
     if (definition === undefined || problems.length > 0) throw refusal("action", problems);
     for (const { pointer, message } of warnings) {
-      this.#parts.log.warn("an action definition has a flaw", { pointer, flaw: message });
+      this.#parts.log.warn("an action definition has a problem", { pointer, flaw: message });
     }
     const changed = await this.#parts.registry.save(definition);
     return { definition, changed };
@@ -80,10 +80,7 @@ export class Workflows {
     const [stats] = await this.#withStats([registered ?? { name }]);
     // Tasks of an action that nobody has registered wait all the same, and somebody may ask why.
     if (registered === undefined && stats!.queues.length === 0) {
-      throw new OrchyError(
-        "NOT_FOUND",
-        `No action named ${name} is registered, and none is queued.`,
-      );
+      throw new OrchyError("NOT_FOUND", `No action named ${name} is registered or queued.`);
     }
     return stats!;
   }

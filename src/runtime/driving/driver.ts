@@ -145,7 +145,7 @@ export class Driver {
   post(id: string, letter: Letter): void {
     const box = this.#open(id);
     if (box.mail.length >= limits.mailboxEventsMax) {
-      const message = `${limits.mailboxEventsMax} events are waiting for this execution already.`;
+      const message = `${limits.mailboxEventsMax} events are waiting for this execution already; try again.`;
       letter.reject(new OrchyError("RESOURCE_EXHAUSTED", message));
       return;
     }
@@ -304,7 +304,7 @@ export class Driver {
       }
       if (wanted.length === 0 && !box.more) return;
     }
-    throw new OrchyError("UNAVAILABLE", "Others keep changing this execution; try again.");
+    throw new OrchyError("UNAVAILABLE", "Other servers keep changing this execution; try again.");
   }
 
   /**
@@ -550,7 +550,8 @@ async function createSurely(
       if (!unknown) throw error;
       // The same commit id repeated answers as the first call did.
       if (tries >= 2) {
-        const message = "The store did not say whether the execution was started.";
+        const message =
+          "The store did not confirm whether the execution was started; repeat the call.";
         throw new OrchyError("UNKNOWN_OUTCOME", message, [], { id: request.key.id });
       }
     }

@@ -54,7 +54,7 @@ export class EarlyRetention {
     this.#cancel = clock.after(ms, () => {
       this.#looking = this.#round()
         .catch((error) => {
-          logFault(log, "the room in the store could not be looked after", error);
+          logFault(log, "early retention failed", error);
           return false;
         })
         .then((isMore) => this.#rest(isMore ? limits.roomRestMs : limits.roomLookMs));

@@ -62,7 +62,7 @@ export class OutboxLoop {
     const delivered = await Promise.all(
       [...bySource].map(([source, messages]) =>
         this.#deliverAll(partition, messages).catch((error) => {
-          logFault(log, "a message could not be put away", error, { source });
+          logFault(log, "a message could not be acknowledged", error, { source });
           return false;
         }),
       ),
@@ -98,10 +98,13 @@ export class OutboxLoop {
       if (isOfStore(error)) {
         // That the store is away or full is no fault of the message.
         const { deliveries } = message;
-        log.error("a message is not delivered for long", { source: message.key.id, deliveries });
+        log.error("a message has not been delivered for a long time", {
+          source: message.key.id,
+          deliveries,
+        });
         return false;
       }
-      log.error("a message is given up", { source: message.key.id, error: fault });
+      log.error("a message is abandoned", { source: message.key.id, error: fault });
       await giveUp(message, `It failed ${message.deliveries} times: ${fault.message}`);
     }
     await store.ackOutbox({ partition, messages: [{ key: message.key, id: message.id }] });

@@ -84,7 +84,7 @@ export class Sweeper {
     const { dispatcher, log } = this.#parts;
     await dispatcher
       .refresh(partition)
-      .catch((error) => logFault(log, "queues could not be looked at", error, { partition }));
+      .catch((error) => logFault(log, "queues could not be checked", error, { partition }));
   }
 
   /** Answers after which one the partition goes on; undefined: it was looked at wholly. */

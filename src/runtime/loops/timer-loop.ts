@@ -65,7 +65,7 @@ export class TimerLoop {
       const handling = this.#parts
         .handle(item, claimId)
         .catch((error) => {
-          logFault(log, "something due could not be handled yet", error, { id: item.key.id });
+          logFault(log, "a due item could not be handled yet", error, { id: item.key.id });
           this.note(partition, clock.now() + limits.timerHideMs);
         })
         .finally(() => this.#underWay.delete(handling));

@@ -76,7 +76,7 @@ export class Formats {
     if (this.#since === undefined || !seenAllAlong) this.#since = now;
     if (now - this.#since < formatDelayMs) return;
     await store.raiseFormat(readByAll);
-    log.info("every server reads a newer format of the store, which is written from now on", {
+    log.info("all servers read a newer format of the store; it is written from now on", {
       format: readByAll,
     });
   }
@@ -85,7 +85,7 @@ export class Formats {
     for (const server of live) {
       if (formatOf(server) >= stored || this.#reported.has(server.id)) continue;
       this.#reported.add(server.id);
-      this.#parts.log.error("a server does not read what the others write: end it", {
+      this.#parts.log.error("a server does not read the format that the others write: stop it", {
         server: server.name,
         version: server.version,
         reads: formatOf(server),

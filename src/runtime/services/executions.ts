@@ -280,7 +280,7 @@ export class Executions {
     if (removed === "not_found") throw notFound(key);
     if (removed === "gone") throw gone(key);
     if (removed === "sending") {
-      throw new OrchyError("UNAVAILABLE", "What follows it is being started; try again.");
+      throw new OrchyError("UNAVAILABLE", "Its follow-up is being started; try again.");
     }
     const status = await this.status(id);
     const message = `The execution is ${status}; only finished ones can be deleted. Cancel it first.`;
@@ -324,7 +324,7 @@ function hashesOf(request: StartRequest): readonly string[] {
 }
 
 function startedByAnother(id: string): OrchyError {
-  return new OrchyError("CONFLICT", `The execution ${id} was started by another request.`);
+  return new OrchyError("CONFLICT", `The execution ${id} was started by a different request.`);
 }
 
 export function notFound(key: ExecutionKey): OrchyError {

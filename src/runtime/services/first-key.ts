@@ -55,7 +55,10 @@ export class FirstKey {
       writeFileSync(this.#file, `${this.#secret}\n`, { mode: 0o600, flag: "wx" });
     } catch (error) {
       const path = this.#file;
-      this.#log.warn("the secret of the first key has no file", { path, error: asError(error) });
+      this.#log.warn("the secret of the first key could not be written to a file", {
+        path,
+        error: asError(error),
+      });
     }
   }
 
@@ -71,7 +74,7 @@ export class FirstKey {
     try {
       rmSync(this.#file, { force: true });
     } catch (error) {
-      this.#log.warn("the file of a secret that is over cannot be removed", {
+      this.#log.warn("the file of an obsolete secret could not be removed", {
         path: this.#file,
         error: asError(error),
       });

@@ -210,7 +210,7 @@ export class Keys {
         const answer = await this.#store.putDocument({ kind, id, body, expectedVersion });
         if (answer.outcome === "saved") return this.#keep(id, revoked).stored!.key;
       }
-      throw new OrchyError("UNAVAILABLE", "Too many changes of this key at once; try again.");
+      throw new OrchyError("UNAVAILABLE", "Too many concurrent changes of this key; try again.");
     });
   }
 }

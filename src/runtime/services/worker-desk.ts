@@ -70,7 +70,10 @@ export class WorkerDesk {
   async poll(request: PollRequest): Promise<PollAnswer> {
     const { dispatcher, clock, cancellations } = this.#parts;
     if (dispatcher.parked >= limits.parkedPollersMax) {
-      throw new OrchyError("TOO_MANY", `${limits.parkedPollersMax} polls are waiting already.`);
+      throw new OrchyError(
+        "TOO_MANY",
+        `${limits.parkedPollersMax} polls are waiting already; try again.`,
+      );
     }
     const { workerId } = request;
     if (workerId !== "") this.#workers.seen(workerId, request, clock.now());
@@ -175,7 +178,7 @@ export class WorkerDesk {
 
   #tellStale(id: string, taskId: string, worker: string): void {
     const action = parseTaskId(taskId)?.actionKey;
-    this.#parts.log.info("a result came too late", { id, action, worker });
+    this.#parts.log.info("a result arrived too late", { id, action, worker });
   }
 
   #handedOut(task: LeasedTask): PolledTask {

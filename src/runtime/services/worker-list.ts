@@ -1,5 +1,5 @@
 /**
- * Who polls this server for what, and when last: for lists only, so it is kept in memory, and bounded
+ * List workers that poll this server: for lists only, so it is kept in memory, and bounded
  * in bytes. Workers that poll for the same share the names; the longest unseen are forgotten first.
  */
 import { limits } from "../../base/limits.ts";

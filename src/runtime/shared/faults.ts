@@ -33,7 +33,10 @@ export async function tellFaults<T>(work: () => Promise<T>): Promise<T> {
 
 function asOrchyError(fault: StoreFault): OrchyError {
   if (fault.outcome === "unknown") {
-    return new OrchyError("UNKNOWN_OUTCOME", "The store did not say whether it was done.");
+    return new OrchyError(
+      "UNKNOWN_OUTCOME",
+      "The store did not confirm the change; repeat the call.",
+    );
   }
   if (fault.reason === "exhausted") {
     return new OrchyError("RESOURCE_EXHAUSTED", "The store has no room left; nothing was changed.");

@@ -15,7 +15,7 @@ export class Gate {
     if (this.#inside < this.#max) this.#inside += 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
-      if (abort?.aborted) throw new OrchyError("UNAVAILABLE", "The caller is gone.");
+      if (abort?.aborted) throw new OrchyError("UNAVAILABLE", "The caller has disconnected.");
       return await work();
     } finally {
       const next = this.#waiting.shift();

@@ -102,7 +102,7 @@ export class Room {
     const isOld = Math.abs(this.#clock.now() - this.#readAt) >= freshMs;
     if (isOld || !this.#fits(bytes)) await this.#refresh();
     if (!this.#fits(bytes)) {
-      const message = `${this.sentence} Nothing new is started until there is room again; what runs goes on.`;
+      const message = `${this.sentence} New starts are refused until there is room; running executions go on.`;
       throw new OrchyError("RESOURCE_EXHAUSTED", message);
     }
     this.#taken += bytes;

@@ -21,7 +21,7 @@ import * as tasks from "./tasks.ts";
 export class MemoryStore implements contract.Store {
   readonly traits: contract.Traits = {
     name: "memory",
-    durability: "Nothing survives the end of this process.",
+    durability: "Nothing is kept when this process ends.",
     shared: false,
     usedMax: limits.storeUsedMax,
   };

@@ -16,8 +16,7 @@ interface Advice {
 const overTls: readonly Advice[] = [
   {
     sign: /self.signed|unable to (?:verify|get)/i,
-    sentence:
-      "its certificate is signed by nobody that is trusted here; name who did with --store-ca",
+    sentence: "its certificate is not trusted here; name its authority with --store-ca",
   },
   {
     sign: /altnames/,

@@ -60,7 +60,7 @@ export function objection(facts: RedisFacts): string | undefined {
   }
   if (policy !== "noeviction") {
     return (
-      `Redis at ${name} may evict what it was given (maxmemory-policy ${policy}); ` +
+      `Redis at ${name} may evict data (maxmemory-policy ${policy}); ` +
       "set maxmemory-policy to noeviction."
     );
   }
@@ -94,7 +94,7 @@ const durabilities: readonly (readonly [persistence: string, sentence: string])[
 export function durabilityOf(all: readonly RedisFacts[]): string {
   const known = durabilities.map(([persistence]) => persistence);
   const worst = Math.max(...all.map(({ persistence }) => known.indexOf(persistence)));
-  const sentence = durabilities[worst]?.[1] ?? "How durable Redis is cannot be told";
+  const sentence = durabilities[worst]?.[1] ?? "The durability of Redis is unknown";
   return all.some(({ replicas }) => replicas > 0)
     ? `${sentence}; a failover to a replica may lose what it had not yet received.`
     : `${sentence}.`;

@@ -100,7 +100,7 @@ export function faultOf(
   const sentence = sentenceOf(message, connection);
   // What timed out before it was written may be written later.
   if (sent || message === "Command timed out") {
-    return known(make("unknown", `Redis did not answer: ${sentence}`));
+    return known(make("unknown", `Redis did not reply: ${sentence}`));
   }
   return known(make("not_applied", `Redis cannot be reached: ${sentence}`), true);
 }

@@ -148,7 +148,7 @@ export class RedisLink {
     const ready = new Promise<void>((resolve) => this.client.once("ready", resolve));
     const { promise: tooLong, reject } = Promise.withResolvers<never>();
     const cancel = this.clock.after(startMs, () =>
-      reject(new Error(`it did not answer in ${startMs / 1_000} seconds`)),
+      reject(new Error(`no reply within ${startMs / 1_000} seconds`)),
     );
     try {
       await Promise.race([this.client.connect(), ready, tooLong]);

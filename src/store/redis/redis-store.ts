@@ -228,7 +228,7 @@ export class RedisStore implements contract.Store {
     const [failed] = answers;
     const said = failed?.status === "rejected" ? failed.reason.message : "it has no master";
     const reason = sentenceOf(said, this.#link.connectionError);
-    throw new StoreFault("not_applied", `Redis did not say how full it is: ${reason}`);
+    throw new StoreFault("not_applied", `Redis did not report its memory: ${reason}`);
   }
 
   format(): number {

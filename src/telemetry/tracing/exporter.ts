@@ -90,7 +90,7 @@ export class Exporter {
     const { url, headers, resource, version, clock } = this.#options;
     const late = new AbortController();
     const cancel = clock.after(limits.traceSendMs, () =>
-      late.abort(new Error(`It did not answer in ${limits.traceSendMs} ms.`)),
+      late.abort(new Error(`No response within ${limits.traceSendMs} ms.`)),
     );
     try {
       const response = await fetch(url, {

@@ -99,9 +99,9 @@ describe("bodies", () => {
     const reply = await post("/v1/executions", { workflw: "echo", signal, zzz: 1 });
     expect(reply.status).toBe(400);
     expect(details(reply)).toMatchObject({
-      "/workflw": `There is no such member; did you mean "workflow"?`,
-      "/signal/paylod": `There is no such member; did you mean "payload"?`,
-      "/zzz": expect.stringContaining("known are workflow, version"),
+      "/workflw": `Unknown member; did you mean "workflow"?`,
+      "/signal/paylod": `Unknown member; did you mean "payload"?`,
+      "/zzz": expect.stringContaining("known: workflow, version"),
       "/workflow": "It is missing.",
     });
   });
@@ -228,27 +228,27 @@ describe("addresses", () => {
     ["/v1/executions?limit=1&limit=2", 400, "given twice"],
     ["/v1/executions?limit=1e2", 400, "?limit"],
     ["/v1/executions?status=DONE", 400, "one of"],
-    ["/v1/executions?cursor=nonsense", 400, "no cursor of this list"],
-    ["/v1/executions?cursor=%00", 400, "no cursor"],
+    ["/v1/executions?cursor=nonsense", 400, "Invalid cursor"],
+    ["/v1/executions?cursor=%00", 400, "Invalid cursor"],
     ["/v1/executions?startedAfter=yesterday", 400, "ISO 8601"],
     ["/v1/executions?startedAfter=2020-99-99", 400, "ISO 8601"],
     ["/v1/executions?correlationId=%00", 400, "control characters"],
     ["/v1/executions?%00=1&%ff=%ff", 400, "query parameter"],
-    ["/v1/executions/x/history?cursor=-1.5", 400, "no cursor"],
+    ["/v1/executions/x/history?cursor=-1.5", 400, "Invalid cursor"],
     ["/v1/executions/x/result?wait=61", 400, "at most 60"],
     ["/v1/executions/x/result?wait=NaN", 400, "a number"],
     ["/v1/executions/x/result?wait=1e999", 400, "a number"],
     ["/v1/executions/x/result?wait=-1", 400, "at least 0"],
-    ["/v1/workflows?cursor=..", 400, "no cursor"],
-    ["/v1/workflows/echo/versions?cursor=a", 400, "no cursor"],
-    ["/v1/actions?cursor=%0A", 400, "no cursor"],
+    ["/v1/workflows?cursor=..", 400, "Invalid cursor"],
+    ["/v1/workflows/echo/versions?cursor=a", 400, "Invalid cursor"],
+    ["/v1/actions?cursor=%0A", 400, "Invalid cursor"],
     ["/v1/executons", 404, "/v1/executions"],
     ["/v1/executions/abc/reslt", 404, "/v1/executions/{id}/result"],
     ["/nothing/like/it", 404, "/openapi.json"],
     ["/flow/exectue", 404, "/flow/execute"],
     ["/execution/echo/a%00b", 400, "{id}"],
-    ["/%E2%98%83", 404, "no such route"],
-    ["/v1//executions", 404, "no such route"],
+    ["/%E2%98%83", 404, "Unknown route"],
+    ["/v1//executions", 404, "Unknown route"],
   ];
   test.each(paths)("%s is answered with %d", async (path, status, told) => {
     const reply = await get(path);

@@ -59,7 +59,7 @@ test("a worker's round: poll, result with the next poll, errors with their codes
   expect(await codeOf(client.registerActions(registration))).toBe(Code.Unavailable);
   thrown = new Error("secret");
   const fault = await client.registerActions(registration).catch(ConnectError.from);
-  expect(fault).toMatchObject({ code: Code.Internal, rawMessage: "A fault of Orchy itself." });
+  expect(fault).toMatchObject({ code: Code.Internal, rawMessage: "A fault in Orchy." });
 });
 
 test("problems are told in full up to what fits a header, then counted", async () => {

@@ -116,8 +116,7 @@ describe.each([
       {
         status: "RESULT_STATUS_INVALID",
         message:
-          "/results/0/error: There is no such member; " +
-          "known are token, output, outputJson, failure.",
+          "/results/0/error: Unknown member; " + "known: token, output, outputJson, failure.",
       },
       {
         status: "RESULT_STATUS_INVALID",
@@ -127,7 +126,7 @@ describe.each([
       },
       {
         status: "RESULT_STATUS_INVALID",
-        message: '/results/2/failure/retriable: There is no such member; did you mean "retryable"?',
+        message: '/results/2/failure/retriable: Unknown member; did you mean "retryable"?',
       },
       {
         status: "RESULT_STATUS_INVALID",
@@ -146,7 +145,7 @@ describe.each([
   test("elsewhere an unknown member refuses the call before anything is settled", async () => {
     const { id, token } = await lease();
     const results = [{ token, output: 1 }];
-    const near = 'There is no such member; did you mean "';
+    const near = 'Unknown member; did you mean "';
     const cases: [string, object, string][] = [
       [`${worker}/Complete`, { results, workerID: "w" }, `/workerID: ${near}workerId"?`],
       [`${worker}/Poll`, { results, actoins: ["a"] }, `/actoins: ${near}actions"?`],
@@ -160,9 +159,9 @@ describe.each([
       [
         `${worker}/RegisterActions`,
         { actions: [{ name: "a", retries: 1 }] },
-        "/actions/0/retries: There is no such member",
+        "/actions/0/retries: Unknown member",
       ],
-      ["TaskService/Push", { flowId: id, state: "FAIL" }, "/state: There is no such member"],
+      ["TaskService/Push", { flowId: id, state: "FAIL" }, "/state: Unknown member"],
       ["TaskService/Push", { flowId: id, status: "FAILED" }, "/status: "],
     ];
     for (const [method, body, message] of cases) {

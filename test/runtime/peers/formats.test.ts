@@ -144,7 +144,9 @@ test("an older server that comes back too late is named once", async () => {
   const endOld = joinOld("frozen");
   await clock.pass(10 * beatMs);
   endOld();
-  const reports = lines.filter((line) => line.includes("does not read what the others write"));
+  const reports = lines.filter((line) =>
+    line.includes("does not read the format that the others write"),
+  );
   expect(reports).toHaveLength(1);
   expect(JSON.parse(reports[0] as string)).toMatchObject({ server: "frozen", reads: oldestFormat });
   expect(store.held).toBe(currentFormat);

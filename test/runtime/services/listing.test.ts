@@ -135,7 +135,7 @@ test("few lists are put together at once, and none for a caller that is gone", a
   const last = lists.page({ limit: 1 }, gone.signal);
   expect(store.asked.length).toBe(limits.listsAtOnceMax);
   gone.abort();
-  await expect(last).rejects.toThrow("The caller is gone.");
+  await expect(last).rejects.toThrow("The caller has disconnected.");
   await Promise.all(pages);
   expect(store.asked.length).toBe(pages.length);
 });
