@@ -158,7 +158,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
   const indexing = new Indexing({ store, clock, log, formats, prefers });
-  const unpolled = new Unpolled({ store, clock, log, dispatcher, prefers });
+  const unpolled = new Unpolled({ store, clock, log, dispatcher, notes, prefers });
   const cancellations = new Cancellations({ clock, dispatcher, notes });
   const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
   const desk = new WorkerDesk({ ...deskParts, unpolled, cancellations, standstill });

@@ -1,21 +1,28 @@
 /**
  * Queues whose tasks wait while no worker polls for them: found by looking, now and then, at queues
  * that are hinted to hold something and that no poll waits for. What other servers' workers do is seen
- * by what becomes of the tasks: a worker with room takes them at once, a busy one holds leases.
+ * by what becomes of the tasks: a worker with room takes them at once, a busy one holds leases. That
+ * such a queue is polled after all, servers tell each other.
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { parseQueueKey } from "../../model/ids.ts";
 import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import type { Notes } from "../peers/notes.ts";
 import { logFault } from "../shared/faults.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+
+/** Notes with queues that are polled after all; which partition's channel they take is no matter. */
+const kind = "polled";
+const channel = 0;
 
 interface UnpolledParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: Pick<Dispatcher, "unattended" | "unhintAll" | "hint">;
+  readonly notes: Pick<Notes, "areHeard" | "on" | "send">;
   /** Of several servers the one that looks after the partition of the oldest task warns. */
   readonly prefers: (partition: number) => boolean;
 }
@@ -47,6 +54,7 @@ export class Unpolled {
 
   constructor(parts: UnpolledParts) {
     this.#parts = parts;
+    parts.notes.on(kind, (queues) => this.#forget(queues));
   }
 
   start(): void {
@@ -77,6 +85,14 @@ export class Unpolled {
 
   polled(queues: readonly string[]): void {
     if (this.#suspects.size === 0) return;
+    // Other servers have looked at them, too, and may have found that nobody polls for them.
+    const found = queues.filter((queue) => this.#suspects.get(queue)?.oldestAt !== undefined);
+    this.#forget(queues);
+    const { notes } = this.#parts;
+    if (found.length > 0 && notes.areHeard) void notes.send(kind, channel, found);
+  }
+
+  #forget(queues: readonly string[]): void {
     for (const queue of queues) {
       this.#suspects.delete(queue);
       this.#unpolled.delete(queue);
