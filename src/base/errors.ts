@@ -86,6 +86,66 @@ export const errorKinds = {
 
 export type ErrorCode = keyof typeof errorKinds;
 
+/**
+ * The codes with which Orchy itself fails an action or an execution; workers and scripts choose others.
+ * `retried`: as the rules of the action say, for the failures of one attempt.
+ */
+export const failureKinds = {
+  TIMEOUT: { retried: true, sentence: "An attempt took longer than its `timeoutSeconds`." },
+  HEARTBEAT_LOST: {
+    retried: true,
+    sentence:
+      "The worker sent no heartbeat or result in time: it was killed, or is cut off. The time is " +
+      "`heartbeatSeconds`, or the `leaseSeconds` of its poll.",
+  },
+  WORKER_ERROR: { retried: true, sentence: "A worker reported a failure without a code." },
+  RESULT_REFUSED: {
+    retried: false,
+    sentence:
+      "The server refused the result that the TypeScript worker sent: the message says why.",
+  },
+  QUEUE_TIMEOUT: {
+    retried: false,
+    sentence: "No worker took the task within `queueTimeoutSeconds`.",
+  },
+  TOTAL_TIMEOUT: {
+    retried: false,
+    sentence: "All attempts together took longer than `totalTimeoutSeconds`.",
+  },
+  SCRIPT_ERROR: {
+    retried: false,
+    sentence: "A script threw an error, or its output cannot be written as JSON.",
+  },
+  SCRIPT_LIMIT: {
+    retried: false,
+    sentence: "A script exceeded its CPU time, memory, stack or output size.",
+  },
+  NO_MATCHING_ROUTE: {
+    retried: false,
+    sentence: "The value of a `switch`, or the `$.route` of a script, names no route in `next`.",
+  },
+  REFERENCE_NOT_FOUND: {
+    retried: false,
+    sentence: "A reference of an action with `strict` finds no value.",
+  },
+  INVALID_VALUE: {
+    retried: false,
+    sentence: "A resolved value has the wrong form, such as the time of a `delay`.",
+  },
+  TOO_LARGE: {
+    retried: false,
+    sentence: "Parameters, an output or a result exceed a limit, or references read too much data.",
+  },
+  NOT_IMPLEMENTED: {
+    retried: false,
+    sentence: "This server does not implement the kind of action.",
+  },
+  EXECUTION_TIMEOUT: {
+    retried: false,
+    sentence: "The execution took longer than its `timeoutSeconds`; its status is TIMED_OUT.",
+  },
+} as const satisfies Record<string, { readonly retried: boolean; readonly sentence: string }>;
+
 /** One thing that is wrong: where (a JSON pointer into what was sent), and what would be right. */
 export interface Problem {
   readonly pointer: string;

@@ -322,6 +322,18 @@ const flags = {
   }),
 };
 
+/** What `--help` and the document of the configuration say of a flag. */
+export function describeFlags() {
+  return flagNames.map((name) => {
+    const flag: Flag<unknown> = flags[name];
+    const variables = [
+      environmentName(name),
+      ...(flag.standardVariable ? [flag.standardVariable] : []),
+    ];
+    return { name, ...flag, variables };
+  });
+}
+
 type FlagName = keyof typeof flags;
 const flagNames = Object.keys(flags) as FlagName[];
 

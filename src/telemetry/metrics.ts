@@ -64,6 +64,8 @@ export class Metrics {
     "store_call_seconds",
     "Calls of the store, by operation and outcome.",
     callBuckets,
+    "operation",
+    "outcome",
   );
   readonly #scripts = this.#histogram(
     "script_seconds",
@@ -220,6 +222,16 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
+  /** What each metric is, for the document that lists them. */
+  async describe(): Promise<{ name: string; help: string; type: string; labels: string[] }[]> {
+    const all = await this.#registry.getMetricsAsJSON();
+    return all.map(({ name, help, type }) => {
+      // The library does not declare this member.
+      const metric = this.#registry.getSingleMetric(name) as { labelNames?: readonly string[] };
+      return { name, help, type: String(type), labels: [...(metric.labelNames ?? [])] };
+    });
+  }
+
   /** The first so many names; the others share one. */
   #known(workflow: string): string {
     if (this.#workflows.has(workflow)) return workflow;
@@ -232,8 +244,8 @@ export class Metrics {
     return { name: `orchy_${name}`, help, registry: this.#registry };
   }
 
-  #spreads(name: string, help: string, bounds: readonly number[]) {
-    return new Spreads(this.#named(name, help), bounds);
+  #spreads(name: string, help: string, bounds: readonly number[], ...labelNames: string[]) {
+    return new Spreads(this.#named(name, help), bounds, labelNames);
   }
 
   #counter(name: string, help: string, ...labelNames: string[]) {

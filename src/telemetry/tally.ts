@@ -70,13 +70,17 @@ export class Spreads {
   readonly #bounds: readonly number[];
   readonly #all: { readonly labels: Labels; readonly spread: Spread }[] = [];
 
-  constructor({ name, help, registry }: Naming, bounds: readonly number[]) {
+  constructor(
+    { name, help, registry }: Naming,
+    bounds: readonly number[],
+    labelNames: readonly string[],
+  ) {
     this.#bounds = bounds;
     const get = async () => ({
       ...{ name, help, type: "histogram", aggregator: "sum" },
       values: this.#all.flatMap(({ labels, spread }) => valuesOf(name, labels, spread)),
     });
-    registry.registerMetric({ name, get } as unknown as Metric);
+    registry.registerMetric({ name, labelNames, get } as unknown as Metric);
   }
 
   with(labels: Labels = {}): Spread {
