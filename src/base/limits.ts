@@ -117,6 +117,8 @@ export const limits = {
   grpcSessionMebibytesMax: 256,
   /** Heads that are too large, before the connection is ended. */
   grpcRejectedStreamsMax: 10,
+  /** Of one address that begins with TLS where there is none, it is warned again after this. */
+  wrongPortWarnMs: 10 * 60_000,
   /** A gRPC connection must have greeted after this, TLS included. */
   grpcGreetingMs: 10_000,
   /** A gRPC connection without a call is told to end after this. */

@@ -9,6 +9,7 @@ import { newKeySchema } from "../api/schemas.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Problem } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { otherScheme } from "../base/other-scheme.ts";
 import { isLoopback } from "../config/config.ts";
 import { readSecret } from "../config/settings.ts";
 import { readClientTls } from "../config/tls.ts";
@@ -241,7 +242,9 @@ async function serverDesk(address: string, flags: Flags, env: Environment): Prom
     };
     const init = { method, headers, tls, ...(body && { body: JSON.stringify(body) }) };
     const response = await fetch(base + path, init).catch((error: Error) => {
-      throw new Error(`${base} cannot be reached: ${error.message}`);
+      const { message } = error;
+      const hint = otherScheme(new URL(base), message);
+      throw new Error(`${base} cannot be reached: ${message}${hint}`);
     });
     const text = await response.text();
     if (response.ok) return text === "" ? undefined : JSON.parse(text);

@@ -9,6 +9,7 @@ import {
   type MessageShape,
 } from "@bufbuild/protobuf";
 import { systemClock } from "../base/clock.ts";
+import { otherScheme } from "../base/other-scheme.ts";
 import { encode } from "./encode.ts";
 import { openHttp1 } from "./http1.ts";
 import { openHttp2 } from "./http2.ts";
@@ -208,7 +209,8 @@ export class Link {
         this.failures += 1;
         this.serverIndex += 1;
         if (this.failures === 1) {
-          logger.warn(`${server.host}: ${(error as Error).message}; trying again`);
+          const { message } = error as Error;
+          logger.warn(`${server.host}: ${message}${otherScheme(server, message)}; trying again`);
         }
       } finally {
         this.opening = undefined;

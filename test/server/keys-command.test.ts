@@ -160,6 +160,9 @@ test("over TLS it trusts the authority that it is given", async () => {
   const at = `--server https://127.0.0.1:${server.httpPort}`;
   expect((await keys(`list ${at}`)).told).toContain("cannot be reached");
   expect((await keys(`list ${at} --tls-ca ${authority.certPath}`)).out).toBe("There are no keys.");
+  const { told } = await keys(`list ${at.replace("https", "http")}`);
+  expect(told).toContain("cannot be reached");
+  expect(told).toEndWith("(with TLS the address begins with https://)");
   // As for every program of the runtime.
   const env = { NODE_EXTRA_CA_CERTS: authority.certPath };
   expect((await keys(`list ${at}`, env)).out).toBe("There are no keys.");

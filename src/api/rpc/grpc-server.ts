@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { createContextValues } from "@connectrpc/connect";
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
+import { Ration } from "../../base/ration.ts";
 import type { TlsFiles } from "../../config/tls.ts";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import type { Backlogs } from "../backlog.ts";
@@ -24,7 +25,7 @@ import {
   type ServiceOptions,
   workerServices,
 } from "./services.ts";
-import { answerHttp1 } from "./wrong-port.ts";
+import { answerOthers } from "./wrong-port.ts";
 
 export interface GrpcServerOptions extends ServiceOptions {
   readonly host: string;
@@ -61,10 +62,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       maxHeaderListSize: limits.rpcHeaderBytesMax,
     },
   };
-  const { tls } = options;
+  const { tls, httpPort } = options;
   const server = tls ? createSecureServer({ ...bounds, ...tls }) : createServer(bounds);
-  // With TLS, who speaks HTTP/1.1 does not get beyond the greeting.
-  if (!tls) answerHttp1(server, options.httpPort);
+  // With TLS, who speaks something else does not get beyond the greeting.
+  if (!tls) answerOthers(server, { httpPort, onTls: warnOfTls(options) });
   const connections = new GrpcConnections(server, {
     ...options,
     onWithoutTls: (address) => options.legacy.withoutTls(address),
@@ -94,6 +95,17 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       connections.destroy();
       await closed;
     },
+  };
+}
+
+/** One line for each address in a time: such a client tries again and again. */
+function warnOfTls({ clock, log }: GrpcServerOptions): (address: string | undefined) => void {
+  const { wrongPortWarnMs: windowMs, auditAddressesMax: keysMax } = limits;
+  const ration = new Ration(clock, { linesMax: 1, windowMs, keysMax });
+  const message = "a client speaks TLS at a gRPC port that does without; see --tls-cert";
+  return (address = "unknown") => {
+    const tell = (more: number) => log?.warn(message, { address, more });
+    if (ration.allows(address, tell)) log?.warn(message, { address });
   };
 }
 

@@ -17,6 +17,11 @@ export function needsHttpPort(httpPort: number): WrongPort {
   return { code: "unimplemented", message };
 }
 
+const needsNoTls: WrongPort = {
+  code: "unimplemented",
+  message: "This port serves gRPC without TLS.",
+};
+
 /** gRPC itself, and not gRPC-Web. */
 export function isNativeGrpc(contentType: string): boolean {
   return /^application\/grpc(?:[+;]|$)/i.test(contentType);
@@ -37,31 +42,51 @@ export function needsGrpcPort(grpcPort: number): Response {
 }
 
 const http1 = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) /;
+/** What TLS begins with: a record of the type handshake, of any version. */
+const tls = "\x16\x03";
 /** Of a method of HTTP/1.1 and the space after it. */
 const lookedAtBytes = 8;
 
-/**
- * A server of HTTP/2 without TLS greets at once, which clients of HTTP/1.1 show as garbage. So it gets a
- * connection only when its first bytes are there, and are not those of HTTP/1.1.
- */
-export function answerHttp1(server: Http2Server, httpPort: number): void {
-  const begin = server.listeners("connection") as ((socket: Socket) => void)[];
-  const body = `${JSON.stringify(needsHttpPort(httpPort))}\n`;
+/** A whole answer of HTTP/1.1. Who expects TLS shows at least that this is none. */
+function http1Answer(status: string, said: WrongPort): string {
+  const body = `${JSON.stringify(said)}\n`;
   const head = [
-    "HTTP/1.1 505 HTTP Version Not Supported",
+    `HTTP/1.1 ${status}`,
     "content-type: application/json",
     `content-length: ${body.length}`,
     "connection: close",
   ];
-  const answer = `${head.join("\r\n")}\r\n\r\n${body}`;
+  return `${head.join("\r\n")}\r\n\r\n${body}`;
+}
+
+interface OtherProtocols {
+  readonly httpPort: number;
+  /** A client begins with TLS, which this port does without. */
+  readonly onTls: (address: string | undefined) => void;
+}
+
+/**
+ * A server of HTTP/2 without TLS greets at once, which clients of other protocols show as garbage. So it
+ * gets a connection only when its first bytes are there, and are not those of HTTP/1.1 or TLS.
+ */
+export function answerOthers(server: Http2Server, { httpPort, onTls }: OtherProtocols): void {
+  const begin = server.listeners("connection") as ((socket: Socket) => void)[];
+  const needsHttp = http1Answer("505 HTTP Version Not Supported", needsHttpPort(httpPort));
+  const withoutTls = http1Answer("400 Bad Request", needsNoTls);
 
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
     const onError = () => socket.destroy();
     socket.on("error", onError);
     socket.once("data", (first: Buffer) => {
-      if (http1.test(first.toString("latin1", 0, lookedAtBytes))) {
-        socket.end(answer);
+      const start = first.toString("latin1", 0, lookedAtBytes);
+      if (http1.test(start)) {
+        socket.end(needsHttp);
+        return;
+      }
+      if (start.startsWith(tls)) {
+        onTls(socket.remoteAddress);
+        socket.end(withoutTls);
         return;
       }
       socket.off("error", onError);
