@@ -562,7 +562,8 @@ describe("any input", () => {
         fc.boolean(),
         (valid, place, odd, isLenient) => {
           const changed = replaceOne(valid, place, odd);
-          const { definition, problems } = checkDefinition(changed, { lenient: isLenient });
+          const options = { lenient: isLenient };
+          const { definition, problems } = checkDefinition(changed, options);
           expect(definition === undefined).toBe(problems.length > 0);
           for (const { pointer, message } of problems) {
             expect(pointer).toMatch(/^(\/.*)?$/s);
@@ -572,7 +573,7 @@ describe("any input", () => {
           else {
             accepted += 1;
             compilePlan(definition, 1);
-            expect(checkDefinition(definition, strict).definition).toEqual(definition);
+            expect(checkDefinition(definition, options).definition).toEqual(definition);
           }
         },
       ),
