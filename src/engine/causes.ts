@@ -8,7 +8,7 @@
 import { limits } from "../base/limits.ts";
 import type { Cause, EventAnswer, ExecutionEvent } from "../model/event.ts";
 import { fields, partitionOf } from "../model/ids.ts";
-import type { Draft } from "./draft.ts";
+import type { Draft } from "./decision/draft.ts";
 
 /** Oldest first. Without a scope: written before scopes were, so it counts in every scope. */
 type Remembered = readonly (readonly [

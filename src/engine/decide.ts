@@ -1,35 +1,36 @@
 /**
- * The engine: `decide` takes an execution and what happened to it, and answers what follows. It is
+ * The engine: `decide` takes an execution and what happened to it, and returns what follows. It is
  * pure and synchronous: no IO, no clock, no chance but the execution's own seed. It is the only
- * place that knows the rules of workflows; actions/ holds those of each kind, flow.ts the edges.
+ * place that knows the rules of workflows; actions/ holds those of each kind, decision/ what all
+ * of them work with.
  */
 import { unreachable } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import type { JavascriptPlanAction, PlanAction, UserPlanAction } from "../language/plan.ts";
+import type { PlanAction } from "../language/kinds/table.ts";
 import type { Decision, NeedData } from "../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
-import type { ActionRecord, Execution, ExecutionState } from "../model/execution.ts";
+import type { Execution, ExecutionState } from "../model/execution.ts";
 import { isOpen } from "../model/execution.ts";
 import { fields, parseTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
-import { failIfTooLarge } from "./actions/common.ts";
-import { endDelay } from "./actions/delay.ts";
-import { endJavascript, javascriptDue, takeJavascriptTurn } from "./actions/javascript.ts";
-import { startAction } from "./actions/start.ts";
+import { type ActionTimer, formatTimer, parseTimer } from "../model/timer.ts";
 import {
-  applyLeaseExpiry,
-  applyQueueTimeout,
-  applyResult,
-  applyRetryDue,
-  applyTotalTimeout,
-} from "./actions/user.ts";
-import { deliverSignal, timeOutWait } from "./actions/wait.ts";
+  type ActionEvent,
+  accepted,
+  type EventOf,
+  type EventRule,
+  stale,
+} from "./actions/rules.ts";
+import { startAction } from "./actions/start.ts";
+import { rulesOf } from "./actions/table.ts";
 import { causeFields, once } from "./causes.ts";
-import { Draft, MissingData, type Surroundings } from "./draft.ts";
-import { close, completeExecution, recordFollowUpFailure } from "./end.ts";
-import { makeReady, propagate } from "./flow.ts";
+import { close } from "./close.ts";
+import { Draft, MissingData, type Surroundings } from "./decision/draft.ts";
+import { completeExecution, recordFollowUpFailure } from "./decision/end.ts";
+import { makeReady, propagate } from "./decision/flow.ts";
 import { applyExecutionTimeout, applyOperation } from "./operations.ts";
 import { repair } from "./repair.ts";
+import { applySignal } from "./signals.ts";
 
 export interface Beginning extends Surroundings {
   readonly id: string;
@@ -43,9 +44,6 @@ export interface Beginning extends Surroundings {
   readonly signal?: { readonly event: string; readonly payload: JsonText };
   readonly generatedId?: boolean;
 }
-
-const accepted: EventAnswer = { type: "accepted" };
-const stale: EventAnswer = { type: "stale" };
 
 /** The first decision of a new execution: its roots start. */
 export function begin(beginning: Beginning): Decision {
@@ -61,11 +59,11 @@ export function begin(beginning: Beginning): Decision {
   draft.log("execution.started", undefined, undefined, `{"version":${plan.version}}`);
   if (plan.timeoutMs !== undefined) {
     state.timeoutAt = now + plan.timeoutMs;
-    state.timeoutTimer = `timeout:${state.run}`;
+    state.timeoutTimer = formatTimer({ kind: "timeout", run: state.run });
     draft.addTimer(state.timeoutTimer, state.timeoutAt);
   }
   if (beginning.signal !== undefined) {
-    deliverSignal(draft, beginning.signal.event, beginning.signal.payload);
+    applySignal(draft, { type: "signal", ...beginning.signal });
   }
   for (const root of plan.roots) makeReady(draft, root);
   return proceed(draft);
@@ -135,7 +133,6 @@ export function decide(
 /** Starts what may start and ends what has ended, as far as one commit goes. */
 function proceed(draft: Draft): Decision {
   const { state, plan } = draft;
-  close(draft);
   propagate(draft);
   restoreHeldTimers(draft);
   while (state.status === "RUNNING" && draft.ready.length > 0 && hasRoomToStart(draft)) {
@@ -146,6 +143,7 @@ function proceed(draft: Draft): Decision {
   }
   if (state.status === "RUNNING" && state.open === 0 && hasWorkLeft(draft))
     completeExecution(draft);
+  close(draft);
   return draft.finish(guardCut(draft));
 }
 
@@ -178,7 +176,7 @@ function guardCut(draft: Draft): boolean {
     draft.closing.length > 0 ||
     (running && (draft.ready.length > 0 || state.heldTimers.length > 0 || state.open === 0));
   if (cut && state.continueTimer === undefined) {
-    state.continueTimer = `continue:${draft.nextHandout()}`;
+    state.continueTimer = formatTimer({ kind: "continue", handout: draft.nextHandout() });
     draft.addTimer(state.continueTimer, draft.now);
   } else if (!cut && state.continueTimer !== undefined) {
     draft.dropTimer(state.continueTimer);
@@ -190,35 +188,24 @@ function guardCut(draft: Draft): boolean {
 function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
   switch (event.type) {
     case "result":
-      return applyTaskEvent(draft, event.taskId, (action, handout) =>
-        applyResult(draft, action, handout, event),
-      );
+      return applyToTask(draft, event);
     case "lease-expired":
       draft.expire(event.taskId, event.token, event.leaseUntil);
-      return applyTaskEvent(draft, event.taskId, (action, handout) =>
-        applyLeaseExpiry(draft, action, { ...event, handout }),
-      );
+      return applyToTask(draft, event);
     case "queue-timeout":
       draft.expire(event.taskId, null, event.queueUntil);
-      return applyTaskEvent(draft, event.taskId, (action, handout) =>
-        applyQueueTimeout(draft, action, handout),
-      );
+      return applyToTask(draft, event);
+    case "script":
+    case "script-turn":
+      return applyToOpen(draft, event);
     case "timer":
       return applyTimer(draft, event);
+    case "continue":
+      return accepted;
     case "signal":
       return once(draft, event.cause, () => applySignal(draft, event));
     case "operation":
       return once(draft, event.cause, () => applyOperation(draft, event));
-    case "script":
-      return applyToScript(draft, event.handout, (action) =>
-        endJavascript(draft, action, event.outcome),
-      );
-    case "script-turn":
-      return applyToScript(draft, event.handout, (action, record) => {
-        if (record.status === "WAITING") {
-          failIfTooLarge(draft, action, () => takeJavascriptTurn(draft, action));
-        }
-      });
     case "repair":
       repair(draft, event);
       return accepted;
@@ -231,84 +218,64 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
 }
 
 /** Finds the action of a task; those of an older run, or of nothing at all, are stale. */
-function applyTaskEvent(
+function applyToTask(
   draft: Draft,
-  taskId: string,
-  then: (action: UserPlanAction, handout: number) => EventAnswer,
+  event: EventOf<"result" | "lease-expired" | "queue-timeout">,
 ): EventAnswer {
-  const task = parseTaskId(taskId);
+  const task = parseTaskId(event.taskId);
   if (task === undefined || task.executionId !== draft.state.id) return stale;
   const index = draft.plan.byKey.get(task.actionKey);
-  const action = index === undefined ? undefined : draft.plan.actions[index];
-  if (action?.kind !== "user") return stale;
-  return then(action, task.handout);
+  if (index === undefined) return stale;
+  return applyToAction(draft, draft.plan.actions[index]!, event, task.handout);
 }
 
-type SignalEvent = Extract<ExecutionEvent, { type: "signal" }>;
-
-function applySignal(draft: Draft, event: SignalEvent): EventAnswer {
-  const { status } = draft.state;
-  if (isOpen(status)) return deliverSignal(draft, event.event, event.payload);
-  return { type: "invalid-state", message: `The execution has ended: it is ${status}.` };
-}
-
-/** Finds the open script of a hand-out. */
-function applyToScript(
-  draft: Draft,
-  handout: number,
-  then: (action: JavascriptPlanAction, record: ActionRecord) => void,
-): EventAnswer {
+/** Finds the action that is open under a hand-out. */
+function applyToOpen(draft: Draft, event: EventOf<"script" | "script-turn">): EventAnswer {
   for (const [index, record] of draft.records.entries()) {
-    if (record?.handout !== handout || !isOpenRecord(record)) continue;
-    const action = draft.plan.actions[index]!;
-    if (action.kind !== "javascript") break;
-    then(action, record);
-    return accepted;
+    if (record?.handout !== event.handout) continue;
+    if (record.status !== "RUNNING" && record.status !== "WAITING") continue;
+    return applyToAction(draft, draft.plan.actions[index]!, event, event.handout);
   }
   return stale;
 }
 
-function isOpenRecord({ status }: ActionRecord): boolean {
-  return status === "RUNNING" || status === "WAITING";
+/** A kind that has no rule for the event knows nothing of what it is about. */
+function applyToAction(
+  draft: Draft,
+  action: PlanAction,
+  event: ActionEvent,
+  handout: number,
+): EventAnswer {
+  const rule = rulesOf(action).events?.[event.type] as EventRule<ActionEvent> | undefined;
+  return rule?.(draft, action, event, handout) ?? stale;
 }
 
-type TimerEvent = Extract<ExecutionEvent, { type: "timer" }>;
-
 /** A timer that nothing waits for any more is consumed all the same. */
-function applyTimer(draft: Draft, event: TimerEvent): EventAnswer {
+function applyTimer(draft: Draft, event: EventOf<"timer">): EventAnswer {
   const { state } = draft;
-  if (event.claimId !== undefined) draft.consumeTimer(event.id, event.claimId);
-  if (event.id === state.continueTimer) {
-    // Without a claim the timer stays as a guard; `guardCut` drops it when all is done.
-    if (event.claimId !== undefined) delete state.continueTimer;
-    return accepted;
+  draft.consumeTimer(event.id, event.claimId);
+  const timer = parseTimer(event.id);
+  if (timer === undefined) return accepted;
+  switch (timer.kind) {
+    case "retention":
+      break;
+    case "continue":
+      if (event.id === state.continueTimer) delete state.continueTimer;
+      break;
+    case "timeout":
+      applyExecutionTimeout(draft, event.id);
+      break;
+    default:
+      applyActionTimer(draft, timer, event.id);
   }
-  if (event.id === state.timeoutTimer) {
-    applyExecutionTimeout(draft, event.id);
-    return accepted;
-  }
-  const [kind, run, , key] = event.id.split(":");
-  const index = key === undefined ? undefined : draft.plan.byKey.get(key);
-  if (index === undefined || Number(run) !== state.run || !isOpen(state.status)) return accepted;
-  const record = draft.record(index);
-  if (!record.timers?.includes(event.id)) return accepted;
-  applyActionTimer(draft, draft.plan.actions[index]!, kind!, event.id);
   return accepted;
 }
 
-function applyActionTimer(draft: Draft, action: PlanAction, kind: string, timer: string): void {
-  if (kind === "total" && action.kind === "user") {
-    applyTotalTimeout(draft, action, timer);
-    return;
-  }
-  if (kind === "script" && action.kind === "javascript") {
-    failIfTooLarge(draft, action, () => javascriptDue(draft, action));
-    return;
-  }
-  const { timers, ...record } = draft.record(action.index);
-  const rest = timers?.filter((other) => other !== timer) ?? [];
-  draft.setRecord(action.index, { ...record, timers: rest });
-  if (kind === "delay" && action.kind === "delay") endDelay(draft, action);
-  else if (kind === "wait" && action.kind === "wait") timeOutWait(draft, action);
-  else if (kind === "retry" && action.kind === "user") applyRetryDue(draft, action, timer);
+function applyActionTimer(draft: Draft, { kind, run, actionKey }: ActionTimer, id: string): void {
+  const { state, plan } = draft;
+  const index = plan.byKey.get(actionKey);
+  if (index === undefined || run !== state.run || !isOpen(state.status)) return;
+  if (!draft.record(index).timers?.includes(id)) return;
+  const action = plan.actions[index]!;
+  rulesOf(action).timers?.[kind]?.(draft, action, id);
 }

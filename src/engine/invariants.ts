@@ -3,19 +3,20 @@
  * action owns its own. A checker for tests, and for the sweeper in production.
  */
 
-import type { Plan, PlanAction } from "../language/plan.ts";
+import type { PlanAction } from "../language/kinds/table.ts";
+import type { Plan } from "../language/plan.ts";
 import type { ActionRecord, Execution } from "../model/execution.ts";
-import { formatTaskId } from "../model/ids.ts";
-import { joinVerdict } from "./flow.ts";
+import { rulesOf } from "./actions/table.ts";
+import { joinVerdict } from "./decision/flow.ts";
 
 /** What the store holds for the execution. */
-export interface Owned {
+export interface Holdings {
   readonly tasks: ReadonlySet<string>;
   readonly timers: ReadonlySet<string>;
 }
 
 /** Sentences about what is broken; none when all is well. */
-export function violations(plan: Plan, execution: Execution, owned: Owned): string[] {
+export function violations(plan: Plan, execution: Execution, store: Holdings): string[] {
   const { state, records } = execution;
   const found: string[] = [];
   let open = state.ready.filter((index) => records[index]?.status !== "RETRYING").length;
@@ -24,18 +25,18 @@ export function violations(plan: Plan, execution: Execution, owned: Owned): stri
     if (record === undefined) continue;
     if (isOpenAction(record)) open += 1;
     if (state.status === "RUNNING" || state.status === "PAUSED") {
-      found.push(...actionViolations(execution, action, record, owned));
+      found.push(...actionViolations(execution, action, record, store));
     }
   }
   if (state.status === "RUNNING") {
     // Its end may be left to the next decision, where this one has read much.
-    if (open === 0 && !ownsContinue(execution, owned)) {
+    if (open === 0 && !ownsContinue(execution, store)) {
       found.push("it is RUNNING and nothing is open");
     }
     if (open !== state.open) found.push(`it counts ${state.open} open actions, there are ${open}`);
     const cut = state.ready.length > 0 || state.closing.length > 0;
-    if (cut && !ownsContinue(execution, owned)) found.push("what was cut has no timer");
-  } else if (state.closing.length > 0 && !ownsContinue(execution, owned)) {
+    if (cut && !ownsContinue(execution, store)) found.push("what was cut has no timer");
+  } else if (state.closing.length > 0 && !ownsContinue(execution, store)) {
     found.push("closing was cut and has no timer");
   }
   return found;
@@ -45,42 +46,38 @@ function isOpenAction(record: ActionRecord): boolean {
   return ["SCHEDULED", "RUNNING", "WAITING", "RETRYING"].includes(record.status);
 }
 
-function ownsContinue({ state }: Execution, owned: Owned): boolean {
-  return state.continueTimer !== undefined && owned.timers.has(state.continueTimer);
+function ownsContinue({ state }: Execution, store: Holdings): boolean {
+  return state.continueTimer !== undefined && store.timers.has(state.continueTimer);
 }
 
 function actionViolations(
   { state }: Execution,
   action: PlanAction,
   record: ActionRecord,
-  owned: Owned,
+  store: Holdings,
 ): string[] {
   const timers = record.timers ?? [];
   const held = new Set(state.heldTimers.map((timer) => timer.id));
-  const hasTimer = timers.some((timer) => owned.timers.has(timer) || held.has(timer));
+  const owned = rulesOf(action).owns?.(state, action, record);
+  const hasTimer = timers.some((timer) => store.timers.has(timer) || held.has(timer));
   const ready = state.ready.includes(action.index);
   switch (record.status) {
-    case "SCHEDULED": {
-      const taskId = formatTaskId({
-        executionId: state.id,
-        run: state.run,
-        handout: record.handout ?? 0,
-        actionKey: action.key,
-      });
-      return owned.tasks.has(taskId) ? [] : [`${action.key} is SCHEDULED without a task`];
-    }
+    case "SCHEDULED":
+      return owned?.task !== undefined && store.tasks.has(owned.task)
+        ? []
+        : [`${action.key} is SCHEDULED without a task`];
     case "RUNNING":
     case "RETRYING":
       return hasTimer || ready ? [] : [`${action.key} is ${record.status} without a timer`];
     case "WAITING":
-      return hasTimer || record.events !== undefined ? [] : [`${action.key} waits for nothing`];
+      return hasTimer || owned?.signal === true ? [] : [`${action.key} waits for nothing`];
     case "PENDING": {
       const verdict = record.edges === undefined ? "wait" : joinVerdict(action, record.edges);
       if (verdict === "start" && !ready) return [`${action.key} may start and is not ready`];
       return verdict === "skip" ? [`${action.key} should have been skipped`] : [];
     }
     default:
-      return timers.some((timer) => owned.timers.has(timer))
+      return timers.some((timer) => store.timers.has(timer))
         ? [`${action.key} has ended and still owns a timer`]
         : [];
   }

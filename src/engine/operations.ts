@@ -6,8 +6,8 @@ import { unreachable } from "../base/errors.ts";
 import { cutMessage } from "../language/data/cut.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
 import { isOpen } from "../model/execution.ts";
-import type { Draft } from "./draft.ts";
-import { endExecution } from "./end.ts";
+import type { Draft } from "./decision/draft.ts";
+import { endExecution } from "./decision/end.ts";
 
 type Operation = Extract<ExecutionEvent, { type: "operation" }>;
 

@@ -2,113 +2,11 @@
  * A plan is a definition compiled once: edges, joins, parsed templates and paths. Versions are
  * immutable, so a plan never changes, and nothing is parsed on the hot path.
  */
-import type { TaskHeader } from "../model/decision.ts";
-import type {
-  ActionSpec,
-  FollowUp,
-  JoinRule,
-  RetrySpec,
-  Routes,
-  WorkflowDefinition,
-} from "../model/definition.ts";
-import { queueKey } from "../model/ids.ts";
-import type { Json } from "../model/json.ts";
-import type { Reference } from "./data/reference.ts";
-import type { Needs } from "./data/scope.ts";
-import {
-  compileTemplate,
-  mergeNeeds,
-  noNeeds,
-  parseWholeReference,
-  type Template,
-} from "./data/template.ts";
+import type { ActionSpec, FollowUp, Routes, WorkflowDefinition } from "../model/definition.ts";
+import { noNeeds, type Template } from "./data/template.ts";
 import { Ancestors, countIncoming, orderOf, type Targets } from "./graph.ts";
-import { systemKindOf } from "./kinds.ts";
-
-/** Targets of one route, as plan indexes; each target once. */
-export type PlanRoutes = ReadonlyMap<string, readonly number[]>;
-
-interface PlanActionBase {
-  /** Position in topological order: an action comes after all that lead to it. */
-  readonly index: number;
-  /** The id as text: names the action in data, tasks and timers. */
-  readonly key: string;
-  readonly id: number | string;
-  /** A number that is stable within the definition, for the original worker wire. */
-  readonly number: number;
-  readonly parameters: Template | undefined;
-  readonly next: PlanRoutes;
-  readonly onError: PlanRoutes;
-  /** All distinct targets of `next` and `onError`. */
-  readonly targets: readonly number[];
-  /** Distinct targets of `next`: those that are dead by failure when `onError` is taken. */
-  readonly nextTargets: ReadonlySet<number>;
-  /** How many distinct actions lead here; 0 for roots. */
-  readonly incoming: number;
-  readonly join: JoinRule;
-  readonly optional: boolean;
-  readonly strict: boolean;
-  /** What all its templates and references read when it starts; scripts: outputs they may touch. */
-  readonly needs: Needs;
-}
-
-export interface UserPlanAction extends PlanActionBase {
-  readonly kind: "user";
-  readonly name: string;
-  readonly queue: string;
-  /** `queueKey(queue, name)` */
-  readonly queueKey: string;
-  readonly priority: number;
-  /** What is the same in the header of all its tasks: JSON text, not closed. */
-  readonly headerStart: string;
-  /** What the workflow says; the rest comes from the action definition, then from limits.ts. */
-  readonly overrides: RetrySpec & {
-    readonly timeoutSeconds?: number;
-    readonly heartbeatSeconds?: number;
-    readonly queueTimeoutSeconds?: number;
-    readonly totalTimeoutSeconds?: number;
-  };
-}
-
-export interface SwitchPlanAction extends PlanActionBase {
-  readonly kind: "switch";
-  readonly expression: Reference;
-}
-
-export interface JavascriptPlanAction extends PlanActionBase {
-  readonly kind: "javascript";
-  readonly expression: string;
-}
-
-export interface DelayPlanAction extends PlanActionBase {
-  readonly kind: "delay";
-  readonly delaySeconds?: Template;
-  readonly until?: Template;
-}
-
-export interface WaitPlanAction extends PlanActionBase {
-  readonly kind: "wait";
-  readonly events: readonly string[];
-  readonly timeoutSeconds?: Template;
-}
-
-export interface TransformPlanAction extends PlanActionBase {
-  readonly kind: "transform";
-}
-
-/** Kinds that are part of the language and not built yet: they fail with NOT_IMPLEMENTED. */
-export interface LaterPlanAction extends PlanActionBase {
-  readonly kind: "workflow" | "map" | "loop" | "terminate" | "signal";
-}
-
-export type PlanAction =
-  | UserPlanAction
-  | SwitchPlanAction
-  | JavascriptPlanAction
-  | DelayPlanAction
-  | WaitPlanAction
-  | TransformPlanAction
-  | LaterPlanAction;
+import { optionalTemplate, type PlanActionBase, type PlanRoutes } from "./kinds/kind.ts";
+import { kindOf, kinds, type PlanAction } from "./kinds/table.ts";
 
 export interface Plan {
   readonly definition: WorkflowDefinition;
@@ -180,7 +78,10 @@ interface Context {
 }
 
 function compileAction(context: Context, from: number, index: number): PlanAction {
+  const { workflow, version } = context;
   const spec = context.specs[from]!;
+  const kind = kindOf(spec);
+  if (kind === undefined) throw new Error(`action ${spec.name} has not passed the checks`);
   const next = compileRoutes(spec.next, context.byKey);
   const parameters = optionalTemplate(spec.parameters);
   const base: PlanActionBase = {
@@ -188,6 +89,8 @@ function compileAction(context: Context, from: number, index: number): PlanActio
     key: String(spec.id),
     id: spec.id,
     number: context.numbers[from]!,
+    type: kind === "user" ? "user" : "system",
+    name: kind === "user" ? spec.name : kind,
     parameters,
     next,
     onError: compileRoutes(spec.onError, context.byKey),
@@ -199,94 +102,12 @@ function compileAction(context: Context, from: number, index: number): PlanActio
     strict: spec.strict ?? false,
     needs: parameters?.needs ?? noNeeds,
   };
-  if (spec.type.toLowerCase() === "user") return compileUser(context, spec, base);
   const ancestors = () => context.ancestors.of(from).map((source) => keyAt(context, source));
-  return compileSystem(spec, base, ancestors);
+  return kinds[kind].compile(spec, base, { workflow, version, ancestors }) as PlanAction;
 }
 
 function keyAt(context: Context, position: number): string {
   return String(context.specs[position]!.id);
-}
-
-function compileUser(
-  { workflow, version }: Context,
-  spec: ActionSpec,
-  base: PlanActionBase,
-): UserPlanAction {
-  const { name, queue = "default" } = spec;
-  const { timeoutSeconds, heartbeatSeconds, queueTimeoutSeconds, totalTimeoutSeconds } = spec;
-  const overrides: UserPlanAction["overrides"] = {
-    ...spec.retry,
-    ...(typeof timeoutSeconds === "number" && { timeoutSeconds }),
-    ...(heartbeatSeconds !== undefined && { heartbeatSeconds }),
-    ...(queueTimeoutSeconds !== undefined && { queueTimeoutSeconds }),
-    ...(totalTimeoutSeconds !== undefined && { totalTimeoutSeconds }),
-  };
-  return {
-    ...base,
-    kind: "user",
-    name,
-    queue,
-    queueKey: queueKey(queue, name),
-    priority: spec.priority ?? 0,
-    headerStart: JSON.stringify({
-      workflow,
-      version,
-      actionKey: base.key,
-      actionId: base.id,
-      actionNumber: base.number,
-      name,
-    } satisfies Partial<TaskHeader>).slice(0, -1),
-    overrides,
-  };
-}
-
-function compileSystem(
-  spec: ActionSpec,
-  base: PlanActionBase,
-  ancestors: () => readonly string[],
-): PlanAction {
-  const kind = systemKindOf(spec.name);
-  switch (kind) {
-    case undefined:
-      throw new Error(`system action ${spec.name} has not passed the checks`);
-    case "switch": {
-      const expression = parseWholeReference(spec.expression ?? "");
-      return { ...base, kind, expression, needs: mergeNeeds([base.needs, expression.needs]) };
-    }
-    case "javascript": {
-      const needs = { outputs: ancestors(), input: true };
-      return { ...base, kind, expression: spec.expression ?? "", needs };
-    }
-    case "delay": {
-      const delaySeconds = optionalTemplate(spec.delaySeconds);
-      const until = optionalTemplate(spec.until);
-      const needs = needsOf([base.parameters, delaySeconds, until]);
-      return {
-        ...base,
-        kind,
-        ...(delaySeconds && { delaySeconds }),
-        ...(until && { until }),
-        needs,
-      };
-    }
-    case "wait": {
-      const timeoutSeconds = optionalTemplate(spec.timeoutSeconds);
-      const needs = needsOf([base.parameters, timeoutSeconds]);
-      const events = [spec.event ?? []].flat();
-      return { ...base, kind, events, ...(timeoutSeconds && { timeoutSeconds }), needs };
-    }
-    default:
-      return { ...base, kind };
-  }
-}
-
-function needsOf(templates: readonly (Template | undefined)[]): Needs {
-  return mergeNeeds(templates.map((template) => template?.needs ?? noNeeds));
-}
-
-function optionalTemplate(value: Json | undefined): Template | undefined {
-  return value === undefined ? undefined : compileTemplate(value);
 }
 
 function compileRoutes(routes: Routes | undefined, byKey: Context["byKey"]): PlanRoutes {

@@ -5,16 +5,24 @@
 import { unreachable } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { ActionDefinition, UserRules } from "../model/definition.ts";
-import type { UserPlanAction } from "./plan.ts";
+import type { TaskOverrides, TaskPlanAction } from "./kinds/task.ts";
 
 /** The last rules made for a plan's action: they change only when it is registered anew. */
 const made = new WeakMap<
-  UserPlanAction["overrides"],
+  TaskOverrides,
   { readonly registered: ActionDefinition | undefined; readonly rules: UserRules }
 >();
 
+/** Those of an action of a plan. Only user actions are registered. */
+export function taskUserRules(
+  { type, name, overrides }: TaskPlanAction,
+  registered: (name: string) => ActionDefinition | undefined,
+): UserRules {
+  return userRules(overrides, type === "user" ? registered(name) : undefined);
+}
+
 export function userRules(
-  overrides: UserPlanAction["overrides"],
+  overrides: TaskOverrides,
   registered: ActionDefinition | undefined,
 ): UserRules {
   const last = made.get(overrides);
@@ -24,10 +32,7 @@ export function userRules(
   return rules;
 }
 
-function makeRules(
-  overrides: UserPlanAction["overrides"],
-  registered: ActionDefinition | undefined,
-): UserRules {
+function makeRules(overrides: TaskOverrides, registered: ActionDefinition | undefined): UserRules {
   const rules = { ...registered, ...overrides };
   const retryAfterSeconds = rules.retryAfterSeconds ?? limits.retryAfterSecondsDefault;
   // Who asks for a longer delay than the default bound, and sets no bound, means that delay.

@@ -20,25 +20,6 @@ export interface NewTask {
   readonly parameters: JsonText;
 }
 
-/** What a worker is told about a task besides its parameters. */
-export interface TaskHeader {
-  readonly workflow: string;
-  readonly version: number;
-  readonly actionKey: string;
-  /** The id as written, for the original worker wire. */
-  readonly actionId: number | string;
-  /** A number for it in any case, for the original worker wire. */
-  readonly actionNumber: number;
-  readonly name: string;
-  readonly attempt: number;
-  readonly handout: number;
-  /** When it was put on offer. */
-  readonly offeredAt?: number;
-  readonly correlationId?: string;
-  readonly traceContext?: string;
-  readonly traceState?: string;
-}
-
 export interface NewTimer {
   /** Unique within the execution. */
   readonly id: string;

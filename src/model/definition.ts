@@ -7,21 +7,6 @@ import type { Json } from "./json.ts";
 /** An action's id as written: a non-negative integer or a word. Its text is the *action key*. */
 export type ActionId = number | string;
 
-export const systemKinds = [
-  "switch",
-  "javascript",
-  "delay",
-  "wait",
-  "transform",
-  "workflow",
-  "map",
-  "loop",
-  "terminate",
-  "signal",
-] as const;
-
-export type SystemKind = (typeof systemKinds)[number];
-
 export type JoinRule = "all" | "any" | "settled" | number;
 
 /** One key per route, each with the ids of the actions that follow. */
@@ -37,25 +22,14 @@ export interface ActionSpec {
   readonly id: ActionId;
   readonly type: "user" | "system";
   readonly name: string;
-  readonly queue?: string;
   readonly parameters?: Json;
   readonly next?: Routes;
   readonly onError?: Routes;
   readonly optional?: boolean;
   readonly join?: JoinRule;
   readonly strict?: boolean;
-  readonly priority?: number;
-  // User actions: these override the action definition.
-  readonly retry?: RetrySpec;
-  readonly timeoutSeconds?: number | Json;
-  readonly heartbeatSeconds?: number;
-  readonly queueTimeoutSeconds?: number;
-  readonly totalTimeoutSeconds?: number;
-  // System actions; which of them apply depends on the kind.
-  readonly expression?: string;
-  readonly delaySeconds?: Json;
-  readonly until?: Json;
-  readonly event?: string | readonly string[];
+  /** What only some kinds have: see language/kinds. */
+  readonly [field: string]: Json | undefined;
 }
 
 export interface WorkflowDefinition {

@@ -48,8 +48,10 @@ export type ExecutionEvent =
     }
   /** A task waited in its queue for longer than it may. */
   | { readonly type: "queue-timeout"; readonly taskId: string; readonly queueUntil: number }
-  /** A timer of this execution is due. Without a claim: the driver itself goes on with a cut. */
-  | { readonly type: "timer"; readonly id: string; readonly claimId?: string }
+  /** A timer of this execution is due; `id` is one of model/timer.ts. */
+  | { readonly type: "timer"; readonly id: string; readonly claimId: string }
+  /** The driver goes on with what the last commit had no room for, without waiting for the timer. */
+  | { readonly type: "continue" }
   | {
       readonly type: "signal";
       readonly event: string;

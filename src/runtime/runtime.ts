@@ -4,9 +4,9 @@
  */
 import { type Clock, type Ids, pause, within } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
-import { retentionTimer } from "../engine/end.ts";
 import type { Decision } from "../model/decision.ts";
 import { isOpen } from "../model/execution.ts";
+import { parseTimer } from "../model/timer.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { DueItem, Store } from "../store/store.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -20,7 +20,7 @@ import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { Unpolled } from "./dispatch/unpolled.ts";
 import { type Committed, Driver } from "./driving/driver.ts";
 import { ScriptTurns } from "./driving/script-turns.ts";
-import { dueAt, isDeadline } from "./loops/due.ts";
+import { dueAt, endsSomething } from "./loops/due.ts";
 import { EarlyRetention } from "./loops/early-retention.ts";
 import { Indexing } from "./loops/indexing.ts";
 import { OutboxLoop } from "./loops/outbox-loop.ts";
@@ -193,12 +193,12 @@ export function createRuntime(parts: RuntimeParts): Runtime {
 
   async function handleDue(item: DueItem, claimId: string): Promise<void> {
     const { id, partition } = item.key;
-    const held = isDeadline(item) ? standstill.held(dueAt(item)) : undefined;
+    const held = endsSomething(item) ? standstill.held(dueAt(item)) : undefined;
     if (held !== undefined) await held;
     metrics.due(item.kind, clock.now() - dueAt(item));
     switch (item.kind) {
       case "timer":
-        if (item.id === retentionTimer) {
+        if (parseTimer(item.id)?.kind === "retention") {
           const removed = await executions.remove(item.key);
           if (removed === "sending") timers.note(partition, clock.now() + limits.timerHideMs);
         } else await driver.submit(id, { type: "timer", id: item.id, claimId });

@@ -102,6 +102,13 @@ describe("what is right", () => {
     expect(warnings[0]).toContain("not implemented yet");
   });
 
+  test("names that a map or a loop adds are unknown in a user action that is called the same", () => {
+    const action = { type: "user", name: "map", parameters: { i: "$.item" } };
+    const [problem] = checkDefinition(withAction(action), strict).problems;
+    expect(problem?.pointer).toBe("/actions/1/parameters/i");
+    expect(problem?.message).toContain('refers to the unknown action "item"');
+  });
+
   test("scripts are handed out with their places, to be parsed by the sandbox", () => {
     const action = { name: "javascript", expression: "$.x = 1" };
     expect(checkDefinition(withAction(action), strict).scripts).toEqual([

@@ -6,11 +6,12 @@
 import { begin, decide } from "../../src/engine/decide.ts";
 import { afterDecision } from "../../src/engine/stored/codec.ts";
 import type { Plan } from "../../src/language/plan.ts";
-import type { Decision, NewTask, TaskHeader } from "../../src/model/decision.ts";
+import type { Decision, NewTask } from "../../src/model/decision.ts";
 import type { ExecutionEvent } from "../../src/model/event.ts";
 import type { Execution } from "../../src/model/execution.ts";
 import { currentFormat } from "../../src/model/format.ts";
 import { fields, formatToken, tokenPrefix } from "../../src/model/ids.ts";
+import type { TaskHeader } from "../../src/model/task-header.ts";
 import { outcomeOf } from "./outcomes.ts";
 import type { Evaluate } from "./scripts.ts";
 import { actionDefinitions } from "./workflows.ts";
@@ -55,13 +56,15 @@ function run(plan: Plan, { state, data }: Execution, evaluate: Evaluate): Execut
   const next: ExecutionEvent[] = [];
   const apply = (decision: Decision) => {
     execution = afterDecision(execution, decision);
-    if (decision.more) next.push({ type: "timer", id: execution.state.continueTimer ?? "" });
+    if (decision.more) next.push({ type: "continue" });
     for (const script of decision.scripts) {
       next.push({ type: "script", handout: script.handout, outcome: evaluate(script) });
     }
     for (const task of decision.effects.tasks) next.push(resultOf(task));
     for (const timer of decision.effects.timers) {
-      if (/^(delay|retry):/.test(timer.id)) next.push({ type: "timer", id: timer.id });
+      if (/^(delay|retry):/.test(timer.id)) {
+        next.push({ type: "timer", id: timer.id, claimId: "ideal" });
+      }
     }
   };
   apply(first);

@@ -1,7 +1,8 @@
 /** What workers make of a task: always the same for the same attempt of the same action. */
-import type { TaskHeader } from "../../src/model/decision.ts";
+
 import type { TaskOutcome } from "../../src/model/event.ts";
 import { partitionOf } from "../../src/model/ids.ts";
+import type { TaskHeader } from "../../src/model/task-header.ts";
 
 type Asked = Pick<TaskHeader, "workflow" | "actionKey" | "attempt">;
 

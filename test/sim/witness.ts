@@ -2,7 +2,8 @@
  * Sees every operation at the shared store when it takes effect, and checks what must hold after
  * each. Knows nothing of servers, only of what the store was asked and what it answered.
  */
-import type { Plan, PlanAction } from "../../src/language/plan.ts";
+import type { PlanAction } from "../../src/language/kinds/table.ts";
+import type { Plan } from "../../src/language/plan.ts";
 import { executionStatuses, type StartMessage } from "../../src/model/execution.ts";
 import { type ExecutionKey, executionKey } from "../../src/model/ids.ts";
 import { Plans } from "../../src/runtime/catalogue/plans.ts";

@@ -158,8 +158,7 @@ export class World {
 
   #goOn(more: boolean): void {
     for (let going = more; going; ) {
-      const id = this.execution.state.continueTimer ?? "";
-      const decision = this.#decide([{ type: "timer", id }]);
+      const decision = this.#decide([{ type: "continue" }]);
       this.#apply(decision);
       going = decision.more;
     }

@@ -2,10 +2,10 @@
 import { limits } from "../../base/limits.ts";
 import { resolveTemplate, type Template } from "../../language/data/template.ts";
 import { TooLarge } from "../../language/data/work.ts";
-import type { PlanAction } from "../../language/plan.ts";
+import type { PlanAction } from "../../language/kinds/table.ts";
 import type { JsonText } from "../../model/json.ts";
-import type { Draft } from "../draft.ts";
-import { failAction } from "../flow.ts";
+import type { Draft } from "../decision/draft.ts";
+import { failAction } from "../decision/flow.ts";
 
 /** Fails the action for a value that it cannot work with. */
 export function failValue(draft: Draft, action: PlanAction, message: string): void {
@@ -21,6 +21,14 @@ export function failIfTooLarge(draft: Draft, action: PlanAction, run: () => void
     if (!(error instanceof TooLarge)) throw error;
     failAction(draft, action, { failure: { code: "TOO_LARGE", message: error.message } });
   }
+}
+
+/** What an action begins with: all that it reads is there. */
+export function withNeeds(draft: Draft, action: PlanAction, run: () => void): void {
+  failIfTooLarge(draft, action, () => {
+    draft.require(action.needs);
+    run();
+  });
 }
 
 /** Resolved text, or undefined after the action has been failed. */

@@ -1,18 +1,29 @@
 /** delay: waits for a number of seconds or until a moment. What is past is over at once. */
 import { cut } from "../../language/data/cut.ts";
-import type { DelayPlanAction } from "../../language/plan.ts";
-import type { Draft } from "../draft.ts";
-import { completeAction } from "../flow.ts";
+import type { DelayPlanAction } from "../../language/kinds/delay.ts";
+import type { Draft } from "../decision/draft.ts";
+import { completeAction } from "../decision/flow.ts";
 import { failValue, momentAfter, numberIn, resolveOrFail } from "./common.ts";
+import type { ActionRules } from "./rules.ts";
 
-export function startDelay(draft: Draft, action: DelayPlanAction): void {
+export const delay: ActionRules<DelayPlanAction> = {
+  start,
+  timers: {
+    delay(draft, action, timer) {
+      draft.spendTimer(action, timer);
+      end(draft, action);
+    },
+  },
+};
+
+function start(draft: Draft, action: DelayPlanAction): void {
   const at = dueMoment(draft, action);
   if (at === undefined) return;
   const record = draft.record(action.index);
   const handout = draft.nextHandout();
   if (at <= draft.now) {
     draft.setRecord(action.index, { ...record, startedAt: draft.now });
-    endDelay(draft, action);
+    end(draft, action);
     return;
   }
   const timer = draft.timerId("delay", action, handout);
@@ -28,7 +39,7 @@ export function startDelay(draft: Draft, action: DelayPlanAction): void {
   draft.log("action.waiting", action, undefined, `{"until":${at}}`);
 }
 
-export function endDelay(draft: Draft, action: DelayPlanAction): void {
+function end(draft: Draft, action: DelayPlanAction): void {
   completeAction(draft, action, { output: "{}", route: "default" });
 }
 

@@ -6,14 +6,35 @@
  */
 import { limits } from "../../base/limits.ts";
 import { cut } from "../../language/data/cut.ts";
-import type { JavascriptPlanAction } from "../../language/plan.ts";
+import type { JavascriptPlanAction } from "../../language/kinds/javascript.ts";
 import type { ScriptOutcome } from "../../model/event.ts";
 import type { JsonText } from "../../model/json.ts";
-import type { Draft } from "../draft.ts";
-import { completeAction, failAction } from "../flow.ts";
-import { randomOf } from "../random.ts";
+import type { Draft } from "../decision/draft.ts";
+import { completeAction, failAction } from "../decision/flow.ts";
+import { failIfTooLarge } from "./common.ts";
+import { randomOf } from "./random.ts";
+import { type ActionRules, accepted } from "./rules.ts";
 
-export function startJavascript(draft: Draft, action: JavascriptPlanAction): void {
+export const javascript: ActionRules<JavascriptPlanAction> = {
+  start,
+  timers: {
+    script: (draft, action) => failIfTooLarge(draft, action, () => due(draft, action)),
+  },
+  events: {
+    script(draft, action, { outcome }) {
+      end(draft, action, outcome);
+      return accepted;
+    },
+    "script-turn"(draft, action) {
+      if (draft.record(action.index).status === "WAITING") {
+        failIfTooLarge(draft, action, () => takeTurn(draft, action));
+      }
+      return accepted;
+    },
+  },
+};
+
+function start(draft: Draft, action: JavascriptPlanAction): void {
   const handout = draft.nextHandout();
   const record = draft.record(action.index);
   draft.setRecord(action.index, {
@@ -26,31 +47,25 @@ export function startJavascript(draft: Draft, action: JavascriptPlanAction): voi
   else leave(draft, action);
 }
 
-/** The hand-out of the script that a timer belongs to; undefined for timers of anything else. */
-export function scriptHandout(timerId: string): number | undefined {
-  const [kind, , handout] = timerId.split(":");
-  return kind === "script" ? Number(handout) : undefined;
-}
-
 /** The timer is due, of a script that waits or of one that some server evaluates. */
-export function javascriptDue(draft: Draft, action: JavascriptPlanAction): void {
+function due(draft: Draft, action: JavascriptPlanAction): void {
   const { status, handout, timers } = draft.record(action.index);
   if (status === "RUNNING" && draft.isScriptUnderWay(handout!)) {
     draft.addTimer(timers![0]!, draft.now + limits.scriptGuardMs);
   } else if (!draft.hasScriptRoom()) {
     leave(draft, action);
   } else if (status === "WAITING") {
-    takeJavascriptTurn(draft, action);
+    takeTurn(draft, action);
   } else {
     // Whoever was evaluating it is gone.
     draft.require(action.needs);
     draft.log("script.restarted", action);
-    startJavascript(draft, action);
+    start(draft, action);
   }
 }
 
 /** There is room for a script that waits. During a pause it waits for the resume. */
-export function takeJavascriptTurn(draft: Draft, action: JavascriptPlanAction): void {
+function takeTurn(draft: Draft, action: JavascriptPlanAction): void {
   const { state } = draft;
   if (state.status === "PAUSED") {
     const timer = draft.record(action.index).timers![0]!;
@@ -101,11 +116,7 @@ function request(draft: Draft, action: JavascriptPlanAction, handout: number): v
   });
 }
 
-export function endJavascript(
-  draft: Draft,
-  action: JavascriptPlanAction,
-  outcome: ScriptOutcome,
-): void {
+function end(draft: Draft, action: JavascriptPlanAction, outcome: ScriptOutcome): void {
   if (!outcome.ok) {
     const { code, message } = outcome;
     failAction(draft, action, { failure: { code, message } });

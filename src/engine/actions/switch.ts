@@ -2,12 +2,15 @@
 
 import { cut } from "../../language/data/cut.ts";
 import { resolveReference } from "../../language/data/reference.ts";
-import type { SwitchPlanAction } from "../../language/plan.ts";
+import type { SwitchPlanAction } from "../../language/kinds/switch.ts";
 import { canonicalNumber } from "../../model/numbers.ts";
-import type { Draft } from "../draft.ts";
-import { completeAction, failAction } from "../flow.ts";
+import type { Draft } from "../decision/draft.ts";
+import { completeAction, failAction } from "../decision/flow.ts";
+import type { ActionRules } from "./rules.ts";
 
-export function startSwitch(draft: Draft, action: SwitchPlanAction): void {
+export const switchRules: ActionRules<SwitchPlanAction> = { start };
+
+function start(draft: Draft, action: SwitchPlanAction): void {
   const text = resolveReference(action.expression, draft.view(), draft.work);
   const value = text === undefined ? undefined : routeName(text);
   const route = value !== undefined && action.next.has(value) ? value : "default";

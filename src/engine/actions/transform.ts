@@ -1,11 +1,14 @@
 /** transform: its output is its resolved parameters. */
 
-import type { TransformPlanAction } from "../../language/plan.ts";
-import type { Draft } from "../draft.ts";
-import { completeAction } from "../flow.ts";
+import type { TransformPlanAction } from "../../language/kinds/transform.ts";
+import type { Draft } from "../decision/draft.ts";
+import { completeAction } from "../decision/flow.ts";
 import { resolveOrFail } from "./common.ts";
+import type { ActionRules } from "./rules.ts";
 
-export function startTransform(draft: Draft, action: TransformPlanAction): void {
+export const transform: ActionRules<TransformPlanAction> = { start };
+
+function start(draft: Draft, action: TransformPlanAction): void {
   const { parameters } = action;
   const output = parameters === undefined ? "{}" : resolveOrFail(draft, action, parameters);
   if (output === undefined) return;

@@ -6,24 +6,24 @@ import type { Problem } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import type { Json } from "../../model/json.ts";
-import { readActionDefinition } from "./action-definition.ts";
-import { soughtId } from "./action-fields.ts";
-import { readAction } from "./actions.ts";
 import {
   description,
   type Fields,
-  integer,
   isObject,
   plainName,
   type Reader,
   readObject,
   seconds,
   someSeconds,
+  version,
   workflowName,
-} from "./fields.ts";
+} from "../readers/fields.ts";
+import { below, nearestHint, quoted, Report, shown } from "../readers/report.ts";
+import { template } from "../readers/templates.ts";
+import { readActionDefinition } from "./action-definition.ts";
+import { readAction } from "./actions.ts";
+import { soughtId } from "./common-fields.ts";
 import { checkGraph, type ReadAction } from "./graph-rules.ts";
-import { below, nearestHint, quoted, Report, shown } from "./report.ts";
-import { template } from "./templates.ts";
 
 export interface CheckedDefinition {
   /** Letter case and old names made uniform; undefined when there are problems. */
@@ -114,7 +114,7 @@ function readDefinition(
   const fields: Fields = new Map([
     ["name", workflowName],
     // Given by the server; it may come back from a definition that was read.
-    ["version", integer(1, Number.MAX_SAFE_INTEGER)],
+    ["version", version],
     ["description", description],
     ["rootAction", rootAction],
     ["actions", actionsReader(actions)],

@@ -3,8 +3,10 @@ import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
 import type { Reference } from "../data/reference.ts";
 import { Ancestors, countIncoming, orderOf, reachable } from "../graph.ts";
-import { isObject, type ReadObject } from "./fields.ts";
-import { below, type FoundReference, nearestHint, quoted, type Report } from "./report.ts";
+import type { KindRules } from "../kinds/kind.ts";
+import { kindOf, kinds } from "../kinds/table.ts";
+import { isObject, type ReadObject } from "../readers/fields.ts";
+import { below, type FoundReference, nearestHint, quoted, type Report } from "../readers/report.ts";
 import { assignedNames } from "./script-names.ts";
 
 /** An action as far as it could be read. */
@@ -189,7 +191,7 @@ class GraphCheck {
     if (root.kind !== "action") return;
     const position = this.#positions.get(root.key);
     if (position === undefined) {
-      if (ownNames(within?.action.spec).includes(root.key)) return;
+      if (within && rulesOf(within.action.spec)?.ownNames?.includes(root.key)) return;
       const literal = "to write text that begins with $, write $$";
       this.#report.problem(pointer, () => {
         const names = [...this.#keys, "input", "execution"];
@@ -210,10 +212,11 @@ class GraphCheck {
 
   /** Properties of `$` that the script sets, and that may hold something else already. */
   #checkScript({ pointer, spec }: ReadAction, isLater: (other: number) => boolean): void {
-    if (spec.name !== "javascript" || typeof spec.expression !== "string") return;
-    for (const name of assignedNames(spec.expression)) {
+    const field = rulesOf(spec)?.script;
+    if (field === undefined || typeof spec[field] !== "string") return;
+    for (const name of assignedNames(spec[field])) {
       const set = `The script sets ${quoted(name)} on $`;
-      const at = below(pointer, "expression");
+      const at = below(pointer, field);
       if (name === "input" || name === "execution") {
         this.#report.warning(at, `${set}, which is never output: choose another name.`);
         continue;
@@ -238,8 +241,7 @@ class GraphCheck {
 
 const executionMembers = ["id", "workflow", "version", "startedAt", "correlationId"];
 
-/** Names that stand beside `$.input` inside some kinds. */
-function ownNames(spec: ReadObject | undefined): readonly string[] {
-  if (spec?.name === "map") return ["item", "index"];
-  return spec?.name === "loop" ? ["last", "iteration"] : [];
+function rulesOf(spec: ReadObject): KindRules | undefined {
+  const kind = kindOf(spec);
+  return kind && kinds[kind];
 }

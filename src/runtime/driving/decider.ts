@@ -5,7 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { decide } from "../../engine/decide.ts";
-import type { Surroundings } from "../../engine/draft.ts";
+import type { Surroundings } from "../../engine/decision/draft.ts";
 import { afterDecision, effectCount, mergeDecisions } from "../../engine/stored/codec.ts";
 import type { Plan } from "../../language/plan.ts";
 import type { Decision, NeedData } from "../../model/decision.ts";
@@ -76,7 +76,7 @@ export class Decider {
     plan: Plan,
     mail: Mail[],
   ): Decided | Promise<Decided | "removed"> {
-    const all = box.more ? [...mail, continuation(before)] : mail;
+    const all = box.more ? [...mail, continuation()] : mail;
     const decision = this.#decide(box, before, all, plan);
     if ("need" in decision) {
       const loading = this.#loadFields(box.key, before, decision.need);

@@ -10,8 +10,9 @@ import { limits } from "../../base/limits.ts";
 import { causeFields } from "../../engine/causes.ts";
 import { begin } from "../../engine/decide.ts";
 import { advance, decodeExecution, encodeState } from "../../engine/stored/codec.ts";
+import { isTaskAction } from "../../language/kinds/task.ts";
 import type { Plan } from "../../language/plan.ts";
-import { userRules } from "../../language/user-rules.ts";
+import { taskUserRules } from "../../language/user-rules.ts";
 import type { Decision } from "../../model/decision.ts";
 import type { ExecutionEvent } from "../../model/event.ts";
 import { type Execution, isOpen } from "../../model/execution.ts";
@@ -513,8 +514,8 @@ export class Driver {
     }
     const plan = await this.#decider.planOf(execution);
     const action = plan.actions[plan.byKey.get(actionKey) ?? -1];
-    if (action?.kind !== "user") return 0;
-    return userRules(action.overrides, this.#parts.registry.registered(action.name)).heartbeatMs;
+    if (action === undefined || !isTaskAction(action)) return 0;
+    return taskUserRules(action, this.#parts.registry.registered).heartbeatMs;
   }
 }
 

@@ -2,10 +2,10 @@
 
 import { limits } from "../../base/limits.ts";
 import type { Beginning } from "../../engine/decide.ts";
-import type { Surroundings } from "../../engine/draft.ts";
+import type { Surroundings } from "../../engine/decision/draft.ts";
 import type { Decision } from "../../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../../model/event.ts";
-import type { Execution, ExecutionStatus } from "../../model/execution.ts";
+import type { ExecutionStatus } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { CreateAnswer } from "../../store/store.ts";
 import type { Poll } from "../dispatch/poll.ts";
@@ -110,9 +110,9 @@ export function answer(box: Mailbox, mail: Mail[], decision: Decision): void {
 }
 
 /** The driver's own word that there is more to do: answered to nobody. */
-export function continuation({ state }: Execution): Mail {
+export function continuation(): Mail {
   const ignore = () => {};
-  const event = { type: "timer", id: state.continueTimer ?? "" } as const;
+  const event = { type: "continue" } as const;
   const handled = { isDecided: false, isAnswered: false };
   return { event, bytes: 0, ...handled, resolve: ignore, reject: ignore };
 }

@@ -4,8 +4,8 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
-import { scriptHandout } from "../../engine/actions/javascript.ts";
 import type { WaitingScript } from "../../model/decision.ts";
+import { parseTimer } from "../../model/timer.ts";
 import type { Store, TimerPlace } from "../../store/store.ts";
 
 /** Those that are evaluated, or were, are named as well: a turn changes nothing about them. */
@@ -22,9 +22,9 @@ export async function findWaitingScripts(
       const after = page.at(-1);
       page = await store.listTimers({ partition, limit, ...(after !== undefined && { after }) });
       for (const { key, id, due } of page) {
-        const handout = scriptHandout(id);
-        if (handout === undefined || due > latest) continue;
-        if (!found(key.id, { handout, until: due })) return;
+        const timer = parseTimer(id);
+        if (timer?.kind !== "script" || due > latest) continue;
+        if (!found(key.id, { handout: timer.handout, until: due })) return;
       }
     } while (page.length === limit && page.at(-1)!.due <= latest);
   }

@@ -1,4 +1,5 @@
 /** What a due item means to the runtime. */
+import { isDeadline } from "../../model/timer.ts";
 import type { DueItem } from "../../store/store.ts";
 
 export function dueAt(item: DueItem): number {
@@ -7,6 +8,6 @@ export function dueAt(item: DueItem): number {
 }
 
 /** What ends something that others had time for, as opposed to what only goes on then. */
-export function isDeadline(item: DueItem): boolean {
-  return item.kind !== "timer" || /^(?:wait|total|timeout):/.test(item.id);
+export function endsSomething(item: DueItem): boolean {
+  return item.kind !== "timer" || isDeadline(item.id);
 }

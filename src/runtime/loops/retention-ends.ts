@@ -5,7 +5,7 @@
  */
 
 import { limits } from "../../base/limits.ts";
-import { retentionTimer } from "../../engine/end.ts";
+import { parseTimer } from "../../model/timer.ts";
 import type { Store, TimerPlace } from "../../store/store.ts";
 
 /** How far a partition was read, and what was found there and not asked for yet. */
@@ -85,7 +85,7 @@ export class RetentionEnds {
       ...{ partition, limit },
       ...(after !== undefined && { after }),
     });
-    walk.found = page.filter(({ id }) => id === retentionTimer);
+    walk.found = page.filter(({ id }) => parseTimer(id)?.kind === "retention");
     walk.isOver = page.length < limit;
     walk.after = page.at(-1) ?? after;
   }

@@ -2,10 +2,10 @@
  * Tells a trace what executions do: a span for each execution, action and attempt, made when it has
  * ended, by the server whose commit ended it. Names, ids, times and codes are told; never payloads.
  */
-import type { PlanAction } from "../../language/plan.ts";
-import type { TaskHeader } from "../../model/decision.ts";
+import type { PlanAction } from "../../language/kinds/table.ts";
 import type { ActionRecord, AttemptRecord } from "../../model/execution.ts";
 import { type ExecutionKey, parseTaskId } from "../../model/ids.ts";
+import type { TaskHeader } from "../../model/task-header.ts";
 import type { Attributes, Span } from "../../telemetry/tracing/otlp.ts";
 import {
   formatTraceParent,
@@ -81,7 +81,7 @@ export class Tracing {
     const { id, run } = after.state;
     const earlier = before?.records[action.index];
     const actionSpanId = spanIdOf(id, run, action.key);
-    const name = action.kind === "user" ? action.name : action.kind;
+    const { name } = action;
     const attributes = { "orchy.action.id": action.key, "orchy.action.name": name };
     const known = earlier?.attempts?.at(-1)?.handout ?? 0;
     for (const attempt of record.attempts ?? []) {

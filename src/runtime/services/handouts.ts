@@ -24,7 +24,7 @@ export async function findHandout(
   if (state.workflow !== result.workflow) return "stale";
   const plan = await plans.get(state.workflow, state.version);
   for (const action of plan.actions) {
-    if (action.kind !== "user") continue;
+    if (action.type !== "user") continue;
     const isNamed = result.actionNumber === undefined || result.actionNumber === action.number;
     if (!isNamed) continue;
     const isLeased = lease?.actionKey === action.key;

@@ -27,7 +27,7 @@ export async function actionNames(
     const { workflow, version } = loaded.execution.state;
     const plan = await plans.get(workflow, version);
     const action = plan.actions[plan.byKey.get(task.actionKey) ?? -1];
-    return action?.kind === "user" ? action.name : undefined;
+    return action?.type === "user" ? action.name : undefined;
   }
 
   const names = new Array<string | undefined>(tokens.length);

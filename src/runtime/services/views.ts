@@ -1,8 +1,9 @@
 /** Executions as people read them: put together from state, data and what the store holds. */
 
 import { limits } from "../../base/limits.ts";
-import { isOneField, resultFields } from "../../engine/result.ts";
-import type { Plan, PlanAction } from "../../language/plan.ts";
+import { isOneField, resultFields } from "../../engine/decision/result.ts";
+import type { PlanAction } from "../../language/kinds/table.ts";
+import type { Plan } from "../../language/plan.ts";
 import type {
   ActionRecord,
   ActionRecords,
@@ -195,8 +196,8 @@ function actionView(
   return {
     id: action.id,
     key: action.key,
-    type: action.kind === "user" ? "user" : "system",
-    name: action.kind === "user" ? action.name : action.kind,
+    type: action.type,
+    name: action.name,
     status: task?.state === "leased" ? "RUNNING" : record.status,
     ...(task?.state === "queued" && isUnpolled(task.queue) && { unpolled: true }),
     ...(skippedBy !== undefined && { skippedBy }),

@@ -9,6 +9,7 @@ import {
   parseToken,
   queueKey,
 } from "../../model/ids.ts";
+import { readHeader } from "../../model/task-header.ts";
 import type { ExtendAnswer, LeasedTask, Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -17,7 +18,6 @@ import type { Beats } from "../dispatch/beats.ts";
 import type { Cancellations } from "../dispatch/cancellations.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Poll } from "../dispatch/poll.ts";
-import { readHeader } from "../dispatch/task-header.ts";
 import type { Unpolled } from "../dispatch/unpolled.ts";
 import type { Driver } from "../driving/driver.ts";
 import type { SubmitAnswer } from "../driving/mailbox.ts";

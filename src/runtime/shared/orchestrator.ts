@@ -3,7 +3,6 @@
  * original wire are thin translations of it. Refusals are thrown as OrchyError; payloads are text.
  */
 import type { OrchyError, Problem } from "../../base/errors.ts";
-import type { TaskHeader } from "../../model/decision.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { TaskOutcome } from "../../model/event.ts";
@@ -14,6 +13,7 @@ import type {
   Failure,
 } from "../../model/execution.ts";
 import type { JsonText } from "../../model/json.ts";
+import type { TaskHeader } from "../../model/task-header.ts";
 import type { LeasedTask, Listing, QueueStats } from "../../store/store.ts";
 
 export interface SavedWorkflow {

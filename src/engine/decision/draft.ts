@@ -2,10 +2,11 @@
  * The working copy of one decision: the next state, and everything that the engine wants done. The
  * execution it started from is never changed. Rules live elsewhere; this file only keeps the books.
  */
-import { limits } from "../base/limits.ts";
-import type { Needs, Scope } from "../language/data/scope.ts";
-import { TooLarge, Work } from "../language/data/work.ts";
-import type { Plan, PlanAction } from "../language/plan.ts";
+import { limits } from "../../base/limits.ts";
+import type { Needs, Scope } from "../../language/data/scope.ts";
+import { TooLarge, Work } from "../../language/data/work.ts";
+import type { PlanAction } from "../../language/kinds/table.ts";
+import type { Plan } from "../../language/plan.ts";
 import type {
   Decision,
   NewMessage,
@@ -13,21 +14,22 @@ import type {
   NewTimer,
   ScriptRequest,
   WaitingScript,
-} from "../model/decision.ts";
-import type { ActionDefinition } from "../model/definition.ts";
-import type { EventAnswer } from "../model/event.ts";
+} from "../../model/decision.ts";
+import type { ActionDefinition } from "../../model/definition.ts";
+import type { EventAnswer } from "../../model/event.ts";
 import {
   type ActionRecord,
   type Execution,
   type ExecutionState,
   isOpen,
   type Written,
-} from "../model/execution.ts";
-import { fields, formatTaskId } from "../model/ids.ts";
-import type { JsonText } from "../model/json.ts";
-import { chunkOf, encodeRecords, isInState } from "./stored/codec.ts";
-import { HistoryWriter } from "./stored/history.ts";
-import { nothingWritten } from "./stored/state.ts";
+} from "../../model/execution.ts";
+import { fields, formatTaskId } from "../../model/ids.ts";
+import type { JsonText } from "../../model/json.ts";
+import { type ActionTimerKind, formatTimer } from "../../model/timer.ts";
+import { chunkOf, encodeRecords, isInState } from "../stored/codec.ts";
+import { HistoryWriter } from "../stored/history.ts";
+import { nothingWritten } from "../stored/state.ts";
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -165,9 +167,17 @@ export class Draft {
     });
   }
 
-  /** `<kind>:<run>:<hand-out>:<action>`: what a due timer is about can be read off its id. */
-  timerId(kind: string, action: PlanAction, handout: number): string {
-    return `${kind}:${this.state.run}:${handout}:${action.key}`;
+  timerId(kind: ActionTimerKind, { key: actionKey }: PlanAction, handout: number): string {
+    return formatTimer({ kind, run: this.state.run, handout, actionKey });
+  }
+
+  /** A timer that was due, and will not be set again. */
+  spendTimer({ index }: PlanAction, timer: string): void {
+    const record = this.record(index);
+    this.setRecord(index, {
+      ...record,
+      timers: record.timers?.filter((one) => one !== timer) ?? [],
+    });
   }
 
   // Data

@@ -4,11 +4,11 @@
  * by a work list, so that long rows of skipped actions cost no stack.
  */
 
-import { cutFailure } from "../language/data/cut.ts";
-import type { PlanAction } from "../language/plan.ts";
-import type { ActionRecord, EdgeCounts, Failure } from "../model/execution.ts";
-import { fields } from "../model/ids.ts";
-import type { JsonText } from "../model/json.ts";
+import { cutFailure } from "../../language/data/cut.ts";
+import type { PlanAction } from "../../language/kinds/table.ts";
+import type { ActionRecord, EdgeCounts, Failure } from "../../model/execution.ts";
+import { fields } from "../../model/ids.ts";
+import type { JsonText } from "../../model/json.ts";
 import type { Draft, Mutable } from "./draft.ts";
 import { endExecution } from "./end.ts";
 

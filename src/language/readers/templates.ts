@@ -1,10 +1,13 @@
-/** Readers of templates and references: what they refer to is gathered, and checked with the graph. */
+/**
+ * Readers of templates, references and scripts: what they refer to is gathered, and checked with the
+ * graph; whether a script parses, the sandbox tells.
+ */
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
 import { type ExactNumber, isExactNumber } from "../../model/numbers.ts";
 import { type Reference, ReferenceSyntaxError } from "../data/reference.ts";
 import { parseString, parseWholeReference, type StringPart } from "../data/template.ts";
-import { isObject, type Reader } from "./fields.ts";
+import { isObject, type Reader, text } from "./fields.ts";
 import { below, type Report, shown } from "./report.ts";
 
 /** Any JSON value. The depth has been checked before, so recursion is bounded. */
@@ -147,3 +150,9 @@ function isCalendarDay(text: string): boolean {
   const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
   return date.getUTCDate() === Number(day) && date.getUTCMonth() === Number(month) - 1;
 }
+
+export const script: Reader = (value, pointer, report) => {
+  const read = text(limits.expressionCharsMax)(value, pointer, report);
+  if (typeof read === "string") report.scripts.push({ pointer, expression: read });
+  return read;
+};

@@ -4,11 +4,11 @@
  * are not stored twice.
  */
 
-import type { Needs } from "../language/data/scope.ts";
-import type { Plan } from "../language/plan.ts";
-import type { ActionRecords } from "../model/execution.ts";
-import { fields } from "../model/ids.ts";
-import type { JsonText } from "../model/json.ts";
+import type { Needs } from "../../language/data/scope.ts";
+import type { Plan } from "../../language/plan.ts";
+import type { ActionRecords } from "../../model/execution.ts";
+import { fields } from "../../model/ids.ts";
+import type { JsonText } from "../../model/json.ts";
 
 function terminalKeys(plan: Plan, records: ActionRecords): string[] {
   const keys: string[] = [];

@@ -19,6 +19,8 @@ export type Reader = (value: unknown, pointer: string, report: Report) => Json |
 /** A Map: names such as `constructor` are then no fields. */
 export type Fields = ReadonlyMap<string, Reader>;
 
+export type FieldList = readonly (readonly [string, Reader])[];
+
 export type ReadObject = { readonly [field: string]: Json };
 
 export interface ObjectRules {
@@ -190,6 +192,11 @@ export const workflowName: Reader = (value, pointer, report) => {
   }
   return plainName(value, pointer, report);
 };
+
+/** What a wait waits for, and a signal sends. */
+export const eventName: Reader = text(limits.eventNameCharsMax);
+
+export const version: Reader = integer(1, Number.MAX_SAFE_INTEGER);
 
 export const description: Reader = (value, pointer, report) => {
   if (typeof value === "string" && value.length <= limits.descriptionCharsMax) return value;

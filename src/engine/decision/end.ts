@@ -1,16 +1,17 @@
 /**
  * How an execution ends: its status, what is still open is cancelled, its result, and what follows
- * (onSuccess, onFailure, retention). Tasks and timers of what was open are dropped in portions.
+ * (onSuccess, onFailure, retention). What the open actions own is dropped by close.ts.
  */
-import { limits } from "../base/limits.ts";
-import { cutMessage } from "../language/data/cut.ts";
-import { resolveTemplate, type Template } from "../language/data/template.ts";
-import { TooLarge } from "../language/data/work.ts";
-import type { PlanFollowUp } from "../language/plan.ts";
-import type { ExecutionStatus, Failure, StartMessage } from "../model/execution.ts";
-import { isOpen } from "../model/execution.ts";
-import { fields } from "../model/ids.ts";
-import type { JsonText } from "../model/json.ts";
+import { limits } from "../../base/limits.ts";
+import { cutMessage } from "../../language/data/cut.ts";
+import { resolveTemplate, type Template } from "../../language/data/template.ts";
+import { TooLarge } from "../../language/data/work.ts";
+import type { PlanFollowUp } from "../../language/plan.ts";
+import type { ExecutionStatus, Failure, StartMessage } from "../../model/execution.ts";
+import { isOpen } from "../../model/execution.ts";
+import { fields } from "../../model/ids.ts";
+import type { JsonText } from "../../model/json.ts";
+import { formatTimer } from "../../model/timer.ts";
 import type { Draft } from "./draft.ts";
 import { resultNeeds, resultText } from "./result.ts";
 
@@ -68,23 +69,6 @@ function cancelOpenActions(draft: Draft): void {
       default:
     }
   }
-  close(draft);
-}
-
-/** Drops tasks and timers of what was open at the end, as many as fit this commit. */
-export function close(draft: Draft): void {
-  while (draft.closing.length > 0 && draft.hasRoom()) {
-    const index = draft.closing.shift()!;
-    const action = draft.plan.actions[index]!;
-    const { timers, handout, ...record } = draft.record(index);
-    for (const timer of timers ?? []) draft.dropTimer(timer);
-    if (action.kind === "user" && handout !== undefined) {
-      draft.dropTask(draft.taskId(action, handout));
-    }
-    draft.setRecord(index, record);
-  }
-  // What could not be dropped yet must not be handed out in the meantime.
-  if (draft.closing.length > 0) draft.hold = true;
 }
 
 /** Without an `output` template the result is read off the terminal actions; see result.ts. */
@@ -127,11 +111,11 @@ function follow(draft: Draft): void {
     plan.retentionSeconds ??
     (failed ? limits.retentionFailedSecondsDefault : limits.retentionSecondsDefault);
   const retentionMs = followUp === "DELETE" ? 0 : Math.round(seconds * 1000);
-  draft.addTimer(retentionTimer, draft.now + Math.max(retentionMs, limits.retentionMsMin));
+  draft.addTimer(
+    formatTimer({ kind: "retention" }),
+    draft.now + Math.max(retentionMs, limits.retentionMsMin),
+  );
 }
-
-/** Its coming due means that the record may be removed. */
-export const retentionTimer = "retention";
 
 function followUpOf(draft: Draft): PlanFollowUp {
   switch (draft.state.status) {

@@ -1,0 +1,52 @@
+/**
+ * What the engine has to know of a kind of action: how it starts, what follows when one of its
+ * timers is due or something happens to it, and what it owns while it is open. Each kind has a file
+ * here that says it, and a place in table.ts.
+ */
+import type { PlanAction } from "../../language/kinds/table.ts";
+import type { EventAnswer, ExecutionEvent } from "../../model/event.ts";
+import type { ActionRecord, ExecutionState } from "../../model/execution.ts";
+import type { ActionTimerKind } from "../../model/timer.ts";
+import type { Draft } from "../decision/draft.ts";
+
+export interface ActionRules<Action extends PlanAction = PlanAction> {
+  /** It is its turn, and all that it reads is there. */
+  readonly start: (draft: Draft, action: Action) => void;
+  /** One of its timers is due. The record goes on to name it until it is spent. */
+  readonly timers?: {
+    readonly [Kind in ActionTimerKind]?: (draft: Draft, action: Action, timer: string) => void;
+  };
+  /** Something has happened to it, under this hand-out. Where there is no rule, it is stale. */
+  readonly events?: {
+    readonly [Type in ActionEvent["type"]]?: EventRule<EventOf<Type>, Action>;
+  };
+  /** What it owns while it is open, besides the timers that its record names. */
+  readonly owns?: (state: ExecutionState, action: Action, record: ActionRecord) => Owned;
+  /** The store has lost its task: it makes another. */
+  readonly replaceTask?: (draft: Draft, action: Action) => void;
+}
+
+/** What moves an open action on: promise 3 of the design. */
+export interface Owned {
+  /** Id of a task. */
+  readonly task?: string | undefined;
+  /** A signal that somebody may send. */
+  readonly signal?: boolean;
+}
+
+export type EventOf<Type extends ExecutionEvent["type"]> = Extract<ExecutionEvent, { type: Type }>;
+
+/** Events that are about one action. */
+export type ActionEvent = EventOf<
+  "result" | "lease-expired" | "queue-timeout" | "signal" | "script" | "script-turn"
+>;
+
+export type EventRule<Event extends ActionEvent, Action = PlanAction> = (
+  draft: Draft,
+  action: Action,
+  event: Event,
+  handout: number,
+) => EventAnswer;
+
+export const accepted: EventAnswer = { type: "accepted" };
+export const stale: EventAnswer = { type: "stale" };

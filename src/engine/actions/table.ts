@@ -1,0 +1,29 @@
+/** The rules of all kinds of actions. */
+import type { Kind, PlanAction, PlanActionOf } from "../../language/kinds/table.ts";
+import { delay } from "./delay.ts";
+import { javascript } from "./javascript.ts";
+import { notBuilt } from "./not-built.ts";
+import type { ActionRules } from "./rules.ts";
+import { switchRules } from "./switch.ts";
+import { transform } from "./transform.ts";
+import { user } from "./user.ts";
+import { wait } from "./wait.ts";
+
+const table: { readonly [K in Kind]: ActionRules<PlanActionOf<K>> } = {
+  user,
+  switch: switchRules,
+  javascript,
+  delay,
+  wait,
+  transform,
+  workflow: notBuilt,
+  map: notBuilt,
+  loop: notBuilt,
+  terminate: notBuilt,
+  signal: notBuilt,
+};
+
+/** Made for its kind, so they may be used with this action and no other. */
+export function rulesOf(action: PlanAction): ActionRules {
+  return table[action.kind] as ActionRules;
+}

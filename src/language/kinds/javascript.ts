@@ -1,0 +1,26 @@
+/** javascript: a script makes the output, and may choose the route. */
+import type { ActionSpec } from "../../model/definition.ts";
+import { script } from "../readers/templates.ts";
+import type { KindRules, PlanActionBase, Surrounding } from "./kind.ts";
+
+export interface JavascriptPlanAction extends PlanActionBase {
+  readonly kind: "javascript";
+  readonly expression: string;
+}
+
+export const javascript = {
+  fields: [["expression", script]],
+  required: ["expression"],
+  routes: "any",
+  script: "expression",
+  compile: (
+    { expression }: ActionSpec & { expression: string },
+    base: PlanActionBase,
+    { ancestors }: Surrounding,
+  ): JavascriptPlanAction => ({
+    ...base,
+    kind: "javascript",
+    expression,
+    needs: { outputs: ancestors(), input: true },
+  }),
+} satisfies KindRules;

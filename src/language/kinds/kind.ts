@@ -1,0 +1,86 @@
+/**
+ * What the language has to know of a kind of action. Each kind has a file here that says it, and a
+ * place in table.ts; what happens when such an action runs is in engine/actions.
+ */
+import type { ActionId, ActionSpec, JoinRule } from "../../model/definition.ts";
+import type { Json } from "../../model/json.ts";
+import type { Needs } from "../data/scope.ts";
+import { compileTemplate, mergeNeeds, noNeeds, type Template } from "../data/template.ts";
+import type { FieldList, ReadObject } from "../readers/fields.ts";
+import type { Report } from "../readers/report.ts";
+
+/** Targets of one route, as plan indexes; each target once. */
+export type PlanRoutes = ReadonlyMap<string, readonly number[]>;
+
+/** What the plan holds of every action, whatever its kind. */
+export interface PlanActionBase {
+  /** Position in topological order: an action comes after all that lead to it. */
+  readonly index: number;
+  /** The id as text: names the action in data, tasks and timers. */
+  readonly key: string;
+  readonly id: ActionId;
+  /** A number that is stable within the definition, for the original worker wire. */
+  readonly number: number;
+  readonly type: ActionSpec["type"];
+  /** A user action's own name, and the kind of any other. */
+  readonly name: string;
+  readonly parameters: Template | undefined;
+  readonly next: PlanRoutes;
+  readonly onError: PlanRoutes;
+  /** All distinct targets of `next` and `onError`. */
+  readonly targets: readonly number[];
+  /** Distinct targets of `next`: those that are dead by failure when `onError` is taken. */
+  readonly nextTargets: ReadonlySet<number>;
+  /** How many distinct actions lead here; 0 for roots. */
+  readonly incoming: number;
+  readonly join: JoinRule;
+  readonly optional: boolean;
+  readonly strict: boolean;
+  /** What all its templates and references read when it starts; scripts: outputs they may touch. */
+  readonly needs: Needs;
+}
+
+export interface KindRules {
+  /** Other names that definitions may call it by, in lower case. */
+  readonly aliases?: readonly string[];
+  /** Its fields besides those of every action. */
+  readonly fields: FieldList;
+  readonly required?: readonly string[];
+  /** Exactly one of these two fields must be given. */
+  readonly either?: readonly [string, string];
+  /** Which routes `next` may have. Absent: only `default`, as it takes no other. */
+  readonly routes?: "any" | RouteCheck;
+  /** Names that its templates may use beside `$.input`. */
+  readonly ownNames?: readonly string[];
+  /** The field of a script that may set properties of `$`. */
+  readonly script?: string;
+  /** Part of the language, and not built so far: saved with a warning, and it fails. */
+  readonly isBuilt?: false;
+  /** The action in the plan. Its spec has passed the checks; it may narrow the type of its fields. */
+  compile(spec: ActionSpec, base: PlanActionBase, of: Surrounding): PlanActionBase;
+}
+
+/** Reports the routes in `next` that are wrong, or would never be taken. */
+export type RouteCheck = (
+  action: ReadObject,
+  next: readonly string[],
+  pointer: string,
+  report: Report,
+) => void;
+
+/** What an action is compiled within. */
+export interface Surrounding {
+  readonly workflow: string;
+  readonly version: number;
+  /** Keys of all actions that come before it. */
+  readonly ancestors: () => readonly string[];
+}
+
+export function optionalTemplate(value: Json | undefined): Template | undefined {
+  return value === undefined ? undefined : compileTemplate(value);
+}
+
+/** What some templates read together. */
+export function needsOf(templates: readonly (Template | undefined)[]): Needs {
+  return mergeNeeds(templates.map((template) => template?.needs ?? noNeeds));
+}

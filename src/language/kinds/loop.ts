@@ -1,0 +1,22 @@
+/** loop: repeats a workflow while a condition holds. */
+import type { ActionSpec } from "../../model/definition.ts";
+import { integer, plainName, version } from "../readers/fields.ts";
+import { script } from "../readers/templates.ts";
+import type { KindRules, PlanActionBase } from "./kind.ts";
+
+export interface LoopPlanAction extends PlanActionBase {
+  readonly kind: "loop";
+}
+
+export const loop = {
+  fields: [
+    ["workflow", plainName],
+    ["version", version],
+    ["while", script],
+    ["maxIterations", integer(1, Number.MAX_SAFE_INTEGER)],
+  ],
+  required: ["workflow", "while", "maxIterations"],
+  ownNames: ["last", "iteration"],
+  isBuilt: false,
+  compile: (_: ActionSpec, base: PlanActionBase): LoopPlanAction => ({ ...base, kind: "loop" }),
+} satisfies KindRules;

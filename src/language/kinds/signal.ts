@@ -1,0 +1,23 @@
+/** signal: sends an event to another execution. */
+import type { ActionSpec } from "../../model/definition.ts";
+import { eventName } from "../readers/fields.ts";
+import { template } from "../readers/templates.ts";
+import type { KindRules, PlanActionBase } from "./kind.ts";
+
+export interface SignalPlanAction extends PlanActionBase {
+  readonly kind: "signal";
+}
+
+export const signal = {
+  fields: [
+    ["executionId", template],
+    ["event", eventName],
+    ["payload", template],
+  ],
+  required: ["executionId", "event"],
+  isBuilt: false,
+  compile: (_: ActionSpec, base: PlanActionBase): SignalPlanAction => ({
+    ...base,
+    kind: "signal",
+  }),
+} satisfies KindRules;

@@ -1,0 +1,26 @@
+/** Actions that workers do, by the names that they register. */
+import { limits } from "../../base/limits.ts";
+import { actionName, integer, plainName } from "../readers/fields.ts";
+import { objectTemplate } from "../readers/templates.ts";
+import { retry, timeoutFields } from "../readers/user-rules.ts";
+import type { KindRules, PlanActionBase, Surrounding } from "./kind.ts";
+import { compileTask, type TaskPlanAction, type TaskSpec } from "./task.ts";
+
+export interface UserPlanAction extends TaskPlanAction {
+  readonly kind: "user";
+}
+
+export const user = {
+  fields: [
+    ["name", actionName],
+    ["parameters", objectTemplate],
+    ["queue", plainName],
+    ["retry", retry],
+    ...timeoutFields,
+    ["priority", integer(limits.priorityMin, limits.priorityMax)],
+  ],
+  compile: (spec: TaskSpec, base: PlanActionBase, of: Surrounding): UserPlanAction => ({
+    ...compileTask(spec, base, of),
+    kind: "user",
+  }),
+} satisfies KindRules;

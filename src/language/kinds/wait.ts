@@ -1,0 +1,78 @@
+/** wait: until a signal of one of some names comes, or a time is over. */
+import { limits } from "../../base/limits.ts";
+import type { ActionSpec } from "../../model/definition.ts";
+import type { Template } from "../data/template.ts";
+import { eventName, type Reader, type ReadObject } from "../readers/fields.ts";
+import { below, nearestHint, quoted, type Report } from "../readers/report.ts";
+import { secondsTemplate } from "../readers/templates.ts";
+import { type KindRules, needsOf, optionalTemplate, type PlanActionBase } from "./kind.ts";
+
+export interface WaitPlanAction extends PlanActionBase {
+  readonly kind: "wait";
+  readonly events: readonly string[];
+  readonly timeoutSeconds: Template | undefined;
+}
+
+interface WaitSpec extends ActionSpec {
+  readonly event: string | readonly string[];
+}
+
+const waitedEvent: Reader = (value, pointer, report) => {
+  if (value === "default" || value === "timeout") {
+    report.problem(pointer, `The event name ${quoted(value)} is reserved for routes.`);
+    return undefined;
+  }
+  return eventName(value, pointer, report);
+};
+
+const waitedEvents: Reader = (value, pointer, report) => {
+  if (!Array.isArray(value)) return waitedEvent(value, pointer, report);
+  if (value.length === 0 || value.length > limits.waitEventsMax) {
+    const range = `1 to ${limits.waitEventsMax}`;
+    report.problem(pointer, `It must list ${range} events, not ${value.length}.`);
+    return undefined;
+  }
+  const names = value.map((name, index) => waitedEvent(name, below(pointer, index), report));
+  return names.filter((name) => name !== undefined);
+};
+
+/** Old definitions say 0 where a wait has no end, which is the default. */
+const waitSeconds: Reader = (value, pointer, report) =>
+  report.lenient && value === 0 ? undefined : secondsTemplate(value, pointer, report);
+
+/** Its events, `timeout` where it has one, and `default`. */
+function checkRoutes(
+  action: ReadObject,
+  next: readonly string[],
+  pointer: string,
+  report: Report,
+): void {
+  if (action.event === undefined) return;
+  const events = [action.event].flat() as string[];
+  for (const route of next) {
+    if (route === "default" || events.includes(route)) continue;
+    const at = below(below(pointer, "next"), route);
+    if (route !== "timeout") {
+      report.problem(at, () => {
+        const hint = nearestHint(route, [...events, "timeout", "default"]);
+        return `The wait has no event ${quoted(route)}${hint}.`;
+      });
+    } else if (action.timeoutSeconds === undefined) {
+      report.superfluous(at, `It is never taken: the wait has no "timeoutSeconds".`);
+    }
+  }
+}
+
+export const wait = {
+  fields: [
+    ["event", waitedEvents],
+    ["timeoutSeconds", waitSeconds],
+  ],
+  required: ["event"],
+  routes: checkRoutes,
+  compile(spec: WaitSpec, base: PlanActionBase): WaitPlanAction {
+    const timeoutSeconds = optionalTemplate(spec.timeoutSeconds);
+    const needs = needsOf([base.parameters, timeoutSeconds]);
+    return { ...base, kind: "wait", events: [spec.event].flat(), timeoutSeconds, needs };
+  },
+} satisfies KindRules;
