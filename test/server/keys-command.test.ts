@@ -101,7 +101,7 @@ test("while a server has the store, the command says so, and goes through that s
   const misspelt = await keys("revoke nosuch", env);
   expect([misspelt.code, misspelt.told]).toEqual([
     1,
-    "The path is wrong. It must be the id of a key: 16 hexadecimal digits.",
+    "The path is invalid. It must be the id of a key: 16 hexadecimal digits.",
   ]);
   expect((await keys("list", env)).out).toMatch(new RegExp(`${id} .*revoked \\d{4}-`));
 });
@@ -174,7 +174,7 @@ test("wrong commands are refused in a sentence, before anything is opened", asyn
     ["frob", "There is no command keys frob"],
     ["create --scopes admin", "--name: It must not be empty."],
     ["create --name x --scopes root", "--scopes: "],
-    ["create --name x --scopes run --actions a", "--actions: Actions narrow the scope worker"],
+    ["create --name x --scopes run --actions a", "narrows the scope worker"],
     ["list --nonsense", "--nonsense"],
     ["revoke", "The arguments are invalid"],
     ["list --store memory:", "ends with its server"],
