@@ -115,12 +115,17 @@ function limitSections(): LimitSection[] {
 
 function allLimits(): string {
   return limitSections()
-    .map(({ title, rows }) => `### ${title}\n\n${table(["limit", "value", "meaning"], rows)}`)
+    .map(({ title, rows }) => `### ${title}\n\n${rows.map(limitLine).join("\n")}`)
     .join("\n\n");
 }
 
 const unitPattern =
   /(^seconds|Bytes|Mebibytes|Ms|Seconds|Chars)(?:PerSecond|PerTurn|Held)?(?:Min|Max)?(?:Default)?$/;
+
+/** A list, as a table would change in each line with its longest cell. */
+function limitLine([name = "", value = "", comment = ""]: readonly string[]): string {
+  return `- ${name}: ${value}${comment === "" ? "" : `. ${comment}`}`;
+}
 
 /** With the unit that the name ends with, apart from its Min, Max or Default. */
 function amount(name: string, value: number): string {
