@@ -107,7 +107,10 @@ function responses(route: Route): JsonObject {
       content: { "application/json": { schema: errorReference(route) } },
     };
   }
-  for (const [status, answer] of Object.entries(route.answers)) {
+  const answered = Object.entries(route.answers);
+  // Every operation must have a response besides its errors; of this one none is settled yet.
+  if (answered.length === 0) all.default = { description: "Not built yet." };
+  for (const [status, answer] of answered) {
     const ok = Number(status) < 400;
     all[status] = { description: ok ? "Done." : "Not now.", ...content(answer) };
   }

@@ -48,7 +48,7 @@ function later(id: string, path: `/${string}`, summary: string): Route {
     description: "Every call returns 501.",
     access: "run",
     params: { ...idPath, ...actionId },
-    answers: { 200: answers.operationAnswerSchema },
+    answers: {},
     errors: ["NOT_IMPLEMENTED"],
     handle() {
       throw new OrchyError("NOT_IMPLEMENTED", "This operation is not built yet.");
