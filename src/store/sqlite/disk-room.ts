@@ -128,12 +128,15 @@ export class DiskRoom {
     return (this.#pages - this.#count() + this.#free) * this.#pageBytes;
   }
 
-  /** Called in each transaction that has written: the next ones find room in the file. */
+  /**
+   * Called in each transaction that has written, where its counts need no lock of their own: the next
+   * ones find room in the file.
+   */
   keepAhead(): void {
     if (this.#ahead < limits.fileAheadBytes) this.#grow();
   }
 
-  /** False when the disk, or the bound on pages, has no room for more. */
+  /** Lets the file take more of its disk; false when there is no more, or at the bound on pages. */
   growFor(urgency: Urgency): boolean {
     return this.#grow() || (urgency !== "start" && this.#growFromReserve());
   }
@@ -209,6 +212,7 @@ export class DiskRoom {
     this.#database.run(`PRAGMA max_page_count = ${pages}`);
   }
 
+  /** Whether it failed for want of room. */
   isFull(error: unknown): boolean {
     return isOutOfRoom(error, `${this.#path}.probe`);
   }

@@ -9,6 +9,11 @@ export function isFull(error: unknown): boolean {
   return error.code?.startsWith("SQLITE_FULL") === true || error.code === "SQLITE_IOERR_SHMSIZE";
 }
 
+/** Of a call of the system: the disk, or the quota, is used up. */
+export function isNoRoom(error: unknown): boolean {
+  return ["EDQUOT", "ENOSPC"].includes((error as NodeJS.ErrnoException).code ?? "");
+}
+
 const probeBytes = 4_096;
 
 /**
@@ -26,7 +31,7 @@ export function isOutOfRoom(error: unknown, probe: string): boolean {
       closeSync(file);
     }
   } catch (fault) {
-    return ["EDQUOT", "ENOSPC"].includes((fault as NodeJS.ErrnoException).code ?? "");
+    return isNoRoom(fault);
   } finally {
     rmSync(probe, { force: true });
   }

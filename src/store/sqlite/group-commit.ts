@@ -6,11 +6,13 @@
  * full, room is made first if there is any to be had.
  */
 import type { Database, Statement } from "bun:sqlite";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, pause } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
+import type { Logger } from "../../telemetry/log.ts";
 import { StoreFault } from "../store.ts";
 import { commitFault, isLocked, notApplied, syncFault, syncRefusal } from "./commit-faults.ts";
-import type { Urgency } from "./disk-room.ts";
+import type { DiskRoom, Urgency } from "./disk-room.ts";
+import { isNoRoom } from "./full.ts";
 import type { LogSync } from "./log-sync.ts";
 
 /** How long after a large group the next one is expected. */
@@ -23,6 +25,9 @@ const triesMax = 3;
 const lockedTriesMax = 25;
 const lockedMs = 10;
 
+/** Between tries to put a log on disk that found no room there. */
+const keepLogMs = 1_000;
+
 interface Operation {
   readonly run: () => unknown;
   readonly resolve: (answer: never) => void;
@@ -33,26 +38,15 @@ interface Operation {
   tries: number;
 }
 
-/** The room of the file on its disk, as far as it concerns a transaction. */
-export interface Room {
-  /** Lets the file take more of its disk; false when there is no more. */
-  growFor(urgency: Urgency): boolean;
-  /** Called in each transaction that has written: its counts need no lock of their own there. */
-  keepAhead(): void;
-  /** Whether it failed for want of room. */
-  isFull(error: unknown): boolean;
-  /** Lets the work take the pages that are kept for it. */
-  withPagesFor<T>(urgency: Urgency, work: () => T): T;
-}
-
 export class GroupCommit {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #onRollback: () => void;
   readonly #onFlush: () => Promise<void> | undefined;
   readonly #onFull: (urgency: Urgency) => Promise<void>;
-  readonly #room: Room;
+  readonly #room: DiskRoom;
   readonly #log: LogSync;
+  readonly #logger: Logger | undefined;
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #rollback: Statement;
@@ -67,21 +61,27 @@ export class GroupCommit {
   #held: Promise<void> | undefined;
   /** Until then others are expected soon: the event loop must not stop for a sync. */
   #busyUntil = 0;
-  /** Set when nothing more is taken. */
+  /** Set while nothing is taken. */
   #refusal: StoreFault | undefined;
   #isBroken = false;
+  #isClosed = false;
+  readonly #keepLog: () => Promise<Error | null>;
+  #recovering: Promise<void> | undefined;
 
   constructor(options: {
     readonly database: Database;
     readonly clock: Clock;
     readonly log: LogSync;
+    readonly logger: Logger | undefined;
     /** Whatever was cached of the database may be wrong now. */
     readonly onRollback: () => void;
     /** Called outside of any transaction, after each that has written; what it returns is waited for. */
     readonly onFlush: () => Promise<void> | undefined;
     /** The log found no room on the disk: resolves when it may be tried again. */
     readonly onFull: (urgency: Urgency) => Promise<void>;
-    readonly room: Room;
+    readonly room: DiskRoom;
+    /** The disk may not have the log: puts it there, or resolves with what is in the way. */
+    readonly keepLog: () => Promise<Error | null>;
   }) {
     this.#database = options.database;
     this.#clock = options.clock;
@@ -90,6 +90,8 @@ export class GroupCommit {
     this.#onFull = options.onFull;
     this.#room = options.room;
     this.#log = options.log;
+    this.#logger = options.logger;
+    this.#keepLog = options.keepLog;
     // At once for writing: a transaction that has read cannot wait for a lock any more.
     this.#begin = options.database.prepare("BEGIN IMMEDIATE");
     this.#commit = options.database.prepare("COMMIT");
@@ -110,9 +112,17 @@ export class GroupCommit {
     });
   }
 
+  /** Before the first operation: an earlier life of the process left a log, which the disk may not have. */
+  keepLog(): void {
+    const keeping = this.#keepLog();
+    this.#hold(keeping.then((error) => (error === null ? undefined : this.#lose(error))));
+  }
+
   /** Finishes what was submitted; whatever comes later is refused. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#refusal ??= new StoreFault("not_applied", "The store is closed.");
+    await this.#recovering;
     while (this.#waiting.length > 0) {
       await this.#held;
       if (this.#waiting.length > 0) this.#flushGroup();
@@ -223,10 +233,7 @@ export class GroupCommit {
       return;
     }
     const synced = (error: Error | null) => {
-      if (error !== null) {
-        this.#isBroken = true;
-        this.#refusal = syncRefusal(error);
-      }
+      if (error !== null) this.#lose(error);
       for (let i = 0; i < answers.length; i++) {
         if (error === null) operations[i]?.resolve(answers[i] as never);
         else operations[i]?.reject(syncFault(error));
@@ -243,6 +250,31 @@ export class GroupCommit {
     else this.#log.sync(synced);
     const until = this.#onFlush();
     if (until !== undefined) this.#hold(until);
+  }
+
+  /** Nothing is taken until the disk has the log: once there is room, or in another life of the process. */
+  #lose(cause: Error): void {
+    const refusal = syncRefusal(cause);
+    if (this.#refusal?.message !== refusal.message) this.#logger?.error(refusal.message);
+    this.#refusal = refusal;
+    for (const operation of this.#waiting.splice(0)) operation.reject(refusal);
+    if (!isNoRoom(cause)) this.#isBroken = true;
+    else if (!this.#isClosed) this.#recovering ??= this.#recover();
+  }
+
+  async #recover(): Promise<void> {
+    let error = await this.#keepLog();
+    while (error !== null && isNoRoom(error) && !this.#isClosed) {
+      await pause(keepLogMs, this.#clock);
+      error = await this.#keepLog();
+    }
+    this.#recovering = undefined;
+    if (error !== null) {
+      this.#lose(error);
+      return;
+    }
+    if (!this.#isClosed) this.#refusal = undefined;
+    this.#logger?.warn("the disk has the log again");
   }
 
   /** After a COMMIT that failed. Where the log found no room, room is made, and each tried again. */

@@ -75,6 +75,11 @@ export class Housekeeper {
     return this.#logBytes;
   }
 
+  /** Frames of the log that is in use. */
+  get frames(): number {
+    return (this.#look.get() as Log).log;
+  }
+
   /** A reader, or a fault, keeps the log beyond its bound. */
   get isHeldBack(): boolean {
     return this.#isHeldBack && this.#overSince !== undefined;

@@ -3,8 +3,14 @@
  * (`synchronous=FULL`) and stop everything for as long; with `NORMAL` it only writes, and what was
  * written counts once a sync that began later has ended. Frames carry a running checksum, so what
  * a crash leaves of the log is always its beginning: no transaction without those before it.
+ *
+ * A sync that fails says nothing of the next one: Linux takes the pages for clean, so that it succeeds
+ * without them. After a failure the log counts as kept only where it was written again, synced, and
+ * read back from the disk.
  */
-import { closeSync, fdatasync, fdatasyncSync, openSync } from "node:fs";
+import { closeSync, fdatasync, fdatasyncSync, openSync, read, write } from "node:fs";
+import { findFunctions } from "./c-library.ts";
+import { framesLength } from "./log-frames.ts";
 
 type Callback = (error: Error | null) => void;
 
@@ -16,9 +22,40 @@ export interface Disk {
 
 const realDisk: Disk = { sync: fdatasyncSync, syncAside: fdatasync };
 
+/** Of posix_fadvise: what is clean leaves the memory. */
+const dontNeed = 4;
+
+/** Of the log, put on disk again at once: whole pages of memory. */
+const pieceBytes = 8 * 1024 * 1024;
+
+function readAt(file: number, bytes: Buffer, place: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(file, bytes, 0, bytes.length, place, (error, count) =>
+      error === null ? resolve(count) : reject(error),
+    );
+  });
+}
+
+function writeAt(file: number, bytes: Buffer, place: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    write(file, bytes, 0, bytes.length, place, (error, count) => {
+      if (error !== null) reject(error);
+      else if (count < bytes.length) reject(noRoom("a write was cut short"));
+      else resolve();
+    });
+  });
+}
+
+function noRoom(message: string): Error {
+  return Object.assign(new Error(message), { code: "ENOSPC" });
+}
+
 export class LogSync {
   /** The open log. */
   readonly file: number;
+  readonly #libC = findFunctions({
+    posix_fadvise: { args: ["i32", "i64", "i64", "i32"], returns: "i32" },
+  });
   readonly #disk: Disk;
   /** What waits for the sync that is under way, and what came too late for it. */
   #current: Callback[] = [];
@@ -70,9 +107,39 @@ export class LogSync {
     this.#disk.syncAside(this.file, (error) => {
       const ended = this.#current;
       this.#current = [];
-      if (this.#next.length > 0) this.#start();
+      if (error !== null) ended.push(...this.#next.splice(0));
+      else if (this.#next.length > 0) this.#start();
       for (const callback of ended) callback(error);
     });
+  }
+
+  /**
+   * After a sync that failed, in this life of the process or an earlier one: puts the first so many
+   * frames on disk once more. False: a part of them is lost. Throws what the disk refuses.
+   */
+  async keepAgain(frames: number): Promise<boolean> {
+    const length = await framesLength(this.file, frames);
+    if (length === undefined) return false;
+    for (let place = 0; place < length; place += pieceBytes) await this.#keepPiece(place);
+    // What has left the memory meanwhile was read from the disk, as it was there.
+    return (await framesLength(this.file, frames)) !== undefined;
+  }
+
+  /** The piece stays in memory until it is known to be on the disk: there may be no other copy. */
+  async #keepPiece(place: number): Promise<void> {
+    const buffer = Buffer.alloc(pieceBytes);
+    const piece = buffer.subarray(0, await readAt(this.file, buffer, place));
+    await writeAt(this.file, piece, place);
+    await new Promise<void>((resolve, reject) => {
+      this.#disk.syncAside(this.file, (error) => (error === null ? resolve() : reject(error)));
+    });
+    // Where the system has no such call, what is read back is the memory's.
+    this.#libC?.posix_fadvise(this.file, place, pieceBytes, dontNeed);
+    const found = Buffer.alloc(piece.length);
+    await readAt(this.file, found, place);
+    if (found.equals(piece)) return;
+    await writeAt(this.file, piece, place);
+    throw noRoom("what was synced is not there");
   }
 
   /** All that was asked for must have ended. */

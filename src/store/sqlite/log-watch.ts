@@ -5,9 +5,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { limits } from "../../base/limits.ts";
-
-const headerBytes = 32;
-const frameHeaderBytes = 24;
+import { frameHeaderBytes, headerBytes } from "./log-frames.ts";
 
 interface Generation {
   /** Counts how often the log was started anew. */

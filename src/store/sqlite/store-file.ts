@@ -3,7 +3,7 @@
  * the group commit through which everything reads and writes it.
  */
 import { Database } from "bun:sqlite";
-import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
+import { existsSync, lstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { isOpenToOthers, makePrivateFile, makePrivateFolder } from "../../base/files.ts";
@@ -12,7 +12,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { Pressure } from "../store.ts";
 import { Ballast } from "./ballast.ts";
 import { DiskRoom, type Urgency } from "./disk-room.ts";
-import { isFull } from "./full.ts";
+import { isFull, isNoRoom } from "./full.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import { type FileLock, lockFile } from "./lock.ts";
@@ -79,6 +79,7 @@ export class StoreFile {
     else makePrivateFile(path);
     this.#lock = lockFile(path);
     this.#ballast = new Ballast(path);
+    const leftBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
     let database: Database;
     try {
       database = openDatabase({ ...options, path }, this.#ballast);
@@ -99,10 +100,23 @@ export class StoreFile {
       onCopied: () => this.#room.takeAgain(),
     });
     this.group = new GroupCommit({
-      ...{ database, clock, log: this.#log, room: this.#room, onRollback },
+      ...{ database, clock, log: this.#log, room: this.#room, logger: options.log, onRollback },
       onFlush: () => this.#housekeeper.afterFlush(),
       onFull: (urgency) => this.#makeLogRoom(urgency),
+      keepLog: () => this.#keepLog(),
     });
+    if (leftBytes > 0) this.group.keepLog();
+  }
+
+  /** Null: the disk has the log. */
+  async #keepLog(): Promise<Error | null> {
+    try {
+      const isKept = await this.#log.keepAgain(this.#housekeeper.frames);
+      return isKept ? null : new Error("a part of it is lost");
+    } catch (error) {
+      if (isNoRoom(error) && this.#ballast.letGo()) return await this.#keepLog();
+      return error as Error;
+    }
   }
 
   /** The log could not grow: it is started anew if it can be; else the ballast makes way, not for a start. */
