@@ -346,6 +346,8 @@ export const limits = {
   logBytesPerSecond: 8 * 1024 * 1024,
   /** Nothing new is started while the log is longer. */
   logBytesHeldMax: 1024 * 1024 * 1024,
+  /** Starts that were refused are taken again where so much less is used. */
+  startsRegained: 0.01,
   /** Above it finished executions are removed early, until so much less is used. */
   roomRegained: 0.05,
   /** It begins so much below that share: nothing is refused where room is made as fast as used. */
@@ -459,6 +461,7 @@ check(
   limits.logBytesMax + limits.diskFloorBytes < limits.diskReservedBytes,
   "something of the reserve is for what runs already",
 );
+check(limits.startsRegained < limits.roomRegained, "early retention ends the refusal of starts");
 check(limits.fileRunningBytes < limits.fileAheadBytes, "starts find room in the file");
 check(limits.ballastBytes < limits.diskFloorBytes, "the ballast is a part of the floor");
 check(limits.logBytesMax < limits.logBytesHeldMax, "a log within its bound holds up no start");

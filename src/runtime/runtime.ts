@@ -227,12 +227,12 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   async function readiness(): Promise<Readiness> {
     const checks: Record<string, { ok: boolean; message: string }> = {};
     try {
-      const { used } = await room.read();
+      await room.read();
       const message = `${store.traits.durability} ${room.sentence}`;
       const outdated = formats.complaint();
       const complaints = [store.complaint?.(), outdated].filter((one) => one !== undefined);
       checks.store = {
-        ok: used <= store.traits.usedMax && outdated === undefined,
+        ok: !room.isFull && outdated === undefined,
         message: [message, ...complaints].join(" "),
       };
     } catch (error) {

@@ -78,3 +78,35 @@ test("starts are refused with a time to come back; results and signals are taken
     "the store has room again: starts are taken",
   ]);
 });
+
+test("around the bound nothing flaps: starts are taken again where 1 % less is used", async () => {
+  const path = `${folder.path}/orchy.db`;
+  const store = openSqliteStore({ path, namespace: "orchy", pagesMax: 2_000 });
+  const lines: { message: string }[] = [];
+  const write = (line: string) => lines.push(JSON.parse(line));
+  const log = createLogger({ level: "warn", clock: systemClock, write });
+  server = await startTestServer({ flags: ["--keep-retention"], parts: { store, log } });
+  const definition = { id: 1, type: "system", name: "transform", parameters: { done: true } };
+  await saveWorkflow(server, { name: "quick", rootAction: 1, actions: [definition] });
+  const input = { text: "x".repeat(10_000) };
+  const ids: string[] = [];
+  while ((await ready()).status === 200) {
+    ids.push(...(await Promise.all([1, 2, 3].map(() => startExecution(server, "quick", input)))));
+  }
+  for (const id of ids) await untilEnded(server, id);
+  const startOne = () => call(server, "POST", "/v1/executions", { workflow: "quick", input });
+  let deleted = 0;
+  for (; (await ready()).status === 503; deleted++) {
+    expect((await startOne()).status).toBe(503);
+    expect((await call(server, "DELETE", `/v1/executions/${ids[deleted]}`)).status).toBe(204);
+  }
+  // Each is a little more than one thousandth of the store, and the last three went beyond the bound.
+  expect(deleted).toBeGreaterThan(6);
+  for (let i = 0; i < 3; i++) expect((await startOne()).status).toBe(202);
+  expect((await ready()).status).toBe(200);
+  const told = lines.map(({ message }) => message).filter((one) => one.includes("the store"));
+  expect(told).toEqual([
+    "the store is nearly full: starts are refused",
+    "the store has room again: starts are taken",
+  ]);
+});

@@ -5,6 +5,7 @@
  */
 import { type Clock, within } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import type { Pressure, Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 
@@ -22,6 +23,8 @@ export class Room {
   readonly #log: Logger;
   readonly #keepRetention: boolean;
   #used = 0;
+  /** From the reading above the bound until one that is somewhat below it: around it nothing flaps. */
+  #isFull = false;
   #tombstones = 0;
   /** Bytes that were left for starts at the last reading, and what was taken since. */
   #left = Number.POSITIVE_INFINITY;
@@ -53,8 +56,8 @@ export class Room {
       .then((pressure) => {
         const { used, tombstones = 0, left = Number.POSITIVE_INFINITY } = pressure;
         this.#tombstones = tombstones;
-        this.#tellChange(used);
         this.#used = used;
+        this.#noteFull();
         this.#left = left;
         this.#taken = this.#underWay;
         this.#readAt = this.#clock.now();
@@ -76,12 +79,19 @@ export class Room {
     if (this.#reading === reading) this.#isSlow = true;
   }
 
-  #tellChange(used: number): void {
+  #noteFull(): void {
     const { usedMax } = this.#store.traits;
-    if (used > usedMax === this.#used > usedMax) return;
-    const fields = { used: percent(used), tombstones: this.#tombstones };
-    if (used > usedMax) this.#log.warn("the store is nearly full: starts are refused", fields);
+    const isFull = this.#used > usedMax - (this.#isFull ? limits.startsRegained : 0);
+    if (isFull === this.#isFull) return;
+    this.#isFull = isFull;
+    const fields = { used: percent(this.#used), tombstones: this.#tombstones };
+    if (isFull) this.#log.warn("the store is nearly full: starts are refused", fields);
     else this.#log.warn("the store has room again: starts are taken", fields);
+  }
+
+  /** Nothing new is started, by the last reading. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   /** How full the store is, and what of it early retention cannot remove, by the last reading. */
@@ -89,7 +99,7 @@ export class Room {
     const used = `${percent(this.#used)} of the store's room is used`;
     const tombstones = `, also by the ids of ${this.#tombstones} deleted executions`;
     const sentence = `${used}${this.#tombstones === 0 ? "" : tombstones}.`;
-    if (!this.#keepRetention || this.#used <= this.#store.traits.usedMax) return sentence;
+    if (!this.#keepRetention || !this.#isFull) return sentence;
     return `${sentence} With --keep-retention none is made: delete executions that have ended.`;
   }
 
@@ -114,7 +124,7 @@ export class Room {
 
   /** One alone is small beside what is kept; many at once need not be. */
   #fits(bytes: number): boolean {
-    if (this.#used > this.#store.traits.usedMax) return false;
+    if (this.#isFull) return false;
     return this.#taken === 0 || this.#taken + bytes <= this.#left;
   }
 }
