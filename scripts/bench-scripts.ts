@@ -9,13 +9,19 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { integer } from "../src/config/settings.ts";
 import { readMetrics, total } from "../test/support/metrics.ts";
 import { call, type Running, startMany, startServer, stop, usage } from "./bench/support.ts";
 import { readOptions } from "./options.ts";
 
 const options = readOptions("Bursts of scripts: how long they take, and what they cost.", {
   store: { type: "string", default: "sqlite", about: "sqlite (a new file), or an empty Redis" },
-  servers: { type: "string", default: "1", about: "on the store; all starts go to the first" },
+  servers: {
+    type: "string",
+    default: "1",
+    about: "on the store; all starts go to the first",
+    read: integer(1, 100),
+  },
   bursts: { type: "string", default: "12000x5,3000x50", about: "executions x milliseconds, …" },
 });
 
@@ -108,7 +114,7 @@ const folder = mkdtempSync(join(tmpdir(), "orchy-bench-"));
 const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
 const servers: Running[] = [];
 try {
-  for (let i = 0; i < Number(options.servers); i++) servers.push(await startServer({ store }));
+  for (let i = 0; i < options.servers; i++) servers.push(await startServer({ store }));
   const perMs = await turnsPerMs(servers[0]!);
   const rows = [];
   for (const one of options.bursts.split(",")) {

@@ -7,6 +7,8 @@
  * - *load*: steps a second with one, two and three servers, a worker at each; the processor time is
  *   that of servers and workers. A first run, which is not shown, warms up.
  */
+
+import { integer } from "../src/config/settings.ts";
 import {
   allEnded,
   call,
@@ -27,9 +29,15 @@ const options = readOptions("Several servers on one store: wake-ups, timers, ste
     type: "string",
     default: "500",
     about: "whose wake-up is timed, for each pair of servers",
+    read: integer(1, 10 ** 6),
   },
-  executions: { type: "string", default: "6000", about: "in each load" },
-  polls: { type: "string", default: "4", about: "that each worker has under way at once" },
+  executions: { type: "string", default: "6000", about: "in each load", read: integer(1, 10 ** 7) },
+  polls: {
+    type: "string",
+    default: "4",
+    about: "that each worker has under way at once",
+    read: integer(1, 8),
+  },
 });
 const { store, polls } = options;
 const delaySeconds = 3;
@@ -48,7 +56,7 @@ async function poll(server: Running, body: object): Promise<{ tasks?: { token: s
 async function wakes(from: Running, at: Running): Promise<number[]> {
   const times: number[] = [];
   let results: object[] = [];
-  for (let count = 0; count < Number(options.tasks); count++) {
+  for (let count = 0; count < options.tasks; count++) {
     const waiting = poll(at, { actions: ["bench-wake"], results });
     // The poll is on its way before the start is sent, and there long before its task.
     await Bun.sleep(2);
@@ -97,7 +105,7 @@ async function timers(stays: Running, end: "stays" | "SIGTERM" | "SIGKILL"): Pro
 
 /** A backlog of chains of 5 at so many servers, then a worker comes to each; then chains that start. */
 async function load(servers: readonly Running[]) {
-  const count = Number(options.executions);
+  const count = options.executions;
   const urls = servers.map(({ url }) => url);
   const begin = () => startMany(urls, "bench-chain", { count, lanes: 48 });
   const backlog = await begin();

@@ -14,6 +14,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { integer } from "../src/config/settings.ts";
 import {
   allEnded,
   call,
@@ -32,12 +33,18 @@ import {
 import { readOptions } from "./options.ts";
 
 const options = readOptions("One server and one worker: steps a second, latency and memory.", {
-  rounds: { type: "string", default: "3", about: "of each measurement; the median is shown" },
-  executions: { type: "string", default: "10000", about: "in a drain" },
+  rounds: {
+    type: "string",
+    default: "3",
+    about: "of each measurement; the median is shown",
+    read: integer(1, 1_000),
+  },
+  executions: { type: "string", default: "10000", about: "in a drain", read: integer(1, 10 ** 7) },
   waiting: {
     type: "string",
     default: "100000",
     about: "executions that wait for a signal; 0: none",
+    read: integer(0, 10 ** 7),
   },
   payloads: {
     type: "string",
@@ -50,7 +57,12 @@ const options = readOptions("One server and one worker: steps a second, latency 
     about: "sqlite (a new file each time), or as a server's",
   },
   transport: { type: "string", default: "http2,http1", about: "of the worker" },
-  polls: { type: "string", default: "4", about: "that the worker has under way at once" },
+  polls: {
+    type: "string",
+    default: "4",
+    about: "that the worker has under way at once",
+    read: integer(1, 8),
+  },
   partitions: { type: "string", about: "of the store" },
   profile: { type: "boolean", default: false, about: "of the server's processor time" },
 });
@@ -115,18 +127,18 @@ async function drain(server: Running, transport: string, backlog: Backlog): Prom
 
 function drainChain(server: Running, transport: string, steps: number): Promise<Throughput> {
   const workflow = `bench-chain-${steps}`;
-  return drain(server, transport, { workflow, steps, executions: Number(options.executions) });
+  return drain(server, transport, { workflow, steps, executions: options.executions });
 }
 
 /** As many executions as pass on 30 MB in a step, at most those of a drain of small ones. */
 function drainPayload(server: Running, transport: string, bytes: number): Promise<Throughput> {
-  const executions = Math.min(Number(options.executions), Math.ceil(30_000_000 / bytes));
+  const executions = Math.min(options.executions, Math.ceil(30_000_000 / bytes));
   const value = "x".repeat(bytes);
   return drain(server, transport, { workflow: "bench-payload-5", steps: 5, executions, value });
 }
 
 async function loop(server: Running, transport: string, steps: number): Promise<Throughput> {
-  const executions = Number(options.executions);
+  const executions = options.executions;
   const worker = await startWorker(server.url, { transport, polls });
   const result = await measure(server, worker, steps, executions, async () => {
     const ids = await startMany([server.url], `bench-chain-${steps}`, { count: executions });
@@ -137,7 +149,7 @@ async function loop(server: Running, transport: string, steps: number): Promise<
 }
 
 async function tenAtATime(server: Running, transport: string, steps: number): Promise<Throughput> {
-  const executions = Math.max(10, Math.ceil(Number(options.executions) / steps));
+  const executions = Math.max(10, Math.ceil(options.executions / steps));
   const worker = await startWorker(server.url, { transport, polls });
   const result = await measure(server, worker, steps, executions, async () => {
     await latencies(server.url, steps, executions, 10);
@@ -181,7 +193,7 @@ try {
   for (const steps of [1, 5, ...longChains])
     await call(server.url, "/v1/workflows", chain(`bench-chain-${steps}`, steps));
   const transports = options.transport.split(",");
-  const rounds = Number(options.rounds);
+  const { rounds } = options;
   await call(server.url, "/v1/workflows", payloadChain("bench-payload-5", 5));
   const payloads = options.payloads.split(",").map(Number).filter(Boolean);
 
@@ -235,7 +247,7 @@ try {
   await stop(server);
 }
 
-const waiting = Number(options.waiting);
+const { waiting } = options;
 if (waiting > 0) {
   const fresh = await open(mkdtempSync(join(folder, "waiting-")));
   await call(fresh.url, "/v1/workflows", {

@@ -4,6 +4,7 @@
  * choices of faults and load, not the moments at which processes act on them.
  */
 
+import { integer } from "../src/config/settings.ts";
 import { printReport } from "../test/chaos/report.ts";
 import { runChaos, targets } from "../test/chaos/run.ts";
 import { redisMissing } from "../test/support/redis.ts";
@@ -13,28 +14,36 @@ const values = readOptions(
   "Real processes under load and under faults; then every promise is checked.",
   {
     target: { type: "string", default: "redis", about: `one of ${targets.join(", ")}` },
-    seconds: { type: "string", default: "60", about: "of load and faults" },
+    seconds: {
+      type: "string",
+      default: "60",
+      about: "of load and faults",
+      read: integer(1, 86_400),
+    },
     seed: {
       type: "string",
       default: `${Math.floor(Math.random() * 1_000_000)}`,
       about: "of the choices of faults and load; by chance unless given",
+      read: integer(0, 999_999_999),
     },
-    rate: { type: "string", default: "25", about: "executions started a second" },
+    rate: {
+      type: "string",
+      default: "25",
+      about: "executions started a second",
+      read: integer(1, 1_000),
+    },
     only: {
       type: "string",
       default: "",
       about: "parts of names of faults, with commas: no others strike",
     },
     keep: { type: "boolean", default: false, about: "the folder with logs and stores stays" },
-    workers: { type: "string", default: "4", about: "worker processes" },
+    workers: { type: "string", default: "4", about: "worker processes", read: integer(1, 100) },
   },
 );
 const target = targets.find((one) => one === values.target);
-const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
-const [startsPerSecond, workers] = [Number(values.rate), Number(values.workers)];
-if (target === undefined || ![seconds, seed, startsPerSecond, workers].every(Number.isInteger)) {
-  refuse(`--target is one of ${targets.join(", ")}; the others are whole numbers.`);
-}
+const { seconds, seed, rate: startsPerSecond, workers } = values;
+if (target === undefined) refuse(`--target must be one of ${targets.join(", ")}.`);
 if (target !== "sqlite" && redisMissing !== undefined) {
   refuse(redisMissing);
 }

@@ -2,20 +2,26 @@
  * `bun run simulate`: whole servers and workers on simulated time, with faults, one seed after the
  * other. `--seed S` alone runs that one; `--minutes M` goes on from there for so long.
  */
+import { decimal, integer } from "../src/config/settings.ts";
 import { openEvaluator } from "../test/sim/scripts.ts";
 import { describeFailure, simulate } from "../test/sim/simulation.ts";
-import { readOptions, refuse } from "./options.ts";
+import { readOptions } from "./options.ts";
 
 const options = readOptions("Whole servers and workers on simulated time, with faults.", {
-  minutes: { type: "string", about: "so long, one seed after the other [1 without a seed]" },
-  seed: { type: "string", about: "the first one, or alone the only one; by chance unless given" },
+  minutes: {
+    type: "string",
+    about: "so long, one seed after the other [1 without a seed]",
+    read: decimal(0, 10_080),
+  },
+  seed: {
+    type: "string",
+    about: "the first one, or alone the only one; by chance unless given",
+    read: integer(0, 999_999_999),
+  },
 });
-const first = Number(options.seed ?? Math.floor(Math.random() * 1_000_000) * 1_000);
+const first = options.seed ?? Math.floor(Math.random() * 1_000_000) * 1_000;
 const isOne = options.minutes === undefined && options.seed !== undefined;
-const untilMs = performance.now() + Number(options.minutes ?? 1) * 60_000;
-if (!Number.isInteger(first) || Number.isNaN(untilMs)) {
-  refuse("--seed is a whole number, --minutes a number.");
-}
+const untilMs = performance.now() + (options.minutes ?? 1) * 60_000;
 
 const evaluate = await openEvaluator();
 const sums = { seeds: 0, executions: 0, callbacks: 0, simulatedMs: 0 };

@@ -9,24 +9,31 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { decimal } from "../src/config/settings.ts";
 import { Connection, GrpcLink } from "../test/soak/connection.ts";
 import { Load } from "../test/soak/load.ts";
 import { Meter, type Sample } from "../test/soak/measure.ts";
 import { fitSecondHalf, judge } from "../test/soak/verdict.ts";
 import { startServer, stop } from "./bench/support.ts";
-import { readOptions, refuse } from "./options.ts";
+import { readOptions } from "./options.ts";
 
 const values = readOptions("A steady load for long: does the server stay as it is?", {
-  minutes: { type: "string", default: "30", about: "of load" },
-  rate: { type: "string", default: "150", about: "executions started a second" },
-  "sample-seconds": { type: "string", default: "10", about: "between two samples" },
+  minutes: { type: "string", default: "30", about: "of load", read: decimal(0.1, 10_080) },
+  rate: {
+    type: "string",
+    default: "150",
+    about: "executions started a second",
+    read: decimal(0.1, 10_000),
+  },
+  "sample-seconds": {
+    type: "string",
+    default: "10",
+    about: "between two samples",
+    read: decimal(0.1, 3_600),
+  },
   grpc: { type: "boolean", default: false, about: "polls go over one gRPC connection" },
 });
-const [minutes, rate] = [Number(values.minutes), Number(values.rate)];
-const sampleSeconds = Number(values["sample-seconds"]);
-if (![minutes, rate, sampleSeconds].every((number) => number > 0)) {
-  refuse("--minutes, --rate and --sample-seconds are above 0.");
-}
+const { minutes, rate, "sample-seconds": sampleSeconds } = values;
 
 /**
  * A removed execution leaves its tombstone for a day, so that its id is known to have been used: the

@@ -56,10 +56,10 @@ export async function startServer(options: ServerOptions): Promise<Running> {
 
 export async function startWorker(
   url: string,
-  { transport, polls }: { readonly transport: string; readonly polls: string },
+  { transport, polls }: { readonly transport: string; readonly polls: number },
 ): Promise<Running> {
   const worker = Bun.spawn(
-    [process.execPath, join(root, "scripts/bench/worker.ts"), url, transport, polls],
+    [process.execPath, join(root, "scripts/bench/worker.ts"), url, transport, `${polls}`],
     { stdout: "pipe", stderr: "inherit", stdin: "ignore" },
   );
   await lineWith(worker, "ready");

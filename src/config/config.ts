@@ -9,6 +9,7 @@ import { nearest } from "../base/nearest.ts";
 import { type LogLevel, logLevels } from "../telemetry/log.ts";
 import { insteadOfOriginal } from "./original-flags.ts";
 import {
+  decimal,
   type Flag,
   integer,
   matching,
@@ -19,7 +20,6 @@ import {
   readHeaders,
   readHosts,
   readOrigins,
-  readRatio,
   readSecret,
   readStore,
   readSwitch,
@@ -318,7 +318,7 @@ const flags = {
     placeholder: "share",
     default: "1",
     explanation: "share of executions that is traced, of those started without a traceparent",
-    read: readRatio,
+    read: decimal(0, 1),
   }),
 };
 

@@ -51,6 +51,16 @@ export function integer(min: number, max: number) {
   };
 }
 
+/** Without an exponent, so that nobody has to count its digits. */
+export function decimal(min: number, max: number) {
+  return (text: string) => {
+    const value = Number(text);
+    return /^\d{1,9}(\.\d{1,9})?$/.test(text) && value >= min && value <= max
+      ? { value }
+      : { problem: `must be a number from ${min} to ${max}` };
+  };
+}
+
 export function oneOf<const Value extends string>(values: readonly Value[]) {
   return (text: string) => {
     const value = values.find((one) => one === text.toLowerCase());
@@ -101,7 +111,7 @@ export function readAdvertise(text: string): { value: string | undefined } | { p
   const port = Number(parts?.[2]);
   return port >= 1 && port <= 65_535
     ? { value: text }
-    : { problem: "must be host:port, as workers reach it" };
+    : { problem: "must be host:port, as workers reach it, with a port from 1 to 65535" };
 }
 
 export function readCollector(text: string): { value: string } | { problem: string } {
@@ -124,11 +134,4 @@ export function readHeaders(text: string): { value: Record<string, string> } | {
     );
   }
   return { value: headers };
-}
-
-export function readRatio(text: string): { value: number } | { problem: string } {
-  const value = Number(text);
-  return /^\d+(\.\d+)?$/.test(text) && value <= 1
-    ? { value }
-    : { problem: "must be a number from 0 to 1" };
 }

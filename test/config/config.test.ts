@@ -171,6 +171,49 @@ test.each(refused)("%p is refused in a sentence", (argv, told) => {
   expect(found.join("\n")).toContain(told);
 });
 
+const numeric: readonly [flag: string, range: string][] = [
+  ["http-port", "a whole number from 0 to 65535"],
+  ["grpc-port", "a whole number from 0 to 65535"],
+  ["legacy-port", "a whole number from 0 to 65535"],
+  ["partitions", "a whole number from 1 to 4096"],
+  ["format-delay", "a whole number from 0 to 999999999"],
+  ["tombstone-seconds", "a whole number from 600 to 31622400"],
+  ["script-processes", "a whole number from 1 to 256"],
+  ["trace-ratio", "a number from 0 to 1"],
+];
+const noNumbers = [
+  ...["1e3", "1e400", "-0", "-1", "+5", "0x10", " 80", "80 ", "1_000", "1,000", "NaN", "Infinity"],
+  ...["1.5", "0.00000000000000000001", "99999999999", "9007199254740993", "9".repeat(400), "٣"],
+];
+
+test.each(numeric)("--%s takes no number but %s", (flag, range) => {
+  const variable = `ORCHY_${flag.toUpperCase().replaceAll("-", "_")}`;
+  for (const text of noNumbers) {
+    const shown = `${JSON.stringify(text.slice(0, 100))}: must be ${range}.`;
+    expect(problems([`--${flag}=${text}`])).toEqual([`--${flag} ${shown}`]);
+    expect(problems([], { [variable]: text })).toEqual([`${variable} ${shown}`]);
+  }
+});
+
+test("every flag that takes a number is among those", () => {
+  const help = parseConfig(["--help"], {});
+  const text = "print" in help ? help.print : "";
+  const found = [...text.matchAll(/--([a-z-]+) <(?:port|count|seconds|share)>/g)];
+  expect(found.map(([, flag]) => flag).sort()).toEqual(numeric.map(([flag]) => flag).sort());
+});
+
+test.each([
+  ["chaos.ts --seconds 1e3", `--seconds "1e3": must be a whole number from 1 to 86400.`],
+  ["soak.ts --rate=-0", `--rate "-0": must be a number from 0.1 to 10000.`],
+  ["simulate.ts --minutes 1e400", `--minutes "1e400": must be a number from 0 to 10080.`],
+])("a script refuses its numbers alike: %s", async (command, problem) => {
+  const [script, ...flags] = command.split(" ");
+  const path = new URL(`../../scripts/${script}`, import.meta.url).pathname;
+  const child = Bun.spawn([process.execPath, path, ...flags], { stderr: "pipe", stdout: "ignore" });
+  expect(await new Response(child.stderr).text()).toStartWith(problem);
+  expect(await child.exited).toBe(2);
+});
+
 test("secrets come from files, and are not shown when they are wrong", () => {
   const folder = mkdtempSync(join(tmpdir(), "orchy-config-"));
   const [store, headers] = [join(folder, "store"), join(folder, "headers")];

@@ -43,7 +43,8 @@ describe("addresses", () => {
   test("that are wrong are refused in one sentence, which keeps the password", async () => {
     for (const [url, part] of [
       ["redis://:secret@", "host:port"],
-      ["redis://:secret@h:70000", "host:port"],
+      ["redis://:secret@h:70000", "a port from 1 to 65535"],
+      ["redis://:secret@h:1e3", "a port from 1 to 65535"],
       ["redis://:secret@h:1,i:2", "redis-cluster://"],
       ["redis://:secret@h:1/3", "database 0"],
       ["redis-cluster://:secret@h:1/0/1", "database 0"],

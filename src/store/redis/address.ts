@@ -61,7 +61,9 @@ export function parseRedisUrl(url: string): RedisAddress | { readonly problem: s
   const nodes = nodesText.split(",").map((text) => readNode(text, kind.port));
   const [first, ...others] = nodes;
   if (first === undefined || !nodes.every((node) => node !== undefined)) {
-    return { problem: "must name host:port, separated by commas where there are several" };
+    return {
+      problem: "must name host:port, with a port from 1 to 65535, and commas between several",
+    };
   }
   if (kind.kind === "single" && others.length > 0) {
     return { problem: "names several hosts; for a cluster write redis-cluster://" };
