@@ -1,13 +1,11 @@
 /**
  * The thread that sends heartbeats while a handler keeps the main thread busy: a heartbeat loop on a
- * connection of its own. It looks for itself what is held; messages bring what cannot wait. It dies
- * with the process.
+ * connection of its own. Messages bring the changes of leases. It ends with the process.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import type { StopReason } from "./errors.ts";
 import { HeartbeatLoop, type LeaseChange } from "./heartbeat-loop.ts";
 import { Link, quietLogger } from "./link.ts";
-import { TextRing } from "./text-ring.ts";
 import type { Credentials, TransportKind } from "./transport.ts";
 
 export interface ThreadData {
@@ -15,17 +13,12 @@ export interface ThreadData {
   readonly transport: TransportKind;
   readonly credentials: Credentials;
   readonly workerId: string;
-  /** Of the ring with changes of leases. */
-  readonly news: SharedArrayBuffer;
 }
 
 export interface FromThread {
   readonly token: string;
   readonly reason: StopReason;
 }
-
-/** Far less than the third of a second after which the first heartbeat may be due. */
-const lookMs = 50;
 
 function start(data: ThreadData): void {
   const port = parentPort!;
@@ -35,14 +28,7 @@ function start(data: ThreadData): void {
   const loop = new HeartbeatLoop(link, workerId, (token, reason) =>
     port.postMessage({ token, reason } satisfies FromThread),
   );
-  const news = new TextRing(data.news);
-  const apply = (text: string) => loop.apply(JSON.parse(text) as LeaseChange);
-  const look = () => news.read().forEach(apply);
-  setInterval(look, lookMs);
-  port.on("message", (text: string) => {
-    look();
-    apply(text);
-  });
+  port.on("message", (text: string) => loop.apply(JSON.parse(text) as LeaseChange));
   void loop.run();
 }
 

@@ -6,9 +6,8 @@ import { Worker as Thread } from "node:worker_threads";
 import { HeartbeatLoop, type Lease, type LeaseChange, type OnStop } from "./heartbeat-loop.ts";
 import type { FromThread, ThreadData } from "./heartbeat-thread.ts";
 import { Link, type Logger, quietLogger } from "./link.ts";
-import { TextRing } from "./text-ring.ts";
 
-export interface HeartbeatsOptions extends Omit<ThreadData, "news"> {
+export interface HeartbeatsOptions extends ThreadData {
   readonly logger: Logger;
   readonly onStop: OnStop;
 }
@@ -19,13 +18,10 @@ const threadUrl = import.meta.url.endsWith(".ts")
   : new URL("./heartbeat-thread.js", import.meta.url);
 
 const dropWithinMs = 500;
-/** The news of tens of milliseconds, at the speed of the fastest worker. */
-const newsBytes = 1024 * 1024;
 
 export class Heartbeats {
   private readonly options: HeartbeatsOptions;
   private readonly leases = new Map<string, Lease>();
-  private readonly news = new TextRing(newsBytes);
   private thread: Thread | undefined;
   private loop: HeartbeatLoop | undefined;
   private link: Link | undefined;
@@ -39,8 +35,7 @@ export class Heartbeats {
 
   start(): void {
     const { servers, transport, credentials, workerId } = this.options;
-    const news = this.news.memory;
-    const workerData: ThreadData = { servers, transport, credentials, workerId, news };
+    const workerData: ThreadData = { servers, transport, credentials, workerId };
     try {
       this.thread = new Thread(threadUrl, { workerData });
     } catch (error) {
@@ -94,8 +89,7 @@ export class Heartbeats {
       this.loop.apply(change);
       return;
     }
-    const text = JSON.stringify(change);
-    if (change.beat !== undefined || !this.news.write(text)) this.thread?.postMessage(text);
+    this.thread?.postMessage(JSON.stringify(change));
   }
 
   private stopTask: OnStop = (token, reason) => {
