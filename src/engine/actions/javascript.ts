@@ -97,7 +97,7 @@ function leave(draft: Draft, action: JavascriptPlanAction): void {
   const until = draft.now + Math.floor(Math.min(waited, limits.scriptWaitMsMax) * (1 + chance));
   draft.addTimer(timers[0]!, until);
   draft.setRecord(action.index, { ...record, status: "WAITING" });
-  draft.leaveScript({ handout, until });
+  draft.waitingScripts.push({ handout, until });
 }
 
 function request(draft: Draft, action: JavascriptPlanAction, handout: number): void {
@@ -110,7 +110,7 @@ function request(draft: Draft, action: JavascriptPlanAction, handout: number): v
   const { expression, index } = action;
   const { input, execution } = view;
   const group = draft.state.workflow;
-  draft.requestScript({
+  draft.scripts.push({
     ...{ handout, group, actionIndex: index },
     ...{ expression, input, execution, outputs },
   });

@@ -20,6 +20,7 @@ import type { JsonText } from "../../model/json.ts";
 import { finishHeader } from "../../model/task-header.ts";
 import type { Draft, Mutable } from "../decision/draft.ts";
 import { completeAction, failAction } from "../decision/flow.ts";
+import { withAttempt } from "./attempts.ts";
 import { withNeeds } from "./common.ts";
 import { randomOf } from "./random.ts";
 import { type ActionRules, accepted, type EventOf, stale } from "./rules.ts";
@@ -270,35 +271,4 @@ function endBackoff(draft: Draft, action: TaskAction, timer: string): void {
   const record = draft.record(action.index);
   draft.spendTimer(action, timer);
   if (record.status === "RETRYING") draft.ready.push(action.index);
-}
-
-/**
- * Details go to disk with every commit: those of earlier attempts are dropped where they are large.
- * History keeps them.
- */
-function withSmallDetails(attempts: readonly AttemptRecord[]): readonly AttemptRecord[] {
-  const details = attempts.map(({ failure }) => failure?.details);
-  if (details.every((one) => one === undefined)) return attempts;
-  if (JSON.stringify(details).length <= limits.errorDetailsBytesMax) return attempts;
-  return attempts.map((attempt) => {
-    if (attempt.failure === undefined) return attempt;
-    const { details: _details, ...failure } = attempt.failure;
-    return { ...attempt, failure };
-  });
-}
-
-/** Keeps the latest attempts one by one; of the older ones only how many there were. */
-function withAttempt(
-  draft: Draft,
-  action: TaskAction,
-  attempt: AttemptRecord,
-): readonly AttemptRecord[] {
-  const record = draft.record(action.index);
-  const attempts = [...withSmallDetails(record.attempts ?? []), attempt];
-  if (attempts.length <= limits.attemptsKept) return attempts;
-  // The first tells how it began; the latest how it went on.
-  attempts.splice(1, 1);
-  const attemptsDropped = (record.attemptsDropped ?? 0) + 1;
-  draft.setRecord(action.index, { ...record, attemptsDropped });
-  return attempts;
 }

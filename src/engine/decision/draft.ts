@@ -7,15 +7,7 @@ import type { Needs, Scope } from "../../language/data/scope.ts";
 import { TooLarge, Work } from "../../language/data/work.ts";
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { Plan } from "../../language/plan.ts";
-import type {
-  Decision,
-  NewMessage,
-  NewTask,
-  NewTimer,
-  ScriptRequest,
-  WaitingScript,
-} from "../../model/decision.ts";
-import type { ActionDefinition } from "../../model/definition.ts";
+import type { Decision } from "../../model/decision.ts";
 import type { EventAnswer } from "../../model/event.ts";
 import {
   type ActionRecord,
@@ -30,30 +22,11 @@ import { type ActionTimerKind, formatTimer } from "../../model/timer.ts";
 import { chunkOf, encodeRecords, isInState } from "../stored/codec.ts";
 import { HistoryWriter } from "../stored/history.ts";
 import { nothingWritten } from "../stored/state.ts";
+import { Effects } from "./effects.ts";
+import { emptyPlace, type ScriptPlace, type Surroundings } from "./surroundings.ts";
+import { View } from "./view.ts";
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-/** What the engine may look up besides the execution itself. */
-export interface Surroundings {
-  readonly plan: Plan;
-  readonly now: number;
-  /** The format to write what others read, such as messages: see model/format.ts. */
-  readonly format: number;
-  /** The registered rules of a user action, if any. */
-  readonly registered: (actionName: string) => ActionDefinition | undefined;
-  /** Absent: there is always room, and nothing is under way. */
-  readonly scripts?: ScriptPlace;
-}
-
-/** What the engine knows of where its scripts are evaluated. */
-export interface ScriptPlace {
-  /** Whether one more may be evaluated now, beside so many that this decision asks for already. */
-  readonly hasRoom: (asked: number) => boolean;
-  /** Whether this process evaluates, or is about to evaluate, the script of this hand-out. */
-  readonly isUnderWay: (handout: number) => boolean;
-}
-
-const emptyPlace: ScriptPlace = { hasRoom: () => true, isUnderWay: () => false };
 
 /** Thrown inside the engine, caught by `decide`: these fields must be loaded first. */
 export class MissingData extends Error {
@@ -74,7 +47,7 @@ interface EndedAction {
 
 const pending: ActionRecord = { status: "PENDING" };
 
-export class Draft {
+export class Draft extends Effects {
   readonly plan: Plan;
   readonly now: number;
   readonly format: number;
@@ -89,7 +62,6 @@ export class Draft {
   readonly closing: number[];
   readonly answers: EventAnswer[] = [];
   hold: boolean | undefined;
-  changed = false;
   systemActionsStarted = 0;
   /** What this decision has read of the data. */
   readonly work = new Work();
@@ -101,22 +73,11 @@ export class Draft {
   readonly #written = new Map<string, JsonText | null>();
   /** Chunks of records that are not part of the state. */
   #dirtyChunks: Set<number> | undefined;
-  readonly #settle: Decision["settle"][number][] = [];
-  readonly #expire: Decision["expire"][number][] = [];
-  readonly #consume: Decision["consumeTimers"][number][] = [];
-  readonly #tasks: NewTask[] = [];
-  readonly #dropTasks: string[] = [];
-  readonly #timers: NewTimer[] = [];
-  readonly #dropTimers: string[] = [];
-  readonly #messages: NewMessage[] = [];
   readonly #history: HistoryWriter;
-  readonly #scripts: ScriptRequest[] = [];
-  readonly #waitingScripts: WaitingScript[] = [];
-  #bytes = 0;
-  #effects = 0;
   #view: Scope | undefined;
 
   constructor(execution: Execution, surroundings: Surroundings) {
+    super();
     this.plan = surroundings.plan;
     this.now = surroundings.now;
     this.format = surroundings.format;
@@ -190,7 +151,7 @@ export class Draft {
 
   write(field: string, text: JsonText | null): void {
     this.#written.set(field, text);
-    this.#bytes += field.length + (text === null ? 0 : text.length);
+    this.weigh(field.length + (text?.length ?? 0));
     this.changed = true;
   }
 
@@ -233,79 +194,25 @@ export class Draft {
 
   /** `$`, as templates and references see it. Call `require` first. */
   view(): Scope {
-    this.#view ??= new DraftView(this);
+    this.#view ??= new View(this);
     return this.#view;
   }
 
   // Effects
 
-  addTask(task: NewTask): void {
-    this.#tasks.push(task);
-    this.#bytes += task.parameters.length + task.header.length;
-    this.#count();
-  }
-
-  /** The store drops before it adds: what this decision itself added is just not added. */
-  dropTask(id: string): void {
-    removeById(this.#tasks, id);
-    this.#dropTasks.push(id);
-    this.#count();
-  }
-
-  addTimer(id: string, at: number): void {
-    this.#timers.push({ id, at });
-    this.#count();
-  }
-
-  dropTimer(id: string): void {
-    removeById(this.#timers, id);
+  override dropTimer(id: string): void {
     const { heldTimers } = this.state;
     // One that came due during a pause must not come back with the resume.
     if (heldTimers.length > 0) this.state.heldTimers = heldTimers.filter((held) => held.id !== id);
-    this.#dropTimers.push(id);
-    this.#count();
-  }
-
-  addMessage(id: string, body: JsonText): void {
-    this.#messages.push({ id, body });
-    this.#bytes += body.length;
-    this.#count();
-  }
-
-  settle(taskId: string, token: string): void {
-    this.#settle.push({ taskId, token });
-    this.#count();
-  }
-
-  expire(taskId: string, token: string | null, until: number): void {
-    this.#expire.push({ taskId, token, until });
-    this.#count();
-  }
-
-  consumeTimer(id: string, claimId: string): void {
-    this.#consume.push({ id, claimId });
-    this.#count();
+    super.dropTimer(id);
   }
 
   hasScriptRoom(): boolean {
-    return this.#scriptPlace.hasRoom(this.#scripts.length);
+    return this.#scriptPlace.hasRoom(this.scripts.length);
   }
 
   isScriptUnderWay(handout: number): boolean {
     return this.#scriptPlace.isUnderWay(handout);
-  }
-
-  requestScript(script: ScriptRequest): void {
-    this.#scripts.push(script);
-  }
-
-  leaveScript(script: WaitingScript): void {
-    this.#waitingScripts.push(script);
-  }
-
-  #count(): void {
-    this.#effects += 1;
-    this.changed = true;
   }
 
   /** Appends to the history. `details` is JSON text. */
@@ -322,12 +229,6 @@ export class Draft {
     this.changed = true;
   }
 
-  /** Whether one more action or event still fits this commit, whatever it brings. */
-  hasRoom(): boolean {
-    const bytesMax = limits.commitBytesMax - limits.payloadBytesMax;
-    return this.#effects <= limits.commitEffectsMax - 6 && this.#bytes < bytesMax;
-  }
-
   /** The books closed: what the runtime commits. */
   finish(more: boolean): Decision {
     const { state, records } = this;
@@ -336,24 +237,16 @@ export class Draft {
     for (const chunk of this.#dirtyChunks ?? []) {
       this.#written.set(fields.records(chunk), encodeRecords(this, chunk));
     }
+    const { effects, ...gathered } = this.gathered();
     return {
       state,
       records,
       written: this.written,
       data: this.#written,
-      settle: this.#settle,
-      expire: this.#expire,
-      consumeTimers: this.#consume,
-      effects: {
-        tasks: this.#tasks,
-        dropTasks: this.#dropTasks,
-        timers: this.#timers,
-        dropTimers: this.#dropTimers,
-        messages: this.#messages,
-        history: this.#history.finish(),
-      },
-      scripts: this.#scripts,
-      waitingScripts: this.#waitingScripts,
+      ...gathered,
+      effects: { ...effects, history: this.#history.finish() },
+      scripts: this.scripts,
+      waitingScripts: this.waitingScripts,
       answers: this.answers,
       ...(this.hold !== undefined && { hold: this.hold }),
       changed: this.changed,
@@ -362,51 +255,6 @@ export class Draft {
   }
 }
 
-class DraftView implements Scope {
-  readonly #draft: Draft;
-  #execution: string | undefined;
-
-  constructor(draft: Draft) {
-    this.#draft = draft;
-  }
-
-  get input(): JsonText {
-    return this.#draft.read(fields.input) ?? "null";
-  }
-
-  get execution(): JsonText {
-    this.#execution ??= executionText(this.#draft.state);
-    return this.#execution;
-  }
-
-  output(key: string): JsonText | undefined {
-    const index = this.#draft.plan.byKey.get(key);
-    if (index === undefined || !this.#draft.hasOutput(index)) return undefined;
-    return this.#draft.read(fields.output(key));
-  }
-
-  outputKeys(): readonly string[] {
-    const withOutput = this.#draft.plan.actions.filter(({ index }) => this.#draft.hasOutput(index));
-    return withOutput.map(({ key }) => key);
-  }
-}
-
 function isSame(some: readonly string[], others: readonly string[]): boolean {
   return some.length === others.length && some.every((name, at) => name === others[at]);
-}
-
-function removeById(items: { readonly id: string }[], id: string): void {
-  const index = items.findIndex((item) => item.id === id);
-  if (index >= 0) items.splice(index, 1);
-}
-
-/** `$.execution` as text. */
-export function executionText(state: ExecutionState): JsonText {
-  return JSON.stringify({
-    id: state.id,
-    workflow: state.workflow,
-    version: state.version,
-    startedAt: new Date(state.startedAt).toISOString(),
-    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
-  });
 }

@@ -5,7 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { decide } from "../../engine/decide.ts";
-import type { Surroundings } from "../../engine/decision/draft.ts";
+import type { Surroundings } from "../../engine/decision/surroundings.ts";
 import { afterDecision, effectCount, mergeDecisions } from "../../engine/stored/codec.ts";
 import type { Plan } from "../../language/plan.ts";
 import type { Decision, NeedData } from "../../model/decision.ts";

@@ -2,7 +2,7 @@
 
 import { limits } from "../../base/limits.ts";
 import type { Beginning } from "../../engine/decide.ts";
-import type { Surroundings } from "../../engine/decision/draft.ts";
+import type { Surroundings } from "../../engine/decision/surroundings.ts";
 import type { Decision } from "../../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../../model/event.ts";
 import type { ExecutionStatus } from "../../model/execution.ts";

@@ -1,0 +1,113 @@
+/** The part of a draft that gathers what the decision asks for, as far as one commit goes. */
+import { limits } from "../../base/limits.ts";
+import type {
+  Decision,
+  NewMessage,
+  NewTask,
+  NewTimer,
+  ScriptRequest,
+  WaitingScript,
+} from "../../model/decision.ts";
+import type { JsonText } from "../../model/json.ts";
+
+/** What is committed, without the history. */
+type Gathered = Pick<Decision, "settle" | "expire" | "consumeTimers"> & {
+  readonly effects: Omit<Decision["effects"], "history">;
+};
+
+export class Effects {
+  changed = false;
+  readonly scripts: ScriptRequest[] = [];
+  readonly waitingScripts: WaitingScript[] = [];
+  readonly #settle: Decision["settle"][number][] = [];
+  readonly #expire: Decision["expire"][number][] = [];
+  readonly #consume: Decision["consumeTimers"][number][] = [];
+  readonly #tasks: NewTask[] = [];
+  readonly #dropTasks: string[] = [];
+  readonly #timers: NewTimer[] = [];
+  readonly #dropTimers: string[] = [];
+  readonly #messages: NewMessage[] = [];
+  #count = 0;
+  #bytes = 0;
+
+  addTask(task: NewTask): void {
+    this.#tasks.push(task);
+    this.weigh(task.parameters.length + task.header.length);
+    this.#add();
+  }
+
+  /** The store drops before it adds: what this decision itself added is just not added. */
+  dropTask(id: string): void {
+    removeById(this.#tasks, id);
+    this.#dropTasks.push(id);
+    this.#add();
+  }
+
+  addTimer(id: string, at: number): void {
+    this.#timers.push({ id, at });
+    this.#add();
+  }
+
+  dropTimer(id: string): void {
+    removeById(this.#timers, id);
+    this.#dropTimers.push(id);
+    this.#add();
+  }
+
+  addMessage(id: string, body: JsonText): void {
+    this.#messages.push({ id, body });
+    this.weigh(body.length);
+    this.#add();
+  }
+
+  settle(taskId: string, token: string): void {
+    this.#settle.push({ taskId, token });
+    this.#add();
+  }
+
+  expire(taskId: string, token: string | null, until: number): void {
+    this.#expire.push({ taskId, token, until });
+    this.#add();
+  }
+
+  consumeTimer(id: string, claimId: string): void {
+    this.#consume.push({ id, claimId });
+    this.#add();
+  }
+
+  /** Whether one more action or event still fits this commit, whatever it brings. */
+  hasRoom(): boolean {
+    const bytesMax = limits.commitBytesMax - limits.payloadBytesMax;
+    return this.#count <= limits.commitEffectsMax - 6 && this.#bytes < bytesMax;
+  }
+
+  /** The commit has so many bytes more. */
+  protected weigh(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  protected gathered(): Gathered {
+    return {
+      settle: this.#settle,
+      expire: this.#expire,
+      consumeTimers: this.#consume,
+      effects: {
+        tasks: this.#tasks,
+        dropTasks: this.#dropTasks,
+        timers: this.#timers,
+        dropTimers: this.#dropTimers,
+        messages: this.#messages,
+      },
+    };
+  }
+
+  #add(): void {
+    this.#count += 1;
+    this.changed = true;
+  }
+}
+
+function removeById(items: { readonly id: string }[], id: string): void {
+  const index = items.findIndex((item) => item.id === id);
+  if (index >= 0) items.splice(index, 1);
+}
