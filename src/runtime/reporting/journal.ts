@@ -8,7 +8,7 @@ import { parseTaskId } from "../../model/ids.ts";
 import type { DueItem } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
-import { type Committed, isEnding } from "../driving/driver.ts";
+import { type Committed, isEnding } from "../driving/committed.ts";
 
 export class Journal {
   readonly #log: Logger;

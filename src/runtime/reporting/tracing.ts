@@ -14,7 +14,7 @@ import {
   spanIdOf,
   traceIdOf,
 } from "../../telemetry/tracing/trace-context.ts";
-import { type Committed, isEnding } from "../driving/driver.ts";
+import { type Committed, isEnding } from "../driving/committed.ts";
 
 export interface TracingOptions {
   /** Share of the executions that are traced, of those started outside of any trace. */

@@ -1,5 +1,5 @@
 /** Callers that wait for something to happen to an execution on this server. */
-import type { Committed } from "../driving/driver.ts";
+import type { Committed } from "../driving/committed.ts";
 
 type Listener = (committed: Committed) => void;
 

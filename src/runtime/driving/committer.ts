@@ -1,0 +1,172 @@
+/**
+ * Commits decisions. What a commit brings about (tasks, timers, an end) is told to the other parts of
+ * the runtime after it holds, never before; after an unknown outcome the store is asked what holds.
+ */
+import type { Clock, Ids } from "../../base/clock.ts";
+import { advance, encodeState } from "../../engine/stored/codec.ts";
+import type { Decision } from "../../model/decision.ts";
+import { type Execution, isOpen } from "../../model/execution.ts";
+import type { ExecutionKey } from "../../model/ids.ts";
+import {
+  type CommitAnswer,
+  type CommitRequest,
+  faultOutcome,
+  type Head,
+  type Store,
+  StoreFault,
+} from "../../store/store.ts";
+import type { Holds } from "../../telemetry/holds.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { Formats } from "../peers/formats.ts";
+import type { ExecutionCache } from "./cache.ts";
+import type { Committed } from "./committed.ts";
+import type { Decided } from "./decider.ts";
+import { type Mailbox, noteDecided } from "./mailbox.ts";
+import { type Offers, offerTasks } from "./offers.ts";
+
+export interface CommitterParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly formats: Pick<Formats, "written">;
+  readonly dispatcher: Dispatcher;
+  readonly cache: ExecutionCache;
+  readonly onCommitted: (committed: Committed) => void;
+  /** A decision that may hold or not: what it would bring about is to be looked for. */
+  readonly onUnknown: (key: ExecutionKey, decision: Decision) => void;
+  readonly holds: Holds;
+  /** Called when a commit begins; what it returns, when it has ended. */
+  readonly timeCommit: () => (outcome: string) => void;
+}
+
+/** What became of a commit. */
+export type Outcome =
+  | { readonly outcome: "done" }
+  | { readonly outcome: "conflict" }
+  | {
+      readonly outcome: "stale";
+      readonly tasks: readonly string[];
+      readonly timers: readonly string[];
+    };
+
+/** A commit that is under way. */
+interface Commit {
+  readonly commitId: string;
+  readonly decided: Decided;
+  readonly offers: Offers;
+}
+
+export class Committer {
+  readonly #parts: CommitterParts;
+
+  constructor(parts: CommitterParts) {
+    this.#parts = parts;
+  }
+
+  /** With callbacks: an async function more is felt, as this is every step. */
+  commit(box: Mailbox, expected: Head, decided: Decided): Promise<Outcome> {
+    const { decision } = decided;
+    const { store, clock, ids, dispatcher, formats, holds, timeCommit } = this.#parts;
+    const startedAt = performance.now();
+    const now = clock.now();
+    const commitId = ids.nonce();
+    const origin = decided.mail[0]?.origin;
+    const offers = offerTasks(dispatcher, { key: box.key, decision, origin, now });
+    for (const mail of decided.mail) noteDecided(mail);
+    const { state, hold } = decision;
+    const request: CommitRequest = {
+      key: box.key,
+      expected,
+      commitId,
+      state: encodeState(decision, formats.written()),
+      status: state.status,
+      ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
+      ...(hold !== undefined && { hold }),
+      data: decision.data,
+      settle: decision.settle,
+      expire: decision.expire,
+      consumeTimers: decision.consumeTimers,
+      effects: offers.effects,
+      now,
+    };
+    const commit: Commit = { commitId, decided, offers };
+    const tell = timeCommit();
+    const committing = store.commit(request);
+    holds.ran("execution", box.key.id, startedAt);
+    return committing.then(
+      (result) => {
+        tell(result.outcome);
+        return this.#answered(box, commit, result);
+      },
+      (error) => {
+        tell(faultOutcome(error));
+        return this.#failed(box, commit, error);
+      },
+    );
+  }
+
+  #answered(box: Mailbox, { commitId, decided, offers }: Commit, result: CommitAnswer): Outcome {
+    if (result.outcome === "committed" || result.outcome === "already_committed") {
+      const { before, decision, plan } = decided;
+      const after = advance(before, decision);
+      box.scripts?.age();
+      this.keep(box, result.head, after);
+      // A repeated commit, which others have gone on from: what is known of it here is old.
+      if (result.head.commitId !== commitId) this.#parts.cache.drop(box.key.id);
+      offers.deliver();
+      this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
+      return { outcome: "done" };
+    }
+    offers.withdraw();
+    if (result.outcome === "stale") return result;
+    return { outcome: "conflict" };
+  }
+
+  async #failed(box: Mailbox, commit: Commit, error: unknown): Promise<Outcome> {
+    const { commitId, decided, offers } = commit;
+    offers.withdraw();
+    if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
+    const outcome = await this.#resolveUnknown(box, commitId);
+    if (outcome === "conflict") return { outcome };
+    offers.giveBack();
+    const { before, decision, plan } = decided;
+    if (outcome === "unknown") {
+      this.#parts.onUnknown(box.key, decision);
+      throw error;
+    }
+    box.scripts?.age();
+    const after = advance(before, decision);
+    this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
+    return { outcome };
+  }
+
+  /** After an unknown outcome nothing is delivered before the store has said what holds. */
+  async #resolveUnknown(box: Mailbox, commitId: string): Promise<"done" | "conflict" | "unknown"> {
+    this.#parts.cache.drop(box.key.id);
+    const request = { key: box.key, fields: [] };
+    const answer = await this.#parts.store.load(request).catch(() => undefined);
+    if (answer?.outcome !== "loaded") return "unknown";
+    return answer.recentCommitIds.includes(commitId) ? "done" : "conflict";
+  }
+
+  /** What the execution has become stays in memory while news of it is near. */
+  keep(box: Mailbox, head: Head, execution: Execution): void {
+    const { id } = box.key;
+    const hasEnded = !isOpen(execution.state.status);
+    if (hasEnded) box.scripts?.abandonAll();
+    // What has ended, or only waits, is not asked for soon: its memory is worth more to others.
+    if (hasEnded || !isBusy(execution)) this.#parts.cache.drop(id);
+    else this.#parts.cache.put(id, { head, execution });
+  }
+}
+
+/** Whether an action of it is with the workers or the sandbox, so that news of it is near. */
+function isBusy({ records, state }: Execution): boolean {
+  if (state.ready.length > 0) return true;
+  // From the end, where the latest actions of long workflows are.
+  for (let index = records.length - 1; index >= 0; index--) {
+    const status = records[index]?.status;
+    if (status === "SCHEDULED" || status === "RUNNING") return true;
+  }
+  return false;
+}
