@@ -6,9 +6,8 @@ import { type Clock, type Ids, pause, within } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { Decision } from "../model/decision.ts";
 import { isOpen } from "../model/execution.ts";
-import { parseTimer } from "../model/timer.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import type { DueItem, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { ActionRegistry } from "./catalogue/action-registry.ts";
@@ -21,7 +20,7 @@ import { Unpolled } from "./dispatch/unpolled.ts";
 import type { Committed } from "./driving/committed.ts";
 import { Driver } from "./driving/driver.ts";
 import { ScriptTurns } from "./driving/script-turns.ts";
-import { dueAt, endsSomething } from "./loops/due.ts";
+import { handleDue } from "./loops/due.ts";
 import { EarlyRetention } from "./loops/early-retention.ts";
 import { Indexing } from "./loops/indexing.ts";
 import { OutboxLoop } from "./loops/outbox-loop.ts";
@@ -36,14 +35,14 @@ import { Standstill } from "./peers/standstill.ts";
 import { Journal } from "./reporting/journal.ts";
 import type { Tracing } from "./reporting/tracing.ts";
 import { Executions } from "./services/executions.ts";
+import { facadeOf } from "./services/facade.ts";
 import { Lists } from "./services/listing.ts";
 import { Observers } from "./services/observers.ts";
-import { actionNames } from "./services/task-actions.ts";
+import { readReadiness } from "./services/readiness.ts";
 import { Views } from "./services/views.ts";
 import { Watchers } from "./services/watchers.ts";
 import { WorkerDesk } from "./services/worker-desk.ts";
-import { tellFaults } from "./shared/faults.ts";
-import type { Orchestrator, Readiness, ServerView } from "./shared/orchestrator.ts";
+import type { Orchestrator, ServerView } from "./shared/orchestrator.ts";
 import { Room } from "./shared/room.ts";
 
 export interface RuntimeParts {
@@ -143,8 +142,10 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const timers = new TimerLoop({
     ...{ store, clock, ids, log, standstill },
     restMs,
-    handle: handleDue,
+    handle: (item, claimId) => handleDue(dueParts, item, claimId),
   });
+  const note = (partition: number, at: number) => timers.note(partition, at);
+  const dueParts = { clock, standstill, metrics, journal, driver, executions, note };
   const outbox = new OutboxLoop({
     store,
     clock,
@@ -192,98 +193,25 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     cancellations.committed(key, decision);
   }
 
-  async function handleDue(item: DueItem, claimId: string): Promise<void> {
-    const { id, partition } = item.key;
-    const held = endsSomething(item) ? standstill.held(dueAt(item)) : undefined;
-    if (held !== undefined) await held;
-    metrics.due(item.kind, clock.now() - dueAt(item));
-    switch (item.kind) {
-      case "timer":
-        if (parseTimer(item.id)?.kind === "retention") {
-          const removed = await executions.remove(item.key);
-          if (removed === "sending") timers.note(partition, clock.now() + limits.timerHideMs);
-        } else await driver.submit(id, { type: "timer", id: item.id, claimId });
-        return;
-      case "lease": {
-        const { taskId, token, leaseUntil, workerId: worker } = item;
-        const heartbeat = leaseUntil < item.deadline;
-        const event = { type: "lease-expired", taskId, token, leaseUntil, heartbeat, worker };
-        const answer = await driver.submit(id, event as Parameters<Driver["submit"]>[1]);
-        if (answer.type === "accepted") journal.lapsed(item);
-        return;
-      }
-      case "queue": {
-        const { taskId, queueUntil } = item;
-        await driver.submit(id, { type: "queue-timeout", taskId, queueUntil });
-        return;
-      }
-    }
-  }
-
   function drain(): void {
     dispatcher.drain();
     void turns.stop();
   }
 
-  async function readiness(): Promise<Readiness> {
-    const checks: Record<string, { ok: boolean; message: string }> = {};
-    try {
-      await room.read();
-      const message = `${store.traits.durability} ${room.sentence}`;
-      const outdated = formats.complaint();
-      const complaints = [store.complaint?.(), outdated].filter((one) => one !== undefined);
-      checks.store = {
-        ok: !room.isFull && outdated === undefined,
-        message: [message, ...complaints].join(" "),
-      };
-    } catch (error) {
-      const reason = (error as Error).message.replace(/\.$/, "");
-      checks.store = { ok: false, message: `The store cannot be reached: ${reason}.` };
-    }
-    const draining = dispatcher.draining;
-    const message = draining ? "The server is shutting down." : "The server takes work.";
-    checks.server = { ok: !draining, message };
-    return { ready: Object.values(checks).every((check) => check.ok), checks };
-  }
-
   return {
-    saveWorkflow: (definition, options) => tellFaults(() => workflows.save(definition, options)),
-    validateWorkflow: (definition) =>
-      tellFaults(() => workflows.check(definition, { lenient: false })),
-    getWorkflow: (name, version) => tellFaults(() => plans.read(name, version)),
-    listWorkflows: (page) => tellFaults(() => plans.list(page)),
-    listVersions: (name, page) => tellFaults(() => plans.versions(name, page)),
-    deleteWorkflow: (name) => tellFaults(() => plans.delete(name, clock.now())),
-
-    saveAction: (definition, options) =>
-      tellFaults(() => workflows.saveAction(definition, options)),
-    getAction: (name) => tellFaults(() => workflows.action(name)),
-    listActions: (page) => tellFaults(() => workflows.actions(page)),
-
-    start: (request) => tellFaults(() => executions.start(request)),
-    getExecution: (id, abort) => tellFaults(() => views.execution(id, abort)),
-    executionStatus: (id) => tellFaults(() => executions.status(id)),
-    listExecutions: (request, abort) => tellFaults(() => lists.page(request, abort)),
-    history: (id, page) => tellFaults(() => observers.history(id, page)),
-    waitForResult: (id, waitMs, abort) =>
-      tellFaults(() => observers.waitForResult(id, waitMs, abort)),
-    watch: (request) => tellFaults(() => observers.watch(request)),
-    signal: (request) => tellFaults(() => executions.signal(request)),
-    operate: (request) => tellFaults(() => executions.operate(request)),
-    deleteExecution: (id) => tellFaults(() => executions.delete(id)),
-
-    poll: (request) => tellFaults(() => desk.poll(request)),
-    complete: (results, workerId) => tellFaults(() => desk.complete(results, workerId)),
-    heartbeat: (beats) => tellFaults(() => desk.heartbeat(beats)),
-    release: (tokens) => tellFaults(() => desk.release(tokens)),
-    actionNames: (tokens) => tellFaults(() => actionNames({ store, plans, clock }, tokens)),
-    completeByHandout: (result) => tellFaults(() => desk.completeByHandout(result)),
-
-    workers: () => desk.workers(),
-    servers: () => tellFaults(() => servers.list()),
-    readiness,
-    broken: () => store.broken?.(),
-
+    ...facadeOf({
+      store,
+      clock,
+      workflows,
+      plans,
+      executions,
+      views,
+      lists,
+      observers,
+      desk,
+      servers,
+      readiness: () => readReadiness({ store, room, formats, dispatcher }),
+    }),
     async open(self) {
       // What other servers put there; before the first look, so that nothing falls between.
       await store.onWake?.(

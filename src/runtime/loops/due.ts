@@ -1,13 +1,69 @@
-/** What a due item means to the runtime. */
-import { isDeadline } from "../../model/timer.ts";
+/** What a due item means: an event for its execution, or the end of its retention. */
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import { isDeadline, parseTimer } from "../../model/timer.ts";
 import type { DueItem } from "../../store/store.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Driver } from "../driving/driver.ts";
+import type { Standstill } from "../peers/standstill.ts";
+import type { Journal } from "../reporting/journal.ts";
+import type { Executions } from "../services/executions.ts";
 
-export function dueAt(item: DueItem): number {
+interface DueParts {
+  readonly clock: Clock;
+  readonly standstill: Pick<Standstill, "held">;
+  readonly metrics: Pick<Metrics, "due">;
+  readonly journal: Pick<Journal, "lapsed">;
+  readonly driver: Pick<Driver, "submit">;
+  readonly executions: Pick<Executions, "remove">;
+  /** Something in this partition is due at this moment. */
+  readonly note: (partition: number, at: number) => void;
+}
+
+/** Resolves when it is handled; a rejection leaves it to its next showing. */
+export async function handleDue(parts: DueParts, item: DueItem, claimId: string): Promise<void> {
+  const { clock, standstill, metrics } = parts;
+  const held = endsSomething(item) ? standstill.held(dueAt(item)) : undefined;
+  if (held !== undefined) await held;
+  metrics.due(item.kind, clock.now() - dueAt(item));
+  const { id } = item.key;
+  switch (item.kind) {
+    case "timer":
+      if (parseTimer(item.id)?.kind === "retention") await remove(parts, item);
+      else await parts.driver.submit(id, { type: "timer", id: item.id, claimId });
+      return;
+    case "lease": {
+      const { taskId, token, leaseUntil, workerId } = item;
+      const answer = await parts.driver.submit(id, {
+        type: "lease-expired",
+        taskId,
+        token,
+        leaseUntil,
+        heartbeat: leaseUntil < item.deadline,
+        ...(workerId !== undefined && { worker: workerId }),
+      });
+      if (answer.type === "accepted") parts.journal.lapsed(item);
+      return;
+    }
+    case "queue": {
+      const { taskId, queueUntil } = item;
+      await parts.driver.submit(id, { type: "queue-timeout", taskId, queueUntil });
+      return;
+    }
+  }
+}
+
+async function remove({ clock, executions, note }: DueParts, { key }: DueItem): Promise<void> {
+  const removed = await executions.remove(key);
+  if (removed === "sending") note(key.partition, clock.now() + limits.timerHideMs);
+}
+
+function dueAt(item: DueItem): number {
   if (item.kind === "timer") return item.at;
   return item.kind === "lease" ? item.leaseUntil : item.queueUntil;
 }
 
 /** What ends something that others had time for, as opposed to what only goes on then. */
-export function endsSomething(item: DueItem): boolean {
+function endsSomething(item: DueItem): boolean {
   return item.kind !== "timer" || isDeadline(item.id);
 }

@@ -1,0 +1,73 @@
+/**
+ * What every edge calls: all services behind one interface. Faults of the store are told as what the
+ * caller may do about them.
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { Store } from "../../store/store.ts";
+import type { Plans } from "../catalogue/plans.ts";
+import type { Workflows } from "../catalogue/workflows.ts";
+import type { ServerRegistry } from "../peers/server-registry.ts";
+import { tellFaults } from "../shared/faults.ts";
+import type { Orchestrator } from "../shared/orchestrator.ts";
+import type { Executions } from "./executions.ts";
+import type { Lists } from "./listing.ts";
+import type { Observers } from "./observers.ts";
+import { actionNames } from "./task-actions.ts";
+import type { Views } from "./views.ts";
+import type { WorkerDesk } from "./worker-desk.ts";
+
+interface Services extends Pick<Orchestrator, "readiness"> {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly workflows: Workflows;
+  readonly plans: Plans;
+  readonly executions: Executions;
+  readonly views: Views;
+  readonly lists: Lists;
+  readonly observers: Observers;
+  readonly desk: WorkerDesk;
+  readonly servers: ServerRegistry;
+}
+
+export function facadeOf(services: Services): Orchestrator {
+  const { store, clock, workflows, plans, executions } = services;
+  const { views, lists, observers, desk, servers } = services;
+  return {
+    saveWorkflow: (definition, options) => tellFaults(() => workflows.save(definition, options)),
+    validateWorkflow: (definition) =>
+      tellFaults(() => workflows.check(definition, { lenient: false })),
+    getWorkflow: (name, version) => tellFaults(() => plans.read(name, version)),
+    listWorkflows: (page) => tellFaults(() => plans.list(page)),
+    listVersions: (name, page) => tellFaults(() => plans.versions(name, page)),
+    deleteWorkflow: (name) => tellFaults(() => plans.delete(name, clock.now())),
+
+    saveAction: (definition, options) =>
+      tellFaults(() => workflows.saveAction(definition, options)),
+    getAction: (name) => tellFaults(() => workflows.action(name)),
+    listActions: (page) => tellFaults(() => workflows.actions(page)),
+
+    start: (request) => tellFaults(() => executions.start(request)),
+    getExecution: (id, abort) => tellFaults(() => views.execution(id, abort)),
+    executionStatus: (id) => tellFaults(() => executions.status(id)),
+    listExecutions: (request, abort) => tellFaults(() => lists.page(request, abort)),
+    history: (id, page) => tellFaults(() => observers.history(id, page)),
+    waitForResult: (id, waitMs, abort) =>
+      tellFaults(() => observers.waitForResult(id, waitMs, abort)),
+    watch: (request) => tellFaults(() => observers.watch(request)),
+    signal: (request) => tellFaults(() => executions.signal(request)),
+    operate: (request) => tellFaults(() => executions.operate(request)),
+    deleteExecution: (id) => tellFaults(() => executions.delete(id)),
+
+    poll: (request) => tellFaults(() => desk.poll(request)),
+    complete: (results, workerId) => tellFaults(() => desk.complete(results, workerId)),
+    heartbeat: (beats) => tellFaults(() => desk.heartbeat(beats)),
+    release: (tokens) => tellFaults(() => desk.release(tokens)),
+    actionNames: (tokens) => tellFaults(() => actionNames({ store, plans, clock }, tokens)),
+    completeByHandout: (result) => tellFaults(() => desk.completeByHandout(result)),
+
+    workers: () => desk.workers(),
+    servers: () => tellFaults(() => servers.list()),
+    readiness: services.readiness,
+    broken: () => store.broken?.(),
+  };
+}

@@ -1,0 +1,38 @@
+/** Whether this server can do its work, for load balancers and operators. */
+import type { Store } from "../../store/store.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { Formats } from "../peers/formats.ts";
+import type { Readiness } from "../shared/orchestrator.ts";
+import type { Room } from "../shared/room.ts";
+
+interface ReadinessParts {
+  readonly store: Store;
+  readonly room: Room;
+  readonly formats: Pick<Formats, "complaint">;
+  readonly dispatcher: Pick<Dispatcher, "draining">;
+}
+
+type Check = Readiness["checks"][string];
+
+export async function readReadiness(parts: ReadinessParts): Promise<Readiness> {
+  const store = await checkStore(parts);
+  const { draining } = parts.dispatcher;
+  const message = draining ? "The server is shutting down." : "The server takes work.";
+  const checks = { store, server: { ok: !draining, message } };
+  return { ready: checks.store.ok && checks.server.ok, checks };
+}
+
+async function checkStore({ store, room, formats }: ReadinessParts): Promise<Check> {
+  try {
+    await room.read();
+    const outdated = formats.complaint();
+    const complaints = [store.complaint?.(), outdated].filter((one) => one !== undefined);
+    return {
+      ok: !room.isFull && outdated === undefined,
+      message: [`${store.traits.durability} ${room.sentence}`, ...complaints].join(" "),
+    };
+  } catch (error) {
+    const reason = (error as Error).message.replace(/\.$/, "");
+    return { ok: false, message: `The store cannot be reached: ${reason}.` };
+  }
+}
