@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { allRoutes } from "../../src/api/rest/routes.ts";
 import { errorKinds, failureKinds } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { describeFlags } from "../../src/config/config.ts";
@@ -42,6 +43,14 @@ function flags(): string {
     ],
   );
   return table(["flag", "variable", "default", "meaning"], rows);
+}
+
+/** Without those of the Go server, which docs/go-server.md compares. */
+function routes(): string {
+  const rows = allRoutes()
+    .filter(({ style }) => style === "v1")
+    .map(({ method, path, access, summary }) => [code(`${method} ${path}`), access, summary]);
+  return table(["route", "access", "does"], rows);
 }
 
 function apiErrors(): string {
@@ -246,6 +255,7 @@ function commonLimits(): string {
 /** By the name in the marker of a document. */
 const tables: Readonly<Record<string, () => string | Promise<string>>> = {
   flags,
+  routes,
   "api errors": apiErrors,
   failures,
   metrics,

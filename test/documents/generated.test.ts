@@ -13,6 +13,7 @@ test("the tables of docs/ are up to date: else run npm run generate", async () =
   expect(generated.map(({ path }) => basename(path))).toEqual([
     "configuration.md",
     "errors.md",
+    "http-api.md",
     "limits.md",
     "metrics.md",
   ]);
