@@ -12,6 +12,7 @@ import type { Execution } from "../../src/model/execution.ts";
 import { currentFormat } from "../../src/model/format.ts";
 import { fields, formatToken, tokenPrefix } from "../../src/model/ids.ts";
 import type { TaskHeader } from "../../src/model/task-header.ts";
+import { parseTimer } from "../../src/model/timer.ts";
 import { outcomeOf } from "./outcomes.ts";
 import type { Evaluate } from "./scripts.ts";
 import { actionDefinitions } from "./workflows.ts";
@@ -62,7 +63,8 @@ function run(plan: Plan, { state, data }: Execution, evaluate: Evaluate): Execut
     }
     for (const task of decision.effects.tasks) next.push(resultOf(task));
     for (const timer of decision.effects.timers) {
-      if (/^(delay|retry):/.test(timer.id)) {
+      const kind = parseTimer(timer.id)?.kind;
+      if (kind === "delay" || kind === "retry") {
         next.push({ type: "timer", id: timer.id, claimId: "ideal" });
       }
     }

@@ -1,7 +1,7 @@
 /** javascript: a script makes the output, and may choose the route. */
 import type { ActionSpec } from "../../model/definition.ts";
 import { script } from "../readers/templates.ts";
-import type { KindRules, PlanActionBase, Surrounding } from "./kind.ts";
+import type { KindRules, PlanActionBase, PlanContext } from "./kind.ts";
 
 export interface JavascriptPlanAction extends PlanActionBase {
   readonly kind: "javascript";
@@ -16,7 +16,7 @@ export const javascript = {
   compile: (
     { expression }: ActionSpec & { expression: string },
     base: PlanActionBase,
-    { ancestors }: Surrounding,
+    { ancestors }: PlanContext,
   ): JavascriptPlanAction => ({
     ...base,
     kind: "javascript",

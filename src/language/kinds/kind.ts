@@ -57,7 +57,7 @@ export interface KindRules {
   /** Part of the language, and not built so far: saved with a warning, and it fails. */
   readonly isBuilt?: false;
   /** The action in the plan. Its spec has passed the checks; it may narrow the type of its fields. */
-  compile(spec: ActionSpec, base: PlanActionBase, of: Surrounding): PlanActionBase;
+  compile(spec: ActionSpec, base: PlanActionBase, of: PlanContext): PlanActionBase;
 }
 
 /** Reports the routes in `next` that are wrong, or would never be taken. */
@@ -69,7 +69,7 @@ export type RouteCheck = (
 ) => void;
 
 /** What an action is compiled within. */
-export interface Surrounding {
+export interface PlanContext {
   readonly workflow: string;
   readonly version: number;
   /** Keys of all actions that come before it. */

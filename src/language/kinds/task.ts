@@ -2,7 +2,7 @@
 import type { ActionSpec, RetrySpec } from "../../model/definition.ts";
 import { queueKey } from "../../model/ids.ts";
 import { beginHeader } from "../../model/task-header.ts";
-import type { PlanActionBase, Surrounding } from "./kind.ts";
+import type { PlanActionBase, PlanContext } from "./kind.ts";
 
 export interface TaskPlanAction extends PlanActionBase {
   readonly queue: string;
@@ -40,7 +40,7 @@ export function isTaskAction<Action extends PlanActionBase>(
 export function compileTask(
   spec: TaskSpec,
   base: PlanActionBase,
-  { workflow, version }: Surrounding,
+  { workflow, version }: PlanContext,
 ): TaskPlanAction {
   const { queue = "default", priority = 0, retry } = spec;
   const { timeoutSeconds, heartbeatSeconds, queueTimeoutSeconds, totalTimeoutSeconds } = spec;

@@ -3,7 +3,7 @@ import { limits } from "../../base/limits.ts";
 import { actionName, integer, plainName } from "../readers/fields.ts";
 import { objectTemplate } from "../readers/templates.ts";
 import { retry, timeoutFields } from "../readers/user-rules.ts";
-import type { KindRules, PlanActionBase, Surrounding } from "./kind.ts";
+import type { KindRules, PlanActionBase, PlanContext } from "./kind.ts";
 import { compileTask, type TaskPlanAction, type TaskSpec } from "./task.ts";
 
 export interface UserPlanAction extends TaskPlanAction {
@@ -19,7 +19,7 @@ export const user = {
     ...timeoutFields,
     ["priority", integer(limits.priorityMin, limits.priorityMax)],
   ],
-  compile: (spec: TaskSpec, base: PlanActionBase, of: Surrounding): UserPlanAction => ({
+  compile: (spec: TaskSpec, base: PlanActionBase, of: PlanContext): UserPlanAction => ({
     ...compileTask(spec, base, of),
     kind: "user",
   }),
