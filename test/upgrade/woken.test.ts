@@ -69,7 +69,7 @@ async function wakeUp(release: Release): Promise<void> {
     await older.end("SIGKILL");
     await until(() => isIndexed(redis), deadlineMs);
     expect(await countsAt(newer)).toEqual([30, 20, 10, 20, 10]);
-    expect(newer.errors().filter((line) => !line.includes("end it"))).toEqual([]);
+    expect(newer.errors().filter((line) => !line.includes("stop it"))).toEqual([]);
   } finally {
     for (const place of [older, newer]) await place.end("SIGKILL");
     await redis.stop();
