@@ -14,8 +14,16 @@ import type {
 } from "../../src/model/definition.ts";
 import type { Json } from "../../src/model/json.ts";
 
-const kinds = ["user", "user", "switch", "transform", "delay", "wait", "javascript"] as const;
-type Kind = (typeof kinds)[number];
+export const randomKinds = [
+  "user",
+  "user",
+  "switch",
+  "transform",
+  "delay",
+  "wait",
+  "javascript",
+] as const;
+type Kind = (typeof randomKinds)[number];
 
 /** Routes that an action of a kind may take. Events of waits are routes of theirs. */
 const routesOf: Readonly<Record<Kind, readonly string[]>> = {
@@ -54,7 +62,7 @@ const edge: fc.Arbitrary<Edge> = fc.record({
 });
 
 const gene: fc.Arbitrary<Gene> = fc.record({
-  kind: fc.constantFrom(...kinds),
+  kind: fc.constantFrom(...randomKinds),
   wordId: fc.boolean(),
   edges: fc.array(edge, { maxLength: 4 }),
   join: fc.nat(11),
