@@ -94,7 +94,8 @@ function refusal({ status, body }: HttpAnswer): CallError {
   const text = new TextDecoder().decode(body);
   try {
     const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown };
-    if (typeof code === "string") return new CallError(code, String(message ?? code));
+    const hint = code === "unauthenticated" ? ` ${keyHint}` : "";
+    if (typeof code === "string") return new CallError(code, `${message ?? code}${hint}`);
   } catch {
     // Not Connect's own JSON: a proxy, another program, or the gRPC port of an older server.
   }
@@ -106,6 +107,7 @@ function refusal({ status, body }: HttpAnswer): CallError {
   return new CallError(code, hint);
 }
 
+const keyHint = "A worker takes its key from the option key, or from the variable ORCHY_KEY.";
 const portHint = "A worker needs the HTTP port of an Orchy server, by default 8080.";
 
 /** What trying again does not change. A proxy whose server is about to start also says 404. */

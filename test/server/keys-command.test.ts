@@ -204,7 +204,7 @@ test("a worker shows its key, from its options or ORCHY_KEY; a wrong one ends it
     createWorker(server)
       .action("a", () => 1)
       .start(),
-  ).rejects.toThrow("scope worker");
+  ).rejects.toThrow(/scope worker.* from the option key, or from the variable ORCHY_KEY\.$/);
   const wrong = createWorker(server, { key }).action("b", () => 1);
   await expect(wrong.start()).rejects.toThrow("not for b");
 
