@@ -404,6 +404,25 @@ export const limits = {
   /** Waiting scripts that a server remembers, so that it takes them as soon as it has room. */
   scriptsRememberedMax: 100_000,
 
+  // Actions that servers run themselves, and http.
+  innerTasksMax: 64,
+  /** Parameters and responses of those that run: above this no more are taken. */
+  innerBytesMax: 64 * 1024 * 1024,
+  innerPollMs: 20_000,
+  innerBeatMs: 10_000,
+  innerBeatMsMin: 100,
+  /** After a fault of the store. */
+  innerRestMs: 1_000,
+  /** After these the lease of the task lapses. */
+  innerSettleTries: 10,
+  httpTimeoutSecondsDefault: 30,
+  httpResponseBytesDefault: 1024 * 1024,
+  httpResponseBytesMax: 3 * 1024 * 1024 - 64 * 1024,
+  httpRedirectsMax: 5,
+  httpExpectedMax: 50,
+  /** Of the body that a failed call came with, what its details keep. */
+  httpDetailsCharsMax: 4_096,
+
   // Partitions.
   partitionsDefault: 64,
   /** One process has nothing to spread over, and neighbours share pages: a quarter of the writes. */
@@ -465,6 +484,14 @@ check(limits.startsRegained < limits.roomRegained, "early retention ends the ref
 check(limits.fileRunningBytes < limits.fileAheadBytes, "starts find room in the file");
 check(limits.ballastBytes < limits.diskFloorBytes, "the ballast is a part of the floor");
 check(limits.logBytesMax < limits.logBytesHeldMax, "a log within its bound holds up no start");
+check(
+  limits.httpResponseBytesMax < limits.payloadBytesMax,
+  "a response and its headers fit an output",
+);
+check(
+  3 * limits.innerBeatMs <= limits.heartbeatSecondsDefault * 1000,
+  "two lost beats do not end a task that a server runs",
+);
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
 check(
   limits.generatedTombstoneSeconds * 1000 >= 10 * limits.outboxHideMs,

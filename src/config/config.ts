@@ -16,6 +16,7 @@ import {
   oneOf,
   optional,
   readAdvertise,
+  readAllowList,
   readCollector,
   readHeaders,
   readHosts,
@@ -78,6 +79,8 @@ export interface Config {
   readonly allowedHosts: readonly string[];
   /** Whose pages may call from a browser. */
   readonly corsOrigins: readonly string[];
+  /** Which hosts http actions may call: entries of http/allow-list.ts. */
+  readonly httpAllow: readonly string[];
   /** From where workers of the original wire are served without a key; absent: see LegacyAccess. */
   readonly legacyWorkers?: LegacyWorkers;
   /** Absent: they are served at the ports of all, and not where those speak TLS. */
@@ -229,6 +232,14 @@ const flags = {
     default: "",
     explanation: "origins whose pages may call from a browser; none by default",
     read: readOrigins,
+  }),
+  "http-allow": flag({
+    placeholder: "hosts",
+    default: "",
+    explanation:
+      "hosts that http actions may call: names, *.example.com, addresses, networks such as " +
+      "10.0.0.0/8, or * for all public ones; none by default",
+    read: readAllowList,
   }),
   "legacy-workers": flag({
     placeholder: "rule",
@@ -403,6 +414,7 @@ export function parseConfig(
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),
     allowedHosts: setting("allowed-hosts"),
     corsOrigins: setting("cors-origin"),
+    httpAllow: setting("http-allow"),
     ...(legacyWorkers === undefined ? {} : { legacyWorkers }),
     ...legacyOf(
       setting("legacy-port"),

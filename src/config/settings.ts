@@ -1,5 +1,7 @@
 /** How the text of a flag or variable becomes a value, or the reason why it does not. */
+
 import { readFileSync } from "node:fs";
+import { isAllowEntry } from "../http/allow-list.ts";
 
 export type StoreAddress =
   | { readonly kind: "memory" }
@@ -95,6 +97,18 @@ export function readOrigins(text: string): { value: string[] } | { problem: stri
   return origins.every(isOrigin)
     ? { value: origins }
     : { problem: "must be origins such as https://app.example.com, with commas between them" };
+}
+
+/** Entries of http/allow-list.ts. */
+export function readAllowList(text: string): { value: string[] } | { problem: string } {
+  const entries = text.split(",").filter(Boolean);
+  return entries.every(isAllowEntry)
+    ? { value: entries }
+    : {
+        problem:
+          "must be names such as api.example.com or *.example.com, addresses, networks such as " +
+          "10.0.0.0/8, or *, without ports, with commas between them",
+      };
 }
 
 /** Names alone: of any port. */

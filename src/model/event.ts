@@ -7,7 +7,13 @@ import type { JsonText } from "./json.ts";
 
 export type TaskOutcome =
   | { readonly ok: true; readonly output: JsonText }
-  | { readonly ok: false; readonly failure: Failure; readonly retryable: boolean };
+  | {
+      readonly ok: false;
+      readonly failure: Failure;
+      readonly retryable: boolean;
+      /** The next attempt should not begin earlier, as far as `maxRetryAfterSeconds` lets it. */
+      readonly retryAfterMs?: number;
+    };
 
 export type ScriptOutcome =
   | { readonly ok: true; readonly output: JsonText; readonly route?: string }

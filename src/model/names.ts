@@ -6,6 +6,16 @@ export const plainNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export const plainNameForm =
   '1 to 128 characters, ASCII letters, digits, ".", "_" and "-", that begin with a letter or a digit';
 
+/** Tasks that only servers take, as they run them themselves: see runtime/inner. */
+export const innerQueue = "orchy";
+
+/** What definitions and polls may name. */
+export function isQueueName(text: string): boolean {
+  return plainNamePattern.test(text) && text !== innerQueue;
+}
+
+export const queueNameForm = `${plainNameForm}, and not "${innerQueue}", which is the server's own`;
+
 /** Names of user actions are the workers' own: anything that can be read, stored and put in a path. */
 export const actionNameForm =
   `1 to ${limits.nameCharsMax} characters without control characters, well-formed, ` +

@@ -4,6 +4,7 @@
  */
 import { type Clock, type Ids, pause, within } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
+import type { HttpClient } from "../http/client.ts";
 import type { Decision } from "../model/decision.ts";
 import { isOpen } from "../model/execution.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -20,6 +21,8 @@ import { Unpolled } from "./dispatch/unpolled.ts";
 import type { Committed } from "./driving/committed.ts";
 import { Driver } from "./driving/driver.ts";
 import { ScriptTurns } from "./driving/script-turns.ts";
+import { httpAction } from "./inner/http-action.ts";
+import { InnerWorker } from "./inner/inner-worker.ts";
 import { handleDue } from "./loops/due.ts";
 import { EarlyRetention } from "./loops/early-retention.ts";
 import { Indexing } from "./loops/indexing.ts";
@@ -55,6 +58,8 @@ export interface RuntimeParts {
   readonly namespace: string;
   /** True: finished executions are kept for their whole retention, even when the store is full. */
   readonly keepRetention?: boolean;
+  /** Makes the calls of http actions. Absent: this server takes none of their tasks. */
+  readonly http?: Pick<HttpClient, "send">;
   /** See formats.ts. */
   readonly formatDelayMs?: number;
   readonly onOutdated?: (reason: string) => void;
@@ -164,6 +169,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const cancellations = new Cancellations({ clock, dispatcher, notes });
   const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
   const desk = new WorkerDesk({ ...deskParts, unpolled, cancellations, standstill });
+  let inner: InnerWorker | undefined;
+  let innerStopped: Promise<void> | undefined;
   metrics.read({
     parkedPolls: () => dispatcher.parked,
     mailboxes: () => driver.mailboxes,
@@ -195,6 +202,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
 
   function drain(): void {
     dispatcher.drain();
+    innerStopped ??= inner?.stop(limits.drainMs);
     void turns.stop();
   }
 
@@ -228,10 +236,16 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       if (parts.keepRetention !== true) early.start();
       indexing.start();
       unpolled.start();
+      if (parts.http !== undefined) {
+        const actions = new Map([["http", httpAction(parts.http)]]);
+        inner = new InnerWorker({ desk, clock, log, workerId: `orchy:${self.name}`, actions });
+        inner.start();
+      }
     },
     drain,
     async close() {
       drain();
+      await innerStopped;
       await servers.leave();
       // Until the others have heard of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);

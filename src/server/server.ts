@@ -18,6 +18,8 @@ import { limits } from "../base/limits.ts";
 import { addressOf, type Config, type LegacyListener } from "../config/config.ts";
 import { readClientTls, readTls } from "../config/tls.ts";
 import { version } from "../config/version.ts";
+import { AllowList } from "../http/allow-list.ts";
+import { HttpClient } from "../http/client.ts";
 import { Tracing } from "../runtime/reporting/tracing.ts";
 import { createRuntime } from "../runtime/runtime.ts";
 import type { ServerView } from "../runtime/shared/orchestrator.ts";
@@ -106,6 +108,7 @@ async function startParts(
     ...{ formatDelayMs: config.formatDelaySeconds * 1000, onOutdated: outdated.resolve },
     ...{ store, sandbox, clock, ids, log, metrics, namespace, tracing },
     ...{ keepRetention, tombstoneSeconds },
+    http: new HttpClient({ allow: new AllowList(config.httpAllow) }),
   });
   const guard = await openGuard(config, { store, clock, log });
   closing.push(() => guard.close());

@@ -32,6 +32,7 @@ test("without flags, the defaults are those that are documented", () => {
     insecure: false,
     allowedHosts: [],
     corsOrigins: [],
+    httpAllow: [],
     keepRetention: false,
     formatDelaySeconds: 600,
     tombstoneSeconds: 86_400,
@@ -46,9 +47,12 @@ test("every flag can be given, in both forms", () => {
   const last = "--cors-origin https://a.example,http://b:1 --legacy-workers OPEN --log-level=debug";
   const storeTls = "--store-ca sca.pem --store-cert sc.pem --store-key sk.pem";
   const kept = `--keep-retention --format-delay 60 --tombstone-seconds 600 ${storeTls}`;
+  const http = "--http-allow *.example.com,10.0.0.0/8";
   const later = "--audit-log a.log --allowed-hosts orchy.example,b --script-processes 3";
   const legacy = "--legacy-port 0 --legacy-host ::1 --legacy-advertise b.example:1";
-  expect(read(`${argv} ${more} ${tls} ${last} ${legacy} ${later} ${kept}`.split(" "))).toEqual({
+  expect(
+    read(`${argv} ${more} ${tls} ${last} ${http} ${legacy} ${later} ${kept}`.split(" ")),
+  ).toEqual({
     host: "0.0.0.0",
     httpPort: 0,
     grpcPort: 0,
@@ -62,6 +66,7 @@ test("every flag can be given, in both forms", () => {
     tls: { cert: "c.pem", key: "k.pem", clientCa: "ca.pem" },
     allowedHosts: ["orchy.example", "b"],
     corsOrigins: ["https://a.example", "http://b:1"],
+    httpAllow: ["*.example.com", "10.0.0.0/8"],
     legacyWorkers: "open",
     legacy: { host: "::1", port: 0, advertise: "b.example:1" },
     auditLog: "a.log",

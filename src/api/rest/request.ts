@@ -1,13 +1,14 @@
 /** Reads and checks what a request carries: parameters, query, headers, body. */
 
 import { OrchyError, type Problem } from "../../base/errors.ts";
+import { holdsMoreParts, isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
 import { pick } from "../../language/data/json-text.ts";
 import { parseExact } from "../../model/numbers.ts";
 import { readBody } from "../body.ts";
 import { codingsOf } from "../unpacker.ts";
 import { checkJson, checkTexts, type Respelled, respelled, unknownName } from "./check.ts";
-import { findSyntaxProblem, holdsMoreParts, isTooDeep } from "./json-syntax.ts";
+import { findSyntaxProblem } from "./json-syntax.ts";
 import type { Call, Held, Route, Services } from "./route.ts";
 
 export interface Incoming {

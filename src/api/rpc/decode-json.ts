@@ -11,10 +11,10 @@ import {
   type Message,
 } from "@bufbuild/protobuf";
 import { OrchyError, type Problem } from "../../base/errors.ts";
+import { isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
 import { TaskResultSchema } from "../../gen/orchy/v1/worker_pb.ts";
 import { pointerStep, unknownName } from "../rest/check.ts";
-import { isTooDeep } from "../rest/json-syntax.ts";
 import { notedNumber, noteNumbers, noteRefusal } from "./json-notes.ts";
 import { checkListedItems, checkTextParts } from "./parts.ts";
 import { recursionLimit } from "./recursion-limit.ts";

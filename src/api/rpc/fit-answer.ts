@@ -4,9 +4,9 @@
  * may be larger. A task that many clients cannot decode has an answer of its own.
  */
 import { OrchyError } from "../../base/errors.ts";
+import { isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
 import type { Orchestrator, PolledTask } from "../../runtime/shared/orchestrator.ts";
-import { isTooDeep } from "../rest/json-syntax.ts";
 import type { CallContext } from "./call.ts";
 
 /** As protobuf, `[1,1,…]` takes five and a half times its text: the worst there is. */

@@ -5,8 +5,8 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { OrchyError } from "../../base/errors.ts";
+import { holdsMoreParts } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
-import { holdsMoreParts } from "../rest/json-syntax.ts";
 import { recursionLimit } from "./recursion-limit.ts";
 
 /** An item of a list takes two bytes at least, so shorter requests are not looked at. */

@@ -5,9 +5,9 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import type { Value } from "@bufbuild/protobuf/wkt";
 import { ListValueSchema, NullValue, StructSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
-import { isTooDeep } from "../rest/json-syntax.ts";
 import { notedNumber, noteNumbers } from "./json-notes.ts";
 
 export type Checked =

@@ -22,12 +22,7 @@ import {
   TaskSchema,
   type WorkerService,
 } from "../../gen/orchy/v1/worker_pb.ts";
-import {
-  actionNameForm,
-  isPolledAction,
-  plainNameForm,
-  plainNamePattern,
-} from "../../model/names.ts";
+import { actionNameForm, isPolledAction, isQueueName, queueNameForm } from "../../model/names.ts";
 import type { HeartbeatSent, Orchestrator, PolledTask } from "../../runtime/shared/orchestrator.ts";
 import { type Access, deniedAction, mayTouch } from "../access.ts";
 import type { Audit } from "../audit.ts";
@@ -249,7 +244,7 @@ function checkPoll(request: PollRequest): void {
   checkCount("queues", queues.length, limits.pollQueuesMax);
   checkNames("actions", actions, isPolledAction, actionNameForm);
   // A slash in one would make it the beginning of another queue and another action.
-  checkNames("queues", queues, (queue) => plainNamePattern.test(queue), plainNameForm);
+  checkNames("queues", queues, isQueueName, queueNameForm);
   const pairs = Math.max(1, queues.length) * actions.length;
   if (pairs > limits.pollPairsMax) {
     const product = `${queues.length} queues with ${actions.length} actions are ${pairs} pairs`;

@@ -1,6 +1,7 @@
 /** The rules of all kinds of actions. */
 import type { Kind, PlanAction, PlanActionOf } from "../../language/kinds/table.ts";
 import { delay } from "./delay.ts";
+import { http } from "./http.ts";
 import { javascript } from "./javascript.ts";
 import { notBuilt } from "./not-built.ts";
 import type { ActionRules } from "./rules.ts";
@@ -16,6 +17,7 @@ const table: { readonly [K in Kind]: ActionRules<PlanActionOf<K>> } = {
   delay,
   wait,
   transform,
+  http,
   workflow: notBuilt,
   map: notBuilt,
   loop: notBuilt,

@@ -157,7 +157,7 @@ function applyResult(
     completeAction(draft, action, { output: outcome.output, route: "default", attempts });
   } else {
     const attempt = { ...base, failure: outcome.failure };
-    endAttempt(draft, action, attempt, outcome.retryable);
+    endAttempt(draft, action, attempt, outcome);
   }
   return accepted;
 }
@@ -190,7 +190,7 @@ function applyLeaseExpiry(
     ...(expiry.worker !== undefined && { worker: expiry.worker }),
     failure,
   };
-  endAttempt(draft, action, attempt, true);
+  endAttempt(draft, action, attempt, { retryable: true });
   return accepted;
 }
 
@@ -237,7 +237,7 @@ function endAttempt(
   draft: Draft,
   action: TaskAction,
   attempt: AttemptRecord & { failure?: Failure },
-  retryable: boolean,
+  { retryable, retryAfterMs = 0 }: { readonly retryable: boolean; readonly retryAfterMs?: number },
 ): void {
   const record = draft.record(action.index);
   const failure = cutFailure(attempt.failure!);
@@ -250,7 +250,8 @@ function endAttempt(
     return;
   }
   const random = randomOf(draft.state.seed, attempt.handout);
-  const at = draft.now + Math.round(retryDelayMs(rules, attempt.number, random));
+  const delayMs = Math.round(retryDelayMs(rules, attempt.number, random));
+  const at = draft.now + Math.max(delayMs, Math.min(retryAfterMs, rules.maxRetryAfterMs));
   const timer = draft.timerId("retry", action, attempt.handout);
   draft.addTimer(timer, at);
   const dropped = draft.record(action.index).attemptsDropped;

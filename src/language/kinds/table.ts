@@ -1,5 +1,6 @@
 /** All kinds of actions. Messages list them in this order. */
 import { delay } from "./delay.ts";
+import { http } from "./http.ts";
 import { javascript } from "./javascript.ts";
 import type { KindRules } from "./kind.ts";
 import { loop } from "./loop.ts";
@@ -19,6 +20,7 @@ const table = {
   delay,
   wait,
   transform,
+  http,
   workflow,
   map,
   loop,

@@ -1,6 +1,6 @@
 /** Actions that workers do, by the names that they register. */
 import { limits } from "../../base/limits.ts";
-import { actionName, integer, plainName } from "../readers/fields.ts";
+import { actionName, integer, queueName } from "../readers/fields.ts";
 import { objectTemplate } from "../readers/templates.ts";
 import { retry, timeoutFields } from "../readers/user-rules.ts";
 import type { KindRules, PlanActionBase, PlanContext } from "./kind.ts";
@@ -14,7 +14,7 @@ export const user = {
   fields: [
     ["name", actionName],
     ["parameters", objectTemplate],
-    ["queue", plainName],
+    ["queue", queueName],
     ["retry", retry],
     ...timeoutFields,
     ["priority", integer(limits.priorityMin, limits.priorityMax)],

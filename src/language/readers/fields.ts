@@ -6,6 +6,7 @@ import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
 import {
   actionNameForm,
+  innerQueue,
   isActionName,
   plainNameForm,
   plainNamePattern,
@@ -170,11 +171,19 @@ export function text(longest: number, pattern?: { matches: RegExp; says: string 
   };
 }
 
-/** Names of workflows and queues. */
+/** Names of workflows. */
 export const plainName: Reader = text(limits.nameCharsMax, {
   matches: plainNamePattern,
   says: `a name of ${plainNameForm}`,
 });
+
+/** Names of queues. */
+export const queueName: Reader = (value, pointer, report) => {
+  if (value !== innerQueue) return plainName(value, pointer, report);
+  const message = `The queue ${quoted(innerQueue)} is reserved for the server itself. Choose another.`;
+  report.problem(pointer, message);
+  return undefined;
+};
 
 /** Names of user actions. */
 export const actionName: Reader = (value, pointer, report) => {

@@ -67,6 +67,16 @@ function referencesAtMost(text: string): number {
   return 1 + (text.match(/\{\$(?!\$)/g)?.length ?? 0);
 }
 
+/** Whether text refers to no data. What does not parse does not count: its reader reports it. */
+export function isLiteral(value: string): boolean {
+  try {
+    return parseString(value).every((part) => typeof part === "string");
+  } catch (error) {
+    if (!(error instanceof ReferenceSyntaxError)) throw error;
+    return false;
+  }
+}
+
 /** Exactly one reference, or one in braces. */
 export const reference: Reader = (value, pointer, report) => {
   if (typeof value !== "string") {

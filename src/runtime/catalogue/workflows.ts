@@ -2,7 +2,8 @@
 import type { Clock } from "../../base/clock.ts";
 import { OrchyError, type Problem } from "../../base/errors.ts";
 import { checkActionDefinition, checkDefinition } from "../../language/check/check.ts";
-import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
+import { kindOf, kinds } from "../../language/kinds/table.ts";
+import type { ActionDefinition, ActionSpec, WorkflowDefinition } from "../../model/definition.ts";
 import { parseQueueKey } from "../../model/ids.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { QueueStats, Store } from "../../store/store.ts";
@@ -54,6 +55,7 @@ export class Workflows {
       const message = await sandbox.check(expression);
       if (message !== undefined) problems.push({ pointer, message });
     }
+    problems.push(...tooNew(checked.definition?.actions ?? [], formats.written()));
     if (checked.definition === undefined || problems.length > 0) {
       throw refusal("workflow", problems);
     }
@@ -135,4 +137,16 @@ function earliest(a: number | undefined, b: number | undefined): number | undefi
 function refusal(what: string, problems: readonly Problem[]): OrchyError {
   const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
   return new OrchyError("DEFINITION_REFUSED", `The ${what} definition has ${count}.`, problems);
+}
+
+/** Kinds that servers of an earlier version, which may run beside this one, do not know. */
+function tooNew(actions: readonly ActionSpec[], format: number): Problem[] {
+  return actions.flatMap((action, index) => {
+    const kind = kindOf(action);
+    if (kind === undefined || (kinds[kind].format ?? 0) <= format) return [];
+    const message =
+      `A ${kind} action needs newer servers: one that does not know it uses this store, or did ` +
+      "a moment ago. Update all servers, and save again.";
+    return [{ pointer: `/actions/${index}/name`, message }];
+  });
 }

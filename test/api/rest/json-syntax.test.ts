@@ -1,7 +1,8 @@
 /** The position of what is wrong in JSON, and its depth. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { findSyntaxProblem, isTooDeep } from "../../../src/api/rest/json-syntax.ts";
+import { findSyntaxProblem } from "../../../src/api/rest/json-syntax.ts";
+import { isTooDeep } from "../../../src/base/json-shape.ts";
 
 function parses(text: string): boolean {
   try {
