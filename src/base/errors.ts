@@ -120,6 +120,27 @@ export const failureKinds = {
     retried: false,
     sentence: "A script exceeded its CPU time, memory, stack or output size.",
   },
+  HTTP_UNREACHABLE: {
+    retried: true,
+    sentence:
+      "An `http` action got no response. A status it does not expect is `HTTP_404` and the like.",
+  },
+  HTTP_NOT_ALLOWED: {
+    retried: false,
+    sentence: "An `http` action names a host, or an address, that `--http-allow` does not list.",
+  },
+  HTTP_INVALID_REQUEST: {
+    retried: false,
+    sentence: "The resolved request of an `http` action cannot be sent.",
+  },
+  HTTP_INVALID_RESPONSE: {
+    retried: false,
+    sentence: "A response to an `http` action is not what its content type says.",
+  },
+  HTTP_RESPONSE_TOO_LARGE: {
+    retried: false,
+    sentence: "A response to an `http` action is larger than `responseBytesMax`.",
+  },
   NO_MATCHING_ROUTE: {
     retried: false,
     sentence: "The value of a `switch`, or the `$.route` of a script, names no route in `next`.",

@@ -21,7 +21,7 @@ test("the tables of docs/ are up to date: else run npm run generate", async () =
 });
 
 test("every code with which Orchy fails an action is listed, and no other", () => {
-  const rooms = ["engine", "language", "model", "runtime", "sandbox", "worker", "api/rpc"];
+  const rooms = ["engine", "http", "language", "model", "runtime", "sandbox", "worker", "api/rpc"];
   const found = new Set<string>();
   for (const room of rooms) {
     const folder = join(root, "src", room);

@@ -52,7 +52,7 @@ export type ActionDefinition = Message<"orchy.v1.ActionDefinition"> & {
   maxRetryAfterSeconds?: number | undefined;
 
   /**
-   * Share of the delay that is random, 0 to 1. Default 0.2.
+   * Random share of the delay, 0 to 1. Default 0.2.
    *
    * @generated from field: optional double jitter = 6;
    */
@@ -73,7 +73,7 @@ export type ActionDefinition = Message<"orchy.v1.ActionDefinition"> & {
   heartbeatSeconds?: number | undefined;
 
   /**
-   * Longest wait in the queue. Default: no limit.
+   * Longest time in the queue. Default: no limit.
    *
    * @generated from field: optional double queue_timeout_seconds = 9;
    */
