@@ -31,7 +31,9 @@ test("no two kinds have the same name, and all names are in lower case", () => {
 });
 
 /** Kinds that random workflows leave out, each with the reason why. */
-const leftOut: ReadonlyMap<Kind, string> = new Map();
+const leftOut: ReadonlyMap<Kind, string> = new Map([
+  ["http", "to the engine it is a user action, and to other servers nobody is there to be called"],
+]);
 
 test("random workflows have actions of every kind that is built", () => {
   const random = new Set<string>(randomKinds);

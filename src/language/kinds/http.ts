@@ -8,7 +8,7 @@ import { integer, listOf, oneOf, type Reader } from "../readers/fields.ts";
 import { shown } from "../readers/report.ts";
 import { isLiteral, objectTemplate, template } from "../readers/templates.ts";
 import { retry, timeoutFields } from "../readers/user-rules.ts";
-import { type KindRules, needsOf, type PlanActionBase, type Surrounding } from "./kind.ts";
+import { type KindRules, needsOf, type PlanActionBase, type PlanContext } from "./kind.ts";
 import { compileTask, type TaskPlanAction, type TaskSpec } from "./task.ts";
 
 export interface HttpPlanAction extends TaskPlanAction {
@@ -54,7 +54,7 @@ export const http = {
   ],
   required: ["url"],
   format: 3,
-  compile(spec: TaskSpec & ActionSpec, base: PlanActionBase, of: Surrounding): HttpPlanAction {
+  compile(spec: TaskSpec & ActionSpec, base: PlanActionBase, of: PlanContext): HttpPlanAction {
     const values = spec as unknown as Readonly<Record<string, Json | undefined>>;
     const given = requestFields.flatMap((name): [string, Json][] => {
       const value = values[name];
