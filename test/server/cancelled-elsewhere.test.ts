@@ -19,11 +19,13 @@ describe.skipIf(redisMissing !== undefined)("three servers on one Redis", () => 
 
   /** Each has listed the live servers since: that is done after a beat and before the next. */
   async function untilAcquainted(): Promise<void> {
-    const seen = names.map(() => new Set<string>());
+    const seen = new Map<string, Set<string>>();
     await until(async () => {
-      const beats = Object.values(await redis.client.hgetallBuffer("orchy:{meta}:servers"));
-      for (const [at, beat] of beats.entries()) seen[at]!.add(beat.toString("hex"));
-      return seen.every(({ size }) => size > 2);
+      const beats = await redis.client.hgetallBuffer("orchy:{meta}:servers");
+      for (const [id, beat] of Object.entries(beats)) {
+        seen.set(id, (seen.get(id) ?? new Set()).add(beat.toString("hex")));
+      }
+      return seen.size === names.length && [...seen.values()].every(({ size }) => size > 2);
     });
   }
 
