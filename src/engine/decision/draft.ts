@@ -237,14 +237,22 @@ export class Draft extends Effects {
     for (const chunk of this.#dirtyChunks ?? []) {
       this.#written.set(fields.records(chunk), encodeRecords(this, chunk));
     }
-    const { effects, ...gathered } = this.gathered();
     return {
       state,
       records,
       written: this.written,
       data: this.#written,
-      ...gathered,
-      effects: { ...effects, history: this.#history.finish() },
+      settle: this.settled,
+      expire: this.expired,
+      consumeTimers: this.consumed,
+      effects: {
+        tasks: this.tasks,
+        dropTasks: this.droppedTasks,
+        timers: this.timers,
+        dropTimers: this.droppedTimers,
+        messages: this.messages,
+        history: this.#history.finish(),
+      },
       scripts: this.scripts,
       waitingScripts: this.waitingScripts,
       answers: this.answers,

@@ -10,68 +10,63 @@ import type {
 } from "../../model/decision.ts";
 import type { JsonText } from "../../model/json.ts";
 
-/** What is committed, without the history. */
-type Gathered = Pick<Decision, "settle" | "expire" | "consumeTimers"> & {
-  readonly effects: Omit<Decision["effects"], "history">;
-};
-
 export class Effects {
   changed = false;
   readonly scripts: ScriptRequest[] = [];
   readonly waitingScripts: WaitingScript[] = [];
-  readonly #settle: Decision["settle"][number][] = [];
-  readonly #expire: Decision["expire"][number][] = [];
-  readonly #consume: Decision["consumeTimers"][number][] = [];
-  readonly #tasks: NewTask[] = [];
-  readonly #dropTasks: string[] = [];
-  readonly #timers: NewTimer[] = [];
-  readonly #dropTimers: string[] = [];
-  readonly #messages: NewMessage[] = [];
+  protected readonly settled: Decision["settle"][number][] = [];
+  protected readonly expired: Decision["expire"][number][] = [];
+  protected readonly consumed: Decision["consumeTimers"][number][] = [];
+  protected readonly tasks: NewTask[] = [];
+  protected readonly droppedTasks: string[] = [];
+  protected readonly timers: NewTimer[] = [];
+  protected readonly droppedTimers: string[] = [];
+  protected readonly messages: NewMessage[] = [];
   #count = 0;
   #bytes = 0;
 
   addTask(task: NewTask): void {
-    this.#tasks.push(task);
+    this.tasks.push(task);
     this.weigh(task.parameters.length + task.header.length);
     this.#add();
   }
 
   /** The store drops before it adds: what this decision itself added is just not added. */
   dropTask(id: string): void {
-    removeById(this.#tasks, id);
-    this.#dropTasks.push(id);
+    removeById(this.tasks, id);
+    this.droppedTasks.push(id);
     this.#add();
   }
 
   addTimer(id: string, at: number): void {
-    this.#timers.push({ id, at });
+    this.timers.push({ id, at });
     this.#add();
   }
 
   dropTimer(id: string): void {
-    removeById(this.#timers, id);
-    this.#dropTimers.push(id);
+    removeById(this.timers, id);
+    this.droppedTimers.push(id);
     this.#add();
   }
 
   addMessage(id: string, body: JsonText): void {
-    this.#messages.push({ id, body });
+    this.messages.push({ id, body });
     this.weigh(body.length);
     this.#add();
   }
 
   settle(taskId: string, token: string): void {
-    this.#settle.push({ taskId, token });
+    this.settled.push({ taskId, token });
     this.#add();
   }
 
   expire(taskId: string, token: string | null, until: number): void {
-    this.#expire.push({ taskId, token, until });
+    this.expired.push({ taskId, token, until });
     this.#add();
   }
 
   consumeTimer(id: string, claimId: string): void {
-    this.#consume.push({ id, claimId });
+    this.consumed.push({ id, claimId });
     this.#add();
   }
 
@@ -84,21 +79,6 @@ export class Effects {
   /** The commit has so many bytes more. */
   protected weigh(bytes: number): void {
     this.#bytes += bytes;
-  }
-
-  protected gathered(): Gathered {
-    return {
-      settle: this.#settle,
-      expire: this.#expire,
-      consumeTimers: this.#consume,
-      effects: {
-        tasks: this.#tasks,
-        dropTasks: this.#dropTasks,
-        timers: this.#timers,
-        dropTimers: this.#dropTimers,
-        messages: this.#messages,
-      },
-    };
   }
 
   #add(): void {
