@@ -12,15 +12,19 @@ import {
   requestHeaders,
 } from "./transport.ts";
 
-const pingEveryMs = 10_000;
-const pongWithinMs = 5_000;
+interface Pings {
+  readonly everyMs: number;
+  readonly answeredWithinMs: number;
+}
+
+const usualPings: Pings = { everyMs: 10_000, answeredWithinMs: 5_000 };
 /** What the server may send before it hears back: one largest answer, and four of them at once. */
 const streamWindowBytes = 4 * 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
 /** Bun refuses new calls while more than this waits to be sent; the default of 10 MB is one call. */
 const unsentMegabytesMax = 1_024;
 
-export function openHttp2(server: URL, credentials: Credentials): Connection {
+export function openHttp2(server: URL, credentials: Credentials, pings = usualPings): Connection {
   const headers = requestHeaders(credentials);
   const session = connect(server.origin, {
     ...credentials.tls,
@@ -29,7 +33,7 @@ export function openHttp2(server: URL, credentials: Credentials): Connection {
   });
   let fault: Error | undefined;
   let ended = false;
-  const ping = setInterval(() => pingOnce(session), pingEveryMs);
+  const ping = setInterval(() => pingOnce(session, pings.answeredWithinMs), pings.everyMs);
   session.on("connect", () => session.setLocalWindowSize(connectionWindowBytes));
   session.on("error", (error: Error) => {
     fault = error;
@@ -42,29 +46,28 @@ export function openHttp2(server: URL, credentials: Credentials): Connection {
     ended = true;
     clearInterval(ping);
   });
+  const lost = (message: string): CallError => {
+    // The calls that the server had accepted before still get their responses: retire, do not cut.
+    if (leaving && !ended) return new CallError("unavailable", "the server is leaving");
+    return new CallError("unavailable", fault?.message ?? message, true);
+  };
   return {
     post(request) {
-      if (ended || session.closed || session.destroyed) {
-        return Promise.reject(broken(fault?.message ?? "the connection has ended"));
+      if (leaving || ended || session.closed || session.destroyed) {
+        return Promise.reject(lost("the connection has ended"));
       }
-      // Calls that are under way are still answered: the connection is left, not cut.
-      if (leaving) return Promise.reject(new CallError("unavailable", "the server is leaving"));
-      return postOnce({ session, server, headers, fault: () => fault }, request);
+      return postOnce({ session, server, headers, lost }, request);
     },
     retire: () => session.close(),
     destroy: () => session.destroy(),
   };
 }
 
-function broken(message: string): CallError {
-  return new CallError("unavailable", message, true);
-}
-
-function pingOnce(session: ClientHttp2Session): void {
+function pingOnce(session: ClientHttp2Session, answeredWithinMs: number): void {
   if (session.closed || session.destroyed || session.connecting) return;
   const lost = setTimeout(
     () => session.destroy(new Error("the server does not answer pings")),
-    pongWithinMs,
+    answeredWithinMs,
   );
   session.ping(() => clearTimeout(lost));
 }
@@ -73,11 +76,11 @@ interface Open {
   readonly session: ClientHttp2Session;
   readonly server: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly fault: () => Error | undefined;
+  readonly lost: (message: string) => CallError;
 }
 
 function postOnce(
-  { session, server, headers, fault }: Open,
+  { session, server, headers, lost }: Open,
   { path, body, timeoutMs, abort }: Post,
 ): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
@@ -132,12 +135,12 @@ function postOnce(
       if (complete()) answer();
     });
     stream.on("error", (error: Error) => {
-      failure ??= broken(fault()?.message ?? error.message);
+      failure ??= lost(error.message);
     });
     stream.on("close", () => {
       if (complete()) return answer();
       settle();
-      reject(failure ?? broken(fault()?.message ?? "the connection was cut"));
+      reject(failure ?? lost("the connection was cut"));
     });
     stream.end(body);
   });
