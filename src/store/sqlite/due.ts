@@ -2,7 +2,7 @@
 import type { Database } from "bun:sqlite";
 import { RecentClaims } from "../rules.ts";
 import type { ClaimDueAnswer, ClaimDueRequest, DueItem } from "../store.ts";
-import type { RowLeases } from "./row-leases.ts";
+import type { LoneSlots } from "./lone-slots.ts";
 import { taskState } from "./schema.ts";
 
 interface TimerRow {
@@ -64,18 +64,18 @@ function dueItem(row: Row, partition: number): DueItem {
 export class DueItems {
   readonly #timers: ReturnType<typeof prepareFor<TimerRow>>;
   readonly #tasks: ReturnType<typeof prepareFor<TaskRow>>;
-  readonly #leases: RowLeases;
+  readonly #loneSlots: LoneSlots;
   readonly #claims = new RecentClaims<Row>();
 
-  constructor(database: Database, leases: RowLeases) {
-    this.#leases = leases;
+  constructor(database: Database, loneSlots: LoneSlots) {
+    this.#loneSlots = loneSlots;
     this.#timers = prepareFor<TimerRow>(database, "timers");
     this.#tasks = prepareFor<TaskRow>(database, "tasks");
   }
 
   claim(request: ClaimDueRequest): ClaimDueAnswer {
     const { partition, claimId, limit, hideMs, now } = request;
-    this.#leases.moveOutDue(partition, now, limit + 1);
+    this.#loneSlots.moveOutDue(partition, now, limit + 1);
     const earlier = this.#recall(request);
     if (earlier.length > 0) {
       return this.#answer(earlier, partition, this.#firstOfOthers(partition, claimId));
@@ -110,7 +110,7 @@ export class DueItems {
   #firstOfOthers(partition: number, claimId: string): number | undefined {
     const moments = [this.#timers, this.#tasks]
       .map(({ firstOfOthers }) => firstOfOthers.values(partition, claimId)[0]?.[0])
-      .concat(this.#leases.firstDue(partition))
+      .concat(this.#loneSlots.firstDue(partition))
       .filter((due) => due !== undefined);
     return moments.length === 0 ? undefined : Math.min(...(moments as number[]));
   }

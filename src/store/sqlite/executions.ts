@@ -14,9 +14,9 @@ import type {
 } from "../store.ts";
 import { Contents } from "./contents.ts";
 import { type HeadRow, type Heads, sameHead } from "./heads.ts";
+import type { LoneSlots } from "./lone-slots.ts";
 import type { Messages } from "./messages.ts";
 import type { Removal } from "./removal.ts";
-import type { RowLeases } from "./row-leases.ts";
 import type { Tasks } from "./tasks.ts";
 import type { Timers } from "./timers.ts";
 
@@ -58,7 +58,7 @@ export class Executions {
   readonly #timers: Timers;
   readonly #messages: Messages;
   readonly #removal: Removal;
-  readonly #leases: RowLeases;
+  readonly #loneSlots: LoneSlots;
   readonly #contents: Contents;
   readonly #sql: ReturnType<typeof prepareStatements>;
 
@@ -69,14 +69,14 @@ export class Executions {
     readonly timers: Timers;
     readonly messages: Messages;
     readonly removal: Removal;
-    readonly leases: RowLeases;
+    readonly loneSlots: LoneSlots;
   }) {
     this.#heads = options.heads;
     this.#tasks = options.tasks;
     this.#timers = options.timers;
     this.#messages = options.messages;
     this.#removal = options.removal;
-    this.#leases = options.leases;
+    this.#loneSlots = options.loneSlots;
     this.#contents = new Contents(options.database);
     this.#sql = prepareStatements(options.database);
   }
@@ -113,9 +113,9 @@ export class Executions {
     return { outcome: "created", head: { revision: 1, commitId } };
   }
 
-  /** Leases in rows of ended executions would not be found again: see RowLeases. */
+  /** Leases in rows of ended executions would not be found again: see LoneSlots. */
   #keepOpenOnly(row: HeadRow, key: ExecutionKey, status: ExecutionStatus): void {
-    if (!isOpen(status)) this.#leases.moveOut(row, key);
+    if (!isOpen(status)) this.#loneSlots.moveOut(row, key);
   }
 
   load(request: LoadRequest): LoadAnswer {
@@ -137,9 +137,9 @@ export class Executions {
     const head = { revision: row.revision, commitId: row.commitId };
     if (row.recent.includes(commitId)) return { outcome: "already_committed", head };
     if (!sameHead(row, request.expected)) return { outcome: "conflict", head };
-    if (this.#leases.endsWith(row, request)) this.#leases.end(row);
+    if (this.#loneSlots.endsWith(row, request)) this.#loneSlots.end(row);
     else {
-      this.#leases.makeWay(row, request);
+      this.#loneSlots.makeWay(row, request);
       const stale = this.#end(row, request);
       if (stale !== undefined) return stale;
     }
@@ -218,8 +218,8 @@ export class Executions {
     for (const id of effects.dropTasks) this.#tasks.drop(row.number, id);
     for (const id of effects.dropTimers) this.#timers.drop(row.number, id);
     const owner = { execution: row.number, partition: key.partition, held: row.held };
-    const fitting = this.#leases.fitting(row, effects.tasks);
-    if (fitting !== undefined) this.#leases.keep(row, key, fitting, now);
+    const fitting = this.#loneSlots.fitting(row, effects.tasks);
+    if (fitting !== undefined) this.#loneSlots.keep(row, key, fitting, now);
     else {
       row.tasksMax += effects.tasks.length;
       for (const task of effects.tasks) this.#tasks.add(owner, task, now);

@@ -6,7 +6,7 @@ import type { Database, Statement } from "bun:sqlite";
 import type { ExecutionStatus } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { Head } from "../store.ts";
-import { type RowLease, readLease } from "./row-lease.ts";
+import { type LoneTask, readLoneTask } from "./lone-task.ts";
 
 /** In each of two generations, all partitions together. */
 const headsKept = 10_000;
@@ -36,7 +36,7 @@ export interface HeadRow {
   history: number;
   /** Length of the log in its row of states. */
   logChars: number;
-  lease: RowLease | undefined;
+  lease: LoneTask | undefined;
   /** It has no more rows in the table of tasks than that. */
   tasksMax: number;
   status: ExecutionStatus;
@@ -86,7 +86,7 @@ export class Heads {
     if (known !== undefined) return known;
     const stored = this.#select.get(key.id, key.partition);
     if (stored === null) return undefined;
-    const lease = stored.lease === null ? undefined : readLease(stored.lease);
+    const lease = stored.lease === null ? undefined : readLoneTask(stored.lease);
     const isCounted = stored.tasksMax < tasksCounted;
     const tasksMax = isCounted ? stored.tasksMax : Number.POSITIVE_INFINITY;
     const recent = [stored.commitId];

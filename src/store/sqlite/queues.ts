@@ -3,7 +3,7 @@ import type { Database } from "bun:sqlite";
 import { formatToken } from "../../model/ids.ts";
 import { compareText, leaseTerms, queueTimeLeft, RecentClaims } from "../rules.ts";
 import type { ClaimTasksAnswer, ClaimTasksRequest, LeasedTask, QueueStats } from "../store.ts";
-import type { RowLeases } from "./row-leases.ts";
+import type { LoneSlots } from "./lone-slots.ts";
 import { taskState } from "./schema.ts";
 
 const { queued, leased } = taskState;
@@ -91,12 +91,12 @@ function leasedTask(row: LeaseRow, worker: Worker): LeasedTask {
 
 export class Queues {
   readonly #sql: ReturnType<typeof prepareStatements>;
-  readonly #leases: RowLeases;
+  readonly #loneSlots: LoneSlots;
   readonly #claims = new RecentClaims<number>();
 
-  constructor(database: Database, leases: RowLeases) {
+  constructor(database: Database, loneSlots: LoneSlots) {
     this.#sql = prepareStatements(database);
-    this.#leases = leases;
+    this.#loneSlots = loneSlots;
   }
 
   claim(request: ClaimTasksRequest): ClaimTasksAnswer {
@@ -144,7 +144,10 @@ export class Queues {
       stats.set(row.queue, { ...row, leased: 0 });
     }
     const inTable = this.#sql.countLeased.all(partition, queue);
-    for (const { queue: name, leased: count } of [...inTable, ...this.#leases.count(partition)]) {
+    for (const { queue: name, leased: count } of [
+      ...inTable,
+      ...this.#loneSlots.count(partition),
+    ]) {
       if (queue !== null && name !== queue) continue;
       const known = stats.get(name) ?? { queue: name, queued: 0, leased: 0 };
       stats.set(name, { ...known, leased: known.leased + count });

@@ -150,7 +150,7 @@ const migrations: readonly string[] = [
   ALTER TABLE states ADD COLUMN log TEXT NOT NULL DEFAULT '';
   ALTER TABLE states DROP COLUMN recent;
   `,
-  // The lease of a task that was handed out by the commit that added it: see row-leases.ts.
+  // The lone slot: the task that was handed out by the commit that added it; see lone-slots.ts.
   `
   ALTER TABLE states ADD COLUMN lease TEXT;
   `,

@@ -15,10 +15,10 @@ import { fileFault } from "./file-fault.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { type HeadRow, Heads } from "./heads.ts";
 import { Listings } from "./listings.ts";
+import { LoneSlots } from "./lone-slots.ts";
 import { Messages } from "./messages.ts";
 import { Queues } from "./queues.ts";
 import { Removal } from "./removal.ts";
-import { RowLeases } from "./row-leases.ts";
 import { settingOf, writeSetting } from "./schema.ts";
 import { type SqliteOptions, StoreFile } from "./store-file.ts";
 import { Tasks } from "./tasks.ts";
@@ -48,7 +48,7 @@ export class SqliteStore implements contract.Store {
   readonly #database: Database;
   readonly #group: GroupCommit;
   readonly #heads: Heads;
-  readonly #leases: RowLeases;
+  readonly #loneSlots: LoneSlots;
   readonly #tasks: Tasks;
   readonly #queues: Queues;
   readonly #timers: Timers;
@@ -63,7 +63,7 @@ export class SqliteStore implements contract.Store {
   constructor(options: SqliteOptions) {
     this.#file = new StoreFile(options, () => {
       this.#heads.forgetAll();
-      this.#leases.forgetAll();
+      this.#loneSlots.forgetAll();
       this.#listings.onRollback();
     });
     const { database, group } = this.#file;
@@ -76,14 +76,14 @@ export class SqliteStore implements contract.Store {
     const timers = new Timers(database);
     const messages = new Messages(database);
     const removal = new Removal(database, heads);
-    const leases = new RowLeases({ database, heads, tasks, partitions: this.partitions });
-    const parts = { database, heads, tasks, timers, messages, removal, leases };
+    const loneSlots = new LoneSlots({ database, heads, tasks, partitions: this.partitions });
+    const parts = { database, heads, tasks, timers, messages, removal, loneSlots };
     this.#heads = heads;
-    this.#leases = leases;
+    this.#loneSlots = loneSlots;
     this.#tasks = tasks;
-    this.#queues = new Queues(database, leases);
+    this.#queues = new Queues(database, loneSlots);
     this.#timers = timers;
-    this.#dueItems = new DueItems(database, leases);
+    this.#dueItems = new DueItems(database, loneSlots);
     this.#messages = messages;
     this.#removal = removal;
     this.#executions = new Executions(parts);
@@ -94,7 +94,7 @@ export class SqliteStore implements contract.Store {
   /** An execution with all its tasks in their table. */
   #withTasks(key: ExecutionKey): HeadRow | undefined {
     const row = this.#heads.find(key);
-    if (row !== undefined) this.#leases.moveOut(row, key);
+    if (row !== undefined) this.#loneSlots.moveOut(row, key);
     return row;
   }
 

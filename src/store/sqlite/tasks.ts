@@ -5,8 +5,8 @@
 import type { Database } from "bun:sqlite";
 import { extendedUntil } from "../rules.ts";
 import type { CommitRequest, ExtendAnswer, StoreEffects, TaskView } from "../store.ts";
+import { isLeased, type LeasedNewTask } from "./lone-task.ts";
 import { Places } from "./places.ts";
-import { isLeased, type LeasedNewTask } from "./row-lease.ts";
 import { taskState } from "./schema.ts";
 
 type NewTask = StoreEffects["tasks"][number];

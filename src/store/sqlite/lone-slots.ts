@@ -1,16 +1,23 @@
 /**
- * Most executions have one task at a time, handed out by the commit that adds it. Such a lease is kept
- * in the execution's row of `states`, which each commit writes anyway, so that a step writes one row
- * of one table and no index. What must find tasks in another way moves it to the table of tasks first.
+ * Most executions have one task at a time, handed out by the commit that adds it. Such a task is kept
+ * in the lone slot, a column of the execution's row of `states`, which each commit writes anyway, so
+ * that a step writes one row of one table and no index. (On Redis the same slot is the field `t:`.)
+ * What must find tasks in another way moves it to the table of tasks first.
  *
- * Which rows have a lease, and until when, is known in memory: one process writes the file.
+ * Which slots are taken, and until when, is known in memory: one process writes the file.
  */
 import type { Database, Statement } from "bun:sqlite";
 import { executionStatuses, isOpen } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { CommitRequest, StoreEffects } from "../store.ts";
 import type { HeadRow, Heads } from "./heads.ts";
-import { isLeased, type LeasedNewTask, type RowLease, readLease, writeLease } from "./row-lease.ts";
+import {
+  isLeased,
+  type LeasedNewTask,
+  type LoneTask,
+  readLoneTask,
+  writeLoneTask,
+} from "./lone-task.ts";
 import type { Tasks } from "./tasks.ts";
 
 /** Whether a commit is about this task in any way. */
@@ -26,10 +33,10 @@ function concerns({ settle, expire, effects }: CommitRequest, taskId: string): b
 /** A row with a lease, as other operations look for it. */
 interface Known {
   readonly key: ExecutionKey;
-  lease: RowLease;
+  lease: LoneTask;
 }
 
-export class RowLeases {
+export class LoneSlots {
   readonly #heads: Heads;
   readonly #tasks: Tasks;
   readonly #forget: Statement;
@@ -90,7 +97,7 @@ export class RowLeases {
     // A task whose id exists is replaced.
     if (row.tasksMax > 0) this.#tasks.remove(row.number, task.id);
     const place = this.#tasks.nextPlace();
-    const lease = { task, leasedAt: now, place, text: writeLease(task, now, place) };
+    const lease = { task, leasedAt: now, place, text: writeLoneTask(task, now, place) };
     row.lease = lease;
     const known = this.#known?.get(row.number);
     if (known !== undefined) known.lease = lease;
@@ -152,7 +159,7 @@ export class RowLeases {
     const known = new Map<number, Known>();
     for (let partition = 0; partition < this.#partitions; partition++) {
       for (const [number, id, text] of this.#selectLeases.values(partition)) {
-        const lease = readLease(text as string);
+        const lease = readLoneTask(text as string);
         known.set(number as number, { key: { partition, id: id as string }, lease });
       }
     }

@@ -1,5 +1,5 @@
 /**
- * How the lease that is kept in a row of `states` is written, as every step writes it:
+ * How the task in a lone slot (lone-slots.ts) is written, as every step writes it:
  * `<length of the array>:<JSON array><parameters>`. The parameters may be large and are text already.
  * Versions before this one put them into the array as its last item, and wrote nothing else.
  */
@@ -8,7 +8,7 @@ import type { HandOff, StoreEffects } from "../store.ts";
 type NewTask = StoreEffects["tasks"][number];
 export type LeasedNewTask = NewTask & { readonly lease: HandOff };
 
-export interface RowLease {
+export interface LoneTask {
   readonly task: LeasedNewTask;
   readonly leasedAt: number;
   readonly place: number;
@@ -16,7 +16,7 @@ export interface RowLease {
   readonly text: string;
 }
 
-export function writeLease(task: LeasedNewTask, leasedAt: number, place: number): string {
+export function writeLoneTask(task: LeasedNewTask, leasedAt: number, place: number): string {
   const { id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs, header, parameters } = task;
   const { token, workerId, leaseUntil, deadline } = task.lease;
   const array = JSON.stringify([
@@ -26,7 +26,7 @@ export function writeLease(task: LeasedNewTask, leasedAt: number, place: number)
   return `${array.length}:${array}${parameters}`;
 }
 
-export function readLease(text: string): RowLease {
+export function readLoneTask(text: string): LoneTask {
   const start = text.startsWith("[") ? 0 : text.indexOf(":") + 1;
   const end = start === 0 ? text.length : start + Number(text.slice(0, start - 1));
   const [leasedAt, place, id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs, ...rest] =

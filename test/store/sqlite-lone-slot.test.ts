@@ -1,6 +1,10 @@
-/** The lease in a row of `states` as it is written, and as earlier versions wrote it. */
+/** The task in a lone slot as it is written, and as earlier versions wrote it. */
 import { expect, test } from "bun:test";
-import { type LeasedNewTask, readLease, writeLease } from "../../src/store/sqlite/row-lease.ts";
+import {
+  type LeasedNewTask,
+  readLoneTask,
+  writeLoneTask,
+} from "../../src/store/sqlite/lone-task.ts";
 
 const task: LeasedNewTask = {
   ...{ id: "e1:1:3:2", queue: "default/charge", priority: -1, timeoutMs: 300_000 },
@@ -11,9 +15,9 @@ const task: LeasedNewTask = {
 
 test("reads back as it was, whatever the parameters are", () => {
   for (const parameters of [task.parameters, "{}", "[]", '"7:"', ""]) {
-    const written = writeLease({ ...task, parameters }, 500, 7);
+    const written = writeLoneTask({ ...task, parameters }, 500, 7);
     const expected = { task: { ...task, parameters }, leasedAt: 500, place: 7, text: written };
-    expect(readLease(written)).toEqual(expected);
+    expect(readLoneTask(written)).toEqual(expected);
   }
 });
 
@@ -24,5 +28,5 @@ test("is read as earlier versions wrote it", () => {
     ...[500, 7, id, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs],
     ...[token, workerId, leaseUntil, deadline, header, parameters],
   ]);
-  expect(readLease(text)).toEqual({ task, leasedAt: 500, place: 7, text });
+  expect(readLoneTask(text)).toEqual({ task, leasedAt: 500, place: 7, text });
 });
