@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { limits } from "../../src/base/limits.ts";
 import { parseRedisUrl } from "../../src/store/redis/address.ts";
+import { operationNames } from "../../src/store/redis/library.ts";
 import { RedisLink } from "../../src/store/redis/link.ts";
 import { openRedisStore } from "../../src/store/redis/open.ts";
 import type { RedisStore } from "../../src/store/redis/redis-store.ts";
-import { scriptNames } from "../../src/store/redis/scripts.ts";
 import { StoreFault } from "../../src/store/store.ts";
 import { startCuttingProxy } from "../support/cutting-proxy.ts";
 import {
@@ -252,7 +252,7 @@ describe.skipIf(redisMissing !== undefined)("a cluster", () => {
     if ("problem" in address) throw new Error(address.problem);
     const link = new RedisLink(address, systemClock);
     await link.connect();
-    for (const name of scriptNames) {
+    for (const name of operationNames) {
       const fault = await faultOf(link.call(name, ["a:{1}", "a:{2}"], ["-1", "0"]));
       expect([name, fault.outcome, fault.message]).toEqual([
         ...[name, "not_applied"],

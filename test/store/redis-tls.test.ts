@@ -148,8 +148,11 @@ describe.skipIf(redisMissing !== undefined)("a user", () => {
   }, 30_000);
 
   test("that may not run scripts, or not on these keys, is refused in one sentence", async () => {
-    await setUser("reset", "on", ">secret", "~n:*", "&n:*", "+@all", "-eval", "-evalsha");
-    expect(await refusal(urlOf("secret"))).toMatch(/NOPERM.*eval/);
+    await setUser("reset", "on", ">secret", "~n:*", "&n:*", "+@all", "-fcall");
+    expect(await refusal(urlOf("secret"))).toMatch(/NOPERM.*fcall/);
+    await setUser("reset", "on", ">secret", "~n:*", "&n:*", "+@all", "-function");
+    await server.client.call("FUNCTION", "FLUSH");
+    expect(await refusal(urlOf("secret"))).toMatch(/NOPERM.*function/);
     await setUser("reset", "on", ">secret", "~other:*", "&*", "+@all");
     expect(await refusal(urlOf("secret"))).toMatch(/NOPERM/);
   }, 30_000);

@@ -27,7 +27,6 @@ interface Waiting<Request> {
   readonly base: string;
   readonly resolve: (answer: EntryAnswer) => void;
   readonly reject: (error: unknown) => void;
-  readonly madeAt: number;
 }
 
 export interface BatchOptions<Request> {
@@ -49,6 +48,8 @@ export interface BatchOptions<Request> {
 /** Requests that go out together: all of them, or on a cluster those of one partition. */
 interface Group<Request> {
   readonly waiting: Waiting<Request>[];
+  /** Since when the first of them waits, or the latest call left some: read for each call only. */
+  waitingSince: number;
   callsUnderWay: number;
   /** The latest call failed: what waits is to hear of it soon, too. */
   isInTrouble: boolean;
@@ -70,10 +71,11 @@ export class Batch<Request> {
       const name = this.#options.onePartition ? base : "";
       let group = this.#groups.get(name);
       if (group === undefined) {
-        group = { waiting: [], callsUnderWay: 0, isInTrouble: false };
+        group = { waiting: [], waitingSince: 0, callsUnderWay: 0, isInTrouble: false };
         this.#groups.set(name, group);
       }
-      group.waiting.push({ request, base, resolve, reject, madeAt: this.#options.clock.now() });
+      if (group.waiting.length === 0) group.waitingSince = this.#options.clock.now();
+      group.waiting.push({ request, base, resolve, reject });
       // A full one goes at once: Redis works on it while this turn makes the next.
       if (group.waiting.length >= entriesMax) this.#flush(group);
       else this.#schedule();
@@ -121,11 +123,14 @@ export class Batch<Request> {
       }
     }
     const sent = waiting.splice(0, entries.count);
+    const madeAt = group.waitingSince;
+    if (waiting.length > 0) group.waitingSince = this.#options.clock.now();
     const keys = this.#options.onePartition ? callKeys(call.bases[0] as string) : call.bases;
     const numbers = [sent.length, ...keys.map((_, i) => call.places[i] ?? 0)];
     const written = [entries.take(), fields.take()];
     try {
-      this.#settle(sent, (await this.#options.call(keys, numbers, written)) as BatchAnswer);
+      const answers = await this.#options.call(keys, numbers, written);
+      this.#settle(sent, answers as BatchAnswer, madeAt);
       group.isInTrouble = false;
     } catch (error) {
       group.isInTrouble = true;
@@ -133,7 +138,7 @@ export class Batch<Request> {
     }
   }
 
-  #settle(sent: readonly Waiting<Request>[], answers: BatchAnswer): void {
+  #settle(sent: readonly Waiting<Request>[], answers: BatchAnswer, madeAt: number): void {
     if (typeof answers === "number") {
       for (const one of sent) one.resolve(answers);
       return;
@@ -141,7 +146,7 @@ export class Batch<Request> {
     const now = this.#options.clock.now();
     for (const [i, one] of sent.entries()) {
       const answer = answers[i] as EntryAnswer;
-      const fault = faultIn(answer, now - one.madeAt);
+      const fault = faultIn(answer, now - madeAt);
       if (fault === undefined) one.resolve(answer);
       else one.reject(fault);
       if (fault?.outcome === "not_applied") this.#options.onSkewed();

@@ -10,7 +10,12 @@ const passing = new Set([
 /** Refusals for want of room: memory, or a disk that takes no more. */
 const exhausted = new Set(["OOM", "MISCONF"]);
 /** Other refusals before the script begins. */
-const refused = new Set(["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT", "NOSCRIPT"]);
+const refused = new Set(["NOAUTH", "WRONGPASS", "NOPERM", "CROSSSLOT"]);
+
+/** The node has not got the library (link.ts gives it to it): nothing was run. */
+export function isFunctionMissing(error: Error): boolean {
+  return error.message === "ERR Function not found";
+}
 
 const noConnection = "there is no connection";
 
@@ -83,7 +88,9 @@ export function faultOf(
   });
   if (isReply(error as Error)) {
     if (code === "SKEWED") return known(skewedFault(tookMs, error));
-    if (passing.has(code)) return known(make("not_applied", `Redis refused: ${message}`), true);
+    if (passing.has(code) || isFunctionMissing(error as Error)) {
+      return known(make("not_applied", `Redis refused: ${message}`), true);
+    }
     if (exhausted.has(code)) {
       return known(make("not_applied", `Redis has no room: ${message}`, "exhausted"));
     }

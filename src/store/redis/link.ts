@@ -1,16 +1,16 @@
 /**
- * The connection to Redis, and the calls of scripts through it. Nothing is queued while it is down
- * and nothing is sent twice by itself: what was certainly not applied is tried again here, a bounded
- * number of times; the outcome of what was sent and not answered is unknown.
+ * The connection to Redis, and the calls of its functions through it. Nothing is queued while it is
+ * down and nothing is sent twice by itself: what was certainly not applied is tried again here, a
+ * bounded number of times; the outcome of what was sent and not answered is unknown.
  */
 import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
 import type { Clock } from "../../base/clock.ts";
 import type { ClientTls } from "../../config/tls.ts";
 import { StoreFault } from "../store.ts";
 import type { RedisAddress } from "./address.ts";
-import { faultOf } from "./faults.ts";
+import { faultOf, isFunctionMissing } from "./faults.ts";
+import { type Operation, type OperationName, readLibrary } from "./library.ts";
 import { type Argument, encodeCommand, type Written } from "./resp.ts";
-import { readScripts, type Script, type ScriptName } from "./scripts.ts";
 
 /** A call that is not answered by then has an unknown outcome. */
 const commandTimeoutMs = 5_000;
@@ -34,10 +34,10 @@ interface Rest {
 }
 
 /**
- * A call of a script. The client is shown its keys only, by which it finds the node: it would go
+ * A call of a function. The client is shown its keys only, by which it finds the node: it would go
  * through all arguments several times.
  */
-class ScriptCommand extends Command {
+class FunctionCommand extends Command {
   /** Whether it was ever written to a connection. */
   sent = false;
   readonly #rest: Rest;
@@ -47,9 +47,9 @@ class ScriptCommand extends Command {
    */
   override isTraced = true;
 
-  /** `script`: its digest for evalsha, its text for eval. */
-  constructor(name: "evalsha" | "eval", script: string, keys: readonly string[], rest: Rest) {
-    super(name, [script, `${keys.length}`, ...keys], { replyEncoding: "utf8" });
+  /** `called`: the name of a function for fcall, the text of a script for eval. */
+  constructor(name: "fcall" | "eval", called: string, keys: readonly string[], rest: Rest) {
+    super(name, [called, `${keys.length}`, ...keys], { replyEncoding: "utf8" });
     this.#rest = rest;
   }
 
@@ -122,8 +122,9 @@ export class RedisLink {
   readonly client: Redis | Cluster;
   readonly isCluster: boolean;
   readonly clock: Clock;
-  readonly #scripts = readScripts();
-  /** Called when a script found the caller's clock wrong. */
+  readonly #library = readLibrary();
+  #loading: Promise<Error | undefined> | undefined;
+  /** Called when a function found the caller's clock wrong. */
   onSkewed: () => void = () => {};
   /** Why there is no connection; undefined while there is one. */
   connectionError: string | undefined;
@@ -166,20 +167,20 @@ export class RedisLink {
 
   /** `written` follows on `args`. */
   async call(
-    name: ScriptName,
+    name: OperationName,
     keys: readonly string[],
     args: readonly Argument[],
     written: readonly Written[] = [],
   ) {
     const rest = { args, written };
-    const script = this.#scripts.get(name) as Script;
-    const pausesMs = script.isTimed ? timedPausesMs : retryPausesMs;
+    const operation = this.#library.operations.get(name) as Operation;
+    const pausesMs = operation.isTimed ? timedPausesMs : retryPausesMs;
     const madeAt = this.clock.now();
     for (let tries = 0; ; tries++) {
       if (this.#isClosed) throw new StoreFault("not_applied", "The store is closed.");
       const pauseMs = pausesMs[tries];
       const mayRetry = pauseMs !== undefined;
-      const answer = await this.#try(script, keys, rest, { mayRetry, madeAt });
+      const answer = await this.#try(operation, keys, rest, { mayRetry, madeAt });
       if (answer !== undefined) return answer.reply;
       await new Promise<void>((resolve) => this.clock.after(pauseMs as number, resolve));
     }
@@ -187,13 +188,13 @@ export class RedisLink {
 
   /** Answers undefined when it is to be tried again. */
   async #try(
-    script: Script,
+    operation: Operation,
     keys: readonly string[],
     rest: Rest,
     { mayRetry, madeAt }: { readonly mayRetry: boolean; readonly madeAt: number },
   ): Promise<{ readonly reply: unknown } | undefined> {
     try {
-      return { reply: await this.#run(script, keys, rest) };
+      return { reply: await this.#run(operation, keys, rest) };
     } catch (failure) {
       const { error, sent } = failure as SendFailure;
       const { fault, passes, skewed } = faultOf(error, sent, {
@@ -206,23 +207,46 @@ export class RedisLink {
     }
   }
 
-  /** A server that does not know the script yet, or not any more, is given it whole. */
-  async #run(script: Script, keys: readonly string[], rest: Rest): Promise<unknown> {
-    try {
-      return await this.#send("evalsha", script.sha, keys, rest);
-    } catch (failure) {
-      if (!(failure as SendFailure).error.message.startsWith("NOSCRIPT")) throw failure;
-      return await this.#send("eval", script.lua, keys, rest);
-    }
-  }
-
-  async #send(
-    name: "evalsha" | "eval",
-    script: string,
+  /**
+   * A node that has not got the library is given it. One without room refuses it, but runs the same
+   * as a script: removals are what makes room.
+   */
+  async #run(
+    { functionName, script }: Operation,
     keys: readonly string[],
     rest: Rest,
   ): Promise<unknown> {
-    const command = new ScriptCommand(name, script, keys, rest);
+    try {
+      return await this.#send("fcall", functionName, keys, rest);
+    } catch (failure) {
+      if (!isFunctionMissing((failure as SendFailure).error)) throw failure;
+    }
+    this.#loading ??= this.#loadLibrary();
+    const refusal = await this.#loading;
+    if (refusal?.message.startsWith("OOM")) return this.#send("eval", script(), keys, rest);
+    if (refusal !== undefined) throw new SendFailure(refusal, false);
+    return this.#send("fcall", functionName, keys, rest);
+  }
+
+  /** Loads the library into all masters, as functions are of a node. Returns a refusal, if any. */
+  async #loadLibrary(): Promise<Error | undefined> {
+    const { text } = this.#library;
+    const loads = this.masters().map((node) => node.call("FUNCTION", "LOAD", text));
+    const outcomes = await Promise.allSettled(loads);
+    this.#loading = undefined;
+    const refusals = outcomes.flatMap((outcome) =>
+      outcome.status === "rejected" ? [outcome.reason as Error] : [],
+    );
+    return refusals.find(({ message }) => !/already exists/.test(message));
+  }
+
+  async #send(
+    name: "fcall" | "eval",
+    called: string,
+    keys: readonly string[],
+    rest: Rest,
+  ): Promise<unknown> {
+    const command = new FunctionCommand(name, called, keys, rest);
     try {
       return await this.client.sendCommand(command);
     } catch (error) {

@@ -1,13 +1,21 @@
 /**
  * The arguments of scripts as MessagePack, which scripts unpack in one call: a Redis argument each
  * would cost its server more than the rest of a commit. Only what scripts need: text, numbers,
- * false, arrays, and what was packed before, as text.
+ * booleans, arrays, maps by name, and what was packed before, as text.
  */
 import { Bytes, bytesAtMost } from "./bytes.ts";
 
-export type Packable = string | number | false | Buffer | readonly Packable[];
+export type Packable = string | number | boolean | Buffer | readonly Packable[] | PackableMap;
 
-const mark = { false: 0xc2, double: 0xcb, shortText: 0xd9, text: 0xdb, array: 0xdd } as const;
+/** What is undefined is left out. */
+export interface PackableMap {
+  readonly [name: string]: Packable | undefined;
+}
+
+const mark = {
+  ...{ false: 0xc2, true: 0xc3, double: 0xcb, shortText: 0xd9, text: 0xdb },
+  ...{ array: 0xdd, map: 0xdf },
+} as const;
 const headBytes = 9;
 
 /** No UTF-16 unit takes more than three bytes of UTF-8: the length of 85 of them fits one byte. */
@@ -49,15 +57,28 @@ function writeNumber(out: Bytes, value: number): void {
 function write(out: Bytes, value: Packable): void {
   if (typeof value === "string") writeText(out, value);
   else if (typeof value === "number") writeNumber(out, value);
-  else if (value === false) {
+  else if (typeof value === "boolean") {
     out.reserve(headBytes);
-    out.chunk[out.used++] = mark.false;
+    out.chunk[out.used++] = value ? mark.true : mark.false;
   } else if (value instanceof Buffer) {
     writeHead(out, mark.text, value.length);
     out.bytes(value);
-  } else {
-    writeHead(out, mark.array, (value as readonly Packable[]).length);
-    for (const item of value as readonly Packable[]) write(out, item);
+  } else if (isList(value)) {
+    writeHead(out, mark.array, value.length);
+    for (const item of value) write(out, item);
+  } else writeMap(out, value as PackableMap);
+}
+
+function isList(value: object): value is readonly Packable[] {
+  return Array.isArray(value);
+}
+
+function writeMap(out: Bytes, map: PackableMap): void {
+  const entries = Object.entries(map).filter(([, value]) => value !== undefined);
+  writeHead(out, mark.map, entries.length);
+  for (const [name, value] of entries) {
+    writeText(out, name);
+    write(out, value as Packable);
   }
 }
 

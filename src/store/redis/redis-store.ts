@@ -14,6 +14,7 @@ import { readMemory } from "./facts.ts";
 import { sentenceOf } from "./faults.ts";
 import type { Keys } from "./keys.ts";
 import { callKeys, ownedMember } from "./keys.ts";
+import type { OperationName } from "./library.ts";
 import type { RedisLink } from "./link.ts";
 import { ListCalls } from "./list-calls.ts";
 import { shortTaskId, shortToken } from "./names.ts";
@@ -21,7 +22,6 @@ import type { NodeClock } from "./node-clock.ts";
 import { type Packable, pack } from "./pack.ts";
 import { encodeCommit, encodeCreate, headText } from "./requests.ts";
 import type { Argument, Written } from "./resp.ts";
-import type { ScriptName } from "./scripts.ts";
 import { Tombstones } from "./tombstones.ts";
 import { type WakeListener, Wakes } from "./wakes.ts";
 
@@ -68,7 +68,7 @@ export class RedisStore implements contract.Store {
     );
     this.#tolerance = `${clockCheck ? limits.clockSkewMsMax : -1}`;
     const callWith =
-      (name: ScriptName) =>
+      (name: OperationName) =>
       (keys: readonly string[], args: readonly Argument[], written: readonly Written[]) =>
         link.call(name, keys, [this.#tolerance, ...args], written);
     const onSkewed = () => void nodeClock.measure();
@@ -326,16 +326,16 @@ export class RedisStore implements contract.Store {
     return base;
   }
 
-  async #call(name: ScriptName, partition: number, args: readonly Argument[]) {
+  async #call(name: OperationName, partition: number, args: readonly Argument[]) {
     return (await this.#link.call(name, callKeys(this.#base(partition)), args)) as answers.Reply;
   }
 
   /** With a moment, which the script compares with its node's clock. */
-  #callTimed(name: ScriptName, partition: number, request: Packable): Promise<answers.Reply> {
+  #callTimed(name: OperationName, partition: number, request: Packable): Promise<answers.Reply> {
     return this.#call(name, partition, [this.#tolerance, pack(request)]);
   }
 
-  #claim(name: ScriptName, request: contract.ClaimDueRequest): Promise<answers.Reply> {
+  #claim(name: OperationName, request: contract.ClaimDueRequest): Promise<answers.Reply> {
     const { partition, claimId, limit, hideMs, now } = request;
     return this.#callTimed(name, partition, [claimId, limit, hideMs, now, claimSeconds]);
   }

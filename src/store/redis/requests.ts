@@ -8,12 +8,12 @@ import type { CommitRequest, CreateRequest, HandOff, Head, StoreEffects } from "
 import type { Bytes } from "./bytes.ts";
 import { listMember } from "./keys.ts";
 import { shortTaskId, shortToken } from "./names.ts";
-import { type Packable, pack, packInto, written } from "./pack.ts";
+import { type Packable, type PackableMap, packInto, written } from "./pack.ts";
 import type { ArgumentWriter } from "./resp.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 
-/** What the entries of one call share: see scripts/lib/effects.lua. */
+/** What the entries of one call share: see scripts/lib/batch.lua. */
 export interface Call {
   /** By number, from one. */
   readonly bases: string[];
@@ -59,12 +59,9 @@ function statusText(status: string, endedAt: number | undefined): string {
   return endedAt === undefined ? status : `${status} ${endedAt}`;
 }
 
-function orFalse(list: readonly Packable[]): Packable {
-  return list.length === 0 ? false : list;
-}
-
-function packedOrFalse(list: readonly Packable[]): Packable {
-  return list.length === 0 ? false : pack(list);
+/** Lists that are empty are not sent. */
+function orAbsent<Item extends Packable>(list: readonly Item[]): readonly Item[] | undefined {
+  return list.length === 0 ? undefined : list;
 }
 
 /** How the record of a leased task begins; scripts/lib/records.lua. */
@@ -135,8 +132,8 @@ class Entry {
     call.places[this.base - 1] = places + tasks.length + messages.length;
   }
 
-  get gone(): Packable {
-    return packedOrFalse(this.#gone);
+  get gone(): readonly string[] | undefined {
+    return orAbsent(this.#gone);
   }
 
   set(name: string, value: string): void {
@@ -214,84 +211,84 @@ class Entry {
     }
   }
 
-  get puts(): Packable {
-    return this.#puts.length === 0 ? false : pack(this.#puts);
+  get puts(): readonly Packable[] | undefined {
+    return orAbsent(this.#puts);
   }
 
   /** See add_all in scripts/lib/additions.lua. */
-  added({ tasks, messages }: StoreEffects): Packable {
-    const sent = messages.flatMap(({ id, body }) => [id, body]);
-    const added = distinct(tasks).map((task) => this.#task(task));
-    return [orFalse(added), orFalse(sent)];
+  added({ tasks, messages }: StoreEffects): PackableMap {
+    return {
+      tasks: orAbsent(distinct(tasks).map((task) => this.#task(task))),
+      messages: orAbsent(messages.map(({ id, body }) => ({ id, body }))),
+    };
   }
 
-  #task(task: NewTask): Packable {
+  #task(task: NewTask): PackableMap {
     const { queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs, lease } = task;
     const shortId = this.taskId(task.id);
     const text = taskText(task);
     const isSmall = text.length <= recordTextMax;
     if (!isSmall) this.set(`b:${shortId}`, text);
-    const part = [shortId, isSmall && text] as const;
-    if (lease === undefined) {
-      return [...part, false, queue, priority, timeoutMs, heartbeatMs, queueTimeoutMs || false];
+    const part = { id: shortId, text: isSmall && text };
+    if (lease !== undefined) {
+      const given = { task, shortId, handOff: lease, text: isSmall ? text : "", now: this.#now };
+      const record = written((out) => writeLeased(out, given));
+      return { ...part, record, until_moment: lease.leaseUntil };
     }
-    const given = { task, shortId, handOff: lease, text: isSmall ? text : "", now: this.#now };
-    return [...part, written((out) => writeLeased(out, given)), lease.leaseUntil];
+    const times = { timeout: timeoutMs, heartbeat: heartbeatMs };
+    return { ...part, queue, priority, ...times, queue_timeout: queueTimeoutMs || undefined };
   }
 }
 
 type Settled = CommitRequest["settle"][number];
 
-/** One task settled at most, one small one added at most and leased at once: nearly every step. */
-function isPlain(request: CommitRequest): boolean {
+/** What scripts/lib/commit-step.lua calls settled, added and until_moment. */
+type StepPart = readonly [settled: Packable, added: Packable, untilMoment: Packable];
+
+const noStep: StepPart = [false, false, false];
+
+/**
+ * One task settled at most, one small one added at most and leased at once: nearly every step.
+ * Undefined: the commit is more than that.
+ */
+function stepPart(request: CommitRequest, entry: Entry): StepPart | undefined {
   const { settle, expire, consumeTimers, hold, effects } = request;
   const { tasks, dropTasks, messages } = effects;
-  if (settle.length > 1 || tasks.length > 1 || hold !== undefined) return false;
-  if (expire.length + consumeTimers.length + dropTasks.length + messages.length > 0) return false;
-  const [task] = tasks;
-  return task === undefined || (task.lease !== undefined && taskText(task).length <= recordTextMax);
-}
-
-function plainPart(request: CommitRequest, entry: Entry): Packable[] {
-  const [settled] = request.settle as readonly [Settled?];
-  const [task] = request.effects.tasks as readonly [NewTask?];
-  const part: Packable[] = [false, false, false];
-  if (settled !== undefined) {
-    part[0] = leaseMark(settled.taskId, entry.taskId(settled.taskId), settled.token);
+  if (settle.length > 1 || tasks.length > 1 || hold !== undefined) return undefined;
+  if (expire.length + consumeTimers.length + dropTasks.length + messages.length > 0) {
+    return undefined;
   }
-  if (task?.lease !== undefined) {
-    const shortId = entry.taskId(task.id);
-    const { lease: handOff } = task;
-    entry.appendLeased({ task, shortId, handOff, text: taskText(task), now: request.now });
-    part[1] = `t:${shortId}`;
-    part[2] = handOff.leaseUntil;
-  }
-  return part;
+  const [settled] = settle as readonly [Settled?];
+  const [task] = tasks as readonly [NewTask?];
+  const mark =
+    settled !== undefined && leaseMark(settled.taskId, entry.taskId(settled.taskId), settled.token);
+  if (task === undefined) return [mark, false, false];
+  const { id, lease: handOff } = task;
+  const text = taskText(task);
+  if (handOff === undefined || text.length > recordTextMax) return undefined;
+  const shortId = entry.taskId(id);
+  entry.appendLeased({ task, shortId, handOff, text, now: request.now });
+  return [mark, `t:${shortId}`, handOff.leaseUntil];
 }
 
-const holdCodes = { asBefore: 0, yes: 1, no: 2 } as const;
-
-function holdCode(hold: boolean | undefined): number {
-  if (hold === undefined) return holdCodes.asBefore;
-  return hold ? holdCodes.yes : holdCodes.no;
-}
-
-function wholePart(request: CommitRequest, entry: Entry): Packable[] {
+/** See scripts/lib/commit-changes.lua. */
+function changesOf(request: CommitRequest, entry: Entry): PackableMap {
   const { settle, expire, consumeTimers, hold, effects } = request;
-  const settled = settle.flatMap(({ taskId, token }) => [
-    ...[entry.taskId(taskId), shortToken(taskId, token)],
-  ]);
-  const expired = expire.flatMap(({ taskId, token, until }): Packable[] => [
-    ...[entry.taskId(taskId), token === null ? (false as const) : shortToken(taskId, token)],
-    until,
-  ]);
-  const rest = pack([
-    ...[holdCode(hold), orFalse(settled), orFalse(expired)],
-    orFalse(consumeTimers.flatMap(({ id, claimId }) => [id, claimId])),
-    orFalse(effects.dropTasks.map((id) => entry.taskId(id))),
-    entry.added(effects),
-  ]);
-  return [false, false, false, rest];
+  const settled = settle.map(({ taskId, token }) => {
+    return { id: entry.taskId(taskId), token: shortToken(taskId, token) };
+  });
+  const expired = expire.map(({ taskId, token, until }) => {
+    const held = token !== null && shortToken(taskId, token);
+    return { id: entry.taskId(taskId), token: held, until_moment: until };
+  });
+  return {
+    hold,
+    settle: orAbsent(settled),
+    expire: orAbsent(expired),
+    consume: orAbsent(consumeTimers.map(({ id, claimId }) => ({ id, claim: claimId }))),
+    drop: orAbsent(effects.dropTasks.map((id) => entry.taskId(id))),
+    ...entry.added(effects),
+  };
 }
 
 export function encodeCommit(request: CommitRequest, base: string, call: Call): void {
@@ -300,16 +297,21 @@ export function encodeCommit(request: CommitRequest, base: string, call: Call): 
   const next = { revision: expected.revision + 1, commitId };
   entry.lead(headText(next));
   entry.lead(statusText(status, endedAt));
-  const history = packedOrFalse(entry.trace(next, effects.history));
+  const history = orAbsent(entry.trace(next, effects.history));
   entry.set("S", request.state);
   entry.data(request.data);
   for (const { id } of request.consumeTimers) entry.dropTimer(id);
   for (const id of effects.dropTimers) entry.dropTimer(id);
   entry.timers(effects.timers);
-  const part = isPlain(request) ? plainPart(request, entry) : wholePart(request, entry);
+  const part = stepPart(request, entry);
+  const changes = part === undefined ? changesOf(request, entry) : undefined;
+  const { gone, puts } = entry;
+  const isMore = gone !== undefined || puts !== undefined || history !== undefined;
+  const more = isMore || changes !== undefined ? { gone, puts, history, changes } : false;
+  const { first, last } = entry;
   entry.finish([
-    ...[entry.base, key.id, headText(expected), endOf(commitId), now],
-    ...[entry.first, entry.last, entry.gone, history, entry.puts, ...part],
+    ...[entry.base, key.id, headText(expected), endOf(commitId), now, first, last],
+    ...[...(part ?? noStep), more],
   ]);
 }
 
@@ -336,10 +338,11 @@ export function encodeCreate(request: CreateRequest, base: string, call: Call): 
   entry.set("S", request.state);
   entry.data(request.data);
   entry.timers(effects.timers);
-  const isMore = effects.tasks.length + effects.messages.length > 0;
-  const added = isMore && pack(entry.added(effects));
+  const isMore = effects.tasks.length + effects.messages.length + effects.timers.length > 0;
+  const more = isMore && { ...entry.added(effects), puts: entry.puts };
+  const { first, last } = entry;
   entry.finish([
-    ...[entry.base, key.id, commitId, now, entry.first, entry.last],
-    ...([status, member, workflow, correlationId, entry.puts, added] as const),
+    ...[entry.base, key.id, commitId, now, first, last],
+    ...[status, member, workflow, correlationId, more],
   ]);
 }

@@ -1,32 +1,22 @@
-#!lua flags=allow-oom
 -- Gives what is due, earliest first, and hides it; or what is still under this claim id. Sweeps up
 -- the traces of dropped tasks, and goes on with removals that nobody finished.
 -- KEYS: 1 base of the partition. Derived: <base>:timers, :leases, :waits, :dropped, :held, :graves,
 --   :out, :q:<queue>, :queues, :x:<id>, :h:<id>, :claim:due:<claim id>.
--- ARGV: 1 clock tolerance; 2 packed {claim id, limit, hide, now, how long the claim is remembered in
---   seconds}.
+-- ARGV: 1 clock tolerance; 2 packed {claim id, limit, hide, now, how long the claim is remembered
+--   in seconds}.
 -- Returns {items, next due or false}; an item is {"timer", execution, timer, at}, {"lease",
---   execution, task, token, worker, lease until, deadline} or {"queue", execution, task, until}. The
---   next due moment may be too early where there are very many leases.
---@include clock
---@include indexes
---@include executions
---@include heads
---@include inline-history
---@include records
---@include tasks
---@include ends
---@include removal
-local DROPPED_MAX, GRAVES_MAX = 200, 10
--- Leases whose score is put right in one call, or a few more: a partition may have thousands of them.
-local CORRECTIONS_MAX = 400
-local base = KEYS[1]
-local request = unpacked(ARGV[2])
-local claim_id, limit, hide, now = request[1], request[2], request[3], request[4]
-local claim_key = base .. ":claim:due:" .. claim_id
-if skewed(now) then return SKEWED end
+--   execution, task, token, worker, lease until, deadline} or {"queue", execution, task, until}.
+--   The next due moment may be too early where there are very many leases.
+--@flags allow-oom
+--@needs call clock indexes executions records tasks removal
 
-local kinds = { "timers", "leases", "waits" }
+local DROPPED_MAX, GRAVES_MAX = 200, 10
+-- Leases whose score is put right in one call, or a few more: a partition may have thousands of
+-- them.
+local CORRECTIONS_MAX = 400
+local KINDS = { "timers", "leases", "waits" }
+local base, claim_id, limit, hide, now
+local corrections
 
 local function sweep()
   local function until_now(set, last, most)
@@ -70,8 +60,7 @@ local function look(kind, member)
   return { claim = task[CLAIM], hide = claim, item = item }
 end
 
-local function earlier_items()
-  local remembered = call("GET", claim_key)
+local function earlier_items(remembered)
   local items, members = {}, {}
   for _, one in ipairs(remembered and unpacked(remembered) or {}) do
     local found = look(one[1], one[2])
@@ -83,10 +72,8 @@ local function earlier_items()
   return items, members
 end
 
-local corrections = 0
-
--- A task that follows on another may leave its lease's score too early: that is put right here, where
--- it matters. Answers whether nothing had to be.
+-- A task that follows on another may leave its lease's score too early: that is put right here,
+-- where it matters. Returns whether nothing had to be.
 local function correct(members)
   local before = corrections
   for i = 1, #members, 2 do
@@ -103,7 +90,7 @@ local function correct(members)
   return corrections == before
 end
 
--- Answers whether those that are due are all over; if not, the next call goes on.
+-- Returns whether those that are due are all over; if not, the next call goes on.
 local function correct_leases()
   local key = base .. ":leases"
   repeat
@@ -116,7 +103,7 @@ end
 -- The earliest moment of what is not among these members.
 local function first_of_others(members, count)
   local first
-  for _, kind in ipairs(kinds) do
+  for _, kind in ipairs(KINDS) do
     local others
     repeat
       local row = call("ZRANGE", base .. ":" .. kind, 0, count, "WITHSCORES")
@@ -136,9 +123,10 @@ end
 
 local function due_now(are_leases_right)
   local found = {}
-  for rank, kind in ipairs(kinds) do
+  for rank, kind in ipairs(KINDS) do
     local most = (kind ~= "leases" or are_leases_right) and limit or 0
-    local row = call("ZRANGE", base .. ":" .. kind, "-inf", now, "BYSCORE", "LIMIT", 0, most, "WITHSCORES")
+    local key = base .. ":" .. kind
+    local row = call("ZRANGE", key, "-inf", now, "BYSCORE", "LIMIT", 0, most, "WITHSCORES")
     for i = 1, #row, 2 do
       found[#found + 1] = { kind, row[i], tonumber(row[i + 1]), rank * 2 * limit + i }
     end
@@ -150,31 +138,38 @@ local function due_now(are_leases_right)
   return found
 end
 
-sweep()
-local are_leases_right = correct_leases()
-local items, members = earlier_items()
-if #items > 0 then
+-- Gives what is due and hides it: the items, and their members by name.
+local function give(are_leases_right, claim_key, remembered_seconds)
+  local items, given, members = {}, {}, {}
+  for _, due in ipairs(due_now(are_leases_right)) do
+    if #items == limit then break end
+    local kind, member = due[1], due[2]
+    local found = look(kind, member)
+    if found then
+      found.hide()
+      put(base .. ":" .. kind, member, now + hide)
+      items[#items + 1] = found.item
+      given[#given + 1] = { kind, member }
+      members[member] = true
+    else
+      put(base .. ":" .. kind, member, false)
+    end
+  end
+  if #given > 0 then call("SET", claim_key, pack(given), "EX", remembered_seconds) end
+  return items, members
+end
+
+operations["claim-due"] = function()
+  local remembered_seconds
+  base, corrections = KEYS[1], 0
+  claim_id, limit, hide, now, remembered_seconds = unpack(unpacked(ARGV[2]))
+  if skewed(now) then return SKEWED end
+  local claim_key = base .. ":claim:due:" .. claim_id
+  sweep()
+  local are_leases_right = correct_leases()
+  local items, members = earlier_items(call("GET", claim_key))
+  if #items == 0 then items, members = give(are_leases_right, claim_key, remembered_seconds) end
   local next_due = first_of_others(members, #items)
   write_all()
   return { items, next_due }
 end
-local given = {}
-members = {}
-for _, due in ipairs(due_now(are_leases_right)) do
-  if #items == limit then break end
-  local kind, member = due[1], due[2]
-  local found = look(kind, member)
-  if found then
-    found.hide()
-    put(base .. ":" .. kind, member, now + hide)
-    items[#items + 1] = found.item
-    given[#given + 1] = { kind, member }
-    members[member] = true
-  else
-    put(base .. ":" .. kind, member, false)
-  end
-end
-local next_due = first_of_others(members, #items)
-if #given > 0 then call("SET", claim_key, pack(given), "EX", request[5]) end
-write_all()
-return { items, next_due }

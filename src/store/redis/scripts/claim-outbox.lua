@@ -1,21 +1,15 @@
-#!lua flags=allow-oom
 -- Gives messages in the order of their sending and hides them; or what is still under this claim
 -- id. A hidden message holds back what its source sent after it.
 -- KEYS: 1 base of the partition. Derived: <base>:out, :x:<id>, :claim:outbox:<claim id>.
 -- ARGV: as for claim-due.
 -- Returns {messages, next due or false}; a message is {execution, id, body, deliveries}.
---@include clock
---@include indexes
---@include executions
+--@flags allow-oom
+--@needs call clock indexes executions
+
 -- How many are gone through before the rest must wait for a later call.
 local LOOKED_MAX, PIECE = 10000, 100
-local base = KEYS[1]
-local request = unpacked(ARGV[2])
-local claim_id, limit, hide, now = request[1], request[2], request[3], request[4]
-local claim_key = base .. ":claim:outbox:" .. claim_id
-if skewed(now) then return SKEWED end
-
-local answers, remembered, is_earlier = {}, {}, {}
+local base, claim_id, limit, hide, now
+local answers, remembered, is_earlier, blocked, next_due
 
 local function read(member)
   local execution, id = names_of_member(member)
@@ -28,20 +22,18 @@ local function give(x, id, message)
   answers[#answers + 1] = { x.id, id, message[1], message[2] }
 end
 
-local known = call("GET", claim_key)
-for _, member in ipairs(known and unpacked(known) or {}) do
-  local x, id, message = read(member)
-  if message and message[4] == claim_id then
-    give(x, id, message)
-    is_earlier[member] = true
+local function give_earlier(members)
+  for _, member in ipairs(members) do
+    local x, id, message = read(member)
+    if message and message[4] == claim_id then
+      give(x, id, message)
+      is_earlier[member] = true
+    end
   end
 end
-if #answers > 0 then limit = 0 end
-local wanted = #answers + limit
 
-local blocked, next_due = {}, nil
 -- True: nothing beyond this one is of interest.
-local function look(member)
+local function look(member, wanted)
   if is_earlier[member] or blocked[names_of_member(member)] then return false end
   local x, id, message = read(member)
   if not message then
@@ -60,17 +52,27 @@ local function look(member)
   return message[3] <= now
 end
 
-local function search()
+local function search(wanted)
   for first = 0, LOOKED_MAX - 1, PIECE do
     local piece = call("ZRANGE", base .. ":out", first, first + PIECE - 1)
     for _, member in ipairs(piece) do
-      if look(member) then return end
+      if look(member, wanted) then return end
     end
     if #piece < PIECE then return end
   end
 end
 
-search()
-if #remembered > 0 then call("SET", claim_key, pack(remembered), "EX", request[5]) end
-write_all()
-return { answers, next_due or false }
+operations["claim-outbox"] = function()
+  local remembered_seconds
+  base = KEYS[1]
+  claim_id, limit, hide, now, remembered_seconds = unpack(unpacked(ARGV[2]))
+  answers, remembered, is_earlier, blocked, next_due = {}, {}, {}, {}, nil
+  if skewed(now) then return SKEWED end
+  local claim_key = base .. ":claim:outbox:" .. claim_id
+  local known = call("GET", claim_key)
+  if known then give_earlier(unpacked(known)) end
+  search(#answers > 0 and #answers or limit)
+  if #remembered > 0 then call("SET", claim_key, pack(remembered), "EX", remembered_seconds) end
+  write_all()
+  return { answers, next_due or false }
+end

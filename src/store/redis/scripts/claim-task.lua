@@ -1,23 +1,21 @@
-#!lua flags=allow-oom
 -- Leases one task by its ticket, if it is queued and not held, and was not released from under this
 -- token prefix.
 -- KEYS: 1 base of the partition. Derived: <base>:q:<queue>, :queues, :leases, :waits, :x:<id>.
 -- ARGV: 1 clock tolerance; 2 packed {execution, task, token prefix, worker, heartbeat, now}.
 -- Returns the task as claim-tasks does, or nothing.
---@include clock
---@include indexes
---@include executions
---@include records
---@include tasks
---@include claims
-local request = unpacked(ARGV[2])
-local x, id = open(KEYS[1], request[1]), request[2]
-local worker = { prefix = request[3], id = request[4], heartbeat = request[5], now = request[6] }
-if skewed(worker.now) then return SKEWED end
-local task = find_task(x, id)
-if is_leased_under(task, worker.prefix) then return leased_view(x, task, worker) end
-if not task or task[STATE] ~= "Q" or is_held(x) then return false end
-if task[TOKEN] == SHORT .. worker.prefix then return false end
-claim_task(x, task, worker)
-write_all()
-return leased_view(x, task, worker)
+--@flags allow-oom
+--@needs call clock executions records tasks claims
+
+operations["claim-task"] = function()
+  local request = unpacked(ARGV[2])
+  local x, id = open(KEYS[1], request[1]), request[2]
+  local worker = { prefix = request[3], id = request[4], heartbeat = request[5], now = request[6] }
+  if skewed(worker.now) then return SKEWED end
+  local task = find_task(x, id)
+  if is_leased_under(task, worker.prefix) then return leased_view(x, task, worker) end
+  if not task or task[STATE] ~= "Q" or is_held(x) then return false end
+  if task[TOKEN] == SHORT .. worker.prefix then return false end
+  claim_task(x, task, worker)
+  write_all()
+  return leased_view(x, task, worker)
+end

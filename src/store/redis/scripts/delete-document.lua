@@ -1,7 +1,11 @@
-#!lua flags=allow-oom
 -- Deletes a document.
 -- KEYS: 1 hash of the kind's documents; 2 set of their ids.
 -- ARGV: 1 id.
 -- Returns whether it was there.
-redis.call("ZREM", KEYS[2], ARGV[1])
-return redis.call("HDEL", KEYS[1], ARGV[1])
+--@flags allow-oom
+--@needs call
+
+operations["delete-document"] = function()
+  call("ZREM", KEYS[2], ARGV[1])
+  return call("HDEL", KEYS[1], ARGV[1])
+end

@@ -1,16 +1,12 @@
-#!lua flags=allow-oom
--- Moves the ends of leases: never nearer, never past the deadline, never later than `late` after them.
+-- Moves the ends of leases: never nearer, never past the deadline, never later than `late` after
+-- them.
 -- KEYS: 1 base of the partition. Derived: <base>:leases, :x:<id>.
 -- ARGV: 1 clock tolerance; 2 packed {now, late, {execution, task, token, until, …}}.
 -- Returns for each: the moment until which it is extended, -1 for cancelled, 0 for stale.
---@include clock
---@include indexes
---@include executions
---@include records
---@include tasks
-local request = unpacked(ARGV[2])
-local now, late, leases = request[1], request[2], request[3]
-if skewed(now) then return SKEWED end
+--@flags allow-oom
+--@needs call clock executions records tasks
+
+local now, late
 
 local function extend(x, id, token, wanted)
   local task = find_task(x, id)
@@ -27,10 +23,16 @@ local function extend(x, id, token, wanted)
   return until_moment
 end
 
-local answers = {}
-for i = 1, #leases, 4 do
-  local x = open(KEYS[1], leases[i])
-  answers[#answers + 1] = extend(x, leases[i + 1], leases[i + 2], leases[i + 3])
+operations["extend-leases"] = function()
+  local request = unpacked(ARGV[2])
+  local leases = request[3]
+  now, late = request[1], request[2]
+  if skewed(now) then return SKEWED end
+  local answers = {}
+  for i = 1, #leases, 4 do
+    local x = open(KEYS[1], leases[i])
+    answers[#answers + 1] = extend(x, leases[i + 1], leases[i + 2], leases[i + 3])
+  end
+  write_all()
+  return answers
 end
-write_all()
-return answers

@@ -1,21 +1,19 @@
-#!lua flags=no-writes
 -- Executions that equal all that is asked for, newest first, of several partitions.
 -- KEYS: bases of partitions. Derived: <base>:x:<id>, :all, :w:<workflow>, :s:<status>,
 --   :c:<correlation id>, :pairs, :paired.
--- ARGV: 1 packed {workflow, status, correlation id (each may be false), the start from which on they
---   are wanted or "", how many at most, how many are looked at where no index holds just those};
---   then for each partition that is asked, in the order of KEYS, the member after which, or "".
--- Returns for each {rows, how many were looked at, the member after which it goes on, or false}; a row
---   is {id, workflow, correlation id or false, version, started at, status as it is stored}.
---@include heads
---@include pairs
-local ID_AT = 18
-local call = redis.call
-local request = cmsgpack.unpack(ARGV[1])
-local workflow, status, correlation_id, first_start = request[1], request[2], request[3], request[4]
-local limit, look_max = request[5], request[6]
+-- ARGV: 1 packed {workflow, status, correlation id (each may be false), the start from which on
+--   they are wanted or "", how many at most, how many are looked at where no index holds just
+--   those}; then for each partition that is asked, in the order of KEYS, the member after which, or
+--   "".
+-- Returns for each {rows, how many were looked at, the member after which it goes on, or false}; a
+--   row is {id, workflow, correlation id or false, version, started at, status as it is stored}.
+--@flags no-writes
+--@needs call heads pairs
 
--- Indexes that hold all that is wanted: {key, prefix of the members, whether it holds nothing else}.
+local workflow, status, correlation_id, first_start, limit, look_max
+
+-- Indexes that hold all that is wanted: {key, prefix of the members, whether it holds nothing
+-- else}.
 local function indexes_of(base)
   local found = {}
   local function add(name, prefix, is_exact)
@@ -47,16 +45,16 @@ local function smallest_of(indexes)
   return best
 end
 
--- The row of an execution, if it equals what is asked for: an index may hold what a server of an older
--- version has changed since.
+-- The row of an execution, if it equals what is asked for: an index may hold what a server of an
+-- older version has changed since.
 local function row_of(base, member)
-  local id = string.sub(member, ID_AT)
+  local id = id_in(member)
   local fields = call("HMGET", base .. ":x:" .. id, "l", "r")
   if not fields[1] or not fields[2] then return end
-  local _, of_workflow, of_correlation, version, started_at = cmsgpack.unpack(fields[1])
+  local _, of_workflow, of_correlation, version, started_at = unpacked(fields[1])
   local _, _, stored = read_head(fields[2])
   local equals = (not workflow or workflow == of_workflow)
-    and (not status or status == string.match(stored, "^%S+"))
+    and (not status or status == match(stored, "^%S+"))
     and (not correlation_id or correlation_id == of_correlation)
   if equals then return { id, of_workflow, of_correlation, version, started_at, stored } end
 end
@@ -69,7 +67,7 @@ local function list(base, after)
   local members = call("ZRANGE", index.key, last, first, "BYLEX", "REV", "LIMIT", 0, most)
   local rows = {}
   for looked, member in ipairs(members) do
-    member = string.sub(member, #index.prefix + 1)
+    member = sub(member, #index.prefix + 1)
     rows[#rows + 1] = row_of(base, member)
     local is_end = looked == #members and looked < most
     if not is_end and (#rows == limit or looked == most) then return { rows, looked, member } end
@@ -77,6 +75,9 @@ local function list(base, after)
   return { rows, #members, false }
 end
 
-local answers = {}
-for i = 2, #ARGV do answers[i - 1] = list(KEYS[i - 1], ARGV[i]) end
-return answers
+operations["list"] = function()
+  workflow, status, correlation_id, first_start, limit, look_max = unpack(unpacked(ARGV[1]))
+  local answers = {}
+  for i = 2, #ARGV do answers[i - 1] = list(KEYS[i - 1], ARGV[i]) end
+  return answers
+end

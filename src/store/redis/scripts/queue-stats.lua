@@ -1,15 +1,14 @@
-#!lua flags=no-writes
 -- Counts of one queue, or of all that hold something.
 -- KEYS: 1 base of the partition. Derived: <base>:queues, :q:<queue>, :held, :leases, :x:<id>.
 -- ARGV: 1 the queue, if only one is wanted.
 -- Returns for each {queue, queued, leased, oldest at or false}.
---@include records
-local call = redis.call
-local base, only = KEYS[1], ARGV[1]
-local found, order = {}, {}
+--@flags no-writes
+--@needs call indexes records
+
+local base, only, found, order
 
 local function task_of(member)
-  local execution, slot = string.match(member, "^(%Z*)%z(.*)$")
+  local execution, slot = names_of_member(member)
   return read_task(call("HGET", base .. ":x:" .. execution, "t:" .. slot), slot)
 end
 
@@ -42,20 +41,23 @@ local function count_claimable(queue)
   end
 end
 
-local queues = only and { only } or call("SMEMBERS", base .. ":queues")
-for _, queue in ipairs(queues) do count_claimable(queue) end
-local held = call("ZRANGE", base .. ":held", 0, -1, "WITHSCORES")
-for i = 1, #held, 2 do
-  local task = task_of(held[i])
-  local stats = task and stats_of(task[QUEUE])
-  if stats then
-    stats[2] = stats[2] + 1
-    older(stats, tonumber(held[i + 1]))
+operations["queue-stats"] = function()
+  base, only, found, order = KEYS[1], ARGV[1], {}, {}
+  local queues = only and { only } or call("SMEMBERS", base .. ":queues")
+  for _, queue in ipairs(queues) do count_claimable(queue) end
+  local held = call("ZRANGE", base .. ":held", 0, -1, "WITHSCORES")
+  for i = 1, #held, 2 do
+    local task = task_of(held[i])
+    local stats = task and stats_of(task[QUEUE])
+    if stats then
+      stats[2] = stats[2] + 1
+      older(stats, tonumber(held[i + 1]))
+    end
   end
+  for _, member in ipairs(call("ZRANGE", base .. ":leases", 0, -1)) do
+    local task = task_of(member)
+    local stats = task and stats_of(task[QUEUE])
+    if stats then stats[3] = stats[3] + 1 end
+  end
+  return order
 end
-for _, member in ipairs(call("ZRANGE", base .. ":leases", 0, -1)) do
-  local task = task_of(member)
-  local stats = task and stats_of(task[QUEUE])
-  if stats then stats[3] = stats[3] + 1 end
-end
-return order

@@ -1,48 +1,53 @@
-#!lua flags=allow-oom
 -- Removes an execution in chunks, behind a tombstone that goes by itself.
--- KEYS: 1 base of the partition. Derived: <base>:x:<id>, :h:<id>, :buried, and every set that may hold
---   something of it.
+-- KEYS: 1 base of the partition. Derived: <base>:x:<id>, :h:<id>, :buried, and every set that may
+--   hold something of it.
 -- ARGV: 1 clock tolerance; 2 packed {id, head, tombstone until, now, 1 if what create
 --   returns of a kept start is kept}.
 -- Returns "removed", "more", "conflict" or "not_found".
---@include clock
---@include indexes
---@include executions
---@include heads
---@include inline-history
---@include records
---@include tasks
---@include ends
---@include pairs
---@include listings
---@include removal
---@include tombstones
+--@flags allow-oom
+--@needs call clock indexes executions heads listings removal tombstones
+
 -- limits.keptHashChars
 local HASH_CHARS = 32
-local request = unpacked(ARGV[2])
-local x, head, now = open(KEYS[1], request[1]), request[2], request[4]
-if skewed(now) then return SKEWED end
-local row = call("HMGET", x.key, "r", "R", "g", "l", "q", "s")
-if row[1] and not has_head(row[1], head) then return "conflict" end
-if not row[1] and row[2] ~= head then return "not_found" end
-local tombstone_until, kept_status = tonumber(row[3]) or request[3], row[6]
-local request_hash = row[5] and string.sub(row[5], 1, HASH_CHARS)
-if row[1] then
+
+-- The first chunk: from now on it is a tombstone, which no list shows.
+local function begin_removal(x, row, grave)
   local member, workflow, correlation_id = unpacked(row[4])
   local _, _, status = read_head(row[1])
-  kept_status = request[5] == 1 and status
-  count_tombstone(x.base, tombstone_until, now)
-  list_in(x.base, status, member, workflow, correlation_id, false)
-  set_field(x, "g", tombstone_until)
-  set_field(x, "R", head)
+  count_tombstone(x.base, grave.until_moment, grave.now)
+  local listing = {
+    status = status, member = member, workflow = workflow, correlation_id = correlation_id,
+  }
+  list_in(x.base, listing, false)
+  set_field(x, "g", grave.until_moment)
+  set_field(x, "R", grave.head)
   drop_field(x, "r")
-  if kept_status then set_field(x, "s", kept_status) end
+  grave.status = grave.keeps_start and status
+  if grave.status then set_field(x, "s", grave.status) end
 end
-if delete_rows(x) then
-  put(x.base .. ":graves", x.id, tombstone_until)
+
+operations["remove"] = function()
+  local request = unpacked(ARGV[2])
+  local x, head, now = open(KEYS[1], request[1]), request[2], request[4]
+  if skewed(now) then return SKEWED end
+  local row = call("HMGET", x.key, "r", "R", "g", "l", "q", "s")
+  if row[1] and not has_head(row[1], head) then return "conflict" end
+  if not row[1] and row[2] ~= head then return "not_found" end
+  local grave = {
+    head = head,
+    until_moment = tonumber(row[3]) or request[3],
+    now = now,
+    keeps_start = request[5] == 1,
+    request_hash = row[5] and sub(row[5], 1, HASH_CHARS),
+    status = row[6],
+  }
+  if row[1] then begin_removal(x, row, grave) end
+  if delete_rows(x) then
+    put(x.base .. ":graves", x.id, grave.until_moment)
+    write_all()
+    return "more"
+  end
+  bury(x, grave)
   write_all()
-  return "more"
+  return "removed"
 end
-bury(x, head, tombstone_until, now, request_hash, kept_status)
-write_all()
-return "removed"

@@ -1,30 +1,35 @@
 -- What creates and commits add, where it is more than one task that follows on another.
--- A task is {id, its text or false when that is large, record but for its place, until} when it is
--- leased at once, and {id, text or false, false, queue, priority, timeout, heartbeat, queue timeout or
--- false} otherwise. One whose id exists is replaced; large texts are among the fields of the entry.
+--@needs call indexes executions batch records tasks
+
+-- added {id, text: false when it is large, then it is among the fields of the entry}, and {record
+-- but for its place, until_moment} when it is leased at once, else {queue, priority, timeout,
+-- heartbeat, queue_timeout or nil}. A task whose id exists is replaced.
 local function add_task(x, added, now)
-  local id, text, record, place = added[1], added[2], added[3], next_place(x.base)
+  local id, text, place = added.id, added.text, next_place(x.base)
   local known = not x.is_new and find_task(x, id)
   if known then delete_task(x, known) end
   local slot = free_slot(x, id, text)
   if slot ~= LONE then x.has_others = true end
-  if record then
-    set_field(x, "t:" .. slot, record .. "\0" .. place .. "\0" .. added[4])
+  if added.record then
+    set_field(x, "t:" .. slot, added.record .. "\0" .. place .. "\0" .. added.until_moment)
     know_task(x, slot, {})
-    return index_lease(x, slot, added[4])
+    return index_lease(x, slot, added.until_moment)
   end
   enqueue(x, {
-    added[4], false, false, false, false, added[8], false,
-    added[5], now, added[6], added[7], place, "Q", "", id, slot, text or "", "",
+    [QUEUE] = added.queue, [UNTIL] = false, [LEFT] = added.queue_timeout or false, [CLAIM] = false,
+    [WORKER] = false, [LEASED_AT] = false, [DEADLINE] = false,
+    [PRIORITY] = added.priority, [QUEUED_AT] = now,
+    [TIMEOUT] = added.timeout, [HEARTBEAT] = added.heartbeat,
+    [PLACE] = place, [TOKEN] = "", [ID] = id, [SLOT] = slot, [TEXT] = text or "", [SCORE] = "",
   }, now)
 end
 
--- changes {1 tasks (add_task), each id once, 2 messages {id, body, …}}.
-local function add_all(x, changes, now)
-  local tasks, messages = changes[1], changes[2]
+-- Each may be missing: tasks (add_task), each id once; messages {{id, body}, …}.
+local function add_all(x, tasks, messages, now)
   for i = 1, tasks and #tasks or 0 do add_task(x, tasks[i], now) end
-  for i = 1, messages and #messages or 0, 2 do
-    set_field(x, "o:" .. messages[i], pack({ messages[i + 1], 0, now, false }))
-    put(key_of(x.base, "out"), x.id .. "\0" .. messages[i], next_place(x.base))
+  for i = 1, messages and #messages or 0 do
+    local id, body = messages[i].id, messages[i].body
+    set_field(x, "o:" .. id, pack({ body, 0, now, false }))
+    put(key_of(x.base, "out"), x.id .. "\0" .. id, next_place(x.base))
   end
 end

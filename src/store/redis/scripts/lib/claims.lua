@@ -1,6 +1,8 @@
 -- Hand-outs to workers that ask.
--- A worker's claim of a queued task: out of the queue, into a lease whose terms are in the record. The
--- task's own heartbeat wins over the worker's.
+--@needs records tasks
+
+-- A worker's claim of a queued task: out of the queue, into a lease whose terms are in the record.
+-- The task's own heartbeat wins over the worker's.
 local function claim_task(x, task, worker)
   index_task(x, task, false)
   stand_still(task, worker.now)
@@ -20,8 +22,8 @@ end
 local function leased_view(x, task, worker)
   local heartbeat = task[HEARTBEAT] > 0 and task[HEARTBEAT] or worker.heartbeat
   return {
-    x.id, task[ID], task[QUEUE], task[TOKEN], task[LEASED_AT], task[UNTIL], task[DEADLINE], heartbeat,
-    text_of(x, task),
+    x.id, task[ID], task[QUEUE], task[TOKEN],
+    task[LEASED_AT], task[UNTIL], task[DEADLINE], heartbeat, text_of(x, task),
   }
 end
 

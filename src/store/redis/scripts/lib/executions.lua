@@ -1,13 +1,18 @@
 -- An execution is one hash, `<base>:x:<id>`:
 --   r its head, n:<revision> and c<number> what commits leave (lib/heads.lua), q request hash,
---   h "1" while held, S state, l what lists show (packed, one value after the other: member, workflow,
---   correlation id or false, version, started at), d:<field> data,
+--   h "1" while held, S state, l what lists show (packed, one value after the other: member,
+--   workflow, correlation id or false, version, started at), d:<field> data,
 --   t:<slot> tasks, b:<task> large texts of tasks (lib/records.lua, lib/tasks.lua),
---   m:<timer> {at, claim id or false}, o:<message> {body, deliveries, visible at, claim id or false}.
--- Of a removed one g, tombstone until, and R, its last head, are left; and where its start is kept q,
--- and s, its last status as it was stored.
+--   m:<timer> {at, claim id or false}, o:<message> {body, deliveries, visible at, claim id or
+--   false}.
+-- Of a removed one g, tombstone until, and R, its last head, are left; and where its start is kept
+-- q, and s, its last status as it was stored.
 -- The history that is not in the hash is the list `<base>:h:<id>`.
-local opened = {}
+--@needs call indexes
+
+local opened
+
+resets[#resets + 1] = function() opened = {} end
 
 -- What a script knows and changes of one execution: fields by name, false where one is removed;
 -- tasks by slot, and that of the lone slot, false where there is none.
@@ -55,5 +60,5 @@ end
 
 -- The name of the index of a status, which may be followed by when it ended.
 local function status_index(status)
-  return "s:" .. string.match(status, "^%S+")
+  return "s:" .. match(status, "^%S+")
 end

@@ -1,28 +1,30 @@
--- What every commit reads and writes of an execution is one field, r: "<revision> <commit id>" and a
--- newline; "+" if a task is or was outside of the lone slot, else "-" (lib/records.lua); the last two
--- characters of each of the latest COMMITS_KEPT commit ids, as only an id that is like one of them is
--- looked up; a newline; and the status and, behind a space, when it ended.
+-- What every commit reads and writes of an execution is one field, r: "<revision> <commit id>" and
+-- a newline; "+" if a task is or was outside of the lone slot, else "-" (lib/records.lua); the last
+-- two characters of each of the latest COMMITS_KEPT commit ids, as only an id that is like one of
+-- them is looked up; a newline; and the status and, behind a space, when it ended.
 -- What a commit leaves is named by its revision: n:<revision> holds its id and the entries of its
 -- history, a NUL before each (there is none in JSON). Of those after the first INLINE_MAX,
--- c<revision modulo COMMITS_KEPT> holds the id, and the history is in a list, as a hash of many fields
--- is slow to go through.
+-- c<revision modulo COMMITS_KEPT> holds the id, and the history is in a list, as a hash of many
+-- fields is slow to go through.
+--@needs call
+
 local INLINE_MAX = 64
 -- limits.commitIdsKept
 local COMMITS_KEPT = 16
 
 -- Its revision, its commit id, and the status as it is stored.
 local function read_head(head)
-  local revision, commit_id, status = string.match(head, "^(%d+) ([^\n]*)\n[^\n]*\n(.*)$")
+  local revision, commit_id, status = match(head, "^(%d+) ([^\n]*)\n[^\n]*\n(.*)$")
   return tonumber(revision), commit_id, status
 end
 
 -- Whether it begins with the revision and the commit id that are given, and a newline.
 local function has_head(head, expected)
-  return head and string.sub(head, 1, #expected) == expected
+  return head and sub(head, 1, #expected) == expected
 end
 
 local function commit_in(trace)
-  return string.match(trace, "^%Z*")
+  return match(trace, "^%Z*")
 end
 
 -- The latest commit ids, the oldest first.
@@ -31,7 +33,7 @@ local function recent_commits(key, revision)
   for i = math.max(1, revision - COMMITS_KEPT + 1), revision do
     names[#names + 1] = i <= INLINE_MAX and "n:" .. i or "c" .. i % COMMITS_KEPT
   end
-  local ids = redis.call("HMGET", key, unpack(names))
+  local ids = call("HMGET", key, unpack(names))
   for i, trace in ipairs(ids) do ids[i] = commit_in(trace) end
   return ids
 end

@@ -1,22 +1,23 @@
 -- Changes of sorted sets, gathered by key and written once, when the script has made up its mind:
 -- a batch of commits costs a call for each set, not for each task. The last change of a member
 -- wins, so its order with others never matters. Nothing that decides reads what is gathered here.
-local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
-local match, find, sub = string.match, string.find, string.sub
+--@needs call
 
 -- Lua cannot pass more than some 8,000 arguments; even, so that pairs stay together.
 local ARGUMENTS_MAX = 4000
 
-local changes = {}
-local queues = {}
-local keys = {}
+-- By key what becomes of its members; by key of a queue its base and its name; by base the keys
+-- made.
+local changed_sets, changed_queues, known_keys
+
+resets[#resets + 1] = function() changed_sets, changed_queues, known_keys = {}, {}, {} end
 
 -- The key of a set of the partition: made once, as Lua hashes every string that it makes.
 local function key_of(base, name)
-  local of = keys[base]
+  local of = known_keys[base]
   if not of then
     of = {}
-    keys[base] = of
+    known_keys[base] = of
   end
   local key = of[name]
   if not key then
@@ -33,22 +34,22 @@ end
 
 -- score false: the member is removed.
 local function put(key, member, score)
-  local of = changes[key]
+  local of = changed_sets[key]
   if not of then
     of = {}
-    changes[key] = of
+    changed_sets[key] = of
   end
   of[member] = score
 end
 
--- changes {set, member, score or false, …}.
+-- list {set, member, score or false, …}.
 local function put_all(base, list)
   for i = 1, #list, 3 do put(key_of(base, list[i]), list[i + 1], list[i + 2]) end
 end
 
 local function put_queue(base, queue, member, score)
   local key = key_of(base, "q:" .. queue)
-  if not queues[key] then queues[key] = { base, queue } end
+  if not changed_queues[key] then changed_queues[key] = { base, queue } end
   put(key, member, score)
 end
 
@@ -77,8 +78,8 @@ local function write_set(key, of)
   return #added > 0 and call_many("ZADD", key, added) or 0
 end
 
--- A queue that gets its first task is named among the claimable ones, and servers are woken; those who
--- hear nothing look for themselves.
+-- A queue that gets its first task is named among the claimable ones, and servers are woken; those
+-- who hear nothing look for themselves.
 local function write_queue(key, queue, added)
   local count = call("ZCARD", key)
   if count == 0 then
@@ -90,17 +91,17 @@ local function write_queue(key, queue, added)
 end
 
 local function write_changed(key, of)
-  local queue, added = queues[key], write_set(key, of)
+  local queue, added = changed_queues[key], write_set(key, of)
   if queue then write_queue(key, queue, added) end
 end
 
 -- A set that cannot be written keeps none of the others from it.
 local function write_changes()
   local failure
-  for key, of in pairs(changes) do
+  for key, of in pairs(changed_sets) do
     local written, reason = pcall(write_changed, key, of)
     if not written then failure = reason end
   end
-  changes, queues = {}, {}
+  changed_sets, changed_queues = {}, {}
   if failure then error(failure) end
 end

@@ -1,4 +1,6 @@
 -- The part of a history that is in the execution's hash: see lib/heads.lua.
+--@needs heads
+
 local function inline_names()
   local names = {}
   for revision = 1, INLINE_MAX do names[revision] = "n:" .. revision end

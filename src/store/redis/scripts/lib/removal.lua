@@ -1,9 +1,11 @@
 -- Removing what an execution owns, in chunks: first what could still be handed out.
+--@needs call indexes executions heads inline-history tasks ends
+
 local ROWS_MAX = 500
 -- The key of a tombstone outlives its moment, as callers' clocks may be a little apart.
 local GRACE_MS = 60000
 
--- Removes entries of the history from the hash, at most so many; answers how many, and how many it
+-- Removes entries of the history from the hash, at most so many; returns how many, and how many it
 -- leaves there.
 local function delete_inline_history(x, room)
   local removed, left = 0, 0
@@ -20,12 +22,12 @@ local function delete_inline_history(x, room)
   return removed, left
 end
 
--- Deletes at most ROWS_MAX rows; answers whether something is left.
+-- Deletes at most ROWS_MAX rows; returns whether something is left.
 local function delete_rows(x)
   local rows = { ["t"] = {}, ["m"] = {}, ["o"] = {}, ["d"] = {} }
   for _, name in ipairs(call("HKEYS", x.key)) do
-    local of = string.sub(name, 2, 2) == ":" and rows[string.sub(name, 1, 1)]
-    if of then of[#of + 1] = string.sub(name, 3) end
+    local of = sub(name, 2, 2) == ":" and rows[sub(name, 1, 1)]
+    if of then of[#of + 1] = sub(name, 3) end
   end
   local room = ROWS_MAX
   local function delete_some(of, delete)
@@ -48,14 +50,16 @@ local function delete_rows(x)
 end
 
 -- Nothing is left of it but the tombstone, which goes by itself; it holds the request hash and the
--- last status where both are given.
-local function bury(x, head, until_moment, now, request_hash, status)
+-- last status where both are given. grave {head, until_moment, now, request_hash, status}.
+local function bury(x, grave)
   put(x.base .. ":graves", x.id, false)
   x.fields = {}
   call("DEL", x.key)
-  call("HSET", x.key, "g", until_moment, "R", head)
-  if request_hash and status then call("HSET", x.key, "q", request_hash, "s", status) end
-  call("PEXPIRE", x.key, math.max(0, until_moment - now) + GRACE_MS)
+  call("HSET", x.key, "g", grave.until_moment, "R", grave.head)
+  if grave.request_hash and grave.status then
+    call("HSET", x.key, "q", grave.request_hash, "s", grave.status)
+  end
+  call("PEXPIRE", x.key, math.max(0, grave.until_moment - grave.now) + GRACE_MS)
 end
 
 local function forget(x)

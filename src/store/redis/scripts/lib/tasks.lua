@@ -2,8 +2,10 @@
 -- these sets, always as the same <execution> NUL <slot>:
 --   Q: <base>:q:<queue> by priority and place, or <base>:held by the moment of queueing, and
 --      <base>:waits by the end of its wait, when it has one; L: <base>:leases; D: <base>:dropped.
--- A queue timeout runs only while the task is on offer. The score of the lone slot among the leases may
--- be earlier than the lease ends, as a task that follows on another leaves it.
+-- A queue timeout runs only while the task is on offer. The score of the lone slot among the leases
+-- may be earlier than the lease ends, as a task that follows on another leaves it.
+--@needs call indexes executions records
+
 local function lone_task(x)
   if x.lone == nil then x.lone = call("HGET", x.key, "t:") end
   if type(x.lone) == "string" then x.lone = read_task(x.lone, LONE) end
@@ -12,7 +14,9 @@ end
 
 local function task_at(x, slot)
   if slot == LONE then return lone_task(x) end
-  if x.tasks[slot] == nil then x.tasks[slot] = read_task(call("HGET", x.key, "t:" .. slot), slot) end
+  if x.tasks[slot] == nil then
+    x.tasks[slot] = read_task(call("HGET", x.key, "t:" .. slot), slot)
+  end
   return x.tasks[slot]
 end
 

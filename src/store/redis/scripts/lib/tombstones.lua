@@ -1,6 +1,8 @@
--- Tombstones expire without a word, so they are counted when they are made, by the moment of their end:
--- the hash <base>:buried has a count for every STEP_MS in which some end, or for each day where that
--- is further off.
+-- Tombstones expire without a word, so they are counted when they are made, by the moment of their
+-- end: the hash <base>:buried has a count for every STEP_MS in which some end, or for each day
+-- where that is further off.
+--@needs call indexes
+
 local STEP_MS, DAY_MS = 600000, 86400000
 
 local function count_tombstone(base, until_moment, now)
