@@ -10,13 +10,10 @@ const root = join(import.meta.dirname, "..", "..");
 test("the tables of docs/ are up to date: else run npm run generate", async () => {
   const documents = await readDocuments();
   const generated = documents.filter(({ text }) => text.includes("<!-- generated:"));
-  expect(generated.map(({ path }) => basename(path))).toEqual([
-    "configuration.md",
-    "errors.md",
-    "http-api.md",
-    "limits.md",
-    "metrics.md",
-  ]);
+  const names = generated.map(({ path }) => basename(path));
+  for (const name of ["configuration", "errors", "http-api", "limits", "metrics"]) {
+    expect(names).toContain(`${name}.md`);
+  }
   for (const { text, wanted } of generated) expect(text).toBe(wanted);
 });
 

@@ -19,6 +19,26 @@ function anchorsOf(path: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading!));
 }
 
+/** Whether a command of package.json has a flag: those of scripts stand in their source. */
+function flagsOf(script: string): (flag: string) => boolean {
+  if (script === "server") {
+    const flags = new Set([
+      "--help",
+      "--version",
+      ...describeFlags().map(({ name }) => `--${name}`),
+    ]);
+    return (flag) => flags.has(flag);
+  }
+  const command = (manifest.scripts as Readonly<Record<string, string>>)[script]!;
+  const [path] = /(?:scripts|src)\/[\w/-]+\.ts/.exec(
+    command.replace(/src\/main\.ts keys/, keysPath),
+  )!;
+  const source = readFileSync(join(root, path), "utf8");
+  return (flag) => new RegExp(`["\\s]?${flag.slice(2)}["\\s]?:`).test(source);
+}
+
+const keysPath = "src/server/keys-command.ts";
+
 describe.each(documents.map(({ path, text }) => ({ path, text })))("$path", ({ path, text }) => {
   test("links to what is there", () => {
     const prose = text.replace(/^ *```[\s\S]*?^ *```/gm, "");
@@ -38,11 +58,10 @@ describe.each(documents.map(({ path, text }) => ({ path, text })))("$path", ({ p
     for (const [, script] of text.matchAll(/npm run ([\w:-]+)/g)) {
       expect(Object.keys(manifest.scripts)).toContain(script!);
     }
-    const flags = describeFlags().map(({ name }) => `--${name}`);
-    const others = ["--help", "--version"];
-    for (const [, options] of text.matchAll(/npm run server --((?: [^\s`]+)+)/g)) {
-      for (const [flag] of options!.matchAll(/--[\w-]+/g)) {
-        expect([...flags, ...others]).toContain(flag);
+    for (const [, script, options] of text.matchAll(/npm run ([\w:-]+) --((?: [^\s`]+)+)/g)) {
+      const known = flagsOf(script!);
+      for (const [flag] of options!.matchAll(/(?<=\s)--[\w-]+/g)) {
+        expect({ script, flag, isKnown: known(flag) }).toEqual({ script, flag, isKnown: true });
       }
     }
   });
