@@ -311,6 +311,10 @@ export const limits = {
   /** Of one queue it is warned again after this, if it has been polled in between. */
   unpolledWarnMs: 10 * 60_000,
   unpolledQueuesMax: 1_000,
+  /** After this without a poll that takes JSON, tasks that fit no Struct fail where others poll for them. */
+  uncarriedMs: 60_000,
+  /** So many are failed at a time. */
+  uncarriedPerClaim: 100,
   /** Within this time each partition is asked for queues that no poll has heard of. */
   queueSweepMs: 10_000,
 
@@ -499,6 +503,7 @@ check(
 );
 check(limits.standstillLookMs * 4 < limits.standstillMsMin, "a busy server does not stand still");
 check(2 * limits.standstillMs <= limits.timerHideMs, "what is held back is not claimed twice");
+check(limits.unpolledMs < limits.uncarriedMs, "tasks that will fail are reported before");
 check(limits.keyFreshMs < limits.drainMs, "a revocation counts within seconds");
 check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");
 check(limits.sharedServerBeatMs * 3 < limits.sharedServerTtlMs, "two lost beats do not end one");

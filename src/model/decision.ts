@@ -6,7 +6,7 @@ import type { JsonText } from "./json.ts";
 
 export interface NewTask {
   readonly id: string;
-  /** `queueKey(queue, action name)`. */
+  /** `queueKey(queue, action name)`, or `jsonQueueKey` of that. */
   readonly queue: string;
   readonly priority: number;
   /** Longest attempt, from hand-out. */

@@ -117,10 +117,30 @@ export function queueKey(queue: string, actionName: string): string {
   return `${queue}/${actionName}`;
 }
 
+/** No name of a queue holds a colon. */
+const jsonMark = "json:";
+
+/**
+ * The list beside a plain one for its tasks that fit no `google.protobuf.Struct`: only polls that take
+ * JSON ask for it, too.
+ */
+export function jsonQueueKey(plainKey: string): string {
+  return jsonMark + plainKey;
+}
+
+export function isJsonQueueKey(key: string): boolean {
+  return key.startsWith(jsonMark);
+}
+
+export function plainQueueKey(key: string): string {
+  return isJsonQueueKey(key) ? key.slice(jsonMark.length) : key;
+}
+
 /** The names of queues hold no slash; those of actions may. */
 export function parseQueueKey(key: string): { readonly queue: string; readonly action: string } {
-  const slash = key.indexOf("/");
-  return { queue: key.slice(0, slash), action: key.slice(slash + 1) };
+  const plain = plainQueueKey(key);
+  const slash = plain.indexOf("/");
+  return { queue: plain.slice(0, slash), action: plain.slice(slash + 1) };
 }
 
 /** Names of the fields of an execution's data. */

@@ -17,6 +17,7 @@ import { Workflows } from "./catalogue/workflows.ts";
 import { Beats } from "./dispatch/beats.ts";
 import { Cancellations } from "./dispatch/cancellations.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
+import { Uncarried } from "./dispatch/uncarried.ts";
 import { Unpolled } from "./dispatch/unpolled.ts";
 import type { Committed } from "./driving/committed.ts";
 import { Driver } from "./driving/driver.ts";
@@ -86,7 +87,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const registry = new ActionRegistry(store, clock);
   const watchers = new Watchers();
   const beats = new Beats();
-  const views = new Views({ store, plans, beats, isUnpolled: (queue) => unpolled.has(queue) });
+  const isUnpolled = (queue: string) => unpolled.has(queue) || uncarried.has(queue);
+  const views = new Views({ store, plans, beats, isUnpolled });
   const lists = new Lists({ store, clock });
   const sharing = new Sharing(store.partitions, (partition) => {
     timers.note(partition, clock.now());
@@ -98,7 +100,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const remote = new RemoteChanges({ store, clock, notes, formats });
   const observers = new Observers({ store, clock, views, watchers, remote });
   const standstill = new Standstill({ clock, log });
-  const servers = new ServerRegistry({ store, clock, log, formats, standstill, onLive, onLost });
+  const servers = new ServerRegistry({
+    ...{ store, clock, log, formats, standstill, onLive, onLost },
+    news: () => uncarried.beat(),
+    onBeats: (self, beats) => uncarried.heard(self, beats),
+  });
   // What this server puts into the store it knows of; on a shared one others put things there too.
   const restMs = (partition: number) =>
     store.traits.shared && sharing.prefers(partition) ? limits.preferredLookMs : limits.sleepMsMax;
@@ -165,10 +171,16 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
   const indexing = new Indexing({ store, clock, log, formats, prefers });
-  const unpolled = new Unpolled({ store, clock, log, dispatcher, notes, prefers });
   const cancellations = new Cancellations({ clock, dispatcher, notes });
+  const uncarried: Uncarried = new Uncarried({
+    ...{ store, clock, log, dispatcher, standstill },
+    takerSeenAt: (queue) => desk.takerSeenAt(queue),
+    settle: (results) => desk.complete(results, ""),
+  });
+  const isRefused = (queue: string) => uncarried.isRefused(queue);
+  const unpolled = new Unpolled({ store, clock, log, dispatcher, notes, prefers, isRefused });
   const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
-  const desk = new WorkerDesk({ ...deskParts, unpolled, cancellations, standstill });
+  const desk = new WorkerDesk({ ...deskParts, unpolled, uncarried, cancellations, standstill });
   let inner: InnerWorker | undefined;
   let innerStopped: Promise<void> | undefined;
   metrics.read({
@@ -236,6 +248,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       if (parts.keepRetention !== true) early.start();
       indexing.start();
       unpolled.start();
+      uncarried.start();
       if (parts.http !== undefined) {
         const actions = new Map([["http", httpAction(parts.http)]]);
         inner = new InnerWorker({ desk, clock, log, workerId: `orchy:${self.name}`, actions });
@@ -249,7 +262,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       await servers.leave();
       // Until the others have heard of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);
-      const loops = [timers, outbox, sweeper, turns, early, indexing, unpolled];
+      const loops = [timers, outbox, sweeper, turns, early, indexing, unpolled, uncarried];
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);
       standstill.stop();

@@ -147,7 +147,16 @@ export const executionActionSchema = v.strictObject({
   unpolled: v.optional(
     v.pipe(
       v.boolean(),
-      v.description("Its task is queued, and no worker has polled for it for 10 s."),
+      v.description("Its task is queued, and no worker that can be given it has polled for 10 s."),
+    ),
+  ),
+  waitingFor: v.optional(
+    v.pipe(
+      v.picklist(["json"]),
+      v.description(
+        "Its task is queued, and its parameters are too deep or too large for google.protobuf.Struct: " +
+          "only workers that take JSON are given it.",
+      ),
     ),
   ),
   skippedBy: v.optional(v.string()),

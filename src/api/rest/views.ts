@@ -131,13 +131,14 @@ async function* actionPieces({ actions, outputs }: ExecutionView): AsyncGenerato
 }
 
 function actionView(action: ActionView, output: RawJson | undefined): unknown {
-  const { id, type, name, status, unpolled, skippedBy, route, events } = action;
+  const { id, type, name, status, unpolled, waitingFor, skippedBy, route, events } = action;
   return {
     id,
     type,
     name,
     status,
     unpolled,
+    waitingFor,
     skippedBy,
     route,
     startedAt: moment(action.startedAt),

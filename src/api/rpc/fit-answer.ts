@@ -1,20 +1,18 @@
 /**
  * A poll's answer closes at limits.pollAnswerBytesMax, below the 4 MiB that gRPC clients accept by
  * default. The orchestrator counts text; how large a task becomes is known only here. In JSON one task
- * may be larger. A task that many clients cannot decode has an answer of its own.
+ * may be larger. Tasks that fit no Struct are not given to those who take only that; servers of format
+ * 2 do not tell them apart, and of theirs each that is too deep has an answer of its own here, and one
+ * that is too large fails.
  */
 import { OrchyError } from "../../base/errors.ts";
 import { isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
+import { mostTaskBytes } from "../../language/data/struct-form.ts";
+import { unfitOutcome } from "../../runtime/dispatch/uncarried.ts";
 import type { Orchestrator, PolledTask } from "../../runtime/shared/orchestrator.ts";
 import type { CallContext } from "./call.ts";
 
-/** As protobuf, `[1,1,…]` takes five and a half times its text: the worst there is. */
-const structBytesPerByte = 6;
-/** Everything that is neither in the header nor a parameter: token, ids and numbers are bounded. */
-const otherTaskBytes = 1024;
-/** The longest character of UTF-8 that is one unit of a string. */
-const bytesPerUnit = 3;
 /** Tag and length of a task in the answer. */
 const frameBytes = 6;
 
@@ -25,8 +23,8 @@ export interface FitRequest<Message> {
   readonly workerId: string;
   readonly translate: (task: PolledTask) => Message;
   readonly encodedBytes: (message: Message) => number;
-  /** The parameters are written as Struct or Value. */
-  readonly asStruct: boolean;
+  /** As in the poll. */
+  readonly structOnly: boolean;
   /** What else the answer carries. */
   readonly otherBytes: number;
 }
@@ -47,19 +45,20 @@ export async function fitAnswer<Message>(request: FitRequest<Message>): Promise<
 }
 
 async function fit<Message>(request: FitRequest<Message>): Promise<Message[]> {
-  const { orchestrator, call, translate } = request;
+  const { orchestrator, structOnly, translate } = request;
   const tasks = await aloneIfTooDeep(request);
   const roomBytes = limits.pollAnswerBytesMax - request.otherBytes;
-  if (mostBytes(tasks) <= roomBytes) return tasks.map(translate);
+  const mostBytes = tasks.reduce((sum, task) => sum + mostTaskBytes(task), 0);
+  if (mostBytes <= roomBytes) return tasks.map(translate);
 
   const carried: Message[] = [];
   const surplus: string[] = [];
-  const impossible: string[] = [];
+  const impossible: PolledTask[] = [];
   let usedBytes = 0;
   for (const task of tasks) {
     const message = translate(task);
     const bytes = request.encodedBytes(message) + frameBytes;
-    if (bytes > limits.pollAnswerBytesMax && !call.json) impossible.push(task.token);
+    if (bytes > limits.pollAnswerBytesMax && structOnly) impossible.push(task);
     else if (usedBytes + bytes > roomBytes && carried.length > 0) surplus.push(task.token);
     else {
       carried.push(message);
@@ -68,7 +67,9 @@ async function fit<Message>(request: FitRequest<Message>): Promise<Message[]> {
   }
   if (surplus.length > 0) await orchestrator.release(surplus);
   if (impossible.length > 0) {
-    const results = impossible.map((token) => ({ token, outcome: tooLarge }));
+    const results = impossible.map(({ token, parameters }) => {
+      return { token, outcome: unfitOutcome(parameters) };
+    });
     await orchestrator.complete(results, request.workerId);
   }
   return carried;
@@ -81,31 +82,10 @@ async function fit<Message>(request: FitRequest<Message>): Promise<Message[]> {
 async function aloneIfTooDeep<Message>(
   request: FitRequest<Message>,
 ): Promise<readonly PolledTask[]> {
-  const { orchestrator, call, tasks, asStruct } = request;
-  if (call.json || !asStruct || tasks.length === 1) return tasks;
+  const { orchestrator, structOnly, tasks } = request;
+  if (!structOnly || tasks.length === 1) return tasks;
   const deep = tasks.find(({ parameters }) => isTooDeep(parameters, limits.structDepthMax));
   if (deep === undefined) return tasks;
   await orchestrator.release(tasks.filter((task) => task !== deep).map(({ token }) => token));
   return [deep];
-}
-
-const tooLarge = {
-  ok: false,
-  failure: {
-    code: "TOO_LARGE",
-    message:
-      `The parameters take more than ${limits.pollAnswerBytesMax} bytes in the answer to the ` +
-      "worker; as JSON bytes they may take less.",
-  },
-  retryable: false,
-} as const;
-
-/** An upper bound that needs no encoding. */
-function mostBytes(tasks: readonly PolledTask[]): number {
-  let bytes = 0;
-  for (const { header, parameters } of tasks) {
-    bytes += otherTaskBytes + bytesPerUnit * header.length;
-    bytes += structBytesPerByte * Buffer.byteLength(parameters);
-  }
-  return bytes;
 }

@@ -155,6 +155,7 @@ async function poll<Message>(request: PollCall<Message>): Promise<Message[]> {
     throw new OrchyError("INVALID_ARGUMENT", `The name must be ${actionNameForm}.`);
   }
   const workerId = workerIdOf(call);
+  const structOnly = !call.json;
   const { tasks } = await orchestrator.poll({
     actions: [name],
     queues: ["default"],
@@ -162,6 +163,7 @@ async function poll<Message>(request: PollCall<Message>): Promise<Message[]> {
     waitMs: 0,
     workerId,
     heartbeats: false,
+    structOnly,
     results: [],
     abort: call.signal,
   });
@@ -172,7 +174,7 @@ async function poll<Message>(request: PollCall<Message>): Promise<Message[]> {
     workerId,
     translate,
     encodedBytes,
-    asStruct: true,
+    structOnly,
     otherBytes: 0,
   };
   const carried = await fitAnswer(fit);

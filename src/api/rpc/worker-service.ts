@@ -176,6 +176,7 @@ async function poll(
     return create(PollResponseSchema, { results: checked.answer(answers) });
   }
 
+  const structOnly = request.payloadFormat !== PayloadFormat.JSON && !call.json;
   const answer = await orchestrator.poll({
     actions: [...new Set(request.actions)],
     queues: request.queues.length > 0 ? [...new Set(request.queues)] : ["default"],
@@ -185,6 +186,7 @@ async function poll(
     workerId,
     heartbeats: request.heartbeats,
     ...(request.leaseSeconds > 0 && { leaseMs: Math.round(request.leaseSeconds * 1000) }),
+    structOnly,
     results: checked.sent,
     abort: call.signal,
   });
@@ -201,7 +203,7 @@ async function poll(
     workerId,
     translate: (task) => toTask(task, request.payloadFormat, call),
     encodedBytes: (task) => encodedBytes(TaskSchema, task, call),
-    asStruct: request.payloadFormat !== PayloadFormat.JSON,
+    structOnly,
     otherBytes:
       results.length + answer.cancelled.length === 0
         ? 0

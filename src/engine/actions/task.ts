@@ -4,6 +4,7 @@
  */
 import { limits } from "../../base/limits.ts";
 import { cutFailure } from "../../language/data/cut.ts";
+import { structFault } from "../../language/data/struct-form.ts";
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { TaskPlanAction } from "../../language/kinds/task.ts";
 import { retryDelayMs, taskUserRules } from "../../language/user-rules.ts";
@@ -15,7 +16,7 @@ import type {
   ExecutionState,
   Failure,
 } from "../../model/execution.ts";
-import { formatTaskId, parseToken } from "../../model/ids.ts";
+import { formatTaskId, jsonQueueKey, parseToken } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { finishHeader } from "../../model/task-header.ts";
 import type { Draft, Mutable } from "../decision/draft.ts";
@@ -71,21 +72,22 @@ function offer(draft: Draft, action: TaskAction, parameters: JsonText): void {
   const attempt = (before.attempt ?? 0) + 1;
   const total = totalTimer(draft, action, before, rules, handout);
   const { correlationId, traceContext, traceState } = draft.state;
+  const header = finishHeader(action.headerStart, {
+    attempt,
+    handout,
+    offeredAt: draft.now,
+    correlationId,
+    traceContext,
+    traceState,
+  });
   draft.addTask({
     id: draft.taskId(action, handout),
-    queue: action.queueKey,
+    queue: queueOf(draft, action, { header, parameters }),
     priority: clampPriority(action.priority + draft.state.priority),
     timeoutMs: rules.timeoutMs,
     heartbeatMs: rules.heartbeatMs,
     queueTimeoutMs: rules.queueTimeoutMs,
-    header: finishHeader(action.headerStart, {
-      attempt,
-      handout,
-      offeredAt: draft.now,
-      correlationId,
-      traceContext,
-      traceState,
-    }),
+    header,
     parameters,
   });
   draft.setRecord(action.index, {
@@ -97,6 +99,16 @@ function offer(draft: Draft, action: TaskAction, parameters: JsonText): void {
     attempt,
   });
   draft.log("action.scheduled", action, attempt);
+}
+
+/** Servers of format 2 hand out no task of the queue that is only for workers that take JSON. */
+function queueOf(
+  { format }: Draft,
+  { queueKey }: TaskAction,
+  texts: Parameters<typeof structFault>[0],
+): string {
+  const isForAll = format < 3 || structFault(texts) === undefined;
+  return isForAll ? queueKey : jsonQueueKey(queueKey);
 }
 
 /** What stays of a record when its next attempt is due. */

@@ -4,7 +4,7 @@ import { OrchyError, type Problem } from "../../base/errors.ts";
 import { checkActionDefinition, checkDefinition } from "../../language/check/check.ts";
 import { kindOf, kinds } from "../../language/kinds/table.ts";
 import type { ActionDefinition, ActionSpec, WorkflowDefinition } from "../../model/definition.ts";
-import { parseQueueKey } from "../../model/ids.ts";
+import { parseQueueKey, plainQueueKey } from "../../model/ids.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { QueueStats, Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -108,10 +108,11 @@ export class Workflows {
 function actionStats(definition: ActionDefinition, parts: readonly QueueStats[]): ActionStats {
   const queues = new Map<string, QueueStats>();
   for (const part of parts) {
-    const before = queues.get(part.queue) ?? { queue: part.queue, queued: 0, leased: 0 };
+    const queue = plainQueueKey(part.queue);
+    const before = queues.get(queue) ?? { queue, queued: 0, leased: 0 };
     const oldestAt = earliest(before.oldestAt, part.oldestAt);
-    queues.set(part.queue, {
-      queue: part.queue,
+    queues.set(queue, {
+      queue,
       queued: before.queued + part.queued,
       leased: before.leased + part.leased,
       ...(oldestAt !== undefined && { oldestAt }),

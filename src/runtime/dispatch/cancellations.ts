@@ -58,6 +58,10 @@ export class Cancellations {
     return this.#held.takeCancelled(workerId);
   }
 
+  busyWorkers(now: number, isBeaten: (token: string) => boolean): ReadonlySet<string> {
+    return this.#held.busyWorkers(now, isBeaten);
+  }
+
   committed({ partition }: ExecutionKey, decision: Decision): void {
     this.#held.ended(decision);
     const { dropTasks } = decision.effects;

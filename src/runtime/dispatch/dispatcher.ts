@@ -1,14 +1,21 @@
 /**
  * Brings tasks to the polls that wait for them, in two ways. *Hand-off*: a commit that adds a task
  * asks for a waiting poll and leases the task to it in the same commit. *Claim*: a poll with room
- * asks the store for the queues that are hinted to hold something. Hints are only hints: a lost one
- * costs a sweep, a wrong one a claim that finds nothing.
+ * asks the store for the queues that are hinted to hold something. Tasks that fit no Struct are in a
+ * queue beside their own (`jsonQueueKey`): polls wait in line for plain queues only, and those that
+ * take JSON are given the tasks of both.
  */
 import type { Clock, Ids } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { NewTask } from "../../model/decision.ts";
-import { type ExecutionKey, formatToken, tokenPrefix } from "../../model/ids.ts";
+import {
+  type ExecutionKey,
+  formatToken,
+  isJsonQueueKey,
+  plainQueueKey,
+  tokenPrefix,
+} from "../../model/ids.ts";
 import {
   type ClaimTasksAnswer,
   type ClaimTasksRequest,
@@ -19,6 +26,7 @@ import {
 } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
+import { Hints } from "./hints.ts";
 import { Poll, type PollOptions } from "./poll.ts";
 import { TaskSizes, taskChars } from "./task-sizes.ts";
 
@@ -53,11 +61,12 @@ export class Dispatcher {
   readonly #onDue: (partition: number, at: number) => void;
   /** Waiting polls with room, by queue. */
   readonly #waiting = new Map<string, Line>();
-  /** Since when which partitions are thought to hold tasks, by queue. */
-  readonly #hints = new Map<string, Map<number, number>>();
+  readonly #hints = new Hints();
   readonly #sizes = new TaskSizes();
   readonly #polls = new Set<Poll>();
   readonly #byWorker = new Map<string, Set<Poll>>();
+  /** Queues for JSON and plain ones are asked first in turns, so that neither starves the other. */
+  #jsonFirst = false;
   #pollBytes = 0;
   #draining = false;
 
@@ -162,7 +171,7 @@ export class Dispatcher {
     origin: Poll | undefined,
     now: number,
   ): { poll: Poll; lease: HandOff } | undefined {
-    const since = this.#hints.get(task.queue)?.get(partition);
+    const since = this.#hints.since(task.queue, partition);
     if (since !== undefined && now - since > overtakeMs) return undefined;
     const poll = this.#pollFor(task, origin, since !== undefined);
     if (poll === undefined) return undefined;
@@ -185,7 +194,7 @@ export class Dispatcher {
   #pollFor(task: NewTask, origin: Poll | undefined, hinted: boolean): Poll | undefined {
     const { queue } = task;
     const chars = taskChars(task);
-    if (origin?.fits(chars) && origin.queueSet.has(queue)) return origin;
+    if (origin?.fits(chars) && origin.takes(queue)) return origin;
     if (hinted) return undefined;
     for (const poll of this.#pollsFor(queue)) {
       if (poll.spare > 0 && poll.fits(chars)) return poll;
@@ -195,7 +204,8 @@ export class Dispatcher {
 
   /** The longest waiting first. */
   #pollsFor(queue: string): Iterable<Poll> {
-    return this.#waiting.get(queue)?.polls ?? [];
+    const polls = this.#waiting.get(plainQueueKey(queue))?.polls ?? [];
+    return isJsonQueueKey(queue) ? [...polls].filter((poll) => poll.takes(queue)) : polls;
   }
 
   withdraw(poll: Poll, task: NewTask): void {
@@ -247,25 +257,42 @@ export class Dispatcher {
 
   /** Something claimable was put into this queue. */
   hint(partition: number, queue: string): void {
-    let partitions = this.#hints.get(queue);
-    if (partitions === undefined) {
-      partitions = new Map();
-      this.#hints.set(queue, partitions);
-    }
-    if (!partitions.has(partition)) partitions.set(partition, this.#clock.now());
+    this.#hints.add(queue, partition, this.#clock.now());
     this.#wake(queue);
   }
 
-  /** Queues that are hinted to hold something, and that no poll waits for. */
+  /** Plain queues that hold something, or their queues for JSON do, and that no poll waits for. */
   *unattended(): Iterable<string> {
-    for (const queue of this.#hints.keys()) if (!this.#waiting.has(queue)) yield queue;
+    for (const queue of this.#hints.queues()) {
+      const plain = plainQueueKey(queue);
+      if (!this.#waiting.has(plain)) yield plain;
+    }
+  }
+
+  /** Those that are hinted to hold tasks that fit no Struct. */
+  get jsonQueues(): ReadonlySet<string> {
+    return this.#hints.jsonQueues;
+  }
+
+  /** Whether any poll waits for a queue, or, of those for JSON, one that takes it. */
+  isAwaited(queue: string): boolean {
+    for (const _ of this.#pollsFor(queue)) return true;
+    return false;
   }
 
   /** Forgets where it was hinted to hold something, and returns that. */
   unhintAll(queue: string): readonly number[] {
-    const partitions = this.#hints.get(queue);
-    this.#hints.delete(queue);
-    return [...(partitions?.keys() ?? [])];
+    return this.#hints.removeAll(queue);
+  }
+
+  /** Leases what is claimable in one queue now, as a poll that names exactly this one. */
+  async take(queue: string, tasksMax: number): Promise<readonly LeasedTask[]> {
+    const heartbeatMs = limits.heartbeatSecondsDefault * 1000;
+    const terms = { workerId: "", waitMs: 0, heartbeatMs, structOnly: true };
+    const poll = this.open({ queues: [queue], tasksMax, ...terms });
+    this.fill(poll);
+    poll.startWaiting();
+    return await poll.answered;
   }
 
   /** Has the longest waiting poll with room claim, unless it is claiming already. */
@@ -294,7 +321,7 @@ export class Dispatcher {
   /** False: there is no room, or nothing is hinted. */
   #startClaims(poll: Poll): boolean {
     // One is carried by an empty answer, however large it is.
-    const fitting = this.#sizes.fitting(poll.queueSet, poll.roomChars);
+    const fitting = this.#sizes.fitting(poll);
     const room = Math.min(poll.spare, Math.max(fitting, poll.empty ? 1 : 0));
     const most = Math.min(claimsAtOnce, Math.ceil(room / tasksPerClaim));
     const partitions = most > 0 ? this.#hintedPartitions(poll, most) : [];
@@ -317,15 +344,27 @@ export class Dispatcher {
       // A store that fails is not asked again at once.
       if (failed) this.#clock.after(claimRetryMs, () => this.fill(poll));
       // What was hinted meanwhile is for others that wait.
-      else for (const queue of poll.queues) if (this.#hints.has(queue)) this.#wake(queue, poll);
+      else {
+        for (const queue of this.#queuesOf(poll)) {
+          if (this.#hints.has(queue)) this.#wake(queue, poll);
+        }
+      }
     });
     return true;
   }
 
+  /** What it asks for: where none of the queues for JSON holds anything, what it names. */
+  #queuesOf(poll: Poll): readonly string[] {
+    const { jsonQueues } = this.#hints;
+    if (jsonQueues.size === 0 || poll.structOnly) return poll.queues;
+    const own = [...jsonQueues].filter((queue) => poll.takes(queue));
+    return this.#jsonFirst ? [...own, ...poll.queues] : [...poll.queues, ...own];
+  }
+
   #hintedPartitions(poll: Poll, most: number): number[] {
     const found = new Set<number>();
-    for (const queue of poll.queues) {
-      for (const partition of this.#hints.get(queue)?.keys() ?? []) {
+    for (const queue of this.#queuesOf(poll)) {
+      for (const partition of this.#hints.partitions(queue)) {
         found.add(partition);
         if (found.size >= most) return [...found];
       }
@@ -334,10 +373,12 @@ export class Dispatcher {
   }
 
   async #claim(poll: Poll, partition: number, limit: number): Promise<void> {
-    const queues = poll.queues.filter((queue) => this.#hints.get(queue)?.has(partition));
+    this.#jsonFirst = !this.#jsonFirst;
+    const isHinted = (queue: string) => this.#hints.since(queue, partition) !== undefined;
+    const queues = this.#queuesOf(poll).filter(isHinted);
     const now = this.#clock.now();
     // Before the claim: what is added while it is under way must be hinted anew.
-    for (const queue of queues) this.#unhint(partition, queue);
+    for (const queue of queues) this.#hints.remove(queue, partition);
     poll.reserved += limit;
     try {
       const request = {
@@ -365,7 +406,8 @@ export class Dispatcher {
       for (const queue of answer.more) this.hint(partition, queue);
     } catch (error) {
       poll.reserved -= limit;
-      for (const queue of queues) this.#remember(partition, queue);
+      // The hints come back, without a new claim at once.
+      for (const queue of queues) this.#hints.renew(queue, partition, this.#clock.now());
       throw error;
     }
   }
@@ -388,19 +430,6 @@ export class Dispatcher {
         () => this.#recover(request, tries + 1),
       );
     });
-  }
-
-  /** After a failed claim the hint comes back, without a new claim at once. */
-  #remember(partition: number, queue: string): void {
-    const partitions = this.#hints.get(queue) ?? new Map<number, number>();
-    partitions.set(partition, this.#clock.now());
-    this.#hints.set(queue, partitions);
-  }
-
-  #unhint(partition: number, queue: string): void {
-    const partitions = this.#hints.get(queue);
-    partitions?.delete(partition);
-    if (partitions?.size === 0) this.#hints.delete(queue);
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * Which workers hold which tasks, as far as this server gave them out, so that a worker hears of a
- * cancelled task with its next poll. A hint: it is kept in memory, bounded, and sent once.
+ * cancelled task with its next poll, and a busy one counts as there. A hint: it is kept in memory,
+ * bounded, and sent once.
  */
 import { limits } from "../../base/limits.ts";
 import type { Decision } from "../../model/decision.ts";
@@ -11,18 +12,21 @@ export interface Holder {
   readonly token: string;
 }
 
+interface Lease extends Holder {
+  /** As it was given. */
+  readonly leaseUntil: number;
+}
+
 export class HeldTasks {
   /** By task; those given out first are first, and forgotten first. */
-  readonly #holders = new Map<string, Holder>();
+  readonly #holders = new Map<string, Lease>();
   /** Tokens that wait for the next poll of a worker. */
   readonly #cancelled = new Map<string, string[]>();
 
   givenOut(tasks: readonly LeasedTask[], workerId: string): void {
-    // Several may poll without a name: none of them is a holder that could be found again.
-    if (workerId === "") return;
-    for (const { id, token } of tasks) {
+    for (const { id, token, leaseUntil } of tasks) {
       this.#holders.delete(id);
-      this.#holders.set(id, { workerId, token });
+      this.#holders.set(id, { workerId, token, leaseUntil });
     }
     while (this.#holders.size > limits.heldTasksKept) {
       this.#holders.delete(this.#holders.keys().next().value!);
@@ -47,10 +51,20 @@ export class HeldTasks {
         unknown.push(id);
       } else {
         this.#holders.delete(id);
-        holders.push(holder);
+        // Several may poll without a name: none of them could be found again.
+        if (holder.workerId !== "") holders.push(holder);
       }
     }
     return { holders, unknown };
+  }
+
+  /** Those that hold a task whose lease lives, as it was given or by a heartbeat. */
+  busyWorkers(now: number, isBeaten: (token: string) => boolean): ReadonlySet<string> {
+    const busy = new Set<string>();
+    for (const { workerId, token, leaseUntil } of this.#holders.values()) {
+      if (!busy.has(workerId) && (leaseUntil > now || isBeaten(token))) busy.add(workerId);
+    }
+    return busy;
   }
 
   hasCancelled(workerId: string): boolean {

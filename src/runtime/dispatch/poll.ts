@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
+import { isJsonQueueKey, plainQueueKey } from "../../model/ids.ts";
 import type { LeasedTask } from "../../store/store.ts";
 import { taskChars } from "./task-sizes.ts";
 
@@ -16,6 +17,8 @@ export interface PollOptions {
   readonly waitMs: number;
   /** Longest silence for tasks that name none; 0: the worker does not heartbeat. */
   readonly heartbeatMs: number;
+  /** Its answer carries parameters as `google.protobuf.Struct`, and nothing that fits none. */
+  readonly structOnly?: boolean;
   readonly nonce: string;
   readonly clock: Clock;
   readonly onClosed: (poll: Poll) => void;
@@ -30,6 +33,7 @@ export class Poll {
   readonly queueSet: ReadonlySet<string>;
   readonly workerId: string;
   readonly heartbeatMs: number;
+  readonly structOnly: boolean;
   readonly nonce: string;
   /** Places promised to tasks whose commit or claim is under way. */
   reserved = 0;
@@ -61,10 +65,17 @@ export class Poll {
     this.bytes = options.queues.reduce((sum, queue) => sum + pairBytes + queue.length, pollBytes);
     this.workerId = options.workerId;
     this.heartbeatMs = options.heartbeatMs;
+    this.structOnly = options.structOnly ?? false;
     this.nonce = options.nonce;
     this.answered = new Promise((resolve) => {
       this.#resolve = resolve;
     });
+  }
+
+  /** Whether it may be given tasks of this queue. */
+  takes(queue: string): boolean {
+    if (this.queueSet.has(queue)) return true;
+    return !this.structOnly && isJsonQueueKey(queue) && this.queueSet.has(plainQueueKey(queue));
   }
 
   /** What is left of its answer. */

@@ -10,6 +10,12 @@ export function taskChars(task: Pick<LeasedTask, "parameters" | "header">): numb
   return task.parameters.length + task.header.length;
 }
 
+/** What a poll has room for. */
+interface Taker {
+  readonly roomChars: number;
+  takes(queue: string): boolean;
+}
+
 /** As many as a poll may take of these fit its answer: they are not remembered. */
 const smallCharsMax = Math.floor(limits.pollAnswerBytesMax / limits.pollTasksMax);
 
@@ -39,12 +45,12 @@ export class TaskSizes {
     }
   }
 
-  /** How many tasks of these queues fit so much room. */
-  fitting(queues: ReadonlySet<string>, roomChars: number): number {
+  /** How many tasks of its queues fit the room that a poll has. */
+  fitting(poll: Taker): number {
     let largest = 1;
     for (const [queue, chars] of this.#large) {
-      if (chars > largest && queues.has(queue)) largest = chars;
+      if (chars > largest && poll.takes(queue)) largest = chars;
     }
-    return Math.floor(roomChars / largest);
+    return Math.floor(poll.roomChars / largest);
   }
 }

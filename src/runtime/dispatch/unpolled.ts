@@ -2,16 +2,18 @@
  * Queues whose tasks wait while no worker polls for them: found by looking, now and then, at queues
  * that are hinted to hold something and that no poll waits for. What other servers' workers do is seen
  * by what becomes of the tasks: a worker with room takes them at once, a busy one holds leases. That
- * such a queue is polled after all, servers tell each other.
+ * such a queue is polled after all, servers tell each other. A queue for JSON counts as part of the
+ * plain one here: see uncarried.ts for polls that cannot take what waits in it.
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
-import { parseQueueKey } from "../../model/ids.ts";
+import { jsonQueueKey, parseQueueKey, plainQueueKey } from "../../model/ids.ts";
 import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Notes } from "../peers/notes.ts";
 import { logFault } from "../shared/faults.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { type Waiting, waitingIn } from "./waiting.ts";
 
 /** Notes with queues that are polled after all; which partition's channel they take is no matter. */
 const kind = "polled";
@@ -25,6 +27,8 @@ interface UnpolledParts {
   readonly notes: Pick<Notes, "areHeard" | "on" | "send">;
   /** Of several servers the one that looks after the partition of the oldest task warns. */
   readonly prefers: (partition: number) => boolean;
+  /** Whether polls for it, here or elsewhere, cannot take what waits. */
+  readonly isRefused: (queue: string) => boolean;
 }
 
 /** A queue that holds something, and that nobody has polled here since then. */
@@ -33,13 +37,6 @@ interface Suspect {
   since: number;
   /** As the last look found it: a worker elsewhere takes the oldest task. */
   oldestAt?: number;
-}
-
-interface Waiting {
-  queued: number;
-  leased: number;
-  oldestAt: number;
-  partition: number;
 }
 
 export class Unpolled {
@@ -80,7 +77,7 @@ export class Unpolled {
 
   /** Whether its tasks wait, and nobody has polled for them for `limits.unpolledMs`. */
   has(queue: string): boolean {
-    return this.#unpolled.has(queue);
+    return this.#unpolled.has(plainQueueKey(queue));
   }
 
   polled(queues: readonly string[]): void {
@@ -100,12 +97,13 @@ export class Unpolled {
   }
 
   async look(): Promise<void> {
-    const { clock, dispatcher } = this.#parts;
+    const { clock, dispatcher, isRefused } = this.#parts;
     const now = clock.now();
     const before = this.#suspects;
     this.#suspects = new Map();
     for (const queue of dispatcher.unattended()) {
       if (this.#suspects.size === limits.unpolledQueuesMax) break;
+      if (isRefused(queue)) continue;
       this.#suspects.set(queue, before.get(queue) ?? { since: now });
     }
     for (const queue of this.#unpolled)
@@ -116,7 +114,7 @@ export class Unpolled {
 
   async #check(queues: readonly string[]): Promise<void> {
     const { clock } = this.#parts;
-    const waiting = await this.#waiting(new Set(queues));
+    const waiting = await this.#waiting(queues);
     const now = clock.now();
     for (const queue of queues) {
       const found = waiting.get(queue);
@@ -129,48 +127,14 @@ export class Unpolled {
     }
   }
 
-  /** What waits in these queues, where something does. */
-  async #waiting(queues: ReadonlySet<string>): Promise<ReadonlyMap<string, Waiting>> {
-    const { store } = this.#parts;
-    const waiting = await this.#claimable(queues);
-    for (let partition = 0; partition < store.partitions && waiting.size > 0; partition++) {
-      for (const { queue, queued, leased, oldestAt } of await store.queueStats({ partition })) {
-        const found = waiting.get(queue);
-        if (found === undefined) continue;
-        found.queued += queued;
-        found.leased += leased;
-        if (oldestAt === undefined || oldestAt >= found.oldestAt) continue;
-        found.oldestAt = oldestAt;
-        found.partition = partition;
-      }
-    }
-    return waiting;
-  }
-
-  /** Those that hold something still; hints of the others were wrong and are dropped. */
-  async #claimable(queues: ReadonlySet<string>): Promise<Map<string, Waiting>> {
-    const { store, dispatcher } = this.#parts;
+  /** What waits in these queues and in those beside them for JSON, where something does. */
+  async #waiting(queues: readonly string[]): Promise<ReadonlyMap<string, Waiting>> {
+    const keys = (queue: string) => [queue, jsonQueueKey(queue)];
+    const found = await waitingIn(this.#parts, new Set(queues.flatMap(keys)));
     const waiting = new Map<string, Waiting>();
-    // Before the look: what is added while it is under way must be hinted anew.
-    const hinted = [...queues].map((queue) => ({ queue, partitions: dispatcher.unhintAll(queue) }));
-    try {
-      for (let partition = 0; partition < store.partitions; partition++) {
-        for (const queue of await store.queueHints({ partition })) {
-          if (!queues.has(queue)) continue;
-          dispatcher.hint(partition, queue);
-          waiting.set(queue, {
-            queued: 0,
-            leased: 0,
-            oldestAt: Number.POSITIVE_INFINITY,
-            partition,
-          });
-        }
-      }
-    } catch (error) {
-      for (const { queue, partitions } of hinted) {
-        for (const partition of partitions) dispatcher.hint(partition, queue);
-      }
-      throw error;
+    for (const queue of queues) {
+      const [one, other] = keys(queue).flatMap((key) => found.get(key) ?? []);
+      if (one !== undefined) waiting.set(queue, other === undefined ? one : merged(one, other));
     }
     return waiting;
   }
@@ -214,4 +178,9 @@ export class Unpolled {
       waitingMs,
     });
   }
+}
+
+function merged(one: Waiting, other: Waiting): Waiting {
+  const older = one.oldestAt < other.oldestAt ? one : other;
+  return { ...older, queued: one.queued + other.queued, leased: one.leased + other.leased };
 }

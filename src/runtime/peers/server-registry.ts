@@ -9,7 +9,7 @@ import { currentFormat } from "../../model/format.ts";
 import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
-import type { ServerView } from "../shared/orchestrator.ts";
+import type { ServerBeat, ServerView } from "../shared/orchestrator.ts";
 import type { Formats } from "./formats.ts";
 import type { Standstill } from "./standstill.ts";
 
@@ -24,6 +24,8 @@ export class ServerRegistry {
   readonly #standstill: Standstill;
   readonly #onLive: (self: string, servers: readonly string[]) => void;
   readonly #onLost: () => void;
+  readonly #news: () => Partial<ServerBeat>;
+  readonly #onBeats: (self: string, beats: readonly ServerBeat[]) => void;
   #self: ServerView | undefined;
   #cancel: (() => void) | undefined;
   #beating: Promise<void> = Promise.resolve();
@@ -31,7 +33,7 @@ export class ServerRegistry {
   /**
    * `onLive`: the ids of all live servers that read what is written, this one among them, at each
    * beat. `onLost`: the store did not take one; when it is back, it may have lost what it had
-   * acknowledged.
+   * acknowledged. `news`: what else is told to the others with a beat, which hear it by `onBeats`.
    */
   constructor(parts: {
     store: Store;
@@ -41,6 +43,8 @@ export class ServerRegistry {
     standstill: Standstill;
     onLive: (self: string, servers: readonly string[]) => void;
     onLost: () => void;
+    news: () => Partial<ServerBeat>;
+    onBeats: (self: string, beats: readonly ServerBeat[]) => void;
   }) {
     this.#store = parts.store;
     this.#clock = parts.clock;
@@ -49,6 +53,8 @@ export class ServerRegistry {
     this.#standstill = parts.standstill;
     this.#onLive = parts.onLive;
     this.#onLost = parts.onLost;
+    this.#news = parts.news;
+    this.#onBeats = parts.onBeats;
   }
 
   async join(self: ServerView): Promise<void> {
@@ -63,16 +69,17 @@ export class ServerRegistry {
     try {
       const beat = {
         id: self.id,
-        body: JSON.stringify(self),
+        body: JSON.stringify({ ...self, ...this.#news() }),
         now: this.#clock.now(),
         ttlMs: shared ? limits.sharedServerTtlMs : limits.serverTtlMs,
       };
       await this.#standstill.ask(noPartition, () => this.#store.beatServer(beat));
-      const live = shared ? await this.list() : [self];
+      const live = shared ? await this.#beats() : [self];
       if (this.#self !== undefined) {
         const able = live.filter((server) => this.#formats.isRead(server));
         const ids = able.map(({ id }) => id);
         this.#onLive(self.id, ids);
+        this.#onBeats(self.id, live);
         await this.#formats.look(live);
       }
     } catch (error) {
@@ -88,8 +95,13 @@ export class ServerRegistry {
 
   /** Never empty: this server is live, whatever the registry has heard. */
   async list(): Promise<readonly ServerView[]> {
+    const beats = await this.#beats();
+    return beats.map(({ wants: _wants, sees: _sees, ...server }) => server);
+  }
+
+  async #beats(): Promise<readonly ServerBeat[]> {
     const rows = await this.#store.listServers({ now: this.#clock.now() });
-    const servers = rows.map((row) => JSON.parse(row.body) as ServerView);
+    const servers = rows.map((row) => JSON.parse(row.body) as ServerBeat);
     const self = this.#self;
     if (self !== undefined && !servers.some((server) => server.id === self.id)) servers.push(self);
     return servers;

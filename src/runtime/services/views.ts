@@ -11,7 +11,7 @@ import type {
   ExecutionState,
 } from "../../model/execution.ts";
 import { isOpen } from "../../model/execution.ts";
-import { executionKey, fields, formatTaskId, parseToken } from "../../model/ids.ts";
+import { executionKey, fields, formatTaskId, isJsonQueueKey, parseToken } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Holdings, Store, TaskView } from "../../store/store.ts";
 import type { Plans } from "../catalogue/plans.ts";
@@ -199,7 +199,7 @@ function actionView(
     type: action.type,
     name: action.name,
     status: task?.state === "leased" ? "RUNNING" : record.status,
-    ...(task?.state === "queued" && isUnpolled(task.queue) && { unpolled: true }),
+    ...(task?.state === "queued" && waitingView(task.queue, isUnpolled)),
     ...(skippedBy !== undefined && { skippedBy }),
     ...(ended && { route: route ?? "default" }),
     ...(startedAt !== undefined && { startedAt }),
@@ -208,6 +208,16 @@ function actionView(
     ...(events !== undefined && { events }),
     ...(failure !== undefined && { failure }),
     attempts: [...finishedAttempts(record), ...openAttempt(record, task, beats)],
+  };
+}
+
+function waitingView(
+  queue: string,
+  isUnpolled: Parts["isUnpolled"],
+): Pick<ActionView, "unpolled" | "waitingFor"> {
+  return {
+    ...(isUnpolled(queue) && { unpolled: true }),
+    ...(isJsonQueueKey(queue) && { waitingFor: "json" }),
   };
 }
 

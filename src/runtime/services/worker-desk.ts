@@ -5,6 +5,7 @@ import { limits } from "../../base/limits.ts";
 import {
   type ExecutionKey,
   executionKey,
+  parseQueueKey,
   parseTaskId,
   parseToken,
   queueKey,
@@ -18,6 +19,7 @@ import type { Beats } from "../dispatch/beats.ts";
 import type { Cancellations } from "../dispatch/cancellations.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Poll } from "../dispatch/poll.ts";
+import type { Uncarried } from "../dispatch/uncarried.ts";
 import type { Unpolled } from "../dispatch/unpolled.ts";
 import type { Driver } from "../driving/driver.ts";
 import type { SubmitAnswer } from "../driving/mailbox.ts";
@@ -48,6 +50,7 @@ interface Parts {
   readonly metrics: Metrics;
   readonly beats: Beats;
   readonly unpolled: Unpolled;
+  readonly uncarried: Uncarried;
   readonly cancellations: Cancellations;
   readonly tracing: Tracing | undefined;
   readonly standstill: Standstill;
@@ -62,6 +65,7 @@ interface TokenOf {
 export class WorkerDesk {
   readonly #parts: Parts;
   readonly #workers = new WorkerList();
+  #busy: { readonly at: number; readonly workers: ReadonlySet<string> } | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -76,15 +80,18 @@ export class WorkerDesk {
       );
     }
     const { workerId } = request;
-    if (workerId !== "") this.#workers.seen(workerId, request, clock.now());
+    const { structOnly = false } = request;
+    const seen = this.#workers.seen(workerId, request, clock.now());
     const queues = queueKeys(request);
     this.#parts.unpolled.polled(queues);
+    this.#parts.uncarried.polled(queues, structOnly);
     const poll = dispatcher.open({
       queues,
       tasksMax: request.maxTasks,
       workerId,
       waitMs: request.waitMs,
       heartbeatMs: silenceMsOf(request),
+      structOnly,
     });
     const onAbort = () => poll.close();
     request.abort?.addEventListener("abort", onAbort);
@@ -103,6 +110,7 @@ export class WorkerDesk {
         return { tasks: [], results, draining: dispatcher.draining, cancelled: [] };
       }
       cancellations.givenOut(tasks, workerId);
+      for (const { deadline } of tasks) seen.busyUntil = Math.max(seen.busyUntil, deadline);
       const polled = tasks.map((task) => this.#handedOut(task));
       const cancelled = cancellations.take(workerId);
       return { tasks: polled, results, draining: dispatcher.draining, cancelled };
@@ -289,6 +297,23 @@ export class WorkerDesk {
     const task = taskId === undefined ? undefined : parseTaskId(taskId);
     if (taskId === undefined || task === undefined) return undefined;
     return { key: executionKey(task.executionId, this.#parts.store.partitions), taskId, token };
+  }
+
+  /** When a worker that takes JSON was last there for a queue, polling or busy with any task. */
+  takerSeenAt(queue: string): number {
+    const now = this.#parts.clock.now();
+    const isBusy = (id: string) => this.#busyAt(now).has(id);
+    return this.#workers.takerSeenAt(parseQueueKey(queue), now, isBusy);
+  }
+
+  /** Looked up once for all the queues that are asked about together. */
+  #busyAt(now: number): ReadonlySet<string> {
+    if (this.#busy === undefined || Math.abs(now - this.#busy.at) >= limits.unpolledLookMs / 2) {
+      const from = now - limits.uncarriedMs;
+      const isBeaten = (token: string) => (this.#parts.beats.of(token)?.at ?? 0) > from;
+      this.#busy = { at: now, workers: this.#parts.cancellations.busyWorkers(now, isBeaten) };
+    }
+    return this.#busy.workers;
   }
 
   workers(): WorkersView {

@@ -1,12 +1,14 @@
 /**
- * List workers that poll this server: for lists only, so it is kept in memory, and bounded
- * in bytes. Workers that poll for the same share the names; the longest unseen are forgotten first.
+/**
+ * Which workers poll this server, for what, and when last: for lists, and to know whether one that takes
+ * JSON is there. It is kept in memory, and bounded in bytes. Workers that poll for the same share the
+ * names; the longest unseen are forgotten first.
  */
 import { limits } from "../../base/limits.ts";
 import { hashText } from "../shared/hash.ts";
 import type { PollRequest, WorkersView, WorkerView } from "../shared/orchestrator.ts";
 
-type Named = Pick<PollRequest, "actions" | "queues">;
+type Named = Pick<PollRequest, "actions" | "queues" | "structOnly">;
 
 interface Names extends Named {
   readonly hash: string;
@@ -14,11 +16,17 @@ interface Names extends Named {
   workers: number;
 }
 
+interface Seen {
+  at: number;
+  /** The end of the longest attempt that it was given. */
+  busyUntil: number;
+}
+
 /**
  * What a worker polls for, and when last; the longest unseen first. Some workers poll for each of
  * their actions by itself, and all original workers of an address count as one.
  */
-type Polls = Map<Names, number>;
+type Polls = Map<Names, Seen>;
 
 /** What an entry takes besides its texts; a text takes some room besides its characters. */
 const entryBytes = 200;
@@ -35,14 +43,17 @@ export class WorkerList {
     return this.#bytes;
   }
 
-  seen(id: string, named: Named, at: number): void {
+  /** Without an id: all those that do not name themselves; they are not listed. */
+  seen(id: string, named: Named, at: number): Seen {
     const polls: Polls = this.#workers.get(id) ?? new Map();
     const names = findSame(polls, named) ?? this.#share(named);
+    const seen = polls.get(names) ?? { at, busyUntil: 0 };
     if (!polls.delete(names)) {
       names.workers += 1;
       this.#bytes += bytesOf(id);
     }
-    polls.set(names, at);
+    seen.at = at;
+    polls.set(names, seen);
     this.#workers.delete(id);
     this.#workers.set(id, polls);
     if (polls.size > limits.workerPollsMax) this.#forget(id, firstOf(polls));
@@ -52,27 +63,57 @@ export class WorkerList {
       const [oldest, its] = this.#workers.entries().next().value!;
       this.#forget(oldest, firstOf(its));
     }
+    return seen;
+  }
+
+  /** When a worker that takes JSON last polled for this, one that is busy now included: now. */
+  takerSeenAt(
+    { queue, action }: { readonly queue: string; readonly action: string },
+    now: number,
+    isBusy: (id: string) => boolean,
+  ): number {
+    let latest = Number.NEGATIVE_INFINITY;
+    const fitting = new Set<Names>();
+    for (const names of this.#names.values()) {
+      const { actions, queues, structOnly } = names;
+      if (!structOnly && actions.includes(action) && queues.includes(queue)) fitting.add(names);
+    }
+    if (fitting.size === 0) return latest;
+    for (const [id, polls] of this.#workers) {
+      for (const [names, { at }] of polls) {
+        if (!fitting.has(names)) continue;
+        latest = Math.max(latest, isBusy(id) ? now : at);
+      }
+    }
+    return latest;
   }
 
   /** The latest first, as many as an answer can hold. */
   list(at: number): WorkersView {
     for (const id of this.#workers.keys()) this.#forgetUnseen(id, at);
+    const from = at - limits.workerSeenMs;
+    const listed = [...this.#workers].flatMap(([id, polls]) => {
+      const recent = [...polls].filter(([, seen]) => seen.at >= from);
+      return id === "" || recent.length === 0 ? [] : [{ id, recent }];
+    });
     const workers: WorkerView[] = [];
     let bytes = 0;
-    for (const [id, polls] of [...this.#workers].reverse()) {
-      for (const names of polls.keys()) bytes += bytesOf(id) + names.bytes;
+    for (const { id, recent } of listed.reverse()) {
+      const names = recent.map(([one]) => one);
+      for (const one of names) bytes += bytesOf(id) + one.bytes;
       if (bytes > limits.workersListedBytesMax) break;
-      workers.push({ id, ...merged([...polls.keys()]), lastSeenAt: Math.max(...polls.values()) });
+      const lastSeenAt = Math.max(...recent.map(([, seen]) => seen.at));
+      workers.push({ id, ...merged(names), lastSeenAt });
     }
-    return { workers, leftOut: this.#workers.size - workers.length };
+    return { workers, leftOut: listed.length - workers.length };
   }
 
-  #share({ actions, queues }: Named): Names {
-    const hash = hashText(JSON.stringify([actions, queues]));
+  #share({ actions, queues, structOnly = false }: Named): Names {
+    const hash = hashText(JSON.stringify([actions, queues, structOnly]));
     let names = this.#names.get(hash);
     if (names === undefined) {
       const bytes = [...actions, ...queues].reduce((sum, name) => sum + name.length + textBytes, 0);
-      names = { actions, queues, hash, bytes, workers: 0 };
+      names = { actions, queues, structOnly, hash, bytes, workers: 0 };
       this.#names.set(hash, names);
       this.#bytes += bytes;
     }
@@ -82,8 +123,8 @@ export class WorkerList {
   /** Whether anything of the worker is left. */
   #forgetUnseen(id: string, at: number): boolean {
     const polls = this.#workers.get(id);
-    for (const [names, lastSeenAt] of polls ?? []) {
-      if (lastSeenAt >= at - limits.workerSeenMs) return true;
+    for (const [names, seen] of polls ?? []) {
+      if (Math.max(seen.at + limits.workerSeenMs, seen.busyUntil) >= at) return true;
       this.#forget(id, names);
     }
     return false;
@@ -114,7 +155,7 @@ function findSame(polls: Polls, named: Named): Names | undefined {
   return undefined;
 }
 
-function merged(all: readonly Named[]): Named {
+function merged(all: readonly Named[]): Omit<Named, "structOnly"> {
   const [only] = all;
   if (only !== undefined && all.length === 1) return { actions: only.actions, queues: only.queues };
   const distinct = (lists: readonly (readonly string[])[]) => [...new Set(lists.flat())].sort();
@@ -125,6 +166,7 @@ function merged(all: readonly Named[]): Named {
 }
 
 function isSame(one: Named, other: Named): boolean {
+  if ((one.structOnly ?? false) !== (other.structOnly ?? false)) return false;
   return isSameList(one.actions, other.actions) && isSameList(one.queues, other.queues);
 }
 

@@ -68,8 +68,10 @@ export interface ActionView {
   readonly type: "user" | "system";
   readonly name: string;
   readonly status: ActionStatus;
-  /** Its task waits, and no worker polls for it. */
+  /** Its task waits, and no worker that can be given it polls. */
   readonly unpolled?: true;
+  /** Its task waits, and fits no Struct: a worker that takes JSON is needed. */
+  readonly waitingFor?: "json";
   readonly skippedBy?: "dead-path" | "failure";
   readonly route?: string;
   readonly startedAt?: number;
@@ -155,6 +157,8 @@ export interface PollRequest {
   readonly heartbeats: boolean;
   /** For workers that send none: how long they keep a task; absent: for its whole attempt. */
   readonly leaseMs?: number;
+  /** Parameters are written as `google.protobuf.Struct`: what fits none is left for others. */
+  readonly structOnly?: boolean;
   readonly results: readonly ResultSent[];
   /** The caller has gone: what it was given goes back at once. */
   readonly abort?: AbortSignal;
@@ -218,6 +222,14 @@ export interface ServerView {
   readonly version: string;
   /** The newest format of stored records that it reads; absent: the oldest. */
   readonly format?: number;
+}
+
+/** What a server tells the others with each beat, besides who it is. */
+export interface ServerBeat extends ServerView {
+  /** Queues for JSON whose tasks wait, while only polls for Struct come to it. */
+  readonly wants?: readonly string[];
+  /** Of those that others want taken: workers of this server take them. */
+  readonly sees?: readonly string[];
 }
 
 export interface ActionStats {

@@ -1,11 +1,12 @@
 /** A whole server for the RPC tests, and what they ask of it besides: tasks, outcomes, its store. */
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
+import type { Store } from "../../../src/store/store.ts";
 import { call, saveWorkflow, startTestServer, type TestServer } from "../../support/orchy.ts";
 
 export interface Edge {
   readonly server: TestServer;
-  /** A test may make its methods fail. */
-  readonly store: MemoryStore;
+  /** A test may make its methods fail, and name a format. */
+  readonly store: MemoryStore & Pick<Store, "format">;
   readonly url: string;
   readonly grpcUrl: string;
   /** Starts an execution of `orders` with one task; its parameters arrive as this text. */
@@ -24,7 +25,7 @@ interface AddOptions {
 }
 
 export async function startEdge(options: { flags?: readonly string[] } = {}): Promise<Edge> {
-  const store = new MemoryStore({ partitions: 1 });
+  const store: Edge["store"] = new MemoryStore({ partitions: 1 });
   // Faults are asked for here, and what they log is not read.
   const flags = ["--log-level", "silent", ...(options.flags ?? [])];
   const server = await startTestServer({ store: "memory:", flags, parts: { store } });

@@ -13,6 +13,7 @@ import {
   ResultStatus,
   WorkerService,
 } from "../../../src/gen/orchy/v1/worker_pb.ts";
+import { oldestFormat } from "../../../src/model/format.ts";
 import { call as get } from "../../support/orchy.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { call } from "./http.ts";
@@ -222,18 +223,21 @@ test("as JSON bytes the same tasks take less room", async () => {
   );
 });
 
-test("a task that cannot fit even alone fails TOO_LARGE, and does not hold up the others", async () => {
+test("a task of an older server that cannot fit even alone fails, and does not hold up others", async () => {
+  edge.store.format = () => oldestFormat;
   const id = await edge.add("a", JSON.stringify({ items: Array(500_000).fill(1) }));
   await edge.add("a", '{"small":1}');
   const answer = await client.poll({ actions: ["a"], maxTasks: 2 });
   expect(answer.tasks.map(({ parameters }) => parameters)).toEqual([{ small: 1 }]);
   const { status, attempts } = await edge.actionOf(id);
   expect(status).toBe("FAILED");
-  expect(attempts).toMatchObject([{ error: { code: "TOO_LARGE" } }]);
+  expect(attempts).toMatchObject([{ error: { code: "STRUCT_TOO_LARGE" } }]);
 });
 
-test("a task that many clients cannot decode goes alone, and burns no attempt of others", async () => {
-  const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
+const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
+
+test("one of an older server that many clients cannot decode goes alone, and burns no attempt of others", async () => {
+  edge.store.format = () => oldestFormat;
   const { structDepthMax } = limits;
   const flat = [await edge.add("a", nested(structDepthMax)), await edge.add("a", "{}")];
   const deep = await edge.add("a", nested(structDepthMax + 1));

@@ -57,6 +57,8 @@ function newSubject() {
       standstill,
       onLive() {},
       onLost() {},
+      news: () => ({}),
+      onBeats() {},
     });
     await registry.join(serverOf(id));
     return { formats, leave: () => registry.leave() };

@@ -1,0 +1,266 @@
+/**
+ * Tasks that fit no `google.protobuf.Struct` (jsonQueueKey) while only polls for Struct come: they
+ * are left for a poll that takes JSON, reported after limits.unpolledMs without one, and fail after
+ * limits.uncarriedMs. The time counts for a queue as a whole, and only if a poll came that could not
+ * take what waits: without any poll it waits as all tasks do. A worker that takes JSON and is busy
+ * counts as one that polls.
+ *
+ * Where servers share the store, each one tells the others with its beats which queues it `wants` taken,
+ * and which of those that others want are taken by workers that it `sees`. Of several that want the
+ * same one, the first by its id reports and fails.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { isTooDeep } from "../../base/json-shape.ts";
+import { limits } from "../../base/limits.ts";
+import type { TaskOutcome } from "../../model/event.ts";
+import { jsonQueueKey, parseQueueKey, plainQueueKey } from "../../model/ids.ts";
+import { readHeader } from "../../model/task-header.ts";
+import type { LeasedTask, Store } from "../../store/store.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Standstill } from "../peers/standstill.ts";
+import { logFault } from "../shared/faults.ts";
+import type { ResultAnswerType, ServerBeat } from "../shared/orchestrator.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+
+import { type Waiting, waitingIn } from "./waiting.ts";
+
+interface UncarriedParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly dispatcher: Dispatcher;
+  readonly standstill: Standstill;
+  /** When a worker that takes JSON was last there for a plain queue, polling or busy. */
+  readonly takerSeenAt: (queue: string) => number;
+  readonly settle: (
+    results: readonly { readonly token: string; readonly outcome: TaskOutcome }[],
+  ) => Promise<readonly ResultAnswerType[]>;
+}
+
+/** A queue for JSON that is hinted to hold something. */
+interface Wait {
+  /** Since when no poll that takes it is known. */
+  since: number;
+  /** When a poll last came here that could not take it, and when the first one did. */
+  refusedAt: number;
+  refusedFirstAt: number;
+  /** When it is to be looked up in the store again. */
+  lookAt: number;
+  /** Claims and looks take hints away for a moment: one that misses twice is gone. */
+  isHinted: boolean;
+}
+
+type Peer = Pick<ServerBeat, "id" | "wants" | "sees">;
+
+export class Uncarried {
+  readonly #parts: UncarriedParts;
+  readonly #waits = new Map<string, Wait>();
+  /** When it was warned of which queue; the earliest first. */
+  readonly #warned = new Map<string, number>();
+  #self = "";
+  #peers: readonly Peer[] = [];
+  #isRunning = false;
+  #cancel: (() => void) | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(parts: UncarriedParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#isRunning = true;
+    this.#rest();
+  }
+
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    this.#cancel?.();
+    await this.#looking;
+  }
+
+  #rest(): void {
+    if (!this.#isRunning) return;
+    const { clock, log } = this.#parts;
+    this.#cancel = clock.after(limits.unpolledLookMs, () => {
+      this.#looking = this.look()
+        .catch((error) => logFault(log, "tasks for JSON could not be looked at", error))
+        .finally(() => this.#rest());
+    });
+  }
+
+  /** Whether what waits in a queue for JSON has had no poll that takes it for limits.unpolledMs. */
+  has(queue: string): boolean {
+    const wait = this.#waits.get(queue);
+    if (wait === undefined || !this.#isRefused(queue, wait)) return false;
+    return this.#parts.clock.now() - wait.since >= limits.unpolledMs;
+  }
+
+  /** Whether polls for a plain queue came, here or elsewhere, that cannot take what waits beside it. */
+  isRefused(plainQueue: string): boolean {
+    if (this.#waits.size === 0) return false;
+    const queue = jsonQueueKey(plainQueue);
+    const wait = this.#waits.get(queue);
+    return wait !== undefined && this.#isRefused(queue, wait);
+  }
+
+  #isRefused(queue: string, wait: Wait): boolean {
+    return isRefusedHere(wait) || this.#peers.some(({ wants }) => wants?.includes(queue));
+  }
+
+  polled(queues: readonly string[], structOnly: boolean): void {
+    if (this.#waits.size === 0) return;
+    const now = this.#parts.clock.now();
+    for (const queue of queues) {
+      const wait = this.#waits.get(jsonQueueKey(queue));
+      if (wait === undefined) continue;
+      if (structOnly) refuse(wait, now);
+      else wait.since = now;
+    }
+  }
+
+  // What servers tell each other
+
+  beat(): Pick<ServerBeat, "wants" | "sees"> {
+    const wants = [...this.#waits].flatMap(([queue, wait]) => (isRefusedHere(wait) ? queue : []));
+    const after = this.#parts.clock.now() - limits.unpolledMs;
+    const asked = new Set(this.#peers.flatMap((peer) => peer.wants ?? []));
+    const sees = [...asked].filter((queue) => this.#takenHereAt(queue) > after);
+    return { ...(wants.length > 0 && { wants }), ...(sees.length > 0 && { sees }) };
+  }
+
+  heard(self: string, live: readonly Peer[]): void {
+    this.#self = self;
+    this.#peers = live.filter(({ id }) => id !== self);
+  }
+
+  #takenHereAt(queue: string): number {
+    const { clock, dispatcher, takerSeenAt } = this.#parts;
+    return dispatcher.isAwaited(queue) ? clock.now() : takerSeenAt(plainQueueKey(queue));
+  }
+
+  #takenAt(queue: string): number {
+    const isSeen = this.#peers.some(({ sees }) => sees?.includes(queue));
+    return isSeen ? this.#parts.clock.now() : this.#takenHereAt(queue);
+  }
+
+  // Looks
+
+  async look(): Promise<void> {
+    const { clock, store, dispatcher } = this.#parts;
+    const now = clock.now();
+    const { jsonQueues } = dispatcher;
+    for (const [queue, wait] of this.#waits) {
+      const isHinted = jsonQueues.has(queue);
+      if (!isHinted && !wait.isHinted) this.#waits.delete(queue);
+      wait.isHinted = isHinted;
+    }
+    const askedMs = store.traits.shared ? limits.unpolledSecondMs : 0;
+    const due = new Set<string>();
+    for (const queue of jsonQueues) {
+      const wait = this.#waitOf(queue, now);
+      if (wait === undefined) break;
+      wait.since = Math.max(wait.since, this.#takenAt(queue));
+      if (dispatcher.isAwaited(plainQueueKey(queue))) refuse(wait, now);
+      const isDue = isRefusedHere(wait) && now - wait.since >= limits.unpolledMs;
+      if (isDue && now >= wait.lookAt && now - wait.refusedFirstAt >= askedMs) due.add(queue);
+    }
+    if (due.size === 0) return;
+    for (const [queue, found] of await waitingIn(this.#parts, due)) {
+      await this.#consider(queue, found);
+    }
+  }
+
+  #waitOf(queue: string, now: number): Wait | undefined {
+    let wait = this.#waits.get(queue);
+    if (wait === undefined && this.#waits.size < limits.unpolledQueuesMax) {
+      const never = Number.NEGATIVE_INFINITY;
+      wait = { since: now, refusedAt: never, refusedFirstAt: never, lookAt: now, isHinted: true };
+      this.#waits.set(queue, wait);
+    }
+    return wait;
+  }
+
+  async #consider(queue: string, found: Waiting): Promise<void> {
+    const { clock, standstill } = this.#parts;
+    const wait = this.#waits.get(queue);
+    const isOther = this.#peers.some(({ id, wants }) => id < this.#self && wants?.includes(queue));
+    if (wait === undefined || isOther) return;
+    const now = clock.now();
+    wait.lookAt = now + limits.unpolledSecondMs;
+    this.#warn(queue, found, now);
+    const oldest = now - limits.uncarriedMs;
+    if (wait.since > oldest || found.oldestAt > oldest) return;
+    const held = standstill.held(wait.since + limits.uncarriedMs);
+    // What polls have come meanwhile is read by then: the next look counts.
+    if (held === undefined) await this.#fail(queue, wait);
+    else await held;
+  }
+
+  /** Those that have waited for long enough; the others go back, and no attempt is burnt. */
+  async #fail(queue: string, wait: Wait): Promise<void> {
+    const { clock, dispatcher, settle } = this.#parts;
+    const { since } = wait;
+    while (this.#isRunning) {
+      const tasks = await dispatcher.take(queue, limits.uncarriedPerClaim);
+      const oldest = clock.now() - limits.uncarriedMs;
+      const isOver = (task: LeasedTask) => (readHeader(task.header).offeredAt ?? 0) <= oldest;
+      // Since then a poll has come that takes it.
+      const failed = wait.since === since ? tasks.filter(isOver) : [];
+      dispatcher.giveBack(tasks.filter((task) => !failed.includes(task)));
+      if (failed.length === 0) return;
+      const answers = await settle(failed.map(asFailed));
+      dispatcher.giveBack(failed.filter((_, index) => answers[index] === "retry"));
+      if (failed.length < tasks.length || answers.includes("retry")) return;
+    }
+  }
+
+  #warn(queue: string, { queued, oldestAt }: Waiting, now: number): void {
+    const warnedAt = this.#warned.get(queue) ?? Number.NEGATIVE_INFINITY;
+    if (now - warnedAt < limits.unpolledWarnMs) return;
+    this.#warned.delete(queue);
+    this.#warned.set(queue, now);
+    if (this.#warned.size > limits.unpolledQueuesMax) {
+      this.#warned.delete(this.#warned.keys().next().value!);
+    }
+    this.#parts.log.warn("tasks wait for a worker that takes JSON, and none polls for them", {
+      ...parseQueueKey(queue),
+      queued,
+      waitingMs: now - oldestAt,
+    });
+  }
+}
+
+function refuse(wait: Wait, now: number): void {
+  if (!isRefusedHere(wait)) wait.refusedFirstAt = now;
+  wait.refusedAt = now;
+}
+
+function isRefusedHere({ refusedAt, since }: Wait): boolean {
+  return refusedAt >= since;
+}
+
+function asFailed({ token, parameters }: LeasedTask) {
+  return { token, outcome: unfitOutcome(parameters) };
+}
+
+/** What becomes of a task that no worker that was there can be given. */
+export function unfitOutcome(parameters: string): TaskOutcome {
+  const failure = isTooDeep(parameters, limits.structDepthMax)
+    ? {
+        code: "STRUCT_TOO_DEEP",
+        message:
+          `The parameters are nested deeper than ${limits.structDepthMax} levels, more than many ` +
+          `clients can decode of a google.protobuf.Struct. ${remedy}`,
+      }
+    : {
+        code: "STRUCT_TOO_LARGE",
+        message:
+          "As google.protobuf.Struct the parameters take more than the " +
+          `${limits.pollAnswerBytesMax} bytes of an answer to a worker. ${remedy}`,
+      };
+  return { ok: false, failure, retryable: false };
+}
+
+const remedy =
+  "All workers that polled for the action take Struct, or speak the original wire. Run one that polls " +
+  "with payloadFormat PAYLOAD_FORMAT_JSON and reads parametersJson, or one that makes JSON calls.";
