@@ -520,6 +520,22 @@ describe("whole executions", () => {
   });
 });
 
+describe("what fits no Struct", () => {
+  const nested = (levels: number): unknown => (levels === 1 ? {} : { a: nested(levels - 1) });
+  const queueOf = (levels: number, format?: number) => {
+    const action = { ...user("a", noRetry), parameters: "$.input" };
+    const input = nested(levels);
+    return new World(workflow([action]), { input, ...(format && { format }) }).task("a").queue;
+  };
+  const { structDepthMax } = limits;
+
+  test("has a queue beside the plain one, but not beside servers of format 2", () => {
+    expect(queueOf(structDepthMax)).toBe("default/a");
+    expect(queueOf(structDepthMax + 1)).toBe("json:default/a");
+    expect(queueOf(structDepthMax + 1, 2)).toBe("default/a");
+  });
+});
+
 describe("repair", () => {
   test("what the store lost is made anew, and late holders are fenced off", () => {
     const world = new World(

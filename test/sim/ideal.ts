@@ -18,7 +18,7 @@ import type { Evaluate } from "./scripts.ts";
 import { actionDefinitions } from "./workflows.ts";
 
 /** What only faults bring about: then the end depends on them. */
-const faultCodes: ReadonlySet<string> = new Set(["HEARTBEAT_LOST", "TIMEOUT"]);
+const faultCodes: ReadonlySet<string> = new Set(["HEARTBEAT_LOST", "TIMEOUT", "STRUCT_TOO_DEEP"]);
 
 const registered = (name: string) =>
   actionDefinitions.find((definition) => definition.name === name);

@@ -180,4 +180,11 @@ export const mistakes: readonly Mistake[] = [
         start: ({ idempotencyKey: _, ...request }) => runtime.start(request),
       }),
   },
+  {
+    name: "a poll for Struct is given what fits none",
+    wrapRuntime: (runtime) =>
+      replaced(runtime, {
+        poll: (request) => runtime.poll({ ...request, structOnly: false }),
+      }),
+  },
 ];

@@ -106,6 +106,11 @@ export class Nemesis {
     });
   }
 
+  /** Whether one of these is at work. */
+  hasWorker(fits: (name: string) => boolean): boolean {
+    return this.#workers.some(({ process }) => !process.hasEnded && fits(process.name));
+  }
+
   /** From now on everything works, and everybody is there. */
   heal(): void {
     const { loop, weather, servers, workers } = this.#parts;

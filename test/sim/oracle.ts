@@ -4,6 +4,7 @@
  */
 
 import type { OrchyError } from "../../src/base/errors.ts";
+import { structFault } from "../../src/language/data/struct-form.ts";
 import { type ExecutionStatus, isOpen } from "../../src/model/execution.ts";
 import { fields, parseTaskId, parseToken } from "../../src/model/ids.ts";
 import type {
@@ -62,7 +63,11 @@ export class Oracle {
     if (error.code === "INTERNAL") this.#violate(`a call failed inside: ${error.message}`);
   }
 
-  taskTaken(task: PolledTask, worker: string): void {
+  taskTaken(task: PolledTask, worker: string, { takesJson }: { takesJson: boolean }): void {
+    if (structFault(task) !== undefined) {
+      this.#loop.reached.add("task for JSON");
+      if (!takesJson) this.#violate(`${worker} was given ${task.token}, which fits no Struct`);
+    }
     if (this.witness.leases.granted.has(task.token)) return;
     this.#violate(`${worker} was given ${task.token}, which the store never leased`);
   }
@@ -223,6 +228,7 @@ export class Oracle {
   #checkIdeal(life: Life, evaluate: Evaluate): void {
     const difference = idealEnd(life.plan, life.execution, evaluate);
     if (difference === "untold") {
+      if (life.execution.state.failure?.code === "STRUCT_TOO_DEEP") this.#loop.reached.add("left");
       if (this.calm.has(life.key.id)) this.#violate(`${life.key.id}: faults decided its end`);
       return;
     }

@@ -14,7 +14,7 @@ const mustReach = [
   ...["releaseTasks released", "releaseTasks stale", "remove removed", "hand-off", "lapse", "cut"],
   ...["result accepted", "result duplicate", "result stale", "result retry"],
   ...["execution COMPLETED", "execution FAILED", "execution TIMED_OUT", "execution CANCELLED"],
-  ...["script waits", "ideal end"],
+  ...["script waits", "ideal end", "task for JSON", "left"],
 ];
 
 test("every promise is kept, whatever fails", async () => {

@@ -16,7 +16,7 @@ import type { Evaluate } from "./scripts.ts";
 import { SimulatedServer } from "./server.ts";
 import { Weather } from "./weather.ts";
 import { Witness } from "./witness.ts";
-import { makeWorkflows } from "./workflows.ts";
+import { deep, makeWorkflows } from "./workflows.ts";
 
 /** A mistake made on purpose, to see that it is found. */
 export interface Mistake {
@@ -103,7 +103,9 @@ class World {
     const { oracle } = this;
     const definitions = workflows.map(({ definition }) => definition);
     const client = new Client({ loop, network, oracle, servers, workflows: definitions });
-    const workerParts = { loop, network, weather, oracle, servers };
+    const [all, none] = [chance.percent(60), chance.percent(50)];
+    const takesJson = (worker: string) => all || (!none && /[13579]$/.test(worker));
+    const workerParts = { loop, network, weather, oracle, servers, takesJson };
     const workers = 1 + chance.below(3);
     const nemesis = new Nemesis({ loop, weather, servers, workerParts, workers });
     const working = client.work(faultsMs, { starts: 18, others: 40 });
@@ -112,11 +114,12 @@ class World {
     await working;
     await loop.sleep(calmAfterMs);
     oracle.witness.leases.calmFrom = loop.now;
-    await client.startCalmly(workflows.filter(({ isTidy }) => isTidy));
+    const tidy = workflows.filter(({ isTidy }) => isTidy);
+    const isPossible = nemesis.hasWorker(takesJson);
+    await client.startCalmly(tidy.filter(({ definition }) => isPossible || definition !== deep));
     await this.#untilEnded(client);
     await loop.sleep(settleMs);
     for (const call of network.unanswered(answerMs)) loop.violate(`never answered: ${call}`);
-    const tidy = workflows.filter(({ isTidy }) => isTidy);
     await oracle.checkEnd(new Set(tidy.map(({ definition }) => definition.name)), this.#evaluate);
   }
 

@@ -20,6 +20,8 @@ export interface WorkerParts {
   readonly weather: Weather;
   readonly oracle: Oracle;
   readonly servers: readonly Address<Runtime>[];
+  /** The others are given parameters as Struct. */
+  readonly takesJson: (worker: string) => boolean;
 }
 
 interface Held {
@@ -110,6 +112,7 @@ export class SimulatedWorker {
       const given = await service.poll({
         ...{ actions: actionNames, queues, maxTasks, waitMs, abort, results },
         ...{ workerId: process.name, heartbeats: this.#heartbeats },
+        structOnly: !this.#takesJson,
       });
       await this.#parts.oracle.resultsAnswered(results, given.results);
       return given;
@@ -154,6 +157,10 @@ export class SimulatedWorker {
     this.process.clock.after(1 + this.process.chance.below(5), () => this.#send());
   }
 
+  get #takesJson(): boolean {
+    return this.#parts.takesJson(this.process.name);
+  }
+
   get #isRough(): boolean {
     return this.#parts.weather.isRough;
   }
@@ -161,7 +168,7 @@ export class SimulatedWorker {
   #take(task: PolledTask): void {
     const { process } = this;
     const { clock, chance } = process;
-    this.#parts.oracle.taskTaken(task, process.name);
+    this.#parts.oracle.taskTaken(task, process.name, { takesJson: this.#takesJson });
     if (this.#isRough && chance.percent(7)) return void this.#release(task);
     this.#held.set(task.token, { task, beatAt: clock.now() + task.heartbeatMs / 3 });
     // A task that never ends and is not told of again: only its lease ends it.

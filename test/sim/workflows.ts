@@ -3,6 +3,7 @@
  * *tidy*: whatever the order in which things happen, they end alike, so their result is known.
  */
 import fc from "fast-check";
+import { limits } from "../../src/base/limits.ts";
 import { checkDefinition } from "../../src/language/check/check.ts";
 import type {
   ActionDefinition,
@@ -10,6 +11,7 @@ import type {
   ActionSpec,
   WorkflowDefinition,
 } from "../../src/model/definition.ts";
+import type { Json } from "../../src/model/json.ts";
 import type { Chance } from "../support/chance.ts";
 import { workflowArbitrary } from "../support/random-workflow.ts";
 
@@ -43,6 +45,7 @@ export function makeWorkflows(chance: Chance, count: number): SimulatedWorkflow[
   // More of them would take up most of the time.
   if (chance.percent(20)) made.push({ definition: wide(chance), isTidy: false });
   if (chance.percent(20)) made.push({ definition: long, isTidy: true });
+  if (chance.percent(20)) made.push({ definition: deep, isTidy: true });
   for (const [index, wild] of random.entries()) {
     const isTidy = index % 2 === 0;
     const actions = wild.actions.map((action) => {
@@ -63,6 +66,17 @@ export function makeWorkflows(chance: Chance, count: number): SimulatedWorkflow[
     made.push({ definition: checked.definition, isTidy });
   }
   return made;
+}
+
+/** Its tasks fit no Struct: without a worker that takes JSON they fail. */
+export const deep: WorkflowDefinition = {
+  name: "deep",
+  rootAction: 1,
+  actions: [{ id: 1, type: "user", name: "work-0", parameters: nested(limits.structDepthMax + 1) }],
+};
+
+function nested(levels: number): Json {
+  return levels === 1 ? {} : { a: nested(levels - 1) };
 }
 
 /** More actions in a row than one commit decides, and more than one chunk of records holds. */

@@ -159,7 +159,9 @@ export class Uncarried {
     for (const queue of jsonQueues) {
       const wait = this.#waitOf(queue, now);
       if (wait === undefined) break;
-      wait.since = Math.max(wait.since, this.#takenAt(queue));
+      // A clock that was set back must not keep it waiting until it is where it was.
+      wait.since = Math.min(now, Math.max(wait.since, this.#takenAt(queue)));
+      wait.lookAt = Math.min(wait.lookAt, now + limits.unpolledSecondMs);
       if (dispatcher.isAwaited(plainQueueKey(queue))) refuse(wait, now);
       const isDue = isRefusedHere(wait) && now - wait.since >= limits.unpolledMs;
       if (isDue && now >= wait.lookAt && now - wait.refusedFirstAt >= askedMs) due.add(queue);
@@ -186,14 +188,14 @@ export class Uncarried {
     const isOther = this.#peers.some(({ id, wants }) => id < this.#self && wants?.includes(queue));
     if (wait === undefined || isOther) return;
     const now = clock.now();
-    wait.lookAt = now + limits.unpolledSecondMs;
     this.#warn(queue, found, now);
     const oldest = now - limits.uncarriedMs;
-    if (wait.since > oldest || found.oldestAt > oldest) return;
-    const held = standstill.held(wait.since + limits.uncarriedMs);
+    const isOver = wait.since <= oldest && found.oldestAt <= oldest;
+    const held = isOver ? standstill.held(wait.since + limits.uncarriedMs) : undefined;
     // What polls have come meanwhile is read by then: the next look counts.
-    if (held === undefined) await this.#fail(queue, wait);
-    else await held;
+    if (held !== undefined) return await held;
+    wait.lookAt = now + limits.unpolledSecondMs;
+    if (isOver) await this.#fail(queue, wait);
   }
 
   /** Those that have waited for long enough; the others go back, and no attempt is burnt. */

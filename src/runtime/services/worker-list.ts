@@ -82,7 +82,8 @@ export class WorkerList {
     for (const [id, polls] of this.#workers) {
       for (const [names, { at }] of polls) {
         if (!fitting.has(names)) continue;
-        latest = Math.max(latest, isBusy(id) ? now : at);
+        const seenAt = isBusy(id) ? now : at;
+        if (seenAt <= now) latest = Math.max(latest, seenAt);
       }
     }
     return latest;
