@@ -112,6 +112,18 @@ export const failureKinds = {
     retried: false,
     sentence: "All attempts together took longer than `totalTimeoutSeconds`.",
   },
+  STRUCT_TOO_DEEP: {
+    retried: false,
+    sentence:
+      "The parameters nest too deeply for `google.protobuf.Struct`, and for 60 s no worker that takes " +
+      "JSON polled, but others did.",
+  },
+  STRUCT_TOO_LARGE: {
+    retried: false,
+    sentence:
+      "The parameters are too large as `google.protobuf.Struct`, and for 60 s no worker that takes " +
+      "JSON polled, but others did.",
+  },
   SCRIPT_ERROR: {
     retried: false,
     sentence: "A script threw an error, or its output cannot be written as JSON.",

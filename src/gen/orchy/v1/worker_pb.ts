@@ -599,7 +599,8 @@ export const ReleaseResponseSchema: GenMessage<ReleaseResponse> = /*@__PURE__*/
  */
 export const PayloadFormat = {
   /**
-   * google.protobuf.Struct and Value.
+   * google.protobuf.Struct and Value. In binary calls, tasks whose parameters are too deep or too large for
+   * it are left for others: after a minute without a worker that takes JSON they fail.
    *
    * @generated from enum value: PAYLOAD_FORMAT_UNSPECIFIED = 0;
    */
@@ -611,7 +612,7 @@ export const PayloadFormat = {
   STRUCT: 1,
 
   /**
-   * JSON text as bytes: faster, and integers beyond 2^53 stay exact in binary calls, too.
+   * JSON text as bytes, of any task: faster, and integers beyond 2^53 stay exact in binary calls, too.
    *
    * @generated from enum value: PAYLOAD_FORMAT_JSON = 2;
    */
