@@ -530,9 +530,9 @@ describe("what fits no Struct", () => {
   const { structDepthMax } = limits;
 
   test("has a queue beside the plain one, but not beside servers of format 2", () => {
-    expect(queueOf(structDepthMax)).toBe("default/a");
-    expect(queueOf(structDepthMax + 1)).toBe("json:default/a");
-    expect(queueOf(structDepthMax + 1, 2)).toBe("default/a");
+    expect(queueOf(structDepthMax)).toBe("default/do-a");
+    expect(queueOf(structDepthMax + 1)).toBe("json:default/do-a");
+    expect(queueOf(structDepthMax + 1, 2)).toBe("default/do-a");
   });
 });
 

@@ -65,8 +65,6 @@ export class Dispatcher {
   readonly #sizes = new TaskSizes();
   readonly #polls = new Set<Poll>();
   readonly #byWorker = new Map<string, Set<Poll>>();
-  /** Queues for JSON and plain ones are asked first in turns, so that neither starves the other. */
-  #jsonFirst = false;
   #pollBytes = 0;
   #draining = false;
 
@@ -354,11 +352,11 @@ export class Dispatcher {
   }
 
   /** What it asks for: where none of the queues for JSON holds anything, what it names. */
-  #queuesOf(poll: Poll): readonly string[] {
+  #queuesOf(poll: Poll, { jsonFirst } = { jsonFirst: false }): readonly string[] {
     const { jsonQueues } = this.#hints;
     if (jsonQueues.size === 0 || poll.structOnly) return poll.queues;
     const own = [...jsonQueues].filter((queue) => poll.takes(queue));
-    return this.#jsonFirst ? [...own, ...poll.queues] : [...poll.queues, ...own];
+    return jsonFirst ? [...own, ...poll.queues] : [...poll.queues, ...own];
   }
 
   #hintedPartitions(poll: Poll, most: number): number[] {
@@ -373,9 +371,11 @@ export class Dispatcher {
   }
 
   async #claim(poll: Poll, partition: number, limit: number): Promise<void> {
-    this.#jsonFirst = !this.#jsonFirst;
+    const nonce = this.#ids.nonce();
+    // Left to chance, so that neither those for JSON starve nor the others.
+    const jsonFirst = nonce.charCodeAt(0) % 2 === 0;
     const isHinted = (queue: string) => this.#hints.since(queue, partition) !== undefined;
-    const queues = this.#queuesOf(poll).filter(isHinted);
+    const queues = this.#queuesOf(poll, { jsonFirst }).filter(isHinted);
     const now = this.#clock.now();
     // Before the claim: what is added while it is under way must be hinted anew.
     for (const queue of queues) this.#hints.remove(queue, partition);
@@ -385,7 +385,7 @@ export class Dispatcher {
         partition,
         queues: queues.map((name) => ({ name, limit })),
         limit,
-        tokenPrefix: tokenPrefix(now, this.#ids.nonce()),
+        tokenPrefix: tokenPrefix(now, nonce),
         workerId: poll.workerId,
         heartbeatMs: poll.heartbeatMs,
         now,

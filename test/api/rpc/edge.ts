@@ -1,12 +1,15 @@
 /** A whole server for the RPC tests, and what they ask of it besides: tasks, outcomes, its store. */
+import { currentFormat } from "../../../src/model/format.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { call, saveWorkflow, startTestServer, type TestServer } from "../../support/orchy.ts";
 
 export interface Edge {
   readonly server: TestServer;
-  /** A test may make its methods fail, and name a format. */
-  readonly store: MemoryStore & Pick<Store, "format">;
+  /** A test may make its methods fail. */
+  readonly store: MemoryStore;
+  /** In which records are written from now on. */
+  setFormat(format: number): void;
   readonly url: string;
   readonly grpcUrl: string;
   /** Starts an execution of `orders` with one task; its parameters arrive as this text. */
@@ -25,7 +28,9 @@ interface AddOptions {
 }
 
 export async function startEdge(options: { flags?: readonly string[] } = {}): Promise<Edge> {
-  const store: Edge["store"] = new MemoryStore({ partitions: 1 });
+  const store: MemoryStore & Pick<Store, "format"> = new MemoryStore({ partitions: 1 });
+  let format: number = currentFormat;
+  store.format = () => format;
   // Faults are asked for here, and what they log is not read.
   const flags = ["--log-level", "silent", ...(options.flags ?? [])];
   const server = await startTestServer({ store: "memory:", flags, parts: { store } });
@@ -34,6 +39,9 @@ export async function startEdge(options: { flags?: readonly string[] } = {}): Pr
   return {
     server,
     store,
+    setFormat(to) {
+      format = to;
+    },
     url,
     grpcUrl: `http://127.0.0.1:${server.grpcPort}`,
     async add(action, parameters, { actionId = 1, queue = "default" } = {}) {

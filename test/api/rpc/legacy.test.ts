@@ -145,7 +145,7 @@ test("a poll takes at most the batch asked for, and one at least", async () => {
 });
 
 test("a task of an older server that many clients cannot decode goes alone", async () => {
-  edge.store.format = () => oldestFormat;
+  edge.setFormat(oldestFormat);
   const levels = limits.structDepthMax + 1;
   await edge.add("old", "{}");
   const deep = await edge.add("old", `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);

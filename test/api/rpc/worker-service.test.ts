@@ -224,7 +224,7 @@ test("as JSON bytes the same tasks take less room", async () => {
 });
 
 test("a task of an older server that cannot fit even alone fails, and does not hold up others", async () => {
-  edge.store.format = () => oldestFormat;
+  edge.setFormat(oldestFormat);
   const id = await edge.add("a", JSON.stringify({ items: Array(500_000).fill(1) }));
   await edge.add("a", '{"small":1}');
   const answer = await client.poll({ actions: ["a"], maxTasks: 2 });
@@ -237,7 +237,7 @@ test("a task of an older server that cannot fit even alone fails, and does not h
 const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
 
 test("one of an older server that many clients cannot decode goes alone, and burns no attempt of others", async () => {
-  edge.store.format = () => oldestFormat;
+  edge.setFormat(oldestFormat);
   const { structDepthMax } = limits;
   const flat = [await edge.add("a", nested(structDepthMax)), await edge.add("a", "{}")];
   const deep = await edge.add("a", nested(structDepthMax + 1));
