@@ -32,6 +32,12 @@ export class Beats {
     return this.#beats.get(token);
   }
 
+  /** Whether one of these came later than this. */
+  hasSince(from: number, fits: (token: string) => boolean): boolean {
+    for (const [token, { at }] of this.#beats) if (at > from && fits(token)) return true;
+    return false;
+  }
+
   #drop(token: string): void {
     const beat = this.#beats.get(token);
     if (beat === undefined) return;

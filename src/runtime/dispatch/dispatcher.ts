@@ -272,10 +272,11 @@ export class Dispatcher {
     return this.#hints.jsonQueues;
   }
 
-  /** Whether any poll waits for a queue, or, of those for JSON, one that takes it. */
-  isAwaited(queue: string): boolean {
-    for (const _ of this.#pollsFor(queue)) return true;
-    return false;
+  /** Whether polls wait that are given the tasks of a queue for JSON, and whether others do. */
+  awaiting(queue: string): { readonly json: boolean; readonly structOnly: boolean } {
+    const polls = [...(this.#waiting.get(plainQueueKey(queue))?.polls ?? [])];
+    const json = polls.some((poll) => poll.takes(queue));
+    return { json, structOnly: polls.some((poll) => !poll.takes(queue)) };
   }
 
   /** Forgets where it was hinted to hold something, and returns that. */

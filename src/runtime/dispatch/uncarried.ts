@@ -135,7 +135,7 @@ export class Uncarried {
 
   #takenHereAt(queue: string): number {
     const { clock, dispatcher, takerSeenAt } = this.#parts;
-    return dispatcher.isAwaited(queue) ? clock.now() : takerSeenAt(plainQueueKey(queue));
+    return dispatcher.awaiting(queue).json ? clock.now() : takerSeenAt(plainQueueKey(queue));
   }
 
   #takenAt(queue: string): number {
@@ -158,11 +158,11 @@ export class Uncarried {
     const due = new Set<string>();
     for (const queue of jsonQueues) {
       const wait = this.#waitOf(queue, now);
-      if (wait === undefined) break;
+      if (wait === undefined) continue;
       // A clock that was set back must not keep it waiting until it is where it was.
       wait.since = Math.min(now, Math.max(wait.since, this.#takenAt(queue)));
       wait.lookAt = Math.min(wait.lookAt, now + limits.unpolledSecondMs);
-      if (dispatcher.isAwaited(plainQueueKey(queue))) refuse(wait, now);
+      if (dispatcher.awaiting(queue).structOnly) refuse(wait, now);
       const isDue = isRefusedHere(wait) && now - wait.since >= limits.unpolledMs;
       if (isDue && now >= wait.lookAt && now - wait.refusedFirstAt >= askedMs) due.add(queue);
     }

@@ -5,7 +5,6 @@ import { limits } from "../../base/limits.ts";
 import {
   type ExecutionKey,
   executionKey,
-  parseQueueKey,
   parseTaskId,
   parseToken,
   queueKey,
@@ -38,6 +37,7 @@ import type {
 } from "../shared/orchestrator.ts";
 import { inBatches } from "./batches.ts";
 import { findHandout } from "./handouts.ts";
+import { Takers } from "./takers.ts";
 import { WorkerList } from "./worker-list.ts";
 
 interface Parts {
@@ -65,10 +65,11 @@ interface TokenOf {
 export class WorkerDesk {
   readonly #parts: Parts;
   readonly #workers = new WorkerList();
-  #busy: { readonly at: number; readonly workers: ReadonlySet<string> } | undefined;
+  readonly #takers: Takers;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#takers = new Takers({ ...parts, workers: this.#workers });
   }
 
   async poll(request: PollRequest): Promise<PollAnswer> {
@@ -299,21 +300,9 @@ export class WorkerDesk {
     return { key: executionKey(task.executionId, this.#parts.store.partitions), taskId, token };
   }
 
-  /** When a worker that takes JSON was last there for a queue, polling or busy with any task. */
+  /** See Takers. */
   takerSeenAt(queue: string): number {
-    const now = this.#parts.clock.now();
-    const isBusy = (id: string) => this.#busyAt(now).has(id);
-    return this.#workers.takerSeenAt(parseQueueKey(queue), now, isBusy);
-  }
-
-  /** Looked up once for all the queues that are asked about together. */
-  #busyAt(now: number): ReadonlySet<string> {
-    if (this.#busy === undefined || Math.abs(now - this.#busy.at) >= limits.unpolledLookMs / 2) {
-      const from = now - limits.uncarriedMs;
-      const isBeaten = (token: string) => (this.#parts.beats.of(token)?.at ?? 0) > from;
-      this.#busy = { at: now, workers: this.#parts.cancellations.busyWorkers(now, isBeaten) };
-    }
-    return this.#busy.workers;
+    return this.#takers.seenAt(queue);
   }
 
   workers(): WorkersView {

@@ -202,6 +202,21 @@ test.each(["json", ""])("a worker that takes JSON and is busy is there: '%s'", a
   expect((await actionOf(runtime, last)).status).toBe("FAILED");
 });
 
+test("so is one that was busy before the server was started again", async () => {
+  const before = await open();
+  await start(before, small);
+  const held = await poll(before, { workerId: "json", maxTasks: 1 });
+  await clock.pass(1);
+  const runtime = await open("again");
+  const id = await start(runtime, deep);
+  const beat = () => runtime.heartbeat(held.map(({ token }) => ({ token })));
+  await pollFor(runtime, 100, async () => void (await beat()));
+  expect(await actionOf(runtime, id)).toMatchObject({ status: "SCHEDULED", attempts: [] });
+  await complete(runtime, held);
+  await pollFor(runtime, 140);
+  expect((await actionOf(runtime, id)).status).toBe("FAILED");
+});
+
 test("a poll that came while the server stood still is in time", async () => {
   const runtime = await open();
   const id = await start(runtime, deep);

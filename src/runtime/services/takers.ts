@@ -1,0 +1,58 @@
+/**
+ * Whether a worker that takes JSON is there for a queue, as far as this server has seen its polls. A
+ * busy one is, though it does not poll. All of this is looked up only while a queue for JSON waits.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import { parseQueueKey, parseToken } from "../../model/ids.ts";
+import type { Beats } from "../dispatch/beats.ts";
+import type { Cancellations } from "../dispatch/cancellations.ts";
+import type { WorkerList } from "./worker-list.ts";
+
+interface TakersParts {
+  readonly clock: Clock;
+  readonly beats: Beats;
+  readonly cancellations: Cancellations;
+  readonly workers: WorkerList;
+}
+
+/** Which workers hold tasks, as of a moment. */
+interface Busy {
+  readonly at: number;
+  readonly workers: ReadonlySet<string>;
+  /** False: some hold tasks that they were given before this server was started. */
+  readonly areAllKnown: boolean;
+}
+
+export class Takers {
+  readonly #parts: TakersParts;
+  readonly #startedAt: number;
+  #busy: Busy | undefined;
+
+  constructor(parts: TakersParts) {
+    this.#parts = parts;
+    this.#startedAt = parts.clock.now();
+  }
+
+  /** When one was last there for a plain queue, polling or busy with any task. */
+  seenAt(queue: string): number {
+    const now = this.#parts.clock.now();
+    const { workers, areAllKnown } = this.#busyAt(now);
+    if (!areAllKnown) return now;
+    return this.#parts.workers.takerSeenAt(parseQueueKey(queue), now, (id) => workers.has(id));
+  }
+
+  /** Looked up once for all the queues that are asked about together. */
+  #busyAt(now: number): Busy {
+    if (this.#busy === undefined || Math.abs(now - this.#busy.at) >= limits.unpolledLookMs / 2) {
+      const { beats, cancellations } = this.#parts;
+      const from = now - limits.uncarriedMs;
+      const isBeaten = (token: string) => (beats.of(token)?.at ?? 0) > from;
+      // What the holders of earlier tasks take is not known until they poll.
+      const isEarlier = (token: string) => (parseToken(token)?.leasedAt ?? now) < this.#startedAt;
+      const workers = cancellations.busyWorkers(now, isBeaten);
+      this.#busy = { at: now, workers, areAllKnown: !beats.hasSince(from, isEarlier) };
+    }
+    return this.#busy;
+  }
+}
