@@ -264,5 +264,5 @@ export function unfitOutcome(parameters: string): TaskOutcome {
 }
 
 const remedy =
-  "All workers that polled for the action take Struct, or speak the original wire. Run one that polls " +
+  "Workers that poll for Struct, or speak the original wire, cannot be given it. Run one that polls " +
   "with payloadFormat PAYLOAD_FORMAT_JSON and reads parametersJson, or one that makes JSON calls.";
