@@ -2,7 +2,8 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
-import { formCluster, freePort, type RedisServer, startRedis } from "../support/redis.ts";
+import { freePort } from "../support/ports.ts";
+import { formCluster, type RedisServer, startRedis } from "../support/redis.ts";
 import { startWay, type WayToRedis } from "./proxy.ts";
 
 /** Nothing acknowledged is lost by a kill: each write is in the file before its answer. */

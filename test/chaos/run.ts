@@ -5,7 +5,8 @@ import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { limits } from "../../src/base/limits.ts";
 import { Chance } from "../support/chance.ts";
-import { freePort } from "../support/redis.ts";
+import { freePort } from "../support/ports.ts";
+
 import { clocksFixed, makeShiftedClock } from "../support/shifted-clock.ts";
 import { disksMissing, makeSmallDisk, type SmallDisk } from "../support/small-disk.ts";
 import { Client } from "./client.ts";

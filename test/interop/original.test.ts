@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createAuthority } from "../support/certificates.ts";
 import { call } from "../support/orchy.ts";
+import { freePort } from "../support/ports.ts";
 import { redisMissing, startRedis } from "../support/redis.ts";
 import { ended, saveSingle, start, until } from "./support/desk.ts";
 import { skipped, testMs } from "./support/scenario.ts";
-import { freePort, ServerProcess } from "./support/server-process.ts";
+import { ServerProcess } from "./support/server-process.ts";
 import { goProgram, missing, prepareGo } from "./support/toolchains.ts";
 
 /** A line that the worker writes. */

@@ -3,11 +3,12 @@ import { afterAll, beforeAll, describe } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { freePort } from "../support/ports.ts";
 import { until } from "./support/desk.ts";
 import { findKinds } from "./support/kinds.ts";
 import { mustRun } from "./support/run.ts";
 import { basicScenario, describeKind, skipped, testMs } from "./support/scenario.ts";
-import { freePort, ServerProcess } from "./support/server-process.ts";
+import { ServerProcess } from "./support/server-process.ts";
 import { missing } from "./support/toolchains.ts";
 
 /** One of each family; what differs within one does not concern a proxy. */

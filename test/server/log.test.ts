@@ -13,8 +13,9 @@ import {
   type TestServer,
   untilEnded,
 } from "../support/orchy.ts";
+import { freePort } from "../support/ports.ts";
 import { startProcess } from "../support/process.ts";
-import { freePort, redisMissing, startRedis, until } from "../support/redis.ts";
+import { redisMissing, startRedis, until } from "../support/redis.ts";
 import { complete, done, failed, pollOne, service, single } from "./calls.ts";
 
 interface Line {

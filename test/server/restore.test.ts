@@ -9,8 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "../../src/worker/index.ts";
 import { call } from "../support/orchy.ts";
+import { freePort } from "../support/ports.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
-import { freePort, type RedisServer, redisMissing, startRedis, until } from "../support/redis.ts";
+import { type RedisServer, redisMissing, startRedis, until } from "../support/redis.ts";
 
 const step = (id: string, name: string, more: object = {}) => ({
   ...{ id, type: "user", name, parameters: { n: "$.input.n" }, ...more },

@@ -10,8 +10,9 @@ import { limits } from "../../src/base/limits.ts";
 import { ResultStatus, WorkerService } from "../../src/gen/orchy/v1/worker_pb.ts";
 import { Worker } from "../../src/worker/index.ts";
 import { call, untilEnded } from "../support/orchy.ts";
+import { freePort } from "../support/ports.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
-import { freePort, type RedisServer, redisMissing, startRedis, until } from "../support/redis.ts";
+import { type RedisServer, redisMissing, startRedis, until } from "../support/redis.ts";
 
 interface Place {
   readonly http: number;

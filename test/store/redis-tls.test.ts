@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { ClientTls } from "../../src/config/tls.ts";
 import { openRedisStore } from "../../src/store/redis/open.ts";
 import { type Authority, createAuthority, type Issued } from "../support/certificates.ts";
+import { freePort } from "../support/ports.ts";
 import {
-  freePort,
   type RedisServer,
   redisMissing,
   startLoneCluster,

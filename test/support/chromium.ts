@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./ports.ts";
 
 const program = Bun.which("chromium") ?? Bun.which("chromium-browser");
 
@@ -55,7 +56,7 @@ try { ${script} } catch (error) { report({ failed: String(error) }); }
 </script>`;
   const pages = Bun.serve({
     hostname: "127.0.0.1",
-    port: 0,
+    port: freePort(),
     fetch() {
       visited.resolve();
       // A connection that is kept would outlive a change of the address behind the name.

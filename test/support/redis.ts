@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import type { Authority, Issued } from "./certificates.ts";
+import { freePort } from "./ports.ts";
 
 /** In memory where that can be: nodes of a cluster sync their files, and disks may be busy. */
 const folders = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -25,27 +26,6 @@ export interface RedisServer {
   /** Kills it without a chance to tidy up. */
   kill(): Promise<void>;
   stop(): Promise<void>;
-}
-
-const taken = new Set<number>();
-
-/** Below those that systems give to outgoing connections, which may come at any moment. */
-export function freePort(): number {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    if (taken.has(port) || !isFree(port)) continue;
-    taken.add(port);
-    return port;
-  }
-}
-
-function isFree(port: number): boolean {
-  try {
-    Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Cluster nodes also listen on their port plus 10,000 unless told otherwise. */

@@ -28,6 +28,7 @@ import {
   type TaskResult,
   TaskSchema,
 } from "../../src/gen/orchy/v1/worker_pb.ts";
+import { freePort } from "../support/ports.ts";
 
 export type PollRequest = MessageShape<typeof PollRequestSchema>;
 export type TaskInit = MessageInitShape<typeof TaskSchema>;
@@ -55,7 +56,7 @@ export class ScriptedServer {
   beforeAnswer: (method: string) => Promise<void> | void = () => {};
   /** Runs before a call takes effect; a response given here is the answer. */
   beforeCall: (method: string) => Response | undefined = () => undefined;
-  port = 0;
+  readonly port = freePort();
   private server: ReturnType<typeof Bun.serve> | undefined;
   private queued: { readonly task: TaskInit & { token: string; action: string } }[] = [];
   private watchers: { readonly when: () => boolean; readonly resolve: () => void }[] = [];
@@ -75,7 +76,6 @@ export class ScriptedServer {
       maxRequestBodySize: 64 * 1024 * 1024,
       fetch: (request, server) => this.handle(request, server.requestIP(request)?.port ?? 0),
     } as Parameters<typeof Bun.serve>[0]);
-    this.port = this.server.port!;
     return this;
   }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { Reachable } from "../../support/orchy.ts";
+import { freePort } from "../../support/ports.ts";
 import { startProcess } from "../../support/process.ts";
 
 /** A server with TLS: how it is started, and how it is called. */
@@ -61,11 +62,4 @@ export class ServerProcess {
     await this.#process?.exited;
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-export function freePort(): number {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = probe;
-  probe.stop(true);
-  return port;
 }

@@ -5,8 +5,9 @@
 import { expect } from "bun:test";
 import type { Redis } from "ioredis";
 import { call } from "../../support/orchy.ts";
+import { freePort } from "../../support/ports.ts";
 import { type ServerProcess, startProcess } from "../../support/process.ts";
-import { freePort, until } from "../../support/redis.ts";
+import { until } from "../../support/redis.ts";
 
 export const deadlineMs = 60_000;
 
