@@ -1,15 +1,21 @@
 /**
- * `npm test`: every check of the project. Shows the output of what fails, and ends with the line
- * "N passed, N failed", where each check counts one and each test of the suite counts one.
+ * `npm test`: every check of the project and all tests that are not long. `npm run test:full` (`--full`):
+ * the long ones, in files named `*.full.test.ts`. `--all`: both. Shows the output of what fails, where
+ * the time went, and ends with the line "N passed, N failed", where each check counts one and each test
+ * counts one. Other arguments go to `bun test`.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdtemp, rm } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensurePrograms } from "./programs.ts";
+import { readLog, readReport, type SuiteFile } from "./test-report.ts";
 
 const root = join(import.meta.dirname, "..");
 const installed = (name: string): string => join(root, "node_modules", ".bin", name);
 const counts = { passed: 0, failed: 0 };
+const files: SuiteFile[] = [];
+/** Printed again at the end: a log that is cut to its end still says why. */
+const failures: string[] = [];
 
 const checks: readonly (readonly [name: string, command: readonly string[]])[] = [
   ["format and lint", [installed("biome"), "ci", "--colors=off"]],
@@ -18,7 +24,48 @@ const checks: readonly (readonly [name: string, command: readonly string[]])[] =
   ["third-party notice", [process.execPath, "scripts/third-party.ts", "--check"]],
 ];
 
-for (const [name, command] of checks) {
+interface Suite {
+  readonly title: string;
+  readonly args: readonly string[];
+  /** One that takes longer hangs: it is ended, and what it was at is reported. */
+  readonly minutesMax: number;
+}
+
+const given = process.argv.slice(2);
+const chosen = ["--full", "--all"].find((flag) => flag === given[0]);
+const args = chosen === undefined ? given : given.slice(1);
+
+await ensurePrograms();
+if (chosen !== "--full") {
+  for (const [name, command] of checks) await check(name, command);
+  // Most tests wait for most of their time. The slowest files come first.
+  const parallel = [`--parallel=${2 * availableParallelism()}`, "--timings=test/timings.json"];
+  const isLong = ["--path-ignore-patterns=**/*.full.test.ts"];
+  await runSuite({ title: "tests", args: [...parallel, ...isLong, ...args], minutesMax: 20 });
+}
+if (chosen !== undefined) {
+  // One file at a time: some put the whole machine under load.
+  for (const path of longFiles()) {
+    const others = args.filter((arg) => !path.includes(arg));
+    await runSuite({ title: path, args: [path, ...others], minutesMax: 10 });
+  }
+}
+
+for (const failure of failures) console.log(`FAILED ${failure}`);
+const slowest = files.sort((a, b) => b.seconds - a.seconds).slice(0, 10);
+console.log("The slowest files:");
+for (const { path, seconds } of slowest) console.log(`${seconds.toFixed(1).padStart(7)} s ${path}`);
+console.log(`${counts.passed} passed, ${counts.failed} failed`);
+process.exit(counts.failed === 0 ? 0 : 1);
+
+/** Those that the arguments name, or all where they name none. */
+function longFiles(): readonly string[] {
+  const all = [...new Bun.Glob("test/**/*.full.test.ts").scanSync(root)].sort();
+  const named = all.filter((path) => args.some((arg) => path.includes(arg)));
+  return named.length > 0 ? named : all;
+}
+
+async function check(name: string, command: readonly string[]): Promise<void> {
   const startedMs = performance.now();
   const child = Bun.spawn([...command], { cwd: root, stdout: "pipe", stderr: "pipe" });
   const [output, errors, code] = await Promise.all([
@@ -28,55 +75,52 @@ for (const [name, command] of checks) {
   ]);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   console.log(`${code === 0 ? "ok    " : "FAILED"} ${name} (${seconds} s)`);
-  if (code !== 0) console.log(`${output}${errors}`.trimEnd());
+  const said = `${output}${errors}`.trimEnd();
+  if (code !== 0) {
+    console.log(said);
+    failures.push(`${name}\n${said}`);
+  }
   counts[code === 0 ? "passed" : "failed"] += 1;
 }
 
-await ensurePrograms();
-
-const folder = await mkdtemp(join(tmpdir(), "orchy-test-"));
-try {
-  const report = join(folder, "report.xml");
-  const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
-  // One that hangs ends in time; that the machine has much else to do is no failure.
-  const args = ["--timeout", "120000", ...process.argv.slice(2)];
-  const suite = Bun.spawn([process.execPath, "test", ...reporter, ...args], {
-    cwd: root,
-    stdout: "inherit",
-    stderr: "inherit",
-  });
-  const code = await suite.exited;
-  const { tests, failures, skipped, reasons } = await readReport(report);
-  // Again at the end: a log that is cut to its end still says why.
-  for (const reason of reasons) console.log(`FAILED ${reason}`);
-  if (skipped > 0) console.log(`${skipped} skipped; each says why above.`);
-  counts.passed += tests - failures - skipped;
-  counts.failed += failures;
-  // An error outside every test, or no report at all, is in no count of tests.
-  if (code !== 0 && failures === 0) counts.failed += 1;
-} finally {
-  await rm(folder, { recursive: true, force: true });
+async function runSuite({ title, args: own, minutesMax }: Suite): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "orchy-test-"));
+  const startedMs = performance.now();
+  try {
+    const report = join(folder, "report.xml");
+    const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
+    // A test that hangs ends in time; that the machine has much else to do is no failure.
+    const command = [process.execPath, "test", "--timeout=120000", ...reporter, ...own];
+    // By a shell: lines of both outputs stay in their order.
+    const shell = ["sh", "-c", 'exec "$0" "$@" 2>&1'];
+    const child = Bun.spawn([...shell, ...command], { cwd: root, stdout: "pipe" });
+    const watchdog = setTimeout(() => child.kill("SIGTERM"), minutesMax * 60_000);
+    const [log, code] = await Promise.all([passOn(child.stdout), child.exited]);
+    clearTimeout(watchdog);
+    const { tests, failed, skipped, reasons, files: timed } = await readReport(report);
+    const outside = readLog(log);
+    failures.push(...reasons, ...outside);
+    if (skipped > 0) console.log(`${skipped} skipped; each says why above.`);
+    counts.passed += tests - failed - skipped;
+    counts.failed += failed + outside.length;
+    if (code !== 0 && failed + outside.length === 0) {
+      counts.failed += 1;
+      failures.push(`${title}: it ended with ${code} and gave no reason`);
+    }
+    files.push(...timed);
+    console.log(`${title}: ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
-console.log(`${counts.passed} passed, ${counts.failed} failed`);
-process.exit(counts.failed === 0 ? 0 : 1);
-
-/** The totals of a JUnit report, from its outermost element, and the text of each failure. */
-async function readReport(path: string) {
-  const text = await readFile(path, "utf8").catch(() => "");
-  const totals = /<testsuites\b[^>]*>/.exec(text)?.[0] ?? "";
-  const total = (name: string): number =>
-    Number(new RegExp(`\\b${name}="(\\d+)"`).exec(totals)?.[1] ?? 0);
-  const failed = /<testcase name="([^"]*)"[^>]*>\s*<failure\b[^>]*>([^<]*)</g;
-  const reasons = [...text.matchAll(failed)].map(([, name, reason]) =>
-    unescapeXml(`${name}\n${reason}`),
-  );
-  return { tests: total("tests"), failures: total("failures"), skipped: total("skipped"), reasons };
-}
-
-function unescapeXml(text: string): string {
-  const named: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
-  return text.replace(/&(?:#(\d+)|(\w+));/g, (whole, code, name) =>
-    code === undefined ? (named[name] ?? whole) : String.fromCodePoint(Number(code)),
-  );
+/** Prints what comes, and returns all of it. */
+async function passOn(from: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of from) {
+    process.stdout.write(chunk);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text;
 }

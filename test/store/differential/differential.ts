@@ -144,6 +144,6 @@ function explain(seed: number, trace: readonly Operation[]): string {
   const last = trace
     .slice(-12)
     .map(({ name, request }) => `${name} ${JSON.stringify(request, show).slice(0, 1_500)}`);
-  const command = `SEED=${seed} node_modules/.bin/bun test test/store/differential.test.ts`;
+  const command = `SEED=${seed} npm test -- differential`;
   return `Stores differ at the last of these operations:\n${last.join("\n")}\n\nRepeat: ${command}`;
 }

@@ -1,0 +1,28 @@
+/** Many simulations, over the seeds that a test file gives; together they reach what any must reach. */
+import { expect, test } from "bun:test";
+import { openEvaluator } from "./scripts.ts";
+import { describeFailure, simulate } from "./simulation.ts";
+
+/** Reached by any fair run of that length; one that is missing means that faults have lost their bite. */
+const mustReach = [
+  ...["create created", "create exists", "create tombstone"],
+  ...["commit committed", "commit already_committed", "commit conflict", "commit stale"],
+  ...["extendLeases extended", "extendLeases stale", "extendLeases cancelled"],
+  ...["releaseTasks released", "releaseTasks stale", "remove removed", "hand-off", "lapse", "cut"],
+  ...["result accepted", "result duplicate", "result stale", "result retry"],
+  ...["execution COMPLETED", "execution FAILED", "execution TIMED_OUT", "execution CANCELLED"],
+  ...["script waits", "ideal end", "task for JSON", "left"],
+];
+
+export function simulateSeeds(first: number, count: number): void {
+  test("every promise is kept, whatever fails", async () => {
+    const evaluate = await openEvaluator();
+    const reached = new Set<string>();
+    for (let seed = first; seed < first + count; seed++) {
+      const report = await simulate(seed, evaluate);
+      if (report.violation !== undefined) throw new Error(describeFailure(report));
+      for (const one of report.reached) reached.add(one);
+    }
+    expect(mustReach.filter((one) => !reached.has(one))).toEqual([]);
+  }, 400_000);
+}
