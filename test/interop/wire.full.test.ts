@@ -16,8 +16,8 @@ import {
 import { ServerProcess } from "./support/server-process.ts";
 
 const parkedPolls = 200;
-/** Completions behind a parked poll would take as long as it waits. */
-const unhinderedMs = 2_000;
+/** Completions behind a parked poll would take as long as it waits, which is twice this. */
+const unhinderedMs = 30_000;
 /** Longer than the interval of pings, which is 10 s at least in most libraries. */
 const silentSeconds = 12;
 

@@ -11,7 +11,7 @@ import { viewOf } from "../support/view.ts";
 import { executionId, World } from "../support/world.ts";
 
 // Largest payloads, decided on twice each: seconds on a machine with other things to do.
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const payloadChars = limits.payloadBytesMax - 100;
 

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const scriptMs = 250;
 const graceMs = 250;

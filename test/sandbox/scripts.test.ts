@@ -6,7 +6,7 @@ import type { ScriptInput } from "../../src/sandbox/sandbox.ts";
 import order from "../support/examples/order.json";
 import seed from "../support/examples/seed.json";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 /** A far deadline: nothing here is about it, and machines may have much else to do. */
 const sandbox = createSandbox({ clock: systemClock, scriptMs: 10_000 });

@@ -7,7 +7,7 @@ import { type Job, JobQueue } from "../../src/sandbox/queue.ts";
 import { type Sandbox, SandboxUnavailable } from "../../src/sandbox/sandbox.ts";
 import { Turns } from "../../src/sandbox/turns.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const opened: Sandbox[] = [];
 afterEach(async () => {

@@ -4,7 +4,7 @@ import { chromiumMissing, type Site, serveSite, visit } from "../support/chromiu
 import { call } from "../support/orchy.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const stops: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

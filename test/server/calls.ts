@@ -30,7 +30,7 @@ export async function service(server: Reachable, method: string, body: object) {
 }
 
 export async function poll(server: Reachable, request: PollRequest): Promise<Task[]> {
-  return (await service(server, "Poll", { waitSeconds: 10, ...request })).tasks ?? [];
+  return (await service(server, "Poll", { waitSeconds: 60, ...request })).tasks ?? [];
 }
 
 /** The one task that there is. */

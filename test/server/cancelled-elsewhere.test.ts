@@ -35,7 +35,7 @@ describe.skipIf(redisMissing !== undefined)("three servers on one Redis", () => 
     const start = () => startTestServer({ store });
     servers = { a: await start(), b: await start(), c: await start() };
     await untilAcquainted();
-  }, 30_000);
+  }, 120_000);
   afterAll(async () => {
     for (const server of Object.values(servers)) await server.remove();
     await redis.stop();
@@ -60,6 +60,6 @@ describe.skipIf(redisMissing !== undefined)("three servers on one Redis", () => 
       await call(servers[by], "POST", `/v1/executions/${id}/cancel`, {});
       expect(await answer).toEqual({ cancelled: [token] });
     },
-    30_000,
+    120_000,
   );
 });

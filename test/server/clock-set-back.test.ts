@@ -49,5 +49,5 @@ test.skipIf(time === undefined)(
     const starts = body.items.map(({ startedAt }: { startedAt: string }) => Date.parse(startedAt));
     expect(starts).toEqual([...starts].sort((a, b) => b - a));
   },
-  60_000,
+  120_000,
 );

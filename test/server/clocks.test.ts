@@ -14,6 +14,8 @@ import { complete, done, heartbeat, pollOne, single } from "./calls.ts";
 
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
+/** What a busy machine may add: less than the delay of 40 s, a minute or hours that are told apart. */
+const roomMs = 30_000;
 
 const delayed = (name: string, delaySeconds: number) => ({
   ...{ name, rootAction: "d" },
@@ -40,7 +42,7 @@ const takesStarts = (server: Reachable) =>
   until(async () => {
     const body = { workflow: "short" };
     return (await call(server, "POST", "/v1/executions", body)).status === 202;
-  }, 5_000);
+  }, roomMs);
 
 describe.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
   "clocks of servers",
@@ -55,7 +57,7 @@ describe.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
       clock = makeShiftedClock(hourMs);
       servers = [await startProcess(store, { env: clock.env }), await startProcess(store)];
       await saveAll(servers[0]!);
-    }, 30_000);
+    }, 120_000);
     afterAll(async () => {
       for (const { child } of servers) child.kill();
       for (const { child } of servers) await child.exited;
@@ -69,19 +71,19 @@ describe.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
         const other = servers[1 - i]!;
         const tookMs = await delayOf(other, id);
         expect(tookMs).toBeGreaterThanOrEqual(1_500);
-        expect(tookMs).toBeLessThan(4_000);
+        expect(tookMs).toBeLessThan(roomMs);
         const { body } = await call(other, "GET", `/v1/executions/${id}`);
-        expect(Math.abs(Date.parse(body.startedAt) - Date.now())).toBeLessThan(20_000);
+        expect(Math.abs(Date.parse(body.startedAt) - Date.now())).toBeLessThan(roomMs);
       }
       // Nobody sends a heartbeat: two seconds later, and not before, another is given the task.
       const id = await startExecution(servers[1]!, "leased");
       const first = await pollOne(servers[0]!, "leased", { heartbeats: true });
       const givenMs = performance.now();
-      const second = await pollOne(servers[1]!, "leased", { heartbeats: true, waitSeconds: 20 });
+      const second = await pollOne(servers[1]!, "leased", { heartbeats: true, waitSeconds: 60 });
       const lapsedMs = performance.now() - givenMs;
       expect([first.attempt, second.attempt]).toEqual([1, 2]);
       expect(lapsedMs).toBeGreaterThan(1_900);
-      expect(lapsedMs).toBeLessThan(10_000);
+      expect(lapsedMs).toBeLessThan(roomMs);
       expect(await complete(servers[0]!, done(first), done(second))).toEqual(["STALE", "ACCEPTED"]);
       expect((await untilEnded(servers[0]! as never, id)).status).toBe("COMPLETED");
     }
@@ -98,10 +100,10 @@ describe.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
         const id = await startExecution(servers[0]!, "short");
         clock.set(shiftMs);
         for (const server of servers) await takesStarts(server);
-        expect(await delayOf(servers[0]!, id)).toBeLessThan(4_000);
+        expect(await delayOf(servers[0]!, id)).toBeLessThan(roomMs);
         await expectRightTime();
       },
-      60_000,
+      120_000,
     );
   },
 );
@@ -118,7 +120,7 @@ describe.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
       redis = await startRedis({}, { env: clock.env });
       server = await startProcess(`redis://127.0.0.1:${redis.port}`);
       await saveAll(server);
-    }, 30_000);
+    }, 120_000);
     afterEach(async () => {
       server.child.kill();
       await server.child.exited;
@@ -134,8 +136,8 @@ describe.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
     async function expectCalm(): Promise<void> {
       await takesStarts(server);
       const startedMs = performance.now();
-      expect(await delayOf(server, await startExecution(server, "short"))).toBeLessThan(4_000);
-      expect(performance.now() - startedMs).toBeLessThan(6_000);
+      expect(await delayOf(server, await startExecution(server, "short"))).toBeLessThan(roomMs);
+      expect(performance.now() - startedMs).toBeLessThan(roomMs);
       const { id, task } = await startHeld();
       expect(await heartbeat(server, task.token)).toEqual(["EXTENDED"]);
       expect(await complete(server, done(task))).toEqual(["ACCEPTED"]);
@@ -149,14 +151,14 @@ describe.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
       const setMs = performance.now();
       await takesStarts(server);
       expect((await untilEnded(server as never, long)).status).toBe("COMPLETED");
-      expect(performance.now() - setMs).toBeLessThan(15_000);
+      expect(performance.now() - setMs).toBeLessThan(roomMs);
       // The lease has lapsed by that clock as well: its worker is late, another has the task.
-      const second = await pollOne(server, "held", { heartbeats: true, waitSeconds: 20 });
+      const second = await pollOne(server, "held", { heartbeats: true, waitSeconds: 60 });
       expect(second.attempt).toBe(2);
       expect(await complete(server, done(task), done(second))).toEqual(["STALE", "ACCEPTED"]);
       expect((await untilEnded(server as never, id)).status).toBe("COMPLETED");
       await expectCalm();
-    }, 90_000);
+    }, 120_000);
 
     test("set back by a minute holds up what was to come, and nothing else", async () => {
       const short = await startExecution(server, "short");
@@ -171,6 +173,6 @@ describe.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
       clock.set(0);
       await until(async () => (await delayOf(server, short)) >= 1_500);
       await expectCalm();
-    }, 90_000);
+    }, 120_000);
   },
 );

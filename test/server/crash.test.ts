@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { Worker } from "../../src/worker/index.ts";
 import { call } from "../support/orchy.ts";
+import { freePort } from "../support/ports.ts";
 import { startProcess } from "../support/process.ts";
 
 const kills = 4;
@@ -21,8 +22,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Answers the port, so that the next one can take it again. */
-async function startServer(http = 0): Promise<number> {
+/** Returns the port, which the next one takes again. */
+async function startServer(http: number): Promise<number> {
   const started = await startProcess(`sqlite:${folder}/orchy.db`, { http });
   process_ = started.child;
   return started.port;
@@ -39,7 +40,7 @@ async function attempt(work: () => Promise<{ status: number; body: { id?: string
 }
 
 test("nothing acknowledged is lost when the server is killed under load", async () => {
-  const port = await startServer();
+  const port = await startServer(freePort());
   const server = { url: `http://127.0.0.1:${port}` };
   const saved = await call(server, "POST", "/v1/workflows", {
     name: "crash",
@@ -103,4 +104,4 @@ test("nothing acknowledged is lost when the server is killed under load", async 
   await worker.stop();
   process_?.kill("SIGTERM");
   await process_?.exited;
-}, 90_000);
+}, 120_000);

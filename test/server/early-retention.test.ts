@@ -101,7 +101,7 @@ describe("a full SQLite store", () => {
     // The same server, told to keep its word, has removed nothing in that time.
     expect(await start(kept, "long")).toBeUndefined();
     expect(new Set(await statusesOf(kept, keptOf!("short")))).toEqual(new Set([200]));
-  }, 60_000);
+  }, 120_000);
 });
 
 describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
@@ -120,7 +120,7 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
         const id = await start(other, "short");
         if (id !== undefined) later.push(id);
         return id !== undefined;
-      }, 40_000);
+      }, 120_000);
       // It goes on for a while; what a round has removed is counted at its end.
       const ids = [...idsOf("short"), ...later];
       let gone: string[] = [];
@@ -156,7 +156,7 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
       for (const server of servers) await server.remove();
       await redis.stop();
     }
-  }, 90_000);
+  }, 120_000);
 
   test("that takes nothing at all is made room in by a server that starts then", async () => {
     const redis = await startRedis();
@@ -181,5 +181,5 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
       await server.remove();
       await redis.stop();
     }
-  }, 90_000);
+  }, 120_000);
 });

@@ -79,7 +79,7 @@ test("the seed example ends COMPLETED with the right data", async () => {
       "4": { output: { logged: { k1: 23, k2: "200", k3: "nesX" } } },
     },
   });
-}, 30_000);
+}, 120_000);
 
 describe("the order example", () => {
   const order = (shipping: string, unitPrice: number) => ({

@@ -98,7 +98,7 @@ test.skipIf(disksMissing !== undefined)(
       const id = await start();
       if (id !== undefined) again.push(id);
       return id !== undefined;
-    }, 30_000);
+    }, 120_000);
     expect(disk!.freeBytes).toBeLessThan(10 * 1024 * 1024);
     const statuses = new Set(await Promise.all(ended.map(statusOf)));
     expect([...statuses].sort()).toEqual([410, "COMPLETED"]);
@@ -114,7 +114,7 @@ test.skipIf(disksMissing !== undefined)(
     server.child.kill("SIGTERM");
     expect(await server.child.exited).toBe(0);
   },
-  90_000,
+  120_000,
 );
 
 test.skipIf(disksMissing !== undefined)(
@@ -137,5 +137,5 @@ test.skipIf(disksMissing !== undefined)(
     expect((await work(100)).sort()).toEqual(ids.sort());
     expect(await start()).toBeUndefined();
   },
-  30_000,
+  120_000,
 );

@@ -16,7 +16,7 @@ import { createAuthority } from "../support/certificates.ts";
 import { call, createWorker, startTestServer, type TestServer } from "../support/orchy.ts";
 
 // Each test starts several processes.
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
 let folder: string;

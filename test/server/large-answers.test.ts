@@ -122,4 +122,4 @@ test("an execution larger than all answers may hold is read whole, by many at on
   };
   await expect(readRest()).rejects.toThrow();
   expect((await call(server, "GET", "/health/live")).status).toBe(200);
-}, 60_000);
+}, 120_000);

@@ -122,7 +122,7 @@ test("an execution of 1,000 parallel actions runs, joins and is deleted", async 
   expect([status, page.items.length]).toEqual([200, 500]);
   expect((await call(server, "DELETE", `/v1/executions/${id}`)).status).toBe(204);
   expect((await call(server, "GET", `/v1/executions/${id}`)).status).toBe(410);
-}, 15_000);
+}, 120_000);
 
 test("one that is cancelled with 1,000 actions open hands none of them out any more", async () => {
   const ids = Array.from({ length: 1_000 }, (_, n) => `q${n}`);
@@ -218,7 +218,7 @@ test("an action for which more data would be loaded than memory is meant for fai
   const ended = await call(server, "POST", "/v1/executions?wait=60", body);
   expect(ended.body.error).toMatchObject({ code: "TOO_LARGE", action: "all" });
   expect(ended.body.error.message).toContain("more than 64 MiB");
-}, 60_000);
+}, 120_000);
 
 test("several actions at once that need more than may be loaded all fail", async () => {
   const payload = limits.payloadBytesMax - 1_000;
@@ -245,7 +245,7 @@ test("several actions at once that need more than may be loaded all fail", async
   for (const { error } of Object.values<{ error: unknown }>(result)) {
     expect(error).toMatchObject({ code: "TOO_LARGE", message: expect.stringContaining("64 MiB") });
   }
-}, 60_000);
+}, 120_000);
 
 // Each longer key was once looked for an escape in all of the text behind it.
 test("references into a large object cost little more than the object itself", async () => {
@@ -282,7 +282,7 @@ test("references into a large object cost little more than the object itself", a
   }
   expect(times.member / times.whole).toBeLessThan(8);
   expect(times.union / times.whole).toBeLessThan(8);
-}, 60_000);
+}, 120_000);
 
 test("a poll names so many pairs of a queue and an action, and one more is refused", async () => {
   const names = (prefix: string, count: number) =>
@@ -333,4 +333,4 @@ test("others get their turn while thousands of unknown tokens are looked at", as
     // Looked at in one piece they leave time for one or two.
     expect(starts).toBeGreaterThan(8);
   }
-}, 30_000);
+}, 120_000);

@@ -175,5 +175,5 @@ describe.skipIf(redisMissing !== undefined)("a Redis that is away", () => {
       await redis.stop();
       rmSync(place.folder, { recursive: true, force: true });
     }
-  }, 60_000);
+  }, 120_000);
 });

@@ -1,5 +1,6 @@
 /** Several servers on one Redis: they share work, wake each other, and outlive each other. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { median } from "../../scripts/bench/support.ts";
 import { limits } from "../../src/base/limits.ts";
 import { watchLag } from "../support/lag.ts";
 import {
@@ -35,7 +36,7 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     redis = await startRedis();
     store = `redis://127.0.0.1:${redis.port}`;
     servers = [await startTestServer({ store }), await startTestServer({ store })];
-  }, 30_000);
+  }, 120_000);
   afterAll(async () => {
     for (const server of servers) await server.remove();
     await redis.stop();
@@ -44,18 +45,20 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
   test("a task started on one comes at once to a poll that waits at the other", async () => {
     const [one, other] = servers;
     await saveWorkflow(one, single("far"));
-    // Longer than a sweep of one partition, much shorter than one of all 64.
+    const times: number[] = [];
     for (let i = 0; i < 20; i++) {
       const waiting = pollOne(other, "far");
       const id = await startExecution(one, "far", { i });
       const startedMs = performance.now();
       const task = await waiting;
       expect(task.executionId).toBe(id);
-      expect(performance.now() - startedMs).toBeLessThan(2_000);
+      times.push(performance.now() - startedMs);
       expect(await complete(i % 2 === 0 ? one : other, done(task))).toEqual(["ACCEPTED"]);
       expect((await untilEnded(one, id)).status).toBe("COMPLETED");
     }
-  }, 30_000);
+    // Longer than a sweep of one partition, much shorter than one of all 64, which most would wait for.
+    expect(median(times)).toBeLessThan(2_000);
+  }, 120_000);
 
   test("a workflow of several steps runs with workers at both", async () => {
     const [one, other] = servers;
@@ -73,7 +76,7 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
       expect([ended.status, ended.result]).toEqual(["COMPLETED", "c"]);
     }
     for (const worker of workers) await worker.stop();
-  }, 60_000);
+  }, 120_000);
 
   test("a result is taken by a server whose copy of the execution is old", async () => {
     const [one, other] = servers;
@@ -89,7 +92,7 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     // The other one remembers the execution as it was before the second step.
     await settleAt(other, "step-c");
     expect((await untilEnded(one, id)).status).toBe("COMPLETED");
-  }, 30_000);
+  }, 120_000);
 
   test("a start that waits where its execution does not end gets the result, though it is removed", async () => {
     const [one, other] = servers;
@@ -98,7 +101,7 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     expect(await complete(one, done(await pollOne(one, "removed"), 7))).toEqual(["ACCEPTED"]);
     const { status, body } = await waiting;
     expect([status, body.status, body.result]).toEqual([200, "COMPLETED", 7]);
-  }, 30_000);
+  }, 120_000);
 
   test("a wait ends when another server removes its execution", async () => {
     const [one, other] = servers;
@@ -112,7 +115,7 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     const { status, body } = await waiting;
     // It may have been looked at in between.
     expect(status === 200 ? body.status : body.error.code).toBeOneOf(["CANCELLED", "DELETED"]);
-  }, 30_000);
+  }, 120_000);
 
   test("events at one server tell what happens at the other", async () => {
     const [one, other] = servers;
@@ -121,7 +124,7 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     const task = await pollOne(one, "far");
     await complete(one, done(task));
     await ended;
-  }, 30_000);
+  }, 120_000);
 
   test("event streams that wait ask Redis for next to nothing, and hear of changes at once", async () => {
     const [one, other] = servers;
@@ -156,7 +159,7 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
     await ended;
     over.abort();
     expect(streams.every(({ status }) => status === 200)).toBe(true);
-  }, 30_000);
+  }, 120_000);
 
   test.each([
     ["leaves in good order", "SIGTERM", 500],
@@ -185,7 +188,7 @@ describe.skipIf(redisMissing !== undefined)("servers on one Redis", () => {
         expect(tookMs - 2_500).toBeLessThan(lateMs + roomMs);
       }
     },
-    30_000,
+    120_000,
   );
 });
 
@@ -221,5 +224,5 @@ describe.skipIf(redisMissing !== undefined)("a Redis that is nearly full", () =>
       await server.remove();
       await redis.stop();
     }
-  }, 30_000);
+  }, 120_000);
 });

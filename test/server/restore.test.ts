@@ -218,7 +218,7 @@ test("a backup of a SQLite store that was made under load is restored", async ()
     },
     restore: async () => `sqlite:${to}`,
   });
-}, 90_000);
+}, 120_000);
 
 /** A Redis in a folder of its own, and one in its place that begins with what was copied. */
 async function drillRedis(

@@ -201,7 +201,7 @@ describe.skipIf(redisMissing !== undefined)("a rolling restart", () => {
     }
     const { status } = await call(places[0] as Place, "POST", "/v1/workflows", workflow);
     expect(status).toBe(201);
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     for (const { process } of places) {

@@ -46,7 +46,7 @@ describe.skipIf(redisMissing !== undefined)("behind sentinels", () => {
     const store = `redis-sentinel://${hosts}/main`;
     servers = [await startTestServer({ store }), await startTestServer({ store })];
     await saveWorkflow(servers[0] as TestServer, single("step"));
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     for (const server of servers) await server.remove();
@@ -123,7 +123,7 @@ describe.skipIf(redisMissing !== undefined)("behind sentinels", () => {
         open.delete(id);
       }
       return true;
-    }, 60_000);
+    }, 120_000);
     for (const { atMs } of lost) {
       expect(atMs).toBeGreaterThan(changedAt - replicationLagMs);
       // A master that has not yet heard that it is none any more takes what it is given.

@@ -136,6 +136,6 @@ describe.each(targets)("%s stands still", (what, store, skipped) => {
       // A Redis that refuses what was on its way for long counts as away.
       expect(server.output.text).toMatch(/ stood still: |The store is back/);
     },
-    40_000,
+    120_000,
   );
 });

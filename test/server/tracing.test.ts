@@ -18,6 +18,8 @@ import {
 import { until } from "../support/redis.ts";
 import { complete, done, failed, pollOne, service, single } from "./calls.ts";
 
+/** What a busy machine may add to the end of a server, which would be waiting for a minute or more. */
+const roomMs = 20_000;
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 const callerSpan = "00f067aa0ba902b7";
 const traceparent = `00-${traceId}-${callerSpan}-01`;
@@ -208,7 +210,7 @@ describe("with a collector", () => {
       named(followUp, "traced-after").find((span) => span.parentSpanId === execution.spanId),
     ).toBeDefined();
     for (const span of followUp) expect(span.traceId).toBe(traceId);
-  }, 30_000);
+  }, 120_000);
 
   test("another server than the one that started it tells the same tree", async () => {
     let one = await serverOf();
@@ -225,7 +227,7 @@ describe("with a collector", () => {
     const action = spans.find(({ parentSpanId }) => parentSpanId === root?.spanId);
     expect(attempt.parentSpanId).toBe(action?.spanId as string);
     await one.remove();
-  }, 30_000);
+  }, 120_000);
 
   test("what its caller does not sample is not told, nor what the ratio leaves out", async () => {
     const few = await serverOf("--trace-ratio", "0");
@@ -243,7 +245,7 @@ describe("with a collector", () => {
     await few.remove();
     const told = new Set(collector.spans().map((span) => span.attributes["orchy.execution.id"]));
     expect(ids.map((id) => told.has(id))).toEqual([false, false, true]);
-  }, 30_000);
+  }, 120_000);
 
   test("a collector that was away hears of it later", async () => {
     let calls = 0;
@@ -255,7 +257,7 @@ describe("with a collector", () => {
     expect(await collector.untilSpans(id, 3)).toHaveLength(3);
     expect(calls).toBeGreaterThanOrEqual(3);
     expect((await readMetrics(server)).get("orchy_trace_spans_dropped_total")).toBe(0);
-  }, 30_000);
+  }, 120_000);
 
   test("a collector that hangs costs neither speed nor memory, and holds up no end", async () => {
     collector.answer = () => new Promise(() => {});
@@ -276,8 +278,8 @@ describe("with a collector", () => {
     expect(metrics.get("orchy_trace_spans_sent_total")).toBe(0);
     const beganAt = performance.now();
     await slow.remove();
-    expect(performance.now() - beganAt).toBeLessThan(limits.traceFlushMs + 2_000);
-  }, 60_000);
+    expect(performance.now() - beganAt).toBeLessThan(limits.traceFlushMs + roomMs);
+  }, 120_000);
 
   test("nobody listens: nothing comes of it", async () => {
     await collector.stop();
@@ -288,6 +290,6 @@ describe("with a collector", () => {
     expect((await untilEnded(alone, id)).status).toBe("COMPLETED");
     const beganAt = performance.now();
     await alone.remove();
-    expect(performance.now() - beganAt).toBeLessThan(limits.traceFlushMs + 2_000);
-  }, 30_000);
+    expect(performance.now() - beganAt).toBeLessThan(limits.traceFlushMs + roomMs);
+  }, 120_000);
 });

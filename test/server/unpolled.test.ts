@@ -128,5 +128,5 @@ test.skipIf(redisMissing !== undefined)(
       await redis.stop();
     }
   },
-  90_000,
+  120_000,
 );

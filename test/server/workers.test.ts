@@ -154,10 +154,10 @@ describe("leases", () => {
   });
 
   test("heartbeats keep it, for as long as each is told to", async () => {
-    const id = await startSingle("beats", { heartbeatSeconds: 0.8, retry: { retryCount: 0 } });
+    const id = await startSingle("beats", { heartbeatSeconds: 3, retry: { retryCount: 0 } });
     const task = await pollOne(server, "beats");
     for (let beats = 0; beats < 4; beats++) {
-      await Bun.sleep(300);
+      await Bun.sleep(900);
       expect(await heartbeat(server, task.token, "unknown")).toEqual(["EXTENDED", "STALE"]);
     }
     expect(await complete(server, done(task, 1))).toEqual(["ACCEPTED"]);
@@ -165,7 +165,7 @@ describe("leases", () => {
   });
 
   test("silence after a heartbeat is noticed as soon as silence from the start", async () => {
-    const rules = { heartbeatSeconds: 0.3, retry: { retryCount: 0 } };
+    const rules = { heartbeatSeconds: 2, retry: { retryCount: 0 } };
     const id = await startSingle("falls-silent", rules);
     const task = await pollOne(server, "falls-silent");
     expect(await heartbeat(server, task.token)).toEqual(["EXTENDED"]);
@@ -282,10 +282,10 @@ describe("leases", () => {
   });
 
   test("a queue timeout goes on after a release", async () => {
-    const id = await startSingle("queue-timeout", { queueTimeoutSeconds: 0.5 });
+    const id = await startSingle("queue-timeout", { queueTimeoutSeconds: 1.5 });
     const task = await pollOne(server, "queue-timeout");
     // Longer than the whole timeout: it stands still while the task is leased.
-    await Bun.sleep(600);
+    await Bun.sleep(1_600);
     expect(await release(server, task.token)).toEqual(["RELEASED"]);
     const body = await untilEnded(server, id);
     expect([body.status, body.error.code]).toEqual(["FAILED", "QUEUE_TIMEOUT"]);
@@ -304,7 +304,7 @@ describe("leases", () => {
 
   test("totalTimeoutSeconds ends a backoff", async () => {
     const retry = { retryCount: 5, retryAfterSeconds: 60 };
-    const id = await startSingle("total", { totalTimeoutSeconds: 0.3, retry });
+    const id = await startSingle("total", { totalTimeoutSeconds: 2, retry });
     expect(await complete(server, failed(await pollOne(server, "total"), "BROKEN"))).toEqual([
       "ACCEPTED",
     ]);
@@ -322,14 +322,15 @@ describe("leases", () => {
 describe("pollers", () => {
   test("one that waits is answered at once, though other starts fail meanwhile", async () => {
     await saveWorkflow(server, single("answered"));
-    const waiting = poll(server, { actions: ["answered"], maxTasks: 100, waitSeconds: 15 });
+    const waiting = poll(server, { actions: ["answered"], maxTasks: 100, waitSeconds: 60 });
     const started = performance.now();
     // All but one of them reserve a place in the poll and do not need it.
     const starts = Array.from({ length: 100 }, () =>
       startExecution(server, "answered", {}, { executionId: "one-of-100" }),
     );
     const tasks = await waiting;
-    expect(performance.now() - started).toBeLessThan(5_000);
+    // Well before the poll ends by itself.
+    expect(performance.now() - started).toBeLessThan(30_000);
     expect(tasks.map((task) => task.executionId)).toEqual(["one-of-100"]);
     expect(new Set(await Promise.all(starts))).toEqual(new Set(["one-of-100"]));
     await complete(server, done(tasks[0]!));

@@ -28,5 +28,5 @@ test.each([[[]], [["--grpc"]]])(
       expect(output).toMatch(new RegExp(`│ ${measure} .*(flat|grows|open)`));
     }
   },
-  60_000,
+  120_000,
 );

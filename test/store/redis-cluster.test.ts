@@ -69,7 +69,7 @@ describe.skipIf(redisMissing !== undefined)("a Redis cluster", () => {
     expect((await store.history({ key: e.key, after: 0, limit: 9 })).length).toBe(1);
     await store.close();
     await cluster.stop();
-  }, 60_000);
+  }, 120_000);
 
   test("of which a master hangs still says how full the others are", async () => {
     const cluster = await startCluster({ maxmemory: "100mb", "cluster-node-timeout": "30000" });
@@ -84,7 +84,7 @@ describe.skipIf(redisMissing !== undefined)("a Redis cluster", () => {
     expect(used).toBeLessThan(1);
     await store.close();
     await cluster.stop();
-  }, 60_000);
+  }, 120_000);
 
   test("that becomes whole while a server starts is waited for", async () => {
     const lone = await startLoneCluster();
@@ -99,5 +99,5 @@ describe.skipIf(redisMissing !== undefined)("a Redis cluster", () => {
     await lone.client.call("CLUSTER", "ADDSLOTS", "0");
     await (await opening).close();
     await lone.stop();
-  }, 30_000);
+  }, 120_000);
 });

@@ -46,7 +46,7 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     store = await openRedisStore(urlOf(server), {
       ...{ namespace: "faults", partitions: 4, clockCheck: false },
     });
-  }, 30_000);
+  }, 120_000);
   afterAll(async () => {
     await store.close();
     await server.stop();
@@ -139,7 +139,7 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     expect((await faultOf(cut.pressure())).message).toMatch(sentence);
     await cut.close();
     expect((await faultOf(cut.load({ key: e.key }))).message).toBe("The store is closed.");
-  }, 20_000);
+  }, 120_000);
 
   test("that refuses subscriptions after a reconnect costs wake-ups, until it takes them", async () => {
     const own = await startRedis();
@@ -161,7 +161,7 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     expect(await woken.promise).toBe("q/a");
     await waking.close();
     await own.stop();
-  }, 30_000);
+  }, 120_000);
 
   test("refuses a now that is more than a second off its own", async () => {
     const strict = await openRedisStore(urlOf(server), { namespace: "strict", partitions: 4 });
@@ -193,7 +193,7 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     }
     await far.close();
     proxy.stop();
-  }, 20_000);
+  }, 120_000);
 
   test("tells a server whose clock is an hour off by how much", async () => {
     const hour = 3_600_000;
@@ -201,7 +201,7 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     const strict = await openRedisStore(urlOf(server), {
       ...{ namespace: "hour", partitions: 4, clock: wrong },
     });
-    expect(Math.abs(strict.timeOffset() - hour)).toBeLessThan(1_000);
+    expect(Math.abs(strict.timeOffset() - hour)).toBeLessThan(10_000);
     const now = wrong.now() + strict.timeOffset();
     expect((await strict.create(createRequest("e1", { now }))).outcome).toBe("created");
     await strict.close();
@@ -242,7 +242,7 @@ describe.skipIf(redisMissing !== undefined)("a Redis without memory", () => {
     expect(await small.pressure()).toMatchObject({ used: 0 });
     await small.close();
     await full.stop();
-  }, 20_000);
+  }, 120_000);
 });
 
 describe.skipIf(redisMissing !== undefined)("a cluster", () => {
@@ -261,5 +261,5 @@ describe.skipIf(redisMissing !== undefined)("a cluster", () => {
     }
     link.close();
     await lone.stop();
-  }, 20_000);
+  }, 120_000);
 });

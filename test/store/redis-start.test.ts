@@ -169,7 +169,7 @@ describe.skipIf(redisMissing !== undefined)("a start", () => {
     expect(told).not.toContain("wrong@");
     expect(await refusal(url.replace("wrong", "right"))).toBe("");
     await guarded.stop();
-  }, 30_000);
+  }, 120_000);
 
   test("refuses a user that may not publish, as nobody would be woken", async () => {
     const guarded = await startRedis();
@@ -189,7 +189,7 @@ describe.skipIf(redisMissing !== undefined)("a start", () => {
     expect(await server.client.exists("watched:{meta}:settings")).toBe(1);
     await store.close();
     await sentinel.stop();
-  }, 30_000);
+  }, 120_000);
 });
 
 describe.skipIf(redisMissing !== undefined)("wake-ups", () => {
@@ -230,11 +230,11 @@ describe.skipIf(redisMissing !== undefined)("wake-ups", () => {
     const server = await startRedis();
     await expectWakes(`redis://127.0.0.1:${server.port}`);
     await server.stop();
-  }, 30_000);
+  }, 120_000);
 
   test("reach other servers of a cluster", async () => {
     const cluster = await startCluster();
     await expectWakes(`redis-cluster://127.0.0.1:${cluster.nodes[0]?.port}`);
     await cluster.stop();
-  }, 30_000);
+  }, 120_000);
 });

@@ -59,7 +59,7 @@ describe.skipIf(redisMissing !== undefined)("over TLS", () => {
       /^Redis at [\d.:]+ cannot be used: its certificate is not trusted here.*--store-ca .*\.$/;
     expect(await refusal(url)).toMatch(named);
     expect(await refusal(url, { ca: strangers.cert })).toMatch(named);
-  }, 30_000);
+  }, 120_000);
 
   test("a process that was told whom to trust by NODE_EXTRA_CA_CERTS trusts them", async () => {
     const url = `rediss://127.0.0.1:${await startTls(own)}`;
@@ -71,7 +71,7 @@ describe.skipIf(redisMissing !== undefined)("over TLS", () => {
     const env = { ...process.env, NODE_EXTRA_CA_CERTS: ca.certPath };
     const child = Bun.spawn([process.execPath, "-e", script], { env, stderr: "inherit" });
     expect((await new Response(child.stdout).text()).trim()).toBe("64");
-  }, 30_000);
+  }, 120_000);
 
   test("a certificate for another name is refused", async () => {
     const port = await startTls(ca.issue("elsewhere", "DNS:redis.example"));
@@ -79,7 +79,7 @@ describe.skipIf(redisMissing !== undefined)("over TLS", () => {
     expect(told).toMatch(
       /^Redis at [\d.:]+ cannot be used: its certificate is for another name .*\.$/,
     );
-  }, 30_000);
+  }, 120_000);
 
   test("a Redis that asks for a certificate is shown one", async () => {
     const port = await startTls(own, { "tls-auth-clients": "yes" });
@@ -92,14 +92,14 @@ describe.skipIf(redisMissing !== undefined)("over TLS", () => {
     const stranger = strangers.issue("stranger");
     const shown = { ...trusting, cert: stranger.cert, key: stranger.key };
     expect(await refusal(url, shown)).toMatch(/does not accept this server's certificate/);
-  }, 60_000);
+  }, 120_000);
 
   test("who speaks TLS to a Redis that does not, or the other way round, is told", async () => {
     const port = await startTls(own);
     expect(await refusal(`redis://127.0.0.1:${port}`)).toMatch(/seems to speak TLS; .* rediss /);
     const plainPort = servers.at(-1)?.port;
     expect(await refusal(`rediss://127.0.0.1:${plainPort}`, trusting)).toMatch(/seem to speak TLS/);
-  }, 60_000);
+  }, 120_000);
 
   test("a cluster is reached by the names that its certificates are made out to", async () => {
     const port = freePort();
@@ -114,7 +114,7 @@ describe.skipIf(redisMissing !== undefined)("over TLS", () => {
     const url = `rediss-cluster://localhost:${port}`;
     expect(await refusal(url, trusting)).toBe("");
     expect(await refusal(url)).toMatch(/its certificate is not trusted here/);
-  }, 60_000);
+  }, 120_000);
 
   test("sentinels and the master that they know are reached over TLS", async () => {
     const masterPort = await startTls(own, { "tls-replication": "yes" });
@@ -124,7 +124,7 @@ describe.skipIf(redisMissing !== undefined)("over TLS", () => {
     const url = `rediss-sentinel://127.0.0.1:${port}/main`;
     expect(await refusal(url, trusting)).toBe("");
     expect(await refusal(url)).toMatch(/its certificate is not trusted here/);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe.skipIf(redisMissing !== undefined)("a user", () => {
@@ -145,7 +145,7 @@ describe.skipIf(redisMissing !== undefined)("a user", () => {
     const wrong = await refusal(urlOf("wrong"));
     expect(wrong).toMatch(/^Redis at [\d.:]+ cannot be used: WRONGPASS .*\.$/);
     expect(wrong).not.toContain(":wrong");
-  }, 30_000);
+  }, 120_000);
 
   test("that may not run scripts, or not on these keys, is refused in one sentence", async () => {
     await setUser("reset", "on", ">secret", "~n:*", "&n:*", "+@all", "-fcall");
@@ -155,5 +155,5 @@ describe.skipIf(redisMissing !== undefined)("a user", () => {
     expect(await refusal(urlOf("secret"))).toMatch(/NOPERM.*function/);
     await setUser("reset", "on", ">secret", "~other:*", "&*", "+@all");
     expect(await refusal(urlOf("secret"))).toMatch(/NOPERM/);
-  }, 30_000);
+  }, 120_000);
 });

@@ -79,5 +79,5 @@ describe("kill -9", () => {
       }
       await store.close();
     }
-  }, 60_000);
+  }, 120_000);
 });

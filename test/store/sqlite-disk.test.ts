@@ -157,7 +157,7 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     await filled.close();
     expect(await backUp()).toContain("full");
     folder.remove();
-  }, 60_000);
+  }, 120_000);
 
   test("commits go on when another program has taken the last byte", async () => {
     const first = open();

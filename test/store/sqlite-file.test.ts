@@ -417,7 +417,7 @@ test("operations wait while another process locks the file for a moment", async 
   const store = openSqliteStore({ path, partitions });
   const other = new Database(path);
   other.run("BEGIN IMMEDIATE");
-  setTimeout(() => other.run("ROLLBACK"), 100);
+  setTimeout(() => other.run("ROLLBACK"), 20);
   expect((await store.create(createRequest("e1"))).outcome).toBe("created");
   other.run("BEGIN IMMEDIATE");
   const refused = await store.create(createRequest("e2")).catch((error: unknown) => error);
@@ -501,7 +501,7 @@ describe("a backup", () => {
       }
       await restored.close();
     }
-  }, 60_000);
+  }, 120_000);
 
   test("is taken of a store that no server works on", async () => {
     const store = open();
@@ -553,7 +553,7 @@ describe("a backup", () => {
     if (whole === copy) return;
     expect((await backup(path, copy)).code).toBe(0);
     expect(existsSync(`${copy}.part`)).toBe(false);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe("keeping house", () => {
@@ -609,7 +609,7 @@ describe("keeping house", () => {
       "the write-ahead log is within its bound again",
     ]);
     await store.close();
-  }, 60_000);
+  }, 120_000);
 
   test("a closed store refuses calls, and finishes what was asked before", async () => {
     const store = open();

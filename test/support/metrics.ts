@@ -32,7 +32,7 @@ export async function untilParked(
   polls: number,
   headers: Record<string, string> = {},
 ): Promise<void> {
-  const giveUpAt = performance.now() + 20_000;
+  const giveUpAt = performance.now() + 60_000;
   while ((await readMetrics(server, headers)).get("orchy_parked_polls") !== polls) {
     if (performance.now() > giveUpAt) throw new Error(`there never were ${polls} parked polls`);
   }

@@ -91,7 +91,7 @@ export async function startExecution(
 
 /** The execution once it has ended. */
 export async function untilEnded(server: Reachable, id: string): Promise<Answer["body"]> {
-  const { body } = await call(server, "GET", `/v1/executions/${id}/result?wait=20`);
+  const { body } = await call(server, "GET", `/v1/executions/${id}/result?wait=60`);
   if (body.status === "RUNNING" || body.status === "PAUSED") throw new Error(`${id} goes on`);
   return (await call(server, "GET", `/v1/executions/${id}`)).body;
 }

@@ -214,7 +214,7 @@ export async function usedMemory(client: Redis): Promise<number> {
 }
 
 /** Asks again, a little later each time, until it holds. */
-export async function until(holds: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
+export async function until(holds: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await holds())) {
     if (performance.now() > deadline) {

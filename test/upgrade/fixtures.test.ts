@@ -77,7 +77,7 @@ describe.each([...releases])("what commit $commit has left", (release) => {
   test("in a SQLite file goes on to its end", async () => {
     const folder = unpack(release, "sqlite.db", "orchy.db");
     await finish(`sqlite:${folder}/orchy.db`, factsOf(release, "sqlite"));
-  }, 90_000);
+  }, 120_000);
 
   for (const [title, delaySeconds] of [
     ["while its format is kept", 600],
@@ -100,6 +100,6 @@ describe.each([...releases])("what commit $commit has left", (release) => {
       } finally {
         await redis.stop();
       }
-    }, 90_000);
+    }, 120_000);
   }
 });

@@ -15,7 +15,7 @@ beforeAll(async () => {
     stderr: "inherit",
   });
   expect(await build.exited).toBe(0);
-}, 30_000);
+}, 120_000);
 
 afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
@@ -137,7 +137,7 @@ for (const [name, runtime] of [
       child.kill("SIGTERM");
       expect(await child.exited).toBe(0);
       expect(seen.output).toContain("Some results could not be sent");
-    }, 30_000);
+    }, 120_000);
 
     test("bundled into one file, it says once that heartbeats have no thread, and works", async () => {
       const outdir = await newFolder();

@@ -441,7 +441,7 @@ describe("heartbeats", () => {
       heard = (signal.reason as TaskStopped).reason;
     });
     await worker.start();
-    const deadlineMs = BigInt(Date.now() + 250);
+    const deadlineMs = BigInt(Date.now() + 1_500);
     const token = server.add("late", {}, { heartbeatMs: 90n, deadlineMs });
     await server.until(() => server.settled.has(token));
     expect(heard).toBe("deadline");

@@ -30,7 +30,7 @@ export async function ended(server: Reachable, id: string) {
 
 /** Asks again until the answer fits: for what no event tells, such as a parked poll. */
 export async function until<T>(ask: () => Promise<T>, fits: (answer: T) => boolean): Promise<T> {
-  const untilMs = performance.now() + 30_000;
+  const untilMs = performance.now() + 90_000;
   for (;;) {
     const answer = await ask();
     if (fits(answer)) return answer;

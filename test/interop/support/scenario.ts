@@ -13,7 +13,7 @@ export interface Target {
 }
 
 /** Longer than anything here takes, as the machine may be busy with builds. */
-export const testMs = 60_000;
+export const testMs = 180_000;
 
 /** What a part of the scenario has at hand. */
 export class Session {
@@ -92,7 +92,8 @@ export function basicScenario(kind: Kind, find: () => Target): () => Session {
       const startedMs = performance.now();
       const id = await start(session.server, name, { x: [1, { y: null }] });
       const { response } = await polled;
-      expect(performance.now() - startedMs).toBeLessThan(10_000);
+      // Well before the poll ends by itself.
+      expect(performance.now() - startedMs).toBeLessThan(30_000);
       expect(response.tasks).toMatchObject([
         { executionId: id, action: name, actionId: "a", attempt: 1, workflow: name },
       ]);

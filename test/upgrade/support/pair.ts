@@ -9,7 +9,7 @@ import { freePort } from "../../support/ports.ts";
 import { type ServerProcess, startProcess } from "../../support/process.ts";
 import { until } from "../../support/redis.ts";
 
-export const deadlineMs = 60_000;
+export const deadlineMs = 90_000;
 
 /** A server of one of the versions, which keeps its port from life to life. */
 export class Place {
