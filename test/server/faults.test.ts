@@ -75,7 +75,7 @@ describe("a restart", () => {
           id: "x",
           type: "user",
           name: "expires",
-          timeoutSeconds: 0.3,
+          timeoutSeconds: 2,
           retry: { retryCount: 1, retryAfterSeconds: 0 },
         },
       ],
@@ -113,10 +113,10 @@ describe("a restart", () => {
       rootAction: ["first", "a"],
       actions: [
         // Due before the others, so that these are decided together.
-        { id: "first", type: "system", name: "delay", delaySeconds: 0.1 },
+        { id: "first", type: "system", name: "delay", delaySeconds: 2 },
         {
-          ...{ id: "a", type: "user", name: "overdue", totalTimeoutSeconds: 0.25 },
-          retry: { retryCount: 3, retryAfterSeconds: 0.2, jitter: 0 },
+          ...{ id: "a", type: "user", name: "overdue", totalTimeoutSeconds: 3 },
+          retry: { retryCount: 3, retryAfterSeconds: 2.5, jitter: 0 },
           onError: { TOTAL_TIMEOUT: "b" },
         },
         { id: "b", type: "system", name: "delay", delaySeconds: 0.3 },
@@ -125,7 +125,7 @@ describe("a restart", () => {
     const id = await startExecution(server, "overdue");
     await complete(server, failed(await pollOne(server, "overdue"), "AGAIN"));
     await server.stop();
-    await Bun.sleep(300);
+    await Bun.sleep(3_500);
     server = await restart();
     expect(await poll(server, { actions: ["overdue"], waitSeconds: 0.2 })).toEqual([]);
     const body = await untilEnded(server, id);

@@ -188,10 +188,10 @@ describe("pause and resume", () => {
       name: "rests",
       rootAction: ["d", "w", "r", "s"],
       actions: [
-        { id: "d", type: "system", name: "delay", delaySeconds: 0.1, next: { default: "d2" } },
+        { id: "d", type: "system", name: "delay", delaySeconds: 0.5, next: { default: "d2" } },
         { id: "w", type: "system", name: "wait", event: "go", next: { default: "w2" } },
         { id: "r", type: "user", name: "rests", retry },
-        script(busyMs(200), "s2"),
+        script(busyMs(500), "s2"),
         ...["d2", "w2", "s2"].map(step),
       ],
     });
@@ -222,10 +222,10 @@ describe("pause and resume", () => {
   });
 
   test("queue, total and execution timeouts stand still during a pause", async () => {
-    const rules = { queueTimeoutSeconds: 0.4, totalTimeoutSeconds: 0.6 };
-    await saveWorkflow(server, { ...single("still", rules), timeoutSeconds: 0.8 });
+    const rules = { queueTimeoutSeconds: 1, totalTimeoutSeconds: 2.5 };
+    await saveWorkflow(server, { ...single("still", rules), timeoutSeconds: 5 });
     const { id } = await pauseBefore("still", [], async () => {});
-    await Bun.sleep(1_000);
+    await Bun.sleep(1_500);
     expect((await actionOf(server, id, "a")).status).toBe("SCHEDULED");
     await operate(id, "resume");
     const body = await untilEnded(server, id);
@@ -235,7 +235,7 @@ describe("pause and resume", () => {
       Date.parse(items.find((entry: { kind: string }) => entry.kind === kind).at);
     const openMs = at("action.failed") - at("execution.resumed") + at("execution.paused");
     // The store counts from each commit, a little after the decision that history shows.
-    expect(openMs - at("action.scheduled")).toBeGreaterThanOrEqual(200);
+    expect(openMs - at("action.scheduled")).toBeGreaterThanOrEqual(500);
   });
 });
 
