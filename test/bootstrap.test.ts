@@ -15,7 +15,7 @@ import { ask, cannotInstall, newcomersEnvironment, root } from "./support/newcom
 const place = mkdtempSync(join(tmpdir(), "orchy-clone-"));
 const clone = join(place, "orchy");
 // Hundreds of megabytes.
-afterAll(() => rmSync(place, { recursive: true, force: true }), 60_000);
+afterAll(() => rmSync(place, { recursive: true, force: true }), 120_000);
 
 const missing =
   ask("git", "rev-parse", "HEAD") === undefined
@@ -80,6 +80,6 @@ for (const [title, body] of [
   ["a fresh clone starts lean, and is completed by its first test", newcomer],
   ["a lock file that npm ci refuses is installed all the same, and it says so", refusedLock],
 ] as const) {
-  if (missing === undefined) test(title, body, 180_000);
+  if (missing === undefined) test(title, body, 400_000);
   else test.skip(`${title} (${missing})`, () => {});
 }

@@ -174,9 +174,9 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
     try {
       expect((await call(server, "GET", "/health/ready")).status).toBe(503);
       expect(await start(server, "short")).toBeUndefined();
-      await until(async () => (await start(server, "short")) !== undefined, 40_000);
+      await until(async () => (await start(server, "short")) !== undefined, 90_000);
       // Starts are taken again before the round is over in which it is counted.
-      await until(async () => (await removedEarly(server)) > 0, 10_000);
+      await until(async () => (await removedEarly(server)) > 0, 60_000);
     } finally {
       await server.remove();
       await redis.stop();

@@ -105,7 +105,7 @@ test.skipIf(disksMissing !== undefined)(
     alive();
 
     disk!.empty();
-    await until(async () => (await call(server!, "GET", "/health/ready")).status === 200, 30_000);
+    await until(async () => (await call(server!, "GET", "/health/ready")).status === 200, 60_000);
     const rest = new Set(started);
     for (const id of ended) rest.delete(id);
     expect(new Set(await Promise.all([...rest, ...again].map(statusOf)))).toEqual(

@@ -125,7 +125,7 @@ class Drill {
     const followUps = async () => (await this.ask("GET", after)).items as { status: string }[];
     const isDone = (all: { status: string }[]) =>
       all.length >= ids.length && all.every(({ status }) => status === "COMPLETED");
-    await until(async () => isDone(await followUps()), 40_000);
+    await until(async () => isDone(await followUps()), 90_000);
     expect(await followUps()).toHaveLength(ids.length);
     const metrics = await fetch(`${this.url}/metrics`).then((answer) => answer.text());
     expect(metrics).toContain("\norchy_repairs_total 0\n");
@@ -261,6 +261,6 @@ for (const [title, settings, copy, live] of [
   ["a copy of the log of Redis that was made under load is restored", log, copyLog, false],
   ["servers live through a Redis that comes back as it was before", {}, copySnapshot, true],
 ] as const) {
-  if (redisMissing === undefined) test(title, () => drillRedis(settings, copy, live), 90_000);
+  if (redisMissing === undefined) test(title, () => drillRedis(settings, copy, live), 300_000);
   else test.skip(`${title} (${redisMissing})`, () => {});
 }

@@ -28,5 +28,5 @@ async function wakeUp(): Promise<void> {
   }
 }
 
-if (redisMissing === undefined) test(title, wakeUp, 60_000);
+if (redisMissing === undefined) test(title, wakeUp, 120_000);
 else test.skip(`${title} (${redisMissing})`, () => {});

@@ -128,7 +128,7 @@ for (const release of releases) {
   const name = `commit ${release.commit.slice(0, 7)}`;
   const unbuilt = releaseMissing(release);
   const add = (title: string, missing: string | undefined, run: () => Promise<void>) => {
-    if (missing === undefined) test(title, run, 110_000);
+    if (missing === undefined) test(title, run, 240_000);
     else test.skip(`${title} (${missing})`, () => {});
   };
   add(`${name} and this version share a Redis`, redisMissing ?? unbuilt, () => upgrade(release));

@@ -80,6 +80,6 @@ async function wakeUp(release: Release): Promise<void> {
 for (const release of releases.filter(({ format }) => format === 2)) {
   const missing = redisMissing ?? releaseMissing(release);
   const title = `a server of commit ${release.commit.slice(0, 7)} wakes up to a newer format`;
-  if (missing === undefined) test(title, () => wakeUp(release), 110_000);
+  if (missing === undefined) test(title, () => wakeUp(release), 240_000);
   else test.skip(`${title} (${missing})`, () => {});
 }

@@ -212,5 +212,5 @@ async function packedPackage(): Promise<void> {
 const missing = cannotInstall();
 const title =
   "packed and installed in an empty folder, it runs on Node.js and on Bun, and has types";
-if (missing === undefined) test(title, packedPackage, 60_000);
+if (missing === undefined) test(title, packedPackage, 300_000);
 else test.skip(`${title} (${missing})`, () => {});
