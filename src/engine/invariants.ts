@@ -58,19 +58,20 @@ function actionViolations(
 ): string[] {
   const timers = record.timers ?? [];
   const held = new Set(state.heldTimers.map((timer) => timer.id));
-  const owned = rulesOf(action).owns?.(state, action, record);
+  const owned = () => rulesOf(action).owns?.(state, action, record) ?? {};
   const hasTimer = timers.some((timer) => store.timers.has(timer) || held.has(timer));
   const ready = state.ready.includes(action.index);
   switch (record.status) {
-    case "SCHEDULED":
-      return owned?.task !== undefined && store.tasks.has(owned.task)
-        ? []
-        : [`${action.key} is SCHEDULED without a task`];
+    case "SCHEDULED": {
+      const { task } = owned();
+      const hasTask = task !== undefined && store.tasks.has(task);
+      return hasTask ? [] : [`${action.key} is SCHEDULED without a task`];
+    }
     case "RUNNING":
     case "RETRYING":
       return hasTimer || ready ? [] : [`${action.key} is ${record.status} without a timer`];
     case "WAITING":
-      return hasTimer || owned?.signal === true ? [] : [`${action.key} waits for nothing`];
+      return hasTimer || owned().signal === true ? [] : [`${action.key} waits for nothing`];
     case "PENDING": {
       const verdict = record.edges === undefined ? "wait" : joinVerdict(action, record.edges);
       if (verdict === "start" && !ready) return [`${action.key} may start and is not ready`];

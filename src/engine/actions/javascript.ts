@@ -107,12 +107,14 @@ function request(draft: Draft, action: JavascriptPlanAction, handout: number): v
     const text = view.output(key);
     if (text !== undefined) outputs[key] = text;
   }
-  const { expression, index } = action;
-  const { input, execution } = view;
-  const group = draft.state.workflow;
   draft.scripts.push({
-    ...{ handout, group, actionIndex: index },
-    ...{ expression, input, execution, outputs },
+    handout,
+    group: draft.state.workflow,
+    actionIndex: action.index,
+    expression: action.expression,
+    input: view.input,
+    execution: view.execution,
+    outputs,
   });
 }
 
