@@ -664,6 +664,10 @@ test("executions of earlier versions are entered into the index of pairs, a few 
   await store.close();
   const file = new Database(path);
   file.run("UPDATE executions SET is_paired = NULL");
+  file.run("DELETE FROM settings WHERE name = 'unpaired_below'");
+  const columns = "partition, workflow, started_at";
+  file.run(`CREATE INDEX executions_workflow ON executions (${columns})
+    WHERE tombstone_until IS NULL`);
   file.close();
   const again = open();
   const request = { partition: 1, workflow: "orders", status: "FAILED", limit: 4 } as const;
@@ -681,6 +685,21 @@ test("executions of earlier versions are entered into the index of pairs, a few 
     expect(await again.indexExecutions({ limit: 10 })).toBe("more");
     expect(await list()).toBe(8);
   }
+  const idsOf = async (from: SqliteStore) =>
+    (await from.list({ partition: 1, workflow: "orders", limit: 12 })).items.map(({ id }) => id);
+  const newest = ids.filter((_, i) => i % 2 === 0).reverse();
+  expect(await idsOf(again)).toEqual(newest.slice(0, 12));
   expect(await again.indexExecutions({ limit: 10 })).toBe("done");
   expect(await list()).toBe(4);
+  expect(await idsOf(again)).toEqual(newest.slice(0, 12));
+  await again.close();
+
+  const third = open();
+  expect(await idsOf(third)).toEqual(newest.slice(0, 12));
+  await third.close();
+  const indexes = new Database(path);
+  const named = indexes.query("SELECT name FROM sqlite_schema WHERE type = 'index'").values();
+  indexes.close();
+  // Which each start of an execution would have to keep.
+  expect(named.flat()).not.toContain("executions_workflow");
 });

@@ -3,7 +3,7 @@ import type { Database, Statement } from "bun:sqlite";
 import { type ExecutionStatus, executionStatuses } from "../../model/execution.ts";
 import { comparePlaces, matches } from "../rules.ts";
 import type { ListAnswer, Listing, ListRequest } from "../store.ts";
-import { settingOf, writeSetting } from "./schema.ts";
+import { settingOf, unpairedBelow, writeSetting } from "./schema.ts";
 
 interface Row {
   readonly id: string;
@@ -33,11 +33,14 @@ interface Index {
   readonly count: Statement<{ count: number }, [Pick<Search, "$partition" | "$value" | "$status">]>;
 }
 
+/** An index, and the searches in it whose rows together are all that are looked for. */
+interface Candidate {
+  readonly index: Index;
+  readonly searches: readonly Search[];
+}
+
 /** Above that it is not told which of two indexes holds fewer. */
 const countMax = 1_000;
-
-/** Setting: executions with lower numbers are still to be entered into the index of pairs. */
-const unpairedBelow = "unpaired_below";
 
 function prepareIndex(database: Database, condition: string): Index {
   const where = `partition = $partition AND tombstone_until IS NULL AND ${condition}`;
@@ -72,6 +75,7 @@ export class Listings {
   constructor(database: Database) {
     this.#database = database;
     this.#indexes = {
+      // Only in files whose executions are not all paired yet.
       workflow: prepareIndex(database, "workflow = $value"),
       status: prepareIndex(database, "status = $value"),
       correlationId: prepareIndex(database, "correlation_id = $value"),
@@ -106,22 +110,29 @@ export class Listings {
 
   #select(request: ListRequest, search: Search): readonly Row[] {
     const { workflow, status, correlationId } = request;
-    const candidates: { readonly index: Index; readonly search: Search }[] = [];
-    const propose = (index: Index, $value: string, $status = "") =>
-      candidates.push({ index, search: { ...search, $value, $status } });
-    if (correlationId !== undefined) propose(this.#indexes.correlationId, correlationId);
-    const isPair = workflow !== undefined && status !== undefined;
-    if (isPair && this.#arePaired()) propose(this.#indexes.pair, workflow, status);
-    else {
-      if (status !== undefined) propose(this.#indexes.status, status);
-      if (workflow !== undefined) propose(this.#indexes.workflow, workflow);
+    const candidates: Candidate[] = [];
+    const propose = (index: Index, ...values: Pick<Search, "$value" | "$status">[]) =>
+      candidates.push({ index, searches: values.map((value) => ({ ...search, ...value })) });
+    // Every execution has one of few statuses: merging their lists saves an index without them.
+    const statuses = status === undefined ? executionStatuses : [status];
+    if (correlationId !== undefined) {
+      propose(this.#indexes.correlationId, { $value: correlationId, $status: "" });
     }
-    if (candidates.length > 0) return smallest(candidates);
-    // Every execution has one of few statuses: merging their lists saves an index of all.
-    return executionStatuses
-      .flatMap((one) => this.#indexes.status.select.all({ ...search, $value: one }))
-      .sort(comparePlaces)
-      .slice(0, search.$limit);
+    if (workflow !== undefined && this.#arePaired()) {
+      const pairs = statuses.map((one) => ({ $value: workflow, $status: one }));
+      propose(this.#indexes.pair, ...pairs);
+    } else {
+      if (workflow !== undefined) {
+        propose(this.#indexes.workflow, { $value: workflow, $status: "" });
+      }
+      if (status !== undefined || candidates.length === 0) {
+        propose(this.#indexes.status, ...statuses.map((one) => ({ $value: one, $status: "" })));
+      }
+    }
+    const { index, searches } = smallest(candidates);
+    const rows = searches.flatMap((one) => index.select.all(one));
+    if (searches.length > 1) rows.sort(comparePlaces);
+    return rows.slice(0, search.$limit);
   }
 
   /** The newest first. */
@@ -147,18 +158,17 @@ export class Listings {
   }
 }
 
-/** The rows of the index that holds the fewest. */
-function smallest(
-  candidates: readonly { readonly index: Index; readonly search: Search }[],
-): readonly Row[] {
+/** The index that holds the fewest rows. */
+function smallest(candidates: readonly Candidate[]): Candidate {
   let best = candidates[0]!;
   let fewest = Number.POSITIVE_INFINITY;
   for (const one of candidates.length > 1 ? candidates : []) {
-    const { $partition, $value, $status } = one.search;
-    const { count } = one.index.count.get({ $partition, $value, $status })!;
+    const count = one.searches.reduce((sum, { $partition, $value, $status }) => {
+      return sum + one.index.count.get({ $partition, $value, $status })!.count;
+    }, 0);
     if (count >= fewest) continue;
     fewest = count;
     best = one;
   }
-  return best.index.select.all(best.search);
+  return best;
 }

@@ -7,6 +7,7 @@
  */
 import type { Database } from "bun:sqlite";
 import { limits } from "../../base/limits.ts";
+import { isFull } from "./full.ts";
 
 /** State of a task's row. */
 export const taskState = { queued: 0, leased: 1, dropped: 2 } as const;
@@ -169,6 +170,9 @@ const migrations: readonly string[] = [
   `,
 ];
 
+/** Setting: executions with lower numbers are still to be entered into the index of pairs. */
+export const unpairedBelow = "unpaired_below";
+
 /** The event loop stands still for as long. */
 const busyMs = 40;
 
@@ -229,6 +233,7 @@ export function prepareDatabase(
   database.transaction(() => {
     const version = pragma(database, "user_version");
     for (const migration of migrations.slice(version)) database.run(migration);
+    if (version === 0) writeSetting(database, unpairedBelow, 0);
     if (version < migrations.length) database.run(`PRAGMA user_version = ${migrations.length}`);
     if (pragma(database, "application_id") !== applicationId) {
       database.run(`PRAGMA application_id = ${applicationId}`);
@@ -236,6 +241,18 @@ export function prepareDatabase(
     checkSettings(database, path, settings);
     keepDefault(database, "partitions", limits.partitionsEmbeddedDefault);
   })();
+  dropReplaced(database);
+}
+
+/** The index of pairs serves lists of a workflow as well, once all executions are in it. */
+function dropReplaced(database: Database): void {
+  if (settingOf(database, unpairedBelow) !== "0") return;
+  try {
+    database.run("DROP INDEX IF EXISTS executions_workflow");
+  } catch (error) {
+    // It costs some time at each start of an execution, and goes at another opening.
+    if (!isFull(error)) throw error;
+  }
 }
 
 /** Of places.ts: one for each opening of the file, and more where one was used up. */
