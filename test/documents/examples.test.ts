@@ -27,14 +27,16 @@ const missing = ["bash", "curl", "sed"].filter((program) => Bun.which(program) =
 if (missing.length > 0) console.log(`not here: ${missing.join(", ")}; examples are not run`);
 
 class Session {
-  readonly #server: TestServer;
+  readonly #document: Document;
+  #server: TestServer;
   readonly #folder = mkdtempSync(join(tmpdir(), "orchy-documents-"));
   readonly #workers: Bun.Subprocess[] = [];
   readonly #shell: Bun.Subprocess<"pipe", "pipe", "inherit">;
   readonly #output: AsyncIterator<Uint8Array>;
   #printed = "";
 
-  constructor(server: TestServer) {
+  constructor(document: Document, server: TestServer) {
+    this.#document = document;
     this.#server = server;
     const options = {
       cwd: this.#folder,
@@ -49,6 +51,8 @@ class Session {
   async run(fence: Fence): Promise<void> {
     const { language, text, file } = fence;
     if (shown.has(language)) return;
+    const isWorker = language === "ts" || language === "python" || text.includes("while true");
+    if (isWorker || text.includes("/Poll")) await this.#replaceWorkers();
     const here = this.#reachable(text);
     if (language === "json" && this.#printed !== "") {
       expectPrinted(this.#printed, text);
@@ -89,7 +93,6 @@ class Session {
 
   /** Starts a worker, and lets it do one task of each of its actions. */
   async #work(path: string, interpreter: string): Promise<void> {
-    await this.#stopWorkers();
     // In a group of its own: a shell leaves its curl behind.
     const options = {
       cwd: this.#folder,
@@ -118,7 +121,6 @@ class Session {
 
   /** What it prints on standard output. */
   async #execute(commands: string): Promise<string> {
-    if (commands.includes("/Poll")) await this.#stopWorkers();
     const end = `end-of-commands-${crypto.randomUUID()}`;
     this.#shell.stdin.write(`${commands}\necho ${end} $?\n`);
     this.#shell.stdin.flush();
@@ -167,24 +169,22 @@ class Session {
     expect(await new Response(child.stdout).text()).toContain("is copied to");
   }
 
-  /** And waits until the server has noticed, so that it gives them nothing more. */
-  async #stopWorkers(): Promise<void> {
+  /** A poll of a worker that was killed may still get a task: what follows has a server of its own. */
+  async #replaceWorkers(): Promise<void> {
     if (this.#workers.length === 0) return;
     this.#killWorkers();
-    for (;;) {
-      const metrics = await (await fetch(`${this.#server.url}/metrics`)).text();
-      if (/^orchy_parked_polls 0$/m.test(metrics)) return;
-      await Bun.sleep(10);
-    }
+    await this.#server.remove();
+    this.#server = await open(this.#document);
   }
 
   #killWorkers(): void {
     for (const { pid } of this.#workers.splice(0)) process.kill(-pid, "SIGKILL");
   }
 
-  end(): void {
+  async end(): Promise<void> {
     this.#killWorkers();
     this.#shell.kill();
+    await this.#server.remove();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
@@ -233,8 +233,9 @@ function asFarAs(found: unknown, wanted: unknown): unknown {
   return { ...Object.fromEntries(members), ...(isCut && { "…": expected["…"] }) };
 }
 
-/** What is there before the examples of a document begin. */
-async function prepare(server: TestServer, { path }: Document): Promise<void> {
+/** A server with what is there before the examples of a document begin. */
+async function open({ path }: Document): Promise<TestServer> {
+  const server = await startTestServer({ store: "memory:" });
   const hello = {
     name: "hello",
     rootAction: "greet",
@@ -245,20 +246,18 @@ async function prepare(server: TestServer, { path }: Document): Promise<void> {
     await saveWorkflow(server, { ...hello, name: "order" });
     await saveWorkflow(server, { ...hello, name: "refund" });
   }
+  return server;
 }
 
 describe("the examples of", () => {
   for (const document of documents) {
     if (document.path === "docs/language.md" || document.fences.length === 0) continue;
     test.skipIf(missing.length > 0)(document.path, async () => {
-      const server = await startTestServer({ store: "memory:" });
-      const session = new Session(server);
+      const session = new Session(document, await open(document));
       try {
-        await prepare(server, document);
         for (const fence of document.fences) await session.run(fence);
       } finally {
-        session.end();
-        await server.remove();
+        await session.end();
       }
     });
   }
