@@ -5,6 +5,9 @@
 import type { Failure } from "./execution.ts";
 import type { JsonText } from "./json.ts";
 
+/** What can be done by hand to a whole execution. */
+export type Operation = "pause" | "resume" | "cancel";
+
 export type TaskOutcome =
   | { readonly ok: true; readonly output: JsonText }
   | {
@@ -66,7 +69,7 @@ export type ExecutionEvent =
     }
   | {
       readonly type: "operation";
-      readonly operation: "pause" | "resume" | "cancel";
+      readonly operation: Operation;
       readonly reason?: string;
       readonly cause?: Cause;
     }

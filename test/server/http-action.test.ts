@@ -372,4 +372,11 @@ describe("the server's own queue", () => {
     const { body } = await poll(["default"]);
     expect(body.tasks).toHaveLength(1);
   });
+
+  test("shows neither among the workers nor among the polls that wait", async () => {
+    const server = await open();
+    expect((await call(server, "GET", "/v1/workers")).body.items ?? []).toEqual([]);
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    expect(metrics).toContain("orchy_parked_polls 0\n");
+  });
 });

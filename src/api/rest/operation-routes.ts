@@ -1,6 +1,8 @@
 /** Acting on executions over `/v1`. */
+
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
+import type { Operation } from "../../model/event.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { payloadText } from "./payload.ts";
@@ -10,7 +12,7 @@ import { given } from "./workflow-routes.ts";
 const idPath = { id: requests.executionIdSchema };
 const operationErrors = ["NOT_FOUND", "DELETED", "INVALID_STATE"] as const;
 
-function operation(name: "pause" | "resume" | "cancel", documented: Documented): Route {
+function operation(name: Operation, documented: Documented): Route {
   return route(`POST /v1/executions/{id}/${name}`, {
     id: `${name}Execution`,
     tag: "Operations",

@@ -77,12 +77,6 @@ export function isJson(header: Headers): boolean {
   return header.get("content-type")?.toLowerCase().includes("+json") ?? false;
 }
 
-export function isLoopback(address: string | undefined): boolean {
-  if (address === undefined) return false;
-  const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
-  return plain === "::1" || /^127\.\d+\.\d+\.\d+$/.test(plain);
-}
-
 export function senderOf(
   authorization: string | null,
   peer: () => Peer,

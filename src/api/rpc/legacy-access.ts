@@ -5,11 +5,12 @@
  */
 import { OrchyError, unreachable } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
+import { isLoopback } from "../../base/loopback.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller, Sender } from "../caller.ts";
-import { type CallContext, isLoopback, type Peer } from "./call.ts";
+import type { CallContext, Peer } from "./call.ts";
 
 /** From where workers of the original wire are served. */
 export type LegacyWorkers = "loopback" | "mtls" | "open";
@@ -103,7 +104,7 @@ export function refusalBy(
     case "open":
       return undefined;
     case "loopback":
-      return isLoopback(peer().address)
+      return isLoopback(peer().address ?? "")
         ? undefined
         : "Workers of the original wire are served from this machine only; set --legacy-workers to " +
             "serve others, or send a key.";

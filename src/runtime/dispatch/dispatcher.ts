@@ -66,6 +66,7 @@ export class Dispatcher {
   readonly #polls = new Set<Poll>();
   readonly #byWorker = new Map<string, Set<Poll>>();
   #pollBytes = 0;
+  #innerPolls = 0;
   #draining = false;
 
   constructor(parts: {
@@ -82,8 +83,13 @@ export class Dispatcher {
     this.#onDue = parts.onDue;
   }
 
+  /** Polls of callers. */
   get parked(): number {
-    return this.#polls.size;
+    return this.#polls.size - this.#innerPolls;
+  }
+
+  get isPolled(): boolean {
+    return this.#polls.size > 0;
   }
 
   get draining(): boolean {
@@ -102,6 +108,7 @@ export class Dispatcher {
     });
     this.#makeRoom(poll);
     this.#polls.add(poll);
+    if (poll.isInner) this.#innerPolls += 1;
     const own = this.#byWorker.get(poll.workerId);
     if (own === undefined) this.#byWorker.set(poll.workerId, new Set([poll]));
     else own.add(poll);
@@ -131,6 +138,7 @@ export class Dispatcher {
   #forget(poll: Poll): void {
     if (!this.#polls.delete(poll)) return;
     this.#pollBytes -= poll.bytes;
+    if (poll.isInner) this.#innerPolls -= 1;
     const own = this.#byWorker.get(poll.workerId);
     own?.delete(poll);
     if (own?.size === 0) this.#byWorker.delete(poll.workerId);

@@ -3,6 +3,7 @@
  * cancelled task with its next poll, and a busy one counts as there. A hint: it is kept in memory,
  * bounded, and sent once.
  */
+import { BoundedMap } from "../../base/bounded-map.ts";
 import { limits } from "../../base/limits.ts";
 import type { Decision } from "../../model/decision.ts";
 import type { LeasedTask } from "../../store/store.ts";
@@ -19,17 +20,13 @@ interface Lease extends Holder {
 
 export class HeldTasks {
   /** By task; those given out first are first, and forgotten first. */
-  readonly #holders = new Map<string, Lease>();
+  readonly #holders = new BoundedMap<string, Lease>(limits.heldTasksKept);
   /** Tokens that wait for the next poll of a worker. */
-  readonly #cancelled = new Map<string, string[]>();
+  readonly #cancelled = new BoundedMap<string, string[]>(limits.cancelledWorkersKept);
 
   givenOut(tasks: readonly LeasedTask[], workerId: string): void {
     for (const { id, token, leaseUntil } of tasks) {
-      this.#holders.delete(id);
       this.#holders.set(id, { workerId, token, leaseUntil });
-    }
-    while (this.#holders.size > limits.heldTasksKept) {
-      this.#holders.delete(this.#holders.keys().next().value!);
     }
   }
 
@@ -84,8 +81,5 @@ export class HeldTasks {
     if (tokens.length >= limits.cancelledPerAnswerMax) return;
     tokens.push(token);
     this.#cancelled.set(workerId, tokens);
-    while (this.#cancelled.size > limits.cancelledWorkersKept) {
-      this.#cancelled.delete(this.#cancelled.keys().next().value!);
-    }
   }
 }

@@ -19,6 +19,8 @@ export interface PollOptions {
   readonly heartbeatMs: number;
   /** Its answer carries parameters as `google.protobuf.Struct`, and nothing that fits none. */
   readonly structOnly?: boolean;
+  /** Of the server's own worker. */
+  readonly isInner?: boolean;
   readonly nonce: string;
   readonly clock: Clock;
   readonly onClosed: (poll: Poll) => void;
@@ -41,6 +43,8 @@ export class Poll {
   reservedChars = 0;
   /** A claim for this poll is under way. */
   filling = false;
+  /** Of the server's own worker. */
+  readonly isInner: boolean;
   /** Memory that its names take, here and where it waits in line for each of them. */
   readonly bytes: number;
   /** Resolves with what it collected, once. */
@@ -64,6 +68,7 @@ export class Poll {
     this.queueSet = new Set(options.queues);
     this.bytes = options.queues.reduce((sum, queue) => sum + pairBytes + queue.length, pollBytes);
     this.workerId = options.workerId;
+    this.isInner = options.isInner ?? false;
     this.heartbeatMs = options.heartbeatMs;
     this.structOnly = options.structOnly ?? false;
     this.nonce = options.nonce;

@@ -2,6 +2,7 @@
  * How large the tasks of a queue were of late, so that a claim leases no more of them than fit the
  * answer that they are for: what does not fit was read and leased in vain, and goes back.
  */
+import { BoundedMap } from "../../base/bounded-map.ts";
 import { limits } from "../../base/limits.ts";
 import type { LeasedTask } from "../../store/store.ts";
 
@@ -23,7 +24,7 @@ const isLarge = (task: LeasedTask) => taskChars(task) > smallCharsMax;
 
 export class TaskSizes {
   /** The queues whose tasks are large, with the size of the last ones on average. */
-  readonly #large = new Map<string, number>();
+  readonly #large = new BoundedMap<string, number>(limits.largeQueuesKept);
 
   /** Of one claim. In the usual case all are small, and were. */
   note(tasks: readonly LeasedTask[]): void {
@@ -40,9 +41,6 @@ export class TaskSizes {
     this.#large.delete(queue);
     if (chars <= smallCharsMax) return;
     this.#large.set(queue, chars);
-    if (this.#large.size > limits.largeQueuesKept) {
-      this.#large.delete(this.#large.keys().next().value!);
-    }
   }
 
   /** How many tasks of its queues fit the room that a poll has. */

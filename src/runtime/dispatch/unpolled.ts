@@ -5,6 +5,7 @@
  * such a queue is polled after all, servers tell each other. A queue for JSON counts as part of the
  * plain one here: see uncarried.ts for polls that cannot take what waits in it.
  */
+import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { jsonQueueKey, parseQueueKey, plainQueueKey } from "../../model/ids.ts";
@@ -44,7 +45,7 @@ export class Unpolled {
   #suspects = new Map<string, Suspect>();
   readonly #unpolled = new Set<string>();
   /** When it was warned of which queue; the earliest first. */
-  readonly #warned = new Map<string, number>();
+  readonly #warned = new BoundedMap<string, number>(limits.unpolledQueuesMax);
   #isRunning = false;
   #cancel: (() => void) | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -166,11 +167,7 @@ export class Unpolled {
     this.#unpolled.add(key);
     const warnedAt = this.#warned.get(key) ?? Number.NEGATIVE_INFINITY;
     if (!prefers(partition) || now - warnedAt < limits.unpolledWarnMs) return;
-    this.#warned.delete(key);
     this.#warned.set(key, now);
-    if (this.#warned.size > limits.unpolledQueuesMax) {
-      this.#warned.delete(this.#warned.keys().next().value!);
-    }
     const waitingMs = now - oldestAt;
     log.warn("tasks wait, and no worker polls for them", {
       ...parseQueueKey(key),

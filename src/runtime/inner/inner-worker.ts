@@ -100,6 +100,7 @@ export class InnerWorker {
       waitMs: limits.innerPollMs,
       workerId,
       heartbeats: true,
+      isInner: true,
       results: [],
       abort: this.#stopping.signal,
     });

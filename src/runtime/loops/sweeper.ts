@@ -62,7 +62,7 @@ export class Sweeper {
   /** Looks at the next few executions. */
   async sweep(): Promise<void> {
     const { store, dispatcher } = this.#parts;
-    if (dispatcher.parked > 0) {
+    if (dispatcher.isPolled) {
       const share = Math.min(1, limits.sweepMs / limits.queueSweepMs);
       const count = Math.ceil(store.partitions * share);
       const next = Array.from({ length: count }, (_, i) => (this.#queuesOf + i) % store.partitions);

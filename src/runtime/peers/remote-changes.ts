@@ -4,6 +4,7 @@
  * watches costs nothing, and what does not change nearly nothing. Notes may be lost, and a server that
  * has just started knows of none, so that each execution is also looked at now and then.
  */
+import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { type ExecutionKey, executionKey } from "../../model/ids.ts";
@@ -72,7 +73,7 @@ export class RemoteChanges {
   readonly #parts: RemoteChangesParts;
   readonly #followers = new Map<string, Set<Follower>>();
   /** By execution: until when others watch it; the one that was told of first comes first. */
-  readonly #watchedElsewhere = new Map<string, number>();
+  readonly #watchedElsewhere = new BoundedMap<string, number>(limits.watchedElsewhereMax);
   /** What has changed in this turn of the event loop, and whether it has ended. */
   #changed = new Map<string, boolean>();
   #cancelTelling: (() => void) | undefined;
@@ -169,10 +170,8 @@ export class RemoteChanges {
   }
 
   #remember(id: string): void {
-    const watched = this.#watchedElsewhere;
-    watched.delete(id);
-    watched.set(id, this.#parts.clock.now() + 2.5 * limits.watchedTellMs);
-    if (watched.size > limits.watchedElsewhereMax) watched.delete(watched.keys().next().value!);
+    const until = this.#parts.clock.now() + 2.5 * limits.watchedTellMs;
+    this.#watchedElsewhere.set(id, until);
   }
 
   /** Others forget it after a while, and new servers have not heard of it. */

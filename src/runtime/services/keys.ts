@@ -4,7 +4,9 @@
  * every server after that time. Once there is a key, there is always one, if only a revoked one: what
  * was closed is never opened by itself.
  */
+
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
@@ -36,9 +38,9 @@ const noDigest = Buffer.alloc(32);
 export class Keys {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new BoundedMap<string, Known>(limits.cachedKeysMax);
   /** Apart from the known ones, so that guesses do not push those out. */
-  readonly #unknown = new Map<string, Known>();
+  readonly #unknown = new BoundedMap<string, Known>(limits.cachedKeysMax);
   readonly #reading = new Map<string, Promise<Known>>();
   /** How many keys that do not exist were looked up since then. */
   #misses = { count: 0, sinceMs: Number.NEGATIVE_INFINITY };
@@ -159,9 +161,7 @@ export class Keys {
     const known = { stored, readAt: this.#clock.now() };
     if (stored === undefined) this.#misses.count += 1;
     const map = stored === undefined ? this.#unknown : this.#known;
-    map.delete(id);
     map.set(id, known);
-    if (map.size > limits.cachedKeysMax) map.delete(map.keys().next().value!);
     return known;
   }
 

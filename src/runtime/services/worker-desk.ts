@@ -80,9 +80,8 @@ export class WorkerDesk {
         `${limits.parkedPollersMax} polls are waiting already; try again.`,
       );
     }
-    const { workerId } = request;
-    const { structOnly = false } = request;
-    const seen = this.#workers.seen(workerId, request, clock.now());
+    const { workerId, structOnly = false, isInner = false } = request;
+    const seen = this.#workers.seen(isInner ? "" : workerId, request, clock.now());
     const queues = queueKeys(request);
     this.#parts.unpolled.polled(queues);
     this.#parts.uncarried.polled(queues, structOnly);
@@ -90,6 +89,7 @@ export class WorkerDesk {
       queues,
       tasksMax: request.maxTasks,
       workerId,
+      isInner,
       waitMs: request.waitMs,
       heartbeatMs: silenceMsOf(request),
       structOnly,

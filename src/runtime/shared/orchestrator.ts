@@ -5,7 +5,7 @@
 import type { OrchyError, Problem } from "../../base/errors.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
-import type { TaskOutcome } from "../../model/event.ts";
+import type { Operation, TaskOutcome } from "../../model/event.ts";
 import type {
   ActionStatus,
   AttemptRecord,
@@ -160,6 +160,8 @@ export interface PollRequest {
   /** Parameters are written as `google.protobuf.Struct`: what fits none is left for others. */
   readonly structOnly?: boolean;
   readonly results: readonly ResultSent[];
+  /** Of the server's own worker: not listed, and not counted among those that wait. */
+  readonly isInner?: boolean;
   /** The caller has gone: what it was given goes back at once. */
   readonly abort?: AbortSignal;
 }
@@ -294,7 +296,7 @@ export interface Orchestrator {
   operate(request: {
     readonly id: string;
     readonly workflow?: string;
-    readonly operation: "pause" | "resume" | "cancel";
+    readonly operation: Operation;
     readonly reason?: string;
     readonly operationId?: string;
   }): Promise<ExecutionStatus>;
