@@ -22,6 +22,7 @@ export interface Document {
 export const documents: readonly Document[] = [
   "README.md",
   "CONTRIBUTING.md",
+  "src/worker/README.md",
   ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
     .map((name) => join("docs", name))
