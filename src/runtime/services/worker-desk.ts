@@ -74,13 +74,13 @@ export class WorkerDesk {
 
   async poll(request: PollRequest): Promise<PollAnswer> {
     const { dispatcher, clock, cancellations } = this.#parts;
-    if (dispatcher.parked >= limits.parkedPollersMax) {
+    const { workerId, structOnly = false, isInner = false } = request;
+    if (dispatcher.parked >= limits.parkedPollersMax && !isInner) {
       throw new OrchyError(
         "TOO_MANY",
         `${limits.parkedPollersMax} polls are waiting already; try again.`,
       );
     }
-    const { workerId, structOnly = false, isInner = false } = request;
     const seen = this.#workers.seen(isInner ? "" : workerId, request, clock.now());
     const queues = queueKeys(request);
     this.#parts.unpolled.polled(queues);
