@@ -4,433 +4,599 @@
  */
 export const limits = {
   // Names and ids.
+  /** Name of a workflow, user action or queue. */
   nameCharsMax: 128,
+  /** `executionId` of a start. */
   executionIdCharsMax: 128,
+  /** `correlationId` of a start. */
   correlationIdCharsMax: 256,
+  /** Header `Idempotency-Key`. */
   idempotencyKeyCharsMax: 256,
+  /** `signalId`, and `operationId`. */
   signalIdCharsMax: 128,
+  /** `workerId` of a poll. */
   workerIdCharsMax: 256,
+  /** Event of a wait or signal. */
   eventNameCharsMax: 128,
+  /** `description` of a workflow. */
   descriptionCharsMax: 10_000,
-  /** Names that are looked through for one that was perhaps meant. */
+  /** Known names that are compared with an unknown one, to suggest the nearest. */
   namesSuggested: 1_000,
+  /** Id of an action, if it is a number. */
   actionIdNumberMax: 2 ** 31 - 1,
 
   // Definitions.
-  /** The document that each start reads holds less than two chunks of versions. */
+  /** Versions of a workflow in one stored chunk; starts read less than two chunks. */
   versionsPerChunk: 16,
+  /** Chunks of versions that one save splits off. */
   versionChunksPerSave: 64,
+  /** A definition, as JSON. */
   definitionBytesMax: 2 * 1024 * 1024,
-  /** Values and names of members; names count twice. */
+  /** JSON values in a definition; names of members count twice. */
   definitionPartsMax: 500_000,
+  /** Actions of a definition. */
   definitionActionsMax: 1_000,
+  /** Edges of a definition: distinct pairs of an action and one that follows it. */
   definitionEdgesMax: 20_000,
+  /** References in all templates of a definition. */
   definitionReferencesMax: 20_000,
+  /** Problems that are reported for one definition. */
   definitionProblemsMax: 100,
-  /** Problems for which the nearest of many names is looked for. */
+  /** Problems for which the nearest of many names is suggested. */
   definitionHintsMax: 20,
+  /** Routes in `next`, and in `onError`, of one action. */
   routesPerActionMax: 200,
-  /** Routes are named by data, such as texts that a switch compares with. */
+  /** Name of a route; routes are named by data, such as texts that a switch compares with. */
   routeNameCharsMax: 1_024,
+  /** Ids in `rootAction`. */
   rootActionsMax: 1_000,
+  /** Events of one wait. */
   waitEventsMax: 100,
+  /** Source of a script. */
   expressionCharsMax: 65_536,
+  /** A reference. */
   pathCharsMax: 1_024,
+  /** Steps of a reference. */
   pathStepsMax: 64,
+  /** Any time in a definition. */
   secondsMax: 10 * 366 * 24 * 3600,
+  /** `retryCount`. */
   retryCountMax: 1_000,
+  /** Lowest `priority`. */
   priorityMin: -100,
+  /** Highest `priority`. */
   priorityMax: 100,
+  /** Codes in `nonRetryable`. */
   nonRetryableCodesMax: 100,
+  /** Code of a failure. */
   errorCodeCharsMax: 128,
+  /** Message of a failure; a longer one is cut. */
   errorMessageCharsMax: 4_096,
+  /** `details` of a failure. */
   errorDetailsBytesMax: 64 * 1024,
 
   // Payloads.
+  /** An input, parameters, an output or a signal, as JSON. */
   payloadBytesMax: 3 * 1024 * 1024,
+  /** A request of a worker. */
   requestBytesMax: 16 * 1024 * 1024,
+  /** Response to a poll; it carries at least one task. gRPC clients accept 4 MiB by default. */
   pollAnswerBytesMax: 3_670_016,
+  /** Levels of a JSON value. */
   jsonDepthMax: 128,
-  /** Levels of JSON that make up to three nested messages each in a Struct, of which clients take 100. */
+  /**
+   * Levels of a JSON value as Struct: up to three nested messages each, of which clients accept
+   * 100.
+   */
   structDepthMax: 32,
-  stringifiedTemplateBytesMax: 3 * 1024 * 1024,
 
-  // Reading data by references, in steps: one for each character that is read; see engine/work.ts.
+  // Reading data by references, in steps: one for each character that is read; see language/data/work.ts.
+  /** Steps for the references of one action. */
   actionWorkMax: 16 * 1024 * 1024,
-  /** What one action may need of the data in all: no more of it is loaded. */
+  /** Data that the references of one action may need; no more is loaded. */
   actionDataCharsMax: 64 * 1024 * 1024,
-  /** Fields of at most a payload each that are loaded at once. */
+  /** Fields, of at most a payload each, that are loaded at once. */
   fieldsPerLoad: 32,
-  /** A decision that has spent this starts no further action; the next decision goes on. */
+  /** Steps after which a decision starts no further action; the next decision continues. */
   decisionWorkMax: 4 * 1024 * 1024,
 
   // The worker service.
+  /** Actions of one poll. */
   pollActionsMax: 1_000,
+  /** Queues of one poll. */
   pollQueuesMax: 100,
-  /** Pairs of a queue and an action that one poll names, as it waits in line for each of them. */
+  /** Pairs of a queue and an action in one poll, as it waits in a line for each of them. */
   pollPairsMax: 5_000,
-  /** Memory for the names of all polls that wait: the largest poll is answered first. */
+  /** Memory for the names of all parked polls; beyond it the largest poll returns. */
   parkedPollBytesMax: 256 * 1024 * 1024,
+  /** Tasks of one poll. */
   pollTasksMax: 1_000,
+  /** `waitSeconds` of a poll. */
   pollWaitSecondsMax: 60,
-  /** Tasks whose holders a server remembers, to tell them of a cancel; some 300 bytes each. */
+  /** Tasks whose workers a server remembers, to report a cancellation; some 300 bytes each. */
   heldTasksKept: 100_000,
+  /** Cancelled tasks in one response to a poll. */
   cancelledPerAnswerMax: 1_000,
+  /** Workers for which cancellations are kept until their next poll. */
   cancelledWorkersKept: 1_000,
+  /** Lowest `leaseSeconds` of a poll. */
   leaseSecondsMin: 1,
+  /** Highest `leaseSeconds` of a poll. */
   leaseSecondsMax: 24 * 3600,
+  /** Results of one call. */
   resultsPerCallMax: 1_000,
+  /** Heartbeats of one call. */
   heartbeatsPerCallMax: 10_000,
+  /** Released tasks of one call. */
   releasesPerCallMax: 10_000,
-  /** Of the tokens of one call, so many are looked at before others get their turn. */
+  /** Tokens of one call that are handled before other calls have their turn. */
   tokensPerBatch: 128,
+  /** Actions of one registration. */
   registeredActionsPerCallMax: 1_000,
   /** Queues whose tasks are so large that claims ask for fewer of them. */
   largeQueuesKept: 1_000,
+  /** Parked polls of a server. */
   parkedPollersMax: 20_000,
+  /** `progress` of a heartbeat. */
   progressBytesMax: 64 * 1024,
-  /** A worker that has not polled for so long is forgotten; the others share so much memory. */
+  /** Time after its last poll for which a worker is listed. */
   workerSeenMs: 5 * 60_000,
-  /** Of one worker that polls for other actions each time. */
+  /** Different polls of one worker that are listed. */
   workerPollsMax: 1_000,
+  /** Memory for the list of workers. */
   workersBytesMax: 16 * 1024 * 1024,
+  /** Response with the list of workers. */
   workersListedBytesMax: 4 * 1024 * 1024,
-  /** Memory for the definitions of actions that were read. */
+  /** Memory for definitions of actions that were read. */
   cachedActionBytesMax: 64 * 1024 * 1024,
-  /** Memory for the latest heartbeats; the longest silent ones are forgotten first. */
+  /** Memory for the newest heartbeats; those of the longest silence are dropped first. */
   beatsBytesMax: 16 * 1024 * 1024,
   /**
-   * What one call may come to when it is decoded: values and names of members, as many as payloads of
-   * the largest size usually have; and items of one list, more than any list may have.
+   * JSON values of one call after decoding, about as many as the largest payloads usually have;
+   * names of members count twice.
    */
   rpcPartsMax: 1_500_000,
+  /** Items of one list in a call; more than the limit of any list. */
   rpcItemsMax: 16_384,
   /** Outputs of one call that are parsed in one turn of the event loop, but one at least. */
   outputBytesPerTurnMax: 1024 * 1024,
+  /** Timeout that a caller may announce. */
   rpcTimeoutMsMax: 24 * 3600 * 1000,
+  /** Headers of a call. */
   rpcHeaderBytesMax: 16 * 1024,
+  /** Calls of one gRPC connection at a time. */
   grpcStreamsPerConnectionMax: 256,
-  /** Calls that a gRPC client may give up at once, and then each second, before it is cut off. */
+  /** Calls that a gRPC client may abort at once before it is disconnected. */
   grpcResetsMax: 300,
+  /** Calls that it may abort each second after that. */
   grpcResetsPerSecondMax: 50,
-  /** Beyond it answers are lost without a word, so it lies above what all connections may hold. */
+  /**
+   * Memory of a gRPC connection; beyond it responses are lost silently, so it is above what all
+   * connections may hold.
+   */
   grpcSessionMebibytesMax: 256,
-  /** Heads that are too large, before the connection is ended. */
+  /** Calls with too large headers before a gRPC connection is closed. */
   grpcRejectedStreamsMax: 10,
-  /** Of one address that begins with TLS where there is none, it is warned again after this. */
+  /** Time between two warnings about TLS of one address at a port without it. */
   wrongPortWarnMs: 10 * 60_000,
-  /** A gRPC connection must have greeted after this, TLS included. */
+  /** Time in which a gRPC connection must have greeted, TLS included. */
   grpcGreetingMs: 10_000,
-  /** A gRPC connection without a call is told to end after this. */
+  /** Time without a call after which a gRPC connection is closed. */
   grpcIdleMs: 5 * 60_000,
+  /** Streams of gRPC health. */
   healthWatchersMax: 1_000,
+  /** Time between two looks for such a stream. */
   healthWatchMs: 1_000,
 
   // Keys.
+  /** Name of a key. */
   keyNameCharsMax: 128,
+  /** Actions of a key. */
   keyActionsMax: 1_000,
-  /** What was read of a key is trusted for so long: a revocation counts everywhere after it. */
+  /**
+   * Time for which a key that was read is trusted; a revocation takes effect everywhere after it.
+   */
   keyFreshMs: 3_000,
+  /** Keys in the memory of a server. */
   cachedKeysMax: 1_000,
-  /** So many keys that do not exist are looked up within that time, then all keys are listed once. */
+  /** Unknown keys that are looked up within `keyFreshMs` before all keys are listed once. */
   unknownKeysReadMax: 20,
-  /** Of one address so many refusals are audit lines within that time; the rest is counted. */
+  /**
+   * Refusals of one address that leave audit lines within `auditRefusalMs`; the rest is counted.
+   */
   auditRefusalsMax: 10,
+  /** See `auditRefusalsMax`. */
   auditRefusalMs: 60_000,
-  /** Lines that wait for the file of --audit-log. */
+  /** Lines that wait for the file of `--audit-log`. */
   auditCharsHeldMax: 8 * 1024 * 1024,
-  /** So many addresses are told apart. */
+  /** Addresses whose refusals are counted separately. */
   auditAddressesMax: 1_000,
-  /** So many names and origins that are refused are named in the log, each once. */
+  /** Refused host names and origins that the log names, each once. */
   refusedNamesToldMax: 100,
 
   // REST.
-  /** Two largest payloads and what is around them: a start with its first signal. */
+  /**
+   * A body over REST: two largest payloads and what surrounds them, as in a start with a signal.
+   */
   restBodyBytesMax: 7 * 1024 * 1024,
   /** Content codings of one body, one within the other. */
   contentCodingsMax: 3,
-  /** The window of zstd, as a power of two: memory, and no more than the largest body needs. */
+  /** Window of zstd, as a power of two: memory, and no more than the largest body needs. */
   zstdWindowLogMax: 24,
-  /** Of bodies without payloads and definitions: keys, rules of actions, operations. */
+  /** Bodies without payloads and definitions: keys, rules of actions, operations. */
   controlBodyBytesMax: 256 * 1024,
-  /** Values and names of members of a body; names count twice. Any one payload fits. */
+  /** JSON values of a body; names of members count twice. Any one payload fits. */
   restPartsMax: 2_200_000,
-  /** In longer bodies that are not JSON the place of the mistake is not looked for. */
+  /** Body that is not JSON for which the place of the mistake is found. */
   syntaxCharsMax: 512 * 1024,
-  /** Further requests of one turn of the event loop wait for the next, if they are still wanted. */
+  /** Requests that begin in one turn of the event loop; further ones wait for the next. */
   requestsPerTurnMax: 256,
+  /** `limit` of a list, unless it is given. */
   listLimitDefault: 50,
+  /** Highest `limit` of a list. */
   listLimitMax: 500,
-  /** Lists of executions that are put together at the same time; further ones wait. */
+  /** Lists of executions that are made at the same time; further ones wait. */
   listsAtOnceMax: 2,
-  /** A list asks so many partitions at once, and pauses: other work comes in between. */
+  /** Partitions that a list reads at once before it pauses. */
   listedPartitionsMax: 16,
+  /** Shortest pause of a list. */
   listPauseMs: 2,
-  /** The pause is so many times as long as what was read before it took, but not longer than this. */
+  /** Length of the pause, in multiples of the time that reading took. */
   listRestShare: 3,
+  /** Longest pause of a list. */
   listPauseMsMax: 20,
-  /** Executions that one call of the store looks at for a list, and all calls for one page. */
+  /** Executions that one call of the store reads for a list. */
   listLookMax: 40,
+  /** Executions that all calls read for one page. */
   listPageLookMax: 5_000,
+  /** `wait` of a start or a result. */
   resultWaitSecondsMax: 60,
-  /** Executions that are read for callers at the same time, a few fields of their data at a time. */
+  /** Executions that are read for callers at the same time. */
   readsAtOnceMax: 4,
+  /** Fields of their data that are read at a time. */
   fieldsPerReadMax: 8,
-  /** Of the fields read at a time so much is held until the caller has taken it, or one field. */
+  /** Fields that are held until the caller has read them, or one field. */
   fieldsReadCharsMax: 512 * 1024,
-  /** Kept of one execution's data until its answer is made: what is shown twice is read once. */
+  /** Data of one execution that is kept until its response is made, as it is shown twice. */
   fieldsKeptCharsMax: 64 * 1024,
-  /** A page of a list closes before it is larger than this, but carries at least one item. */
+  /** A page of a list; it has at least one item. */
   pageBytesMax: 1024 * 1024,
+  /** Documents that are read at once for a list. */
   documentsPerReadMax: 20,
-  /** Longest arrival of a request's body, and memory for all that are arriving. */
+  /** Time in which the body of a request must arrive. */
   requestBodyMs: 30_000,
+  /** Memory for all bodies that are arriving. */
   bodyBytesHeldMax: 128 * 1024 * 1024,
-  /** A body that announces no more than this is read in one piece, and counted as announced. */
+  /** Body that is read in one piece, and counted as announced. */
   wholeBodyBytesMax: 64 * 1024,
-  /** Longest time for an answer to be taken, and memory for all that are not taken yet. */
+  /** Time in which a client must read a response. */
   answerMs: 60_000,
+  /** Memory for all responses that are not read yet. */
   answerBytesHeldMax: 64 * 1024 * 1024,
-  /** Smaller answers are not counted: they are left to the connection. */
+  /** Smallest response that is counted; others are left to the connection. */
   pacedAnswerBytesMin: 64 * 1024,
-  /** A connection on which nothing moves is closed after this, unless a request waits on it. */
+  /** Time after which an idle connection is closed, unless a request waits on it. */
   httpIdleSeconds: 60,
-  /** A key (without keys: all callers) may have so many event streams on one server. */
+  /** Event streams of a key (without keys: of all callers) on one server. */
   eventStreamsPerKeyMax: 1_000,
-  /** Silence on an event stream before a comment shows that it lives. */
+  /** Silence on an event stream before a comment shows that it is alive. */
   eventStreamBeatMs: 15_000,
-  /** What may wait for a slow reader of an event stream before the stream is closed. */
+  /** Data that may wait for a slow reader of an event stream before it is closed. */
   eventStreamBytesMax: 1024 * 1024,
 
   // One commit (sketched for stores with bounded transactions: 100 items on DynamoDB).
+  /** Effects of a commit: tasks, timers, messages, history. */
   commitEffectsMax: 50,
+  /** Size of a commit. */
   commitBytesMax: 4 * 1024 * 1024,
+  /** Commit ids of an execution that are remembered. */
   commitIdsKept: 16,
+  /** Attempts to commit after conflicts. */
   commitConflictRetriesMax: 20,
+  /** Events that one commit applies. */
   mailboxEventsPerCommitMax: 50,
+  /** Events that wait for one execution. */
   mailboxEventsMax: 10_000,
+  /** System actions that one commit starts. */
   systemActionsPerCommitMax: 50,
+  /** SQLite: operations that are worth a transaction while the log of the one before is synced. */
   groupCommitOperationsMin: 32,
+  /** SQLite: operations of one transaction. */
   groupCommitOperationsMax: 256,
+  /** SQLite: time that a transaction may take. */
   groupCommitMs: 10,
 
   // One execution.
+  /** Signals that no wait has consumed. */
   signalsBufferedMax: 100,
-  /** Ids of signals and operations that were applied are remembered for so long, */
+  /** Time for which ids of applied signals and operations are remembered. */
   causeSeconds: 24 * 3600,
-  /** in so many fields of so many characters: at least the latest 4,000 of the longest ids. */
+  /** Fields of data that hold them: at least the newest 4,000 of the longest ids. */
   causeFieldsMax: 128,
+  /** Size of such a field. */
   causeFieldCharsMax: 8 * 1024,
-  /** What servers of format 2 look at: ids in the state. */
+  /** Ids in the state, which servers of format 2 read. */
   causesInStateMax: 200,
-  /** Longer bodies are compared as they were written, and not as values. */
+  /** Payload that is compared by value; longer ones are compared as written. */
   canonicalCharsMax: 64 * 1024,
-  /** The same for the input of a repeated start, which is compared with that of its execution. */
+  /** Input of a repeated start that is compared by value with that of its execution. */
   comparedCharsMax: 1024 * 1024,
+  /** Attempts that are kept of an action. */
   attemptsKept: 10,
-  /** Records of so many actions are part of the state, which each commit writes. */
+  /** Actions whose records are part of the state, which each commit writes. */
   recordChunkActions: 64,
-  /** Those of larger workflows are kept beside it, in chunks of so many. */
+  /** Records of larger workflows in one chunk beside the state. */
   largeChunkActions: 16,
+  /** Entries in the history of an execution. */
   historyEntriesMax: 10_000,
+  /** Follow-ups in a chain. */
   followUpDepthMax: 3,
+  /** Retention of a completed execution. */
   retentionSecondsDefault: 7 * 24 * 3600,
+  /** Retention of one that did not complete. */
   retentionFailedSecondsDefault: 30 * 24 * 3600,
-  /** Nothing is removed sooner after its end, so that those who wait at other servers see it. */
+  /** Shortest retention, so that callers that wait at other servers get the result. */
   retentionMsMin: 1_500,
-  /** What a deleted execution leaves, where a caller or a message may name its id once more. */
+  /** Time for which a deleted id is remembered that a caller or a message chose. */
   tombstoneSecondsDefault: 24 * 3600,
+  /** Lowest `--tombstone-seconds`. */
   tombstoneSecondsMin: 600,
+  /** Highest `--tombstone-seconds`. */
   tombstoneSecondsMax: 366 * 24 * 3600,
-  /** The same where the server made the id: only late reads and results name it. */
+  /** Time for which a deleted id is remembered that the server made. */
   generatedTombstoneSeconds: 600,
-  /** Of a request's hash in a tombstone: 128 bits in hexadecimal, as there may be many of them. */
+  /** Hash of a request in a tombstone: 128 bits, as there may be many. */
   keptHashChars: 32,
 
   // User actions: what applies when neither the action nor its definition says otherwise.
+  /** `retryCount`. */
   retryCountDefault: 3,
+  /** `retryAfterSeconds`. */
   retryAfterSecondsDefault: 1,
+  /** `maxRetryAfterSeconds`. */
   retryAfterSecondsMaxDefault: 60,
+  /** `jitter`. */
   retryJitterDefault: 0.2,
+  /** `timeoutSeconds` of an attempt. */
   attemptTimeoutSecondsDefault: 300,
+  /** `heartbeatSeconds`, for workers that send heartbeats. */
   heartbeatSecondsDefault: 30,
 
   // Loops.
+  /** Longest sleep of a loop. */
   sleepMsMax: 60_000,
+  /** Due timers of one claim. */
   timersPerClaimMax: 200,
+  /** Time for which claimed timers are hidden from other servers. */
   timerHideMs: 10_000,
+  /** Messages of one claim. */
   outboxPerClaimMax: 100,
+  /** Time for which claimed messages are hidden from other servers. */
   outboxHideMs: 10_000,
+  /** Deliveries of a message before it is given up. */
   outboxAttemptsMax: 20,
+  /** Time between two rounds of the sweeper. */
   sweepMs: 5_000,
+  /** Executions that one round checks. */
   sweptPerRound: 100,
-  /** Executions that are entered at once into an index that came after them, and the rest between. */
+  /** Executions that are entered at once into an index that was added after them. */
   indexedPerCall: 100,
+  /** Pause after that. */
   indexRestMs: 20,
-  /** How often it is looked whether there is something to enter. */
+  /** Time between two looks for such executions. */
   indexLookMs: 1_000,
+  /** Difference of a server's `now` from the clock of a store. */
   clockSkewMsMax: 1_000,
-  /** A server looks so often whether it runs; a look that is later than this: it stood still. */
+  /** Time between two looks at whether this server runs. */
   standstillLookMs: 200,
+  /** Lateness of such a look that counts as a standstill. */
   standstillMsMin: 1_000,
-  /** Longest time for which deadlines are held back after a standstill. */
+  /** Longest delay of deadlines after a standstill. */
   standstillMs: 5_000,
+  /** Time for what is under way when a server stops. */
   drainMs: 10_000,
-  /** Where other servers share the store, callers have so long to hear that they should go there. */
+  /** Shared store: time in which callers are told to use another server. */
   drainTellMs: 500,
+  /** Time between two beats of a server in the registry. */
   serverBeatMs: 2_000,
+  /** Time without a beat after which a server counts as gone. */
   serverTtlMs: 10_000,
-  /** On a shared store the others take over within two seconds: a beat and this together. */
+  /** The same on a shared store: others take over within two seconds. */
   sharedServerBeatMs: 400,
+  /** The same on a shared store. */
   sharedServerTtlMs: 1_500,
   /**
-   * The format of a shared store is raised so long after the last older server has gone: longer than
-   * supervisors wait (five minutes) before they start again what has ended.
+   * Time without older servers before the format of a shared store rises: longer than the five
+   * minutes after which supervisors restart what has ended.
    */
   formatDelayMsDefault: 10 * 60_000,
-  /** What is watched here and perhaps driven elsewhere is looked at after these times, then rarely. */
+  /** First look at an execution that is watched here and may be driven elsewhere. */
   watchedFirstLookMs: 25,
+  /** Further looks. */
   watchedLookMs: 500,
+  /** Looks at one that has been watched for long. */
   watchedRestMs: 10_000,
-  /** How often servers tell the others what they watch, and how much of it each of them keeps. */
+  /** Time between two notes to other servers about what is watched here. */
   watchedTellMs: 30_000,
+  /** Executions watched at other servers that a server remembers. */
   watchedElsewhereMax: 100_000,
-  /** Ids, or other short texts, in one note of a server to the others. */
+  /** Ids, or other short texts, in one note between servers. */
   textsPerNote: 100,
-  /** Cancelled tasks that other servers are told of in one turn of the event loop. */
+  /** Cancelled tasks that are reported to other servers in one turn of the event loop. */
   droppedTasksPerTurnMax: 1_000,
-  /** How often a server looks at the partitions that prefer it, for what others have put there. */
+  /** Time between two looks at the partitions that prefer this server. */
   preferredLookMs: 1_000,
-  /** Tasks have waited for so long without any poll for them: the log and the execution say so, */
+  /** Time without any poll after which waiting tasks are reported. */
   unpolledMs: 10_000,
-  /** at one of these looks; queues whose workers are busy, or elsewhere, are left alone for the other. */
+  /** Time between two looks for such tasks. */
   unpolledLookMs: 1_000,
+  /** The same in queues whose workers are busy or at other servers. */
   unpolledRestMs: 30_000,
-  /** Where other servers share the store, their workers have had so long to change what was found. */
+  /** Shared store: time in which workers of other servers may still poll. */
   unpolledSecondMs: 5_000,
-  /** Of one queue it is warned again after this, if it has been polled in between. */
+  /** Time between two warnings about one queue, if it was polled in between. */
   unpolledWarnMs: 10 * 60_000,
+  /** Queues that are remembered for this. */
   unpolledQueuesMax: 1_000,
-  /** After this without a poll that takes JSON, tasks that fit no Struct fail where others poll for them. */
+  /** Time without a poll that takes JSON after which tasks that fit no Struct fail. */
   uncarriedMs: 60_000,
-  /** So many are failed at a time. */
+  /** Such tasks that are failed at a time. */
   uncarriedPerClaim: 100,
-  /** Within this time each partition is asked for queues that no poll has heard of. */
+  /** Time in which each partition is asked for queues that no poll knows of. */
   queueSweepMs: 10_000,
 
   // Caches.
+  /** Executions in the memory of a server. */
   cachedExecutionsMax: 50_000,
+  /** Memory for them. */
   cachedExecutionBytesMax: 64 * 1024 * 1024,
+  /** Compiled workflows in the memory of a server. */
   cachedPlansMax: 1_000,
 
   // Room in the store: above this share of it nothing new is started, and the server is not ready.
+  /** SQLite: share of the room in use above which starts are refused. */
   storeUsedMax: 0.95,
-  /** Redis refuses writes of every kind at its bound, and needs some of it for itself. */
+  /**
+   * Redis: the same share; it needs some memory for itself, and refuses all writes at its bound.
+   */
   redisUsedMax: 0.8,
   /**
-   * Kept free on the disk of an embedded store, for its log and what runs already; half of a disk
-   * that is smaller than twice that, and what follows in proportion.
+   * Kept free on the disk of an embedded store, for its log and what runs already. On a disk
+   * smaller than twice that, half of it, and the next ones in proportion.
    */
   diskReservedBytes: 128 * 1024 * 1024,
-  /** Of it, for the write-ahead log. */
+  /** Part of it for the write-ahead log. */
   logBytesMax: 64 * 1024 * 1024,
-  /** Of it, what nothing is written to but the log: the file stops growing. */
+  /** Part of it that only the log may use: the file stops growing. */
   diskFloorBytes: 16 * 1024 * 1024,
-  /** Of that, what is held by a file of no content, and let go when the disk is full all the same. */
+  /** Part of that which an empty file holds, to be deleted when the disk is full all the same. */
   ballastBytes: 8 * 1024 * 1024,
   /** Steps in which the file takes room on the disk. */
   fileStepBytes: 1024 * 1024,
-  /** Free room in the file before it takes the next. */
+  /** Free room in the file below which it takes the next step. */
   fileAheadBytes: 4 * 1024 * 1024,
-  /** Of that, what starts leave to what runs already, where the disk has no more. */
+  /** Part of that which starts leave to what runs already, where the disk has no more. */
   fileRunningBytes: 2 * 1024 * 1024,
-  /** Pages that only removals may take: they need some before they free more. */
+  /** Pages that only removals may use: they need some before they free more. */
   removalPages: 64,
-  /** How fast the log may grow beyond its bound while a reader of the file holds it. */
+  /** Growth of the log beyond its bound while a reader of the file holds it. */
   logBytesPerSecond: 8 * 1024 * 1024,
-  /** Nothing new is started while the log is longer. */
+  /** Length of the log above which starts are refused. */
   logBytesHeldMax: 1024 * 1024 * 1024,
-  /** Starts that were refused are taken again where so much less is used. */
+  /** Share that must be free again before refused starts are accepted. */
   startsRegained: 0.01,
-  /** Above it finished executions are removed early, until so much less is used. */
+  /** Share that early removals free. */
   roomRegained: 0.05,
-  /** It begins so much below that share: nothing is refused where room is made as fast as used. */
+  /** Share below the bound at which early removals begin. */
   earlyRetentionLead: 0.01,
+  /** Time between two looks at the room. */
   roomLookMs: 1_000,
-  /** Between two rounds of removals, while the store is too full. */
+  /** Pause between two rounds of removals while the store is too full. */
   roomRestMs: 100,
-  /** Few, as each may hold megabytes: the room is read again after them. */
+  /** Executions of one round: few, as each may hold megabytes. */
   earlyRemovalsAtOnce: 64,
+  /** Timers in one page. */
   timersListedMax: 200,
-  /** Pages of timers that one search for the ends of retentions reads, and at once. */
+  /** Pages of timers that one search for ends of retentions reads. */
   timerPagesPerWalk: 64,
+  /** Pages that it reads at once. */
   timerPagesAtOnce: 8,
-  /** Nothing is removed early so soon after its end. */
+  /** Time after its end in which no execution is removed early. */
   earlyRetentionAgeMs: 10_000,
 
-  /** What takes the main thread for longer is counted and logged: one line in `holdLogMs`. */
+  /** Time on the main thread beyond which an operation is counted and logged. */
   holdMs: 50,
+  /** Time between two such lines in the log. */
   holdLogMs: 1_000,
 
   // Metrics: so many workflows are told apart.
+  /** Workflows with their own value of the label `workflow`. */
   metricWorkflowsMax: 100,
 
   // Traces: what waits for the collector, and how long it is waited for.
+  /** Spans that wait for the collector. */
   traceQueueMax: 8_192,
+  /** Spans of one request to it. */
   traceBatchMax: 256,
+  /** Time for which a request collects spans. */
   traceBatchMs: 1_000,
+  /** Time that a request may take. */
   traceSendMs: 10_000,
+  /** Longest pause before it is repeated. */
   traceRetryMsMax: 30_000,
-  /** Longest delay of a server's end by spans that are still to be sent. */
+  /** Time for which a server that stops waits for the collector. */
   traceFlushMs: 1_000,
 
   // The sandbox.
+  /** CPU time of a script. */
   scriptMs: 1_000,
+  /** Time after that in which its process is killed. */
   scriptGraceMs: 500,
+  /** Memory of a script. */
   scriptMemoryBytes: 64 * 1024 * 1024,
+  /** Stack of a script. */
   scriptStackBytes: 512 * 1024,
+  /** Output of a script. */
   scriptOutputBytesMax: 3 * 1024 * 1024,
+  /** Highest `--script-processes`. */
   scriptProcessesMax: 256,
-  /** By default there is one script process for each core, and not more than this. */
+  /** Script processes by default: one for each core, at most this many. */
   scriptProcessesDefaultMax: 16,
   /**
-   * Scripts that may wait in memory for each process: so many whatever they take, and more of those
-   * that are quick. The others wait in the store.
+   * Scripts that may wait in memory for each process, however long they take. Others wait in the
+   * store.
    */
   scriptsQueuedMin: 16,
+  /** Scripts that may wait in memory for each process if they are quick. */
   scriptsQueuedMax: 500,
+  /** Memory for scripts that wait. */
   scriptQueueBytesMax: 64 * 1024 * 1024,
-  /** After this an evaluation whose server is gone is made again by another one. */
+  /** Time after which another server evaluates a script whose server is gone. */
   scriptGuardMs: 30_000,
-  /** A script that waits in the store is looked at again after as long as it has waited, at least and at most. */
+  /** Shortest time until a script that waits in the store is looked at again. */
   scriptWaitMsMin: 15_000,
+  /** Longest such time. */
   scriptWaitMsMax: 60_000,
-  /** Waiting scripts that a server remembers, so that it takes them as soon as it has room. */
+  /** Scripts waiting in the store that a server remembers, to take them as soon as it has room. */
   scriptsRememberedMax: 100_000,
 
   // Actions that servers run themselves, and http.
+  /** Tasks of one server's own worker at the same time. */
   innerTasksMax: 64,
-  /** Parameters and responses of those that run: above this no more are taken. */
+  /** Parameters and responses of those tasks; above it no more are taken. */
   innerBytesMax: 64 * 1024 * 1024,
+  /** Time for which its poll waits. */
   innerPollMs: 20_000,
+  /** Time between two of its heartbeats. */
   innerBeatMs: 10_000,
+  /** Shortest such time, for actions with a short `heartbeatSeconds`. */
   innerBeatMsMin: 100,
-  /** After a fault of the store. */
+  /** Pause after a fault of the store. */
   innerRestMs: 1_000,
-  /** After these the lease of the task lapses. */
+  /** Attempts to settle a result; after them the lease of the task ends. */
   innerSettleTries: 10,
+  /** `timeoutSeconds` of an http action. */
   httpTimeoutSecondsDefault: 30,
+  /** `responseBytesMax` of an http action. */
   httpResponseBytesDefault: 1024 * 1024,
+  /** Highest `responseBytesMax`. */
   httpResponseBytesMax: 3 * 1024 * 1024 - 64 * 1024,
+  /** Redirects of one request. */
   httpRedirectsMax: 5,
+  /** Statuses in `expect`. */
   httpExpectedMax: 50,
-  /** Of the body that a failed call came with, what its details keep. */
+  /** Start of the body of a failed request that its details keep. */
   httpDetailsCharsMax: 4_096,
 
   // Partitions.
+  /** Partitions of a shared store. */
   partitionsDefault: 64,
-  /** One process has nothing to spread over, and neighbours share pages: a quarter of the writes. */
+  /**
+   * Partitions of an embedded store: one process has nothing to spread over, and neighbours share
+   * pages.
+   */
   partitionsEmbeddedDefault: 1,
+  /** Highest `--partitions`. */
   partitionsMax: 4_096,
 } as const;
 
