@@ -481,6 +481,8 @@ export const limits = {
   removalPages: 64,
   /** Growth of the log beyond its bound while a reader of the file holds it. */
   logBytesPerSecond: 8 * 1024 * 1024,
+  /** Time between two tries to put a log on disk again that found no room there. */
+  logKeepMs: 1_000,
   /** Length of the log above which starts are refused. */
   logBytesHeldMax: 1024 * 1024 * 1024,
   /** Share that must be free again before refused starts are accepted. */

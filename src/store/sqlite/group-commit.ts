@@ -25,9 +25,6 @@ const triesMax = 3;
 const lockedTriesMax = 25;
 const lockedMs = 10;
 
-/** Between tries to put a log on disk that found no room there. */
-const keepLogMs = 1_000;
-
 interface Operation {
   readonly run: () => unknown;
   readonly resolve: (answer: never) => void;
@@ -65,7 +62,7 @@ export class GroupCommit {
   #refusal: StoreFault | undefined;
   #isBroken = false;
   #isClosed = false;
-  readonly #keepLog: () => Promise<Error | null>;
+  readonly #keepLog: (hasFailed: boolean) => Promise<Error | null>;
   #recovering: Promise<void> | undefined;
 
   constructor(options: {
@@ -81,7 +78,7 @@ export class GroupCommit {
     readonly onFull: (urgency: Urgency) => Promise<void>;
     readonly room: DiskRoom;
     /** The disk may not have the log: puts it there, or resolves with what is in the way. */
-    readonly keepLog: () => Promise<Error | null>;
+    readonly keepLog: (hasFailed: boolean) => Promise<Error | null>;
   }) {
     this.#database = options.database;
     this.#clock = options.clock;
@@ -112,9 +109,9 @@ export class GroupCommit {
     });
   }
 
-  /** Before the first operation: an earlier life of the process left a log, which the disk may not have. */
+  /** Before the first operation, where a log was left behind: the disk may not have it. */
   keepLog(): void {
-    const keeping = this.#keepLog();
+    const keeping = this.#keepLog(false);
     this.#hold(keeping.then((error) => (error === null ? undefined : this.#lose(error))));
   }
 
@@ -263,10 +260,10 @@ export class GroupCommit {
   }
 
   async #recover(): Promise<void> {
-    let error = await this.#keepLog();
+    let error = await this.#keepLog(true);
     while (error !== null && isNoRoom(error) && !this.#isClosed) {
-      await pause(keepLogMs, this.#clock);
-      error = await this.#keepLog();
+      await pause(limits.logKeepMs, this.#clock);
+      error = await this.#keepLog(true);
     }
     this.#recovering = undefined;
     if (error !== null) {

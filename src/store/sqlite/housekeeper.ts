@@ -11,6 +11,7 @@ import { type Clock, within } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Chore } from "./housekeeper-thread.ts";
+import { frameHeaderBytes, headerBytes, type LogLength } from "./log-frames.ts";
 
 /** Parts of the log's bound: from there on it is copied, and from there on the copy is finished. */
 const copyFrom = 1 / 8;
@@ -75,9 +76,10 @@ export class Housekeeper {
     return this.#logBytes;
   }
 
-  /** Frames of the log that is in use. */
-  get frames(): number {
-    return (this.#look.get() as Log).log;
+  /** Now. */
+  get length(): LogLength {
+    const { log: frames } = this.#look.get() as Log;
+    return { frames, bytes: headerBytes + frames * (frameHeaderBytes + this.#pageBytes) };
   }
 
   /** A reader, or a fault, keeps the log beyond its bound. */

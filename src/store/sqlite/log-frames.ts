@@ -8,6 +8,12 @@ import { setImmediate } from "node:timers/promises";
 
 export const headerBytes = 32;
 export const frameHeaderBytes = 24;
+/** What of the file is in use. */
+export interface LogLength {
+  readonly frames: number;
+  readonly bytes: number;
+}
+
 /** Checksums are over words of this byte order: the one of all machines that this runs on. */
 const littleEndian = 0x377f0682;
 /** Read at once: the event loop goes on in between. */
@@ -18,11 +24,11 @@ class Checksum {
   #second = 0;
 
   add(bytes: Buffer, from: number, to: number): void {
-    const words = new Uint32Array(bytes.buffer, bytes.byteOffset + from, (to - from) / 4);
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset + from, (to - from) / 4);
     let [first, second] = [this.#first, this.#second];
     for (let i = 0; i < words.length; i += 2) {
-      first = (first + (words[i] as number) + second) >>> 0;
-      second = (second + (words[i + 1] as number) + first) >>> 0;
+      first = (((first + (words[i] as number)) | 0) + second) | 0;
+      second = (((second + (words[i + 1] as number)) | 0) + first) | 0;
     }
     this.#first = first;
     this.#second = second;
@@ -30,33 +36,33 @@ class Checksum {
 
   isAt(bytes: Buffer, offset: number): boolean {
     return (
-      bytes.readUInt32BE(offset) === this.#first && bytes.readUInt32BE(offset + 4) === this.#second
+      bytes.readInt32BE(offset) === this.#first && bytes.readInt32BE(offset + 4) === this.#second
     );
   }
 }
 
-/** Bytes of the file that its first so many frames need; undefined where they are not all in it. */
-export async function framesLength(file: number, count: number): Promise<number | undefined> {
-  if (count === 0) return 0;
+/** Whether the file holds its first so many frames. */
+export async function holdsFrames(file: number, count: number): Promise<boolean> {
+  if (count === 0) return true;
   const header = Buffer.from(new ArrayBuffer(headerBytes));
-  if (readSync(file, header, 0, headerBytes, 0) < headerBytes) return undefined;
+  if (readSync(file, header, 0, headerBytes, 0) < headerBytes) return false;
   const checksum = new Checksum();
   checksum.add(header, 0, 24);
-  if (header.readUInt32BE(0) !== littleEndian || !checksum.isAt(header, 24)) return undefined;
+  if (header.readUInt32BE(0) !== littleEndian || !checksum.isAt(header, 24)) return false;
   const salts = header.subarray(16, 24);
   const frameBytes = frameHeaderBytes + header.readUInt32BE(8);
   const piece = Buffer.from(new ArrayBuffer(framesAtOnce * frameBytes));
   for (let frame = 0; frame < count; frame += framesAtOnce) {
     const length = Math.min(framesAtOnce, count - frame) * frameBytes;
     const place = headerBytes + frame * frameBytes;
-    if (readSync(file, piece, 0, length, place) < length) return undefined;
+    if (readSync(file, piece, 0, length, place) < length) return false;
     for (let start = 0; start < length; start += frameBytes) {
       checksum.add(piece, start, start + 8);
       checksum.add(piece, start + frameHeaderBytes, start + frameBytes);
       const isOfLog = salts.equals(piece.subarray(start + 8, start + 16));
-      if (!isOfLog || !checksum.isAt(piece, start + 16)) return undefined;
+      if (!isOfLog || !checksum.isAt(piece, start + 16)) return false;
     }
     await setImmediate();
   }
-  return headerBytes + count * frameBytes;
+  return true;
 }

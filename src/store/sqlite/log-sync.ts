@@ -10,7 +10,7 @@
  */
 import { closeSync, fdatasync, fdatasyncSync, openSync, read, write } from "node:fs";
 import { findFunctions } from "./c-library.ts";
-import { framesLength } from "./log-frames.ts";
+import { holdsFrames, type LogLength } from "./log-frames.ts";
 
 type Callback = (error: Error | null) => void;
 
@@ -114,32 +114,42 @@ export class LogSync {
   }
 
   /**
-   * After a sync that failed, in this life of the process or an earlier one: puts the first so many
-   * frames on disk once more. False: a part of them is lost. Throws what the disk refuses.
+   * Puts the frames on disk once more, where a sync of them has failed; else only what is not there.
+   * False: a part of them is lost. Throws what the disk refuses.
    */
-  async keepAgain(frames: number): Promise<boolean> {
-    const length = await framesLength(this.file, frames);
-    if (length === undefined) return false;
-    for (let place = 0; place < length; place += pieceBytes) await this.#keepPiece(place);
-    // What has left the memory meanwhile was read from the disk, as it was there.
-    return (await framesLength(this.file, frames)) !== undefined;
+  async keepAgain({ frames, bytes }: LogLength, hasFailed: boolean): Promise<boolean> {
+    if (!hasFailed) await this.#syncAgain();
+    for (let place = 0; place < bytes; place += pieceBytes) {
+      await this.#keepPiece(place, hasFailed);
+    }
+    // What had left the memory before was read from the disk, as it was there.
+    return await holdsFrames(this.file, frames);
+  }
+
+  #syncAgain(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#disk.syncAside(this.file, (error) => (error === null ? resolve() : reject(error)));
+    });
   }
 
   /** The piece stays in memory until it is known to be on the disk: there may be no other copy. */
-  async #keepPiece(place: number): Promise<void> {
+  async #keepPiece(place: number, hasFailed: boolean): Promise<void> {
     const buffer = Buffer.alloc(pieceBytes);
     const piece = buffer.subarray(0, await readAt(this.file, buffer, place));
+    if (!hasFailed && (await this.#isOnDisk(piece, place))) return;
     await writeAt(this.file, piece, place);
-    await new Promise<void>((resolve, reject) => {
-      this.#disk.syncAside(this.file, (error) => (error === null ? resolve() : reject(error)));
-    });
+    await this.#syncAgain();
+    if (await this.#isOnDisk(piece, place)) return;
+    await writeAt(this.file, piece, place);
+    throw noRoom("what was synced is not there");
+  }
+
+  async #isOnDisk(piece: Buffer, place: number): Promise<boolean> {
     // Where the system has no such call, what is read back is the memory's.
     this.#libC?.posix_fadvise(this.file, place, pieceBytes, dontNeed);
     const found = Buffer.alloc(piece.length);
     await readAt(this.file, found, place);
-    if (found.equals(piece)) return;
-    await writeAt(this.file, piece, place);
-    throw noRoom("what was synced is not there");
+    return found.equals(piece);
   }
 
   /** All that was asked for must have ended. */

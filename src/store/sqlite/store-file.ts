@@ -103,18 +103,18 @@ export class StoreFile {
       ...{ database, clock, log: this.#log, room: this.#room, logger: options.log, onRollback },
       onFlush: () => this.#housekeeper.afterFlush(),
       onFull: (urgency) => this.#makeLogRoom(urgency),
-      keepLog: () => this.#keepLog(),
+      keepLog: (hasFailed) => this.#keepLog(hasFailed),
     });
     if (leftBytes > 0) this.group.keepLog();
   }
 
   /** Null: the disk has the log. */
-  async #keepLog(): Promise<Error | null> {
+  async #keepLog(hasFailed: boolean): Promise<Error | null> {
     try {
-      const isKept = await this.#log.keepAgain(this.#housekeeper.frames);
+      const isKept = await this.#log.keepAgain(this.#housekeeper.length, hasFailed);
       return isKept ? null : new Error("a part of it is lost");
     } catch (error) {
-      if (isNoRoom(error) && this.#ballast.letGo()) return await this.#keepLog();
+      if (isNoRoom(error) && this.#ballast.letGo()) return await this.#keepLog(true);
       return error as Error;
     }
   }
