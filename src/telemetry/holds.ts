@@ -6,7 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { Logger } from "./log.ts";
 
-/** `other`: nobody has measured it; its name is that of the last thing that was measured. */
+/** `other`: nothing has measured it, or the machine gave the process no CPU time. */
 export type HoldKind = "execution" | "request" | "other";
 
 export interface HoldsParts {
@@ -21,11 +21,13 @@ const windowMs = 60_000;
 
 export class Holds {
   #parts: HoldsParts | undefined;
-  #last = "nothing";
+  /** What was measured last. */
+  #last: string | undefined;
   /** What was told of since the last probe. */
   #toldMs = 0;
-  #logAt = 0;
-  #unlogged = 0;
+  /** When the next line may be logged, and how many were not: of holds with and without a name. */
+  readonly #named = { at: 0, unlogged: 0 };
+  readonly #unnamed = { at: 0, unlogged: 0 };
   #longest = { ms: 0, before: 0, until: 0 };
 
   /** Begins to watch; returns how to stop. */
@@ -70,21 +72,24 @@ export class Holds {
     this.#toldMs = 0;
   }
 
-  #held(kind: HoldKind, name: string, ms: number): void {
+  #held(kind: HoldKind, name: string | undefined, ms: number): void {
     if (this.#parts === undefined) return;
     const { clock, log, onHeld } = this.#parts;
     onHeld(kind, ms);
     this.#turnWindow();
     this.#longest.ms = Math.max(this.#longest.ms, ms);
-    const now = clock.now();
-    if (now < this.#logAt) {
-      this.#unlogged += 1;
+    const next = kind === "other" ? this.#unnamed : this.#named;
+    if (clock.now() < next.at) {
+      next.unlogged += 1;
       return;
     }
-    const more = this.#unlogged === 0 ? {} : { before: this.#unlogged };
-    log.warn("the main thread was held", { kind, name, ms: Math.round(ms), ...more });
-    this.#logAt = now + limits.holdLogMs;
-    this.#unlogged = 0;
+    const message = "the main thread was held";
+    const what = { ms: Math.round(ms), ...(next.unlogged > 0 && { before: next.unlogged }) };
+    // An unmeasured hold is seldom the fault of what was measured before it, so it is no warning.
+    if (kind === "other") log.info(message, { kind, after: name, ...what });
+    else log.warn(message, { kind, name, ...what });
+    next.at = clock.now() + limits.holdLogMs;
+    next.unlogged = 0;
   }
 
   #turnWindow(): void {

@@ -14,7 +14,7 @@ let stop: () => void;
 beforeEach(() => {
   [lines, held, late] = [[], [], []];
   const log = createLogger({
-    ...{ level: "warn", clock },
+    ...{ level: "info", clock },
     write: (line) => lines.push(JSON.parse(line)),
   });
   holds = new Holds();
@@ -56,7 +56,7 @@ test("what nobody measured is found by a timer that fires late", async () => {
   await clock.pass(limits.holdMs / 2);
   expect(late[0]).toBeGreaterThan(limits.holdMs);
   expect(lines).toEqual([
-    expect.objectContaining({ kind: "other", name: "GET /v1/executions/{id}" }),
+    expect.objectContaining({ level: "info", kind: "other", after: "GET /v1/executions/{id}" }),
   ]);
 });
 
@@ -66,4 +66,15 @@ test("what was measured is not found again by the timer", async () => {
   holds.ran("execution", "e-3", startedAt);
   await clock.pass(limits.holdMs / 2);
   expect(held.map(([kind]) => kind)).toEqual(["execution"]);
+});
+
+test("a hold that nothing measured keeps no warning out of the log", async () => {
+  const until = performance.now() + 3 * limits.holdMs;
+  while (performance.now() < until);
+  await clock.pass(limits.holdMs / 2);
+  holds.ran("execution", "e-4", ago(100));
+  expect(lines.map(({ level, kind }) => [level, kind])).toEqual([
+    ["info", "other"],
+    ["warn", "execution"],
+  ]);
 });
