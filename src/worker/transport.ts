@@ -8,7 +8,7 @@
  *
  *                                    Node.js       Bun
  *     createConnectTransport 2       1.32  1.27    1.26  1.33
- *     createConnectTransport 1.1     1.18  1.22    1.40     -
+ *     createConnectTransport 1.1     1.18  1.22    1.40  1.44
  *     createNodeHttpClient 1.1       1.13  1.10    1.32  1.21
  *     Http2SessionManager alone      1.09  1.09    1.01  1.03
  *
