@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { allRoutes } from "../../src/api/rest/routes.ts";
 import { errorKinds, failureKinds } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
-import { describeFlags } from "../../src/config/config.ts";
+import { describeFlags } from "../../src/config/flags.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 
 const root = join(import.meta.dirname, "..", "..");

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
-import { describeFlags } from "../../src/config/config.ts";
+import { describeFlags } from "../../src/config/flags.ts";
 import { documents, root } from "./fences.ts";
 
 /** As GitHub makes the anchor of a heading. */
