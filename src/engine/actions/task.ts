@@ -70,7 +70,9 @@ function offer(draft: Draft, action: TaskAction, parameters: JsonText): void {
   const rules = rulesOf(draft, action);
   const handout = draft.nextHandout();
   const attempt = (before.attempt ?? 0) + 1;
-  const total = totalTimer(draft, action, before, rules, handout);
+  const { totalTimeoutMs } = rules;
+  const isTimed = before.totalUntil === undefined && totalTimeoutMs > 0;
+  const total = isTimed ? startTotalTimer(draft, action, handout, totalTimeoutMs) : {};
   const { correlationId, traceContext, traceState } = draft.state;
   const header = finishHeader(action.headerStart, {
     attempt,
@@ -121,15 +123,13 @@ function rulesOf(draft: Draft, action: TaskAction): UserRules {
 }
 
 /** The timer over all attempts is set with the first one. */
-function totalTimer(
+function startTotalTimer(
   draft: Draft,
   action: TaskAction,
-  before: ActionRecord,
-  rules: UserRules,
   handout: number,
+  totalTimeoutMs: number,
 ): Partial<ActionRecord> {
-  if (before.totalUntil !== undefined || rules.totalTimeoutMs === 0) return {};
-  const totalUntil = draft.now + rules.totalTimeoutMs;
+  const totalUntil = draft.now + totalTimeoutMs;
   const timer = draft.timerId("total", action, handout);
   draft.addTimer(timer, totalUntil);
   return { totalUntil, pausedMsThen: draft.state.pausedMs, timers: [timer] };

@@ -6,16 +6,9 @@
  * take JSON are given the tasks of both.
  */
 import type { Clock, Ids } from "../../base/clock.ts";
-import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { NewTask } from "../../model/decision.ts";
-import {
-  type ExecutionKey,
-  formatToken,
-  isJsonQueueKey,
-  plainQueueKey,
-  tokenPrefix,
-} from "../../model/ids.ts";
+import { type ExecutionKey, formatToken, plainQueueKey, tokenPrefix } from "../../model/ids.ts";
 import {
   type ClaimTasksAnswer,
   type ClaimTasksRequest,
@@ -27,6 +20,7 @@ import {
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
 import { Hints } from "./hints.ts";
+import { ParkedPolls } from "./parked-polls.ts";
 import { Poll, type PollOptions } from "./poll.ts";
 import { TaskSizes, taskChars } from "./task-sizes.ts";
 
@@ -45,13 +39,6 @@ const claimRetryMs = 1_000;
 const recoveriesMax = 60;
 const recoveryMs = 1_000;
 
-/** The polls that wait for tasks of a queue; the longest waiting first. */
-interface Line {
-  /** The one copy of the name. */
-  readonly queue: string;
-  readonly polls: Set<Poll>;
-}
-
 export class Dispatcher {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -59,14 +46,9 @@ export class Dispatcher {
   readonly #log: Logger;
   /** Called with moments at which something of a partition may be due, so that it is looked at. */
   readonly #onDue: (partition: number, at: number) => void;
-  /** Waiting polls with room, by queue. */
-  readonly #waiting = new Map<string, Line>();
+  readonly #polls = new ParkedPolls();
   readonly #hints = new Hints();
   readonly #sizes = new TaskSizes();
-  readonly #polls = new Set<Poll>();
-  readonly #byWorker = new Map<string, Set<Poll>>();
-  #pollBytes = 0;
-  #innerPolls = 0;
   #draining = false;
 
   constructor(parts: {
@@ -85,7 +67,7 @@ export class Dispatcher {
 
   /** Polls of callers. */
   get parked(): number {
-    return this.#polls.size - this.#innerPolls;
+    return this.#polls.size - this.#polls.inner;
   }
 
   get isPolled(): boolean {
@@ -100,69 +82,29 @@ export class Dispatcher {
   open(options: Omit<PollOptions, "nonce" | "clock" | "onClosed">): Poll {
     const poll = new Poll({
       ...options,
-      // Many polls name the same: each name is kept once.
-      queues: options.queues.map((queue) => this.#waiting.get(queue)?.queue ?? queue),
+      queues: options.queues.map((queue) => this.#polls.nameOf(queue)),
       nonce: this.#ids.nonce(),
       clock: this.#clock,
-      onClosed: (closed) => this.#forget(closed),
+      onClosed: (closed) => this.#polls.remove(closed),
     });
-    this.#makeRoom(poll);
     this.#polls.add(poll);
-    if (poll.isInner) this.#innerPolls += 1;
-    const own = this.#byWorker.get(poll.workerId);
-    if (own === undefined) this.#byWorker.set(poll.workerId, new Set([poll]));
-    else own.add(poll);
-    this.#pollBytes += poll.bytes;
-    for (const queue of poll.queues) {
-      const line = this.#waiting.get(queue);
-      if (line === undefined) this.#waiting.set(queue, { queue, polls: new Set([poll]) });
-      else line.polls.add(poll);
-    }
     if (this.#draining) poll.close();
     return poll;
   }
 
-  /** Answers the largest polls, so that those who name little are not refused for those who name much. */
-  #makeRoom(poll: Poll): void {
-    while (this.#pollBytes + poll.bytes > limits.parkedPollBytesMax) {
-      let largest = poll;
-      for (const other of this.#polls) if (other.bytes > largest.bytes) largest = other;
-      if (largest === poll) {
-        const message = "The polls that wait name too much in all. Name fewer queues and actions.";
-        throw new OrchyError("TOO_MANY", message);
-      }
-      largest.close();
-    }
-  }
-
-  #forget(poll: Poll): void {
-    if (!this.#polls.delete(poll)) return;
-    this.#pollBytes -= poll.bytes;
-    if (poll.isInner) this.#innerPolls -= 1;
-    const own = this.#byWorker.get(poll.workerId);
-    own?.delete(poll);
-    if (own?.size === 0) this.#byWorker.delete(poll.workerId);
-    for (const queue of poll.queues) {
-      const line = this.#waiting.get(queue);
-      line?.polls.delete(poll);
-      if (line?.polls.size === 0) this.#waiting.delete(queue);
-    }
-  }
-
   hasPoll(workerId: string): boolean {
-    return this.#byWorker.has(workerId);
+    return this.#polls.ofWorker(workerId) !== undefined;
   }
 
   /** Answers the longest waiting poll of a worker, also without a task. */
   hurry(workerId: string): void {
-    const [longest] = this.#byWorker.get(workerId) ?? [];
-    longest?.hurry();
+    this.#polls.ofWorker(workerId)?.hurry();
   }
 
   /** Answers every poll, empty-handed where there is nothing, and those that still come. */
   drain(): void {
     this.#draining = true;
-    for (const poll of [...this.#polls]) poll.close();
+    this.#polls.closeAll();
   }
 
   // Hand-off
@@ -202,16 +144,10 @@ export class Dispatcher {
     const chars = taskChars(task);
     if (origin?.fits(chars) && origin.takes(queue)) return origin;
     if (hinted) return undefined;
-    for (const poll of this.#pollsFor(queue)) {
+    for (const poll of this.#polls.for(queue)) {
       if (poll.spare > 0 && poll.fits(chars)) return poll;
     }
     return undefined;
-  }
-
-  /** The longest waiting first. */
-  #pollsFor(queue: string): Iterable<Poll> {
-    const polls = this.#waiting.get(plainQueueKey(queue))?.polls ?? [];
-    return isJsonQueueKey(queue) ? [...polls].filter((poll) => poll.takes(queue)) : polls;
   }
 
   withdraw(poll: Poll, task: NewTask): void {
@@ -228,7 +164,7 @@ export class Dispatcher {
 
   #place(poll: Poll, task: LeasedTask): void {
     if (poll.add(task)) return;
-    for (const other of this.#pollsFor(task.queue)) {
+    for (const other of this.#polls.for(task.queue)) {
       // The lease was given under other terms of heartbeats: only a poll with the same may have it.
       if (other.heartbeatMs === poll.heartbeatMs && other.room > 0 && other.add(task)) return;
     }
@@ -270,8 +206,7 @@ export class Dispatcher {
   /** Plain queues that hold something, or their queues for JSON do, and that no poll waits for. */
   *unattended(): Iterable<string> {
     for (const queue of this.#hints.queues()) {
-      const plain = plainQueueKey(queue);
-      if (!this.#waiting.has(plain)) yield plain;
+      if (!this.#polls.isAnyInLine(queue)) yield plainQueueKey(queue);
     }
   }
 
@@ -282,7 +217,7 @@ export class Dispatcher {
 
   /** Whether polls wait that are given the tasks of a queue for JSON, and whether others do. */
   awaiting(queue: string): { readonly json: boolean; readonly structOnly: boolean } {
-    const polls = [...(this.#waiting.get(plainQueueKey(queue))?.polls ?? [])];
+    const polls = [...this.#polls.inLine(queue)];
     const json = polls.some((poll) => poll.takes(queue));
     return { json, structOnly: polls.some((poll) => !poll.takes(queue)) };
   }
@@ -304,7 +239,7 @@ export class Dispatcher {
 
   /** Has the longest waiting poll with room claim, unless it is claiming already. */
   #wake(queue: string, except?: Poll): void {
-    for (const poll of this.#pollsFor(queue)) {
+    for (const poll of this.#polls.for(queue)) {
       if (poll === except || poll.filling || poll.spare === 0) continue;
       this.fill(poll);
       return;
