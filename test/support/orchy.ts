@@ -91,8 +91,11 @@ export async function startExecution(
 
 /** The execution once it has ended. */
 export async function untilEnded(server: Reachable, id: string): Promise<Answer["body"]> {
-  const { body } = await call(server, "GET", `/v1/executions/${id}/result?wait=60`);
-  if (body.status === "RUNNING" || body.status === "PAUSED") throw new Error(`${id} goes on`);
+  for (let waits = 0; ; waits++) {
+    const { body } = await call(server, "GET", `/v1/executions/${id}/result?wait=60`);
+    if (body.status !== "RUNNING" && body.status !== "PAUSED") break;
+    if (waits === 2) throw new Error(`${id} goes on`);
+  }
   return (await call(server, "GET", `/v1/executions/${id}`)).body;
 }
 
