@@ -79,7 +79,8 @@ export class Housekeeper {
   /** Now. */
   get length(): LogLength {
     const { log: frames } = this.#look.get() as Log;
-    return { frames, bytes: headerBytes + frames * (frameHeaderBytes + this.#pageBytes) };
+    const frameBytes = frameHeaderBytes + this.#pageBytes;
+    return { frames, bytes: frames === 0 ? 0 : headerBytes + frames * frameBytes };
   }
 
   /** A reader, or a fault, keeps the log beyond its bound. */

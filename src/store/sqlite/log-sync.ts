@@ -120,7 +120,9 @@ export class LogSync {
   async keepAgain({ frames, bytes }: LogLength, hasFailed: boolean): Promise<boolean> {
     if (!hasFailed) await this.#syncAgain();
     for (let place = 0; place < bytes; place += pieceBytes) {
-      await this.#keepPiece(place, hasFailed);
+      const piece = Buffer.alloc(Math.min(pieceBytes, bytes - place));
+      await readAt(this.file, piece, place);
+      await this.#keepPiece(piece, place, hasFailed);
     }
     // What had left the memory before was read from the disk, as it was there.
     return await holdsFrames(this.file, frames);
@@ -133,9 +135,7 @@ export class LogSync {
   }
 
   /** The piece stays in memory until it is known to be on the disk: there may be no other copy. */
-  async #keepPiece(place: number, hasFailed: boolean): Promise<void> {
-    const buffer = Buffer.alloc(pieceBytes);
-    const piece = buffer.subarray(0, await readAt(this.file, buffer, place));
+  async #keepPiece(piece: Buffer, place: number, hasFailed: boolean): Promise<void> {
     if (!hasFailed && (await this.#isOnDisk(piece, place))) return;
     await writeAt(this.file, piece, place);
     await this.#syncAgain();
@@ -145,7 +145,7 @@ export class LogSync {
   }
 
   async #isOnDisk(piece: Buffer, place: number): Promise<boolean> {
-    // Where the system has no such call, what is read back is the memory's.
+    // Whole pages, to the end of the last one. Without such a call, what is read back is the memory's.
     this.#libC?.posix_fadvise(this.file, place, pieceBytes, dontNeed);
     const found = Buffer.alloc(piece.length);
     await readAt(this.file, found, place);
