@@ -79,6 +79,7 @@ export interface Runtime extends Orchestrator {
   close(): Promise<void>;
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: it only wires, one statement for each part.
 export function createRuntime(parts: RuntimeParts): Runtime {
   const { store, sandbox, clock, ids, log, metrics, tracing } = parts;
   const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = parts;

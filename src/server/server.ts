@@ -68,6 +68,7 @@ export async function startServer(config: Config, parts: ServerParts = {}): Prom
   }
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: it only wires, one statement for each part.
 async function startParts(
   config: Config,
   parts: ServerParts,

@@ -66,6 +66,7 @@ export interface ConnectOptions extends ServiceOptions {
 /** Health and reflection, which clients of gRPC ask for; at this port they hear of the other one. */
 const grpcServices = "/grpc.";
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: its functions share what every call needs.
 export function createConnectHandler(options: ConnectOptions): ConnectHandler {
   const { access, door, backlogs, clientsVerified, log, metrics } = options;
   const reader = new BodyReader(backlogs.bodies);

@@ -9,16 +9,10 @@ import type { Clock, Ids } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { NewTask } from "../../model/decision.ts";
 import { type ExecutionKey, formatToken, plainQueueKey, tokenPrefix } from "../../model/ids.ts";
-import {
-  type ClaimTasksAnswer,
-  type ClaimTasksRequest,
-  type HandOff,
-  type LeasedTask,
-  type Store,
-  StoreFault,
-} from "../../store/store.ts";
+import { type HandOff, type LeasedTask, type Store, StoreFault } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
+import { GiveBack } from "./give-back.ts";
 import { Hints } from "./hints.ts";
 import { ParkedPolls } from "./parked-polls.ts";
 import { Poll, type PollOptions } from "./poll.ts";
@@ -35,10 +29,6 @@ const tasksPerClaim = 16;
 /** After a failed claim a waiting poll asks again so much later. */
 const claimRetryMs = 1_000;
 
-/** So often, and with such pauses, a lease that nobody has is looked after; then it lapses. */
-const recoveriesMax = 60;
-const recoveryMs = 1_000;
-
 export class Dispatcher {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -46,6 +36,7 @@ export class Dispatcher {
   readonly #log: Logger;
   /** Called with moments at which something of a partition may be due, so that it is looked at. */
   readonly #onDue: (partition: number, at: number) => void;
+  readonly #giveBack: GiveBack;
   readonly #polls = new ParkedPolls();
   readonly #hints = new Hints();
   readonly #sizes = new TaskSizes();
@@ -63,6 +54,12 @@ export class Dispatcher {
     this.#ids = parts.ids;
     this.#log = parts.log;
     this.#onDue = parts.onDue;
+    const onReleased = (partition: number, queue: string) => {
+      this.#onDue(partition, this.#clock.now());
+      this.hint(partition, queue);
+    };
+    const { store, clock, log } = parts;
+    this.#giveBack = new GiveBack({ store, clock, log, onReleased });
   }
 
   /** Polls of callers. */
@@ -173,26 +170,7 @@ export class Dispatcher {
 
   /** Tasks that cannot be delivered go back to their queues at once, no attempt burnt. */
   giveBack(tasks: readonly LeasedTask[]): void {
-    for (const task of tasks) this.#giveBackOne(task, 0);
-  }
-
-  #giveBackOne(task: LeasedTask, tries: number): void {
-    const { key, id, token, leaseUntil } = task;
-    const { partition } = key;
-    const now = this.#clock.now();
-    this.#store
-      .releaseTasks({ partition, tasks: [{ key, taskId: id, token }], now })
-      .then(([answer]) => {
-        if (answer !== "released") return;
-        this.#onDue(partition, this.#clock.now());
-        this.hint(partition, task.queue);
-      })
-      .catch((error) => {
-        logFault(this.#log, "a task could not be given back", error, { id });
-        // In the end its lease lapses by itself.
-        if (tries >= recoveriesMax || this.#clock.now() >= leaseUntil) return;
-        this.#clock.after(recoveryMs, () => this.#giveBackOne(task, tries + 1));
-      });
+    for (const task of tasks) this.#giveBack.task(task);
   }
 
   // Claims
@@ -336,8 +314,8 @@ export class Dispatcher {
       };
       const answer = await this.#store.claimTasks(request).catch((error) => {
         if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
-        return this.#claimAgain(request).catch((failure) => {
-          this.#recover(request, 0);
+        return this.#giveBack.claimAgain(request).catch((failure) => {
+          this.#giveBack.claim(request, (queue) => this.hint(partition, queue));
           throw failure;
         });
       });
@@ -354,26 +332,6 @@ export class Dispatcher {
       for (const queue of queues) this.#hints.renew(queue, partition, this.#clock.now());
       throw error;
     }
-  }
-
-  /** The same claim, with its prefix, finds what it has leased. */
-  #claimAgain(request: ClaimTasksRequest): Promise<ClaimTasksAnswer> {
-    return this.#store.claimTasks({ ...request, now: this.#clock.now() });
-  }
-
-  /** What a claim may have leased without anybody's having heard of it goes back; nothing is added. */
-  #recover(request: ClaimTasksRequest, tries: number): void {
-    if (tries >= recoveriesMax) return;
-    const queues = request.queues.map(({ name }) => ({ name, limit: 0 }));
-    this.#clock.after(recoveryMs, () => {
-      this.#claimAgain({ ...request, queues, limit: 0 }).then(
-        ({ tasks, more }) => {
-          this.giveBack(tasks);
-          for (const queue of more) this.hint(request.partition, queue);
-        },
-        () => this.#recover(request, tries + 1),
-      );
-    });
   }
 }
 
