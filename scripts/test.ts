@@ -35,6 +35,14 @@ const given = process.argv.slice(2);
 const chosen = ["--full", "--all"].find((flag) => flag === given[0]);
 const args = chosen === undefined ? given : given.slice(1);
 
+let suite: Bun.Subprocess | undefined;
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
+  process.on(signal, () => {
+    suite?.kill("SIGTERM");
+    process.exit(1);
+  });
+}
+
 await ensurePrograms();
 if (chosen !== "--full") {
   for (const [name, command] of checks) await check(name, command);
@@ -56,7 +64,8 @@ const slowest = files.sort((a, b) => b.seconds - a.seconds).slice(0, 10);
 console.log("The slowest files:");
 for (const { path, seconds } of slowest) console.log(`${seconds.toFixed(1).padStart(7)} s ${path}`);
 console.log(`${counts.passed} passed, ${counts.failed} failed`);
-process.exit(counts.failed === 0 ? 0 : 1);
+// No sooner than all is written, however slow who reads it is.
+process.exitCode = counts.failed === 0 ? 0 : 1;
 
 /** Those that the arguments name, or all where they name none. */
 function longFiles(): readonly string[] {
@@ -94,6 +103,7 @@ async function runSuite({ title, args: own, minutesMax }: Suite): Promise<void> 
     // By a shell: lines of both outputs stay in their order.
     const shell = ["sh", "-c", 'exec "$0" "$@" 2>&1'];
     const child = Bun.spawn([...shell, ...command], { cwd: root, stdout: "pipe" });
+    suite = child;
     const watchdog = setTimeout(() => child.kill("SIGTERM"), minutesMax * 60_000);
     const [log, code] = await Promise.all([passOn(child.stdout), child.exited]);
     clearTimeout(watchdog);
@@ -119,7 +129,7 @@ async function passOn(from: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of from) {
-    process.stdout.write(chunk);
+    await new Promise((resolve) => process.stdout.write(chunk, resolve));
     text += decoder.decode(chunk, { stream: true });
   }
   return text;
