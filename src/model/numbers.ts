@@ -36,19 +36,66 @@ const zerosMax = 400;
 
 const numberForm = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,15}))?$/;
 
+interface Decimal {
+  readonly sign: "" | "-";
+  /** Without zeros at either end; empty for 0. */
+  readonly digits: string;
+  /** Of the decimal point, counted from the first digit. */
+  readonly point: number;
+}
+
+/** Undefined for an exponent of more than 15 digits. */
+function decimalOf(text: JsonText): Decimal | undefined {
+  const [, sign, integer, fraction = "", exponent = "0"] = numberForm.exec(text) ?? [];
+  if (sign === undefined || integer === undefined) return undefined;
+  const all = (integer + fraction).replace(/^0+/, "");
+  const digits = trimZeros(all);
+  if (digits === "") return { sign: "", digits, point: 0 };
+  return {
+    sign: sign === "-" ? "-" : "",
+    digits,
+    point: Number(exponent) - fraction.length + all.length,
+  };
+}
+
 /**
  * One text for each value: 200, 200.0 and 2e2 are `200`, and -0 is `0`. As JavaScript writes
  * numbers, but with every digit, and integers beyond 1e21 without an exponent.
  */
 export function canonicalNumber(text: JsonText): string {
-  const [, sign, integer, fraction = "", exponentText = "0"] = numberForm.exec(text) ?? [];
-  // An exponent of more digits: no two texts of such numbers are taken for the same value.
-  if (sign === undefined || integer === undefined) return text;
-  const all = (integer + fraction).replace(/^0+/, "");
-  const digits = trimZeros(all);
-  if (digits === "") return "0";
-  const exponent = Number(exponentText) - fraction.length + all.length - digits.length;
-  return sign + positioned(digits, exponent);
+  const decimal = decimalOf(text);
+  // Not known exactly: no two texts of such numbers are taken for the same value.
+  if (decimal === undefined) return text;
+  const { sign, digits, point } = decimal;
+  return digits === "" ? "0" : sign + positioned(digits, point - digits.length);
+}
+
+/** Numbers of as many characters are exact as doubles, and differ if their doubles do. */
+const plainForm = /^-?[\d.]{1,15}$/;
+
+/**
+ * Below 0, 0 or above 0, by the exact values. NaN where an exponent of more than 15 digits makes
+ * that unknown.
+ */
+export function compareNumbers(one: JsonText, other: JsonText): number {
+  if (one === other) return 0;
+  if (plainForm.test(one) && plainForm.test(other)) return Number(one) - Number(other);
+  const [left, right] = [decimalOf(one), decimalOf(other)];
+  if (left === undefined || right === undefined) return Number.NaN;
+  if (signOf(left) !== signOf(right)) return signOf(left) - signOf(right);
+  const size = left.point - right.point || compareDigits(left.digits, right.digits);
+  return signOf(left) * size;
+}
+
+function signOf({ sign, digits }: Decimal): number {
+  if (digits === "") return 0;
+  return sign === "-" ? -1 : 1;
+}
+
+/** Of digits after a point. */
+function compareDigits(one: string, other: string): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
 }
 
 function trimZeros(digits: string): string {

@@ -1,7 +1,12 @@
 /** Numbers by their exact value. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { canonicalNumber, isExactNumber, parseExact } from "../../src/model/numbers.ts";
+import {
+  canonicalNumber,
+  compareNumbers,
+  isExactNumber,
+  parseExact,
+} from "../../src/model/numbers.ts";
 
 test.each([
   ["200", ["200", "200.0", "2e2", "2E+2", "20.00e1", "2000e-1"]],
@@ -33,6 +38,31 @@ test("doubles are written as JavaScript does; other values have texts of their o
       const equal = BigInt(one) === BigInt(other);
       const texts = [`${one}e${exponent}`, `${other}e${exponent}`].map(canonicalNumber);
       expect(texts[0] === texts[1]).toBe(equal);
+    }),
+  );
+});
+
+test("are in the order of their exact values, however they are written", () => {
+  const order = ["-1e400", "-9007199254740993", "-9007199254740992.5", "-1.5", "-15e-11", "0"];
+  order.push("1e-400", "0.1", "0.10000000000000000001", "9.99", "10", "9007199254740992");
+  order.push("9007199254740993", "1234567890123456789012", "1e400", "1.1e400");
+  for (const [at, one] of order.entries()) {
+    for (const [other, text] of order.entries()) {
+      expect([one, text, Math.sign(compareNumbers(one, text))]).toEqual([
+        one,
+        text,
+        Math.sign(at - other) + 0,
+      ]);
+    }
+  }
+  for (const zero of ["0.0", "-0", "0e5"]) expect(compareNumbers(zero, "0") === 0).toBe(true);
+  expect(compareNumbers("1e9999999999999999", "1")).toBeNaN();
+  const decimal = fc.tuple(fc.bigInt({ min: -(10n ** 25n), max: 10n ** 25n }), fc.nat(30));
+  fc.assert(
+    fc.property(decimal, decimal, ([one, oneExponent], [other, otherExponent]) => {
+      const found = compareNumbers(`${one}e-${oneExponent}`, `${other}E-0${otherExponent}`);
+      const scaled = one * 10n ** BigInt(otherExponent) - other * 10n ** BigInt(oneExponent);
+      expect(Math.sign(found) + 0).toBe(scaled === 0n ? 0 : scaled < 0n ? -1 : 1);
     }),
   );
 });

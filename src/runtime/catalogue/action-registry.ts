@@ -6,9 +6,9 @@ import type { Clock } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { Plan } from "../../language/plan.ts";
+import { isSameJson } from "../../model/canonical.ts";
 import type { ActionDefinition } from "../../model/definition.ts";
 import type { Document, Store } from "../../store/store.ts";
-import { isSameJson } from "../shared/canonical.ts";
 import { documentPage } from "../shared/document-page.ts";
 import type { Page } from "../shared/orchestrator.ts";
 

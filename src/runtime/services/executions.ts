@@ -4,6 +4,7 @@ import { OrchyError, unreachable } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { decodeExecution } from "../../engine/stored/codec.ts";
 import { pick } from "../../language/data/json-text.ts";
+import { isSameJson } from "../../model/canonical.ts";
 import type { StartMessage } from "../../model/execution.ts";
 import { type ExecutionStatus, isOpen } from "../../model/execution.ts";
 import { type ExecutionKey, executionKey, fields } from "../../model/ids.ts";
@@ -13,7 +14,6 @@ import type { Driver } from "../driving/driver.ts";
 import type { SubmitAnswer } from "../driving/mailbox.ts";
 import type { Formats } from "../peers/formats.ts";
 import type { Tracing } from "../reporting/tracing.ts";
-import { isSameJson } from "../shared/canonical.ts";
 import {
   canonicalRequest,
   causeOf,

@@ -1,8 +1,9 @@
 /** Hashes that the runtime builds ids and comparisons from: SHA-256, the same on every server. */
+
+import { canonicalJson } from "../../model/canonical.ts";
 import type { Cause } from "../../model/event.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import { canonicalJson } from "./canonical.ts";
 import type { StartRequest } from "./orchestrator.ts";
 
 export function hashText(text: string): string {

@@ -1,7 +1,7 @@
-/** Compares JSON by values, however they are written: for what callers send again. */
-import { limits } from "../../base/limits.ts";
-import type { JsonText } from "../../model/json.ts";
-import { canonicalNumber, isExactNumber, parseExact } from "../../model/numbers.ts";
+/** Compares JSON by values, however they are written. */
+import { limits } from "../base/limits.ts";
+import type { JsonText } from "./json.ts";
+import { canonicalNumber, isExactNumber, parseExact } from "./numbers.ts";
 
 /**
  * Members are in order of their names and nothing is between the values; numbers are compared by their
@@ -9,7 +9,12 @@ import { canonicalNumber, isExactNumber, parseExact } from "../../model/numbers.
  * hold up others.
  */
 export function canonicalJson(text: JsonText): JsonText {
-  return text.length > limits.canonicalCharsMax ? text : JSON.parse(text, canonicalValue);
+  return text.length > limits.canonicalCharsMax ? text : canonicalValues(text);
+}
+
+/** The same of a text of any length, which the caller bounds. */
+export function canonicalValues(text: JsonText): JsonText {
+  return JSON.parse(text, canonicalValue);
 }
 
 /** Values come with their members, which are texts by then. */

@@ -1,7 +1,7 @@
 /** One text for each JSON value. */
 import { expect, test } from "bun:test";
-import { limits } from "../../../src/base/limits.ts";
-import { canonicalJson } from "../../../src/runtime/shared/canonical.ts";
+import { limits } from "../../src/base/limits.ts";
+import { canonicalJson } from "../../src/model/canonical.ts";
 
 test.each([
   [
