@@ -58,6 +58,8 @@ export const limits = {
   pathCharsMax: 1_024,
   /** Steps of a reference. */
   pathStepsMax: 64,
+  /** Filters and parentheses of a reference inside each other. */
+  filterDepthMax: 16,
   /** Any time in a definition. */
   secondsMax: 10 * 366 * 24 * 3600,
   /** `retryCount`. */

@@ -12,7 +12,7 @@
  *        earlier versions of workflows are in chunks (runtime/workflow-heads.ts); numbers of
  *        definitions are read exactly (before, as doubles); hashes of starts whose id callers chose are
  *        those of the values of their payloads (before, of their texts); tasks that fit no Struct are
- *        in queues of their own (`jsonQueueKey`).
+ *        in queues of their own (`jsonQueueKey`); definitions hold http actions, and references filters.
  *
  * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
  * (`Store.format`): never one that a server beside this one does not read.

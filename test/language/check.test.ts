@@ -429,6 +429,24 @@ describe("references", () => {
     expectProblem(definitionOf([], { output: "$9.output" }), "/output", '"9"');
   });
 
+  test("in filters are checked, too", () => {
+    const parameters = ["$.input.a[?@.b == $.frst.output.b]", "$.input.a[?$it.output.x]"];
+    const definition = withAction({ name: "transform", parameters });
+    expectProblem(
+      definition,
+      "/actions/1/parameters/0",
+      'unknown action "frst"; the nearest is "first"',
+    );
+    expect(warningsOf(withAction({ name: "transform", parameters: parameters[1] }))[0]).toContain(
+      '"$it.output.x" may find nothing',
+    );
+    const most = limits.definitionReferencesMax;
+    const many = Array(most / 2 + 1).fill("$.input.a[?@.b == $.input.b]");
+    const says = `more than ${most} references`;
+    const last = `/actions/1/parameters/${most / 2}`;
+    expectProblem(withAction({ name: "transform", parameters: many }), last, says);
+  });
+
   test("to an action that cannot have run before are warned about", () => {
     const later = { name: "transform", parameters: "$.it.output" };
     expect(warningsOf(withAction(later))[0]).toContain("does not come before");
@@ -449,7 +467,7 @@ describe("references", () => {
   });
 
   test("that do not parse are refused at their places, all of them", () => {
-    const parameters = ["$.[", { a: "{$.input.x" }, "$.input[?(@.a)]", "$.input.a^", "$1.50"];
+    const parameters = ["$.[", { a: "{$.input.x" }, "$.input[?(@.a]", "$.input.a^", "$1.50"];
     expect(problemsOf(withAction({ name: "transform", parameters })).map(pointerIn)).toEqual([
       "/actions/1/parameters/0",
       "/actions/1/parameters/1/a",

@@ -58,6 +58,10 @@ const paths = [
   "$.input[0,1,2,3,4,5]",
   "$.input[::2]",
   "$.input..b",
+  "$.input[?@.a == 1 && @.b]",
+  "$.input[?@ > 5 || @[0]]",
+  "$.input[?@ == $.input[0]]",
+  "$.input..[?@..a]",
 ];
 
 /** Steps that it takes, whether or not one action may take them. */
@@ -86,20 +90,23 @@ describe("reading", () => {
   });
 
   // What is not counted shows in the time only. A text of 64 times the size took 4,096 times as long.
-  test("takes time that grows with the text", () => {
-    const text = (chars: number) => shapes["members with long keys"]!(chars);
-    const reference = parseReference("$.input.user77");
-    const timeOf = (input: string) => {
-      const startedAt = performance.now();
-      resolveReference(reference, viewOf({ input }));
-      return performance.now() - startedAt;
-    };
-    const small = text(40_000);
-    const large = text(64 * 40_000);
-    const times = Array.from({ length: 8 }, () => [timeOf(small), timeOf(large)] as const);
-    const fastest = (at: 0 | 1) => Math.min(...times.map((pair) => pair[at]));
-    expect(fastest(1) / fastest(0)).toBeLessThan(64 * 12);
-  });
+  test.each(["$.input.user77", "$.input[?@ > 0 && @ != 'a']"])(
+    "of %s takes time that grows with the text",
+    (path) => {
+      const text = (chars: number) => shapes["members with long keys"]!(chars);
+      const reference = parseReference(path);
+      const timeOf = (input: string) => {
+        const startedAt = performance.now();
+        resolveReference(reference, viewOf({ input }));
+        return performance.now() - startedAt;
+      };
+      const small = text(40_000);
+      const large = text(64 * 40_000);
+      const times = Array.from({ length: 8 }, () => [timeOf(small), timeOf(large)] as const);
+      const fastest = (at: 0 | 1) => Math.min(...times.map((pair) => pair[at]));
+      expect(fastest(1) / fastest(0)).toBeLessThan(64 * 12);
+    },
+  );
 
   test.each(Object.keys(shapes))("of a largest payload of %s once always fits", (name) => {
     const view = viewOf({ input: shapes[name]!(payloadChars) });
@@ -133,6 +140,10 @@ describe("an action that reads too much", () => {
     ["a union", doubled, {}, []],
     ["..", "$.input..x", {}, []],
     ["all of $", "$..x", manyOutputs, []],
+    ["a filter", "$.input[?@[0] && @[1]]", {}, []],
+    ["a filter in ..", "$.input..[?@..a]", {}, []],
+    ["a filter that compares lists", "$.input[?@ == @]", {}, []],
+    ["a path in a filter", "$.input[?@ == $.o1.output[0]]", manyOutputs, []],
   ])("is refused: %s", (_, path, outputs, before) => {
     const deep = viewOf({ input: `${"[".repeat(100)}${"]".repeat(100)}`, outputs });
     const view = path === doubled ? deep : { ...onlyOne, ...viewOf({ input: nested, outputs }) };

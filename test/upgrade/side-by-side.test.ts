@@ -45,6 +45,14 @@ async function saveExact(older: Place, newer: Place): Promise<void> {
   expect(await read(older)).toContain(`{"n":${Number(number)}}`);
 }
 
+/** Status of saving what the older server could not run. */
+async function saveFilter({ url }: Place): Promise<number> {
+  const parameters = { dear: "$.input.lines[?(@.price > 10)]" };
+  const action = { id: "t", type: "system", name: "transform", parameters };
+  const body = JSON.stringify({ name: "filtered", rootAction: "t", actions: [action] });
+  return (await fetch(`${url}/v1/workflows`, { method: "POST", body })).status;
+}
+
 /** A start is repeated at either, whoever took it first: the older one compares texts. */
 async function repeatStarts(older: Place, newer: Place): Promise<void> {
   const text = '{"workflow":"exact","input":{"b":[1.0],"a":2}}';
@@ -76,6 +84,7 @@ async function upgrade(release: Release): Promise<void> {
     await pair.save(0, "first");
     await newer.start();
     await saveExact(older, newer);
+    expect(await saveFilter(newer)).toBe(422);
     await repeatStarts(older, newer);
     for (const place of [older, newer]) {
       const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -111,6 +120,7 @@ async function upgrade(release: Release): Promise<void> {
     await pair.endAlone(1, leftByOlder);
 
     await until(async () => (await pair.format()) === currentFormat, deadlineMs);
+    await until(async () => (await saveFilter(newer)) === 201, deadlineMs);
     await pair.load({ branch: "script", marks: ["fourth"] });
     expect(refusal(checkout, store)).toMatch(/written by another version of Orchy \(layout/);
     expect([...older.errors(), ...newer.errors()]).toEqual([]);

@@ -34,6 +34,8 @@ export interface CheckedDefinition {
   readonly scripts: readonly { pointer: string; expression: string }[];
   /** Where the first number stands that a double would round. */
   readonly exactNumber: string | undefined;
+  /** Where the first reference with a filter stands. */
+  readonly filter: string | undefined;
 }
 
 export function checkDefinition(
@@ -50,6 +52,7 @@ export function checkDefinition(
     warnings: report.warnings,
     scripts: report.scripts,
     exactNumber: report.exactNumber,
+    filter: report.filter,
   };
 }
 

@@ -2,19 +2,33 @@
 import { unreachable } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
-import type { PathStep } from "./path.ts";
+import { FilterTester } from "./filter-tester.ts";
+import type { FilterQuery, PathStep } from "./path-step.ts";
 import type { TextIndex } from "./text-index.ts";
 import type { Work } from "./work.ts";
 
-/** The text of an array of all values that the path finds, in the order of the text. */
-export function findAll(index: TextIndex, steps: readonly PathStep[], work: Work): JsonText {
-  let found: number[] = [0];
-  for (const step of steps) {
-    const next: number[] = [];
-    for (const value of found) collect(index, value, step, next);
-    found = next;
+/**
+ * The text of an array of all values that the path finds, in the order of the text. `outer`: the text
+ * of what a path in a filter finds that begins with `$`.
+ */
+export function findAll(
+  index: TextIndex,
+  steps: readonly PathStep[],
+  work: Work,
+  outer: (query: FilterQuery) => JsonText | undefined,
+): JsonText {
+  const walk = { index, tester: new FilterTester({ index, work, outer, find: follow }) };
+  return listOf(index, follow(0, steps), work);
+
+  function follow(from: number, way: readonly PathStep[]): readonly number[] {
+    let found: readonly number[] = [from];
+    for (const step of way) {
+      const next: number[] = [];
+      for (const value of found) collect(walk, value, step, next);
+      found = next;
+    }
+    return found;
   }
-  return listOf(index, found, work);
 }
 
 function listOf(index: TextIndex, found: readonly number[], work: Work): JsonText {
@@ -31,7 +45,12 @@ function listOf(index: TextIndex, found: readonly number[], work: Work): JsonTex
   return `[${texts.join(",")}]`;
 }
 
-function collect(index: TextIndex, value: number, step: PathStep, into: number[]): void {
+interface Walk {
+  readonly index: TextIndex;
+  readonly tester: FilterTester;
+}
+
+function collect({ index, tester }: Walk, value: number, step: PathStep, into: number[]): void {
   switch (step.kind) {
     case "member":
       collectKeys(index, value, [step.key], into);
@@ -44,6 +63,11 @@ function collect(index: TextIndex, value: number, step: PathStep, into: number[]
       break;
     case "slice":
       if (index.isArray(value)) collectSlice(index.children(value), step, into);
+      break;
+    case "filter":
+      for (const child of index.children(value)) {
+        if (tester.passes(child, step.filter)) into.push(child);
+      }
       break;
     case "descendants":
       collectDescendants(index, value, into);

@@ -1,21 +1,12 @@
 /**
- * JSONPath as the language has it: members, indexes, wildcards, slices, unions and one `..`; no
- * filters, scripts, parents or type operators. Paths are parsed at registration and evaluated over
- * JSON text, so that numbers stay exact and only own data can be reached.
+ * JSONPath as the language has it: members, indexes, wildcards, slices, unions, filters and one
+ * `..`; no scripts, functions, parents or type operators. Paths are parsed at registration and
+ * evaluated over JSON text, so that numbers stay exact and only own data can be reached.
  */
 import { limits } from "../../base/limits.ts";
-
-export type PathStep =
-  | { readonly kind: "member"; readonly key: string | number }
-  | { readonly kind: "wildcard" }
-  | { readonly kind: "union"; readonly keys: readonly (string | number)[] }
-  | { readonly kind: "slice"; readonly start?: number; readonly end?: number; readonly by: number }
-  /** The value itself and all that is inside; another step always follows. */
-  | { readonly kind: "descendants" };
-
-export class ReferenceSyntaxError extends Error {
-  override readonly name = "ReferenceSyntaxError";
-}
+import { parseFilter } from "./filter-parser.ts";
+import type { FilterQuery, PathStep } from "./path-step.ts";
+import { PathText, ReferenceSyntaxError } from "./path-text.ts";
 
 /** Parses what follows `$`. Throws ReferenceSyntaxError with a sentence that says what is wrong. */
 export function parsePath(text: string): readonly PathStep[] {
@@ -24,92 +15,127 @@ export function parsePath(text: string): readonly PathStep[] {
       `The reference has ${text.length} characters; at most ${limits.pathCharsMax} are allowed.`,
     );
   }
-  return new PathParser(text).parse();
+  return new PathParser(new PathText(text)).parse();
 }
 
+/** `$<id>.output`, which is short for `$.<id>.output`. */
+export const shortFormAt = /\$(?:\d+|[A-Za-z_][A-Za-z0-9_-]*)\.output(?![A-Za-z0-9_-])/y;
+
 const nameAt = /[A-Za-z0-9_\-\u0080-\uffff]+/y;
-const integerAt = /-?(?:0|[1-9]\d{0,14})(?!\d)/y;
-const escapeAt = /\\(?:["'\\/bfnrt]|u[0-9A-Fa-f]{4})/y;
+/** In a filter, space may be before a step. */
+const stepAt = /[ \t\n\r]*[.[]/y;
+const quotedHint = "; other names are written ['like this']";
 
 class PathParser {
-  readonly #text: string;
-  readonly #steps: PathStep[] = [];
-  #at: number;
+  readonly #text: PathText;
+  /** Of the path and of those in its filters. */
+  #stepsLeft = limits.pathStepsMax;
 
-  constructor(text: string) {
+  constructor(text: PathText) {
     this.#text = text;
-    this.#at = 1;
   }
 
   parse(): readonly PathStep[] {
-    if (this.#text[0] !== "$") this.#fail("it must begin with $");
-    while (this.#at < this.#text.length) {
-      this.#steps.push(this.#step());
-      if (this.#steps.length > limits.pathStepsMax) {
-        this.#fail(`it has more than ${limits.pathStepsMax} steps`);
-      }
-    }
-    if (this.#steps.at(-1)?.kind === "descendants") this.#unexpected("a member's name or *");
-    if (this.#steps.filter((step) => step.kind === "descendants").length > 1) {
-      this.#fail("it may hold .. only once");
-    }
-    return this.#steps;
+    if (!this.#text.take("$")) this.#text.fail("it must begin with $");
+    return this.#steps(() => !this.#text.isAtEnd);
   }
 
-  #step(): PathStep {
-    const afterDots = this.#steps.at(-1)?.kind === "descendants";
-    if (afterDots && this.#peek() !== "[") return this.#dotted();
-    if (this.#take("..")) return { kind: "descendants" };
-    if (this.#take(".")) return this.#dotted();
-    if (this.#take("[")) return this.#bracketed();
-    return this.#unexpected("a dot or a bracket");
+  /** A path in a filter, which ends where no step follows. */
+  #query(): FilterQuery {
+    const start = this.#text.at;
+    const isShort = this.#text.find(shortFormAt) !== undefined;
+    const from = this.#text.take("@") ? "@" : "$";
+    if (from === "$") this.#text.take("$");
+    const first = isShort ? [this.#dotted()] : [];
+    const steps = this.#steps(() => this.#text.find(stepAt) !== undefined, first);
+    return { from, text: this.#text.from(start), steps };
+  }
+
+  #steps(goesOn: () => boolean, steps: PathStep[] = []): readonly PathStep[] {
+    let last = steps.at(-1)?.kind;
+    while (last === "descendants" ? !this.#text.isAtEnd : goesOn()) {
+      const step = this.#step(last === "descendants");
+      last = step.kind;
+      steps.push(step);
+      this.#stepsLeft--;
+      if (this.#stepsLeft < 0) this.#text.fail(`it has more than ${limits.pathStepsMax} steps`);
+    }
+    if (last === "descendants") this.#text.unexpected("a member's name or *");
+    if (steps.filter((step) => step.kind === "descendants").length > 1) {
+      this.#text.fail("it may hold .. only once");
+    }
+    return steps;
+  }
+
+  #step(afterDots: boolean): PathStep {
+    if (afterDots && this.#text.peek() !== "[") return this.#dotted();
+    if (this.#text.isNested) this.#text.skipSpace();
+    if (this.#text.take("..")) return { kind: "descendants" };
+    if (this.#text.take(".")) return this.#dotted();
+    if (this.#text.take("[")) return this.#bracketed();
+    return this.#text.unexpected("a dot or a bracket", quotedHint);
   }
 
   #dotted(): PathStep {
-    if (this.#take("*")) return { kind: "wildcard" };
-    const name = this.#match(nameAt);
-    if (name === undefined) return this.#unexpected("a member's name or *");
+    if (this.#text.take("*")) return { kind: "wildcard" };
+    const name = this.#text.match(nameAt);
+    if (name === undefined) return this.#text.unexpected("a member's name or *", quotedHint);
     return { kind: "member", key: name };
   }
 
   #bracketed(): PathStep {
-    this.#skipSpace();
-    const step = this.#take("*") ? ({ kind: "wildcard" } as const) : this.#selection();
-    this.#skipSpace();
-    if (!this.#take("]")) this.#unexpected("]");
-    return step;
+    this.#text.skipSpace();
+    const step = this.#inBrackets();
+    this.#text.skipSpace();
+    if (this.#text.take("]")) return step;
+    if (step.kind !== "filter") return this.#text.unexpected("]", quotedHint);
+    if (this.#text.peek() === ",") this.#text.fail("a filter stands alone in its brackets");
+    return this.#text.unexpected("&&, || or ]");
+  }
+
+  #inBrackets(): PathStep {
+    if (this.#text.take("*")) return { kind: "wildcard" };
+    if (!this.#text.take("?")) return this.#selection();
+    const filter = this.#text.nested(() => parseFilter(this.#text, () => this.#query()));
+    return { kind: "filter", filter };
   }
 
   /** One key, several with commas between them, or a slice. */
   #selection(): PathStep {
     const first = this.#key();
-    this.#skipSpace();
-    if (this.#peek() === ":") return this.#slice(first);
-    if (first === undefined) return this.#unexpected("a quoted name, an index, a slice or *");
+    this.#text.skipSpace();
+    if (this.#text.peek() === ":") return this.#slice(first);
+    if (first === undefined) {
+      return this.#text.unexpected("a quoted name, an index, a slice, a filter or *", quotedHint);
+    }
     const keys = new Set([this.#own(first)]);
-    while (this.#take(",")) {
-      this.#skipSpace();
+    while (this.#text.take(",")) {
+      this.#text.skipSpace();
       const key = this.#key();
-      if (key === undefined) return this.#unexpected("a quoted name or an index");
+      if (key === undefined) {
+        return this.#text.unexpected("a quoted name or an index", quotedHint);
+      }
       keys.add(this.#own(key));
-      this.#skipSpace();
+      this.#text.skipSpace();
     }
     return keys.size > 1 ? { kind: "union", keys: [...keys] } : { kind: "member", key: first };
   }
 
   #own(key: string | number): string | number {
     if (typeof key === "number" && key < 0) {
-      this.#fail(`an index cannot be negative; the last element is [-1:]`);
+      this.#text.fail(`an index cannot be negative; the last element is [-1:]`);
     }
     return key;
   }
 
   #slice(start: string | number | undefined): PathStep {
-    if (typeof start === "string") return this.#unexpected("a number before the colon");
-    this.#take(":");
-    const end = this.#integer();
-    const by = this.#take(":") ? this.#integer() : undefined;
-    if (by === 0) this.#fail("a slice cannot go by steps of 0");
+    if (typeof start === "string") {
+      return this.#text.unexpected("a number before the colon", quotedHint);
+    }
+    this.#text.take(":");
+    const end = this.#bound();
+    const by = this.#text.take(":") ? this.#bound() : undefined;
+    if (by === 0) this.#text.fail("a slice cannot go by steps of 0");
     return {
       kind: "slice",
       ...(start !== undefined && { start }),
@@ -118,81 +144,14 @@ class PathParser {
     };
   }
 
-  #integer(): number | undefined {
-    this.#skipSpace();
-    const digits = this.#match(integerAt);
-    this.#skipSpace();
-    return digits === undefined ? undefined : Number(digits);
+  #bound(): number | undefined {
+    this.#text.skipSpace();
+    const bound = this.#text.integer();
+    this.#text.skipSpace();
+    return bound;
   }
 
   #key(): string | number | undefined {
-    const next = this.#peek();
-    if (next === "'" || next === '"') return this.#quoted(next);
-    const digits = this.#match(integerAt);
-    return digits === undefined ? undefined : Number(digits);
+    return this.#text.quoted() ?? this.#text.integer();
   }
-
-  #quoted(mark: string): string {
-    const open = this.#at;
-    this.#at++;
-    let key = "";
-    for (;;) {
-      const next = this.#peek();
-      if (next === undefined) this.#fail(`the quote at position ${open + 1} is not closed`);
-      if (next === mark) break;
-      if (next === "\\") key += this.#escape();
-      else {
-        key += next;
-        this.#at++;
-      }
-    }
-    this.#at++;
-    return key;
-  }
-
-  #escape(): string {
-    const sequence = this.#match(escapeAt);
-    if (sequence === undefined) return this.#unexpected("a valid escape such as \\' or \\\\");
-    return sequence === "\\'" ? "'" : JSON.parse(`"${sequence}"`);
-  }
-
-  #peek(): string | undefined {
-    return this.#text[this.#at];
-  }
-
-  #take(word: string): boolean {
-    if (!this.#text.startsWith(word, this.#at)) return false;
-    this.#at += word.length;
-    return true;
-  }
-
-  #match(sticky: RegExp): string | undefined {
-    sticky.lastIndex = this.#at;
-    const found = sticky.exec(this.#text)?.[0];
-    if (found !== undefined) this.#at += found.length;
-    return found;
-  }
-
-  #skipSpace(): void {
-    while (this.#peek() === " ") this.#at++;
-  }
-
-  #unexpected(wanted: string): never {
-    const next = this.#peek();
-    if (next === "?" || next === "(") this.#fail("filters and scripts are not allowed");
-    if (next === "^" || next === "~") this.#fail(`the operator ${next} is not allowed`);
-    if (next === "@") this.#fail("type operators are not allowed; a key with @ must be quoted");
-    const found = next === undefined ? "the end" : JSON.stringify(next);
-    const hint = next === undefined ? "" : "; other names are written ['like this']";
-    this.#fail(`at position ${this.#at + 1} stands ${found} instead of ${wanted}${hint}`);
-  }
-
-  #fail(reason: string): never {
-    throw new ReferenceSyntaxError(`${JSON.stringify(this.#text)} is not a reference: ${reason}.`);
-  }
-}
-
-/** Whether the path means one value at most; any other path means a list. */
-export function isDefinite(steps: readonly PathStep[]): boolean {
-  return steps.every((step) => step.kind === "member");
 }

@@ -5,8 +5,10 @@
 import type { JsonText } from "../../model/json.ts";
 import { findAll } from "./find-all.ts";
 import { pick } from "./json-text.ts";
-import { isDefinite, type PathStep, parsePath, ReferenceSyntaxError } from "./path.ts";
-import type { Needs, Scope } from "./scope.ts";
+import { parsePath, shortFormAt } from "./path.ts";
+import { type FilterQuery, isDefinite, outerQueries, type PathStep } from "./path-step.ts";
+import { ReferenceSyntaxError } from "./path-text.ts";
+import { mergeNeeds, type Needs, type Scope } from "./scope.ts";
 import { TextIndex } from "./text-index.ts";
 import { Work } from "./work.ts";
 
@@ -34,16 +36,18 @@ export interface Reference {
   readonly where: "root" | "output";
   /** The same for all references that are looked up in the same text. */
   readonly textName: string;
+  /** What the paths in its filters that begin with `$` refer to. */
+  readonly outer: ReadonlyMap<FilterQuery, Reference>;
 }
-
-const shortForm = /^\$(?:\d+|[A-Za-z_][A-Za-z0-9_-]*)\.output(?![A-Za-z0-9_-])/;
-const shortFormAt = new RegExp(shortForm.source.slice(1), "y");
 
 /** Whether a reference begins here: `$.`, `$[`, or `$<id>.output`. */
 export function beginsReference(text: string, at: number): boolean {
   if (text[at] !== "$") return false;
   const next = text[at + 1];
-  if (next === "." || next === "[") return true;
+  return next === "." || next === "[" || isShortForm(text, at);
+}
+
+function isShortForm(text: string, at: number): boolean {
   shortFormAt.lastIndex = at;
   return shortFormAt.test(text);
 }
@@ -55,7 +59,10 @@ export function parseReference(text: string): Reference {
       `${JSON.stringify(text)} is not a reference: those begin with $., $[ or $<id>.output.`,
     );
   }
-  const all = parsePath(shortForm.test(text) ? `$.${text.slice(1)}` : text);
+  return referenceTo(text, parsePath(isShortForm(text, 0) ? `$.${text.slice(1)}` : text));
+}
+
+function referenceTo(text: string, all: readonly PathStep[]): Reference {
   const root = rootOf(all[0]);
   const within = root.kind === "all" ? all : all.slice(1);
   const definite = isDefinite(all);
@@ -63,15 +70,19 @@ export function parseReference(text: string): Reference {
   const first = within[0];
   const inOutput = root.kind === "action" && first?.kind === "member" && first.key === "output";
   const steps = inOutput ? within.slice(1) : within;
+  const outer = new Map(
+    outerQueries(all).map((query) => [query, referenceTo(query.text, query.steps)]),
+  );
   return {
     text,
     definite,
-    needs: needsOf(root),
+    needs: mergeNeeds([needsOf(root), ...[...outer.values()].map((each) => each.needs)]),
     root,
     steps,
     keys: definite ? steps.map((step) => (step as { key: string | number }).key) : [],
     where: inOutput ? "output" : "root",
     textName: `${root.kind}:${inOutput ? "output" : "root"}:${root.key ?? ""}`,
+    outer,
   };
 }
 
@@ -108,6 +119,15 @@ export function resolveReference(
   indexes?: TextIndexes,
 ): JsonText | undefined {
   work.reading = reference.text;
+  return resolve(reference, view, work, indexes);
+}
+
+function resolve(
+  reference: Reference,
+  view: Scope,
+  work: Work,
+  indexes?: TextIndexes,
+): JsonText | undefined {
   const text = lookedUpIn(reference, view, work);
   if (text === undefined) return reference.definite ? undefined : "[]";
   const { definite, keys, steps } = reference;
@@ -120,7 +140,14 @@ export function resolveReference(
     index = new TextIndex(text, work);
     indexes?.set(reference.textName, index);
   }
-  return definite ? index.pick(keys) : findAll(index, steps, work);
+  if (definite) return index.pick(keys);
+  return findAll(index, steps, work, (query) => found(reference.outer.get(query)!, view, work));
+}
+
+/** Text of what a path in a filter finds; undefined when that is nothing. */
+function found(reference: Reference, view: Scope, work: Work): JsonText | undefined {
+  const text = resolve(reference, view, work);
+  return reference.definite || text !== "[]" ? text : undefined;
 }
 
 function lookedUpIn(reference: Reference, view: Scope, work: Work): JsonText | undefined {

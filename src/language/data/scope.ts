@@ -19,3 +19,13 @@ export interface Needs {
   readonly outputs: readonly string[] | "all";
   readonly input: boolean;
 }
+
+export function mergeNeeds(all: readonly Needs[]): Needs {
+  const keys = new Set<string>();
+  let everything = false;
+  for (const { outputs } of all) {
+    if (outputs === "all") everything = true;
+    else for (const key of outputs) keys.add(key);
+  }
+  return { outputs: everything ? "all" : [...keys], input: all.some((needs) => needs.input) };
+}

@@ -13,7 +13,7 @@ import {
   resolveReference,
   type TextIndexes,
 } from "./reference.ts";
-import type { Needs, Scope } from "./scope.ts";
+import { mergeNeeds, type Needs, type Scope } from "./scope.ts";
 import { Work } from "./work.ts";
 
 export const noNeeds: Needs = { outputs: [], input: false };
@@ -219,16 +219,6 @@ class Compiler {
     this.slots.push({ before: this.literal, reference, embedded });
     this.literal = "";
   }
-}
-
-export function mergeNeeds(all: readonly Needs[]): Needs {
-  const keys = new Set<string>();
-  let everything = false;
-  for (const { outputs } of all) {
-    if (outputs === "all") everything = true;
-    else for (const key of outputs) keys.add(key);
-  }
-  return { outputs: everything ? "all" : [...keys], input: all.some((needs) => needs.input) };
 }
 
 export type Resolved =

@@ -32,6 +32,9 @@ const nextOf = 2;
 const keyAt = 3;
 const width = 4;
 
+/** What is so short is looked through each time: its parts are not kept. */
+const shortChars = 512;
+
 export class TextIndex {
   readonly #text: JsonText;
   readonly #work: Work;
@@ -80,12 +83,17 @@ export class TextIndex {
   child(value: number, step: Step): number {
     this.#work.lookAt(1);
     if (this.#values[value * width + nextOf] === value + 1) return -1;
-    if (this.#looked[value] === 0) {
+    if (this.#looked[value] === 0 || this.#isShort(value)) {
       this.#looked[value] = 1;
       return this.isArray(value) ? this.#element(value, indexOf(step)) : this.#member(value, step);
     }
     const parts = this.#parts.get(value) ?? this.#makeParts(value);
     return (parts instanceof Map ? parts.get(`${step}`) : (parts as number[])[indexOf(step)]) ?? -1;
+  }
+
+  #isShort(value: number): boolean {
+    const at = value * width;
+    return this.#values[at + endOf]! - this.#values[at + startOf]! <= shortChars;
   }
 
   #makeParts(value: number): ReadonlyMap<string, number> | readonly number[] {

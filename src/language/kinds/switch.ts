@@ -1,7 +1,8 @@
 /** switch: what a reference finds names the route. */
 import type { ActionSpec } from "../../model/definition.ts";
 import type { Reference } from "../data/reference.ts";
-import { mergeNeeds, parseWholeReference } from "../data/template.ts";
+import { mergeNeeds } from "../data/scope.ts";
+import { parseWholeReference } from "../data/template.ts";
 import { reference } from "../readers/templates.ts";
 import type { KindRules, PlanActionBase } from "./kind.ts";
 

@@ -46,6 +46,8 @@ export class Report {
   readonly scripts: { readonly pointer: string; readonly expression: string }[] = [];
   /** Where the first number stands in a template that a double would round. */
   exactNumber: string | undefined;
+  /** Where the first reference with a filter stands. */
+  filter: string | undefined;
   #hasTooMany = false;
   #longLooks = 0;
   readonly #problems = new Findings();

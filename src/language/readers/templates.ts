@@ -5,6 +5,7 @@
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
 import { type ExactNumber, isExactNumber } from "../../model/numbers.ts";
+import { hasFilter } from "../data/path-step.ts";
 import { type Reference, ReferenceSyntaxError } from "../data/reference.ts";
 import { parseString, parseWholeReference, type StringPart } from "../data/template.ts";
 import { isObject, type Reader, text } from "./fields.ts";
@@ -52,7 +53,7 @@ function readString(
   try {
     const parts = parseString(value);
     for (const part of parts) {
-      if (typeof part !== "string") report.references.push({ pointer, reference: part });
+      if (typeof part !== "string") note(part, pointer, report);
     }
     return parts;
   } catch (error) {
@@ -65,6 +66,14 @@ function readString(
 function referencesAtMost(text: string): number {
   if (!text.includes("$")) return 0;
   return 1 + (text.match(/\{\$(?!\$)/g)?.length ?? 0);
+}
+
+/** Keeps a reference, and those in its filters, for the checks of the graph. */
+function note(reference: Reference, pointer: string, report: Report): void {
+  report.references.push({ pointer, reference });
+  if (hasFilter(reference.steps)) report.filter ??= pointer;
+  if (!report.hasRoomForReferences(reference.outer.size, pointer)) return;
+  for (const outer of reference.outer.values()) note(outer, pointer, report);
 }
 
 /** Whether text refers to no data. What does not parse does not count: its reader reports it. */
@@ -85,7 +94,7 @@ export const reference: Reader = (value, pointer, report) => {
     return undefined;
   }
   try {
-    report.references.push({ pointer, reference: parseWholeReference(value) });
+    note(parseWholeReference(value), pointer, report);
     return value;
   } catch (error) {
     if (!(error instanceof ReferenceSyntaxError)) throw error;

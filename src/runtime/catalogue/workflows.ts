@@ -1,9 +1,13 @@
 /** Saving and reading definitions: checked wholly, every problem told at once, nothing half stored. */
 import type { Clock } from "../../base/clock.ts";
 import { OrchyError, type Problem } from "../../base/errors.ts";
-import { checkActionDefinition, checkDefinition } from "../../language/check/check.ts";
+import {
+  type CheckedDefinition,
+  checkActionDefinition,
+  checkDefinition,
+} from "../../language/check/check.ts";
 import { kindOf, kinds } from "../../language/kinds/table.ts";
-import type { ActionDefinition, ActionSpec, WorkflowDefinition } from "../../model/definition.ts";
+import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import { parseQueueKey, plainQueueKey } from "../../model/ids.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { QueueStats, Store } from "../../store/store.ts";
@@ -27,6 +31,9 @@ const registeredMax = 10_000;
 
 /** Servers of older formats read the numbers of definitions as doubles. */
 const exactFormat = 3;
+
+/** Servers of older formats refuse filters in references. */
+const filterFormat = 3;
 
 export class Workflows {
   readonly #parts: Parts;
@@ -55,7 +62,7 @@ export class Workflows {
       const message = await sandbox.check(expression);
       if (message !== undefined) problems.push({ pointer, message });
     }
-    problems.push(...tooNew(checked.definition?.actions ?? [], formats.written()));
+    problems.push(...tooNew(checked, formats.written()));
     if (checked.definition === undefined || problems.length > 0) {
       throw refusal("workflow", problems);
     }
@@ -140,14 +147,20 @@ function refusal(what: string, problems: readonly Problem[]): OrchyError {
   return new OrchyError("DEFINITION_REFUSED", `The ${what} definition has ${count}.`, problems);
 }
 
-/** Kinds that servers of an earlier version, which may run beside this one, do not know. */
-function tooNew(actions: readonly ActionSpec[], format: number): Problem[] {
-  return actions.flatMap((action, index) => {
+/** What servers of an earlier version, which may run beside this one, do not know. */
+function tooNew({ definition, filter }: CheckedDefinition, format: number): Problem[] {
+  const problems = (definition?.actions ?? []).flatMap((action, index) => {
     const kind = kindOf(action);
     if (kind === undefined || (kinds[kind].format ?? 0) <= format) return [];
-    const message =
-      `A ${kind} action needs newer servers: one that does not know it uses this store, or did ` +
-      "a moment ago. Update all servers, and save again.";
-    return [{ pointer: `/actions/${index}/name`, message }];
+    return [newer(`/actions/${index}/name`, `A ${kind} action`)];
   });
+  const isNewFilter = filter !== undefined && format < filterFormat;
+  return isNewFilter ? [...problems, newer(filter, "A reference with a filter")] : problems;
+}
+
+function newer(pointer: string, what: string): Problem {
+  const message =
+    `${what} needs newer servers: one that does not know it uses this store, or did a moment ` +
+    "ago. Update all servers, and save again.";
+  return { pointer, message };
 }

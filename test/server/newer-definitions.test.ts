@@ -1,0 +1,82 @@
+/** What an older server beside this one would not understand is not saved while there may be one. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import {
+  call,
+  startExecution,
+  startTestServer,
+  type TestServer,
+  untilEnded,
+} from "../support/orchy.ts";
+
+let format = 2;
+let server: TestServer;
+beforeAll(async () => {
+  const store = Object.assign(new MemoryStore({ partitions: 2 }), { format: () => format });
+  server = await startTestServer({ parts: { store } });
+});
+afterAll(() => server.remove());
+
+const dear = "$.input.lines[?(@.price > $.input.limit)].sku";
+const system = (name: string, fields: object) => [{ id: 1, type: "system", name, ...fields }];
+const plain = system("transform", {});
+const filters = [
+  [{ actions: system("transform", { parameters: { dear } }) }, "/actions/0/parameters/dear"],
+  [
+    { actions: system("switch", { expression: `{${dear}}`, next: { default: [] } }) },
+    "/actions/0/expression",
+  ],
+  [{ actions: plain, output: `Dear: {${dear}}` }, "/output"],
+  [
+    { actions: plain, onSuccess: { workflow: "next", parameters: [dear] } },
+    "/onSuccess/parameters/0",
+  ],
+] as const;
+
+test.each([
+  ...filters.map(([fields, pointer]) => ["A reference with a filter", pointer, fields] as const),
+  ["A http action", "/actions/0/name", { actions: system("http", { url: "http://a.example" }) }],
+])("%s at %s is saved once all servers know it", async (what, pointer, fields) => {
+  const definition = { name: "newer", rootAction: 1, ...fields };
+  const save = (path: string) => call(server, "POST", path, definition);
+  format = 2;
+  const message = expect.stringContaining(`${what} needs newer servers: `);
+  const refused = await save("/v1/workflows");
+  expect([refused.status, refused.body.error.code]).toEqual([422, "DEFINITION_REFUSED"]);
+  expect(refused.body.error.details).toEqual([{ pointer, message }]);
+  const original = await save("/workflow");
+  expect([original.status, JSON.stringify(original.body)]).toEqual([422, message]);
+  const checked = await save("/v1/workflows/validate");
+  expect([checked.status, checked.body]).toEqual([422, refused.body]);
+  format = 3;
+  expect((await save("/v1/workflows")).status).toBe(201);
+});
+
+test("filters find the same in all templates of a workflow", async () => {
+  format = 3;
+  const definition = {
+    name: "dear",
+    rootAction: 1,
+    actions: [
+      { id: 1, type: "system", name: "transform", parameters: { dear }, next: { default: 2 } },
+      {
+        ...{ id: 2, type: "system", name: "switch", next: { '["b","c"]': 3 } },
+        expression: "$.1.output.dear[?(@ != 'a')]",
+      },
+      {
+        id: 3,
+        type: "system",
+        name: "transform",
+        parameters: "$.input.lines[?@.sku == 'c'].price",
+      },
+    ],
+    output: { text: `Dear: {${dear}}`, price: "$.3.output" },
+  };
+  expect((await call(server, "POST", "/v1/workflows", definition)).status).toBe(201);
+  const lines = [1, 12, 20].map((price, at) => ({ sku: "abc"[at], price }));
+  const ended = await untilEnded(
+    server,
+    await startExecution(server, "dear", { lines, limit: 10 }),
+  );
+  expect(ended.result).toEqual({ text: 'Dear: ["b","c"]', price: [20] });
+});
