@@ -277,7 +277,7 @@ test("what a filter finds agrees with jsonpath-plus, and with the RFC read plain
       expect(JSON.parse(result!)).toEqual(wanted);
       found += wanted.length > 0 ? 1 : 0;
     }),
-    { numRuns: 3_000 },
+    { numRuns: 1_000 },
   );
-  expect(found).toBeGreaterThan(100);
-});
+  expect(found).toBeGreaterThan(50);
+}, 60_000);
