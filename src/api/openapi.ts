@@ -6,6 +6,7 @@ import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 import { type ErrorCode, errorKinds } from "../base/errors.ts";
 import { version } from "../config/version.ts";
+import { actionDefinitionSchema, definitionSchemas } from "../language/check/schema.ts";
 import * as answers from "./rest/answer-schemas.ts";
 import { type Fields, type Route, type Schema, tags } from "./rest/route.ts";
 import { workerDocument } from "./rpc/worker-document.ts";
@@ -164,7 +165,13 @@ const conversion = {
 
 function namedSchemas(): JsonObject {
   const definitions = Object.fromEntries([...named].map(([schema, name]) => [name, schema]));
-  return toJsonSchemaDefs(definitions, conversion);
+  // The path names the action, so the body may leave its name out.
+  const { required: _name, ...ActionDefinition } = actionDefinitionSchema;
+  return {
+    ...toJsonSchemaDefs(definitions, conversion),
+    ...definitionSchemas(referenceTo),
+    ActionDefinition,
+  };
 }
 
 function jsonSchema(schema: v.GenericSchema): JsonObject {

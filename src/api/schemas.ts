@@ -4,6 +4,11 @@
  */
 import * as v from "valibot";
 import { limits } from "../base/limits.ts";
+import {
+  actionDefinitionSchema as actionRules,
+  definitionSchemas,
+} from "../language/check/schema.ts";
+import type { JsonSchema } from "../language/readers/reader.ts";
 import { executionStatuses } from "../model/execution.ts";
 import { scopes } from "../model/key.ts";
 import { actionNameForm, isActionName, plainNameForm, plainNamePattern } from "../model/names.ts";
@@ -116,47 +121,26 @@ export function cursorSchema(isCursor: (text: string) => boolean) {
   );
 }
 
-/** A field that the engine checks: here it is only told of. */
-function told(description: string) {
-  return v.optional(v.pipe(v.unknown(), v.description(description)));
+/**
+ * Definitions are checked by the language, which reports every problem with its place; here they only
+ * have to be objects, of fields that the language only describes.
+ */
+function described({ properties, description }: JsonSchema) {
+  const fields = Object.entries(properties as Readonly<Record<string, JsonSchema>>);
+  const entries = fields.map(([name, field]) => [
+    name,
+    v.optional(v.pipe(v.unknown(), v.description(String(field.description)))),
+  ]);
+  return v.pipe(v.looseObject(Object.fromEntries(entries)), v.description(String(description)));
 }
 
-/**
- * Definitions are checked by the engine, which reports every problem with its place; here they only
- * have to be objects.
- */
-export const definitionSchema = v.pipe(
-  v.looseObject({
-    name: told("Name of the workflow; required."),
-    rootAction: told("Id of the first action, or an array of ids; required."),
-    actions: told("The actions, each with id, type, name and the fields of its kind; required."),
-    description: told("Free text."),
-    output: told("Template for the result; by default the outputs of the last actions."),
-    timeoutSeconds: told("For the whole execution, pauses not counted."),
-    onSuccess: told("NOOP, DELETE, or a workflow to start."),
-    onFailure: told("NOOP, DELETE, or a workflow to start."),
-    retentionSeconds: told("How long a finished execution is kept."),
-  }),
-  v.description("A workflow definition. All problems are reported at once."),
-);
+/** In the OpenAPI document these two are the schemas of the language. */
+export const definitionSchema = described(definitionSchemas((name) => name).Definition!);
+export const actionDefinitionSchema = described(actionRules);
 
-export const actionDefinitionSchema = v.pipe(
-  v.looseObject({
-    name: told("Name of the action, as workers register it."),
-    retryCount: told("Retries after the first attempt."),
-    retryAfterSeconds: told("Delay before a retry."),
-    retryPolicy: told("FIXED, BACKOFF or EXPONENTIAL."),
-    maxRetryAfterSeconds: told("Longest delay before a retry."),
-    jitter: told("Random share of the delay, 0 to 1."),
-    timeoutSeconds: told("Limit for one attempt, from its hand-out."),
-    heartbeatSeconds: told("Longest time between two heartbeats of a worker."),
-    queueTimeoutSeconds: told("Longest time in the queue."),
-    totalTimeoutSeconds: told("Limit for all attempts together."),
-    concurrency: told("Most tasks that run at the same time."),
-    nonRetryable: told("Error codes that end the retries."),
-  }),
-  v.description("The rules of a user action, in camel or snake case."),
-);
+/** Over the original routes unknown fields and other spellings are allowed. */
+export const originalDefinitionSchema = described(definitionSchemas((name) => name).Definition!);
+export const originalActionDefinitionSchema = described(actionRules);
 
 export const startSchema = v.strictObject({
   workflow: nameSchema,

@@ -231,7 +231,7 @@ test("health needs no key; all that describes the server does, of whatever scope
   for (const path of ["/health/live", "/health/ready"]) {
     expect((await fetch(guarded.server.url + path)).status).toBe(200);
   }
-  for (const path of ["/", "/openapi.json"]) {
+  for (const path of ["/", "/openapi.json", "/schemas/workflow.json", "/schemas/action.json"]) {
     expect((await fetch(guarded.server.url + path)).status).toBe(401);
     expect((await fetch(guarded.server.url + path, { headers: bearer(worker) })).status).toBe(200);
   }

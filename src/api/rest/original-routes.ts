@@ -23,6 +23,7 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
     summary: "Save a definition",
     description: "As `POST /v1/workflows`, but obsolete fields only cause a warning.",
     ...definitionBody,
+    body: requests.originalDefinitionSchema,
     answers: { 200: answers.createdSchema },
     async handle({ body, services, audit }) {
       const { orchestrator, log } = services;
@@ -149,7 +150,7 @@ export const originalRoutes: readonly Route[] = [
     ...common,
     summary: "Save the rules of a user action",
     description: "As `PUT /v1/actions/{name}`, with the name in the body.",
-    body: requests.actionDefinitionSchema,
+    body: requests.originalActionDefinitionSchema,
     bodyBytesMax: limits.controlBodyBytesMax,
     answers: { 200: answers.createdSchema },
     errors: ["DEFINITION_REFUSED"],

@@ -1,4 +1,5 @@
 /** What operators and monitors ask: workers, servers, health, metrics, and what is here at all. */
+import { schemaDocument } from "../../language/check/schema.ts";
 import { openapiDocument } from "../openapi.ts";
 import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";
@@ -89,6 +90,24 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
         return { status: 200, json: document };
       },
     }),
+    route("GET /schemas/workflow.json", {
+      id: "getWorkflowSchema",
+      tag,
+      summary: "JSON Schema of workflow definitions, for editors",
+      description: "The language as JSON Schema 2020-12, for editors and checks before a save.",
+      access: "key",
+      answers: { 200: "application/json" },
+      handle: () => ({ status: 200, json: workflowSchema }),
+    }),
+    route("GET /schemas/action.json", {
+      id: "getActionSchema",
+      tag,
+      summary: "JSON Schema of action definitions, for editors",
+      description: "The rules of a user action as JSON Schema 2020-12.",
+      access: "key",
+      answers: { 200: "application/json" },
+      handle: () => ({ status: 200, json: actionSchema }),
+    }),
     route("GET /metrics", {
       id: "getMetrics",
       tag,
@@ -103,9 +122,13 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
   ];
 }
 
+const workflowSchema = schemaDocument("workflow");
+const actionSchema = schemaDocument("action");
+
 const index = `Orchy, a workflow orchestrator.
 
 /openapi.json   all routes, as OpenAPI 3.1
+/schemas/workflow.json, /schemas/action.json   the language, as JSON Schema
 /v1/workflows   definitions
 /v1/executions  executions
 /v1/workers     who polls for work

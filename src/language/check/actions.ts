@@ -8,24 +8,23 @@ import {
   systemKinds,
   systemNames,
 } from "../kinds/table.ts";
-import {
-  type Fields,
-  isObject,
-  memberOf,
-  type Reader,
-  type ReadObject,
-  readObject,
-} from "../readers/fields.ts";
+import { isObject, memberOf, type ReadObject, readObject } from "../readers/fields.ts";
+import { type Fields, fieldMap, type Read } from "../readers/reader.ts";
 import { below, nearestHint, quoted, type Report, shown } from "../readers/report.ts";
 import { template } from "../readers/templates.ts";
 import { commonFields } from "./common-fields.ts";
 
-const kindName: Reader = (value) => systemKindOf(String(value));
+const kindName: Read = (value) => systemKindOf(String(value));
 
 const tables: ReadonlyMap<Kind, Fields> = new Map(
   kindList.map((kind): [Kind, Fields] => [
     kind,
-    new Map([...commonFields, ["name", kindName], ["parameters", template], ...kinds[kind].fields]),
+    new Map([
+      ...fieldMap(commonFields),
+      ["name", kindName],
+      ["parameters", template],
+      ...fieldMap(kinds[kind].fields),
+    ]),
   ]),
 );
 
@@ -44,8 +43,8 @@ function ownersOfFields(): Map<string, Kind[]> {
 
 /** Where the kind of an action is unknown, only what all actions have is checked. */
 const anyKind: Fields = new Map([
-  ...[...kindsByField.keys()].map((field): [string, Reader] => [field, () => undefined]),
-  ...commonFields,
+  ...[...kindsByField.keys()].map((field): [string, Read] => [field, () => undefined]),
+  ...fieldMap(commonFields),
   ["name", () => undefined],
   ["parameters", template],
 ]);

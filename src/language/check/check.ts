@@ -6,24 +6,13 @@ import type { Problem } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import type { Json } from "../../model/json.ts";
-import {
-  description,
-  type Fields,
-  isObject,
-  plainName,
-  type Reader,
-  readObject,
-  seconds,
-  someSeconds,
-  version,
-  workflowName,
-} from "../readers/fields.ts";
-import { below, nearestHint, quoted, Report, shown } from "../readers/report.ts";
-import { template } from "../readers/templates.ts";
+import { readObject } from "../readers/fields.ts";
+import { fieldMap, type Read } from "../readers/reader.ts";
+import { below, quoted, Report, shown } from "../readers/report.ts";
 import { readActionDefinition } from "./action-definition.ts";
 import { readAction } from "./actions.ts";
-import { soughtId } from "./common-fields.ts";
 import { checkGraph, type ReadAction } from "./graph-rules.ts";
+import { workflowFields, workflowRequired } from "./workflow-fields.ts";
 
 export interface CheckedDefinition {
   /** Letter case and old names made uniform; undefined when there are problems. */
@@ -72,41 +61,7 @@ export function checkActionDefinition(
   return { definition, problems, warnings };
 }
 
-const followUpForm = `"NOOP", "DELETE" or {"workflow": "…", "parameters": {…}}`;
-
-const followUp: Reader = (value, pointer, report) => {
-  const upper = typeof value === "string" ? value.toUpperCase() : value;
-  if (upper === "NOOP" || upper === "DELETE") return upper;
-  if (isObject(value)) {
-    const fields: Fields = new Map([
-      ["workflow", plainName],
-      ["parameters", template],
-    ]);
-    const rules = { what: "A workflow that follows", fields, required: ["workflow"] };
-    return readObject(value, pointer, report, rules);
-  }
-  report.problem(pointer, () => {
-    const hint = typeof value === "string" ? nearestHint(value, ["NOOP", "DELETE"]) : "";
-    return `It must be ${followUpForm}, not ${shown(value)}${hint}.`;
-  });
-  return undefined;
-};
-
-const rootAction: Reader = (value, pointer, report) => {
-  if (!Array.isArray(value)) return soughtId(value, pointer, report);
-  if (value.length === 0 || value.length > limits.rootActionsMax) {
-    const range = `1 to ${limits.rootActionsMax}`;
-    report.problem(pointer, `It must list ${range} ids, not ${value.length}.`);
-    return undefined;
-  }
-  return value.map((id, index) => soughtId(id, below(pointer, index), report) ?? null);
-};
-
-/** Part of the language, without effect so far. */
-const later: Reader = (value, pointer, report) => {
-  report.warning(pointer, "This is not implemented yet: it has no effect.");
-  return value as Json;
-};
+const workflowRules = fieldMap(workflowFields);
 
 function readDefinition(
   value: unknown,
@@ -114,24 +69,12 @@ function readDefinition(
   knownActions: ReadonlySet<string> | undefined,
 ): WorkflowDefinition | undefined {
   const actions: ReadAction[] = [];
-  const fields: Fields = new Map([
-    ["name", workflowName],
-    // Given by the server; it may come back from a definition that was read.
-    ["version", version],
-    ["description", description],
-    ["rootAction", rootAction],
-    ["actions", actionsReader(actions)],
-    ["output", template],
-    ["timeoutSeconds", someSeconds],
-    ["onSuccess", followUp],
-    ["onFailure", followUp],
-    ["retentionSeconds", seconds],
-    ["sensitive", later],
-    ["inputSchema", later],
-    ["concurrency", later],
-  ]);
-  const required = ["name", "rootAction", "actions"];
-  const read = readObject(value, "", report, { what: "A workflow", fields, required });
+  const fields = new Map([...workflowRules, ["actions", actionsReader(actions)]]);
+  const read = readObject(value, "", report, {
+    what: "A workflow",
+    fields,
+    required: workflowRequired,
+  });
   if (read === undefined) return undefined;
   const own = new Set(actions.flatMap((action) => action.references));
   const references = report.references.filter((found) => !own.has(found));
@@ -145,7 +88,7 @@ function readDefinition(
 }
 
 /** Reads the actions, and keeps of each what the graph is checked by. */
-function actionsReader(actions: ReadAction[]): Reader {
+function actionsReader(actions: ReadAction[]): Read {
   return (value, pointer, report) => {
     if (!Array.isArray(value) || value.length === 0) {
       report.problem(pointer, `It must be an array of actions, not ${shown(value)}.`);

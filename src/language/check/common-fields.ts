@@ -1,7 +1,8 @@
 /** The fields that every action has, and their readers. */
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
-import { boolean, type FieldList, isObject, oneOf, type Reader } from "../readers/fields.ts";
+import { boolean, isObject, oneOf } from "../readers/fields.ts";
+import { type FieldList, reader } from "../readers/reader.ts";
 import { below, nearestHint, quoted, shown } from "../readers/report.ts";
 
 const reservedIds: ReadonlySet<string> = new Set([
@@ -16,16 +17,15 @@ const reservedIds: ReadonlySet<string> = new Set([
 const wordId = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
 const idForm = `an integer from 0 to ${limits.actionIdNumberMax}, or a word of letters, digits, _ and - that begins with a letter or _`;
 
-const id: Reader = (value, pointer, report) => {
-  if (typeof value === "string" && reservedIds.has(value)) {
-    report.problem(pointer, `The id ${quoted(value)} is reserved; choose another.`);
-    return undefined;
-  }
-  return soughtId(value, pointer, report);
+const idSchema = {
+  anyOf: [
+    { type: "integer", minimum: 0, maximum: limits.actionIdNumberMax },
+    { type: "string", pattern: wordId.source },
+  ],
 };
 
 /** An id where it only points at an action: whether there is one is checked with the graph. */
-export const soughtId: Reader = (value, pointer, report) => {
+export const soughtId = reader(idSchema, (value, pointer, report) => {
   if (typeof value === "string" && wordId.test(value)) return value;
   if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= limits.actionIdNumberMax) {
     return Number(value);
@@ -33,9 +33,46 @@ export const soughtId: Reader = (value, pointer, report) => {
   const unquoted = typeof value === "string" && /^\d+$/.test(value) ? " Leave the quotes out." : "";
   report.problem(pointer, `An id must be ${idForm}, not ${shown(value)}.${unquoted}`);
   return undefined;
+});
+
+const ownId = { ...idSchema, not: { enum: [...reservedIds] } };
+const id = reader(ownId, (value, pointer, report) => {
+  if (typeof value === "string" && reservedIds.has(value)) {
+    report.problem(pointer, `The id ${quoted(value)} is reserved; choose another.`);
+    return undefined;
+  }
+  return soughtId(value, pointer, report);
+});
+
+/** Places in a list are kept, so that pointers stay right: a target that is wrong becomes null. */
+const targets = reader(
+  { anyOf: [idSchema, { type: "array", items: idSchema, maxItems: limits.definitionActionsMax }] },
+  (value, pointer, report) => {
+    if (!Array.isArray(value)) return soughtId(value, pointer, report);
+    if (value.length > limits.definitionActionsMax) {
+      const most = limits.definitionActionsMax;
+      report.problem(pointer, `It lists ${value.length} actions; at most ${most} are allowed.`);
+      return undefined;
+    }
+    return value.map((target, index) => soughtId(target, below(pointer, index), report) ?? null);
+  },
+);
+
+/** `next` of kinds that take no other route. */
+export const defaultRouteSchema = {
+  type: "object",
+  properties: { default: targets.schema },
+  additionalProperties: false,
+};
+const routesSchema = {
+  type: "object",
+  properties: { default: targets.schema },
+  additionalProperties: targets.schema,
+  propertyNames: { maxLength: limits.routeNameCharsMax },
+  maxProperties: limits.routesPerActionMax,
 };
 
-const routes: Reader = (value, pointer, report) => {
+const routes = reader(routesSchema, (value, pointer, report) => {
   if (!isObject(value)) {
     const message = `It must be an object such as {"default": 6}, not ${shown(value)}.`;
     report.problem(pointer, message);
@@ -55,20 +92,12 @@ const routes: Reader = (value, pointer, report) => {
     return [name, targets(value[name], at, report) ?? []];
   });
   return Object.fromEntries(entries);
-};
+});
 
-/** Places in a list are kept, so that pointers stay right: a target that is wrong becomes null. */
-const targets: Reader = (value, pointer, report) => {
-  if (!Array.isArray(value)) return soughtId(value, pointer, report);
-  if (value.length > limits.definitionActionsMax) {
-    const most = limits.definitionActionsMax;
-    report.problem(pointer, `It lists ${value.length} actions; at most ${most} are allowed.`);
-    return undefined;
-  }
-  return value.map((target, index) => soughtId(target, below(pointer, index), report) ?? null);
+const joinSchema = {
+  anyOf: [{ enum: ["all", "any", "settled"] }, { type: "integer", minimum: 1 }],
 };
-
-const join: Reader = (value, pointer, report) => {
+const join = reader(joinSchema, (value, pointer, report) => {
   if (value === "all" || value === "any" || value === "settled") return value;
   if (Number.isInteger(value) && Number(value) >= 1) return Number(value);
   report.problem(pointer, () => {
@@ -77,14 +106,14 @@ const join: Reader = (value, pointer, report) => {
     return `It must be ${allowed}, not ${shown(value)}${hint}.`;
   });
   return undefined;
-};
+});
 
 export const commonFields: FieldList = [
-  ["id", id],
-  ["type", oneOf(["user", "system"])],
-  ["next", routes],
-  ["onError", routes],
-  ["optional", boolean],
-  ["join", join],
-  ["strict", boolean],
+  ["id", id, "Names the action in this workflow: an integer or a word."],
+  ["type", oneOf(["user", "system"]), "user: runs in a worker. system: runs in the server."],
+  ["next", routes, "What follows, by route; without it the branch ends here."],
+  ["onError", routes, "What follows when it has finally failed, by error code or `default`."],
+  ["optional", boolean, "A final failure counts as completed."],
+  ["join", join, "Which incoming edges it waits for; `all` when absent."],
+  ["strict", boolean, "A reference that finds nothing fails the action."],
 ];

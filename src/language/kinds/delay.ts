@@ -12,8 +12,8 @@ export interface DelayPlanAction extends PlanActionBase {
 
 export const delay = {
   fields: [
-    ["delaySeconds", secondsTemplate],
-    ["until", momentTemplate],
+    ["delaySeconds", secondsTemplate, "Seconds to wait; fractions and templates are allowed."],
+    ["until", momentTemplate, "When it ends: ISO 8601, or a template for it."],
   ],
   either: ["delaySeconds", "until"],
   compile(spec: ActionSpec, base: PlanActionBase): DelayPlanAction {

@@ -9,7 +9,7 @@ export interface JavascriptPlanAction extends PlanActionBase {
 }
 
 export const javascript = {
-  fields: [["expression", script]],
+  fields: [["expression", script, "The script; `$` is its copy of the data."]],
   required: ["expression"],
   routes: "any",
   script: "expression",

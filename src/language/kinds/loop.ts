@@ -10,10 +10,10 @@ export interface LoopPlanAction extends PlanActionBase {
 
 export const loop = {
   fields: [
-    ["workflow", plainName],
-    ["version", version],
-    ["while", script],
-    ["maxIterations", integer(1, Number.MAX_SAFE_INTEGER)],
+    ["workflow", plainName, "The workflow that is repeated."],
+    ["version", version, "Its version; by default the newest."],
+    ["while", script, "Script that is asked before each round."],
+    ["maxIterations", integer(1, Number.MAX_SAFE_INTEGER), "Most rounds."],
   ],
   required: ["workflow", "while", "maxIterations"],
   ownNames: ["last", "iteration"],

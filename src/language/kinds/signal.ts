@@ -10,9 +10,9 @@ export interface SignalPlanAction extends PlanActionBase {
 
 export const signal = {
   fields: [
-    ["executionId", template],
-    ["event", eventName],
-    ["payload", template],
+    ["executionId", template, "Template for the execution that gets the signal."],
+    ["event", eventName, "The name of the event."],
+    ["payload", template, "Template for what the signal carries."],
   ],
   required: ["executionId", "event"],
   isBuilt: false,

@@ -12,7 +12,7 @@ export interface SwitchPlanAction extends PlanActionBase {
 }
 
 export const switchKind = {
-  fields: [["expression", reference]],
+  fields: [["expression", reference, "Reference to the value that names the route."]],
   required: ["expression"],
   routes: "any",
   compile(spec: ActionSpec & { expression: string }, base: PlanActionBase): SwitchPlanAction {

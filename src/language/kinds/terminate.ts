@@ -10,9 +10,9 @@ export interface TerminatePlanAction extends PlanActionBase {
 
 export const terminate = {
   fields: [
-    ["status", oneOf(["COMPLETED", "FAILED"])],
-    ["output", template],
-    ["reason", template],
+    ["status", oneOf(["COMPLETED", "FAILED"]), "How the execution ends."],
+    ["output", template, "Template for the result of the execution."],
+    ["reason", template, "Template for why it ends."],
   ],
   required: ["status"],
   isBuilt: false,

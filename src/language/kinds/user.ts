@@ -12,12 +12,24 @@ export interface UserPlanAction extends TaskPlanAction {
 
 export const user = {
   fields: [
-    ["name", actionName],
-    ["parameters", objectTemplate],
-    ["queue", queueName],
-    ["retry", retry],
+    ["name", actionName, "The name by which workers poll for it."],
+    [
+      "parameters",
+      objectTemplate,
+      "Template for the input of its tasks: an object, or a reference to one.",
+    ],
+    ["queue", queueName, "Which workers may take it; `default` when absent."],
+    [
+      "retry",
+      retry,
+      "How failed attempts are repeated; what is absent comes from the action's definition.",
+    ],
     ...timeoutFields,
-    ["priority", integer(limits.priorityMin, limits.priorityMax)],
+    [
+      "priority",
+      integer(limits.priorityMin, limits.priorityMax),
+      "A task of a higher priority is handed out first; default 0.",
+    ],
   ],
   compile: (spec: TaskSpec, base: PlanActionBase, of: PlanContext): UserPlanAction => ({
     ...compileTask(spec, base, of),

@@ -2,7 +2,8 @@
 import { limits } from "../../base/limits.ts";
 import type { ActionSpec } from "../../model/definition.ts";
 import type { Template } from "../data/template.ts";
-import { eventName, type Reader, type ReadObject } from "../readers/fields.ts";
+import { eventName, type ReadObject } from "../readers/fields.ts";
+import { reader } from "../readers/reader.ts";
 import { below, nearestHint, quoted, type Report } from "../readers/report.ts";
 import { secondsTemplate } from "../readers/templates.ts";
 import { type KindRules, needsOf, optionalTemplate, type PlanActionBase } from "./kind.ts";
@@ -17,15 +18,23 @@ interface WaitSpec extends ActionSpec {
   readonly event: string | readonly string[];
 }
 
-const waitedEvent: Reader = (value, pointer, report) => {
-  if (value === "default" || value === "timeout") {
+const reserved = ["default", "timeout"];
+const waitedSchema = { ...eventName.schema, not: { enum: reserved } };
+const waitedEvent = reader(waitedSchema, (value, pointer, report) => {
+  if (typeof value === "string" && reserved.includes(value)) {
     report.problem(pointer, `The event name ${quoted(value)} is reserved for routes.`);
     return undefined;
   }
   return eventName(value, pointer, report);
-};
+});
 
-const waitedEvents: Reader = (value, pointer, report) => {
+const eventsSchema = {
+  anyOf: [
+    waitedSchema,
+    { type: "array", items: waitedSchema, minItems: 1, maxItems: limits.waitEventsMax },
+  ],
+};
+const waitedEvents = reader(eventsSchema, (value, pointer, report) => {
   if (!Array.isArray(value)) return waitedEvent(value, pointer, report);
   if (value.length === 0 || value.length > limits.waitEventsMax) {
     const range = `1 to ${limits.waitEventsMax}`;
@@ -34,11 +43,12 @@ const waitedEvents: Reader = (value, pointer, report) => {
   }
   const names = value.map((name, index) => waitedEvent(name, below(pointer, index), report));
   return names.filter((name) => name !== undefined);
-};
+});
 
 /** Old definitions say 0 where a wait has no end, which is the default. */
-const waitSeconds: Reader = (value, pointer, report) =>
-  report.lenient && value === 0 ? undefined : secondsTemplate(value, pointer, report);
+const waitSeconds = reader(secondsTemplate.schema, (value, pointer, report) =>
+  report.lenient && value === 0 ? undefined : secondsTemplate(value, pointer, report),
+);
 
 /** Its events, `timeout` where it has one, and `default`. */
 function checkRoutes(
@@ -65,8 +75,12 @@ function checkRoutes(
 
 export const wait = {
   fields: [
-    ["event", waitedEvents],
-    ["timeoutSeconds", waitSeconds],
+    ["event", waitedEvents, "The event that it waits for, or a list of them; each is a route."],
+    [
+      "timeoutSeconds",
+      waitSeconds,
+      "Then it takes the route `timeout`; without it the wait has no end.",
+    ],
   ],
   required: ["event"],
   routes: checkRoutes,

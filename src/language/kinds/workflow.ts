@@ -9,8 +9,8 @@ export interface WorkflowPlanAction extends PlanActionBase {
 
 export const workflow = {
   fields: [
-    ["workflow", plainName],
-    ["version", version],
+    ["workflow", plainName, "The workflow to run."],
+    ["version", version, "Its version; by default the newest."],
   ],
   required: ["workflow"],
   isBuilt: false,

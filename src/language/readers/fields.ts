@@ -13,14 +13,8 @@ import {
   reservedWorkflowNames,
 } from "../../model/names.ts";
 import { isExactNumber } from "../../model/numbers.ts";
+import { anyCase, type Fields, type JsonSchema, type Read, type Reader, reader } from "./reader.ts";
 import { below, nearestHint, quoted, Report, shown } from "./report.ts";
-
-export type Reader = (value: unknown, pointer: string, report: Report) => Json | undefined;
-
-/** A Map: names such as `constructor` are then no fields. */
-export type Fields = ReadonlyMap<string, Reader>;
-
-export type FieldList = readonly (readonly [string, Reader])[];
 
 export type ReadObject = { readonly [field: string]: Json };
 
@@ -103,7 +97,7 @@ export function memberOf(
  * Old definitions were written out with null, an empty text or 0 for what is absent. Where such a value
  * would be a proper one, it stands for itself.
  */
-function isUnset(member: unknown, reader: Reader | undefined): boolean {
+function isUnset(member: unknown, reader: Read | undefined): boolean {
   if (member === null) return true;
   if (member !== "" && member !== 0) return false;
   const trial = new Report(true);
@@ -121,102 +115,131 @@ function unknownField(field: string, at: string, report: Report, rules: ObjectRu
   });
 }
 
-export const boolean: Reader = (value, pointer, report) => {
+export const boolean = reader({ type: "boolean" }, (value, pointer, report) => {
   if (typeof value === "boolean") return value;
   report.problem(pointer, `It must be true or false, not ${shown(value)}.`);
   return undefined;
-};
+});
 
 export function integer(lowest: number, highest: number): Reader {
-  return (value, pointer, report) => {
+  const schema = { type: "integer", minimum: lowest, maximum: highest };
+  return reader(schema, (value, pointer, report) => {
     if (Number.isInteger(value) && Number(value) >= lowest && Number(value) <= highest) {
       return Number(value);
     }
     const range = `from ${lowest} to ${highest}`;
     report.problem(pointer, `It must be an integer ${range}, not ${shown(value)}.`);
     return undefined;
-  };
+  });
 }
 
 /** What is no data, but a rule of the engine's own: the nearest double is near enough. */
 export function number(lowest: number, highest: number): Reader {
-  return (given, pointer, report) => {
+  const schema = { type: "number", minimum: lowest, maximum: highest };
+  return reader(schema, (given, pointer, report) => {
     const value = isExactNumber(given) ? Number(given.rawJSON) : given;
     if (typeof value === "number" && value >= lowest && value <= highest) return value;
     const range = `from ${lowest} to ${highest}`;
     report.problem(pointer, `It must be a number ${range}, not ${shown(given)}.`);
     return undefined;
-  };
+  });
 }
 
 /** Fractions are allowed; 0 means none. */
-export const seconds: Reader = number(0, limits.secondsMax);
+export const seconds = number(0, limits.secondsMax);
 
 /** A time that must not be nothing; old definitions write 0 for what is not set. */
-export const someSeconds: Reader = (value, pointer, report) => {
+const moreThanNone = { type: "number", exclusiveMinimum: 0, maximum: limits.secondsMax };
+export const someSeconds = reader(moreThanNone, (value, pointer, report) => {
   if (value === 0) {
     report.superfluous(pointer, "It must be more than 0 seconds; leave it out for the default.");
     return undefined;
   }
   return seconds(value, pointer, report);
-};
+});
 
 export function text(longest: number, pattern?: { matches: RegExp; says: string }): Reader {
-  return (value, pointer, report) => {
+  const schema = {
+    type: "string",
+    minLength: 1,
+    maxLength: longest,
+    ...(pattern !== undefined && { pattern: pattern.matches.source }),
+  };
+  return reader(schema, (value, pointer, report) => {
     const says = pattern?.says ?? `text of 1 to ${longest} characters`;
     const fits = typeof value === "string" && value.length > 0 && value.length <= longest;
     if (fits && (pattern === undefined || pattern.matches.test(value))) return value;
     report.problem(pointer, `It must be ${says}, not ${shown(value)}.`);
     return undefined;
-  };
+  });
 }
 
 /** Names of workflows. */
-export const plainName: Reader = text(limits.nameCharsMax, {
+export const plainName = text(limits.nameCharsMax, {
   matches: plainNamePattern,
   says: `a name of ${plainNameForm}`,
 });
 
+function except({ schema }: Reader, reserved: readonly string[]): JsonSchema {
+  return { ...schema, not: { enum: reserved } };
+}
+
 /** Names of queues. */
-export const queueName: Reader = (value, pointer, report) => {
+export const queueName = reader(except(plainName, [innerQueue]), (value, pointer, report) => {
   if (value !== innerQueue) return plainName(value, pointer, report);
   const message = `The queue ${quoted(innerQueue)} is reserved for the server itself. Choose another.`;
   report.problem(pointer, message);
   return undefined;
-};
+});
 
 /** Names of user actions. */
-export const actionName: Reader = (value, pointer, report) => {
+const actionNameSchema = {
+  type: "string",
+  minLength: 1,
+  maxLength: limits.nameCharsMax,
+  pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+  not: { enum: [".", ".."] },
+};
+export const actionName = reader(actionNameSchema, (value, pointer, report) => {
   if (typeof value === "string" && isActionName(value)) return value;
   report.problem(pointer, `It must be a name of ${actionNameForm}, not ${shown(value)}.`);
   return undefined;
-};
+});
 
 /** The name by which a workflow is saved. */
-export const workflowName: Reader = (value, pointer, report) => {
+const workflowNameSchema = except(plainName, [...reservedWorkflowNames]);
+export const workflowName = reader(workflowNameSchema, (value, pointer, report) => {
   if (typeof value === "string" && reservedWorkflowNames.has(value)) {
     const message = `The name ${quoted(value)} is reserved: it is part of a path. Choose another.`;
     report.problem(pointer, message);
     return undefined;
   }
   return plainName(value, pointer, report);
-};
+});
 
 /** What a wait waits for, and a signal sends. */
-export const eventName: Reader = text(limits.eventNameCharsMax);
+export const eventName = text(limits.eventNameCharsMax);
 
-export const version: Reader = integer(1, Number.MAX_SAFE_INTEGER);
+export const version = integer(1, Number.MAX_SAFE_INTEGER);
 
-export const description: Reader = (value, pointer, report) => {
+const anyText = { type: "string", maxLength: limits.descriptionCharsMax };
+export const description = reader(anyText, (value, pointer, report) => {
   if (typeof value === "string" && value.length <= limits.descriptionCharsMax) return value;
   const longest = limits.descriptionCharsMax;
   report.problem(pointer, `It must be text of at most ${longest} characters.`);
   return undefined;
-};
+});
+
+/** `$schema` is for editors: it is left out of what is stored, so a change of it is none. */
+export const schemaReference = reader({ type: "string" }, (value, pointer, report) => {
+  if (typeof value === "string") return undefined;
+  report.problem(pointer, `It must be the address of a JSON Schema, not ${shown(value)}.`);
+  return undefined;
+});
 
 /** One of some words, in any letter case. */
 export function oneOf(words: readonly string[]): Reader {
-  return (value, pointer, report) => {
+  return reader(anyCase(words), (value, pointer, report) => {
     const wanted = typeof value === "string" ? value.toLowerCase() : undefined;
     const found = words.find((word) => word.toLowerCase() === wanted);
     if (found !== undefined) return found;
@@ -225,11 +248,12 @@ export function oneOf(words: readonly string[]): Reader {
       return `It must be one of ${words.map(quoted).join(", ")}, not ${shown(value)}${hint}.`;
     });
     return undefined;
-  };
+  });
 }
 
 export function listOf(item: Reader, most: number): Reader {
-  return (value, pointer, report) => {
+  const schema = { type: "array", items: item.schema, maxItems: most };
+  return reader(schema, (value, pointer, report) => {
     if (!Array.isArray(value) || value.length > most) {
       const found = Array.isArray(value) ? `${value.length} elements` : shown(value);
       report.problem(pointer, `It must be an array of at most ${most} elements, not ${found}.`);
@@ -237,5 +261,5 @@ export function listOf(item: Reader, most: number): Reader {
     }
     const items = value.map((element, index) => item(element, below(pointer, index), report));
     return items.filter((element) => element !== undefined);
-  };
+  });
 }

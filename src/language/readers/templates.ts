@@ -8,24 +8,25 @@ import { type ExactNumber, isExactNumber } from "../../model/numbers.ts";
 import { hasFilter } from "../data/path-step.ts";
 import { type Reference, ReferenceSyntaxError } from "../data/reference.ts";
 import { parseString, parseWholeReference, type StringPart } from "../data/template.ts";
-import { isObject, type Reader, text } from "./fields.ts";
+import { isObject, text } from "./fields.ts";
+import { type Read, reader } from "./reader.ts";
 import { below, type Report, shown } from "./report.ts";
 
 /** Any JSON value. The depth has been checked before, so recursion is bounded. */
-export const template: Reader = (value, pointer, report) => {
+const readTemplate: Read = (value, pointer, report) => {
   if (typeof value === "string") {
     readString(value, pointer, report);
     return value;
   }
   if (Array.isArray(value)) {
-    return value.map((item, index) => template(item, below(pointer, index), report) ?? null);
+    return value.map((item, index) => readTemplate(item, below(pointer, index), report) ?? null);
   }
   if (isObject(value)) {
     const entries = Object.entries(value)
       .filter(([, member]) => member !== undefined)
       .map(([key, member]): [string, Json] => [
         key,
-        template(member, below(pointer, key), report) ?? null,
+        readTemplate(member, below(pointer, key), report) ?? null,
       ]);
     return Object.fromEntries(entries);
   }
@@ -34,6 +35,8 @@ export const template: Reader = (value, pointer, report) => {
   report.problem(pointer, `It must be a JSON value, not ${shown(value)}.`);
   return undefined;
 };
+
+export const template = reader({}, readTemplate);
 
 function exactNumber(value: ExactNumber, pointer: string, report: Report): Json | undefined {
   report.exactNumber ??= pointer;
@@ -86,8 +89,11 @@ export function isLiteral(value: string): boolean {
   }
 }
 
+/** A pattern of what `parseWholeReference` may take. */
+const referenceText = { type: "string", pattern: String.raw`^\{?\$` };
+
 /** Exactly one reference, or one in braces. */
-export const reference: Reader = (value, pointer, report) => {
+export const reference = reader(referenceText, (value, pointer, report) => {
   if (typeof value !== "string") {
     const message = `It must be a reference such as "$.input.status", not ${shown(value)}.`;
     report.problem(pointer, message);
@@ -101,10 +107,11 @@ export const reference: Reader = (value, pointer, report) => {
     report.problem(pointer, error.message);
     return undefined;
   }
-};
+});
 
 /** An object, or a reference that may find one. */
-export const objectTemplate: Reader = (value, pointer, report) => {
+const objectSchema = { anyOf: [{ type: "object" }, referenceText] };
+export const objectTemplate = reader(objectSchema, (value, pointer, report) => {
   if (isObject(value)) return template(value, pointer, report);
   if (typeof value === "string") {
     const parts = readString(value, pointer, report);
@@ -112,14 +119,20 @@ export const objectTemplate: Reader = (value, pointer, report) => {
   }
   report.problem(pointer, `It must be an object, or one reference to one, not ${shown(value)}.`);
   return undefined;
-};
+});
 
 function isReference(parts: readonly StringPart[]): parts is readonly [Reference] {
   return parts.length === 1 && typeof parts[0] === "object";
 }
 
 /** A number of seconds, or text that becomes one. */
-export const secondsTemplate: Reader = (value, pointer, report) => {
+const textOrSeconds = {
+  anyOf: [
+    { type: "number", minimum: 0, maximum: limits.secondsMax },
+    { type: "string", minLength: 1 },
+  ],
+};
+export const secondsTemplate = reader(textOrSeconds, (value, pointer, report) => {
   if (typeof value === "string") {
     const parts = readString(value, pointer, report);
     if (parts === undefined || parts.some((part) => typeof part === "object")) return value;
@@ -132,7 +145,7 @@ export const secondsTemplate: Reader = (value, pointer, report) => {
     `It must be a number of seconds from 0 to ${limits.secondsMax}, or a template for one, not ${shown(value)}.`,
   );
   return undefined;
-};
+});
 
 function inRange(number: number): boolean {
   return number >= 0 && number <= limits.secondsMax;
@@ -142,7 +155,8 @@ const isoMoment =
   /^[+-]?\d{4,6}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(Z|z|[+-]\d\d:?\d\d)?)?$/;
 
 /** A moment in ISO 8601, or text that becomes one. */
-export const momentTemplate: Reader = (value, pointer, report) => {
+const momentText = { type: "string", minLength: 1 };
+export const momentTemplate = reader(momentText, (value, pointer, report) => {
   if (typeof value === "string") {
     const parts = readString(value, pointer, report);
     if (parts === undefined || parts.some((part) => typeof part === "object")) return value;
@@ -161,7 +175,7 @@ export const momentTemplate: Reader = (value, pointer, report) => {
   const message = `It must be an ISO 8601 time such as ${example}, or a template for one, not ${shown(value)}.`;
   report.problem(pointer, message);
   return undefined;
-};
+});
 
 /** Date.parse takes the 31st of April for the 1st of May. */
 function isCalendarDay(text: string): boolean {
@@ -170,8 +184,9 @@ function isCalendarDay(text: string): boolean {
   return date.getUTCDate() === Number(day) && date.getUTCMonth() === Number(month) - 1;
 }
 
-export const script: Reader = (value, pointer, report) => {
-  const read = text(limits.expressionCharsMax)(value, pointer, report);
+const scriptText = text(limits.expressionCharsMax);
+export const script = reader(scriptText.schema, (value, pointer, report) => {
+  const read = scriptText(value, pointer, report);
   if (typeof read === "string") report.scripts.push({ pointer, expression: read });
   return read;
-};
+});

@@ -1,5 +1,6 @@
 /** The OpenAPI document: complete, well formed, and true to what the routes do. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { allRoutes } from "../../../src/api/rest/routes.ts";
 import { WorkerService } from "../../../src/gen/orchy/v1/worker_pb.ts";
 import { call, startTestServer, type TestServer } from "./support.ts";
@@ -169,4 +170,31 @@ test("says what the checks say", () => {
   expect(start.responses["413"].content["application/json"].schema).toEqual({
     $ref: "#/components/schemas/Error",
   });
+});
+
+test("definitions are described by the schemas that are served for editors", async () => {
+  const { schemas } = document.components;
+  for (const [path, name] of [
+    ["/schemas/workflow.json", "Definition"],
+    ["/schemas/action.json", "ActionDefinition"],
+  ] as const) {
+    const { status, headers, json } = await call(server, "GET", path);
+    expect([status, headers.get("content-type")]).toEqual([200, "application/json"]);
+    expect(json.$schema).toBe("https://json-schema.org/draft/2020-12/schema");
+    expect(Object.keys(json.properties)).toEqual(Object.keys(schemas[name].properties));
+    new Ajv2020({ strict: true, strictRequired: false }).compile(json);
+  }
+  const { post } = document.paths["/v1/workflows"];
+  const reference = { $ref: "#/components/schemas/Definition" };
+  expect(post.requestBody.content["application/json"].schema).toEqual(reference);
+
+  // What the document says as a whole, checked as a caller would.
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  ajv.addSchema({ $id: "orchy:document", ...document });
+  const isDefinition = ajv.getSchema("orchy:document#/components/schemas/Definition")!;
+  const action = { id: 1, type: "system", name: "delay", delaySeconds: 1 };
+  expect(isDefinition({ name: "w", rootAction: 1, actions: [action] })).toBe(true);
+  expect(isDefinition({ name: "w", rootAction: 1, actions: [{ ...action, until: "x" }] })).toBe(
+    false,
+  );
 });

@@ -29,6 +29,9 @@ describe("workflows", () => {
     const again = await post("/v1/workflows", { ...echo, name: "saved" });
     expect(again.status).toBe(200);
     expect(again.json).toMatchObject({ version: 1, created: false });
+    const $schema = "http://localhost:8080/schemas/workflow.json";
+    const forEditors = await post("/v1/workflows", { $schema, ...echo, name: "saved" });
+    expect(forEditors.json).toMatchObject({ version: 1, created: false });
     const changed = await post("/v1/workflows", { ...echo, name: "saved", description: "new" });
     expect(changed.json.version).toBe(2);
 

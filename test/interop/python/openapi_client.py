@@ -12,6 +12,7 @@ from orchy_client.api.executions import (
 from orchy_client.api.workers import complete_tasks, poll_tasks
 from orchy_client.api.workflows import save_workflow
 from orchy_client.models import (
+    DefinedAction,
     Definition,
     Start,
     Status,
@@ -23,7 +24,7 @@ from orchy_client.models import (
 client = Client(base_url=sys.argv[1])
 name = "python-client"
 
-action = {"id": "a", "type": "user", "name": name}
+action = DefinedAction(id="a", type_="user", name=name)
 definition = Definition(name=name, root_action="a", actions=[action])
 saved = save_workflow.sync(client=client, body=definition)
 assert saved.created and saved.version == 1, saved
