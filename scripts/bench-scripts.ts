@@ -31,7 +31,9 @@ const workflow = (name: string, turns: number) => ({
   rootAction: 1,
   actions: [
     {
-      ...{ id: 1, type: "system", name: "javascript" },
+      id: 1,
+      type: "system",
+      name: "javascript",
       expression: `let sum = 0; for (let i = 0; i < ${turns}; i++) sum = (sum + i) | 0; $.sum = sum`,
     },
   ],

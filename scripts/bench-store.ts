@@ -36,8 +36,14 @@ function effects(changed: Partial<StoreEffects>): StoreEffects {
 function newTask(id: string, token?: string) {
   const lease = { workerId: "worker-1", leaseUntil: now + 30_000, deadline: now + 300_000 };
   return {
-    ...{ id, queue: "default/charge", priority: 0, timeoutMs: 300_000, heartbeatMs: 30_000 },
-    ...{ queueTimeoutMs: 0, header: '{"workflow":"orders"}', parameters },
+    id,
+    queue: "default/charge",
+    priority: 0,
+    timeoutMs: 300_000,
+    heartbeatMs: 30_000,
+    queueTimeoutMs: 0,
+    header: '{"workflow":"orders"}',
+    parameters,
     ...(token !== undefined && { lease: { ...lease, token } }),
   };
 }
@@ -92,7 +98,11 @@ async function round(store: Store, spent?: Spent): Promise<Record<string, number
       startedAt: now,
     } as const;
     const answer = await store.create({
-      ...{ key: executionKey(id, partitions), commitId: `create-${i}`, listing, state, now },
+      key: executionKey(id, partitions),
+      commitId: `create-${i}`,
+      listing,
+      state,
+      now,
       data: new Map([["input", parameters]]),
       effects: effects({ tasks: [newTask(`${id}:1:0:a`)], history: [entry] }),
     });
@@ -103,8 +113,13 @@ async function round(store: Store, spent?: Spent): Promise<Record<string, number
   const claim = async (partition: number) => {
     for (let left = true, call = 0; left; call++) {
       const answer = await store.claimTasks({
-        ...{ partition, queues: [{ name: "default/charge", limit: 16 }], limit: 16 },
-        ...{ tokenPrefix: `${call}.${ids[0]}`, workerId: "w", heartbeatMs: 30_000, now },
+        partition,
+        queues: [{ name: "default/charge", limit: 16 }],
+        limit: 16,
+        tokenPrefix: `${call}.${ids[0]}`,
+        workerId: "w",
+        heartbeatMs: 30_000,
+        now,
       });
       for (const { id, token, key } of answer.tasks) {
         claimed[numbers.get(key.id) as number] = { id, token };
@@ -127,8 +142,14 @@ async function round(store: Store, spent?: Spent): Promise<Record<string, number
     const nextId = `${id}:1:${step}:a`;
     const token = formatToken("mf3.0123456789abcdef", nextId);
     const answer = await store.commit({
-      ...{ key: executionKey(id, partitions), expected: heads[i] as Head, state, now },
-      ...{ commitId: `0123456789-${step}`, status: "RUNNING", expire: [], consumeTimers: [] },
+      key: executionKey(id, partitions),
+      expected: heads[i] as Head,
+      state,
+      now,
+      commitId: `0123456789-${step}`,
+      status: "RUNNING",
+      expire: [],
+      consumeTimers: [],
       data: new Map([[`output:${step}`, parameters]]),
       settle: [{ taskId: task.id, token: task.token }],
       effects: effects({ tasks: [newTask(nextId, token)], history: [entry] }),
@@ -145,9 +166,16 @@ async function round(store: Store, spent?: Spent): Promise<Record<string, number
     const id = ids[i] as string;
     const task = claimed[i] as { id: string; token: string };
     const answer = await store.commit({
-      ...{ key: executionKey(id, partitions), expected: heads[i] as Head, state, now },
-      ...{ commitId: "0123456789-end", status: "COMPLETED", endedAt: now, expire: [] },
-      ...{ consumeTimers: [], settle: [{ taskId: task.id, token: task.token }] },
+      key: executionKey(id, partitions),
+      expected: heads[i] as Head,
+      state,
+      now,
+      commitId: "0123456789-end",
+      status: "COMPLETED",
+      endedAt: now,
+      expire: [],
+      consumeTimers: [],
+      settle: [{ taskId: task.id, token: task.token }],
       data: new Map([["output:end", parameters]]),
       effects: effects({ timers: [{ id: "retention", at: now + 86_400_000 }], history: [entry] }),
     });

@@ -49,8 +49,13 @@ if (target !== "sqlite" && redisMissing !== undefined) {
 }
 
 const report = await runChaos({
-  ...{ target, seconds, seed, startsPerSecond, workers },
-  ...{ keep: values.keep, only: values.only },
+  target,
+  seconds,
+  seed,
+  startsPerSecond,
+  workers,
+  keep: values.keep,
+  only: values.only,
 });
 printReport(report);
 for (const { sentence, atMs } of report.violations) {

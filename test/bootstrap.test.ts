@@ -36,7 +36,10 @@ async function newcomer(): Promise<void> {
   // A start installs what a server needs, and nothing else.
   const flags = ["--http-port", "0", "--grpc-port", "0", "--store", "memory:"];
   const server = Bun.spawn(["npm", "start", "--", ...flags], {
-    ...{ cwd: clone, env: newcomersEnvironment(), stdout: "pipe", stderr: "pipe" },
+    cwd: clone,
+    env: newcomersEnvironment(),
+    stdout: "pipe",
+    stderr: "pipe",
   });
   // Read to its end: a server that finds nobody there to write to cannot say that it stops.
   const { promise: ready, resolve } = Promise.withResolvers<string>();

@@ -84,7 +84,9 @@ export function payloadChain(name: string, length: number): object {
 
 function chainOf(name: string, length: number, action: (index: number) => object): object {
   const actions = Array.from({ length }, (_, index) => ({
-    ...{ id: index + 1, type: "user", ...action(index) },
+    id: index + 1,
+    type: "user",
+    ...action(index),
     ...(index + 1 < length && { next: { default: index + 2 } }),
   }));
   return { name, rootAction: 1, actions };

@@ -102,7 +102,13 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const observers = new Observers({ store, clock, views, watchers, remote });
   const standstill = new Standstill({ clock, log });
   const servers = new ServerRegistry({
-    ...{ store, clock, log, formats, standstill, onLive, onLost },
+    store,
+    clock,
+    log,
+    formats,
+    standstill,
+    onLive,
+    onLost,
     news: () => uncarried.beat(),
     onBeats: (self, beats) => uncarried.heard(self, beats),
   });
@@ -118,7 +124,10 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     onDue: (partition, at) => timers.note(partition, at),
   });
   const turns = new ScriptTurns({
-    ...{ store, sandbox, clock, log },
+    store,
+    sandbox,
+    clock,
+    log,
     take: (id, handout) => driver.submit(id, { type: "script-turn", handout }),
   });
   const driver: Driver = new Driver({
@@ -152,7 +161,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     tracing,
   });
   const timers = new TimerLoop({
-    ...{ store, clock, ids, log, standstill },
+    store,
+    clock,
+    ids,
+    log,
+    standstill,
     restMs,
     handle: (item, claimId) => handleDue(dueParts, item, claimId),
   });
@@ -174,7 +187,11 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   const indexing = new Indexing({ store, clock, log, formats, prefers });
   const cancellations = new Cancellations({ clock, dispatcher, notes });
   const uncarried: Uncarried = new Uncarried({
-    ...{ store, clock, log, dispatcher, standstill },
+    store,
+    clock,
+    log,
+    dispatcher,
+    standstill,
     takerSeenAt: (queue) => desk.takerSeenAt(queue),
     settle: (results) => desk.complete(results, ""),
   });

@@ -162,7 +162,10 @@ class ScriptPool implements Sandbox {
       this.#onRoom();
     };
     const job: Job = {
-      ...{ group, request, chars, losses: 0 },
+      group,
+      request,
+      chars,
+      losses: 0,
       settle: (answer) => {
         abort?.removeEventListener("abort", onAbort);
         if (answer instanceof SandboxUnavailable) reject(answer);

@@ -51,7 +51,11 @@ export async function openGuard(config: Config, { store, clock, log }: Parts): P
     log,
   });
   return {
-    ...{ keys, access, door, audit, firstKeySecret: firstKey.secret },
+    keys,
+    access,
+    door,
+    audit,
+    firstKeySecret: firstKey.secret,
     async close() {
       firstKey.end();
       await file?.flush();

@@ -106,9 +106,18 @@ async function startParts(
   const ratio = config.tracing?.ratio ?? 0;
   const tracing = exporter && new Tracing({ ratio, add: (span) => exporter.add(span) });
   const runtime = createRuntime({
-    ...{ formatDelayMs: config.formatDelaySeconds * 1000, onOutdated: outdated.resolve },
-    ...{ store, sandbox, clock, ids, log, metrics, namespace, tracing },
-    ...{ keepRetention, tombstoneSeconds },
+    formatDelayMs: config.formatDelaySeconds * 1000,
+    onOutdated: outdated.resolve,
+    store,
+    sandbox,
+    clock,
+    ids,
+    log,
+    metrics,
+    namespace,
+    tracing,
+    keepRetention,
+    tombstoneSeconds,
     http: new HttpClient({ allow: new AllowList(config.httpAllow) }),
   });
   const guard = await openGuard(config, { store, clock, log });
@@ -116,8 +125,16 @@ async function startParts(
   const { keys, access, door, audit } = guard;
   const backlogs = createBacklogs(clock);
   const edge = {
-    ...{ host, tls, orchestrator: runtime, backlogs, clock, log, metrics },
-    ...{ access, door, audit },
+    host,
+    tls,
+    orchestrator: runtime,
+    backlogs,
+    clock,
+    log,
+    metrics,
+    access,
+    door,
+    audit,
     legacy: new LegacyAccess({ access, audit, log, legacyWorkers, insecure: config.insecure }),
   };
   const clientsVerified = tls?.ca !== undefined;

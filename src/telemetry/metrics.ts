@@ -261,7 +261,9 @@ export class Metrics {
   /** A counter that somebody else keeps. */
   #read(name: string, help: string, read: () => number): void {
     const counter = new Counter({
-      ...{ name: `orchy_${name}`, help, registers: [this.#registry] },
+      name: `orchy_${name}`,
+      help,
+      registers: [this.#registry],
       collect() {
         counter.reset();
         counter.inc(read());

@@ -17,7 +17,9 @@ export class Tally {
   constructor({ name, help, registry }: Naming, label?: string) {
     const counts = this.#counts;
     const counter = new Counter({
-      ...{ name, help, registers: [registry] },
+      name,
+      help,
+      registers: [registry],
       labelNames: label === undefined ? [] : [label],
       collect() {
         counter.reset();
@@ -77,7 +79,10 @@ export class Spreads {
   ) {
     this.#bounds = bounds;
     const get = async () => ({
-      ...{ name, help, type: "histogram", aggregator: "sum" },
+      name,
+      help,
+      type: "histogram",
+      aggregator: "sum",
       values: this.#all.flatMap(({ labels, spread }) => valuesOf(name, labels, spread)),
     });
     registry.registerMetric({ name, labelNames, get } as unknown as Metric);
@@ -94,7 +99,9 @@ function valuesOf(name: string, labels: Labels, spread: Spread) {
   const buckets = spread.cumulative();
   return [
     ...buckets.map(({ within, count }) => ({
-      ...{ metricName: `${name}_bucket`, labels: { le: within, ...labels }, value: count },
+      metricName: `${name}_bucket`,
+      labels: { le: within, ...labels },
+      value: count,
     })),
     { metricName: `${name}_sum`, labels, value: spread.sum },
     { metricName: `${name}_count`, labels, value: buckets.at(-1)!.count },

@@ -4,7 +4,13 @@ import type { Socket } from "bun";
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export const frameTypes = {
-  ...{ data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, window: 8 },
+  data: 0,
+  headers: 1,
+  reset: 3,
+  settings: 4,
+  ping: 6,
+  goAway: 7,
+  window: 8,
   continuation: 9,
 } as const;
 
@@ -48,7 +54,10 @@ export function headers(of: Readonly<Record<string, string>>): Buffer {
 }
 
 const start = (method: string, path: string) => ({
-  ...{ ":method": method, ":scheme": "http", ":path": path, ":authority": "localhost" },
+  ":method": method,
+  ":scheme": "http",
+  ":path": path,
+  ":authority": "localhost",
 });
 
 export const get = (path: string): Buffer => headers(start("GET", path));

@@ -14,7 +14,11 @@ function storyOf(name: string, more: Partial<Story> = {}): Story {
 
 const startedAt = "2030-01-01T00:00:00.000Z";
 const shown: Shown = {
-  ...{ id: "e", status: "COMPLETED", startedAt, input: { n: 1, route: "a" }, actions: [] },
+  id: "e",
+  status: "COMPLETED",
+  startedAt,
+  input: { n: 1, route: "a" },
+  actions: [],
   data: {
     slow: { output: { n: 2, saw: null, run: "w/1" } },
     end: { output: { n: 3, saw: "w/1", run: "w/2" } },

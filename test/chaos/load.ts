@@ -80,7 +80,9 @@ export class Load {
     ledger.stories.push(story);
     const send = async () => {
       const answer = await client.surely({
-        ...{ method: "POST", path: "/v1/executions", headers: { "idempotency-key": key } },
+        method: "POST",
+        path: "/v1/executions",
+        headers: { "idempotency-key": key },
         body: { workflow: `chaos-${kind.name}`, input: { n, route }, correlationId: key },
       });
       if (answer === undefined) return;
@@ -131,7 +133,9 @@ export class Load {
   async #read(story: Story): Promise<string | undefined> {
     const { client, ledger } = this.#parts;
     const answer = await client.attempt({
-      ...{ method: "GET", path: `/v1/executions/${story.id}/result?wait=10`, timeoutMs: 12_000 },
+      method: "GET",
+      path: `/v1/executions/${story.id}/result?wait=10`,
+      timeoutMs: 12_000,
     });
     if (answer?.status === 404) ledger.lost("start", `${story.id} is gone when it is read`);
     if (answer?.status === 200) {

@@ -43,7 +43,10 @@ export class Program {
     this.#isWanted = true;
     const log = `${logFile}.${this.starts}`;
     const child = Bun.spawn([process.execPath, ...command], {
-      ...{ cwd: root, stdin: "ignore", stdout: Bun.file(log), stderr: Bun.file(`${log}.err`) },
+      cwd: root,
+      stdin: "ignore",
+      stdout: Bun.file(log),
+      stderr: Bun.file(`${log}.err`),
       env: { ...process.env, ...env },
     });
     this.#child = child;
@@ -140,7 +143,8 @@ export function makeOrchy(options: OrchyOptions): Orchy {
     // What has ended must be there when it is looked at, however full the store was.
     const flags = ["--http-port", `${ports[i]}`, "--grpc-port", "0", "--keep-retention"];
     return new Program({
-      ...{ name: `server ${i}`, readyLine: "Orchy is listening" },
+      name: `server ${i}`,
+      readyLine: "Orchy is listening",
       command: [
         join(root, "src/main.ts"),
         ...flags,
@@ -159,7 +163,8 @@ export function makeOrchy(options: OrchyOptions): Orchy {
     const order = urls.map((_, j) => urls[(i + j) % urls.length] as string);
     const runs = join(folder, `runs-${i}`);
     return new Program({
-      ...{ name: `worker ${i}`, onDeath: () => {} },
+      name: `worker ${i}`,
+      onDeath: () => {},
       command: [join(import.meta.dir, "worker.ts"), runs, ...order],
       logFile: join(folder, `worker-${i}.log`),
     });

@@ -64,8 +64,11 @@ export async function startChaosCluster(folder: string, servers: number): Promis
   const nodes = places.map(({ port, busPort }, i) => {
     const announced = { "cluster-announce-port": `${proxies[i]?.port}` };
     return new Node(folder, port, {
-      ...{ "cluster-enabled": "yes", "cluster-node-timeout": "2000", ...announced },
-      ...{ "repl-diskless-sync-delay": "0", "cluster-port": `${busPort}` },
+      "cluster-enabled": "yes",
+      "cluster-node-timeout": "2000",
+      ...announced,
+      "repl-diskless-sync-delay": "0",
+      "cluster-port": `${busPort}`,
     });
   });
   await Promise.all(nodes.map((node) => node.start()));
@@ -90,7 +93,9 @@ function bed(
   stores: readonly string[],
 ): RedisBed {
   return {
-    ...{ nodes, proxies, stores },
+    nodes,
+    proxies,
+    stores,
     async stop() {
       for (const proxy of proxies) proxy.stop();
       await Promise.all(nodes.map((node) => node.kill()));

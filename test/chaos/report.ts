@@ -49,7 +49,8 @@ function percentile(numbers: readonly number[], share: number): number {
 
 function recoveryRow(fault: string, times: readonly number[]) {
   return {
-    ...{ fault, times: times.length },
+    fault,
+    times: times.length,
     "recovery p50 ms": percentile(times, 0.5),
     "p99 ms": percentile(times, 0.99),
   };

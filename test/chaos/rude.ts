@@ -36,7 +36,8 @@ export class RudeWorker {
     const rules = { heartbeatSeconds: 1, timeoutSeconds: 10, retryCount: 200 };
     const more = { retryPolicy: "FIXED", retryAfterSeconds: 0.3 };
     await this.#client.surely({
-      ...{ method: "PUT", path: "/v1/actions/chaos-rude" },
+      method: "PUT",
+      path: "/v1/actions/chaos-rude",
       body: { name: "chaos-rude", ...rules, ...more },
     });
   }
@@ -110,7 +111,9 @@ export class RudeWorker {
     for (let tries = 0; tries < 20; tries++) {
       const body = { results: [{ token, output }], workerId };
       const answer = await this.#client.surely({
-        ...{ method: "POST", path: `${service}/Complete`, body },
+        method: "POST",
+        path: `${service}/Complete`,
+        body,
       });
       if (answer === undefined) return undefined;
       const status = answer.status === 200 ? resultStatuses(answer)[0] : `HTTP ${answer.status}`;

@@ -49,7 +49,9 @@ const place = { namespace: "orchy", partitions: limits.partitionsDefault };
 const folders = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 const probe = {
-  ...{ name: "chaos-probe", rootAction: "s", retentionSeconds: 3_600 },
+  name: "chaos-probe",
+  rootAction: "s",
+  retentionSeconds: 3_600,
   actions: [{ id: "s", type: "user", name: "chaos-step", parameters: { n: "$.input.n" } }],
 };
 
@@ -139,7 +141,9 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
   await rudeRuns;
   if (bed !== undefined) await checkLeftovers(() => mastersOf(bed), place, ledger);
   return {
-    ...{ target, seed, seconds },
+    target,
+    seed,
+    seconds,
     recoveries: new Map(nemeses.flatMap(({ recoveries }) => [...recoveries])),
     executions: ledger.stories.length,
     checked: oracle.checked,

@@ -69,7 +69,10 @@ function step(id: string, { after, next, name, parameters, rules }: StepOptions 
   const n = after === undefined ? "$.input.n" : `$.${after}.output.n`;
   const saw = after === undefined ? null : `$.${after}.output.run`;
   return {
-    ...{ id, type: "user", name: name ?? "chaos-step", parameters: { n, saw, ...parameters } },
+    id,
+    type: "user",
+    name: name ?? "chaos-step",
+    parameters: { n, saw, ...parameters },
     ...(next !== undefined && { next: { default: next } }),
     ...rules,
   };
@@ -138,11 +141,18 @@ function waiting(name: string, events: readonly string[]): object {
 
 export const kinds: readonly Kind[] = [
   {
-    ...{ name: "chain", weight: 20, ends: "COMPLETED", definition: chain("chain", 5) },
-    ...{ links: chainLinks(5), check: counts("s4", 5) },
+    name: "chain",
+    weight: 20,
+    ends: "COMPLETED",
+    definition: chain("chain", 5),
+    links: chainLinks(5),
+    check: counts("s4", 5),
   },
   {
-    ...{ name: "fan", weight: 10, ends: "COMPLETED", check: fanCheck },
+    name: "fan",
+    weight: 10,
+    ends: "COMPLETED",
+    check: fanCheck,
     definition: workflow("fan", "root", [
       step("root", { next: [...branches, "pause"] }),
       ...branches.map((id) => step(id, { after: "root", next: ["end"] })),
@@ -152,7 +162,10 @@ export const kinds: readonly Kind[] = [
     links: [...branches.map((id) => [id, "root"] as const), ["end", "b3"]],
   },
   {
-    ...{ name: "switch", weight: 8, ends: "COMPLETED", check: switchCheck },
+    name: "switch",
+    weight: 8,
+    ends: "COMPLETED",
+    check: switchCheck,
     definition: workflow("switch", "script", [
       system("script", "javascript", {
         expression: "$.next = $.input.n + 1;",
@@ -168,28 +181,38 @@ export const kinds: readonly Kind[] = [
     ]),
   },
   {
-    ...{ name: "delay", weight: 8, ends: "COMPLETED", check: counts("end", 1) },
+    name: "delay",
+    weight: 8,
+    ends: "COMPLETED",
+    check: counts("end", 1),
     definition: workflow("delay", "delay", [
       system("delay", "delay", { delaySeconds: 1.5, next: { default: "end" } }),
       step("end"),
     ]),
   },
   {
-    ...{ name: "wait", weight: 12, ends: "COMPLETED", afterwards: "signal", events: ["go"] },
-    ...{ definition: waiting("wait", ["go"]), check: counts("end", 1) },
+    name: "wait",
+    weight: 12,
+    ends: "COMPLETED",
+    afterwards: "signal",
+    events: ["go"],
+    definition: waiting("wait", ["go"]),
+    check: counts("end", 1),
   },
   {
-    ...{
-      name: "waits",
-      weight: 6,
-      ends: "COMPLETED",
-      afterwards: "signal",
-      events: ["one", "two"],
-    },
-    ...{ definition: waiting("waits", ["one", "two"]), check: counts("end", 1) },
+    name: "waits",
+    weight: 6,
+    ends: "COMPLETED",
+    afterwards: "signal",
+    events: ["one", "two"],
+    definition: waiting("waits", ["one", "two"]),
+    check: counts("end", 1),
   },
   {
-    ...{ name: "flaky", weight: 6, ends: "COMPLETED", links: [["end", "try"]] },
+    name: "flaky",
+    weight: 6,
+    ends: "COMPLETED",
+    links: [["end", "try"]],
     definition: workflow("flaky", "try", [
       step("try", { name: "chaos-flaky", parameters: { failures: 2 }, next: ["end"] }),
       step("end", { after: "try" }),
@@ -197,7 +220,10 @@ export const kinds: readonly Kind[] = [
     check: counts("end", 2),
   },
   {
-    ...{ name: "slow", weight: 8, ends: "COMPLETED", links: [["end", "slow"]] },
+    name: "slow",
+    weight: 8,
+    ends: "COMPLETED",
+    links: [["end", "slow"]],
     definition: workflow("slow", "slow", [
       step("slow", { name: "chaos-slow", parameters: { ms: 1_500 }, next: ["end"] }),
       step("end", { after: "slow" }),
@@ -205,44 +231,72 @@ export const kinds: readonly Kind[] = [
     check: counts("end", 2),
   },
   {
-    ...{ name: "on-error", weight: 5, ends: "COMPLETED", check: counts("end", 1) },
+    name: "on-error",
+    weight: 5,
+    ends: "COMPLETED",
+    check: counts("end", 1),
     definition: workflow("on-error", "fail", [
       step("fail", { name: "chaos-fail", rules: { onError: { DECLINED: "end" } } }),
       step("end"),
     ]),
   },
   {
-    ...{ name: "optional", weight: 5, ends: "COMPLETED", check: counts("end", 1) },
+    name: "optional",
+    weight: 5,
+    ends: "COMPLETED",
+    check: counts("end", 1),
     definition: workflow("optional", "fail", [
       step("fail", { name: "chaos-fail", next: ["end"], rules: { optional: true } }),
       step("end"),
     ]),
   },
   {
-    ...{ name: "fail", weight: 3, ends: "FAILED", check: failsWith("DECLINED") },
+    name: "fail",
+    weight: 3,
+    ends: "FAILED",
+    check: failsWith("DECLINED"),
     definition: workflow("fail", "fail", [step("fail", { name: "chaos-fail" })]),
   },
   {
-    ...{ name: "pause", weight: 5, ends: "COMPLETED", afterwards: "pause" },
-    ...{ definition: chain("pause", 4), links: chainLinks(4), check: counts("s3", 4) },
+    name: "pause",
+    weight: 5,
+    ends: "COMPLETED",
+    afterwards: "pause",
+    definition: chain("pause", 4),
+    links: chainLinks(4),
+    check: counts("s3", 4),
   },
   {
-    ...{ name: "cancel", weight: 4, ends: "CANCELLED", afterwards: "cancel" },
+    name: "cancel",
+    weight: 4,
+    ends: "CANCELLED",
+    afterwards: "cancel",
     definition: workflow("cancel", "never", [
       system("never", "wait", { event: "never", timeoutSeconds: 60 }),
     ]),
   },
   {
-    ...{ name: "delete", weight: 4, ends: "COMPLETED", afterwards: "delete", vanishes: true },
+    name: "delete",
+    weight: 4,
+    ends: "COMPLETED",
+    afterwards: "delete",
+    vanishes: true,
     definition: chain("delete", 2),
   },
   {
-    ...{ name: "vanish", weight: 4, ends: "COMPLETED", vanishes: true },
+    name: "vanish",
+    weight: 4,
+    ends: "COMPLETED",
+    vanishes: true,
     definition: chain("vanish", 2, { onSuccess: "DELETE" }),
   },
   {
-    ...{ name: "followed", weight: 6, ends: "COMPLETED", hasFollowUp: true },
-    ...{ links: chainLinks(2), check: counts("s1", 2) },
+    name: "followed",
+    weight: 6,
+    ends: "COMPLETED",
+    hasFollowUp: true,
+    links: chainLinks(2),
+    check: counts("s1", 2),
     definition: chain("followed", 2, {
       onSuccess: { workflow: "chaos-after", parameters: { n: "$.s1.output.n" } },
     }),
@@ -254,7 +308,9 @@ export const kinds: readonly Kind[] = [
     check: failsWith("HEARTBEAT_LOST", "TIMEOUT"),
   },
   {
-    ...{ name: "rude", weight: 6, ends: "COMPLETED" },
+    name: "rude",
+    weight: 6,
+    ends: "COMPLETED",
     definition: workflow("rude", "rude", [step("rude", { name: "chaos-rude" })]),
   },
 ];

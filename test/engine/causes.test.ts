@@ -8,7 +8,8 @@ import { World } from "../support/world.ts";
 
 /** It waits for what never comes, and takes pauses meanwhile. */
 const waiting = {
-  ...{ name: "w", rootAction: "w" },
+  name: "w",
+  rootAction: "w",
   actions: [{ id: "w", type: "system", name: "wait", parameters: { event: "never" } }],
 } as unknown as WorkflowDefinition;
 

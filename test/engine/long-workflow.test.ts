@@ -25,7 +25,9 @@ interface Run {
 /** Runs a chain of user actions, `formatAt(step)` being what may be written then. */
 function runChain(length: number, formatAt: (step: number) => number): Run {
   const actions = Array.from({ length }, (_, at) => ({
-    ...{ id: at, type: "user", name: "work" },
+    id: at,
+    type: "user",
+    name: "work",
     ...(at + 1 < length && { next: { default: at + 1 } }),
   }));
   const plan = compilePlan({ name: "chain", rootAction: 0, actions } as never, 1);

@@ -188,17 +188,27 @@ describe("an action that reads too much", () => {
 test("a decision that has read much is cut, and a timer that is due goes on", () => {
   const input = shapes["members with long keys"]!(limits.decisionWorkMax / 4.5);
   const actions = Array.from({ length: 9 }, (_, at) => ({
-    ...{ id: at, type: "system", name: "switch", expression: "$.input.user77" },
+    id: at,
+    type: "system",
+    name: "switch",
+    expression: "$.input.user77",
     next: { default: at + 1 },
   }));
   const end = { id: 9, type: "system", name: "transform", parameters: { last: "$.input.user8" } };
   const definition = {
-    ...{ name: "w", rootAction: 0, actions: [...actions, end] },
+    name: "w",
+    rootAction: 0,
+    actions: [...actions, end],
     output: { result: "$.input.user9", too: "$.input.user10" },
   };
   const first = begin({
-    ...{ plan: compilePlan(definition as never, 1), now: 1_000, format: currentFormat },
-    ...{ id: executionId, input, seed: 1, registered: () => undefined },
+    plan: compilePlan(definition as never, 1),
+    now: 1_000,
+    format: currentFormat,
+    id: executionId,
+    input,
+    seed: 1,
+    registered: () => undefined,
   });
   expect(first.records.filter((record) => record?.status === "COMPLETED").length).toBe(5);
   expect(first.more).toBe(true);

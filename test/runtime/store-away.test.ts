@@ -24,7 +24,11 @@ test("a message is kept for as long as the store is full or away, and delivered 
   const given: string[] = [];
   let deliveries = 0;
   const loop = new OutboxLoop({
-    ...{ store, clock, ids: systemIds, log, restMs: () => 60_000 },
+    store,
+    clock,
+    ids: systemIds,
+    log,
+    restMs: () => 60_000,
     deliver: async ({ id }) => {
       deliveries += 1;
       if (deliveries <= limits.outboxAttemptsMax) throw new StoreFault("not_applied", "away");
@@ -52,7 +56,11 @@ test("messages to what is away hold up no others", async () => {
   const live = ids.at(-1) as string;
   let isDelivered = false;
   const loop = new OutboxLoop({
-    ...{ store, clock, ids: systemIds, log, restMs: () => 60_000 },
+    store,
+    clock,
+    ids: systemIds,
+    log,
+    restMs: () => 60_000,
     deliver: async ({ key }) => {
       if (key.id === live) {
         isDelivered = true;

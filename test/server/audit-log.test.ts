@@ -32,7 +32,11 @@ test("has every audit line with its address, whatever the log's level, and may b
     await server.stop();
     const lines = [...linesIn(`${file}.1`), ...linesIn(file)].map((line) => JSON.parse(line));
     const saved = (target: string) => ({
-      ...{ audit: true, key: "none", address: "127.0.0.1", what: "action saved", target },
+      audit: true,
+      key: "none",
+      address: "127.0.0.1",
+      what: "action saved",
+      target,
     });
     expect(lines).toMatchObject(["a", "b", "c", "d"].map(saved));
   } finally {

@@ -30,7 +30,8 @@ test.skipIf(time === undefined)(
   async () => {
     await start();
     await call(server!, "POST", "/v1/workflows", {
-      ...{ name: "delayed", rootAction: "d" },
+      name: "delayed",
+      rootAction: "d",
       actions: [{ id: "d", type: "system", name: "delay", delaySeconds: 2 }],
     });
     const first = await delay();

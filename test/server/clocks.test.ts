@@ -20,7 +20,8 @@ const soonMs = 150_000;
 const roomMs = 30_000;
 
 const delayed = (name: string, delaySeconds: number) => ({
-  ...{ name, rootAction: "d" },
+  name,
+  rootAction: "d",
   actions: [{ id: "d", type: "system", name: "delay", delaySeconds }],
 });
 

@@ -14,7 +14,9 @@ const days = 24 * 3600;
 
 /** Ends at once; what it was given is kept for so many days. */
 const quick = (name: string, retentionDays: number) => ({
-  ...{ name, rootAction: "t", retentionSeconds: retentionDays * days },
+  name,
+  rootAction: "t",
+  retentionSeconds: retentionDays * days,
   actions: [{ id: "t", type: "system", name: "transform", parameters: { ended: true } }],
 });
 

@@ -115,7 +115,10 @@ describe("a restart", () => {
         // Due before the others, so that these are decided together.
         { id: "first", type: "system", name: "delay", delaySeconds: 2 },
         {
-          ...{ id: "a", type: "user", name: "overdue", totalTimeoutSeconds: 3 },
+          id: "a",
+          type: "user",
+          name: "overdue",
+          totalTimeoutSeconds: 3,
           retry: { retryCount: 3, retryAfterSeconds: 2.5, jitter: 0 },
           onError: { TOTAL_TIMEOUT: "b" },
         },
@@ -187,7 +190,10 @@ test("1,000 pollers that reconnect at once are all served, and nothing is lost",
 test("10,000 timers due in the same second all fire, while others go on being served", async () => {
   const server = await newServer();
   const delays = Array.from({ length: 10 }, (_, index) => ({
-    ...{ id: `d${index}`, type: "system", name: "delay", until: "$.input.at" },
+    id: `d${index}`,
+    type: "system",
+    name: "delay",
+    until: "$.input.at",
   }));
   await saveWorkflow(server, {
     name: "burst",
@@ -235,7 +241,10 @@ test("a store whose answers are lost now and then changes nothing but the time i
   const server = await startUnsureServer(3);
   cleanups.push(() => server.stop());
   const step = (id: string, next?: string) => ({
-    ...{ id, type: "user", name: "unsure", retry: { retryCount: 0 } },
+    id,
+    type: "user",
+    name: "unsure",
+    retry: { retryCount: 0 },
     ...(next !== undefined && { next: { default: next } }),
   });
   await saveWorkflow(server, {
@@ -245,7 +254,10 @@ test("a store whose answers are lost now and then changes nothing but the time i
       step("a", "d"),
       { id: "d", type: "system", name: "delay", delaySeconds: 0.01, next: { default: "s" } },
       {
-        ...{ id: "s", type: "system", name: "javascript", expression: "$.n = $.input.n * 2" },
+        id: "s",
+        type: "system",
+        name: "javascript",
+        expression: "$.n = $.input.n * 2",
         next: { default: "b" },
       },
       step("b"),
@@ -318,7 +330,10 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
   let { child, output, port } = await startServerProcess(store, freePort());
   const server = { url: `http://127.0.0.1:${port}` } as TestServer;
   const step = (id: string, next?: string) => ({
-    ...{ id, type: "user", name: "term-step", parameters: { n: "$.input.n" } },
+    id,
+    type: "user",
+    name: "term-step",
+    parameters: { n: "$.input.n" },
     ...(next !== undefined && { next: { default: next } }),
   });
   await saveWorkflow(server, {
@@ -328,7 +343,10 @@ test("SIGTERM under load: everything goes on after it, without a burnt attempt",
       step("a", "d"),
       { id: "d", type: "system", name: "delay", delaySeconds: 0.05, next: { default: "s" } },
       {
-        ...{ id: "s", type: "system", name: "javascript", expression: "$.n = $.input.n * 2" },
+        id: "s",
+        type: "system",
+        name: "javascript",
+        expression: "$.n = $.input.n * 2",
         next: { default: "b" },
       },
       step("b", "c"),

@@ -108,7 +108,8 @@ describe.skipIf(redisMissing !== undefined)("late answers", () => {
     });
     const after = { id: "b", type: "user", name: "handed" };
     await saveWorkflow(server, {
-      ...{ name: "handed", rootAction: "a" },
+      name: "handed",
+      rootAction: "a",
       actions: [{ id: "a", type: "user", name: "first", next: { default: "b" } }, after],
     });
     const id = await startExecution(server, "handed");
@@ -145,7 +146,10 @@ describe.skipIf(redisMissing !== undefined)("late answers", () => {
       },
     });
     const actions = Array.from({ length: 700 }, (_, i) => ({
-      ...{ id: i + 1, type: "system", name: "delay", delaySeconds: 0.01 },
+      id: i + 1,
+      type: "system",
+      name: "delay",
+      delaySeconds: 0.01,
     }));
     const rootAction = actions.map(({ id }) => id);
     await saveWorkflow(server, { name: "pieces", rootAction, actions });
@@ -191,7 +195,8 @@ describe.skipIf(redisMissing !== undefined)("late answers", () => {
       },
     });
     await saveWorkflow(server, {
-      ...{ name: "several", rootAction: [1, 2, 3] },
+      name: "several",
+      rootAction: [1, 2, 3],
       actions: [1, 2, 3].map((id) => ({ id, type: "user", name: "several" })),
     });
     const taken = async (count: number) => {

@@ -27,7 +27,10 @@ const textOf = (bytes: number) => "x".repeat(bytes - 2);
 
 test("payloads of 3 MB pass whole through a chain of steps", async () => {
   const step = (id: string, from: string, next?: string) => ({
-    ...{ id, type: "user", name: `large-${id}`, parameters: { text: from } },
+    id,
+    type: "user",
+    name: `large-${id}`,
+    parameters: { text: from },
     ...(next !== undefined && { next: { default: next } }),
   });
   await saveWorkflow(server, {
@@ -37,12 +40,18 @@ test("payloads of 3 MB pass whole through a chain of steps", async () => {
       step("a", "$.input", "b"),
       step("b", "$.a.output", "t"),
       {
-        ...{ id: "t", type: "system", name: "transform", parameters: { again: "$.b.output" } },
+        id: "t",
+        type: "system",
+        name: "transform",
+        parameters: { again: "$.b.output" },
         next: { default: "s" },
       },
       {
-        ...{ id: "s", type: "system", name: "javascript" },
-        ...{ expression: "$.size = $.t.output.again.length", next: { default: "c" } },
+        id: "s",
+        type: "system",
+        name: "javascript",
+        expression: "$.size = $.t.output.again.length",
+        next: { default: "c" },
       },
       step("c", "$.t.output.again"),
     ],
@@ -94,10 +103,16 @@ test("an execution of 1,000 parallel actions runs, joins and is deleted", async 
     rootAction: names,
     actions: [
       ...names.map((id, n) => ({
-        ...{ id, type: "user", name: "wide", parameters: { n }, next: { default: "join" } },
+        id,
+        type: "user",
+        name: "wide",
+        parameters: { n },
+        next: { default: "join" },
       })),
       {
-        ...{ id: "join", type: "system", name: "transform" },
+        id: "join",
+        type: "system",
+        name: "transform",
         parameters: { first: "$.p0.output", last: "$.p998.output" },
       },
     ],
@@ -150,7 +165,9 @@ test("integers beyond 2^53 pass exactly, from REST to a worker and back", async 
   const start = `{"workflow":"exact","input":{"n":${n}}}`;
   const { body: started } = await call(server, "POST", "/v1/executions", start);
   const request = {
-    ...{ actions: ["exact"], waitSeconds: 5, payloadFormat: "PAYLOAD_FORMAT_JSON" },
+    actions: ["exact"],
+    waitSeconds: 5,
+    payloadFormat: "PAYLOAD_FORMAT_JSON",
   };
   const { tasks } = await service(server, "Poll", request);
   const parameters = atob(tasks[0].parametersJson);
@@ -210,7 +227,10 @@ test("an action for which more data would be loaded than memory is meant for fai
   const count = Math.ceil(chars / payload) + 2;
   const all = { id: "all", type: "system", name: "transform", parameters: { x: "$..nothing" } };
   const copies = Array.from({ length: count }, (_, at) => ({
-    ...{ id: `copy-${at}`, type: "system", name: "transform", parameters: "$.input" },
+    id: `copy-${at}`,
+    type: "system",
+    name: "transform",
+    parameters: "$.input",
     next: { default: at + 1 < count ? `copy-${at + 1}` : "all" },
   }));
   await saveWorkflow(server, { name: "heap", rootAction: "copy-0", actions: [...copies, all] });
@@ -224,7 +244,10 @@ test("several actions at once that need more than may be loaded all fail", async
   const payload = limits.payloadBytesMax - 1_000;
   const count = Math.ceil(limits.actionDataCharsMax / payload) + 3;
   const copies = Array.from({ length: count }, (_, at) => ({
-    ...{ id: `copy-${at}`, type: "system", name: "transform", parameters: "$.input" },
+    id: `copy-${at}`,
+    type: "system",
+    name: "transform",
+    parameters: "$.input",
     next: { default: at + 1 < count ? `copy-${at + 1}` : "rest" },
   }));
   // An execution that only waits is not in memory.
@@ -235,7 +258,8 @@ test("several actions at once that need more than may be loaded all fail", async
     return { id, type: "system", name: "transform", optional: true, parameters };
   };
   await saveWorkflow(server, {
-    ...{ name: "heaps", rootAction: "copy-0" },
+    name: "heaps",
+    rootAction: "copy-0",
     actions: [...copies, rest, need("first", 0), need("second", 1), need("third", 2)],
   });
   const body = { workflow: "heaps", input: { text: textOf(payload - 100) } };
@@ -289,7 +313,8 @@ test("a poll names so many pairs of a queue and an action, and one more is refus
     Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
   const asked = (queues: number, actions: number) =>
     call(server, "POST", "/orchy.v1.WorkerService/Poll", {
-      ...{ queues: names("q", queues), actions: names("pair", actions) },
+      queues: names("q", queues),
+      actions: names("pair", actions),
     });
   expect((await asked(5, limits.pollPairsMax / 5)).status).toBe(200);
   const { status, body } = await asked(100, 1_000);

@@ -29,7 +29,8 @@ const rpc = (method: string, body: object) =>
   call(server, "POST", `/orchy.v1.WorkerService/${method}`, body);
 
 const definitionOf = (name: string, action: unknown) => ({
-  ...{ name, rootAction: "one" },
+  name,
+  rootAction: "one",
   actions: [{ id: "one", type: "user", name: action }],
 });
 
@@ -65,7 +66,8 @@ describe("of user actions", () => {
     expect(
       (await call(server, "GET", `/metadata/action/${encodeURIComponent(name)}`)).body,
     ).toMatchObject({
-      ...{ name, retry_count: 2 },
+      name,
+      retry_count: 2,
     });
     const [task] = (await rpc("Poll", { actions: [name] })).body.tasks;
     expect(task).toMatchObject({ executionId: id, action: name });

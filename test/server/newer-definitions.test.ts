@@ -60,7 +60,10 @@ test("filters find the same in all templates of a workflow", async () => {
     actions: [
       { id: 1, type: "system", name: "transform", parameters: { dear }, next: { default: 2 } },
       {
-        ...{ id: 2, type: "system", name: "switch", next: { '["b","c"]': 3 } },
+        id: 2,
+        type: "system",
+        name: "switch",
+        next: { '["b","c"]': 3 },
         expression: "$.1.output.dear[?(@ != 'a')]",
       },
       {

@@ -22,7 +22,9 @@ const steps = (name: string) => ({
   name,
   rootAction: "a",
   actions: ["a", "b", "c"].map((id, i, all) => ({
-    ...{ id, type: "user", name: `step-${id}` },
+    id,
+    type: "user",
+    name: `step-${id}`,
     ...(i + 1 < all.length && { next: { default: all[i + 1] } }),
   })),
 });

@@ -14,7 +14,11 @@ import { type ServerProcess, startProcess } from "../support/process.ts";
 import { type RedisServer, redisMissing, startRedis, until } from "../support/redis.ts";
 
 const step = (id: string, name: string, more: object = {}) => ({
-  ...{ id, type: "user", name, parameters: { n: "$.input.n" }, ...more },
+  id,
+  type: "user",
+  name,
+  parameters: { n: "$.input.n" },
+  ...more,
 });
 const actions = [
   step("a", "drill-step", { next: { default: "w" } }),
@@ -241,7 +245,8 @@ async function drillRedis(
   cleanUps.push(() => redis.kill());
   const store = `redis://127.0.0.1:${redis.port}`;
   await drill({
-    ...{ store, live },
+    store,
+    live,
     copy: () => copy(redis, from, to),
     async restore() {
       await redis.kill();

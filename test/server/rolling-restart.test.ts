@@ -180,7 +180,9 @@ const workflow = {
   name: "roll",
   rootAction: "a",
   actions: steps.map((id, i) => ({
-    ...{ id, type: "user", name: "roll-step" },
+    id,
+    type: "user",
+    name: "roll-step",
     ...(i + 1 < steps.length && { next: { default: steps[i + 1] } }),
   })),
 };

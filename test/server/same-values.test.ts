@@ -147,7 +147,8 @@ test("a start that an older server must understand is repeated by its values, to
     now: 1,
   };
   expect(await store.create(again as never)).toMatchObject({
-    ...{ outcome: "exists", requestHash: hashRequest(asked) },
+    outcome: "exists",
+    requestHash: hashRequest(asked),
   });
   expect((await call(server, "DELETE", `/v1/executions/${executionId}`)).status).toBe(204);
   expect((await start(server, plain)).body).toMatchObject({ id: executionId, deleted: true });

@@ -13,7 +13,9 @@ const workflow = (name: string, turns: number) => ({
   rootAction: "j",
   actions: [
     {
-      ...{ id: "j", type: "system", name: "javascript" },
+      id: "j",
+      type: "system",
+      name: "javascript",
       expression: `let sum = 0; for (let i = 0; i < ${turns}; i++) sum = (sum + i) | 0; $.sum = sum`,
     },
   ],

@@ -36,7 +36,8 @@ describe.skipIf(redisMissing !== undefined)("behind sentinels", () => {
   beforeAll(async () => {
     const master = await startRedis({ "repl-diskless-sync-delay": "0" });
     const replica = await startRedis({
-      ...{ "repl-diskless-sync-delay": "0", replicaof: `127.0.0.1 ${master.port}` },
+      "repl-diskless-sync-delay": "0",
+      replicaof: `127.0.0.1 ${master.port}`,
     });
     redis = [master, replica];
     await until(async () => (await replica.client.info()).includes("master_link_status:up"));

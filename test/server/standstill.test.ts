@@ -17,7 +17,9 @@ const deadlineSeconds = 3;
 const standstillMs = 3_200;
 
 const user = (name: string, rules: object = {}, more: object = {}) => ({
-  ...{ name, rootAction: "a", ...more },
+  name,
+  rootAction: "a",
+  ...more,
   actions: [{ id: "a", type: "user", name, retry: { retryCount: 0 }, ...rules }],
 });
 
@@ -130,8 +132,13 @@ describe.each(targets)("%s stands still", (what, store, skipped) => {
         return [name, error?.code ?? (status === "COMPLETED" ? (result?.event ?? "done") : status)];
       });
       expect(Object.fromEntries(await Promise.all(ended))).toEqual({
-        ...{ attempt: "done", silence: "done", queue: "done", total: "done", whole: "done" },
-        ...{ wait: "go", dead: "TIMEOUT" },
+        attempt: "done",
+        silence: "done",
+        queue: "done",
+        total: "done",
+        whole: "done",
+        wait: "go",
+        dead: "TIMEOUT",
       });
       // A Redis that refuses what was on its way for long counts as away.
       expect(server.output.text).toMatch(/ stood still: |The store is back/);

@@ -38,7 +38,9 @@ async function open(store: Store | string): Promise<TestServer> {
 }
 
 const quick = (name: string, more: object = {}) => ({
-  ...{ name, rootAction: "t", ...more },
+  name,
+  rootAction: "t",
+  ...more,
   actions: [{ id: "t", type: "system", name: "transform", parameters: { ended: true } }],
 });
 

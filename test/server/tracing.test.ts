@@ -150,11 +150,16 @@ describe("with a collector", () => {
 
     const [execution] = named(spans, "traced") as [CollectedSpan];
     expect(execution).toMatchObject({
-      ...{ parentSpanId: callerSpan, traceId, kind: 1 },
+      parentSpanId: callerSpan,
+      traceId,
+      kind: 1,
       status: { code: 2, message: "DECLINED" },
       attributes: {
-        ...{ "orchy.workflow": "traced", "orchy.workflow.version": "1", "orchy.status": "FAILED" },
-        ...{ "orchy.execution.id": id, "error.type": "DECLINED" },
+        "orchy.workflow": "traced",
+        "orchy.workflow.version": "1",
+        "orchy.status": "FAILED",
+        "orchy.execution.id": id,
+        "error.type": "DECLINED",
       },
     });
     const action = (name: string) => named(spans, name)[0] as CollectedSpan;
@@ -263,7 +268,10 @@ describe("with a collector", () => {
     collector.answer = () => new Promise(() => {});
     const slow = await serverOf();
     const chain = Array.from({ length: 900 }, (_, i) => ({
-      ...{ id: i, type: "system", name: "transform", parameters: {} },
+      id: i,
+      type: "system",
+      name: "transform",
+      parameters: {},
       ...(i < 899 && { next: { default: i + 1 } }),
     }));
     await saveWorkflow(slow, { name: "chain", rootAction: 0, actions: chain });

@@ -114,7 +114,9 @@ for (const [name, count] of stores) {
 
       // JSON with curl, where parameters are plain.
       const given = await call(last, "POST", "/orchy.v1.WorkerService/Poll", {
-        ...{ actions: ["heavy"], maxTasks: 1, waitSeconds: 10 },
+        actions: ["heavy"],
+        maxTasks: 1,
+        waitSeconds: 10,
       });
       const [task] = given.body.tasks;
       expect([deep, large]).toContainEqual(task.parameters);

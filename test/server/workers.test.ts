@@ -342,7 +342,8 @@ describe("pollers", () => {
     const script = { id: "s", type: "system", name: "javascript", expression };
     const after = { id: "a", type: "user", name: workflow };
     await saveWorkflow(server, {
-      ...{ name: workflow, rootAction: "s" },
+      name: workflow,
+      rootAction: "s",
       actions: [{ ...script, next: { default: "a" } }, after],
     });
     for (let round = 0; round < 20; round++) {

@@ -75,7 +75,10 @@ test("gRPC at the HTTP port is shown the gRPC port, in the status that its clien
     const type = { "content-type": "application/grpc", te: "trailers" };
     const { headers, ends } = await overHttp2(server.httpPort, { ":path": path, ...type });
     expect({ path, ends, ...headers }).toMatchObject({
-      ...{ path, ends: true, ":status": 200, "grpc-status": "12" },
+      path,
+      ends: true,
+      ":status": 200,
+      "grpc-status": "12",
       "content-type": "application/grpc",
       "grpc-message": `This port does not serve gRPC. Use port ${server.grpcPort}.`,
     });

@@ -104,7 +104,10 @@ export class Client {
     });
     const hasKey = chance.percent(75);
     const start: StartSent = {
-      ...{ name, workflow, ids: new Set(), wasRefused: false },
+      name,
+      workflow,
+      ids: new Set(),
+      wasRefused: false,
       ...(hasKey && { idempotencyKey: name }),
     };
     oracle.starts.push(start);

@@ -64,7 +64,13 @@ export async function simulate(
   const { violation, lastEvents, fingerprint, reached, callbacks, elapsed } = loop;
   const executions = world.oracle.witness.lives.size;
   return {
-    ...{ seed, violation, lastEvents, fingerprint, reached, callbacks, executions },
+    seed,
+    violation,
+    lastEvents,
+    fingerprint,
+    reached,
+    callbacks,
+    executions,
     simulatedMs: elapsed,
   };
 }

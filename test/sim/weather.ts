@@ -25,8 +25,15 @@ export interface Rates {
 }
 
 export const calm: Rates = {
-  ...{ lost: 0, duplicated: 0, slow: 0, busy: 2 },
-  ...{ refused: 0, unanswered: 0, repeated: 0, vanished: 0, late: 0 },
+  lost: 0,
+  duplicated: 0,
+  slow: 0,
+  busy: 2,
+  refused: 0,
+  unanswered: 0,
+  repeated: 0,
+  vanished: 0,
+  late: 0,
 };
 
 export class Weather {
@@ -39,14 +46,15 @@ export class Weather {
   constructor(chance: Chance) {
     const some = (most: number) => (chance.percent(40) ? 0 : chance.below(most + 1));
     this.rates = {
-      ...{ lost: some(6), duplicated: some(10), slow: some(6), busy: some(40) },
-      ...{
-        refused: some(6),
-        unanswered: some(8),
-        repeated: some(5),
-        vanished: some(5),
-        late: some(4),
-      },
+      lost: some(6),
+      duplicated: some(10),
+      slow: some(6),
+      busy: some(40),
+      refused: some(6),
+      unanswered: some(8),
+      repeated: some(5),
+      vanished: some(5),
+      late: some(4),
     };
   }
 

@@ -110,8 +110,14 @@ export class SimulatedWorker {
     const results = this.#results.splice(0);
     const answer = await this.#call("poll", waitMs + callTimeoutMs, async (service, abort) => {
       const given = await service.poll({
-        ...{ actions: actionNames, queues, maxTasks, waitMs, abort, results },
-        ...{ workerId: process.name, heartbeats: this.#heartbeats },
+        actions: actionNames,
+        queues,
+        maxTasks,
+        waitMs,
+        abort,
+        results,
+        workerId: process.name,
+        heartbeats: this.#heartbeats,
         structOnly: !this.#takesJson,
       });
       await this.#parts.oracle.resultsAnswered(results, given.results);

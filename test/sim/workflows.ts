@@ -102,7 +102,9 @@ function wide(chance: Chance): WorkflowDefinition {
     return { ...action, type: "system", name: "wait", event: "go", timeoutSeconds: 3 + shape };
   });
   const fork: ActionSpec = {
-    ...{ id: 0, type: "user", name: "work-0" },
+    id: 0,
+    type: "user",
+    name: "work-0",
     next: { default: branches.map(({ id }) => id) },
   };
   const join: ActionSpec = { id: 99, type: "user", name: "work-0", join: "settled" };

@@ -95,7 +95,10 @@ export class GrpcLink implements WorkerLink {
     const outputJson = new TextEncoder().encode('{"ok":true}');
     const results = done.map(({ token }) => ({ token, outputJson }));
     const answer = await this.#client.poll({
-      ...{ actions: [...actions], maxTasks: tasksMax, waitSeconds, results },
+      actions: [...actions],
+      maxTasks: tasksMax,
+      waitSeconds,
+      results,
     });
     this.calls += 1;
     const refused = answer.results.filter(({ status }) => status !== ResultStatus.ACCEPTED).length;

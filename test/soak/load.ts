@@ -14,7 +14,9 @@ export interface LoadOptions {
 export const retentionSeconds = 10;
 
 const workflow = {
-  ...{ name: "soak", rootAction: "a", retentionSeconds },
+  name: "soak",
+  rootAction: "a",
+  retentionSeconds,
   actions: [
     { id: "a", type: "user", name: "soak-a", parameters: "$.input", next: { default: "w" } },
     { id: "w", type: "system", name: "wait", event: "go", next: { default: "b" } },
@@ -71,7 +73,8 @@ export class Load {
     const { connection } = this.#options;
     const text = "x".repeat(n % largeEvery === 0 ? largeChars : smallChars);
     const { id } = await connection.json("POST", "/v1/executions", {
-      ...{ workflow: workflow.name, input: { n, text } },
+      workflow: workflow.name,
+      input: { n, text },
     });
     const path = `/v1/executions/${id}`;
     await connection.json("POST", `${path}/signal`, { event: "go", payload: n });

@@ -36,7 +36,9 @@ export class Meter {
       Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)![1]);
     const handles = readdirSync(`/proc/${this.#pid}/fd`);
     return {
-      ...{ rssMib: number("VmRSS") / 1024, threads: number("Threads"), handles: handles.length },
+      rssMib: number("VmRSS") / 1024,
+      threads: number("Threads"),
+      handles: handles.length,
       sockets: handles.filter((handle) => this.#target(handle).startsWith("socket:")).length,
       storeMib: this.#files.reduce((sum, file) => sum + sizeOf(file), 0) / mib,
       lagMs: await this.#lag(),

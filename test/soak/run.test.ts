@@ -9,7 +9,8 @@ test.each([[[]], [["--grpc"]]])(
   async (flags) => {
     const command = ["--minutes", "0.1", "--sample-seconds", "1", "--rate", "20", ...flags];
     const child = Bun.spawn([process.execPath, script, ...command], {
-      ...{ stdout: "pipe", stderr: "pipe" },
+      stdout: "pipe",
+      stderr: "pipe",
     });
     const [output, errors] = await Promise.all([
       new Response(child.stdout).text(),

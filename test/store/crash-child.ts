@@ -36,7 +36,12 @@ async function drive(path: string): Promise<void> {
       const commitId = `${id}-${driven.head.revision}-${process.pid}`;
       const data = new Map([[field, line]]);
       const answer = await driven.try({
-        ...{ commitId, state: text, data, settle, tasks: [next], history: [line] },
+        commitId,
+        state: text,
+        data,
+        settle,
+        tasks: [next],
+        history: [line],
       });
       if (answer.outcome !== "committed") throw new Error(`${id}: ${JSON.stringify(answer)}`);
       acknowledge(id, answer.head.revision);

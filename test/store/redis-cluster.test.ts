@@ -35,7 +35,9 @@ describe.skipIf(redisMissing !== undefined)("a Redis cluster", () => {
     const cluster = await startCluster();
     const hosts = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`);
     const store = await openRedisStore(`redis-cluster://${hosts.join(",")}`, {
-      ...{ namespace, partitions, clockCheck: false },
+      namespace,
+      partitions,
+      clockCheck: false,
     });
     const e = await start(store, "here");
     const slot = slotOf(partitionTags(partitions)[e.key.partition] as string);
@@ -75,7 +77,9 @@ describe.skipIf(redisMissing !== undefined)("a Redis cluster", () => {
     const cluster = await startCluster({ maxmemory: "100mb", "cluster-node-timeout": "30000" });
     const hosts = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`);
     const store = await openRedisStore(`redis-cluster://${hosts.join(",")}`, {
-      ...{ namespace, partitions, clockCheck: false },
+      namespace,
+      partitions,
+      clockCheck: false,
     });
     const { pid } = cluster.nodes[0] as RedisServer;
     process.kill(pid, "SIGSTOP");

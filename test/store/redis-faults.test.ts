@@ -44,7 +44,9 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
   beforeAll(async () => {
     server = await startRedis();
     store = await openRedisStore(urlOf(server), {
-      ...{ namespace: "faults", partitions: 4, clockCheck: false },
+      namespace: "faults",
+      partitions: 4,
+      clockCheck: false,
     });
   }, 120_000);
   afterAll(async () => {
@@ -66,7 +68,9 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     const proxy = await startCuttingProxy(server.port);
     const url = `redis://127.0.0.1:${proxy.port}`;
     const cut = await openRedisStore(url, {
-      ...{ namespace: "cut", partitions: 4, clockCheck: false },
+      namespace: "cut",
+      partitions: 4,
+      clockCheck: false,
     });
     const ids = idsIn(1, 2) as [string, string];
     const [a, b] = [await start(cut, ids[0]), await start(cut, ids[1])];
@@ -128,7 +132,9 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
   test("that cannot be reached refuses at once, and nothing is sent later", async () => {
     const other = await startRedis();
     const cut = await openRedisStore(urlOf(other), {
-      ...{ namespace: "down", partitions: 4, clockCheck: false },
+      namespace: "down",
+      partitions: 4,
+      clockCheck: false,
     });
     const e = await start(cut, "e1");
     await other.stop();
@@ -144,7 +150,9 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
   test("that refuses subscriptions after a reconnect costs wake-ups, until it takes them", async () => {
     const own = await startRedis();
     const waking = await openRedisStore(urlOf(own), {
-      ...{ namespace: "waking", partitions: 4, clockCheck: false },
+      namespace: "waking",
+      partitions: 4,
+      clockCheck: false,
     });
     const woken = Promise.withResolvers<string>();
     await waking.onWake((_, queue) => woken.resolve(queue));
@@ -199,7 +207,9 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     const hour = 3_600_000;
     const wrong = { ...systemClock, now: () => systemClock.now() - hour };
     const strict = await openRedisStore(urlOf(server), {
-      ...{ namespace: "hour", partitions: 4, clock: wrong },
+      namespace: "hour",
+      partitions: 4,
+      clock: wrong,
     });
     expect(Math.abs(strict.timeOffset() - hour)).toBeLessThan(10_000);
     const now = wrong.now() + strict.timeOffset();
@@ -212,7 +222,9 @@ describe.skipIf(redisMissing !== undefined)("a Redis without memory", () => {
   test("refuses starts and documents; what has begun goes on", async () => {
     const full = await startRedis();
     const small = await openRedisStore(urlOf(full), {
-      ...{ namespace: "full", partitions: 4, clockCheck: false },
+      namespace: "full",
+      partitions: 4,
+      clockCheck: false,
     });
     const tasks = [newTask("t1"), newTask("t2")];
     const e = await start(small, "e1", { effects: { tasks, timers: [{ id: "x", at: t0 }] } });

@@ -59,7 +59,11 @@ async function keySpace(): Promise<Map<string, Found>> {
 async function everything(id: string): Promise<Driven> {
   const e = await start(store, id, {
     listing: {
-      ...{ id, workflow: "orders", version: 1, status: "RUNNING", startedAt: t0 },
+      id,
+      workflow: "orders",
+      version: 1,
+      status: "RUNNING",
+      startedAt: t0,
       correlationId: "k",
     },
     data: new Map([["f", "1"]]),

@@ -39,7 +39,8 @@ async function fill(store: RedisStore, count: number): Promise<string[]> {
       const listing = { id, workflow, version: 1, status, startedAt: t0 + i };
       return store.create({
         ...createRequest(id),
-        ...{ key: executionKey(id, store.partitions), listing },
+        key: executionKey(id, store.partitions),
+        listing,
       });
     }),
   );

@@ -16,7 +16,8 @@ test.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
     const wrong = `127.0.0.1:${nodes[2]?.port}`;
     const told: string[] = [];
     const log = createLogger({
-      ...{ level: "warn", clock: systemClock },
+      level: "warn",
+      clock: systemClock,
       write: (line) => told.push(JSON.parse(line).message),
     });
     const clock = new NodeClock(() => nodes.map(({ client }) => client), systemClock, log);

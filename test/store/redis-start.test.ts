@@ -16,11 +16,16 @@ import { claim, handedOff, idsIn, newTask, release, start, t0 } from "./conforma
 describe("addresses", () => {
   test("say who is to be reached, and how", () => {
     expect(parseRedisUrl("redis://h")).toEqual({
-      ...{ kind: "single", nodes: [{ host: "h", port: 6379 }], tls: false },
+      kind: "single",
+      nodes: [{ host: "h", port: 6379 }],
+      tls: false,
     });
     expect(parseRedisUrl("rediss://ann:p%40ss@[::1]:7/0")).toEqual({
-      ...{ kind: "single", nodes: [{ host: "::1", port: 7 }], tls: true },
-      ...{ username: "ann", password: "p@ss" },
+      kind: "single",
+      nodes: [{ host: "::1", port: 7 }],
+      tls: true,
+      username: "ann",
+      password: "p@ss",
     });
     expect(parseRedisUrl("rediss-cluster://:secret@a:1,b:2")).toEqual({
       kind: "cluster",
@@ -28,7 +33,8 @@ describe("addresses", () => {
         { host: "a", port: 1 },
         { host: "b", port: 2 },
       ],
-      ...{ tls: true, password: "secret" },
+      tls: true,
+      password: "secret",
     });
     expect(parseRedisUrl("redis-sentinel://a,b:2/main")).toEqual({
       kind: "sentinel",
@@ -36,7 +42,8 @@ describe("addresses", () => {
         { host: "a", port: 26379 },
         { host: "b", port: 2 },
       ],
-      ...{ tls: false, master: "main" },
+      tls: false,
+      master: "main",
     });
   });
 

@@ -106,8 +106,9 @@ describe.skipIf(redisMissing !== undefined)("over TLS", () => {
     const issued = ca.issue("cluster", "DNS:localhost");
     const server = await startLoneCluster({
       ...tlsSettings(port, issued, ca),
-      ...{ "tls-cluster": "yes", "cluster-announce-tls-port": `${port}` },
-      ...{ "cluster-announce-hostname": "localhost" },
+      "tls-cluster": "yes",
+      "cluster-announce-tls-port": `${port}`,
+      "cluster-announce-hostname": "localhost",
       "cluster-preferred-endpoint-type": "hostname",
     });
     servers.push(server);

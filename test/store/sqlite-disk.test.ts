@@ -91,8 +91,13 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
       ballast: new Ballast(path),
     });
     const keeper = new Housekeeper({
-      ...{ database, path, logBytes: room.shares.log, clock: systemClock, log: undefined },
-      ...{ fileBytes: () => room.fileBytes, onCopied: () => {} },
+      database,
+      path,
+      logBytes: room.shares.log,
+      clock: systemClock,
+      log: undefined,
+      fileBytes: () => room.fileBytes,
+      onCopied: () => {},
     });
     const expectWhole = () => {
       const { blocks, size } = statSync(path);

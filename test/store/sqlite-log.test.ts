@@ -77,7 +77,8 @@ describe("a disk that has no room for what the log holds", () => {
     disk.fault = noRoom;
     const exhausted = { reason: "exhausted" };
     await expect(store.create(createRequest("e1"))).rejects.toMatchObject({
-      ...{ outcome: "unknown", ...exhausted },
+      outcome: "unknown",
+      ...exhausted,
     });
     const refused = { outcome: "not_applied", ...exhausted };
     await expect(store.create(createRequest("e2"))).rejects.toMatchObject(refused);

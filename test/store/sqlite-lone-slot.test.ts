@@ -7,8 +7,13 @@ import {
 } from "../../src/store/sqlite/lone-task.ts";
 
 const task: LeasedNewTask = {
-  ...{ id: "e1:1:3:2", queue: "default/charge", priority: -1, timeoutMs: 300_000 },
-  ...{ heartbeatMs: 30_000, queueTimeoutMs: 0, header: '{"workflow":"größe"}' },
+  id: "e1:1:3:2",
+  queue: "default/charge",
+  priority: -1,
+  timeoutMs: 300_000,
+  heartbeatMs: 30_000,
+  queueTimeoutMs: 0,
+  header: '{"workflow":"größe"}',
   parameters: '{"text":"[1]:\\"é😀","n":12345678901234567890}',
   lease: { token: "abc.n.e1:1:3:2", workerId: "w", leaseUntil: 1_000, deadline: 2_000 },
 };

@@ -30,7 +30,9 @@ export interface Collector {
 export function startCollector(): Collector {
   const requests: Collector["requests"] = [];
   const server = Bun.serve({
-    ...{ hostname: "127.0.0.1", port: 0, idleTimeout: 0 },
+    hostname: "127.0.0.1",
+    port: 0,
+    idleTimeout: 0,
     async fetch(request) {
       const { pathname } = new URL(request.url);
       if (pathname !== "/v1/traces") return new Response(null, { status: 404 });
@@ -41,7 +43,8 @@ export function startCollector(): Collector {
     },
   });
   const collector: Collector = {
-    ...{ url: `http://127.0.0.1:${server.port}`, requests },
+    url: `http://127.0.0.1:${server.port}`,
+    requests,
     answer: () => Response.json({}),
     spans: () => requests.flatMap(({ body }) => spansOf(body)),
     async untilSpans(executionId, count) {

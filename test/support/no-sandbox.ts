@@ -2,7 +2,8 @@
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 
 export const noSandbox: Sandbox = {
-  ...{ processes: 1, queued: 0 },
+  processes: 1,
+  queued: 0,
   hasQueued: () => false,
   room: () => 1,
   onRoom() {},

@@ -45,8 +45,12 @@ export async function startRedis(
   const folder = place.folder ?? mkdtempSync(join(folders, "orchy-redis-"));
   const port = place.port ?? freePort();
   const all: Settings = {
-    ...{ bind: "127.0.0.1", dir: folder, save: "86400 1", appendonly: "no" },
-    ...{ "maxmemory-policy": "noeviction", ...settings },
+    bind: "127.0.0.1",
+    dir: folder,
+    save: "86400 1",
+    appendonly: "no",
+    "maxmemory-policy": "noeviction",
+    ...settings,
   };
   const flags = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
   const server = await startProcess(flags, { port, folder, env: place.env ?? {} });
@@ -73,8 +77,12 @@ async function startProcess(
   const options = { stdout: log, stderr: log, env: { ...process.env, ...env } };
   const child = Bun.spawn(command, options);
   const client = new Redis({
-    ...{ port, host: "127.0.0.1", protocol: 2, maxRetriesPerRequest: null },
-    ...{ retryStrategy: () => retryMs, enableReadyCheck: false },
+    port,
+    host: "127.0.0.1",
+    protocol: 2,
+    maxRetriesPerRequest: null,
+    retryStrategy: () => retryMs,
+    enableReadyCheck: false,
   });
   client.on("error", () => {});
   const died = child.exited.then(async () => {
@@ -85,7 +93,9 @@ async function startProcess(
   // That it answers is enough: it may want a password.
   await Promise.race([client.ping().catch(() => {}), died]);
   return {
-    ...{ port, pid: child.pid, client },
+    port,
+    pid: child.pid,
+    client,
     async kill() {
       client.disconnect();
       child.kill("SIGKILL");
@@ -99,8 +109,10 @@ export async function startLoneCluster(settings: Settings = {}): Promise<RedisSe
   const { port, busPort } = freePortPair();
   // Nobody has told it by which address it is known.
   const clustered = {
-    ...{ "cluster-enabled": "yes", "cluster-port": `${busPort}` },
-    ...{ "cluster-announce-ip": "127.0.0.1", ...settings },
+    "cluster-enabled": "yes",
+    "cluster-port": `${busPort}`,
+    "cluster-announce-ip": "127.0.0.1",
+    ...settings,
   };
   const server = await startRedis(clustered, { port });
   await server.client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
@@ -119,8 +131,10 @@ const masters = 3;
 export async function startCluster(settings: Settings = {}): Promise<RedisCluster> {
   const places = Array.from({ length: masters * 2 }, freePortPair);
   const clustered = {
-    ...{ "cluster-enabled": "yes", "cluster-node-timeout": "2000" },
-    ...{ "repl-diskless-sync-delay": "0", ...settings },
+    "cluster-enabled": "yes",
+    "cluster-node-timeout": "2000",
+    "repl-diskless-sync-delay": "0",
+    ...settings,
   };
   const starts = await Promise.allSettled(
     places.map(({ port, busPort }) =>
@@ -203,8 +217,11 @@ export async function startSentinel(
 /** What makes a Redis speak TLS on one more port. */
 export function tlsSettings(port: number, { certPath, keyPath }: Issued, ca: Authority): Settings {
   return {
-    ...{ "tls-port": `${port}`, "tls-auth-clients": "no", "tls-ca-cert-file": ca.certPath },
-    ...{ "tls-key-file": keyPath, "tls-cert-file": certPath },
+    "tls-port": `${port}`,
+    "tls-auth-clients": "no",
+    "tls-ca-cert-file": ca.certPath,
+    "tls-key-file": keyPath,
+    "tls-cert-file": certPath,
   };
 }
 

@@ -32,7 +32,8 @@ export function makeShiftedClock(shiftMs = 0): ShiftedClock {
   };
   set(shiftMs);
   return {
-    ...{ env: { LD_PRELOAD: library, SHIFTED_CLOCK: path }, set },
+    env: { LD_PRELOAD: library, SHIFTED_CLOCK: path },
+    set,
     remove() {
       closeSync(file);
       rmSync(folder, { recursive: true, force: true });

@@ -14,12 +14,14 @@ let stop: () => void;
 beforeEach(() => {
   [lines, held, late] = [[], [], []];
   const log = createLogger({
-    ...{ level: "info", clock },
+    level: "info",
+    clock,
     write: (line) => lines.push(JSON.parse(line)),
   });
   holds = new Holds();
   stop = holds.watch({
-    ...{ clock, log },
+    clock,
+    log,
     onHeld: (kind, ms) => held.push([kind, Math.round(ms)]),
     onLate: (ms) => late.push(ms),
   });

@@ -82,7 +82,9 @@ export function readHistory(text: JsonText): readonly HistoryEntry[] {
     }
     const [kind, action, attempt, details] = item;
     entries.push({
-      ...{ sequence, at, kind: typeof kind === "number" ? kinds[kind]! : kind },
+      sequence,
+      at,
+      kind: typeof kind === "number" ? kinds[kind]! : kind,
       ...(action != null && { action }),
       ...(attempt != null && { attempt }),
       ...(details !== undefined && { details }),

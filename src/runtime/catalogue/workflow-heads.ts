@@ -88,7 +88,10 @@ export class WorkflowHeads {
       const body = JSON.stringify(await this.#shortened(name, changed));
       const expectedVersion = document?.version ?? 0;
       const saved = await this.#store.putDocument({
-        ...{ kind: headKind, id: name, body, expectedVersion },
+        kind: headKind,
+        id: name,
+        body,
+        expectedVersion,
       });
       if (saved.outcome === "saved") return;
     }

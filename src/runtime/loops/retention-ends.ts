@@ -82,7 +82,8 @@ export class RetentionEnds {
     const limit = limits.timersListedMax;
     walk.pages += 1;
     const page = await this.#store.listTimers({
-      ...{ partition, limit },
+      partition,
+      limit,
       ...(after !== undefined && { after }),
     });
     walk.found = page.filter(({ id }) => parseTimer(id)?.kind === "retention");

@@ -45,7 +45,9 @@ export class Journal {
   /** A worker was silent for too long, or took too long. */
   lapsed({ key, taskId, workerId, leaseUntil, deadline }: DueItem & { kind: "lease" }): void {
     this.#log.info("a lease has lapsed", {
-      ...{ id: key.id, action: parseTaskId(taskId)?.actionKey, worker: workerId },
+      id: key.id,
+      action: parseTaskId(taskId)?.actionKey,
+      worker: workerId,
       cause: leaseUntil < deadline ? "HEARTBEAT_LOST" : "TIMEOUT",
     });
   }

@@ -121,7 +121,10 @@ export class Tracing {
     const { id, workflow, version, traceState } = after.state;
     return {
       ...of,
-      ...{ traceId, traceState, kind: "internal", endedAt: of.endedAt ?? of.startedAt },
+      traceId,
+      traceState,
+      kind: "internal",
+      endedAt: of.endedAt ?? of.startedAt,
       attributes: {
         "orchy.workflow": workflow,
         "orchy.workflow.version": version,

@@ -68,7 +68,10 @@ export class Lists {
       const answers = await Promise.all(
         some.map(({ partition, reached: after }) =>
           this.#store.list({
-            ...{ ...filter, partition, limit: few, lookMax: limits.listLookMax },
+            ...filter,
+            partition,
+            limit: few,
+            lookMax: limits.listLookMax,
             ...(after !== undefined && { after }),
           }),
         ),

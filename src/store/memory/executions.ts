@@ -52,10 +52,21 @@ export class MemoryExecutions {
     }
     const head: Head = { revision: 1, commitId };
     const execution: MemoryExecution = {
-      ...{ key, listing, createdBy: head, requestHash, head, recentCommitIds: [commitId] },
-      ...{ held: false, state, data: new Map(request.data), history: [] },
-      ...{ tasks: new Map(), timers: new Map(), messages: new Map() },
-      ...{ tombstoneUntil: undefined, kept: undefined },
+      key,
+      listing,
+      createdBy: head,
+      requestHash,
+      head,
+      recentCommitIds: [commitId],
+      held: false,
+      state,
+      data: new Map(request.data),
+      history: [],
+      tasks: new Map(),
+      timers: new Map(),
+      messages: new Map(),
+      tombstoneUntil: undefined,
+      kept: undefined,
     };
     this.#partition.executions.set(key.id, execution);
     this.#partition.listings.add(execution);

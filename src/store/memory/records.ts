@@ -127,8 +127,13 @@ export class MemoryPartition {
     const known = execution.timers.get(timer.id);
     if (known === undefined) {
       const added: MemoryTimer = {
-        ...{ kind: "timer", sequence, execution, id: timer.id },
-        ...{ at: timer.at, due: timer.at, claimId: undefined },
+        kind: "timer",
+        sequence,
+        execution,
+        id: timer.id,
+        at: timer.at,
+        due: timer.at,
+        claimId: undefined,
       };
       execution.timers.set(timer.id, added);
       this.due.add(added);

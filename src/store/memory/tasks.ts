@@ -52,9 +52,22 @@ export function addTask(
   if (known !== undefined) partition.deleteTask(known);
   const { id, queue, priority, timeoutMs, heartbeatMs, header, parameters } = added;
   const task: MemoryTask = {
-    ...{ kind: "task", sequence: moment.sequence, execution, id, queue, priority },
-    ...{ timeoutMs, heartbeatMs, header, parameters, queuedAt: moment.now },
-    ...{ state: "queued", until: null, due: null, claimId: undefined, lease: undefined },
+    kind: "task",
+    sequence: moment.sequence,
+    execution,
+    id,
+    queue,
+    priority,
+    timeoutMs,
+    heartbeatMs,
+    header,
+    parameters,
+    queuedAt: moment.now,
+    state: "queued",
+    until: null,
+    due: null,
+    claimId: undefined,
+    lease: undefined,
     queueLeft: added.queueTimeoutMs > 0 ? added.queueTimeoutMs : null,
   };
   enqueue(task, moment.now);
@@ -118,8 +131,16 @@ export function leasedTask(task: MemoryTask, workerHeartbeatMs: number): LeasedT
   const heartbeatMs = task.heartbeatMs > 0 ? task.heartbeatMs : workerHeartbeatMs;
   const leaseUntil = task.until as number;
   return {
-    ...{ key: task.execution.key, id, queue, token, leasedAt, leaseUntil, deadline },
-    ...{ heartbeatMs, header, parameters },
+    key: task.execution.key,
+    id,
+    queue,
+    token,
+    leasedAt,
+    leaseUntil,
+    deadline,
+    heartbeatMs,
+    header,
+    parameters,
   };
 }
 

@@ -77,7 +77,10 @@ export function parseRedisUrl(url: string): RedisAddress | { readonly problem: s
     return { problem: "must use database 0; --namespace keeps installations apart" };
   }
   return {
-    ...{ kind: kind.kind, nodes: [first, ...(others as RedisNode[])], tls, ...credentials },
+    kind: kind.kind,
+    nodes: [first, ...(others as RedisNode[])],
+    tls,
+    ...credentials,
     ...(kind.kind === "sentinel" && { master: path }),
   };
 }

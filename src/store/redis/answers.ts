@@ -55,7 +55,9 @@ export function readCreate(answer: EntryAnswer, commitId: string): contract.Crea
   switch (outcome) {
     case "exists":
       return {
-        ...{ outcome, head: head(revision, latest), status: readStatus(status as Reply).status },
+        outcome,
+        head: head(revision, latest),
+        status: readStatus(status as Reply).status,
         ...(requestHash !== null && { requestHash: requestHash as string }),
       };
     case "tombstone":
@@ -87,8 +89,12 @@ export function readLoad(reply: Reply): contract.LoadAnswer {
   if (outcome !== "loaded") return { outcome };
   const recentCommitIds = commits as readonly string[];
   return {
-    ...{ outcome, head: head(revision, recentCommitIds.at(-1)), recentCommitIds },
-    ...{ status: readStatus(status as string).status, held: held === 1, state: state as string },
+    outcome,
+    head: head(revision, recentCommitIds.at(-1)),
+    recentCommitIds,
+    status: readStatus(status as string).status,
+    held: held === 1,
+    state: state as string,
     data: readPairs(data as string[]),
   };
 }
@@ -103,8 +109,15 @@ export function readTask(partition: number, reply: Reply): contract.LeasedTask {
   const taskId = wholeTaskId(id, storedId);
   const token = wholeToken(taskId, storedToken);
   return {
-    ...{ key: { partition, id }, id: taskId, queue, token, leasedAt, leaseUntil, deadline },
-    ...{ heartbeatMs, ...readTaskText(text) },
+    key: { partition, id },
+    id: taskId,
+    queue,
+    token,
+    leasedAt,
+    leaseUntil,
+    deadline,
+    heartbeatMs,
+    ...readTaskText(text),
   };
 }
 
@@ -177,7 +190,11 @@ export function readListing(reply: Reply): contract.Listing {
     ...[string, string, string | null, number, number, string],
   ];
   return {
-    ...{ id, workflow, version, startedAt, ...readStatus(status) },
+    id,
+    workflow,
+    version,
+    startedAt,
+    ...readStatus(status),
     ...(correlationId !== null && { correlationId }),
   };
 }

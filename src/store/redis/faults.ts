@@ -84,7 +84,9 @@ export function faultOf(
   ) => new StoreFault(outcome, text, { reason, cause: error });
   const code = /^[A-Z]+/.exec(message)?.[0] ?? "";
   const known = (fault: StoreFault, passes = false): Fault => ({
-    ...{ fault, passes, skewed: isReply(error as Error) && code === "SKEWED" },
+    fault,
+    passes,
+    skewed: isReply(error as Error) && code === "SKEWED",
   });
   if (isReply(error as Error)) {
     if (code === "SKEWED") return known(skewedFault(tookMs, error));

@@ -13,8 +13,13 @@ export interface PackableMap {
 }
 
 const mark = {
-  ...{ false: 0xc2, true: 0xc3, double: 0xcb, shortText: 0xd9, text: 0xdb },
-  ...{ array: 0xdd, map: 0xdf },
+  false: 0xc2,
+  true: 0xc3,
+  double: 0xcb,
+  shortText: 0xd9,
+  text: 0xdb,
+  array: 0xdd,
+  map: 0xdf,
 } as const;
 const headBytes = 9;
 

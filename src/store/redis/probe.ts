@@ -8,7 +8,12 @@ import type { Ids } from "../../base/clock.ts";
 import type { Store, StoreEffects } from "../store.ts";
 
 const none: StoreEffects = {
-  ...{ tasks: [], dropTasks: [], timers: [], dropTimers: [], messages: [], history: [] },
+  tasks: [],
+  dropTasks: [],
+  timers: [],
+  dropTimers: [],
+  messages: [],
+  history: [],
 };
 
 function expect(holds: boolean, what: string): void {
@@ -18,13 +23,23 @@ function expect(holds: boolean, what: string): void {
 async function probeTask(store: Store, partition: number, name: string, now: number) {
   const key = { partition, id: name };
   const task = {
-    ...{ id: `${name}:1:1:probe`, queue: `probe/${name}`, priority: 0, timeoutMs: 1_000 },
-    ...{ heartbeatMs: 0, queueTimeoutMs: 0, header: "{}", parameters: "[]" },
+    id: `${name}:1:1:probe`,
+    queue: `probe/${name}`,
+    priority: 0,
+    timeoutMs: 1_000,
+    heartbeatMs: 0,
+    queueTimeoutMs: 0,
+    header: "{}",
+    parameters: "[]",
   };
   // Ended from the start: no sweeper takes it for an execution that needs something.
   const listing = { id: name, workflow: name, version: 1, status: "COMPLETED", startedAt: now };
   const created = await store.create({
-    ...{ key, commitId: `${name}-1`, state: "{}", data: new Map([["input", "[]"]]), now },
+    key,
+    commitId: `${name}-1`,
+    state: "{}",
+    data: new Map([["input", "[]"]]),
+    now,
     listing: listing as Parameters<Store["create"]>[0]["listing"],
     effects: { ...none, tasks: [task], history: ["{}"] },
   });
@@ -48,12 +63,17 @@ async function probeTask(store: Store, partition: number, name: string, now: num
   expect(lease !== undefined, "it did not lease a task");
   const held = { key, taskId: task.id, token: lease?.token ?? "" };
   const [extended] = await store.extendLeases({
-    ...{ partition, leases: [{ ...held, until: now + 500 }], now },
+    partition,
+    leases: [{ ...held, until: now + 500 }],
+    now,
   });
   expect(extended?.outcome === "extended", "it did not extend a lease");
   await store.releaseTasks({ partition, tasks: [held], now });
   const second = await store.claimTask({
-    ...{ key, taskId: task.id, ...worker, tokenPrefix: `${name}-2` },
+    key,
+    taskId: task.id,
+    ...worker,
+    tokenPrefix: `${name}-2`,
   });
   const settle = [{ taskId: task.id, token: second?.token ?? "" }];
   // Nothing is asked for: what is due in this partition is for servers that have started.
@@ -62,9 +82,17 @@ async function probeTask(store: Store, partition: number, name: string, now: num
   await store.claimOutbox({ partition, claimId: name, limit: 0, hideMs: 0, now });
   await store.ackOutbox({ partition, messages: [{ key, id: name }] });
   const committed = await store.commit({
-    ...{ key, expected: { revision: 1, commitId: `${name}-1` }, commitId: `${name}-2` },
-    ...{ state: "{}", status: "COMPLETED", data: new Map(), settle, expire: [] },
-    ...{ consumeTimers: [], effects: none, now },
+    key,
+    expected: { revision: 1, commitId: `${name}-1` },
+    commitId: `${name}-2`,
+    state: "{}",
+    status: "COMPLETED",
+    data: new Map(),
+    settle,
+    expire: [],
+    consumeTimers: [],
+    effects: none,
+    now,
   });
   expect(committed.outcome === "committed", `a commit was answered ${committed.outcome}`);
   expect((await store.holdings(key)).tasks.length === 0, "a settled task is still there");

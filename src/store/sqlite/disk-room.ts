@@ -36,8 +36,11 @@ export function shareDisk(diskBytes: number): DiskShares {
   const reserve = Math.min(limits.diskReservedBytes, Math.floor(diskBytes / 2));
   const share = (bytes: number) => Math.floor((bytes * reserve) / limits.diskReservedBytes);
   return {
-    ...{ reserve, log: share(limits.logBytesMax), floor: share(limits.diskFloorBytes) },
-    ...{ ballast: share(limits.ballastBytes), running: share(limits.fileRunningBytes) },
+    reserve,
+    log: share(limits.logBytesMax),
+    floor: share(limits.diskFloorBytes),
+    ballast: share(limits.ballastBytes),
+    running: share(limits.fileRunningBytes),
     step: Math.max(1, Math.floor(share(limits.fileStepBytes) / stepUnit)) * stepUnit,
   };
 }

@@ -125,8 +125,13 @@ export class Executions {
     const [state, log] = this.#sql.selectState.values(row.number)[0] as [string, string];
     const data = this.#contents.fields(row.number, log, request.fields);
     return {
-      ...{ outcome: "loaded", head: { revision: row.revision, commitId: row.commitId } },
-      ...{ recentCommitIds: row.recent, status: row.status, held: row.held, state, data },
+      outcome: "loaded",
+      head: { revision: row.revision, commitId: row.commitId },
+      recentCommitIds: row.recent,
+      status: row.status,
+      held: row.held,
+      state,
+      data,
     };
   }
 
@@ -172,9 +177,20 @@ export class Executions {
     if (changes === 0) return undefined;
     const number = Number(lastInsertRowid);
     return {
-      ...{ number, createdBy: commitId, requestHash, revision: 1, commitId, recent: [commitId] },
-      ...{ held: false, history: 0, logChars: 0, lease: undefined, tasksMax: 0 },
-      ...{ status: listing.status, endedAt, tombstoneUntil: null },
+      number,
+      createdBy: commitId,
+      requestHash,
+      revision: 1,
+      commitId,
+      recent: [commitId],
+      held: false,
+      history: 0,
+      logChars: 0,
+      lease: undefined,
+      tasksMax: 0,
+      status: listing.status,
+      endedAt,
+      tombstoneUntil: null,
     };
   }
 

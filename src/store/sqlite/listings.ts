@@ -91,8 +91,12 @@ export class Listings {
     const { partition, after, startedAfter = -1, lookMax = 0 } = request;
     const limit = Math.max(request.limit, lookMax);
     const search = {
-      ...{ $partition: partition, $value: "", $status: "", $startedAfter: startedAfter },
-      ...{ $after: after?.startedAt ?? Number.MAX_SAFE_INTEGER, $afterId: after?.id ?? "" },
+      $partition: partition,
+      $value: "",
+      $status: "",
+      $startedAfter: startedAfter,
+      $after: after?.startedAt ?? Number.MAX_SAFE_INTEGER,
+      $afterId: after?.id ?? "",
       $limit: limit,
     };
     const rows = this.#select(request, search);

@@ -84,8 +84,16 @@ function leasedTask(row: LeaseRow, worker: Worker): LeasedTask {
   const { executionId, id, queue, token, leasedAt, until, deadline, header, parameters } = row;
   const heartbeatMs = row.heartbeatMs > 0 ? row.heartbeatMs : worker.heartbeatMs;
   return {
-    ...{ key: { partition: worker.partition, id: executionId }, id, queue, token, leasedAt },
-    ...{ leaseUntil: until, deadline, heartbeatMs, header, parameters },
+    key: { partition: worker.partition, id: executionId },
+    id,
+    queue,
+    token,
+    leasedAt,
+    leaseUntil: until,
+    deadline,
+    heartbeatMs,
+    header,
+    parameters,
   };
 }
 

@@ -91,16 +91,28 @@ export class StoreFile {
     const clock = options.clock ?? systemClock;
     this.#log = new LogSync(path, options.disk);
     this.#room = new DiskRoom({
-      ...{ database, path, log: this.#log.file, pagesMax: options.pagesMax },
+      database,
+      path,
+      log: this.#log.file,
+      pagesMax: options.pagesMax,
       ballast: this.#ballast,
     });
     this.#housekeeper = new Housekeeper({
-      ...{ database, path, logBytes: this.#room.shares.log, clock, log: options.log },
+      database,
+      path,
+      logBytes: this.#room.shares.log,
+      clock,
+      log: options.log,
       fileBytes: () => this.#room.fileBytes,
       onCopied: () => this.#room.takeAgain(),
     });
     this.group = new GroupCommit({
-      ...{ database, clock, log: this.#log, room: this.#room, logger: options.log, onRollback },
+      database,
+      clock,
+      log: this.#log,
+      room: this.#room,
+      logger: options.log,
+      onRollback,
       onFlush: () => this.#housekeeper.afterFlush(),
       onFull: (urgency) => this.#makeLogRoom(urgency),
       keepLog: (hasFailed) => this.#keepLog(hasFailed),

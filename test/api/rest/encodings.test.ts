@@ -42,7 +42,9 @@ const packings: readonly [string, Pack][] = [
 
 const definition = (name: string, description = "") =>
   JSON.stringify({
-    ...{ name, rootAction: 1, description },
+    name,
+    rootAction: 1,
+    description,
     actions: [{ id: 1, type: "user", name: "a" }],
   });
 

@@ -15,7 +15,10 @@ const bytes = (size: number) => new Uint8Array(size).fill(0x31);
 
 test("an answer with large and small parameters reads back as it was", () => {
   const tasks = sizes.map((size, index) => ({
-    ...{ token: `token-${index}`, action: "é", attempt: index, deadlineMs: 2n ** 52n },
+    token: `token-${index}`,
+    action: "é",
+    attempt: index,
+    deadlineMs: 2n ** 52n,
     parametersJson: bytes(size),
   }));
   const results = [

@@ -147,7 +147,9 @@ test("the wire of gRPC: statuses in trailers, encodings and content types", asyn
   const empty = Buffer.alloc(5);
   const wrong = await rawPoll({ "content-type": "application/grpc" }, empty);
   expect(wrong).toMatchObject({
-    ...{ ":status": 200, "content-type": "application/grpc+proto", "grpc-status": "3" },
+    ":status": 200,
+    "content-type": "application/grpc+proto",
+    "grpc-status": "3",
     "grpc-message": expect.stringContaining("actions"),
   });
   const proto = await rawPoll({ "content-type": "application/grpc+proto" }, empty);
@@ -156,7 +158,8 @@ test("the wire of gRPC: statuses in trailers, encodings and content types", asyn
   const packed = Buffer.concat([Buffer.from([1]), Buffer.alloc(4)]);
   const snappy = { "content-type": "application/grpc", "grpc-encoding": "snappy" };
   expect(await rawPoll(snappy, packed)).toMatchObject({
-    ...{ ":status": 200, "grpc-status": "12" },
+    ":status": 200,
+    "grpc-status": "12",
     "grpc-message": expect.stringContaining("gzip"),
   });
   for (const type of ["text/plain", "application/json", "application/grpcx"]) {

@@ -52,11 +52,28 @@ const record: fc.Arbitrary<ActionRecord> = fc.record(
 );
 
 const state: ExecutionState = {
-  ...{ id: "e", workflow: "w", version: 3, correlationId: "ü", status: "PAUSED" },
-  ...{ run: 2, handout: 7, seed: 5, priority: -3, startedAt, pausedAt: startedAt + 5, pausedMs: 4 },
-  ...{ heldTimers: [{ id: "t", at: 1 }], ready: [4], closing: [5], open: 2, causes: ["c"] },
-  ...{ signals: [{ event: "s", sequence: 1, receivedAt: 9 }], signalSequence: 1 },
-  ...{ historySequence: 12, depth: 1, failure: { code: "A", message: "b" } },
+  id: "e",
+  workflow: "w",
+  version: 3,
+  correlationId: "ü",
+  status: "PAUSED",
+  run: 2,
+  handout: 7,
+  seed: 5,
+  priority: -3,
+  startedAt,
+  pausedAt: startedAt + 5,
+  pausedMs: 4,
+  heldTimers: [{ id: "t", at: 1 }],
+  ready: [4],
+  closing: [5],
+  open: 2,
+  causes: ["c"],
+  signals: [{ event: "s", sequence: 1, receivedAt: 9 }],
+  signalSequence: 1,
+  historySequence: 12,
+  depth: 1,
+  failure: { code: "A", message: "b" },
 };
 
 describe("what is stored of an execution", () => {
@@ -71,8 +88,19 @@ describe("what is stored of an execution", () => {
 
   test("the state comes back as it was, whatever is left out for being usual", () => {
     const usual: ExecutionState = {
-      ...{ ...state, status: "RUNNING", run: 1, priority: 0, pausedMs: 0, open: 0, depth: 0 },
-      ...{ heldTimers: [], ready: [], closing: [], causes: [], signals: [], signalSequence: 0 },
+      ...state,
+      status: "RUNNING",
+      run: 1,
+      priority: 0,
+      pausedMs: 0,
+      open: 0,
+      depth: 0,
+      heldTimers: [],
+      ready: [],
+      closing: [],
+      causes: [],
+      signals: [],
+      signalSequence: 0,
     };
     const records: ActionRecord[] = [{ status: "COMPLETED", endedAt: 5 }];
     for (const given of [state, usual]) {

@@ -42,14 +42,20 @@ export async function findKinds(): Promise<readonly Kind[]> {
   const python = await preparePython();
   const java = await prepareJava();
   const goKind = (name: string, protocol: string, port: Kind["port"], cannot = {}): Kind => ({
-    ...{ name, port, skip: go, cannot },
+    name,
+    port,
+    skip: go,
+    cannot,
     async open(address, trust) {
       const flags = ["-protocol", protocol, "-address", address, ...trustFlags("-", trust)];
       return openBridge([goProgram("bridge"), ...flags]);
     },
   });
   const pythonKind = (name: string, protocol: string, port: Kind["port"], cannot = {}): Kind => ({
-    ...{ name, port, skip: python, cannot },
+    name,
+    port,
+    skip: python,
+    cannot,
     async open(address, trust) {
       const flags = ["--protocol", protocol, "--address", address, ...trustFlags("--", trust)];
       return openBridge([...pythonProgram("bridge.py"), ...flags], pythonEnvironment);
@@ -64,14 +70,20 @@ export async function findKinds(): Promise<readonly Kind[]> {
     pythonKind("Python with grpcio", "grpc", "grpc"),
     pythonKind("Python with plain HTTP", "http", "http", http1),
     {
-      ...{ name: "Java with grpc-java", port: "grpc", skip: java, cannot: {} },
+      name: "Java with grpc-java",
+      port: "grpc",
+      skip: java,
+      cannot: {},
       async open(address, trust) {
         const files = trust === undefined ? [] : [trust.authority, ...(trust.own ?? [])];
         return openBridge([...(await javaProgram("Bridge")), address, ...files]);
       },
     },
     {
-      ...{ name: "curl", port: "http", skip: missing("curl"), cannot: http1 },
+      name: "curl",
+      port: "http",
+      skip: missing("curl"),
+      cannot: http1,
       async open(address, trust) {
         return openCurl(address, trust);
       },

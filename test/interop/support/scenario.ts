@@ -86,7 +86,9 @@ export function basicScenario(kind: Kind, find: () => Target): () => Session {
       const name = session.name("parked");
       await saveSingle(session.server, name);
       const polled = session.client.call("Poll", {
-        ...{ actions: [name], waitSeconds: 50, workerId: name },
+        actions: [name],
+        waitSeconds: 50,
+        workerId: name,
       });
       await untilParked(session.server, [name]);
       const startedMs = performance.now();

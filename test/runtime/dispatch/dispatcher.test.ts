@@ -31,7 +31,10 @@ const terms = { workerId: "w", heartbeatMs: 0, waitMs: 10_000 };
 async function backlog(count: number, parameters = "{}") {
   const store = new WatchedStore({ partitions });
   const dispatcher = new Dispatcher({
-    ...{ store, clock: systemClock, ids: systemIds, onDue: () => {} },
+    store,
+    clock: systemClock,
+    ids: systemIds,
+    onDue: () => {},
     log: createLogger({ level: "silent", clock: systemClock, write: () => {} }),
   });
   const now = systemClock.now();
@@ -40,10 +43,18 @@ async function backlog(count: number, parameters = "{}") {
     const key = executionKey(id, partitions);
     const task = { id: `${id}:1:0:1`, queue, priority: 0, timeoutMs: 60_000, heartbeatMs: 0 };
     await store.create({
-      ...{ key, commitId: "1", state: "{}", data: new Map(), now },
+      key,
+      commitId: "1",
+      state: "{}",
+      data: new Map(),
+      now,
       listing: { id, workflow: "orders", version: 1, status: "RUNNING", startedAt: now },
       effects: {
-        ...{ dropTasks: [], timers: [], dropTimers: [], messages: [], history: [] },
+        dropTasks: [],
+        timers: [],
+        dropTimers: [],
+        messages: [],
+        history: [],
         tasks: [{ ...task, queueTimeoutMs: 0, header: "{}", parameters }],
       },
     });

@@ -46,7 +46,11 @@ beforeEach(() => {
 async function open(name = "one"): Promise<Runtime> {
   const write = (line: string) => warnings.push(JSON.parse(line));
   const runtime = createRuntime({
-    ...{ store, clock, ids: systemIds, sandbox: noSandbox, metrics: new Metrics() },
+    store,
+    clock,
+    ids: systemIds,
+    sandbox: noSandbox,
+    metrics: new Metrics(),
     log: createLogger({ level: "warn", clock, write }),
     namespace: "test",
   });
@@ -69,8 +73,14 @@ interface Terms {
 
 async function poll(runtime: Runtime, terms: Terms = {}, waitMs = 0) {
   const { tasks } = await runtime.poll({
-    ...{ actions: ["a"], queues: ["default"], maxTasks: 10, waitMs },
-    ...{ workerId: "", heartbeats: true, results: [], ...terms },
+    actions: ["a"],
+    queues: ["default"],
+    maxTasks: 10,
+    waitMs,
+    workerId: "",
+    heartbeats: true,
+    results: [],
+    ...terms,
   });
   return tasks;
 }
@@ -109,7 +119,10 @@ test("they are left for a poll that takes JSON, and hold up nothing", async () =
   for (const id of left) {
     const { status, waitingFor, unpolled, attempts } = await actionOf(runtime, id);
     expect({ status, waitingFor, unpolled, attempts }).toEqual({
-      ...{ status: "SCHEDULED", waitingFor: "json", unpolled: undefined, attempts: [] },
+      status: "SCHEDULED",
+      waitingFor: "json",
+      unpolled: undefined,
+      attempts: [],
     });
   }
   const { queued, running, queues } = await runtime.getAction("a");

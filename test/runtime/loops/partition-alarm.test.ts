@@ -10,7 +10,9 @@ test.each([3_600_000, 60_000, -3_600_000])(
     const rings = [0, 0];
     let isWrong = false;
     const alarm = new PartitionAlarm({
-      ...{ partitions: 2, clock, restMs: (partition) => (partition === 0 ? 1_000 : 10_000) },
+      partitions: 2,
+      clock,
+      restMs: (partition) => (partition === 0 ? 1_000 : 10_000),
       async ring(partition) {
         rings[partition] = (rings[partition] as number) + 1;
         // As when a store refuses the moment, upon which the clock is put right.

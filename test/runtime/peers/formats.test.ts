@@ -36,7 +36,12 @@ class SharedStore extends MemoryStore {
 }
 
 const serverOf = (id: string): ServerView => ({
-  ...{ id, name: id, grpcAddress: "g", httpAddress: "h", startedAt: 0, version: "0.2.0" },
+  id,
+  name: id,
+  grpcAddress: "g",
+  httpAddress: "h",
+  startedAt: 0,
+  version: "0.2.0",
 });
 
 function newSubject() {

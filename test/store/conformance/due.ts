@@ -69,8 +69,13 @@ function timerTests(test: Test): void {
     const { key } = await start(store, "e1", { effects: { tasks, timers } });
     expect((await claimDue(store, key.partition, t0 + 20)).items).toEqual([
       {
-        ...{ kind: "lease", key, taskId: "leased", token: "1.n.leased", workerId: "w1" },
-        ...{ leaseUntil: t0 + 10, deadline: t0 + 50 },
+        kind: "lease",
+        key,
+        taskId: "leased",
+        token: "1.n.leased",
+        workerId: "w1",
+        leaseUntil: t0 + 10,
+        deadline: t0 + 50,
       },
       { kind: "timer", key, id: "x", at: t0 + 15 },
       { kind: "queue", key, taskId: "queued", queueUntil: t0 + 20 },

@@ -30,8 +30,13 @@ function creationTests(test: Test): void {
     const e = await start(store, "e1", { state: '{"s":1}', data, commitId: "made" });
     expect(e.head).toEqual({ revision: 1, commitId: "made" });
     expect(await store.load({ key: e.key })).toEqual({
-      ...{ outcome: "loaded", head: e.head, recentCommitIds: ["made"], status: "RUNNING" },
-      ...{ held: false, state: '{"s":1}', data },
+      outcome: "loaded",
+      head: e.head,
+      recentCommitIds: ["made"],
+      status: "RUNNING",
+      held: false,
+      state: '{"s":1}',
+      data,
     });
   });
 
@@ -58,7 +63,10 @@ function creationTests(test: Test): void {
     await e.commit({ status: "COMPLETED", endedAt: t0 + 5, state: '"second"' });
     const other = createRequest("e1", { commitId: "other", requestHash: "hash-2" });
     expect(await store.create({ ...other, effects: effects({ tasks: [newTask("t9")] }) })).toEqual({
-      ...{ outcome: "exists", head: e.head, status: "COMPLETED", requestHash: "hash-1" },
+      outcome: "exists",
+      head: e.head,
+      status: "COMPLETED",
+      requestHash: "hash-1",
     });
     expect(await store.load({ key: e.key })).toMatchObject({ state: '"second"' });
     expect((await store.holdings(e.key)).tasks).toEqual([]);
@@ -74,13 +82,16 @@ function creationTests(test: Test): void {
   test("a create carries tasks, timers, messages and history", async (store) => {
     const e = await start(store, "e1", {
       effects: {
-        ...{ tasks: [newTask("t1")], timers: [{ id: "x", at: t0 + 9 }] },
-        ...{ messages: [{ id: "m1", body: "{}" }], history: ['"a"', '"b"'] },
+        tasks: [newTask("t1")],
+        timers: [{ id: "x", at: t0 + 9 }],
+        messages: [{ id: "m1", body: "{}" }],
+        history: ['"a"', '"b"'],
       },
     });
     expect(await store.holdings(e.key)).toEqual({
       tasks: [{ id: "t1", queue: "q/a", state: "queued" }],
-      ...{ timers: [{ id: "x", at: t0 + 9 }], messages: ["m1"] },
+      timers: [{ id: "x", at: t0 + 9 }],
+      messages: ["m1"],
     });
     expect(await store.history({ key: e.key, after: 0, limit: 10 })).toEqual(['"a"', '"b"']);
   });
@@ -197,7 +208,9 @@ function dataTests(test: Test): void {
     const e = await start(store, "e1", { state: texts[2] as string, data });
     for (const text of texts) {
       await e.commit({
-        ...{ state: text, history: [text], messages: [{ id: text, body: text }] },
+        state: text,
+        history: [text],
+        messages: [{ id: text, body: text }],
         tasks: [newTask(text, { header: text, parameters: text })],
       });
       expect(await store.load({ key: e.key })).toMatchObject({ state: text, data });
@@ -208,8 +221,13 @@ function dataTests(test: Test): void {
     const { messages } = await store.claimOutbox(claim);
     expect(messages.map((message) => [message.id, message.body])).toEqual(texts.map((t) => [t, t]));
     const { tasks } = await store.claimTasks({
-      ...{ partition, queues: [{ name: "q/a", limit: 10 }], limit: 10, tokenPrefix: "1.n" },
-      ...{ workerId: "w1", heartbeatMs: 0, now: t0 },
+      partition,
+      queues: [{ name: "q/a", limit: 10 }],
+      limit: 10,
+      tokenPrefix: "1.n",
+      workerId: "w1",
+      heartbeatMs: 0,
+      now: t0,
     });
     expect(tasks.map((task) => [task.header, task.parameters])).toEqual(texts.map((t) => [t, t]));
   });
@@ -232,7 +250,8 @@ function dataTests(test: Test): void {
       const e = await start(store, name, {
         data: new Map([[name, '"value"']]),
         effects: {
-          ...{ tasks: [newTask(name, { queue: name })], timers: [{ id: name, at: t0 }] },
+          tasks: [newTask(name, { queue: name })],
+          timers: [{ id: name, at: t0 }],
           messages: [{ id: name, body: "{}" }],
         },
       });
@@ -240,7 +259,8 @@ function dataTests(test: Test): void {
       expect(loaded).toMatchObject({ data: new Map([[name, '"value"']]) });
       expect(await store.holdings(e.key)).toEqual({
         tasks: [{ id: name, queue: name, state: "queued" }],
-        ...{ timers: [{ id: name, at: t0 }], messages: [name] },
+        timers: [{ id: name, at: t0 }],
+        messages: [name],
       });
       const stats = await store.queueStats({ partition: e.key.partition, queue: name });
       expect(stats).toEqual([{ queue: name, queued: 1, leased: 0, oldestAt: t0 }]);
@@ -303,10 +323,18 @@ function atomicityTests(test: Test): void {
     });
     const before = [await store.load({ key: e.key }), await store.holdings(e.key)];
     const answer = await e.try({
-      ...{ settle: [{ taskId: "t1", token: "wrong" }], hold: true, state: '"lost"' },
-      ...{ data: new Map([["f", null]]), tasks: [newTask("t2")], dropTasks: ["t1"] },
-      ...{ timers: [{ id: "y", at: t0 }], dropTimers: ["x"], messages: [{ id: "m", body: "1" }] },
-      ...{ history: ["2"], status: "FAILED", endedAt: t0 },
+      settle: [{ taskId: "t1", token: "wrong" }],
+      hold: true,
+      state: '"lost"',
+      data: new Map([["f", null]]),
+      tasks: [newTask("t2")],
+      dropTasks: ["t1"],
+      timers: [{ id: "y", at: t0 }],
+      dropTimers: ["x"],
+      messages: [{ id: "m", body: "1" }],
+      history: ["2"],
+      status: "FAILED",
+      endedAt: t0,
     });
     expect(answer).toEqual({ outcome: "stale", tasks: ["t1"], timers: [] });
     expect([await store.load({ key: e.key }), await store.holdings(e.key)]).toEqual(before);

@@ -32,15 +32,26 @@ function claimTests(test: Test): void {
     const { tasks, more } = await claim(store, e.key.partition, { tokenPrefix: "1.abc" });
     expect(tasks).toEqual([
       {
-        ...{ key: e.key, id: "t1", queue: "q/a", token: "1.abc.t1", leasedAt: t0 },
-        ...{ leaseUntil: t0 + 2_000, deadline: t0 + 5_000, heartbeatMs: 2_000 },
-        ...{ header: '{"task":"t1"}', parameters },
+        key: e.key,
+        id: "t1",
+        queue: "q/a",
+        token: "1.abc.t1",
+        leasedAt: t0,
+        leaseUntil: t0 + 2_000,
+        deadline: t0 + 5_000,
+        heartbeatMs: 2_000,
+        header: '{"task":"t1"}',
+        parameters,
       },
     ]);
     expect(more).toEqual([]);
     expect((await store.holdings(e.key)).tasks).toEqual([
       {
-        ...{ id: "t1", queue: "q/a", state: "leased", workerId: "w1", token: "1.abc.t1" },
+        id: "t1",
+        queue: "q/a",
+        state: "leased",
+        workerId: "w1",
+        token: "1.abc.t1",
         leaseUntil: t0 + 2_000,
       },
     ]);
@@ -480,7 +491,11 @@ function handOffTests(test: Test): void {
     });
     expect((await store.holdings(key)).tasks).toEqual([
       {
-        ...{ id: "t1", queue: "q/a", state: "leased", workerId: "w1", token: "1.n.t1" },
+        id: "t1",
+        queue: "q/a",
+        state: "leased",
+        workerId: "w1",
+        token: "1.n.t1",
         leaseUntil: t0 + 1_000,
       },
     ]);
@@ -488,8 +503,13 @@ function handOffTests(test: Test): void {
     expect(await extend(store, lease)).toEqual({ outcome: "extended", leaseUntil: t0 + 5_000 });
     expect((await claimDue(store, key.partition, t0 + 5_000)).items).toEqual([
       {
-        ...{ kind: "lease", key, taskId: "t1", token: "1.n.t1", workerId: "w1" },
-        ...{ leaseUntil: t0 + 5_000, deadline: t0 + 5_000 },
+        kind: "lease",
+        key,
+        taskId: "t1",
+        token: "1.n.t1",
+        workerId: "w1",
+        leaseUntil: t0 + 5_000,
+        deadline: t0 + 5_000,
       },
     ]);
   });
@@ -525,7 +545,8 @@ function handOffTests(test: Test): void {
       { queue: "q/a", queued: 0, leased: 1 },
     ]);
     expect(await claimDue(store, key.partition, t0 + 1_000)).toEqual({
-      ...{ items: [], nextDue: t0 + 2_000 },
+      items: [],
+      nextDue: t0 + 2_000,
     });
     await e.commit({ settle: [{ taskId: "t2", token: "1.n.t2" }] });
     expect((await store.holdings(key)).tasks).toEqual([]);

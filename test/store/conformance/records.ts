@@ -90,7 +90,10 @@ function filterTests(test: Test): void {
     const partition = 3;
     const statuses = ["RUNNING", "COMPLETED", "FAILED"] as const;
     const listings: Listing[] = idsIn(partition, 60).map((id, i) => ({
-      ...{ id, workflow: i % 7 === 0 ? "x" : "y", version: 1, startedAt: t0 + (i >> 1) },
+      id,
+      workflow: i % 7 === 0 ? "x" : "y",
+      version: 1,
+      startedAt: t0 + (i >> 1),
       status: statuses[i % 3]!,
       ...(i % 2 === 0 && { correlationId: i % 20 === 0 ? "rare" : "frequent" }),
     }));

@@ -22,8 +22,14 @@ type NewTask = StoreEffects["tasks"][number];
 
 export function newTask(id: string, changes: Partial<NewTask> = {}): NewTask {
   return {
-    ...{ id, queue: "q/a", priority: 0, timeoutMs: 300_000, heartbeatMs: 0, queueTimeoutMs: 0 },
-    ...{ header: `{"task":"${id}"}`, parameters: "{}" },
+    id,
+    queue: "q/a",
+    priority: 0,
+    timeoutMs: 300_000,
+    heartbeatMs: 0,
+    queueTimeoutMs: 0,
+    header: `{"task":"${id}"}`,
+    parameters: "{}",
     ...changes,
   };
 }
@@ -41,9 +47,13 @@ export function effects(changes: Partial<StoreEffects> = {}): StoreEffects {
 
 export function createRequest(id: string, changes: Partial<CreateRequest> = {}): CreateRequest {
   return {
-    ...{ key: executionKey(id, partitions), commitId: `${id}-0`, state: "{}", data: new Map() },
+    key: executionKey(id, partitions),
+    commitId: `${id}-0`,
+    state: "{}",
+    data: new Map(),
     listing: { id, workflow: "orders", version: 1, status: "RUNNING", startedAt: t0 },
-    ...{ effects: effects(), now: t0 },
+    effects: effects(),
+    now: t0,
     ...changes,
   };
 }
@@ -68,9 +78,17 @@ export class Driven {
     const given = { tasks, dropTasks, timers, dropTimers, messages, history };
     const present = Object.entries(given).filter(([, value]) => value !== undefined);
     return {
-      ...{ key: this.key, expected: this.head, commitId: `${this.key.id}-${++this.#commits}` },
-      ...{ state: "{}", status: "RUNNING", data: new Map(), settle: [], expire: [] },
-      ...{ consumeTimers: [], effects: effects(Object.fromEntries(present)), now: t0 },
+      key: this.key,
+      expected: this.head,
+      commitId: `${this.key.id}-${++this.#commits}`,
+      state: "{}",
+      status: "RUNNING",
+      data: new Map(),
+      settle: [],
+      expire: [],
+      consumeTimers: [],
+      effects: effects(Object.fromEntries(present)),
+      now: t0,
       ...rest,
     };
   }
@@ -103,8 +121,13 @@ export function claimRequest(
   changes: Partial<ClaimTasksRequest> = {},
 ): ClaimTasksRequest {
   return {
-    ...{ partition, queues: [{ name: "q/a", limit: 100 }], limit: 100, tokenPrefix: "1.n" },
-    ...{ workerId: "w1", heartbeatMs: 1_000, now: t0 },
+    partition,
+    queues: [{ name: "q/a", limit: 100 }],
+    limit: 100,
+    tokenPrefix: "1.n",
+    workerId: "w1",
+    heartbeatMs: 1_000,
+    now: t0,
     ...changes,
   };
 }

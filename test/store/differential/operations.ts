@@ -247,7 +247,10 @@ export class Operations {
     const listing = { id: key.id, workflow, version: 1, status, startedAt: this.#now };
     const correlated = { ...listing, correlationId: this.#chance.pick(["k1", "k2"]) };
     const request: contract.CreateRequest = {
-      ...{ key, commitId: this.#name(), state: this.#text(), now: this.#now },
+      key,
+      commitId: this.#name(),
+      state: this.#text(),
+      now: this.#now,
       listing: this.#chance.percent(50) ? listing : correlated,
       data: new Map(this.#chance.some(2, () => [this.#chance.pick(fieldNames), this.#text()])),
       effects: this.#effects(key),
@@ -267,10 +270,17 @@ export class Operations {
       this.#chance.percent(70) ? this.#text() : null,
     ]);
     const request: contract.CommitRequest = {
-      ...{ key, expected: this.#head(key), commitId: this.#name(), state: this.#text(), status },
+      key,
+      expected: this.#head(key),
+      commitId: this.#name(),
+      state: this.#text(),
+      status,
       ...(this.#chance.percent(30) && { endedAt: this.#now }),
       ...(this.#chance.percent(25) && { hold: this.#chance.percent(50) }),
-      ...{ data: new Map(data), ...this.#ends(key), effects: this.#effects(key), now: this.#now },
+      data: new Map(data),
+      ...this.#ends(key),
+      effects: this.#effects(key),
+      now: this.#now,
     };
     this.#known.commits.add(request);
     return request;
@@ -304,7 +314,8 @@ export class Operations {
       tasks: chance.some(3, () => this.#task(key)),
       dropTasks: chance.some(2, () => this.#pickKnown(leased, () => chance.pick(taskIds))),
       timers: chance.some(2, () => ({
-        ...{ id: chance.pick(timerIds), at: this.#now + chance.below(300) },
+        id: chance.pick(timerIds),
+        at: this.#now + chance.below(300),
       })),
       dropTimers: chance.some(1, () => chance.pick(timerIds)),
       messages: chance.some(2, () => ({ id: chance.pick(messageIds), body: this.#text() })),
@@ -316,9 +327,13 @@ export class Operations {
     const chance = this.#chance;
     const id = chance.pick(taskIds);
     const task = {
-      ...{ id, queue: chance.pick(queues), priority: chance.pick([0, 0, 0, 5, -5]) },
-      ...{ timeoutMs: chance.pick([100, 400]), heartbeatMs: chance.pick([0, 0, 60]) },
-      ...{ queueTimeoutMs: chance.pick([0, 100, 300]), header: this.#text() },
+      id,
+      queue: chance.pick(queues),
+      priority: chance.pick([0, 0, 0, 5, -5]),
+      timeoutMs: chance.pick([100, 400]),
+      heartbeatMs: chance.pick([0, 0, 60]),
+      queueTimeoutMs: chance.pick([0, 100, 300]),
+      header: this.#text(),
       parameters: this.#text(),
     };
     if (chance.percent(70)) return task;
@@ -333,7 +348,9 @@ export class Operations {
     const partition = this.#partition();
     const asked = queues.filter(() => chance.percent(70));
     return {
-      ...{ partition, tokenPrefix: this.#claimId(partition), ...this.#worker() },
+      partition,
+      tokenPrefix: this.#claimId(partition),
+      ...this.#worker(),
       queues: asked.map((name) => ({ name, limit: chance.pick([1, 2, 100]) })),
       limit: chance.pick([0, 1, 3, 100]),
     };

@@ -48,7 +48,11 @@ export class Place {
 }
 
 export const step = (id: string, more: object = {}) => ({
-  ...{ id, type: "user", name: "mixed-step", parameters: { id, n: "$.input.n" }, ...more },
+  id,
+  type: "user",
+  name: "mixed-step",
+  parameters: { id, n: "$.input.n" },
+  ...more,
 });
 
 /** A bit of everything; what `mark` says is part of its output. */
@@ -56,19 +60,28 @@ const workflow = (mark: string) => ({
   name: "mixed",
   rootAction: ["a", "d"],
   output: {
-    ...{ mark, n: "$.c.output.n", got: "$.w.output.payload" },
-    ...{ route: "$.s.output.route", odd: "$.j.output.odd" },
+    mark,
+    n: "$.c.output.n",
+    got: "$.w.output.payload",
+    route: "$.s.output.route",
+    odd: "$.j.output.odd",
   },
   onSuccess: { workflow: "mixed-after", parameters: { n: "$.input.n" } },
   actions: [
     step("a", { next: { default: ["w", "s"] } }),
     { id: "w", type: "system", name: "wait", event: "go", next: { default: "c" } },
     {
-      ...{ id: "s", type: "system", name: "switch", expression: "$.input.branch" },
+      id: "s",
+      type: "system",
+      name: "switch",
+      expression: "$.input.branch",
       next: { script: "j", task: "b" },
     },
     {
-      ...{ id: "j", type: "system", name: "javascript", next: { default: "c" } },
+      id: "j",
+      type: "system",
+      name: "javascript",
+      next: { default: "c" },
       expression: "({odd: $.input.n % 2 === 1})",
     },
     step("b", { next: { default: "c" } }),

@@ -218,5 +218,12 @@ const keyed: State = {
 };
 
 export const records: Readonly<Record<string, State>> = {
-  ...{ finished, deleted, held, unheard, unheardDeleted, versioned, registered, keyed },
+  finished,
+  deleted,
+  held,
+  unheard,
+  unheardDeleted,
+  versioned,
+  registered,
+  keyed,
 };

@@ -230,5 +230,13 @@ const scripted: State = {
 export const states: Readonly<Record<string, State>> = {
   ...records,
   ...waits,
-  ...{ queued, otherQueue, leased, handedOff, retrying, joining, long, unclaimed, scripted },
+  queued,
+  otherQueue,
+  leased,
+  handedOff,
+  retrying,
+  joining,
+  long,
+  unclaimed,
+  scripted,
 };

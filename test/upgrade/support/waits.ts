@@ -46,7 +46,11 @@ const waitedFor: State = {
 const signalled: State = {
   async prepare(site) {
     const wait = (id: string, next: object) => ({
-      ...{ id, type: "system", name: "wait", event: "go", ...next },
+      id,
+      type: "system",
+      name: "wait",
+      event: "go",
+      ...next,
     });
     await site.save(
       definition("signalled", [
@@ -107,5 +111,10 @@ const timedOut: State = {
 };
 
 export const waits: Readonly<Record<string, State>> = {
-  ...{ delayed, waiting, waitedFor, signalled, paused, timedOut },
+  delayed,
+  waiting,
+  waitedFor,
+  signalled,
+  paused,
+  timedOut,
 };
