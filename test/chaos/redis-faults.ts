@@ -19,7 +19,7 @@ export class RedisFaults {
     const lasting = (weather: Weather, least: number, most: number) => () =>
       this.#weather(weather, least + this.#chance.below(most - least));
     return [
-      { name: "Redis: SCRIPT FLUSH", weight: 2, strike: () => this.#flush() },
+      { name: "Redis: FUNCTION FLUSH", weight: 2, strike: () => this.#flush() },
       { name: "Redis: connections closed", weight: 2, strike: () => this.#cutAll() },
       { name: "Redis: answers cut off", weight: 4, strike: lasting("cutting", 1_000, 4_000) },
       { name: "Redis: slow", weight: 2, strike: lasting("slow", 1_000, 3_000) },
@@ -60,7 +60,14 @@ export class RedisFaults {
   }
 
   async #flush(): Promise<Healed> {
-    await Promise.all(this.#bed.nodes.map(({ client }) => client.script("FLUSH")));
+    const flush = async ({ client }: Node) => {
+      await client.script("FLUSH");
+      // A replica forgets its functions with its master.
+      await client.call("FUNCTION", "FLUSH").catch((error: Error) => {
+        if (!error.message.startsWith("READONLY")) throw error;
+      });
+    };
+    await Promise.all(this.#bed.nodes.map(flush));
     return { atMs: performance.now() };
   }
 

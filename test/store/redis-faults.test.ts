@@ -54,13 +54,13 @@ describe.skipIf(redisMissing !== undefined)("a Redis", () => {
     await server.stop();
   });
 
-  test("that forgets its scripts is given them again", async () => {
+  test("that forgets its functions is given them again", async () => {
     const e = await start(store, "flushed", { effects: { tasks: [newTask("t1")] } });
-    await server.client.script("FLUSH");
+    await server.client.call("FUNCTION", "FLUSH");
     await e.commit({ history: ["1"] });
-    await server.client.script("FLUSH");
+    await server.client.call("FUNCTION", "FLUSH");
     expect((await store.load({ key: e.key })).outcome).toBe("loaded");
-    await server.client.script("FLUSH");
+    await server.client.call("FUNCTION", "FLUSH");
     expect(await claimIds(store, e.key.partition)).toEqual(["t1"]);
   });
 
