@@ -84,8 +84,14 @@ describe("a full SQLite store", () => {
     await until(async () => (await start(server, "long")) !== undefined);
     await until(async () => (await call(server, "GET", "/health/ready")).status === 200);
 
-    const short = await statusesOf(server, idsOf!("short"));
-    const removed = await removedEarly(server);
+    // Room is made for somewhat more than the next start: it is counted when that is done.
+    let short: readonly number[] = [];
+    let removed = 0;
+    await until(async () => {
+      short = await statusesOf(server, idsOf!("short"));
+      removed = await removedEarly(server);
+      return removed === short.filter((status) => status === 410).length;
+    });
     expect(removed).toBeGreaterThan(0);
     // So much is enough that the ones with the shorter retention made all the room.
     expect(short).toEqual(short.map((_, i) => (i < removed ? 410 : 200)));
@@ -97,7 +103,7 @@ describe("a full SQLite store", () => {
     const results = await complete(server, ...tasks.map((task) => done(task)));
     expect(new Set(results)).toEqual(new Set(["ACCEPTED"]));
     const told = lines.map((line) => JSON.parse(line)).filter((line) => "removed" in line);
-    expect(told.reduce((sum, line) => sum + line.removed, 0)).toBe(removed);
+    expect(told.reduce((sum, line) => sum + line.removed, 0)).toBeGreaterThanOrEqual(removed);
     expect(told[0].used).toMatch(/^\d+ %$/);
 
     // The same server, told to keep its word, has removed nothing in that time.
