@@ -6,6 +6,7 @@
  * (workflow-heads.ts).
  */
 
+import { BoundedMap } from "../../base/bounded-map.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { nearest } from "../../base/nearest.ts";
@@ -41,7 +42,9 @@ function contentOf(text: JsonText): unknown {
 
 export class Plans {
   readonly #store: Store;
-  readonly #plans = new Map<string, { readonly plan: Plan; readonly hash: string }>();
+  readonly #plans = new BoundedMap<string, { readonly plan: Plan; readonly hash: string }>(
+    limits.cachedPlansMax,
+  );
   readonly #heads: WorkflowHeads;
 
   constructor(store: Store, formats?: Pick<Formats, "written">) {
@@ -117,9 +120,6 @@ export class Plans {
     if (cached !== undefined && isOf(cached, version, known)) return cached.plan;
     const { definition, hash } = await this.#read(name, version, known);
     const plan = compilePlan(definition, version);
-    if (this.#plans.size >= limits.cachedPlansMax) {
-      this.#plans.delete(this.#plans.keys().next().value!);
-    }
     this.#plans.set(key, { plan, hash });
     return plan;
   }

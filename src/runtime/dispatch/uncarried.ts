@@ -9,6 +9,8 @@
  * and which of those that others want are taken by workers that it `sees`. Of several that want the
  * same one, the first by its id reports and fails.
  */
+
+import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
@@ -18,8 +20,8 @@ import { readHeader } from "../../model/task-header.ts";
 import type { LeasedTask, Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Standstill } from "../peers/standstill.ts";
-import { logFault } from "../shared/faults.ts";
 import type { ResultAnswerType, ServerBeat } from "../shared/orchestrator.ts";
+import { Rounds } from "../shared/rounds.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
 import { type Waiting, waitingIn } from "./waiting.ts";
@@ -54,38 +56,30 @@ type Peer = Pick<ServerBeat, "id" | "wants" | "sees">;
 
 export class Uncarried {
   readonly #parts: UncarriedParts;
+  readonly #rounds: Rounds;
   readonly #waits = new Map<string, Wait>();
   /** When it was warned of which queue; the earliest first. */
-  readonly #warned = new Map<string, number>();
+  readonly #warned = new BoundedMap<string, number>(limits.unpolledQueuesMax);
   #self = "";
   #peers: readonly Peer[] = [];
-  #isRunning = false;
-  #cancel: (() => void) | undefined;
-  #looking: Promise<void> = Promise.resolve();
 
   constructor(parts: UncarriedParts) {
     this.#parts = parts;
+    this.#rounds = new Rounds({
+      clock: parts.clock,
+      log: parts.log,
+      round: () => this.look().then(() => limits.unpolledLookMs),
+      failedRestMs: limits.unpolledLookMs,
+      failure: "tasks for JSON could not be looked at",
+    });
   }
 
   start(): void {
-    this.#isRunning = true;
-    this.#rest();
+    this.#rounds.start(limits.unpolledLookMs);
   }
 
-  async stop(): Promise<void> {
-    this.#isRunning = false;
-    this.#cancel?.();
-    await this.#looking;
-  }
-
-  #rest(): void {
-    if (!this.#isRunning) return;
-    const { clock, log } = this.#parts;
-    this.#cancel = clock.after(limits.unpolledLookMs, () => {
-      this.#looking = this.look()
-        .catch((error) => logFault(log, "tasks for JSON could not be looked at", error))
-        .finally(() => this.#rest());
-    });
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Whether what waits in a queue for JSON has had no poll that takes it for limits.unpolledMs. */
@@ -202,7 +196,7 @@ export class Uncarried {
   async #fail(queue: string, wait: Wait): Promise<void> {
     const { clock, dispatcher, settle } = this.#parts;
     const { since } = wait;
-    while (this.#isRunning) {
+    while (this.#rounds.isRunning) {
       const tasks = await dispatcher.take(queue, limits.uncarriedPerClaim);
       const oldest = clock.now() - limits.uncarriedMs;
       const isOver = (task: LeasedTask) => (readHeader(task.header).offeredAt ?? 0) <= oldest;
@@ -219,11 +213,7 @@ export class Uncarried {
   #warn(queue: string, { queued, oldestAt }: Waiting, now: number): void {
     const warnedAt = this.#warned.get(queue) ?? Number.NEGATIVE_INFINITY;
     if (now - warnedAt < limits.unpolledWarnMs) return;
-    this.#warned.delete(queue);
     this.#warned.set(queue, now);
-    if (this.#warned.size > limits.unpolledQueuesMax) {
-      this.#warned.delete(this.#warned.keys().next().value!);
-    }
     this.#parts.log.warn("tasks wait for a worker that takes JSON, and none polls for them", {
       ...parseQueueKey(queue),
       queued,

@@ -5,6 +5,7 @@
  * such a queue is polled after all, servers tell each other. A queue for JSON counts as part of the
  * plain one here: see uncarried.ts for polls that cannot take what waits in it.
  */
+
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -12,7 +13,7 @@ import { jsonQueueKey, parseQueueKey, plainQueueKey } from "../../model/ids.ts";
 import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Notes } from "../peers/notes.ts";
-import { logFault } from "../shared/faults.ts";
+import { Rounds } from "../shared/rounds.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { type Waiting, waitingIn } from "./waiting.ts";
 
@@ -42,38 +43,30 @@ interface Suspect {
 
 export class Unpolled {
   readonly #parts: UnpolledParts;
+  readonly #rounds: Rounds;
   #suspects = new Map<string, Suspect>();
   readonly #unpolled = new Set<string>();
   /** When it was warned of which queue; the earliest first. */
   readonly #warned = new BoundedMap<string, number>(limits.unpolledQueuesMax);
-  #isRunning = false;
-  #cancel: (() => void) | undefined;
-  #looking: Promise<void> = Promise.resolve();
 
   constructor(parts: UnpolledParts) {
     this.#parts = parts;
+    this.#rounds = new Rounds({
+      clock: parts.clock,
+      log: parts.log,
+      round: () => this.look().then(() => limits.unpolledLookMs),
+      failedRestMs: limits.unpolledLookMs,
+      failure: "queues without polls could not be looked at",
+    });
     parts.notes.on(kind, (queues) => this.#forget(queues));
   }
 
   start(): void {
-    this.#isRunning = true;
-    this.#rest();
+    this.#rounds.start(limits.unpolledLookMs);
   }
 
-  async stop(): Promise<void> {
-    this.#isRunning = false;
-    this.#cancel?.();
-    await this.#looking;
-  }
-
-  #rest(): void {
-    if (!this.#isRunning) return;
-    const { clock, log } = this.#parts;
-    this.#cancel = clock.after(limits.unpolledLookMs, () => {
-      this.#looking = this.look()
-        .catch((error) => logFault(log, "queues without polls could not be looked at", error))
-        .finally(() => this.#rest());
-    });
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Whether its tasks wait, and nobody has polled for them for `limits.unpolledMs`. */

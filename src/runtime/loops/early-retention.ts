@@ -3,6 +3,7 @@
  * retention is over, those first whose retention would end first, until there is room again. What
  * runs is never touched, nor what has ended so lately that somebody may be about to read it.
  */
+
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { Pressure, Store } from "../../store/store.ts";
@@ -11,6 +12,7 @@ import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Executions } from "../services/executions.ts";
 import { logFault } from "../shared/faults.ts";
 import { percent, type Room } from "../shared/room.ts";
+import { Rounds } from "../shared/rounds.ts";
 import { RetentionEnds } from "./retention-ends.ts";
 
 export interface EarlyRetentionParts {
@@ -27,38 +29,27 @@ export interface EarlyRetentionParts {
 export class EarlyRetention {
   readonly #parts: EarlyRetentionParts;
   readonly #ends: RetentionEnds;
+  readonly #rounds: Rounds;
   #isMakingRoom = false;
-  #isRunning = false;
-  #cancel: (() => void) | undefined;
-  #looking: Promise<void> = Promise.resolve();
 
   constructor(parts: EarlyRetentionParts) {
     this.#parts = parts;
     this.#ends = new RetentionEnds(parts.store);
+    this.#rounds = new Rounds({
+      clock: parts.clock,
+      log: parts.log,
+      round: async () => ((await this.#round()) ? limits.roomRestMs : limits.roomLookMs),
+      failedRestMs: limits.roomLookMs,
+      failure: "early retention failed",
+    });
   }
 
   start(): void {
-    this.#isRunning = true;
-    this.#rest(limits.roomLookMs);
+    this.#rounds.start(limits.roomLookMs);
   }
 
-  async stop(): Promise<void> {
-    this.#isRunning = false;
-    this.#cancel?.();
-    await this.#looking;
-  }
-
-  #rest(ms: number): void {
-    if (!this.#isRunning) return;
-    const { clock, log } = this.#parts;
-    this.#cancel = clock.after(ms, () => {
-      this.#looking = this.#round()
-        .catch((error) => {
-          logFault(log, "early retention failed", error);
-          return false;
-        })
-        .then((isMore) => this.#rest(isMore ? limits.roomRestMs : limits.roomLookMs));
-    });
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /**
@@ -71,7 +62,11 @@ export class EarlyRetention {
     const first = await room.read();
     let removed = 0;
     try {
-      for (let now = first; this.#isRunning && this.#lacksRoom(now); now = await room.read()) {
+      for (
+        let now = first;
+        this.#rounds.isRunning && this.#lacksRoom(now);
+        now = await room.read()
+      ) {
         const gone = await this.#removeSome();
         removed += gone ?? 0;
         if (gone === undefined) return false;

@@ -5,12 +5,13 @@
  * and then, as an older copy of the store may have been restored. Where a server that does not
  * maintain them comes back, lists take other indexes, and all is entered anew once it has gone.
  */
+
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Formats } from "../peers/formats.ts";
-import { logFault } from "../shared/faults.ts";
+import { Rounds } from "../shared/rounds.ts";
 
 /** Servers that read it maintain all indexes. */
 const indexedFormat = 3;
@@ -25,42 +26,31 @@ export interface IndexingParts {
 
 export class Indexing {
   readonly #parts: IndexingParts;
+  readonly #rounds: Rounds;
   #next = 0;
   /** Partitions in a row that had nothing to enter, or prefer others. */
   #idle = 0;
   /** A server is live that does not maintain them, or was, and what was entered still counts. */
   #isMixed = false;
   #isForgotten = false;
-  #isRunning = false;
-  #cancel: (() => void) | undefined;
-  #working: Promise<void> = Promise.resolve();
 
   constructor(parts: IndexingParts) {
     this.#parts = parts;
+    this.#rounds = new Rounds({
+      clock: parts.clock,
+      log: parts.log,
+      round: async () => ((await this.#goOn()) ? limits.indexRestMs : limits.indexLookMs),
+      failedRestMs: limits.indexLookMs,
+      failure: "executions could not be entered into an index",
+    });
   }
 
   start(): void {
-    this.#isRunning = this.#parts.store.indexExecutions !== undefined;
-    this.#rest(0);
+    if (this.#parts.store.indexExecutions !== undefined) this.#rounds.start(0);
   }
 
-  async stop(): Promise<void> {
-    this.#isRunning = false;
-    this.#cancel?.();
-    await this.#working;
-  }
-
-  #rest(ms: number): void {
-    if (!this.#isRunning) return;
-    const { clock, log } = this.#parts;
-    this.#cancel = clock.after(ms, () => {
-      this.#working = this.#goOn()
-        .catch((error) => {
-          logFault(log, "executions could not be entered into an index", error);
-          return false;
-        })
-        .then((isMore) => this.#rest(isMore ? limits.indexRestMs : limits.indexLookMs));
-    });
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Returns whether there may be more to do. */

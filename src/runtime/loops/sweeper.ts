@@ -3,6 +3,7 @@
  * repair one that owns nothing that would move it on. What it finds is counted; it should be zero.
  * It also looks for queued tasks that no poll has heard of, a few partitions at a time.
  */
+
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { violations } from "../../engine/invariants.ts";
@@ -14,6 +15,7 @@ import type { Plans } from "../catalogue/plans.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Driver } from "../driving/driver.ts";
 import { logFault } from "../shared/faults.ts";
+import { Rounds } from "../shared/rounds.ts";
 
 export interface SweeperParts {
   readonly store: Store;
@@ -26,37 +28,30 @@ export interface SweeperParts {
 
 export class Sweeper {
   readonly #parts: SweeperParts;
+  readonly #rounds: Rounds;
   #partition = 0;
   #queuesOf = 0;
   #after: ListPlace | undefined;
-  #cancel: (() => void) | undefined;
-  #sweeping: Promise<void> = Promise.resolve();
-  #running = false;
   /** Executions found broken since the start of this server. */
   found = 0;
 
   constructor(parts: SweeperParts) {
     this.#parts = parts;
+    this.#rounds = new Rounds({
+      clock: parts.clock,
+      log: parts.log,
+      round: () => this.sweep().then(() => limits.sweepMs),
+      failedRestMs: limits.sweepMs,
+      failure: "a sweep failed",
+    });
   }
 
   start(): void {
-    this.#running = true;
-    this.#rest();
+    this.#rounds.start(limits.sweepMs);
   }
 
-  async stop(): Promise<void> {
-    this.#running = false;
-    this.#cancel?.();
-    await this.#sweeping;
-  }
-
-  #rest(): void {
-    if (!this.#running) return;
-    this.#cancel = this.#parts.clock.after(limits.sweepMs, () => {
-      this.#sweeping = this.sweep()
-        .catch((error) => logFault(this.#parts.log, "a sweep failed", error))
-        .finally(() => this.#rest());
-    });
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Looks at the next few executions. */
@@ -97,7 +92,7 @@ export class Sweeper {
       ...(this.#after !== undefined && { after: this.#after }),
     });
     for (const { id } of items) {
-      if (!this.#running) return undefined;
+      if (!this.#rounds.isRunning) return undefined;
       await this.check(executionKey(id, store.partitions)).catch((error) => {
         if (error instanceof StoreFault && error.outcome === "not_applied") throw error;
         logFault(log, "an execution could not be checked", error, { id });
