@@ -2,6 +2,16 @@
  * How deeply a JSON text is nested and how much is in it, which must be known before a parser is let
  * loose on it.
  */
+import {
+  backslash,
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  openBrace,
+  openBracket,
+  quote,
+} from "./json-characters.ts";
 
 /** Whether brackets nest deeper than `depthMax`. The text need not be valid JSON. */
 export function isTooDeep(text: string, depthMax: number): boolean {
@@ -39,15 +49,6 @@ export function holdsMoreParts(text: string, partsMax: number): boolean {
   }
   return false;
 }
-
-const quote = 0x22;
-const comma = 0x2c;
-const colon = 0x3a;
-const backslash = 0x5c;
-const openBracket = 0x5b;
-const closeBracket = 0x5d;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
 
 function holdsMore(text: string, character: string, most: number): boolean {
   let at = -1;

@@ -1,4 +1,13 @@
 /** Where and why a text is not JSON, which JSON.parse of this runtime does not say. */
+import {
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  openBrace,
+  openBracket,
+  quote,
+} from "../../base/json-characters.ts";
 import { isSpace } from "../../language/data/json-text.ts";
 
 export interface SyntaxProblem {
@@ -23,14 +32,6 @@ export function findSyntaxProblem(text: string): SyntaxProblem | undefined {
     expected: scanner.expected,
   };
 }
-
-const quote = 0x22;
-const comma = 0x2c;
-const colon = 0x3a;
-const openBracket = 0x5b;
-const closeBracket = 0x5d;
-const openBrace = 0x7b;
-const closeBrace = 0x7d;
 
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const literal = /true|false|null/y;

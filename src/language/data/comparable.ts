@@ -1,8 +1,10 @@
 /** Compares values of JSON texts as RFC 9535 does, and numbers by their exact value. */
+
+import { openBrace, openBracket, quote } from "../../base/json-characters.ts";
 import { canonicalValues } from "../../model/canonical.ts";
 import type { JsonText } from "../../model/json.ts";
 import { compareNumbers } from "../../model/numbers.ts";
-import { keyOf, openBrace, openBracket, quote } from "./json-text.ts";
+import { keyOf } from "./json-text.ts";
 import type { Work } from "./work.ts";
 
 /** A value, read so far that it can be compared many times. */

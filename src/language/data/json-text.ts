@@ -3,16 +3,16 @@
  * outputs and numbers beyond 2^53 pass exactly, and keys such as `__proto__` are plain data. The
  * text must be valid JSON; the scan relies on it.
  */
+import {
+  backslash,
+  closeBrace,
+  closeBracket,
+  comma,
+  openBrace,
+  openBracket,
+  quote,
+} from "../../base/json-characters.ts";
 import type { JsonText } from "../../model/json.ts";
-
-export const quote = 0x22;
-export const comma = 0x2c;
-export const colon = 0x3a;
-export const openBracket = 0x5b;
-export const closeBracket = 0x5d;
-export const openBrace = 0x7b;
-export const closeBrace = 0x7d;
-const backslash = 0x5c;
 
 /**
  * The value at `path`, or undefined when there is none. Of a repeated key the last value counts, as

@@ -3,20 +3,21 @@
  * decode 100 nested messages and no more, and gRPC clients accept 4 MiB by default. The size is
  * computed from the text, without making the messages.
  */
-import { isTooDeep } from "../../base/json-shape.ts";
-import { limits } from "../../base/limits.ts";
-import type { JsonText } from "../../model/json.ts";
+
 import {
+  backslash,
   closeBrace,
   closeBracket,
   colon,
   comma,
-  isSpace,
   openBrace,
   openBracket,
   quote,
-  skipScalar,
-} from "./json-text.ts";
+} from "../../base/json-characters.ts";
+import { isTooDeep } from "../../base/json-shape.ts";
+import { limits } from "../../base/limits.ts";
+import type { JsonText } from "../../model/json.ts";
+import { isSpace, skipScalar } from "./json-text.ts";
 
 export type StructFault = "too-deep" | "too-large";
 
@@ -129,7 +130,6 @@ class Reading {
   }
 }
 
-const backslash = 0x5c;
 const letterU = 0x75;
 const letterA = 0x61;
 

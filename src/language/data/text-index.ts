@@ -3,22 +3,18 @@
  * reading it again. Values have numbers in the order of the text; those inside a value come right
  * after it. The text must be valid JSON.
  */
-import type { JsonText } from "../../model/json.ts";
+
 import {
   closeBrace,
   closeBracket,
   colon,
   comma,
-  indexOf,
-  isSpace,
-  keyMatches,
-  keyOf,
   openBrace,
   openBracket,
   quote,
-  skipScalar,
-  skipString,
-} from "./json-text.ts";
+} from "../../base/json-characters.ts";
+import type { JsonText } from "../../model/json.ts";
+import { indexOf, isSpace, keyMatches, keyOf, skipScalar, skipString } from "./json-text.ts";
 import type { Work } from "./work.ts";
 
 type Step = string | number;
