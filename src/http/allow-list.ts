@@ -40,9 +40,8 @@ export class AllowList {
     this.#networks.addSubnet(address, bits, familyOf(address));
   }
 
-  /** A host as `URL.hostname` has it: a name in lower case, or an address. */
-  permitsHost(hostname: string): boolean {
-    const host = hostname.replace(/^\[|\]$/g, "");
+  /** A host as `hostOf` returns it. */
+  permitsHost(host: string): boolean {
     if (isIP(host) !== 0) return (this.#all && isPublic(host)) || this.#lists(host);
     const name = host.replace(/\.$/, "");
     if (this.#all || this.#names.has(name)) return true;
@@ -58,6 +57,11 @@ export class AllowList {
     const plain = unmapped(address);
     return this.#networks.check(plain, familyOf(plain));
   }
+}
+
+/** A name in lower case, or an address, without the brackets of IPv6. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, "");
 }
 
 interface Network {

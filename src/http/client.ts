@@ -12,7 +12,8 @@ import { pipeline, type Readable, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { limits } from "../base/limits.ts";
 import { familyOf } from "./addresses.ts";
-import type { AllowList } from "./allow-list.ts";
+import { type AllowList, hostOf } from "./allow-list.ts";
+import { HttpFault } from "./fault.ts";
 
 export interface HttpRequest {
   readonly method: string;
@@ -29,17 +30,6 @@ export interface HttpResponse {
   /** Names in lower case; `set-cookie` is a list. */
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: Buffer;
-}
-
-/** Why there is no response. */
-export class HttpFault extends Error {
-  override readonly name = "HttpFault";
-  readonly code: "HTTP_NOT_ALLOWED" | "HTTP_UNREACHABLE" | "HTTP_RESPONSE_TOO_LARGE";
-
-  constructor(code: HttpFault["code"], message: string) {
-    super(message);
-    this.code = code;
-  }
 }
 
 export interface HttpClientParts {
@@ -81,7 +71,7 @@ export class HttpClient {
     return new Promise((resolve, reject) => {
       const sent = send({
         method,
-        host: url.hostname.replace(/^\[|\]$/g, ""),
+        host: hostOf(url),
         port: url.port || (url.protocol === "https:" ? 443 : 80),
         path: `${url.pathname}${url.search}`,
         headers: Object.fromEntries(headers),
@@ -102,11 +92,11 @@ export class HttpClient {
   /** Those that may be called; never empty. */
   async #addressesOf(url: URL): Promise<readonly LookupAddress[]> {
     const { allow, lookup = lookUp } = this.#parts;
-    const host = url.hostname.replace(/^\[|\]$/g, "");
+    const host = hostOf(url);
     if (!/^https?:$/.test(url.protocol)) {
       throw new HttpFault("HTTP_NOT_ALLOWED", `${url.protocol} is not http: or https:.`);
     }
-    if (!allow.permitsHost(url.hostname)) {
+    if (!allow.permitsHost(host)) {
       const message = `This server may not call ${host}. If it may, add it to --http-allow.`;
       throw new HttpFault("HTTP_NOT_ALLOWED", message);
     }

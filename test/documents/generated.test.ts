@@ -25,8 +25,10 @@ test("every code with which Orchy fails an action is listed, and no other", () =
     for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
       if (!name.endsWith(".ts")) continue;
       const text = readFileSync(join(folder, name), "utf8");
-      for (const [, code] of text.matchAll(/\bcode(?::|\s*=)[^;}\n]*?"([A-Z]+_?[A-Z_]+)"/g)) {
-        found.add(code!);
+      const codes = /\bcode(?::|\s*=)[^;}\n]*?"([A-Z]+_?[A-Z_]+)"/g;
+      const faults = /\bnew HttpFault\(\s*"([A-Z_]+)"/g;
+      for (const pattern of [codes, faults]) {
+        for (const [, code] of text.matchAll(pattern)) found.add(code!);
       }
     }
   }

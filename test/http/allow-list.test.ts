@@ -1,9 +1,9 @@
 /** Which hosts and addresses http actions may call. */
 import { describe, expect, test } from "bun:test";
 import { isPublic } from "../../src/http/addresses.ts";
-import { AllowList, isAllowEntry } from "../../src/http/allow-list.ts";
+import { AllowList, hostOf as hostOfUrl, isAllowEntry } from "../../src/http/allow-list.ts";
 
-const hostOf = (url: string) => new URL(url).hostname;
+const hostOf = (url: string) => hostOfUrl(new URL(url));
 
 describe("addresses", () => {
   test.each([

@@ -1,22 +1,19 @@
 /** One attempt at an http action: from the resolved request to the outcome. */
 import { createHash } from "node:crypto";
+import { failureKinds } from "../../base/errors.ts";
 import { holdsMoreParts, isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
-import { type HttpClient, HttpFault, type HttpResponse } from "../../http/client.ts";
+import type { HttpClient, HttpResponse } from "../../http/client.ts";
+import { HttpFault } from "../../http/fault.ts";
 import { pick } from "../../language/data/json-text.ts";
 import { httpMethods } from "../../language/kinds/http.ts";
+import { isObject } from "../../language/readers/fields.ts";
 import type { TaskOutcome } from "../../model/event.ts";
 import { parseTaskId } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { isExactNumber, parseExact } from "../../model/numbers.ts";
 import type { PolledTask } from "../shared/orchestrator.ts";
 import type { InnerAction } from "./inner-worker.ts";
-
-/** The request cannot be made as it is: no later attempt can make it either. */
-class WrongRequest extends Error {}
-
-/** The response is not what its content type says. */
-class WrongResponse extends Error {}
 
 export function httpAction(client: Pick<HttpClient, "send">): InnerAction {
   return async (task, signal) => {
@@ -30,19 +27,22 @@ export function httpAction(client: Pick<HttpClient, "send">): InnerAction {
   };
 }
 
+/** What is no fault of ours may be over with the next attempt. */
 function failed(error: Error): TaskOutcome {
-  const { message } = error;
-  if (error instanceof HttpFault) {
-    const failure = { code: error.code, message };
-    return { ok: false, failure, retryable: error.code === "HTTP_UNREACHABLE" };
-  }
-  if (error instanceof WrongRequest) {
-    return { ok: false, failure: { code: "HTTP_INVALID_REQUEST", message }, retryable: false };
-  }
-  if (error instanceof WrongResponse) {
-    return { ok: false, failure: { code: "HTTP_INVALID_RESPONSE", message }, retryable: false };
-  }
-  return { ok: false, failure: { code: "HTTP_UNREACHABLE", message }, retryable: true };
+  const code = error instanceof HttpFault ? error.code : "HTTP_UNREACHABLE";
+  return {
+    ok: false,
+    failure: { code, message: error.message },
+    retryable: failureKinds[code].retried,
+  };
+}
+
+function wrongRequest(message: string): HttpFault {
+  return new HttpFault("HTTP_INVALID_REQUEST", message);
+}
+
+function wrongResponse(message: string): HttpFault {
+  return new HttpFault("HTTP_INVALID_RESPONSE", message);
 }
 
 type Parameters = Readonly<Record<string, unknown>>;
@@ -51,9 +51,7 @@ function readRequest(task: PolledTask) {
   const parameters = parseExact(task.parameters) as Parameters;
   const { method = "GET", responseBytesMax, expect } = parameters;
   if (typeof method !== "string" || !httpMethods.includes(method.toUpperCase())) {
-    throw new WrongRequest(
-      `method must be one of ${httpMethods.join(", ")}, not ${shown(method)}.`,
-    );
+    throw wrongRequest(`method must be one of ${httpMethods.join(", ")}, not ${shown(method)}.`);
   }
   const headers = readHeaders(parameters.headers);
   const body = readBody(pick(task.parameters, ["body"]), headers);
@@ -95,15 +93,15 @@ function addMissing(headers: Map<string, string>, name: string, value: string): 
 
 function readUrl({ url: text, query }: Parameters): URL {
   if (typeof text !== "string" || !URL.canParse(text)) {
-    throw new WrongRequest(`url must be an absolute URL, not ${shown(text)}.`);
+    throw wrongRequest(`url must be an absolute URL, not ${shown(text)}.`);
   }
   const url = new URL(text);
   if (url.username !== "" || url.password !== "") {
-    throw new WrongRequest("url must hold no user and password: set the header authorization.");
+    throw wrongRequest("url must hold no user and password: set the header authorization.");
   }
   url.hash = "";
   if (query === undefined || query === null) return url;
-  if (!isObject(query)) throw new WrongRequest(`query must be an object, not ${shown(query)}.`);
+  if (!isObject(query)) throw wrongRequest(`query must be an object, not ${shown(query)}.`);
   for (const [name, value] of Object.entries(query)) {
     // A list is the same name several times.
     for (const item of Array.isArray(value) ? value : [value]) {
@@ -134,25 +132,20 @@ const ownHeaders: ReadonlySet<string> = new Set([
 function readHeaders(given: unknown): Map<string, string> {
   const headers = new Map<string, string>();
   if (given === undefined || given === null) return headers;
-  if (!isObject(given)) throw new WrongRequest(`headers must be an object, not ${shown(given)}.`);
+  if (!isObject(given)) throw wrongRequest(`headers must be an object, not ${shown(given)}.`);
   for (const [name, value] of Object.entries(given)) {
     if (value === null) continue;
     const lower = name.toLowerCase();
     if (!headerName.test(name) || ownHeaders.has(lower)) {
-      throw new WrongRequest(`The header ${shown(name)} cannot be set.`);
+      throw wrongRequest(`The header ${shown(name)} cannot be set.`);
     }
     const text = textOf(value, `headers.${name}`);
     if (!headerValue.test(text)) {
-      throw new WrongRequest(`The header ${name} holds a character that no header can hold.`);
+      throw wrongRequest(`The header ${name} holds a character that no header can hold.`);
     }
     headers.set(lower, text);
   }
   return headers;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  const isPlain = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isPlain && !isExactNumber(value);
 }
 
 /** Numbers with every digit. */
@@ -160,7 +153,7 @@ function textOf(value: unknown, what: string): string {
   if (typeof value === "string") return value;
   if (isExactNumber(value)) return value.rawJSON;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
-  throw new WrongRequest(`${what} must be text, a number or a truth value, not ${shown(value)}.`);
+  throw wrongRequest(`${what} must be text, a number or a truth value, not ${shown(value)}.`);
 }
 
 /** Text goes as it is, any other value as JSON with every digit; null is no body. */
@@ -187,8 +180,7 @@ function outcomeOf(response: HttpResponse, expect: readonly number[] | undefined
   const output = `{"status":${status},"headers":${headers},"body":${body}}`;
   if (Buffer.byteLength(output) > limits.payloadBytesMax) {
     const message = `The response is larger than ${limits.payloadBytesMax} bytes as JSON.`;
-    const failure = { code: "HTTP_RESPONSE_TOO_LARGE", message };
-    return { ok: false, failure, retryable: false };
+    throw new HttpFault("HTTP_RESPONSE_TOO_LARGE", message);
   }
   return { ok: true, output };
 }
@@ -231,19 +223,19 @@ function bodyOf({ headers, body }: HttpResponse): JsonText {
   if (!/^application\/(?:[\w.+-]+\+)?json\b/.test(type)) return JSON.stringify(text);
   if (text.trim() === "") return "null";
   if (isTooDeep(text, limits.jsonDepthMax - 1)) {
-    throw new WrongResponse(
+    throw wrongResponse(
       `The JSON of the response is nested deeper than ${limits.jsonDepthMax - 1} levels.`,
     );
   }
   if (holdsMoreParts(text, limits.definitionPartsMax)) {
-    throw new WrongResponse(
+    throw wrongResponse(
       `The JSON of the response has more than ${limits.definitionPartsMax} parts.`,
     );
   }
   try {
     JSON.parse(text);
   } catch {
-    throw new WrongResponse("The response says that it is JSON, and is not.");
+    throw wrongResponse("The response says that it is JSON, and is not.");
   }
   return text.trim();
 }
@@ -252,6 +244,6 @@ function decode(body: Buffer, charset: string): string {
   try {
     return new TextDecoder(charset as "utf-8", { fatal: true }).decode(body);
   } catch {
-    throw new WrongResponse(`The response is no text in ${charset}.`);
+    throw wrongResponse(`The response is no text in ${charset}.`);
   }
 }
