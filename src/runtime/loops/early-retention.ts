@@ -31,6 +31,11 @@ export class EarlyRetention {
   readonly #ends: RetentionEnds;
   readonly #rounds: Rounds;
   #isMakingRoom = false;
+  /**
+   * Of the walk over the ends that is under way: one bound for all of it, or what is passed over as
+   * too young at its beginning would outlive what comes after it.
+   */
+  #endedBefore: number | undefined;
 
   constructor(parts: EarlyRetentionParts) {
     this.#parts = parts;
@@ -88,18 +93,24 @@ export class EarlyRetention {
     if (!removalHelps) return false;
     if (used > usedMax - limits.earlyRetentionLead) this.#isMakingRoom = true;
     else if (used <= usedMax - limits.roomRegained) this.#isMakingRoom = false;
-    if (!this.#isMakingRoom) this.#ends.reset();
+    if (!this.#isMakingRoom) this.#beginAnew();
     return this.#isMakingRoom;
+  }
+
+  #beginAnew(): void {
+    this.#ends.reset();
+    this.#endedBefore = undefined;
   }
 
   /** Answers how many; undefined: there is nothing more that may be removed now. */
   async #removeSome(): Promise<number | undefined> {
     const { store, clock, log, executions, prefers } = this.#parts;
     const partitions = Array.from({ length: store.partitions }, (_, i) => i).filter(prefers);
+    this.#endedBefore ??= clock.now() - limits.earlyRetentionAgeMs;
+    const endedBefore = this.#endedBefore;
     const { timers, isOver } = await this.#ends.next(partitions, limits.earlyRemovalsAtOnce);
-    if (isOver) this.#ends.reset();
+    if (isOver) this.#beginAnew();
     if (timers.length === 0) return undefined;
-    const endedBefore = clock.now() - limits.earlyRetentionAgeMs;
     const removals = timers.map(({ key }) =>
       executions.remove(key, { endedBefore }).catch((error) => {
         logFault(log, "an execution could not be removed early", error, { id: key.id });
