@@ -65,7 +65,7 @@ describe("a full SQLite store", () => {
     const sqlite = openSqliteStore({ path, namespace: "orchy", pagesMax: 2_000 });
     const store = hooked(sqlite, {
       load: (load, _, request) => {
-        if (request.fields.length === 0 && --looksUntilJump === 0) {
+        if (request.fields?.length === 0 && --looksUntilJump === 0) {
           aheadMs += limits.earlyRetentionAgeMs;
         }
         return load(request);
