@@ -69,13 +69,13 @@ function logAddresses(config: Config, server: RunningServer, log: Logger): void 
   const grpc = addressOf(host, server.grpcPort);
   if (legacy !== undefined) {
     const listening = addressOf(legacy.host, server.legacyPort!);
-    log.info("original workers are served without TLS", {
+    log.info("legacy workers are served without TLS", {
       legacy: listening,
       ...(legacyAddress !== listening && { advertised: legacyAddress }),
     });
   } else if (config.tls !== undefined) {
     const otherwise = "--legacy-port";
-    log.info("original workers speak no TLS, so they are not served", { otherwise });
+    log.info("legacy workers speak no TLS, so they are not served", { otherwise });
   }
   log.info("Orchy is listening", {
     http: `${config.tls ? "https" : "http"}://${addressOf(host, server.httpPort)}`,

@@ -131,7 +131,7 @@ function errorsOf(route: Route): ReadonlySet<ErrorCode> {
 }
 
 function errorReference(route: Route): JsonObject {
-  return jsonSchema(route.style === "v1" ? answers.errorSchema : answers.originalErrorSchema);
+  return jsonSchema(route.style === "v1" ? answers.errorSchema : answers.legacyErrorSchema);
 }
 
 function content(answer: Schema | string | null): JsonObject {

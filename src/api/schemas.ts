@@ -138,9 +138,9 @@ function described({ properties, description }: JsonSchema) {
 export const definitionSchema = described(definitionSchemas((name) => name).Definition!);
 export const actionDefinitionSchema = described(actionRules);
 
-/** Over the original routes unknown fields and other spellings are allowed. */
-export const originalDefinitionSchema = described(definitionSchemas((name) => name).Definition!);
-export const originalActionDefinitionSchema = described(actionRules);
+/** Over the legacy routes unknown fields and other spellings are allowed. */
+export const legacyDefinitionSchema = described(definitionSchemas((name) => name).Definition!);
+export const legacyActionDefinitionSchema = described(actionRules);
 
 export const startSchema = v.strictObject({
   workflow: nameSchema,
@@ -165,19 +165,19 @@ export const cancelSchema = v.strictObject({
   operationId: v.optional(causeIdSchema),
 });
 
-/** Bodies of the original routes: what they do not know, they ignore. */
-export const originalStartSchema = v.object({
+/** Bodies of the legacy routes: what they do not know, they ignore. */
+export const legacyStartSchema = v.object({
   name: nameSchema,
   input: v.optional(payloadSchema),
 });
 
-export const originalFlowSchema = v.object({
+export const legacyFlowSchema = v.object({
   name: nameSchema,
   flowId: executionIdSchema,
 });
 
-export const originalEventSchema = v.object({
-  ...originalFlowSchema.entries,
+export const legacyEventSchema = v.object({
+  ...legacyFlowSchema.entries,
   event: eventSchema,
   payload: v.optional(payloadSchema),
 });

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../base/nearest.ts";
 import { type FlagName, flagNames, flags, isFlagName } from "./flags.ts";
-import { insteadOfOriginal } from "./original-flags.ts";
+import { insteadOfLegacyFlag } from "./legacy-flags.ts";
 
 export interface GivenFlags {
   readonly help: boolean;
@@ -54,7 +54,7 @@ export function readFlags(argv: readonly string[]): GivenFlags {
 
 function unknownFlag(raw: string): string {
   const name = raw.replace(/^-+/, "");
-  const instead = insteadOfOriginal(name);
+  const instead = insteadOfLegacyFlag(name);
   if (instead !== undefined) return `${raw} is a flag of the Go server: ${instead}.`;
   const near = nearest(name, flagNames);
   return near !== undefined

@@ -28,7 +28,7 @@ export interface StoreTlsPaths {
   readonly key?: string;
 }
 
-/** A further gRPC port, without TLS, which workers of the original wire cannot speak. */
+/** A further gRPC port, without TLS, which workers of the legacy wire cannot speak. */
 export interface LegacyListener {
   readonly host: string;
   /** 0 takes a free port. */
@@ -60,7 +60,7 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   /** Which hosts http actions may call: entries of http/allow-list.ts. */
   readonly httpAllow: readonly string[];
-  /** From where workers of the original wire are served without a key; absent: see LegacyAccess. */
+  /** From where workers of the legacy wire are served without a key; absent: see LegacyAccess. */
   readonly legacyWorkers?: LegacyWorkers;
   /** Absent: they are served at the ports of all, and not where those speak TLS. */
   readonly legacy?: LegacyListener;

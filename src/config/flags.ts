@@ -151,14 +151,14 @@ export const flags = {
     placeholder: "rule",
     default: "",
     explanation:
-      `from where original workers are served without a key: ${legacyWorkerRules.join(", ")}; ` +
+      `from where legacy workers are served without a key: ${legacyWorkerRules.join(", ")}; ` +
       "loopback while there is no key, open with --insecure",
     read: optional(oneOf(legacyWorkerRules)),
   }),
   "legacy-port": flag({
     placeholder: "port",
     default: "",
-    explanation: "original workers alone, over gRPC without TLS; 0 takes a free port",
+    explanation: "legacy workers alone, over gRPC without TLS; 0 takes a free port",
     read: optional(port),
   }),
   "legacy-host": flag({
@@ -170,7 +170,7 @@ export const flags = {
   "legacy-advertise": flag({
     placeholder: "host:port",
     default: "",
-    explanation: "where original workers reach --legacy-port, if not where it listens",
+    explanation: "where legacy workers reach --legacy-port, if not where it listens",
     read: readAdvertise,
   }),
   "audit-log": flag({

@@ -20,7 +20,7 @@ const spellings: Readonly<Record<string, string>> = {
 };
 
 /** What to do instead of giving this flag; undefined: the Go server had no such flag. */
-export function insteadOfOriginal(name: string): string | undefined {
+export function insteadOfLegacyFlag(name: string): string | undefined {
   const known = Object.hasOwn(spellings, name) ? spellings[name]! : name;
   return Object.hasOwn(replacements, known) ? replacements[known] : undefined;
 }

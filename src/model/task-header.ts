@@ -10,9 +10,9 @@ interface HeaderStart {
   readonly workflow: string;
   readonly version: number;
   readonly actionKey: string;
-  /** The id as written, for the original worker wire. */
+  /** The id as written, for the legacy worker wire. */
   readonly actionId: number | string;
-  /** A number for it in any case, for the original worker wire. */
+  /** A number for it in any case, for the legacy worker wire. */
   readonly actionNumber: number;
   readonly name: string;
 }

@@ -37,7 +37,7 @@ export async function openGuard(config: Config, { store, clock, log }: Parts): P
   const firstKey = new FirstKey({ storePath, log });
   const onInForce = () => {
     firstKey.end();
-    if (!insecure) tellOriginalWorkers(config, log);
+    if (!insecure) logLegacyWorkers(config, log);
   };
   const keys = new Keys({ store, clock, onInForce });
   await refuseUnguarded(config, keys);
@@ -69,13 +69,13 @@ function fileLogger(file: AuditFile, clock: Clock): Logger {
 }
 
 /** At the start, or when the first key is made. */
-function tellOriginalWorkers({ legacyWorkers }: Config, log: Logger): void {
+function logLegacyWorkers({ legacyWorkers }: Config, log: Logger): void {
   if (legacyWorkers === undefined) {
-    log.info("workers of the original wire need a key with the scope worker, as there is a key", {
+    log.info("workers of the legacy wire need a key with the scope worker, as there is a key", {
       otherwise: "--legacy-workers",
     });
   } else {
-    log.info("workers of the original wire are served without a key", {
+    log.info("workers of the legacy wire are served without a key", {
       "legacy-workers": legacyWorkers,
     });
   }

@@ -185,12 +185,12 @@ async function startParts(
   };
 }
 
-/** The port of original workers, which speak no TLS. */
+/** The port of legacy workers, which speak no TLS. */
 async function startLegacyServer(
   edge: Omit<GrpcServerOptions, "port">,
   { host, port, advertise }: LegacyListener,
 ) {
-  const server = await startGrpcServer({ ...edge, host, port, tls: undefined, original: true });
+  const server = await startGrpcServer({ ...edge, host, port, tls: undefined, legacyOnly: true });
   return { ...server, address: advertise ?? reachableAt(host, server.port) };
 }
 

@@ -279,7 +279,7 @@ test("each flag of the Go server that is none here is refused in a sentence that
   expect(problems([...same, "--partitions", "7", "--node-name", "n"])).toEqual([]);
 });
 
-test("original workers may have the number of another port at another address", () => {
+test("legacy workers may have the number of another port at another address", () => {
   const { legacy } = read(["--host", "10.0.0.5", "--legacy-port", "8099"]);
   expect(legacy).toEqual({ host: "127.0.0.1", port: 8099 });
 });

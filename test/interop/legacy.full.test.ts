@@ -1,4 +1,4 @@
-/** A Go worker of the original wire, built from its table of fields alone, for both services. */
+/** A Go worker of the legacy wire, built from its table of fields alone, for both services. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -73,9 +73,9 @@ const noTls = missing("openssl");
 const shops = new Map<string, Shop>();
 
 if (skip !== undefined) {
-  skipped("original workers", skip);
+  skipped("legacy workers", skip);
 } else {
-  describe("original workers", () => {
+  describe("legacy workers", () => {
     beforeAll(async () => {
       await Promise.all(
         [...services, earlier].map(async ([service, program]) =>
@@ -93,7 +93,7 @@ if (skip !== undefined) {
 
     for (const [service] of [...services, earlier])
       describe(service, () => scenario(() => shops.get(service)!));
-    if (noTls !== undefined) skipped("original workers of a server with TLS", noTls);
+    if (noTls !== undefined) skipped("legacy workers of a server with TLS", noTls);
     else describe.each(services)("%s", beside);
     if (redisMissing !== undefined) skipped("servers that join and leave", redisMissing);
     else describe.each(services)("%s", joining);

@@ -514,7 +514,7 @@ describe("routes that are never taken", () => {
     ["timeout", 'has no "timeoutSeconds"', waiting],
   ])("%s", (route, says, action) => {
     expectProblem(withAction(action), `/actions/1/next/${route}`, says);
-    // What the original routes took is kept, and does nothing.
+    // What the legacy routes took is kept, and does nothing.
     const { definition, problems, warnings } = checkDefinition(withAction(action), lenient);
     expect(problems).toEqual([]);
     expect(warnings[0]?.message).toContain(says);

@@ -65,7 +65,7 @@ async function start(flags: readonly string[] = []): Promise<Guarded> {
     warnings: () =>
       lines
         .map((line) => JSON.parse(line))
-        .filter(({ level, message }) => level === "warn" && /original wire/.test(message))
+        .filter(({ level, message }) => level === "warn" && /legacy wire/.test(message))
         .map(({ message, address }) => `${message} ${address}`),
     age: (ms) => {
       agedMs += ms;
@@ -279,8 +279,8 @@ test("on the gRPC port health is open, and reflection needs a key", async () => 
   expect(await codeOf(list(bearer(admin)))).toBeUndefined();
 });
 
-/** Polls over the original wire: both services, at both ports. No task is an answer. */
-async function pollOriginally({ server }: Guarded, key?: string): Promise<(Code | undefined)[]> {
+/** Polls over the legacy wire: both services, at both ports. No task is an answer. */
+async function pollLegacy({ server }: Guarded, key?: string): Promise<(Code | undefined)[]> {
   const options = { headers: key === undefined ? {} : bearer(key) };
   const transports = [
     createGrpcTransport({ baseUrl: `http://127.0.0.1:${server.grpcPort}` }),
@@ -296,29 +296,29 @@ async function pollOriginally({ server }: Guarded, key?: string): Promise<(Code 
 
 const allOf = (code: Code) => Array(6).fill(code);
 
-test("workers of the original wire need a key once there is one, at both ports", async () => {
+test("workers of the legacy wire need a key once there is one, at both ports", async () => {
   store = new MemoryStore({ partitions: 1 });
   guarded = await start();
-  expect(await pollOriginally(guarded)).toEqual(allOf(Code.NotFound));
+  expect(await pollLegacy(guarded)).toEqual(allOf(Code.NotFound));
   admin = (await makeKey({ scopes: ["admin"] }, guarded.server.firstKeySecret!)).key;
-  const told = "workers of the original wire need a key";
+  const told = "workers of the legacy wire need a key";
   expect(guarded.log()).toContain(told);
-  expect(await pollOriginally(guarded)).toEqual(allOf(Code.PermissionDenied));
+  expect(await pollLegacy(guarded)).toEqual(allOf(Code.PermissionDenied));
   const { status, body } = await as("", "POST", "/TaskService/GetServers", {});
   expect([status, body.code]).toEqual([403, "permission_denied"]);
   expect(body.message).toContain("--legacy-workers");
   expect(body.message).toContain("scope worker");
 
   const worker = (await makeKey({ scopes: ["worker"] })).key;
-  expect(await pollOriginally(guarded, worker)).toEqual(allOf(Code.NotFound));
-  expect(await pollOriginally(guarded, admin)).toEqual(allOf(Code.NotFound));
+  expect(await pollLegacy(guarded, worker)).toEqual(allOf(Code.NotFound));
+  expect(await pollLegacy(guarded, admin)).toEqual(allOf(Code.NotFound));
   const read = (await makeKey({ scopes: ["read"] })).key;
-  expect(await pollOriginally(guarded, read)).toEqual(allOf(Code.PermissionDenied));
+  expect(await pollLegacy(guarded, read)).toEqual(allOf(Code.PermissionDenied));
   const wrong = `orchy_${"0".repeat(16)}_${"0".repeat(64)}`;
-  expect(await pollOriginally(guarded, wrong)).toEqual(allOf(Code.PermissionDenied));
+  expect(await pollLegacy(guarded, wrong)).toEqual(allOf(Code.PermissionDenied));
 
   // One warning for the address, and an audit line for each refusal until they are too many.
-  const warning = "a worker of the original wire is not served; see --legacy-workers 127.0.0.1";
+  const warning = "a worker of the legacy wire is not served; see --legacy-workers 127.0.0.1";
   expect(guarded.warnings()).toEqual([warning]);
   const refusals = guarded.audit().filter(({ message }) => message === "refused");
   expect(refusals).toHaveLength(limits.auditRefusalsMax);
@@ -331,14 +331,14 @@ test("workers of the original wire need a key once there is one, at both ports",
 test("an explicit --legacy-workers serves them without a key, and says so", async () => {
   for (const rule of ["loopback", "open"]) {
     const other = await start(["--legacy-workers", rule]);
-    expect(await pollOriginally(other)).toEqual(allOf(Code.NotFound));
+    expect(await pollLegacy(other)).toEqual(allOf(Code.NotFound));
     expect(other.log()).toContain("are served without a key");
   }
   const insecure = await start(["--insecure"]);
-  expect(await pollOriginally(insecure)).toEqual(allOf(Code.NotFound));
+  expect(await pollLegacy(insecure)).toEqual(allOf(Code.NotFound));
 });
 
-test("over the original wire a key for named actions touches those alone", async () => {
+test("over the legacy wire a key for named actions touches those alone", async () => {
   await as(admin, "POST", "/v1/workflows", definition);
   await as(admin, "POST", "/v1/executions", { workflow: "pair" });
   const all = { headers: bearer((await makeKey({ scopes: ["worker"] })).key) };
@@ -707,7 +707,7 @@ test("by gRPC-Web, nothing of a body is decoded before the key is looked at", as
   expect(await response.text()).toContain(`grpc-status: ${Code.Unauthenticated}`);
 });
 
-test("of the original wire, nothing of a body is decoded before its rules are looked at", async () => {
+test("of the legacy wire, nothing of a body is decoded before its rules are looked at", async () => {
   const { url } = guarded.server;
   for (const [type, body, told] of [
     ["application/json", "{", "permission_denied"],

@@ -193,7 +193,7 @@ const origins: readonly [host: string, origin: string, isOwn: boolean][] = [
 
 const json = "content-type: application/json";
 const web = "content-type: application/grpc-web+proto";
-/** One of each kind: read, changed, the original REST, Connect, the original wire, gRPC-Web. */
+/** One of each kind: read, changed, the legacy REST, Connect, the legacy wire, gRPC-Web. */
 const requests: readonly Sent[] = [
   { line: "GET /v1/workflows HTTP/1.1" },
   { line: "POST /v1/workflows/validate HTTP/1.1", headers: [json], body: "{}" },

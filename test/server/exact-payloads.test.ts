@@ -65,16 +65,16 @@ async function settle(method: "Complete" | "Poll", action: string, said: string)
   expect(await worker(method, request)).toContain("RESULT_STATUS_ACCEPTED");
 }
 
-type Original = "TaskService" | "ActionService";
+type Legacy = "TaskService" | "ActionService";
 
-/** The answer to a poll of the original wire that gets one task. */
-function originalPolled(service: Original, action: string): Promise<string> {
+/** The answer to a poll of the legacy wire that gets one task. */
+function legacyPolled(service: Legacy, action: string): Promise<string> {
   const type = service === "TaskService" ? "taskType" : "actionType";
   return post(`/${service}/Poll`, `{"${type}":"${action}","batchSize":1}`);
 }
 
-async function push(service: Original, action: string, status: string): Promise<void> {
-  const { tasks, actions } = JSON.parse(await originalPolled(service, action));
+async function push(service: Legacy, action: string, status: string): Promise<void> {
+  const { tasks, actions } = JSON.parse(await legacyPolled(service, action));
   const { workflowName, flowId, actionId, retryCount } = (tasks ?? actions)[0];
   const of = JSON.stringify({ workflowName, flowId, actionId, retryCount, status });
   expect(await post(`/${service}/Push`, `${of.slice(0, -1)},"data":${payload}}`)).toContain("true");
@@ -84,7 +84,7 @@ const outputBytes = `"outputJson":"${Buffer.from(payload).toString("base64")}"`;
 
 const waysIn: Readonly<Record<string, () => Promise<string>>> = {
   "the input of a start": () => start("given"),
-  "the input of an original start": async () =>
+  "the input of a legacy start": async () =>
     JSON.parse(await post("/flow/execute", `{"name":"given","input":${payload}}`)).flowId,
   "the first signal of a start": () => start("wait", `"signal":{"event":"e","payload":${payload}}`),
   "a signal": async () => {
@@ -92,7 +92,7 @@ const waysIn: Readonly<Record<string, () => Promise<string>>> = {
     await post(`/v1/executions/${id}/signal`, `{"event":"e","payload":${payload}}`);
     return id;
   },
-  "an original event": async () => {
+  "a legacy event": async () => {
     const id = await start("wait", '"input":{}');
     const flow = `{"name":"wait","flowId":"${id}","event":"e","payload":${payload}}`;
     await post("/flow/event", flow);
@@ -111,7 +111,7 @@ async function settled(method: "Complete" | "Poll", said: string): Promise<strin
   return id;
 }
 
-async function pushed(service: Original, status: string): Promise<string> {
+async function pushed(service: Legacy, status: string): Promise<string> {
   const id = await start("user", '"input":{}');
   await push(service, "user", status);
   return id;
@@ -151,7 +151,7 @@ test("out: parameters, and what is made of data", async () => {
   answers.push(result, await execution(id), await get(`/execution/user/${id}`));
   for (const service of ["TaskService", "ActionService"] as const) {
     await start("user");
-    answers.push(await originalPolled(service, "user"));
+    answers.push(await legacyPolled(service, "user"));
   }
   await start("user", '"input":{"over":-1.5E400}');
   const over = await polled("user");

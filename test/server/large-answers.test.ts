@@ -98,11 +98,11 @@ test("an execution larger than all answers may hold is read whole, by many at on
   const path = `/v1/executions/${id}`;
   const { status, body } = await call(server, "GET", path);
   expect([status, body.status, body.actions.length]).toEqual([200, "COMPLETED", ids.length]);
-  const original = await call(server, "GET", `/execution/huge/${id}`);
+  const legacy = await call(server, "GET", `/execution/huge/${id}`);
   const ended = await call(server, "GET", `${path}/result?wait=1`);
   for (const { id, output: shown } of body.actions) {
     const shows = [shown, body.data[id].output, body.result[id], ended.body.result[id]];
-    expect([...shows, original.body.data[id].output].every((one) => one === output)).toBe(true);
+    expect([...shows, legacy.body.data[id].output].every((one) => one === output)).toBe(true);
   }
 
   const before = peakBytes();

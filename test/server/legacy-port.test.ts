@@ -1,4 +1,4 @@
-/** The port of original workers, which speak no TLS: what it serves, to whom, and what is said of it. */
+/** The port of legacy workers, which speak no TLS: what it serves, to whom, and what is said of it. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
@@ -47,7 +47,7 @@ async function start(...flags: string[]): Promise<Started> {
   return { ...server, warnings, store };
 }
 
-function originals(port: number, host = "127.0.0.1") {
+function legacyClients(port: number, host = "127.0.0.1") {
   const transport = createGrpcTransport({ baseUrl: `http://${host}:${port}` });
   return {
     tasks: createClient(TaskService, transport),
@@ -62,9 +62,9 @@ const codeOf = (sent: Promise<unknown>) =>
     (error) => ConnectError.from(error).code,
   );
 
-test("beside ports with TLS, it serves original workers without, and nobody else", async () => {
+test("beside ports with TLS, it serves legacy workers without, and nobody else", async () => {
   const server = await start(...withTls(), "--legacy-port", "0");
-  const { tasks, actions, workers } = originals(server.legacyPort!);
+  const { tasks, actions, workers } = legacyClients(server.legacyPort!);
   const tls = { ca: authority.cert };
   const post = async (path: string, body: object) => {
     const headers = { "content-type": "application/json" };
@@ -87,7 +87,7 @@ test("beside ports with TLS, it serves original workers without, and nobody else
   expect(await codeOf(workers.poll({ actions: ["old"] }))).toBe(Code.Unimplemented);
 });
 
-test("asked there, servers name the ports of original workers, and only where there is one", async () => {
+test("asked there, servers name the ports of legacy workers, and only where there is one", async () => {
   const server = await start(...withTls(), "--legacy-port", "0");
   const row = (id: string, more: object) => ({
     id,
@@ -97,7 +97,7 @@ test("asked there, servers name the ports of original workers, and only where th
   });
   await server.store.beatServer(row("without", {}));
   await server.store.beatServer(row("with", { legacyAddress: "with:3" }));
-  const { tasks, actions } = originals(server.legacyPort!);
+  const { tasks, actions } = legacyClients(server.legacyPort!);
   for (const { servers } of [await tasks.getServers({}), await actions.getServers({})]) {
     const addresses = servers.map(({ rpcAddr }) => rpcAddr).sort();
     expect(addresses).toEqual([`127.0.0.1:${server.legacyPort}`, "with:3"]);
@@ -106,17 +106,17 @@ test("asked there, servers name the ports of original workers, and only where th
 
 test("--legacy-advertise is what they are told, and what /v1/servers shows", async () => {
   const server = await start("--legacy-port", "0", "--legacy-advertise", "old.example:7");
-  const told = await originals(server.legacyPort!).tasks.getServers({});
+  const told = await legacyClients(server.legacyPort!).tasks.getServers({});
   expect(told.servers).toMatchObject([{ rpcAddr: "old.example:7" }]);
-  const atGrpc = await originals(server.grpcPort).tasks.getServers({});
+  const atGrpc = await legacyClients(server.grpcPort).tasks.getServers({});
   expect(atGrpc.servers).toMatchObject([{ rpcAddr: `127.0.0.1:${server.grpcPort}` }]);
   const { body } = await httpCall(server, "GET", "/v1/servers");
   expect(body.items).toMatchObject([{ legacyAddress: "old.example:7" }]);
 });
 
-test("an original worker at a port with TLS is named in the log once, with the flag", async () => {
+test("a legacy worker at a port with TLS is named in the log once, with the flag", async () => {
   const server = await start(...withTls());
-  const call = () => codeOf(originals(server.grpcPort).tasks.getServers({}));
+  const call = () => codeOf(legacyClients(server.grpcPort).tasks.getServers({}));
   while (server.warnings.length === 0) expect(await call()).toBeDefined();
   for (let tries = 0; tries < 2; tries++) expect(await call()).toBeDefined();
   const untrusting = createGrpcTransport({ baseUrl: `https://127.0.0.1:${server.grpcPort}` });
@@ -137,7 +137,7 @@ test.skipIf(elsewhere === undefined)(
     const everywhere = ["--legacy-port", "0", "--legacy-host", "0.0.0.0"];
     const polled = async (...flags: string[]) => {
       const { legacyPort, warnings } = await start(...everywhere, ...flags);
-      const { tasks } = originals(legacyPort!, elsewhere);
+      const { tasks } = legacyClients(legacyPort!, elsewhere);
       const poll = () => codeOf(tasks.poll({ taskType: "a", batchSize: 1 }));
       return { codes: [await poll(), await poll()], warnings };
     };
@@ -146,7 +146,7 @@ test.skipIf(elsewhere === undefined)(
     expect(await polled("--legacy-workers", "open")).toEqual(served);
     const refused = {
       codes: [Code.PermissionDenied, Code.PermissionDenied],
-      warnings: [`a worker of the original wire is not served; see --legacy-workers ${elsewhere}`],
+      warnings: [`a worker of the legacy wire is not served; see --legacy-workers ${elsewhere}`],
     };
     expect(await polled()).toEqual(refused);
     expect(await polled("--insecure", "--legacy-workers", "loopback")).toEqual(refused);
@@ -162,17 +162,17 @@ async function saidBy(...flags: string[]): Promise<Record<string, Record<string,
   return Object.fromEntries(lines.map((line) => [JSON.parse(line).message, JSON.parse(line)]));
 }
 
-test("at the start a server says where original workers are served, or that they are not", async () => {
+test("at the start a server says where legacy workers are served, or that they are not", async () => {
   const served = await saidBy(...withTls(), "--legacy-port", "0");
-  const { legacy, advertised } = served["original workers are served without TLS"]!;
+  const { legacy, advertised } = served["legacy workers are served without TLS"]!;
   expect([legacy, advertised]).toEqual([expect.stringMatching(/^127\.0\.0\.1:\d+$/), undefined]);
   const secured = await saidBy(...withTls());
-  const not = secured["original workers speak no TLS, so they are not served"];
+  const not = secured["legacy workers speak no TLS, so they are not served"];
   expect(not).toMatchObject({ otherwise: "--legacy-port" });
   const everywhere = ["--legacy-port", "0", "--legacy-host", "0.0.0.0"];
   const open = await saidBy(...everywhere, "--advertise", "orchy.example:1");
   expect(open["Orchy is listening"]).toMatchObject({ advertised: "orchy.example:1" });
-  expect(open["original workers are served without TLS"]).toMatchObject({
+  expect(open["legacy workers are served without TLS"]).toMatchObject({
     legacy: expect.stringMatching(/^0\.0\.0\.0:\d+$/),
     advertised: expect.not.stringContaining("0.0.0.0"),
   });

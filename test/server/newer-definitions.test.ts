@@ -44,8 +44,8 @@ test.each([
   const refused = await save("/v1/workflows");
   expect([refused.status, refused.body.error.code]).toEqual([422, "DEFINITION_REFUSED"]);
   expect(refused.body.error.details).toEqual([{ pointer, message }]);
-  const original = await save("/workflow");
-  expect([original.status, JSON.stringify(original.body)]).toEqual([422, message]);
+  const legacy = await save("/workflow");
+  expect([legacy.status, JSON.stringify(legacy.body)]).toEqual([422, message]);
   const checked = await save("/v1/workflows/validate");
   expect([checked.status, checked.body]).toEqual([422, refused.body]);
   format = 3;

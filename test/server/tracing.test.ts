@@ -90,10 +90,10 @@ describe("without a collector", () => {
     expect(tasks).toMatchObject([{ traceContext: traceparent, traceState: tracestate }]);
   });
 
-  test("the original way to start carries it, too", async () => {
-    await saveWorkflow(server, single("original"));
-    await call(server, "POST", "/flow/execute", { name: "original" }, { traceparent });
-    expect((await take(server, "original")).traceContext).toBe(traceparent);
+  test("the legacy way to start carries it, too", async () => {
+    await saveWorkflow(server, single("legacy"));
+    await call(server, "POST", "/flow/execute", { name: "legacy" }, { traceparent });
+    expect((await take(server, "legacy")).traceContext).toBe(traceparent);
   });
 
   test.each([

@@ -69,12 +69,12 @@ async function pollForStruct(server: TestServer): Promise<number[]> {
     counts.push(tasks.length);
   }
   const batch = { taskType: "heavy", actionType: "heavy", batchSize: 10 };
-  const original = [
+  const legacy = [
     () => createClient(TaskService, grpc(server)).poll(batch),
     () => createClient(TaskService, grpc(server)).poll({ ...batch, batchSize: 0 }),
     () => createClient(ActionService, grpc(server)).poll(batch),
   ];
-  for (const poll of original) {
+  for (const poll of legacy) {
     const code = await poll().then(
       () => "given",
       (error) => ConnectError.from(error).code,
@@ -120,7 +120,7 @@ for (const [name, count] of stores) {
       });
       const [task] = given.body.tasks;
       expect([deep, large]).toContainEqual(task.parameters);
-      // The same with the original service, which has no other format in JSON.
+      // The same with the legacy service, which has no other format in JSON.
       const rest = await call(last, "POST", "/TaskService/Poll", { taskType: "heavy" });
       expect([task.executionId, rest.body.tasks[0].flowId].sort()).toEqual([a, b].sort());
 

@@ -62,7 +62,7 @@ describe("results", () => {
     expect((await untilEnded(server, other)).result).toBe("second");
   });
 
-  test("repeated over the original wire are fine, late ones are not", async () => {
+  test("repeated over the legacy wire are fine, late ones are not", async () => {
     const push = async (handout: number, data: object) => {
       const result = { workflowName: "pushed", flowId: id, actionId: 0, retryCount: handout, data };
       return (await call(server, "POST", "/ActionService/Push", result)).body.status ?? false;

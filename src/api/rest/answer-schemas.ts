@@ -29,7 +29,7 @@ export const errorSchema = v.strictObject({
   }),
 });
 
-export const originalErrorSchema = v.strictObject({ error: v.string() });
+export const legacyErrorSchema = v.strictObject({ error: v.string() });
 
 const cursor = v.optional(
   v.pipe(v.string(), v.description("Pass it to get the next page; absent on the last page.")),
@@ -224,7 +224,7 @@ export const serversSchema = page(
     legacyAddress: v.optional(
       v.pipe(
         v.string(),
-        v.description("Address at which original workers reach the port reserved for them."),
+        v.description("Address at which legacy workers reach the port reserved for them."),
       ),
     ),
     httpAddress: v.string(),
@@ -265,14 +265,14 @@ export const brokenSchema = v.strictObject({ status: v.literal("broken"), reason
 
 export const createdSchema = v.strictObject({ created: v.literal(true) });
 export const flowSchema = v.strictObject({ flowId: v.string() });
-export const originalActionSchema = v.strictObject({
+export const legacyActionSchema = v.strictObject({
   name: v.string(),
   retry_count: v.number(),
   retry_after_seconds: v.number(),
   retry_policy: v.string(),
   timeout_seconds: v.number(),
 });
-export const originalExecutionSchema = v.strictObject({
+export const legacyExecutionSchema = v.strictObject({
   id: v.string(),
   state: v.string(),
   runningActions: v.array(v.union([v.number(), v.string()])),
@@ -285,4 +285,4 @@ export const originalExecutionSchema = v.strictObject({
   event: v.pipe(v.string(), v.description("The same as waitingOnEvent.")),
   data: v.looseObject({ input: json }),
 });
-export const originalOperationSchema = v.strictObject({ id: v.string(), state: v.string() });
+export const legacyOperationSchema = v.strictObject({ id: v.string(), state: v.string() });

@@ -1,4 +1,4 @@
-/** Refusals and faults as answers: one form for `/v1`, one for the original routes. */
+/** Refusals and faults as answers: one form for `/v1`, one for the legacy routes. */
 import { errorKinds, OrchyError } from "../../base/errors.ts";
 import { asError } from "../../telemetry/log.ts";
 import type { Answer, Services, Style } from "./route.ts";
@@ -41,7 +41,7 @@ function body(error: OrchyError): unknown {
   return { code, message, details, ...extra };
 }
 
-/** The original form has room for text alone, so the details are told in it. */
+/** The legacy form has room for text alone, so the details are told in it. */
 function sentence(error: OrchyError): string {
   const details = error.details.map(({ pointer, message }) =>
     pointer ? `${pointer}: ${message}` : message,

@@ -8,22 +8,22 @@ import { payloadText } from "./payload.ts";
 import type { AnyCall } from "./request.ts";
 import { type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
-import { originalExecutionView, originalState } from "./views.ts";
+import { legacyExecutionView, legacyState } from "./views.ts";
 import { definitionBody } from "./workflow-routes.ts";
 
-const common = { tag: "Original routes", style: "original" } as const;
+const common = { tag: "Legacy routes", style: "legacy" } as const;
 const namePath = { name: requests.nameSchema };
 const flowPath = { name: requests.nameSchema, id: requests.executionIdSchema };
 
 /** An old definition may hold fields that mean nothing any more: the log says so. */
 function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
   return route(`POST ${path}`, {
-    id: path === "/workflow" ? "originalSaveWorkflow" : "originalSaveMetadataWorkflow",
+    id: path === "/workflow" ? "legacySaveWorkflow" : "legacySaveMetadataWorkflow",
     ...common,
     summary: "Save a definition",
     description: "As `POST /v1/workflows`, but obsolete fields only cause a warning.",
     ...definitionBody,
-    body: requests.originalDefinitionSchema,
+    body: requests.legacyDefinitionSchema,
     answers: { 200: answers.createdSchema },
     async handle({ body, services, audit }) {
       const { orchestrator, log } = services;
@@ -41,7 +41,7 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
 
 function readWorkflow(path: "/workflow/{name}" | "/metadata/workflow/{name}"): Route {
   return route(`GET ${path}`, {
-    id: path === "/workflow/{name}" ? "originalGetWorkflow" : "originalGetMetadataWorkflow",
+    id: path === "/workflow/{name}" ? "legacyGetWorkflow" : "legacyGetMetadataWorkflow",
     ...common,
     summary: "The newest definition",
     description: "The definition alone, without its version.",
@@ -57,12 +57,12 @@ function readWorkflow(path: "/workflow/{name}" | "/metadata/workflow/{name}"): R
 
 function startFlow(path: "/flow/execute" | "/execution"): Route {
   return route(`POST ${path}`, {
-    id: path === "/execution" ? "originalStartExecution" : "originalExecuteFlow",
+    id: path === "/execution" ? "legacyStartExecution" : "legacyExecuteFlow",
     ...common,
     summary: "Start an execution of the newest version",
     description: "Returns its id as `flowId`; `POST /v1/executions` takes more.",
     access: "run",
-    body: requests.originalStartSchema,
+    body: requests.legacyStartSchema,
     answers: { 200: answers.flowSchema },
     errors: ["NOT_FOUND", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
     async handle(call) {
@@ -84,25 +84,25 @@ function operations(operation: "pause" | "resume"): readonly Route[] {
     description: `As \`POST /v1/executions/{id}/${operation}\`.`,
     changes: true,
     access: "run",
-    answers: { 200: answers.originalOperationSchema },
+    answers: { 200: answers.legacyOperationSchema },
     errors: ["NOT_FOUND", "DELETED", "INVALID_STATE"],
   } as const;
   type Operated = Pick<AnyCall, "services" | "audit">;
   async function operate(workflow: string, id: string, { services, audit }: Operated) {
     const status = await services.orchestrator.operate({ id, workflow, operation });
     audit(operation === "pause" ? "execution paused" : "execution resumed", id);
-    return { status: 200, json: { id, state: originalState({ status, actions: [] }) } };
+    return { status: 200, json: { id, state: legacyState({ status, actions: [] }) } };
   }
   return [
     route(`POST /flow/${operation}`, {
-      id: `original${Operation}Flow`,
+      id: `legacy${Operation}Flow`,
       ...rules,
-      body: requests.originalFlowSchema,
+      body: requests.legacyFlowSchema,
       bodyBytesMax: limits.controlBodyBytesMax,
       handle: (call) => operate(call.body.name, call.body.flowId, call),
     }),
     route(`GET /execution/{name}/{id}/${operation}`, {
-      id: `original${Operation}Execution`,
+      id: `legacy${Operation}Execution`,
       ...rules,
       params: flowPath,
       handle: (call) => operate(call.params.name, call.params.id, call),
@@ -112,12 +112,12 @@ function operations(operation: "pause" | "resume"): readonly Route[] {
 
 function sendEvent(path: "/flow/event" | "/event"): Route {
   return route(`POST ${path}`, {
-    id: path === "/event" ? "originalSendEvent" : "originalSendFlowEvent",
+    id: path === "/event" ? "legacySendEvent" : "legacySendFlowEvent",
     ...common,
     summary: "Send an event to an execution",
     description: "As `POST /v1/executions/{id}/signal`, with the id in the body.",
     access: "run",
-    body: requests.originalEventSchema,
+    body: requests.legacyEventSchema,
     answers: { 200: null },
     errors: ["NOT_FOUND", "DELETED", "INVALID_STATE", "TOO_MANY"],
     async handle(call) {
@@ -130,7 +130,7 @@ function sendEvent(path: "/flow/event" | "/event"): Route {
 }
 
 /** Snake case, with the values that apply where the definition is silent. */
-function originalAction(definition: ActionDefinition): unknown {
+function legacyAction(definition: ActionDefinition): unknown {
   return {
     name: definition.name,
     retry_count: definition.retryCount ?? limits.retryCountDefault,
@@ -140,17 +140,17 @@ function originalAction(definition: ActionDefinition): unknown {
   };
 }
 
-export const originalRoutes: readonly Route[] = [
+export const legacyRoutes: readonly Route[] = [
   saveWorkflow("/workflow"),
   saveWorkflow("/metadata/workflow"),
   readWorkflow("/workflow/{name}"),
   readWorkflow("/metadata/workflow/{name}"),
   route("POST /metadata/action", {
-    id: "originalSaveAction",
+    id: "legacySaveAction",
     ...common,
     summary: "Save the rules of a user action",
     description: "As `PUT /v1/actions/{name}`, with the name in the body.",
-    body: requests.originalActionDefinitionSchema,
+    body: requests.legacyActionDefinitionSchema,
     bodyBytesMax: limits.controlBodyBytesMax,
     answers: { 200: answers.createdSchema },
     errors: ["DEFINITION_REFUSED"],
@@ -161,27 +161,27 @@ export const originalRoutes: readonly Route[] = [
     },
   }),
   route("GET /metadata/action/{name}", {
-    id: "originalGetAction",
+    id: "legacyGetAction",
     ...common,
     summary: "The rules of a user action",
     description: "In snake case, with the values that apply where the definition is silent.",
     params: { name: requests.actionNameSchema },
-    answers: { 200: answers.originalActionSchema },
+    answers: { 200: answers.legacyActionSchema },
     errors: ["NOT_FOUND"],
     async handle({ params, services }) {
       const { definition } = await services.orchestrator.getAction(params.name);
-      return { status: 200, json: originalAction(definition) };
+      return { status: 200, json: legacyAction(definition) };
     },
   }),
   startFlow("/flow/execute"),
   startFlow("/execution"),
   route("GET /execution/{name}/{id}", {
-    id: "originalGetExecution",
+    id: "legacyGetExecution",
     ...common,
     summary: "State and data of an execution",
     description: "As the Go server sent it; `/v1/executions/{id}` returns more.",
     params: flowPath,
-    answers: { 200: answers.originalExecutionSchema },
+    answers: { 200: answers.legacyExecutionSchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params: { name, id }, services, signal }) {
       const execution = await services.orchestrator.getExecution(id, signal);
@@ -189,7 +189,7 @@ export const originalRoutes: readonly Route[] = [
         const message = `There is no execution ${id} of the workflow ${name}.`;
         throw new OrchyError("NOT_FOUND", message);
       }
-      return { status: 200, json: originalExecutionView(execution) };
+      return { status: 200, json: legacyExecutionView(execution) };
     },
   }),
   ...operations("pause"),

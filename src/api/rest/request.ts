@@ -75,8 +75,7 @@ function readQuery(route: Route, query: string): unknown {
   }
   const checked = checkTexts(route.query, texts, (name) => `?${name}`);
   if (!checked.ok) problems.push(...checked.problems);
-  if (problems.length === 0 || (checked.ok && route.style === "original"))
-    return valid(checked, "");
+  if (problems.length === 0 || (checked.ok && route.style === "legacy")) return valid(checked, "");
   throw new OrchyError("INVALID_ARGUMENT", "The query is invalid.", problems);
 }
 
@@ -112,9 +111,9 @@ async function readJsonBody({ route, request, services }: Incoming) {
   }
 }
 
-/** The Go server, which the original routes follow, read members in any letter case. */
+/** The Go server, which the legacy routes follow, read members in any letter case. */
 function respell({ style, body }: Route, value: unknown): Respelled {
-  return style === "original" ? respelled(body!, value) : { value, spelledAs };
+  return style === "legacy" ? respelled(body!, value) : { value, spelledAs };
 }
 
 function decode(bytes: Uint8Array): string {

@@ -83,12 +83,12 @@ export const tags = {
   Workers:
     "Taking tasks and returning results, as JSON over plain POST requests; the same service is served " +
     "over Connect, gRPC-Web and gRPC (`proto/orchy/v1/worker.proto`).",
-  "Original routes": "The routes of the Go server, for scripts that use them.",
+  "Legacy routes": "The routes of the Go server, for scripts that use them.",
 } as const;
 export type Tag = keyof typeof tags;
 
-/** How a route reads and refuses: `v1` is strict; `original` is as forgiving as it always was. */
-export type Style = "v1" | "original";
+/** How a route reads and refuses: `v1` is strict; `legacy` is as forgiving as it always was. */
+export type Style = "v1" | "legacy";
 
 export interface Route {
   readonly method: Method;

@@ -23,7 +23,7 @@ interface Entry {
   readonly segments: readonly string[];
 }
 
-const originalRoots = ["workflow", "metadata", "flow", "execution", "event"];
+const legacyRoots = ["workflow", "metadata", "flow", "execution", "event"];
 
 export function createRouter(routes: readonly Route[]): Router {
   // The nearest first: a literal segment is nearer than a parameter.
@@ -39,7 +39,7 @@ export function createRouter(routes: readonly Route[]): Router {
   }
 
   return {
-    styleOf: (path) => (originalRoots.includes(path.split("/")[1] ?? "") ? "original" : "v1"),
+    styleOf: (path) => (legacyRoots.includes(path.split("/")[1] ?? "") ? "legacy" : "v1"),
     match(method, path) {
       const segments = path.split("/");
       const fitting = candidates(segments);

@@ -1,8 +1,8 @@
 /** The route table: all there is over REST. */
 import { executionRoutes } from "./execution-routes.ts";
 import { keyRoutes } from "./key-routes.ts";
+import { legacyRoutes } from "./legacy-routes.ts";
 import { operationRoutes } from "./operation-routes.ts";
-import { originalRoutes } from "./original-routes.ts";
 import type { Route } from "./route.ts";
 import { selfRoutes, serverRoutes } from "./server-routes.ts";
 import { actionRoutes, workflowRoutes } from "./workflow-routes.ts";
@@ -15,7 +15,7 @@ export function allRoutes(): readonly Route[] {
     ...operationRoutes,
     ...serverRoutes,
     ...keyRoutes,
-    ...originalRoutes,
+    ...legacyRoutes,
     ...selfRoutes(() => routes),
   ];
   return routes;

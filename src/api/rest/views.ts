@@ -164,8 +164,8 @@ function actionView(action: ActionView, output: RawJson | undefined): unknown {
 const openStatuses: ReadonlySet<string> = new Set(["SCHEDULED", "RUNNING", "WAITING", "RETRYING"]);
 const endedStatuses: ReadonlySet<string> = new Set(["COMPLETED", "FAILED", "TIMED_OUT"]);
 
-/** The form of the original routes. */
-export function originalExecutionView(execution: ExecutionView): unknown {
+/** The form of the legacy routes. */
+export function legacyExecutionView(execution: ExecutionView): unknown {
   const open = execution.actions.filter((action) => openStatuses.has(action.status));
   const ended = execution.actions.filter((action) => endedStatuses.has(action.status));
   ended.sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0));
@@ -173,7 +173,7 @@ export function originalExecutionView(execution: ExecutionView): unknown {
   const waitingOnEvent = open.find((action) => action.events?.length)?.events?.[0] ?? "";
   return {
     id: execution.id,
-    state: originalState(execution),
+    state: legacyState(execution),
     runningActions: open.map((action) => action.id),
     completedActions,
     waitingOnEvent,
@@ -184,8 +184,8 @@ export function originalExecutionView(execution: ExecutionView): unknown {
   };
 }
 
-/** The original states tell what an execution waits for when nothing else of it is under way. */
-export function originalState(execution: Pick<ExecutionView, "status" | "actions">): string {
+/** The legacy states tell what an execution waits for when nothing else of it is under way. */
+export function legacyState(execution: Pick<ExecutionView, "status" | "actions">): string {
   const { status } = execution;
   if (!isOpen(status)) return status === "COMPLETED" ? "COMPLETED" : "FAILED";
   if (status === "PAUSED") return "PAUSED";

@@ -17,9 +17,9 @@ import { createHealthService } from "./health-service.ts";
 import { routeReflection } from "./reflection-service.ts";
 import {
   gate,
-  mountOriginalServices,
+  legacyServices,
+  mountLegacyServices,
   mountServices,
-  originalServices,
   peerKey,
   route,
   type ServiceOptions,
@@ -35,8 +35,8 @@ export interface GrpcServerOptions extends ServiceOptions {
   readonly httpPort: number;
   /** Absent: plain HTTP/2. */
   readonly tls: TlsFiles | undefined;
-  /** For workers of the original wire alone. */
-  readonly original?: boolean;
+  /** For workers of the legacy wire alone. */
+  readonly legacyOnly?: boolean;
   readonly backlogs: Backlogs;
   readonly clock: Clock;
 }
@@ -110,11 +110,11 @@ function warnOfTls({ clock, log }: GrpcServerOptions): (address: string | undefi
 }
 
 function createAdapter(options: GrpcServerOptions, draining: AbortSignal) {
-  const described = [...(options.original ? originalServices : workerServices), Health];
+  const described = [...(options.legacyOnly ? legacyServices : workerServices), Health];
   const services = new Set(described.map(({ typeName }) => typeName));
   const { orchestrator, access } = options;
-  const mounted = options.original
-    ? mountOriginalServices(options, ({ legacyAddress }) => legacyAddress)
+  const mounted = options.legacyOnly
+    ? mountLegacyServices(options, ({ legacyAddress }) => legacyAddress)
     : mountServices(options);
   return createGrpcAdapter({
     ...options,

@@ -1,5 +1,5 @@
 /**
- * Who is served over the original wire. Its workers know of no keys: while there is none they are served
+ * Who is served over the legacy wire. Its workers know of no keys: while there is none they are served
  * from this machine. Once there is one, a call needs it, or the operator has said from where workers are
  * served without.
  */
@@ -12,7 +12,7 @@ import type { Audit } from "../audit.ts";
 import type { Caller, Sender } from "../caller.ts";
 import type { CallContext, Peer } from "./call.ts";
 
-/** From where workers of the original wire are served. */
+/** From where workers of the legacy wire are served. */
 export type LegacyWorkers = "loopback" | "mtls" | "open";
 
 export interface LegacyAccessOptions {
@@ -81,15 +81,15 @@ export class LegacyAccess {
   }
 }
 
-const refused = "a worker of the original wire is not served; see --legacy-workers";
+const refused = "a worker of the legacy wire is not served; see --legacy-workers";
 const withoutTls =
-  "a client does not speak TLS at the gRPC port; if it is a worker of the original wire, which " +
+  "a client does not speak TLS at the gRPC port; if it is a worker of the legacy wire, which " +
   "cannot, see --legacy-port";
 
 const keyRefusals: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "PERMISSION_DENIED"]);
 
 const otherwise =
-  "Without one, workers of the original wire are served as --legacy-workers says, if it is set.";
+  "Without one, workers of the legacy wire are served as --legacy-workers says, if it is set.";
 
 const missingKey =
   "This call needs a key with the scope worker, as keys exist: send it as the header or metadata " +
@@ -106,12 +106,12 @@ export function refusalBy(
     case "loopback":
       return isLoopback(peer().address ?? "")
         ? undefined
-        : "Workers of the original wire are served from this machine only; set --legacy-workers to " +
+        : "Workers of the legacy wire are served from this machine only; set --legacy-workers to " +
             "serve others, or send a key.";
     case "mtls":
       return peer().verified
         ? undefined
-        : "Workers of the original wire must present a client certificate (--legacy-workers mtls).";
+        : "Workers of the legacy wire must present a client certificate (--legacy-workers mtls).";
     default:
       return unreachable(rule);
   }

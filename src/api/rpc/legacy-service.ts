@@ -1,5 +1,5 @@
 /**
- * The original worker wire: TaskService and ActionService, alike but for names. Their workers poll
+ * The legacy worker wire: TaskService and ActionService, alike but for names. Their workers poll
  * on a ticker, carry no token (the hand-out number fences their results), and send no heartbeats.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";

@@ -38,8 +38,8 @@ export interface ServiceOptions {
   readonly metrics?: Metrics;
 }
 
-export const originalServices = [TaskService, ActionService] as const;
-export const workerServices = [WorkerService, ...originalServices] as const;
+export const legacyServices = [TaskService, ActionService] as const;
+export const workerServices = [WorkerService, ...legacyServices] as const;
 
 export function mountServices(options: ServiceOptions): readonly MountedMethod[] {
   const { access } = options;
@@ -47,17 +47,17 @@ export function mountServices(options: ServiceOptions): readonly MountedMethod[]
     ...mount(WorkerService, createWorkerService(options), (sender) =>
       access.admit("worker", sender),
     ),
-    ...mountOriginalServices(options, ({ grpcAddress }) => grpcAddress),
+    ...mountLegacyServices(options, ({ grpcAddress }) => grpcAddress),
   ];
 }
 
 /** `reachedAt`: where their workers reach a server; undefined: they do not. */
-export function mountOriginalServices(
+export function mountLegacyServices(
   options: ServiceOptions,
   reachedAt: LegacyOptions["reachedAt"],
 ): readonly MountedMethod[] {
   const { legacy } = options;
-  // Workers of the original wire have rules of their own.
+  // Workers of the legacy wire have rules of their own.
   const byRule: Admit = (sender, peer) => legacy.admit(sender, peer);
   return [
     ...mount(TaskService, createTaskService({ ...options, reachedAt }), byRule),

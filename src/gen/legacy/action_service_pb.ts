@@ -243,7 +243,7 @@ export const ActionResult_StatusSchema: GenEnum<ActionResult_Status> = /*@__PURE
   enumDesc(file_legacy_action_service, 4, 0);
 
 /**
- * The later original worker service: TaskService under other names.
+ * The later legacy worker service: TaskService under other names.
  *
  * @generated from service ActionService
  */

@@ -212,7 +212,7 @@ export const TaskResult_StatusSchema: GenEnum<TaskResult_Status> = /*@__PURE__*/
   enumDesc(file_legacy_task_service, 4, 0);
 
 /**
- * The first original worker service. Field numbers are the contract with existing workers.
+ * The first legacy worker service. Field numbers are the contract with existing workers.
  *
  * @generated from service TaskService
  */

@@ -20,7 +20,7 @@ export interface PlanActionBase {
   /** The id as text: names the action in data, tasks and timers. */
   readonly key: string;
   readonly id: ActionId;
-  /** A number that is stable within the definition, for the original worker wire. */
+  /** A number that is stable within the definition, for the legacy worker wire. */
   readonly number: number;
   readonly type: ActionSpec["type"];
   /** A user action's own name, and the kind of any other. */

@@ -254,5 +254,5 @@ export function unfitOutcome(parameters: string): TaskOutcome {
 }
 
 const remedy =
-  "Workers that poll for Struct, or speak the original wire, cannot be given it. Run one that polls " +
+  "Workers that poll for Struct, or speak the legacy wire, cannot be given it. Run one that polls " +
   "with payloadFormat PAYLOAD_FORMAT_JSON and reads parametersJson, or one that makes JSON calls.";

@@ -262,7 +262,7 @@ export class Executions {
     }
   }
 
-  /** The original routes name the workflow as well. */
+  /** The legacy routes name the workflow as well. */
   async #mustBelong(id: string, workflow: string | undefined): Promise<void> {
     if (workflow === undefined) return;
     const key = executionKey(id, this.#parts.store.partitions);

@@ -1,5 +1,5 @@
 /**
- * The original wire carries no token: its results name the hand-out of their task. Here the lease
+ * The legacy wire carries no token: its results name the hand-out of their task. Here the lease
  * behind a hand-out is found, and a result that was accepted under it before is recognised.
  */
 import { type ExecutionKey, executionKey, parseTaskId } from "../../model/ids.ts";

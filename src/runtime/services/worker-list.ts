@@ -24,7 +24,7 @@ interface Seen {
 
 /**
  * What a worker polls for, and when last; the longest unseen first. Some workers poll for each of
- * their actions by itself, and all original workers of an address count as one.
+ * their actions by itself, and all legacy workers of an address count as one.
  */
 type Polls = Map<Names, Seen>;
 

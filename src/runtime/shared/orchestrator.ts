@@ -1,6 +1,6 @@
 /**
  * What the edge calls: everything Orchy can do, as one interface. REST, the worker service and the
- * original wire are thin translations of it. Refusals are thrown as OrchyError; payloads are text.
+ * legacy wire are thin translations of it. Refusals are thrown as OrchyError; payloads are text.
  */
 import type { OrchyError, Problem } from "../../base/errors.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
@@ -171,7 +171,7 @@ export interface PolledTask extends LeasedTask {
   readonly about: TaskHeader;
 }
 
-/** The original wire carries no token: its results name the lease by the task's hand-out number. */
+/** The legacy wire carries no token: its results name the lease by the task's hand-out number. */
 export interface SavedAction {
   readonly definition: ActionDefinition;
   /** Whether it was not registered like this before. */
@@ -217,7 +217,7 @@ export interface ServerView {
   readonly name: string;
   /** Where workers reach its gRPC port: host:port. */
   readonly grpcAddress: string;
-  /** Where original workers reach the port of their own; absent: it has none. */
+  /** Where legacy workers reach the port of their own; absent: it has none. */
   readonly legacyAddress?: string;
   readonly httpAddress: string;
   readonly startedAt: number;
@@ -248,7 +248,7 @@ export interface Readiness {
 }
 
 export interface Orchestrator {
-  /** `lenient`: unknown fields become warnings (the original routes). */
+  /** `lenient`: unknown fields become warnings (the legacy routes). */
   saveWorkflow(definition: unknown, options: { lenient: boolean }): Promise<SavedWorkflow>;
   validateWorkflow(definition: unknown): Promise<{ readonly warnings: readonly Problem[] }>;
   getWorkflow(name: string, version?: number): Promise<WorkflowVersion>;

@@ -162,8 +162,8 @@ describe("bodies", () => {
     const early = { workflow: "waiting", signal: { event: "go", payload: big } };
     const started = await post("/v1/executions", early);
     expect(Object.keys(details(started))).toEqual(["/signal/payload"]);
-    const original = await post("/flow/execute", { name: "echo", input: big });
-    expect(original.json.error).toContain("/input");
+    const legacy = await post("/flow/execute", { name: "echo", input: big });
+    expect(legacy.json.error).toContain("/input");
   });
 
   test("a body with too many parts is refused before it is made", async () => {
@@ -263,8 +263,8 @@ describe("addresses", () => {
     const reply = await call(server, "PUT", "/v1/workflows");
     expect(reply.status).toBe(405);
     expect(reply.headers.get("allow")).toBe("POST, GET, HEAD");
-    const original = await call(server, "DELETE", "/flow/event");
-    expect(original.headers.get("allow")).toBe("POST");
+    const legacy = await call(server, "DELETE", "/flow/event");
+    expect(legacy.headers.get("allow")).toBe("POST");
     const poll = await fetch(`${server.url}/orchy.v1.WorkerService/Poll`);
     expect(poll.status).toBe(405);
   });

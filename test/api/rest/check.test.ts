@@ -21,7 +21,7 @@ const members = Object.fromEntries(list.map((one, index) => [`n${index}`, one]))
 for (const [name, schema] of [
   ["a definition", requests.definitionSchema],
   ["a start", requests.startSchema],
-  ["an original start", requests.originalStartSchema],
+  ["a legacy start", requests.legacyStartSchema],
 ] as const) {
   test(`${name}: items and members that it does not know are not read`, () => {
     for (const target of [list, members]) {
@@ -48,7 +48,7 @@ test("of a list that is too long, no more items are read than it takes to know",
 });
 
 test("members in another letter case are read by their name, and the last one counts", () => {
-  const schema = requests.originalStartSchema;
+  const schema = requests.legacyStartSchema;
   const read = respelled(schema, JSON.parse('{"name":"a","NAME":"b","Input":1,"other":2}'));
   expect(read.value).toEqual({ name: "b", input: 1 });
   expect([read.spelledAs("name"), read.spelledAs("input")]).toEqual(["NAME", "Input"]);

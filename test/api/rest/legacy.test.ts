@@ -1,4 +1,4 @@
-/** The original routes, as existing scripts call them. */
+/** The legacy routes, as existing scripts call them. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { call, startTestServer, type TestServer, work } from "./support.ts";
 import { delaying, echo, greet, waiting } from "./workflows.ts";

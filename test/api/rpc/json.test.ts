@@ -191,7 +191,7 @@ describe.each([
   });
 });
 
-test("the original services in JSON carry integers exactly, too", async () => {
+test("the legacy services in JSON carry integers exactly, too", async () => {
   const id = await edge.add("a", `{"id":${big}}`);
   const polled = await connectJson("TaskService/Poll", '{"taskType":"a"}');
   expect(polled.text).toContain(`"id":${big}`);

@@ -1,4 +1,4 @@
-/** The original wire: both services behave alike, over gRPC and as Connect JSON. */
+/** The legacy wire: both services behave alike, over gRPC and as Connect JSON. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
@@ -128,7 +128,7 @@ test("ActionService: the same under its own names", async () => {
   ]);
 });
 
-test("the actions of all original workers of an address stand in one line", async () => {
+test("the actions of all legacy workers of an address stand in one line", async () => {
   const none = Code.NotFound;
   for (const taskType of ["b", "a", "b"]) {
     expect((await failed(tasks().poll({ taskType, batchSize: 1 })))?.code).toBe(none);

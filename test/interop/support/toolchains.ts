@@ -34,7 +34,7 @@ export async function prepareGo(): Promise<Skip> {
     const offline = await download(["go", "mod", "download"], inGo);
     if (offline !== undefined) return offline;
     await mustRun([buf, "generate"], inGo);
-    await mustRun([buf, "generate", "--template", "original/buf.gen.yaml"], inGo);
+    await mustRun([buf, "generate", "--template", "legacy/buf.gen.yaml"], inGo);
     await mustRun(["go", "build", "-o", `${binaries}/`, "./..."], inGo);
     return undefined;
   });

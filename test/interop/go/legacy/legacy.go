@@ -1,6 +1,6 @@
-// Package original is a worker as those that speak the original wire are: it asks for the servers,
+// Package legacy is a worker as those that speak the legacy wire are: it asks for the servers,
 // keeps a connection to each, polls each in turn on a ticker, and pushes results.
-package original
+package legacy
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-// The original worker over ActionService: go run ./original/action localhost:8099
+// The legacy worker over ActionService: go run ./legacy/action localhost:8099
 package main
 
 import (
@@ -8,20 +8,20 @@ import (
 	"syscall"
 
 	"google.golang.org/grpc"
-	wire "orchy.example/workers/gen/original/action"
-	"orchy.example/workers/original"
+	wire "orchy.example/workers/gen/legacy/action"
+	"orchy.example/workers/legacy"
 )
 
 func main() {
 	stop, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	original.Run(stop, os.Args[1], func(connection *grpc.ClientConn) original.Service {
+	legacy.Run(stop, os.Args[1], func(connection *grpc.ClientConn) legacy.Service {
 		return service{wire.NewActionServiceClient(connection)}
 	})
 }
 
 type service struct{ client wire.ActionServiceClient }
 
-func (s service) Save(ctx context.Context, d original.Definition) error {
+func (s service) Save(ctx context.Context, d legacy.Definition) error {
 	_, err := s.client.SaveActionDefinition(ctx, &wire.ActionDefinition{
 		Name: d.Name, RetryCount: d.RetryCount, RetryAfterSeconds: d.RetryAfterSeconds,
 		RetryPolicy: d.RetryPolicy, TimeoutSeconds: d.TimeoutSeconds,
@@ -29,11 +29,11 @@ func (s service) Save(ctx context.Context, d original.Definition) error {
 	return err
 }
 
-func (s service) Poll(ctx context.Context, name string, batch int32) ([]original.Task, error) {
+func (s service) Poll(ctx context.Context, name string, batch int32) ([]legacy.Task, error) {
 	answer, err := s.client.Poll(ctx, &wire.PollRequest{ActionType: name, BatchSize: batch})
-	var tasks []original.Task
+	var tasks []legacy.Task
 	for _, task := range answer.GetActions() {
-		tasks = append(tasks, original.Task{
+		tasks = append(tasks, legacy.Task{
 			Workflow: task.WorkflowName, Flow: task.FlowId, Name: task.ActionName,
 			ActionID: task.ActionId, RetryCount: task.RetryCount, Data: task.Data,
 		})
@@ -41,7 +41,7 @@ func (s service) Poll(ctx context.Context, name string, batch int32) ([]original
 	return tasks, err
 }
 
-func (s service) Push(ctx context.Context, result original.Result) (bool, error) {
+func (s service) Push(ctx context.Context, result legacy.Result) (bool, error) {
 	outcome := wire.ActionResult_SUCCESS
 	if result.Failed {
 		outcome = wire.ActionResult_FAIL

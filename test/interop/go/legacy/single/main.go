@@ -1,4 +1,4 @@
-// The original worker before October 2022: go run ./original/single localhost:8099
+// The legacy worker before October 2022: go run ./legacy/single localhost:8099
 package main
 
 import (
@@ -8,13 +8,13 @@ import (
 	"syscall"
 
 	"google.golang.org/grpc"
-	wire "orchy.example/workers/gen/original/single"
-	"orchy.example/workers/original"
+	wire "orchy.example/workers/gen/legacy/single"
+	"orchy.example/workers/legacy"
 )
 
 func main() {
 	stop, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	original.Run(stop, os.Args[1], func(connection *grpc.ClientConn) original.Service {
+	legacy.Run(stop, os.Args[1], func(connection *grpc.ClientConn) legacy.Service {
 		return service{wire.NewTaskServiceClient(connection), connection.Target()}
 	})
 }
@@ -24,7 +24,7 @@ type service struct {
 	address string
 }
 
-func (s service) Save(ctx context.Context, d original.Definition) error {
+func (s service) Save(ctx context.Context, d legacy.Definition) error {
 	_, err := s.client.SaveTaskDef(ctx, &wire.TaskDef{
 		Name: d.Name, RetryCount: d.RetryCount, RetryAfterSeconds: d.RetryAfterSeconds,
 		RetryPolicy: d.RetryPolicy, TimeoutSeconds: d.TimeoutSeconds,
@@ -33,18 +33,18 @@ func (s service) Save(ctx context.Context, d original.Definition) error {
 }
 
 // Poll has no batch: there is one task at most.
-func (s service) Poll(ctx context.Context, name string, _ int32) ([]original.Task, error) {
+func (s service) Poll(ctx context.Context, name string, _ int32) ([]legacy.Task, error) {
 	task, err := s.client.Poll(ctx, &wire.PollRequest{TaskType: name})
 	if err != nil {
 		return nil, err
 	}
-	return []original.Task{{
+	return []legacy.Task{{
 		Workflow: task.WorkflowName, Flow: task.FlowId, Name: task.TaskName,
 		ActionID: task.ActionId, RetryCount: task.RetryCount, Data: task.Data,
 	}}, nil
 }
 
-func (s service) Push(ctx context.Context, result original.Result) (bool, error) {
+func (s service) Push(ctx context.Context, result legacy.Result) (bool, error) {
 	outcome := wire.TaskResult_SUCCESS
 	if result.Failed {
 		outcome = wire.TaskResult_FAIL
