@@ -1,9 +1,9 @@
 /**
- * What makes the repeat of a signal or operation harmless: the ids of those that were applied are
- * remembered for limits.causeSeconds, with a hash of what they asked for, so that an id that is used
- * for something else is told from a repeat. An id counts within its scope: the event of a signal, or
- * the kind of operation. They lie in fields of data by a hash of the id, which are
- * read only for an event that has one; the state, which each commit writes, holds those of format 2.
+ * Makes a repeated signal or operation harmless: the ids of those that were applied are
+ * remembered for limits.causeSeconds, with a hash of the request, so that an id that is used for
+ * something else is not taken for a repeat. An id counts within its scope: the event of a signal,
+ * or the kind of operation. The ids are in fields of data, by a hash of the id, which are read only
+ * for an event that has one; the state, which each commit writes, holds those of format 2.
  */
 import { limits } from "../base/limits.ts";
 import type { Cause, EventAnswer, ExecutionEvent } from "../model/event.ts";
@@ -50,7 +50,7 @@ export function once(draft: Draft, cause: Cause | undefined, then: () => EventAn
   if (earlier !== undefined) {
     return earlier[1] === cause.hash ? { type: "duplicate" } : { type: "reused" };
   }
-  // Of those that only an older server has remembered it is not known what they asked for.
+  // Ids that only an older server has remembered have no hash of the request.
   if (sameId.length === 0 && state.causes.includes(cause.id)) return { type: "duplicate" };
   const answer = then();
   if (answer.type !== "accepted") return answer;
@@ -61,7 +61,7 @@ export function once(draft: Draft, cause: Cause | undefined, then: () => EventAn
   return answer;
 }
 
-/** The oldest go first when there is no room for all. */
+/** Drops the oldest when there is no room for all. */
 function written(remembered: Remembered): string {
   const parts = remembered.map((one) => JSON.stringify(one));
   let chars = parts.reduce((sum, part) => sum + part.length + 1, 1);

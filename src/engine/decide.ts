@@ -106,8 +106,8 @@ function firstState(beginning: Beginning): ExecutionState {
 }
 
 /**
- * What follows from these events, in their order. When data must be loaded first, answers which;
- * when a bound of one commit is reached, fewer answers than events, and `more`.
+ * What follows from these events, in order. When data must be loaded first, returns its fields;
+ * when a bound of one commit is reached, returns fewer answers than events, and `more`.
  */
 export function decide(
   execution: Execution,
@@ -115,7 +115,7 @@ export function decide(
   surroundings: Surroundings,
 ): Decision | NeedData {
   try {
-    // All at once: each would otherwise be missed by a decision of its own.
+    // All at once: a decision for each would miss the others.
     const missing = causeFields(events).filter((name) => !execution.data.has(name));
     if (missing.length > 0) return { need: missing };
     const draft = new Draft(execution, surroundings);
@@ -169,7 +169,7 @@ function restoreHeldTimers(draft: Draft): void {
   state.heldTimers = held;
 }
 
-/** What one commit could not hold is continued by a timer due now, whoever is alive then. */
+/** What one commit could not hold is continued by a timer due now, on any live server. */
 function guardCut(draft: Draft): boolean {
   const { state } = draft;
   const running = state.status === "RUNNING";

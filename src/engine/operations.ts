@@ -1,5 +1,5 @@
 /**
- * Operations by hand on a whole execution. All are idempotent where that makes sense, and refused
+ * Operations of a person on a whole execution. Idempotent where that makes sense, and refused
  * with the current status where they do not apply.
  */
 import { unreachable } from "../base/errors.ts";

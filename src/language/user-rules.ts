@@ -35,10 +35,10 @@ export function userRules(
 function makeRules(overrides: TaskOverrides, registered: ActionDefinition | undefined): UserRules {
   const rules = { ...registered, ...overrides };
   const retryAfterSeconds = rules.retryAfterSeconds ?? limits.retryAfterSecondsDefault;
-  // Who asks for a longer delay than the default bound, and sets no bound, means that delay.
+  // A workflow with a delay above the default bound, and no bound, means that delay.
   const maxRetryAfterSeconds =
     rules.maxRetryAfterSeconds ?? Math.max(limits.retryAfterSecondsMaxDefault, retryAfterSeconds);
-  // An attempt always has an end: 0 asks for the default.
+  // An attempt always has an end: 0 means the default.
   const timeoutSeconds = rules.timeoutSeconds || limits.attemptTimeoutSecondsDefault;
   return {
     retryCount: rules.retryCount ?? limits.retryCountDefault,

@@ -33,8 +33,8 @@ const operations = [
 type Call = (request?: unknown) => Promise<unknown>;
 
 /**
- * Commits pass unmeasured: who makes them waits for them anyway, and tells without a promise more.
- * Answers of the store itself are passed on: nobody waits for the measurement.
+ * Commits pass unmeasured: the committer waits for them anyway, and measures them itself.
+ * The store's own promises are passed on: no caller waits for the measurement.
  */
 export function meterStore(store: Store, metrics: Metrics, outage: Outage): Store {
   const calls = store as unknown as Record<string, Call>;
@@ -81,7 +81,7 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
   return metered as unknown as Store;
 }
 
-/** Expected outcomes are told by name; most operations have only one. */
+/** Expected outcomes are counted by name; most operations have only one. */
 function outcomeOf(answer: unknown): string {
   if (typeof answer === "string") return answer;
   if (typeof answer !== "object" || answer === null) return "ok";
@@ -89,7 +89,7 @@ function outcomeOf(answer: unknown): string {
   return typeof outcome === "string" ? outcome : "ok";
 }
 
-/** One that is full still answers. */
+/** A full store still answers. */
 function isAway(error: unknown): boolean {
   return error instanceof StoreFault && error.reason === "unavailable";
 }

@@ -13,7 +13,7 @@ export interface OpenOptions {
   readonly namespace: string;
   /** For a store that is reached over TLS. */
   readonly tls?: ClientTls;
-  /** Is told what an operator should hear of. */
+  /** Called with what an operator should know. */
   readonly log?: Logger;
 }
 

@@ -7,7 +7,7 @@ import type { ListFilter, Listing, ListPlace } from "./store.ts";
 /** Most rows that one call of `remove` deletes; what is left is deleted by further calls. */
 export const removeRowsMax = 500;
 
-/** Ended tombstones purged by one claimDue; while there are more, it asks to be called again. */
+/** Ended tombstones purged by one claimDue; while more are left, it requests another call. */
 export const purgedPerClaim = 100;
 
 /** Ended tombstones purged by each removal: they go faster than they come. */
@@ -67,7 +67,7 @@ export function comparePlaces(a: ListPlace, b: ListPlace): number {
   return b.startedAt - a.startedAt || compareText(b.id, a.id);
 }
 
-/** Whether the execution equals all that a list asks for, but for where it begins. */
+/** Whether the execution equals all filters of a list, except where the list begins. */
 export function matches(listing: Listing, filter: ListFilter): boolean {
   const { workflow, status, correlationId, startedAfter } = filter;
   return (

@@ -1,10 +1,10 @@
 /**
- * The store contract: a score of atomic operations that know nothing of workflows.
+ * The store contract: about twenty atomic operations, without knowledge of workflows.
  *
  * - Ids, tokens, seeds and `now` are arguments; a store never makes one and never reads a clock.
  * - Expected outcomes are returned. Only lost infrastructure throws, always a StoreFault, which says
  *   whether the operation was `not_applied` or its outcome is `unknown`.
- * - A call repeated with the same ids answers as the first did.
+ * - A call repeated with the same ids returns what the first did.
  * - Checks come first, then all writes: an operation happens wholly or not at all.
  * - `state`, `header`, `parameters`, `body` and fields of data are opaque text.
  * - Every operation touches one partition (documents, servers and pressure: none), so that
@@ -94,7 +94,7 @@ export interface CreateRequest {
 
 export type CreateAnswer =
   | { readonly outcome: "created"; readonly head: Head }
-  /** Another call created it; a repeat of the creating call is answered `created`. */
+  /** Another call created it; a repeat of the creating call returns `created`. */
   | {
       readonly outcome: "exists";
       readonly head: Head;
@@ -103,7 +103,7 @@ export type CreateAnswer =
     }
   | {
       readonly outcome: "tombstone";
-      /** Absent: the removal was not asked to keep it, or the creation named no hash. */
+      /** Absent: the removal did not keep it, or the creation named no hash. */
       readonly kept?: KeptStart;
     };
 
@@ -194,7 +194,7 @@ export interface LeasedTask {
 
 export interface ClaimTasksRequest {
   readonly partition: number;
-  /** Asked in this order; within a queue: higher priority first, then older first. */
+  /** Searched in this order; within a queue: higher priority first, then older first. */
   readonly queues: readonly { readonly name: string; readonly limit: number }[];
   /** At most this many in all. */
   readonly limit: number;
@@ -208,7 +208,7 @@ export interface ClaimTasksRequest {
 
 export interface ClaimTasksAnswer {
   readonly tasks: readonly LeasedTask[];
-  /** Of the queues asked, those that still hold claimable tasks. */
+  /** Those of the requested queues that still hold claimable tasks. */
   readonly more: readonly string[];
 }
 
@@ -222,7 +222,7 @@ export interface ClaimDueRequest {
   readonly partition: number;
   readonly claimId: string;
   readonly limit: number;
-  /** What is given is hidden from other claims for so long. */
+  /** How long what is given is hidden from other claims. */
   readonly hideMs: number;
   readonly now: number;
 }
@@ -248,7 +248,7 @@ export type DueItem =
 export interface ClaimDueAnswer {
   readonly items: readonly DueItem[];
   /**
-   * When the partition should be asked again: the earliest moment of what was not given, or, where a
+   * When to claim from the partition again: the earliest moment of what was not given, or, where a
    * store would have to look at very much for that, an earlier one.
    */
   readonly nextDue?: number;
@@ -305,7 +305,7 @@ export interface ListRequest extends ListFilter {
   readonly after?: ListPlace;
   readonly limit: number;
   /**
-   * How many executions are looked at, where no index holds exactly those that are asked for; absent,
+   * How many executions are looked at, where no index holds exactly those that are wanted; absent,
    * or less than `limit`: as many as `limit`.
    */
   readonly lookMax?: number;
@@ -435,7 +435,7 @@ export interface Store {
   }): Promise<void>;
 
   /**
-   * In chunks: `more` asks to be called again. A tombstone stays until `tombstoneUntil`; with
+   * In chunks: `more` means call again. A tombstone stays until `tombstoneUntil`; with
    * `keepStart` it holds what `create` returns as `kept`. The first call of a removal decides both.
    * Ended tombstones are purged at least as fast as calls of this make new ones.
    */
@@ -477,7 +477,7 @@ export interface Store {
 
   /**
    * Documents: `expectedVersion` 0 means that it must not exist; versions count from 1. A put that
-   * finds its own result, version and body, answers `saved` again.
+   * finds its own result, version and body, returns `saved` again.
    */
   getDocument(request: {
     readonly kind: string;
@@ -515,17 +515,17 @@ export interface Store {
    * not read it refuse to start. Absent: no other server shares the store, and it is this server's.
    */
   format?(): number;
-  /** Raises it to at least this one, for ever; answers the one that holds. */
+  /** Raises it to at least this one, permanently; returns the one in force. */
   raiseFormat?(format: number): Promise<number>;
 
   /**
    * How far the store's clock is ahead of this process's, in milliseconds: a server adds it to its
-   * own, so that all servers agree on `now`. Absent: the store has no clock of its own.
+   * own, so that all servers agree on `now`. Absent: the store has no separate clock.
    */
   timeOffset?(): number;
-  /** What an operator should put right, in a sentence or two; undefined: nothing. */
+  /** A condition that an operator should mend, in a sentence or two; undefined: none. */
   complaint?(): string | undefined;
-  /** Where the store has no clock of its own: the latest `now` that it has heard of before. */
+  /** Where the store has no separate clock: the latest `now` that it was given before. */
   readonly timeReached?: number;
   /** Why it refuses everything until it is opened anew; undefined: it does not. */
   broken?(): string | undefined;

@@ -19,7 +19,7 @@ function withSmallDetails(attempts: readonly AttemptRecord[]): readonly AttemptR
   });
 }
 
-/** Keeps the latest attempts one by one; of the older ones only how many there were. */
+/** Keeps the latest attempts in full, and counts the older ones. */
 export function withAttempt(
   draft: Draft,
   { index }: PlanAction,
@@ -28,7 +28,7 @@ export function withAttempt(
   const record = draft.record(index);
   const attempts = [...withSmallDetails(record.attempts ?? []), attempt];
   if (attempts.length <= limits.attemptsKept) return attempts;
-  // The first tells how it began; the latest how it went on.
+  // The first shows how it began; the latest how it went on.
   attempts.splice(1, 1);
   const attemptsDropped = (record.attemptsDropped ?? 0) + 1;
   draft.setRecord(index, { ...record, attemptsDropped });

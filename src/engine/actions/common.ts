@@ -69,7 +69,7 @@ export function numberIn(text: JsonText): number | undefined {
   return Number.isFinite(number) ? number : undefined;
 }
 
-/** Moment at which so many seconds from now are over; bounded, never in the past. */
+/** The moment this many seconds from now; bounded, never in the past. */
 export function momentAfter(now: number, seconds: number): number {
   return now + Math.round(Math.min(Math.max(seconds, 0), limits.secondsMax) * 1000);
 }

@@ -1,6 +1,6 @@
 /**
  * javascript: the script is evaluated by the runtime, in a sandbox, and comes back as an event. A
- * timer guards it: should this server die meanwhile, another one asks for the evaluation again.
+ * timer guards it: if this server dies meanwhile, another one requests the evaluation again.
  * Where the sandbox has no room the script is WAITING under the same timer, for as long as it takes:
  * the server calls it up when it has room, and any server may when the timer is due.
  */
@@ -57,7 +57,7 @@ function due(draft: Draft, action: JavascriptPlanAction): void {
   } else if (status === "WAITING") {
     takeTurn(draft, action);
   } else {
-    // Whoever was evaluating it is gone.
+    // The server that evaluated it is gone.
     draft.require(action.needs);
     draft.log("script.restarted", action);
     start(draft, action);

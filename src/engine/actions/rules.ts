@@ -16,7 +16,7 @@ export interface ActionRules<Action extends PlanAction = PlanAction> {
   readonly timers?: {
     readonly [Kind in ActionTimerKind]?: (draft: Draft, action: Action, timer: string) => void;
   };
-  /** Something has happened to it, under this hand-out. Where there is no rule, it is stale. */
+  /** An event about it, under this hand-out. Without a rule for it, the event is stale. */
   readonly events?: {
     readonly [Type in ActionEvent["type"]]?: EventRule<EventOf<Type>, Action>;
   };

@@ -45,7 +45,7 @@ export function taskRules<Action extends TaskAction>(
       "queue-timeout": applyQueueTimeout,
     },
     owns: (state, action, record) => ({ task: ownTask(state, action, record) }),
-    /** The same attempt under a new hand-out: whoever still holds the lost one is fenced off. */
+    /** The same attempt under a new hand-out: a worker that holds the lost one is fenced off. */
     replaceTask(draft, action) {
       const record = draft.record(action.index);
       draft.setRecord(action.index, { ...record, attempt: (record.attempt ?? 1) - 1 });

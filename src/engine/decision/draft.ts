@@ -219,7 +219,7 @@ export class Draft extends Effects {
   log(kind: string, action?: PlanAction, attempt?: number, details?: JsonText): void {
     this.state.historySequence += 1;
     const sequence = this.state.historySequence;
-    // Of a very long history the middle is left out: its end tells how the execution ended.
+    // The middle of a very long history is left out; its end shows how the execution ended.
     if (sequence > limits.historyEntriesMax && isOpen(this.state.status)) {
       if (sequence > limits.historyEntriesMax + 1) return;
       this.#history.add(sequence, "history.thinned");

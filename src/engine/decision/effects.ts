@@ -1,4 +1,4 @@
-/** The part of a draft that gathers what the decision asks for, as far as one commit goes. */
+/** The part of a draft that gathers the effects that a decision requests, within one commit. */
 import { limits } from "../../base/limits.ts";
 import type {
   Decision,
@@ -76,7 +76,7 @@ export class Effects {
     return this.#count <= limits.commitEffectsMax - 6 && this.#bytes < bytesMax;
   }
 
-  /** The commit has so many bytes more. */
+  /** Adds to the bytes of the commit. */
   protected weigh(bytes: number): void {
     this.#bytes += bytes;
   }

@@ -1,6 +1,6 @@
 /**
  * The result of a completed execution: its `output` template, resolved when it ended; otherwise the
- * outputs of its terminal actions (completed, no edge taken), read when somebody asks, so that they
+ * outputs of its terminal actions (completed, no edge taken), read on request, so that they
  * are not stored twice.
  */
 

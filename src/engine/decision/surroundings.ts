@@ -15,7 +15,7 @@ export interface Surroundings {
 
 /** What the engine knows of where its scripts are evaluated. */
 export interface ScriptPlace {
-  /** Whether one more may be evaluated now, beside so many that this decision asks for already. */
+  /** Whether one more may be evaluated now, beside the `asked` ones that this decision requests. */
   readonly hasRoom: (asked: number) => boolean;
   /** Whether this process evaluates, or is about to evaluate, the script of this hand-out. */
   readonly isUnderWay: (handout: number) => boolean;

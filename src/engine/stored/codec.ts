@@ -110,7 +110,7 @@ export function afterDecision(before: Execution, decision: Decision): Execution 
 
 /**
  * The same for a decision that holds. The caller gives up `before`: its data is taken over, so that
- * a step costs what it changes and not what there is.
+ * a step costs what it changes and not what is stored.
  */
 export function advance(before: Execution, decision: Decision): Execution {
   const data = before.data as Map<string, JsonText>;

@@ -67,7 +67,7 @@ function identityOf(state: ExecutionState) {
   };
 }
 
-/** What changes; with `identityOf` all there is, which the compiler checks. */
+/** What changes; the compiler checks that `identityOf` has all the rest. */
 function progressOf(state: ExecutionState) {
   return {
     handout: state.handout,

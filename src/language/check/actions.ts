@@ -75,7 +75,7 @@ export function readAction(
     const message = `${what} is not implemented yet: it will fail with NOT_IMPLEMENTED.`;
     report.warning(pointer, message);
   }
-  // What old definitions leave empty counts as absent; what is wrong was told already.
+  // What old definitions leave empty counts as absent; what is wrong was reported already.
   const given = report.lenient ? read : value;
   if (either !== undefined) eitherOr(given, either, pointer, report);
   checkRoutes(kind, read, pointer, report);
@@ -87,7 +87,7 @@ function listed(words: readonly string[]): string {
   return `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
-/** Undefined when type or name do not tell; what is wrong with the name is reported here. */
+/** Undefined when type and name do not determine it; a wrong name is reported here. */
 function readKind(
   value: Readonly<Record<string, unknown>>,
   pointer: string,

@@ -1,6 +1,6 @@
 /**
  * Checks definitions before they are saved: everything that can be known to be wrong is refused,
- * and all of it is told at once, each with where it is and what would be right.
+ * and all of it is reported at once, each with its place and what would be right.
  */
 import type { Problem } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
@@ -19,7 +19,7 @@ export interface CheckedDefinition {
   readonly definition: WorkflowDefinition | undefined;
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
-  /** Scripts: whether they parse, only the sandbox can tell. */
+  /** Scripts: only the sandbox can check whether they parse. */
   readonly scripts: readonly { pointer: string; expression: string }[];
   /** Where the first number stands that a double would round. */
   readonly exactNumber: string | undefined;

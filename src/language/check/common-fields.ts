@@ -24,7 +24,7 @@ const idSchema = {
   ],
 };
 
-/** An id where it only points at an action: whether there is one is checked with the graph. */
+/** An id that points at an action: that the action exists is checked with the graph. */
 export const soughtId = reader(idSchema, (value, pointer, report) => {
   if (typeof value === "string" && wordId.test(value)) return value;
   if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= limits.actionIdNumberMax) {

@@ -19,7 +19,7 @@ export function comparable(text: JsonText, work: Work): Comparable {
   const first = text.charCodeAt(0);
   if (first === quote) return { kind: "text", value: keyOf(text, 0, text.length) };
   if (first === openBrace || first === openBracket) {
-    // To take values apart and write them anew costs as much time as to look at so many.
+    // Taking values apart and writing them anew takes as much time as looking at this many.
     work.lookAt(4 + 2 * text.length);
     return { kind: "other", value: canonicalValues(text) };
   }

@@ -9,7 +9,7 @@ export function cut(text: string, charsMax: number = shownCharsMax): string {
   if (text.length <= charsMax) return text;
   const kept = text.slice(0, charsMax - 1);
   const last = kept.charCodeAt(kept.length - 1);
-  // Half a pair of surrogates is no text.
+  // Half a surrogate pair is not text.
   const isHalf = last >= 0xd800 && last <= 0xdbff;
   return `${isHalf ? kept.slice(0, -1) : kept}…`;
 }

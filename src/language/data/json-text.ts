@@ -15,12 +15,12 @@ import {
 import type { JsonText } from "../../model/json.ts";
 
 /**
- * The value at `path`, or undefined when there is none. Of a repeated key the last value counts, as
+ * The value at `path`, or undefined without one. Of a repeated key the last value counts, as
  * with JSON.parse. A number also names an object's key, and a numeral also indexes an array. The
  * text is read once, however long the path is.
  */
 export function pick(text: JsonText, path: readonly (string | number)[]): JsonText | undefined {
-  // A value alone has nothing but space around it.
+  // A lone value has nothing but white space around it.
   if (path.length === 0) return text.trim();
   const walk = new Walk(text, path);
   walk.value(skipSpace(text, 0), 0);

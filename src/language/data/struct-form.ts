@@ -26,14 +26,14 @@ interface TaskTexts {
   readonly parameters: JsonText;
 }
 
-/** As protobuf, `[1,1,…]` takes five and a half times its text: the worst there is. */
+/** `[1,1,…]`, the worst case, takes five and a half times its text as protobuf. */
 const structBytesPerUnit = 6;
 /** The longest character of UTF-8 that is one unit of a string. */
 const headerBytesPerUnit = 3;
 /** Everything that is neither in the header nor a parameter: token, ids and numbers are bounded. */
 const otherBytes = 1024;
 
-/** Undefined: a task with these texts fits an answer of its own. */
+/** Undefined: a task with these texts fits an answer alone. */
 export function structFault(task: TaskTexts): StructFault | undefined {
   const { header, parameters } = task;
   if (isTooDeep(parameters, limits.structDepthMax)) return "too-deep";
@@ -42,7 +42,7 @@ export function structFault(task: TaskTexts): StructFault | undefined {
   return bytes > limits.pollAnswerBytesMax ? "too-large" : undefined;
 }
 
-/** What a task takes of a binary answer at most, in whatever form; no text is read for it. */
+/** Upper bound of what a task takes of a binary answer, in either form; no text is read for it. */
 export function mostTaskBytes({ header, parameters }: TaskTexts): number {
   return otherBytes + headerBytesPerUnit * header.length + structBytesPerUnit * parameters.length;
 }

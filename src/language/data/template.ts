@@ -1,5 +1,5 @@
 /**
- * Templates: any JSON value whose strings may refer to data. Resolving answers JSON *text*, so
+ * Templates: any JSON value whose strings may refer to data. Resolving returns JSON *text*, so
  * that whole outputs and large integers pass through exactly as they came.
  */
 import { limits } from "../../base/limits.ts";
@@ -29,9 +29,9 @@ export interface Template {
 interface Slot {
   readonly before: string;
   readonly reference: Reference;
-  /** Inside a longer string, as opposed to a value of its own. */
+  /** Inside a longer string, as opposed to a whole value. */
   readonly embedded: boolean;
-  /** So many slots look into the same text that it repays to index it. */
+  /** Enough slots read the same text that indexing it pays off. */
   readonly indexed: boolean;
 }
 
@@ -100,7 +100,7 @@ function afterBrace(text: string, from: number): number {
   return brace < 0 ? -1 : brace + 1;
 }
 
-/** Position of the last of the dollars in a row from `at` on; before `at` when there is none. */
+/** Position of the last dollar of the row that begins at `at`; before `at` when none does. */
 function lastDollar(text: string, at: number): number {
   let last = at - 1;
   while (text[last + 1] === "$") last++;
@@ -226,8 +226,8 @@ export type Resolved =
   | { readonly ok: false; readonly missing: string };
 
 /**
- * `strict`: a missing reference is an outcome of its own; otherwise it is null, or empty text. A
- * text longer than a payload may be is cut off: whoever uses it refuses it by its length. Throws
+ * `strict`: a missing reference is a separate outcome; otherwise it is null, or empty text. A
+ * text longer than a payload may be is cut off: the caller refuses it by its length. Throws
  * TooLarge.
  */
 export function resolveTemplate(

@@ -14,7 +14,7 @@ export class TooLarge extends Error {
 
 const pathCharsShown = 200;
 
-/** A value that is looked at costs about as much time as so many characters that are read. */
+/** Looking at a value takes about as much time as reading this many characters. */
 const stepsPerValue = 8;
 
 export class Work {

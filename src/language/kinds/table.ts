@@ -55,7 +55,7 @@ export function systemKindOf(name: string): Kind | undefined {
   return byName.get(name.toLowerCase());
 }
 
-/** Undefined where `type` or `name` do not tell. */
+/** Undefined where `type` and `name` do not determine it. */
 export function kindOf({ type, name }: { readonly type?: unknown; readonly name?: unknown }) {
   if (typeof type !== "string") return undefined;
   if (type.toLowerCase() === "user") return "user";

@@ -1,4 +1,4 @@
-/** transform: puts out its parameters. */
+/** transform: its output is its parameters. */
 import type { ActionSpec } from "../../model/definition.ts";
 import type { KindRules, PlanActionBase } from "./kind.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Readers: each checks one value and answers it in the form that the engine uses, or tells what is
- * wrong with it and answers undefined. Objects are read by a table of their fields.
+ * Readers: each checks one value and returns it in the form that the engine uses, or reports what
+ * is wrong with it and returns undefined. Objects are read by a table of their fields.
  */
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
@@ -34,7 +34,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return !isExactNumber(value);
 }
 
-/** Fields that are wrong are told and left out of what is answered. */
+/** Wrong fields are reported and left out of the result. */
 export function readObject(
   value: unknown,
   pointer: string,
@@ -133,7 +133,7 @@ export function integer(lowest: number, highest: number): Reader {
   });
 }
 
-/** What is no data, but a rule of the engine's own: the nearest double is near enough. */
+/** A number that is a rule of the engine and not data: the nearest double is near enough. */
 export function number(lowest: number, highest: number): Reader {
   const schema = { type: "number", minimum: lowest, maximum: highest };
   return reader(schema, (given, pointer, report) => {

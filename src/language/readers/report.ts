@@ -1,6 +1,6 @@
 /**
  * What a check finds: problems, which refuse a definition, and warnings, which do not. All are
- * gathered, up to a bound; beyond it the last one says how many more there are.
+ * gathered, up to a bound; beyond it the last one says how many more were found.
  */
 import type { Problem } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
@@ -8,7 +8,7 @@ import { nearest } from "../../base/nearest.ts";
 import { isExactNumber } from "../../model/numbers.ts";
 import type { Reference } from "../data/reference.ts";
 
-/** Made only when it is told: the nearest of 1,000 names takes time to find. */
+/** Made only when it is reported: finding the nearest of 1,000 names takes time. */
 type Message = string | (() => string);
 
 class Findings {
@@ -57,7 +57,7 @@ export class Report {
     this.lenient = lenient;
   }
 
-  /** False once there are too many, which is told. */
+  /** False once too many problems were found; the last one says so. */
   hasRoomForReferences(count: number, pointer: string): boolean {
     const most = limits.definitionReferencesMax;
     if (count === 0 || this.references.length + count <= most) return true;

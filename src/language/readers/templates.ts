@@ -1,6 +1,6 @@
 /**
- * Readers of templates, references and scripts: what they refer to is gathered, and checked with the
- * graph; whether a script parses, the sandbox tells.
+ * Readers of templates, references and scripts: what they refer to is gathered, and checked with
+ * the graph; whether a script parses is checked by the sandbox.
  */
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
@@ -46,7 +46,7 @@ function exactNumber(value: ExactNumber, pointer: string, report: Report): Json 
   return undefined;
 }
 
-/** Undefined when it does not parse, which is told. */
+/** Undefined, with a problem reported, when it does not parse. */
 function readString(
   value: string,
   pointer: string,

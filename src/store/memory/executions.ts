@@ -141,7 +141,7 @@ export class MemoryExecutions {
     return "removed";
   }
 
-  /** Ends at most so many tombstones; returns whether there may be more to end. */
+  /** Ends at most this many tombstones; returns whether there may be more to end. */
   purge(now: number, most: number): boolean {
     const { graves, executions } = this.#partition;
     for (let purged = 0; purged < most; purged++) {
@@ -202,7 +202,7 @@ export class MemoryExecutions {
     );
   }
 
-  /** A chunk of what the execution owns; answers whether something is left. */
+  /** Removes a chunk of what the execution owns; returns whether something is left. */
   #deleteRows(execution: MemoryExecution): boolean {
     let room = removeRowsMax;
     const deleteSome = <Row>(rows: Iterable<Row>, deleteOne: (row: Row) => void) => {

@@ -6,12 +6,12 @@ interface Listed {
   readonly listing: Listing;
 }
 
-/** What an execution is found by; the more is given, the fewer there are. */
+/** What an execution is found by; each further field narrows the list. */
 function indexName({ workflow, status, correlationId }: ListFilter): string {
   return JSON.stringify([workflow, status, correlationId]);
 }
 
-/** The filters of which there is an index that holds exactly what equals them. */
+/** Filters with an index that holds exactly the executions that equal them. */
 function indexedFilters({ workflow, status, correlationId }: ListFilter): readonly ListFilter[] {
   const isGiven = (value: string | undefined) => value !== undefined;
   return [
@@ -70,7 +70,7 @@ export class MemoryListings {
   }
 }
 
-/** Of the execution in this place; where there is none, of the first that is newer. */
+/** Of the execution in this place, or of the first that is newer. */
 function positionOf(index: readonly Listed[], place: ListPlace): number {
   let low = 0;
   let high = index.length;

@@ -1,6 +1,6 @@
 /**
  * The reference store: the contract in its simplest form, in memory. Every change happens
- * synchronously at the call, there is no clock and no chance, so simulators can rely on its order.
+ * synchronously at the call, without clock or chance, so simulators can rely on its order.
  */
 import { limits } from "../../base/limits.ts";
 import { type ExecutionKey, formatToken } from "../../model/ids.ts";

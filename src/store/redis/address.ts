@@ -48,7 +48,7 @@ function readCredentials(text: string): { username?: string; password?: string }
   return { ...(username !== "" && { username }), ...(password !== "" && { password }) };
 }
 
-/** Answers the end of a sentence that begins with the URL; the URL itself may hold a password. */
+/** Returns the end of a sentence that begins with the URL; the URL itself may hold a password. */
 export function parseRedisUrl(url: string): RedisAddress | { readonly problem: string } {
   const [, scheme = "", rest = ""] = /^([a-z-]+):\/\/(.*)$/s.exec(url) ?? [];
   const tls = scheme.startsWith("rediss");

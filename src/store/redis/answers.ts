@@ -1,4 +1,4 @@
-/** Answers of the scripts, read back into what the contract names. */
+/** Reads the answers of the scripts into the types of the contract. */
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type * as contract from "../store.ts";

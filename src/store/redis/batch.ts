@@ -1,6 +1,6 @@
 /**
  * Calls that go out as one script: those of one turn of the event loop, and those that come while an
- * earlier one is under way. The batch is no transaction: each entry is checked and applied for itself,
+ * earlier one is under way. A batch is no transaction: each entry is checked and applied alone,
  * and after a lost reply the outcome of each one is unknown.
  */
 import type { Clock } from "../../base/clock.ts";
@@ -13,7 +13,7 @@ import { ArgumentWriter, type Written } from "./resp.ts";
 /** Longer scripts would make others wait; larger ones as well. */
 const entriesMax = 64;
 const sizeMax = 1024 * 1024;
-/** While a call is under way another one goes out when so many have gathered: few each cost more. */
+/** While a call is under way another one goes out when this many have gathered. */
 const gatheredMin = 32;
 
 /** A number: it was done. */

@@ -28,7 +28,7 @@ export class Bytes {
     return this.used - this.#begin;
   }
 
-  /** Makes sure that so many more fit in the chunk, which may be another one afterwards. */
+  /** Makes sure that this many bytes more fit in the chunk, which may be another one afterwards. */
   reserve(bytes: number): void {
     if (this.used + bytes <= this.chunk.length) return;
     const written = this.used - this.#begin;

@@ -1,4 +1,4 @@
-/** What went wrong with a call, told as the contract tells it: not applied, or nobody knows. */
+/** What went wrong with a call, as the contract says it: not applied, or unknown. */
 import { limits } from "../../base/limits.ts";
 import { StoreFault } from "../store.ts";
 
@@ -19,7 +19,7 @@ export function isFunctionMissing(error: Error): boolean {
 
 const noConnection = "there is no connection";
 
-/** What the client says in words of its own, about options that no operator can set. */
+/** The client's own sentences, about options that no operator can set. */
 const sentences: readonly (readonly [sign: RegExp, sentence: string])[] = [
   [/enableOfflineQueue/, noConnection],
   [/^(?:Cluster|Node) is (?:disconnect|ended)/, noConnection],
@@ -30,7 +30,7 @@ const sentences: readonly (readonly [sign: RegExp, sentence: string])[] = [
   [/^All sentinels are unreachable/, "no sentinel replies"],
 ];
 
-/** `connection`: why there is none at this time, if that is known. */
+/** `connection`: why the connection is down, if that is known. */
 export function sentenceOf(message: string, connection?: string): string {
   const sentence = sentences.find(([sign]) => sign.test(message))?.[1] ?? message;
   if (connection === undefined || sentence !== noConnection) return sentence;
@@ -66,7 +66,7 @@ export function skewedFault(tookMs: number, cause?: unknown): StoreFault {
 export interface Circumstances {
   /** The time since the call was made. */
   readonly tookMs?: number;
-  /** Why there is no connection at this time. */
+  /** Why the connection is down now. */
   readonly connection?: string | undefined;
 }
 

@@ -85,7 +85,7 @@ export function notesChannel(base: string): string {
   return `${base}:notes`;
 }
 
-/** Where a probe works: what one that was cut off leaves there, nobody else ever meets. */
+/** Where a probe works: no other call ever meets what an interrupted one leaves there. */
 export function probeKeys(keys: Keys): Keys {
   return { ...keys, bases: keys.bases.map((base) => `${base}:probe`) };
 }
@@ -116,7 +116,7 @@ const types: readonly (readonly [RegExp, string])[] = [
   [/^:(?:seq|paired|claim:(?:tasks|due|outbox):.*)$/s, "string"],
 ];
 
-/** The Redis type that the key has by this file; undefined: the file does not know the key. */
+/** The Redis type of the key by this file; undefined for an unknown key. */
 export function typeOfKey(namespace: string, key: string): string | undefined {
   if (!key.startsWith(`${namespace}:{`)) return undefined;
   const rest = key.slice(key.indexOf("}") + 1).replace(/^:probe(?=:)/, "");

@@ -45,7 +45,7 @@ export interface Operation {
   readonly functionName: string;
   /** It is given a moment, and refuses one that is far from its node's. */
   readonly isTimed: boolean;
-  /** The same as a script of its own, for a server that has no room for the library. */
+  /** The same as a separate script, for a server that has no room for the library. */
   readonly script: () => string;
 }
 

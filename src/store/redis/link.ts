@@ -1,7 +1,7 @@
 /**
  * The connection to Redis, and the calls of its functions through it. Nothing is queued while it is
  * down and nothing is sent twice by itself: what was certainly not applied is tried again here, a
- * bounded number of times; the outcome of what was sent and not answered is unknown.
+ * bounded number of times; what was sent without an answer has an unknown outcome.
  */
 import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
 import type { Clock } from "../../base/clock.ts";
@@ -42,8 +42,8 @@ class FunctionCommand extends Command {
   sent = false;
   readonly #rest: Rest;
   /**
-   * The client tells of each command on a diagnostics channel, with its arguments as text; on Bun
-   * also when nobody listens. That cost more than the rest of sending.
+   * The client publishes each command on a diagnostics channel, with its arguments as text; on Bun
+   * also without a listener. That cost more than the rest of sending.
    */
   override isTraced = true;
 
@@ -69,7 +69,7 @@ function connectionOptions(address: RedisAddress, tls: ClientTls) {
     protocol: 2,
     connectTimeout: connectTimeoutMs,
     commandTimeout: commandTimeoutMs,
-    // Where a machine has vanished, nobody says that its connections are gone: a silent one is left.
+    // Connections to a machine that has vanished stay open: a silent one is left.
     socketTimeout: commandTimeoutMs,
     disconnectTimeout: disconnectTimeoutMs,
     enableOfflineQueue: false,
@@ -126,7 +126,7 @@ export class RedisLink {
   #loading: Promise<Error | undefined> | undefined;
   /** Called when a function found the caller's clock wrong. */
   onSkewed: () => void = () => {};
-  /** Why there is no connection; undefined while there is one. */
+  /** Why the connection is down; undefined while it is up. */
   connectionError: string | undefined;
   #isClosed = false;
 
@@ -186,7 +186,7 @@ export class RedisLink {
     }
   }
 
-  /** Answers undefined when it is to be tried again. */
+  /** Returns undefined when it is to be tried again. */
   async #try(
     operation: Operation,
     keys: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * Reads of lists that go out as one script: those of one turn of the event loop that ask several
- * partitions for the same. One that asked each partition by itself would cost several times as much,
+ * Reads of lists that go out as one script: those of one turn of the event loop that want the same
+ * of several partitions. A call for each partition would cost several times as much,
  * on both sides.
  */
 import type { ListAnswer, ListRequest } from "../store.ts";
@@ -22,7 +22,7 @@ export class ListCalls {
   readonly #call: Call;
   /** Cluster: one call touches one partition only. */
   readonly #onePartition: boolean;
-  /** By what is asked for. */
+  /** By what is wanted. */
   #waiting = new Map<string, { readonly query: Buffer; readonly calls: Waiting[] }>();
 
   constructor(options: { readonly call: Call; readonly onePartition: boolean }) {

@@ -18,7 +18,7 @@ export async function claimNamespace(
 ): Promise<Namespace> {
   const { namespace, partitions } = options;
   const key = settingsKey(namespace);
-  // Read first: a Redis without room refuses the writing of what is there already.
+  // Read first: a full Redis refuses a write even of what is stored already.
   let settings = await client.hgetall(key);
   if (settings.partitions === undefined) {
     await client.hsetnx(key, "layout", currentFormat);

@@ -101,7 +101,7 @@ export class NodeClock {
     this.#cancel = this.#clock.after(measureMs, () => void this.measure());
   }
 
-  /** In the order of their offsets. `isWhole`: all have answered; else the one that was told of may be among those that did not. */
+  /** `measured`: by offset. `isWhole`: all have answered, so none that was off is missing. */
   #compare(measured: readonly Measured[], middle: number, isWhole: boolean): void {
     const off = ({ offset }: Measured) => Math.abs(offset - middle);
     const [first, last] = [measured[0] as Measured, measured.at(-1) as Measured];

@@ -69,7 +69,7 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
 /** A machine that has much else to do may hold up a probe for longer than a moment is believed. */
 const probesMax = 5;
 
-/** In so many partitions as there are masters, far apart: each of them is likely to see one. */
+/** In as many partitions as masters, far apart: each of them is likely to see one. */
 async function tryOut(
   store: RedisStore,
   { link, keys, ids, clock, nodeClock }: ProbePlace,

@@ -76,7 +76,7 @@ async function probeTask(store: Store, partition: number, name: string, now: num
     tokenPrefix: `${name}-2`,
   });
   const settle = [{ taskId: task.id, token: second?.token ?? "" }];
-  // Nothing is asked for: what is due in this partition is for servers that have started.
+  // Claims nothing: what is due in this partition is for servers that have started.
   await store.claimDue({ partition, claimId: name, limit: 0, hideMs: 0, now });
   await store.listTimers({ partition, limit: 1 });
   await store.claimOutbox({ partition, claimId: name, limit: 0, hideMs: 0, now });

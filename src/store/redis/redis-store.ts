@@ -25,7 +25,7 @@ import type { Argument, Written } from "./resp.ts";
 import { Tombstones } from "./tombstones.ts";
 import { type WakeListener, Wakes } from "./wakes.ts";
 
-/** So long a repeated claim finds what the first one was given. */
+/** How long a repeated claim finds what the first one was given. */
 const claimSeconds = 600;
 
 export interface RedisStoreParts {

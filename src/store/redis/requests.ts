@@ -40,7 +40,7 @@ export function readTaskText(text: string): {
 
 /** Texts of more characters are not in their tasks' records, which are written at every change. */
 const recordTextMax = 1_024;
-/** What later commits leave is not kept in a field of its own for each: see scripts/lib/heads.lua. */
+/** What later commits leave is not kept in a separate field for each: see scripts/lib/heads.lua. */
 const inlineRevisionsMax = 64;
 
 /** How commit ids end, by which scripts see which are certainly new. */
@@ -172,7 +172,7 @@ class Entry {
     this.#gone.push(name);
   }
 
-  /** Answers the history that is not among the fields. */
+  /** Returns the history that is not among the fields. */
   trace({ revision, commitId }: Head, history: readonly string[]): readonly string[] {
     if (revision > inlineRevisionsMax) {
       this.set(`c${revision % limits.commitIdsKept}`, commitId);

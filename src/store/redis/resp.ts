@@ -26,7 +26,7 @@ function digitsOf(number: number): number {
   return digits;
 }
 
-/** Answers where it ends. */
+/** Returns where it ends. */
 function writeLineEnd(chunk: Buffer, at: number): number {
   chunk[at] = carriageReturn;
   chunk[at + 1] = lineFeed;
@@ -42,7 +42,7 @@ function writeLength(chunk: Buffer, at: number, length: number, digits: number):
   writeLineEnd(chunk, at + 1 + digits);
 }
 
-/** Text of few units, when all of them are ASCII: answers whether it was. */
+/** Writes short text when all of it is ASCII: returns whether it was. */
 function writeShort(chunk: Buffer, text: string, at: number): boolean {
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);

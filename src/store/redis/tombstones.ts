@@ -1,6 +1,6 @@
 /**
- * How many tombstones there are, about: each reading counts one partition more, in turn. Ids spread
- * evenly, so that those counted lately tell of the others.
+ * About how many tombstones there are: each reading counts one partition more, in turn. Ids spread
+ * evenly, so that those counted lately stand for the others.
  */
 export class Tombstones {
   readonly #partitions: number;

@@ -1,7 +1,7 @@
 /**
  * Wake-ups: scripts publish the name of a queue on the channel of its partition when it gets its
- * first task, or when a claim left some. A lost one costs a sweep, so nothing is asked again. Notes of
- * servers to each other go over channels of their own, which older servers do not hear.
+ * first task, or when a claim left some. A lost one costs a sweep, so nothing is repeated. Notes of
+ * servers to each other go over separate channels, which older servers do not hear.
  */
 import { Cluster, type Redis } from "ioredis";
 import { notesChannel } from "./keys.ts";
@@ -20,11 +20,11 @@ export class Wakes {
     this.#partitions = new Map(bases.map((base, partition) => [base, partition]));
   }
 
-  /** `onNote`: what servers tell each other by `sendNote`. */
+  /** `onNote`: what servers send each other by `sendNote`. */
   async listen(listener: WakeListener, onNote: WakeListener = () => {}): Promise<void> {
     const { client } = this.#link;
-    // A connection that listens can do nothing else; a cluster's client has such ones of its own.
-    // Nobody would hear of its own subscriptions after a reconnect that fail, and the process end.
+    // A listening connection can do nothing else; a cluster's client has separate ones for it.
+    // A failed subscription of its own after a reconnect would go unhandled, and end the process.
     const options = { enableOfflineQueue: true, autoResubscribe: false };
     const subscriber = client instanceof Cluster ? client : client.duplicate(options);
     this.#subscriber = subscriber;
@@ -41,8 +41,8 @@ export class Wakes {
     await subscribe();
     if (subscriber === client) return;
     subscriber.on("ready", () => void subscribe());
-    // What cut off the other connection may have left this one hanging: it asks nothing, and so it
-    // would wait for ever. One that is connecting already must not be disturbed: it might end for good.
+    // What cut off the other connection may have left this one hanging: it sends nothing, and so it
+    // would wait for ever. One that is connecting is left alone: disturbing it might end it.
     client.on("ready", () => {
       if (subscriber.status === "ready") subscriber.disconnect(true);
       else if (subscriber.status === "end" && !this.#isClosed) subscriber.connect().catch(() => {});

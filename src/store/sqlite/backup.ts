@@ -3,14 +3,14 @@
  * server from starting its log anew. The pages of the file are read while they change; the log
  * names each page that does, as only copies of the log change the file. Those pages are read again
  * until few are left, and the last ones in a short transaction that keeps the file as it is.
- * It runs in a process of its own: closing a file ends the locks of its whole process on it.
+ * It runs in a separate process: closing a file ends the locks of its whole process on it.
  */
 import { Database } from "bun:sqlite";
 import { closeSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import { LogWatch } from "./log-watch.ts";
 
 const bytesPerStep = 4 * 1024 * 1024;
-/** So few pages are read while the file is kept as it is. */
+/** The last pages, read while the file is kept as it is: few. */
 const pagesAtLast = 4_096;
 const roundsMax = 10;
 /** Between tries to keep the file as it is, while others write it. */
@@ -28,7 +28,7 @@ export async function copyInSteps(from: string, to: string): Promise<boolean> {
   const database = new Database(from, { readwrite: true });
   const [source, target] = [openSync(from, "r"), openSync(to, "r+")];
   database.run("PRAGMA busy_timeout = 10000");
-  // The first look makes the log where there is none.
+  // The first read makes the log if it is missing.
   database.query("SELECT count(*) FROM sqlite_schema").values();
   const watch = new LogWatch(`${from}-wal`);
   try {

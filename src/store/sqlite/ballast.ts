@@ -1,7 +1,7 @@
 /**
- * A file without meaning beside the store that takes room on its disk. It is deleted when the disk is
- * full, so that a store can still be opened and can still remove what makes room; and is made again
- * when there is room.
+ * A file without meaning beside the store that takes room on its disk. It is deleted when the disk
+ * is full, so that a store can still be opened and can still remove executions; and is made again
+ * when the disk has room.
  */
 import { rmSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
@@ -28,7 +28,7 @@ export class Ballast {
     return true;
   }
 
-  /** Makes it in the background, with at least so many bytes. A disk that has no room is left alone. */
+  /** Makes it in the background, with at least this many bytes. A full disk is left alone. */
   make(bytes: number): void {
     if (this.#isClosed || this.#making !== undefined || this.bytes >= bytes) return;
     this.#making = this.#write(bytes)

@@ -70,7 +70,7 @@ export class Contents {
     this.#sql = prepareStatements(database);
   }
 
-  /** For a row that is about to be written: counts what is added, and tells what to do with its log. */
+  /** For a row about to be written: counts what is added, and returns what to do with its log. */
   add(row: HeadRow, added: Added): LogChange {
     row.history += added.history.length;
     let append = "";

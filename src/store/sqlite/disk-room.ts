@@ -139,7 +139,7 @@ export class DiskRoom {
     if (this.#ahead < limits.fileAheadBytes) this.#grow();
   }
 
-  /** Lets the file take more of its disk; false when there is no more, or at the bound on pages. */
+  /** Lets the file take more of its disk; false when the disk is full, or at the bound on pages. */
   growFor(urgency: Urgency): boolean {
     return this.#grow() || (urgency !== "start" && this.#growFromReserve());
   }

@@ -165,7 +165,7 @@ export class Executions {
     return this.#contents.history(row, request);
   }
 
-  /** Undefined when there is one of this id already. */
+  /** Undefined when an execution with this id exists. */
   #insert(request: CreateRequest): HeadRow | undefined {
     const { key, commitId, listing } = request;
     const requestHash = request.requestHash ?? null;
@@ -195,8 +195,8 @@ export class Executions {
   }
 
   /**
-   * Removes what the commit ends. Each deletion carries its own check, so a single one, nearly all
-   * there are, needs no look before; several are looked at first, as all or none may go.
+   * Removes what the commit ends. Each deletion carries its own check, so a single one, the usual
+   * case, needs no look before; several are looked at first, as all or none may go.
    */
   #end(row: HeadRow, request: CommitRequest): CommitAnswer | undefined {
     const { settle, expire, consumeTimers } = request;

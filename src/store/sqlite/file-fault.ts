@@ -15,7 +15,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: "its disk is full",
 };
 
-/** What is no fault of the file system or of SQLite is a sentence already. */
+/** An error of neither the file system nor SQLite is a sentence already. */
 export function fileFault(path: string, error: unknown): unknown {
   const { code, message } = error as { readonly code?: unknown; readonly message: string };
   if (typeof code !== "string") return error;

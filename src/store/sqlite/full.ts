@@ -18,7 +18,7 @@ const probeBytes = 4_096;
 
 /**
  * Also where a quota is used up, which SQLite reports as it does a broken disk: whether a file can be
- * written beside the store tells them apart.
+ * written beside the store distinguishes them.
  */
 export function isOutOfRoom(error: unknown, probe: string): boolean {
   if (isFull(error)) return true;

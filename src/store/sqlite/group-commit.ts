@@ -2,8 +2,8 @@
  * Group commit: the operations of one turn of the event loop share a transaction, and are answered
  * once it is on disk. The next group is written while the sync of the one before it goes on.
  * Operations check before they write, so all an operation can do half is fail in SQL; then the group
- * is rolled back and its operations run again, each in a transaction of its own. Where a disk is
- * full, room is made first if there is any to be had.
+ * is rolled back and its operations run again, each in a separate transaction. Where a disk is
+ * full, room is made first if possible.
  */
 import type { Database, Statement } from "bun:sqlite";
 import { type Clock, pause } from "../../base/clock.ts";
@@ -30,7 +30,7 @@ interface Operation {
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
   readonly urgency: Urgency;
-  /** It, or one beside it, has failed: it gets a transaction of its own. */
+  /** It, or one beside it, has failed: it gets a separate transaction. */
   isAlone: boolean;
   tries: number;
 }
@@ -249,7 +249,7 @@ export class GroupCommit {
     if (until !== undefined) this.#hold(until);
   }
 
-  /** Nothing is taken until the disk has the log: once there is room, or in another life of the process. */
+  /** Refuses everything until the disk has the log: once it has room, or after a restart. */
   #lose(cause: Error): void {
     const refusal = syncRefusal(cause);
     if (this.#refusal?.message !== refusal.message) this.#logger?.error(refusal.message);

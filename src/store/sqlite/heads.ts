@@ -28,7 +28,7 @@ export interface HeadRow {
   revision: number;
   commitId: string;
   /**
-   * Commit ids, oldest first. They are not stored: whoever repeats a commit lives in this process.
+   * Commit ids, oldest first. They are not stored: a commit is repeated only by this process.
    */
   recent: readonly string[];
   held: boolean;

@@ -1,4 +1,4 @@
-/** The thread of the housekeeper: a connection of its own, for what may take long. */
+/** The thread of the housekeeper: a separate connection, for what may take long. */
 import { Database } from "bun:sqlite";
 import { keepLength } from "./disk-room.ts";
 

@@ -67,7 +67,7 @@ export class Housekeeper {
     this.#parts = parts;
     const { database } = parts;
     this.#pageBytes = Number(database.query("PRAGMA page_size").values()[0]?.[0]);
-    // A SQLite that does not know NOOP yet takes it for PASSIVE.
+    // A SQLite too old for NOOP takes it for PASSIVE.
     this.#look = database.prepare("PRAGMA wal_checkpoint(NOOP)");
   }
 
@@ -178,7 +178,7 @@ export class Housekeeper {
     this.#isToFinish = true;
   }
 
-  /** Commits wait for it; when it is done and nobody else reads, the log is copied whole. */
+  /** Commits wait for it; when it is done and there is no other reader, the log is copied whole. */
   #copyInPause(): Promise<void> {
     const copying = this.#copy().then(() => {
       const log = this.#lookAt();
@@ -187,7 +187,7 @@ export class Housekeeper {
     return this.#wait(copying);
   }
 
-  /** Never rejects. One that is under way began before what is asked for: another follows it. */
+  /** Never rejects. One under way began before this request: another follows it. */
   #copy(): Promise<void> {
     const copying = this.#copyNow().finally(() => {
       if (this.#copying === copying) this.#copying = undefined;

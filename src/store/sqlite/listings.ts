@@ -39,7 +39,7 @@ interface Candidate {
   readonly searches: readonly Search[];
 }
 
-/** Above that it is not told which of two indexes holds fewer. */
+/** Above this count, which of two indexes holds fewer is not determined. */
 const countMax = 1_000;
 
 function prepareIndex(database: Database, condition: string): Index {

@@ -68,7 +68,7 @@ function lockItself(path: string): number | undefined {
   const file = openSync(path, "r");
   if (flock(file, lockExclusive | orRefuse) === 0) return file;
   closeSync(file);
-  // Nobody takes this kind of lock on the file beside it: that one fails where none can be had.
+  // Nothing else locks the file beside it: this lock fails only where no lock can be had.
   const probe = openSync(`${path}.lock`, "r");
   const canLock = flock(probe, lockExclusive | orRefuse) === 0;
   closeSync(probe);

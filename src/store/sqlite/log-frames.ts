@@ -41,7 +41,7 @@ class Checksum {
   }
 }
 
-/** Whether the file holds its first so many frames. */
+/** Whether the file holds its first `count` frames. */
 export async function holdsFrames(file: number, count: number): Promise<boolean> {
   if (count === 0) return true;
   const header = Buffer.from(new ArrayBuffer(headerBytes));

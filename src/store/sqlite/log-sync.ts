@@ -71,7 +71,7 @@ export class LogSync {
   }
 
   /**
-   * As `sync`, without going on meanwhile: of use where there is nothing else to do, as it spares
+   * As `sync`, but blocking: for a caller with nothing else to do, as it spares
    * the way to another thread and back.
    */
   syncAtOnce(callback: Callback): void {
@@ -94,7 +94,7 @@ export class LogSync {
     if (!this.isRunning) this.#start();
   }
 
-  /** Calls back when the syncs asked for before this call have ended: at once without any. */
+  /** Calls back when the syncs requested before this call have ended: at once without any. */
   settled(callback: Callback): void {
     const last = this.#next.length > 0 ? this.#next : this.#current;
     if (last.length > 0) last.push(callback);
@@ -152,7 +152,7 @@ export class LogSync {
     return found.equals(piece);
   }
 
-  /** All that was asked for must have ended. */
+  /** Call it after all requested syncs have ended. */
   close(): void {
     closeSync(this.file);
   }

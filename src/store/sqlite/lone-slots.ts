@@ -85,7 +85,7 @@ export class LoneSlots {
     this.#known?.delete(row.number);
   }
 
-  /** The task, if there is exactly one and it can be kept in the row. */
+  /** The task, if it is the only one and can be kept in the row. */
   fitting(row: HeadRow, tasks: StoreEffects["tasks"]): LeasedNewTask | undefined {
     const [task] = tasks;
     if (tasks.length !== 1 || row.lease !== undefined || row.held) return undefined;
@@ -121,7 +121,7 @@ export class LoneSlots {
     this.#forget.run(row.number);
   }
 
-  /** Moves out the first so many leases that have ended by now. */
+  /** Moves out the first leases that have ended by now, up to `limit`. */
   moveOutDue(partition: number, now: number, limit: number): void {
     const due = this.#of(partition).filter(({ lease }) => lease.task.lease.leaseUntil <= now);
     due.sort((a, b) => until(a) - until(b) || a.lease.place - b.lease.place);

@@ -7,7 +7,7 @@ import { countRange, nextRange } from "./schema.ts";
 const placesPerRange = 2 ** 32;
 
 /**
- * Each opening counts in a range of its own, beyond all that were given before, and takes the next
+ * Each opening counts in a separate range, beyond all that were given before, and takes the next
  * one when that is used up.
  */
 export class Places {

@@ -121,7 +121,7 @@ export class Queues {
     const numbers: number[] = [];
     for (const { name, limit } of queues) {
       const room = Math.max(0, Math.min(limit, request.limit - tasks.length));
-      // One more than wanted tells whether the queue holds more.
+      // One more than wanted shows whether the queue holds more.
       const rows = this.#sql.selectClaimable.all(partition, name, room + 1);
       if (rows.length > room) more.add(name);
       else more.delete(name);

@@ -91,7 +91,7 @@ export class Removal {
     return true;
   }
 
-  /** Ends at most so many tombstones; returns whether there may be more to end. */
+  /** Ends at most this many tombstones; returns whether there may be more to end. */
   purgeExpired(partition: number, now: number, most: number): boolean {
     const expired = this.#sql.selectExpired.all(partition, now, most);
     let purged = 0;
@@ -99,7 +99,7 @@ export class Removal {
     return expired.length === most || purged < expired.length;
   }
 
-  /** A chunk of what the execution owns; answers whether something is left. */
+  /** Removes a chunk of what the execution owns; returns whether something is left. */
   #deleteRows(execution: number): boolean {
     let room = removeRowsMax;
     for (const statement of this.#sql.deleteSome) {

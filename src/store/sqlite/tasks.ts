@@ -125,7 +125,7 @@ export class Tasks {
     );
   }
 
-  /** Tells the order of adding. */
+  /** The order of adding. */
   nextPlace(): number {
     return this.#places.next();
   }

@@ -1,5 +1,5 @@
 -- Gives what is due, earliest first, and hides it; or what is still under this claim id. Sweeps up
--- the traces of dropped tasks, and goes on with removals that nobody finished.
+-- the traces of dropped tasks, and goes on with removals that were left unfinished.
 -- KEYS: 1 base of the partition. Derived: <base>:timers, :leases, :waits, :dropped, :held, :graves,
 --   :out, :q:<queue>, :queues, :x:<id>, :h:<id>, :claim:due:<claim id>.
 -- ARGV: 1 clock tolerance; 2 packed {claim id, limit, hide, now, how long the claim is remembered

@@ -19,7 +19,7 @@ local function make_room(x, tombstone_until, now)
   return true
 end
 
--- The answer when it is there already, or when its tombstone is.
+-- The answer when the execution, or its tombstone, exists.
 local function answer_known(x, row, commit_id, now)
   local head, trace, tombstone_until, request_hash, kept_status = unpack(row)
   if tombstone_until then

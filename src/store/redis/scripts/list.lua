@@ -1,9 +1,9 @@
--- Executions that equal all that is asked for, newest first, of several partitions.
+-- Executions that equal all filters, newest first, of several partitions.
 -- KEYS: bases of partitions. Derived: <base>:x:<id>, :all, :w:<workflow>, :s:<status>,
 --   :c:<correlation id>, :pairs, :paired.
 -- ARGV: 1 packed {workflow, status, correlation id (each may be false), the start from which on
 --   they are wanted or "", how many at most, how many are looked at where no index holds just
---   those}; then for each partition that is asked, in the order of KEYS, the member after which, or
+--   those}; then for each wanted partition, in the order of KEYS, the member after which, or
 --   "".
 -- Returns for each {rows, how many were looked at, the member after which it goes on, or false}; a
 --   row is {id, workflow, correlation id or false, version, started at, status as it is stored}.
@@ -45,7 +45,7 @@ local function smallest_of(indexes)
   return best
 end
 
--- The row of an execution, if it equals what is asked for: an index may hold what a server of an
+-- The row of an execution, if it equals the filters: an index may hold what a server of an
 -- older version has changed since.
 local function row_of(base, member)
   local id = id_in(member)

@@ -3,7 +3,7 @@
 -- two characters of each of the latest COMMITS_KEPT commit ids, as only an id that is like one of
 -- them is looked up; a newline; and the status and, behind a space, when it ended.
 -- What a commit leaves is named by its revision: n:<revision> holds its id and the entries of its
--- history, a NUL before each (there is none in JSON). Of those after the first INLINE_MAX,
+-- history, a NUL before each (JSON has none). Of those after the first INLINE_MAX,
 -- c<revision modulo COMMITS_KEPT> holds the id, and the history is in a list, as a hash of many
 -- fields is slow to go through.
 --@needs call

@@ -53,7 +53,7 @@ local function put_queue(base, queue, member, score)
   put(key, member, score)
 end
 
--- Answers the sum of what the calls answer.
+-- Returns the sum of what the calls return.
 local function call_many(command, key, list)
   if #list <= ARGUMENTS_MAX then return call(command, key, unpack(list)) end
   local sum = 0
@@ -63,7 +63,7 @@ local function call_many(command, key, list)
   return sum
 end
 
--- Answers how many were added that were not there.
+-- Returns how many were added that were not there.
 local function write_set(key, of)
   local added, removed = {}, {}
   for member, score in pairs(of) do

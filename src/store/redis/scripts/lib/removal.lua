@@ -5,7 +5,7 @@ local ROWS_MAX = 500
 -- The key of a tombstone outlives its moment, as callers' clocks may be a little apart.
 local GRACE_MS = 60000
 
--- Removes entries of the history from the hash, at most so many; returns how many, and how many it
+-- Removes entries of the history from the hash, up to a bound; returns how many, and how many it
 -- leaves there.
 local function delete_inline_history(x, room)
   local removed, left = 0, 0
