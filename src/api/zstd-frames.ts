@@ -26,16 +26,16 @@ export async function endsWithFrame(bytes: Uint8Array<ArrayBuffer>): Promise<boo
   }
 }
 
-type Parts = Generator<undefined, number>;
+type Walk = Generator<undefined, number>;
 
 /** Stops at each part; returns where the last one ends. */
-function* walk(view: DataView): Parts {
+function* walk(view: DataView): Walk {
   let at = 0;
   while (at < view.byteLength) at = yield* frame(view, at);
   return at;
 }
 
-function* frame(view: DataView, start: number): Parts {
+function* frame(view: DataView, start: number): Walk {
   yield;
   const first = view.getUint32(start, true);
   // Its last four bits are free.

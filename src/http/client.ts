@@ -32,7 +32,7 @@ export interface HttpResponse {
   readonly body: Buffer;
 }
 
-export interface HttpClientParts {
+export interface HttpClientOptions {
   readonly allow: AllowList;
   /** All addresses of a name; the system's resolver by default. */
   readonly lookup?: (name: string) => Promise<readonly LookupAddress[]>;
@@ -41,10 +41,10 @@ export interface HttpClientParts {
 }
 
 export class HttpClient {
-  readonly #parts: HttpClientParts;
+  readonly #options: HttpClientOptions;
 
-  constructor(parts: HttpClientParts) {
-    this.#parts = parts;
+  constructor(options: HttpClientOptions) {
+    this.#options = options;
   }
 
   /** Throws HttpFault, or the signal's reason. */
@@ -79,7 +79,7 @@ export class HttpClient {
         signal,
         // No connection is kept: a kept one would go to an address that was checked long ago.
         agent: false,
-        ...(this.#parts.ca !== undefined && { ca: this.#parts.ca }),
+        ...(this.#options.ca !== undefined && { ca: this.#options.ca }),
       });
       sent.once("response", resolve);
       sent.once("error", (error) =>
@@ -91,7 +91,7 @@ export class HttpClient {
 
   /** Those that may be called; never empty. */
   async #addressesOf(url: URL): Promise<readonly LookupAddress[]> {
-    const { allow, lookup = lookUp } = this.#parts;
+    const { allow, lookup = lookUp } = this.#options;
     const host = hostOf(url);
     if (!/^https?:$/.test(url.protocol)) {
       throw new HttpFault("HTTP_NOT_ALLOWED", `${url.protocol} is not http: or https:.`);

@@ -49,7 +49,7 @@ import { WorkerDesk } from "./services/worker-desk.ts";
 import type { Orchestrator, ServerView } from "./shared/orchestrator.ts";
 import { Room } from "./shared/room.ts";
 
-export interface RuntimeParts {
+export interface RuntimeOptions {
   readonly store: Store;
   readonly sandbox: Sandbox;
   readonly clock: Clock;
@@ -80,9 +80,9 @@ export interface Runtime extends Orchestrator {
 }
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: it only wires, one statement for each part.
-export function createRuntime(parts: RuntimeParts): Runtime {
-  const { store, sandbox, clock, ids, log, metrics, tracing } = parts;
-  const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = parts;
+export function createRuntime(options: RuntimeOptions): Runtime {
+  const { store, sandbox, clock, ids, log, metrics, tracing } = options;
+  const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = options;
   const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
   const plans = new Plans(store, formats);
   const registry = new ActionRegistry(store, clock);
@@ -146,7 +146,7 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     holds: metrics.holds,
     timeCommit: () => metrics.timeStoreCall("commit"),
   });
-  const room = new Room({ store, clock, log, keepRetention: parts.keepRetention });
+  const room = new Room({ store, clock, log, keepRetention: options.keepRetention });
   const journal = new Journal(log, metrics);
   const executions = new Executions({
     store,
@@ -156,8 +156,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     plans,
     room,
     formats,
-    namespace: parts.namespace,
-    tombstoneSeconds: parts.tombstoneSeconds ?? limits.tombstoneSecondsDefault,
+    namespace: options.namespace,
+    tombstoneSeconds: options.tombstoneSeconds ?? limits.tombstoneSecondsDefault,
     tracing,
   });
   const timers = new TimerLoop({
@@ -167,10 +167,10 @@ export function createRuntime(parts: RuntimeParts): Runtime {
     log,
     standstill,
     restMs,
-    handle: (item, claimId) => handleDue(dueParts, item, claimId),
+    handle: (item, claimId) => handleDue(dueOptions, item, claimId),
   });
   const note = (partition: number, at: number) => timers.note(partition, at);
-  const dueParts = { clock, standstill, metrics, journal, driver, executions, note };
+  const dueOptions = { clock, standstill, metrics, journal, driver, executions, note };
   const outbox = new OutboxLoop({
     store,
     clock,
@@ -197,8 +197,8 @@ export function createRuntime(parts: RuntimeParts): Runtime {
   });
   const isRefused = (queue: string) => uncarried.isRefused(queue);
   const unpolled = new Unpolled({ store, clock, log, dispatcher, notes, prefers, isRefused });
-  const deskParts = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
-  const desk = new WorkerDesk({ ...deskParts, unpolled, uncarried, cancellations, standstill });
+  const deskOptions = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
+  const desk = new WorkerDesk({ ...deskOptions, unpolled, uncarried, cancellations, standstill });
   let inner: InnerWorker | undefined;
   let innerStopped: Promise<void> | undefined;
   metrics.read({
@@ -263,12 +263,12 @@ export function createRuntime(parts: RuntimeParts): Runtime {
       sweeper.start();
       turns.start();
       await servers.join(self);
-      if (parts.keepRetention !== true) early.start();
+      if (options.keepRetention !== true) early.start();
       indexing.start();
       unpolled.start();
       uncarried.start();
-      if (parts.http !== undefined) {
-        const actions = new Map([["http", httpAction(parts.http)]]);
+      if (options.http !== undefined) {
+        const actions = new Map([["http", httpAction(options.http)]]);
         inner = new InnerWorker({ desk, clock, log, workerId: `orchy:${self.name}`, actions });
         inner.start();
       }

@@ -22,14 +22,14 @@ export interface Guard {
   close(): Promise<void>;
 }
 
-interface Parts {
+interface Options {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** Throws an Error of one sentence when strangers would be let in, or the audit cannot be written. */
-export async function openGuard(config: Config, { store, clock, log }: Parts): Promise<Guard> {
+export async function openGuard(config: Config, { store, clock, log }: Options): Promise<Guard> {
   const { insecure, advertise, allowedHosts, corsOrigins, auditLog } = config;
   const file = auditLog === undefined ? undefined : await AuditFile.open(auditLog, log);
   const audit = createAudit(file ? [log, fileLogger(file, clock)] : [log], clock);

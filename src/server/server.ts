@@ -35,7 +35,7 @@ import { Exporter } from "../telemetry/tracing/exporter.ts";
 import { openGuard } from "./guard.ts";
 
 /** What a test may replace. */
-export interface ServerParts {
+export interface ServerOptions {
   readonly clock?: Clock;
   readonly ids?: Ids;
   readonly log?: Logger;
@@ -58,10 +58,13 @@ export interface RunningServer {
 }
 
 /** Lets go of everything it took when it cannot start; throws an Error of one sentence. */
-export async function startServer(config: Config, parts: ServerParts = {}): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  options: ServerOptions = {},
+): Promise<RunningServer> {
   const closing: (() => Promise<void>)[] = [];
   try {
-    return await startParts(config, parts, closing);
+    return await startAll(config, options, closing);
   } catch (error) {
     for (const close of closing.reverse()) await close();
     throw await explained(error, config);
@@ -69,28 +72,28 @@ export async function startServer(config: Config, parts: ServerParts = {}): Prom
 }
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: it only wires, one statement for each part.
-async function startParts(
+async function startAll(
   config: Config,
-  parts: ServerParts,
+  options: ServerOptions,
   closing: (() => Promise<void>)[],
 ): Promise<RunningServer> {
-  const ownClock = parts.clock ?? systemClock;
-  const ids = parts.ids ?? systemIds;
+  const ownClock = options.clock ?? systemClock;
+  const ids = options.ids ?? systemIds;
   const log =
-    parts.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
+    options.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
   const outdated = Promise.withResolvers<string>();
   const { namespace, partitions, host, legacyWorkers, corsOrigins } = config;
   const { keepRetention, tombstoneSeconds } = config;
   const tls = config.tls && (await readTls(config.tls));
   const storeTls = await readClientTls(config.storeTls);
-  const options = {
+  const storeOptions = {
     namespace,
     tls: storeTls,
     log,
     ...(partitions !== undefined && { partitions }),
   };
   const metrics = new Metrics();
-  const opened = parts.store ?? (await openStore(storeUrl(config.store), options));
+  const opened = options.store ?? (await openStore(storeUrl(config.store), storeOptions));
   const outage = new Outage("The store", { clock: ownClock, log });
   const store = meterStore(opened, metrics, outage);
   closing.push(() => store.close());
@@ -196,7 +199,7 @@ async function startLegacyServer(
 
 function startExporter(
   { tracing, nodeName }: Config,
-  parts: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics },
+  options: { readonly clock: Clock; readonly log: Logger; readonly metrics: Metrics },
 ): Exporter | undefined {
   if (tracing === undefined) return undefined;
   const { url, headers, serviceName } = tracing;
@@ -205,8 +208,8 @@ function startExporter(
     "service.version": version,
     "service.instance.id": nodeName,
   };
-  const exporter = new Exporter({ url, headers, resource, version, ...parts });
-  parts.metrics.readTraces(exporter);
+  const exporter = new Exporter({ url, headers, resource, version, ...options });
+  options.metrics.readTraces(exporter);
   return exporter;
 }
 

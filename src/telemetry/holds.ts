@@ -9,7 +9,7 @@ import type { Logger } from "./log.ts";
 /** `other`: nothing has measured it, or the machine gave the process no CPU time. */
 export type HoldKind = "execution" | "request" | "other";
 
-export interface HoldsParts {
+export interface HoldsOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly onHeld: (kind: HoldKind, ms: number) => void;
@@ -20,7 +20,7 @@ const probeMs = limits.holdMs / 2;
 const windowMs = 60_000;
 
 export class Holds {
-  #parts: HoldsParts | undefined;
+  #options: HoldsOptions | undefined;
   /** What was measured last. */
   #last: string | undefined;
   /** What was told of since the last probe. */
@@ -31,19 +31,19 @@ export class Holds {
   #longest = { ms: 0, before: 0, until: 0 };
 
   /** Begins to watch; returns how to stop. */
-  watch(parts: HoldsParts): () => void {
-    this.#parts = parts;
+  watch(options: HoldsOptions): () => void {
+    this.#options = options;
     let cancel: () => void;
     const next = () => {
       const due = performance.now() + probeMs;
-      cancel = parts.clock.after(probeMs, () => {
+      cancel = options.clock.after(probeMs, () => {
         this.#probed(Math.max(0, performance.now() - due));
         next();
       });
     };
     next();
     return () => {
-      this.#parts = undefined;
+      this.#options = undefined;
       cancel();
     };
   }
@@ -67,14 +67,14 @@ export class Holds {
   }
 
   #probed(lateMs: number): void {
-    this.#parts?.onLate(lateMs);
+    this.#options?.onLate(lateMs);
     if (lateMs - this.#toldMs >= limits.holdMs) this.#held("other", this.#last, lateMs);
     this.#toldMs = 0;
   }
 
   #held(kind: HoldKind, name: string | undefined, ms: number): void {
-    if (this.#parts === undefined) return;
-    const { clock, log, onHeld } = this.#parts;
+    if (this.#options === undefined) return;
+    const { clock, log, onHeld } = this.#options;
     onHeld(kind, ms);
     this.#turnWindow();
     this.#longest.ms = Math.max(this.#longest.ms, ms);

@@ -19,10 +19,10 @@ export class Outage {
   #goodSince: number | undefined;
 
   /** `what` begins a sentence: "The store". */
-  constructor(what: string, parts: { readonly clock: Clock; readonly log: Logger }) {
+  constructor(what: string, options: { readonly clock: Clock; readonly log: Logger }) {
     this.#what = what;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
+    this.#clock = options.clock;
+    this.#log = options.log;
   }
 
   get open(): boolean {

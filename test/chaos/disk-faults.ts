@@ -15,11 +15,11 @@ export class DiskFaults {
   readonly #client: Client;
   readonly #ledger: Ledger;
 
-  constructor(parts: { disk: SmallDisk; server: Program; client: Client; ledger: Ledger }) {
-    this.#disk = parts.disk;
-    this.#server = parts.server;
-    this.#client = parts.client;
-    this.#ledger = parts.ledger;
+  constructor(options: { disk: SmallDisk; server: Program; client: Client; ledger: Ledger }) {
+    this.#disk = options.disk;
+    this.#server = options.server;
+    this.#client = options.client;
+    this.#ledger = options.ledger;
   }
 
   get all(): readonly Fault[] {

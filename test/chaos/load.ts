@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 import type { Ledger, Story } from "./ledger.ts";
 import { type Kind, kinds } from "./workflows.ts";
 
-export interface LoadParts {
+export interface LoadOptions {
   readonly client: Client;
   readonly ledger: Ledger;
   readonly chance: Chance;
@@ -16,20 +16,20 @@ const poisonEveryMs = 12_000;
 const underWayMax = 300;
 
 export class Load {
-  readonly #parts: LoadParts;
+  readonly #options: LoadOptions;
   readonly #underWay = new Set<Promise<void>>();
   readonly #lottery: readonly Kind[] = kinds.flatMap((kind) => Array(kind.weight).fill(kind));
   readonly #prefix: string;
   #count = 0;
 
-  constructor(parts: LoadParts, prefix: string) {
-    this.#parts = parts;
+  constructor(options: LoadOptions, prefix: string) {
+    this.#options = options;
     this.#prefix = prefix;
   }
 
   /** Until the signal says stop; then until everything that was begun has been answered. */
   async run(stop: AbortSignal): Promise<void> {
-    const { chance, startsPerSecond } = this.#parts;
+    const { chance, startsPerSecond } = this.#options;
     const poison = kinds.find(({ name }) => name === "poison") as Kind;
     let nextPoisonMs = performance.now() + poisonEveryMs / 3;
     while (!stop.aborted) {
@@ -57,7 +57,7 @@ export class Load {
         return;
       case "pause":
         await this.operate(story, "pause");
-        await Bun.sleep(this.#parts.chance.below(1_500));
+        await Bun.sleep(this.#options.chance.below(1_500));
         await this.operate(story, "resume");
         return;
       case "cancel":
@@ -66,13 +66,13 @@ export class Load {
       case "delete":
         return this.#delete(story);
       default:
-        if (this.#parts.chance.percent(20)) await this.#read(story);
+        if (this.#options.chance.percent(20)) await this.#read(story);
     }
   }
 
   /** Now and then by two calls at once: the key makes them one start. */
   async #start(kind: Kind): Promise<Story | undefined> {
-    const { client, ledger, chance } = this.#parts;
+    const { client, ledger, chance } = this.#options;
     const n = ++this.#count;
     const key = `${this.#prefix}-${n}`;
     const route = chance.pick(["a", "b", "other"]);
@@ -97,7 +97,7 @@ export class Load {
   }
 
   async #signal(story: Story, event: string): Promise<void> {
-    const { client, ledger, chance } = this.#parts;
+    const { client, ledger, chance } = this.#options;
     const signal: Story["signals"][number] = { event, signalId: `${story.key}-${event}` };
     story.signals.push(signal);
     const payload = { from: signal.signalId };
@@ -116,7 +116,7 @@ export class Load {
   }
 
   async operate(story: Story, operation: "pause" | "resume" | "cancel"): Promise<void> {
-    const { client, ledger } = this.#parts;
+    const { client, ledger } = this.#options;
     const path = `/v1/executions/${story.id}/${operation}`;
     const body = { operationId: `${story.key}-${operation}` };
     const answer = await client.surely({ method: "POST", path, body });
@@ -131,7 +131,7 @@ export class Load {
 
   /** What has ended once stays so. */
   async #read(story: Story): Promise<string | undefined> {
-    const { client, ledger } = this.#parts;
+    const { client, ledger } = this.#options;
     const answer = await client.attempt({
       method: "GET",
       path: `/v1/executions/${story.id}/result?wait=10`,
@@ -149,7 +149,7 @@ export class Load {
   }
 
   async #delete(story: Story): Promise<void> {
-    const { client, ledger } = this.#parts;
+    const { client, ledger } = this.#options;
     const giveUpAt = performance.now() + 60_000;
     while ((await this.#read(story)) === undefined) {
       // It is found at the end whether it is stuck.

@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 import type { Fault, Healed } from "./faults.ts";
 import type { Ledger } from "./ledger.ts";
 
-export interface NemesisParts {
+export interface NemesisOptions {
   readonly faults: readonly Fault[];
   readonly client: Client;
   readonly ledger: Ledger;
@@ -16,19 +16,19 @@ const recoveryMsMax = 60_000;
 const calmMsMax = 2_000;
 
 export class Nemesis {
-  readonly #parts: NemesisParts;
+  readonly #options: NemesisOptions;
   readonly #lottery: readonly Fault[];
   readonly recoveries = new Map<string, number[]>();
   #probes = 0;
 
-  constructor(parts: NemesisParts) {
-    this.#parts = parts;
-    this.#lottery = parts.faults.flatMap((fault) => Array(fault.weight).fill(fault));
-    for (const { name } of parts.faults) this.recoveries.set(name, []);
+  constructor(options: NemesisOptions) {
+    this.#options = options;
+    this.#lottery = options.faults.flatMap((fault) => Array(fault.weight).fill(fault));
+    for (const { name } of options.faults) this.recoveries.set(name, []);
   }
 
   async run(stop: AbortSignal): Promise<void> {
-    const { chance, ledger } = this.#parts;
+    const { chance, ledger } = this.#options;
     while (!stop.aborted && this.#lottery.length > 0) {
       await Bun.sleep(300 + chance.below(calmMsMax));
       if (stop.aborted) return;
@@ -45,7 +45,7 @@ export class Nemesis {
   }
 
   async #recover(name: string, { atMs, url }: Healed): Promise<void> {
-    const { client, ledger } = this.#parts;
+    const { client, ledger } = this.#options;
     while (!(await this.#probe(url ?? client.anyUrl()))) {
       if (performance.now() - atMs > recoveryMsMax) {
         ledger.violate(`nothing goes through ${url ?? "any server"} a minute after "${name}"`);
@@ -57,7 +57,7 @@ export class Nemesis {
 
   /** One execution from start to end through one server. */
   async #probe(url: string): Promise<boolean> {
-    const { client } = this.#parts;
+    const { client } = this.#options;
     const body = { workflow: "chaos-probe", input: { n: ++this.#probes, route: "a" } };
     const start = { method: "POST", path: "/v1/executions?wait=3", body, timeoutMs: 4_000 };
     const answer = await client.attempt(start, url);

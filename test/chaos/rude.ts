@@ -26,10 +26,10 @@ export class RudeWorker {
   readonly #underWay = new Set<Promise<void>>();
   #runs = 0;
 
-  constructor(parts: { client: Client; ledger: Ledger; chance: Chance }) {
-    this.#client = parts.client;
-    this.#ledger = parts.ledger;
-    this.#chance = parts.chance;
+  constructor(options: { client: Client; ledger: Ledger; chance: Chance }) {
+    this.#client = options.client;
+    this.#ledger = options.ledger;
+    this.#chance = options.chance;
   }
 
   async register(): Promise<void> {

@@ -7,7 +7,7 @@ import { executionKey } from "../../src/model/ids.ts";
 import { Dispatcher } from "../../src/runtime/dispatch/dispatcher.ts";
 import { OutboxLoop } from "../../src/runtime/loops/outbox-loop.ts";
 import { RetentionEnds } from "../../src/runtime/loops/retention-ends.ts";
-import { Sweeper, type SweeperParts } from "../../src/runtime/loops/sweeper.ts";
+import { Sweeper, type SweeperOptions } from "../../src/runtime/loops/sweeper.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { StoreFault } from "../../src/store/store.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
@@ -117,7 +117,7 @@ test("a sweep passes over a partition that is away", async () => {
   const dispatcher = new Dispatcher({ store, clock, ids: systemIds, log, onDue: () => {} });
   dispatcher.open({ queues: ["q/a"], workerId: "w", heartbeatMs: 0, tasksMax: 1, waitMs: 10_000 });
   // No execution is there that a plan or a driver would be needed for.
-  const sweeper = new Sweeper({ store, clock, log, dispatcher } as unknown as SweeperParts);
+  const sweeper = new Sweeper({ store, clock, log, dispatcher } as unknown as SweeperOptions);
   for (let i = 0; i < 2 * partitions; i++) await sweeper.sweep().catch(() => {});
   const each = Array.from({ length: partitions }, (_, partition) => partition);
   expect(listed).toEqual([...each, ...each]);

@@ -11,7 +11,7 @@ import type { Oracle, SignalSent, StartSent } from "./oracle.ts";
 import { Process } from "./process.ts";
 import { events, type SimulatedWorkflow } from "./workflows.ts";
 
-export interface ClientParts {
+export interface ClientOptions {
   readonly loop: Loop;
   readonly network: Network;
   readonly oracle: Oracle;
@@ -27,13 +27,13 @@ const triesMax = 40;
 const refusals: ReadonlySet<string> = new Set(["UNAVAILABLE", "RESOURCE_EXHAUSTED", "TOO_MANY"]);
 
 export class Client {
-  readonly #parts: ClientParts;
+  readonly #options: ClientOptions;
   readonly #process: Process;
   #names = 0;
 
-  constructor(parts: ClientParts) {
-    this.#parts = parts;
-    this.#process = new Process(parts.loop, "client");
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#process = new Process(options.loop, "client");
   }
 
   /** Things to do, spread over so much time. */
@@ -41,7 +41,7 @@ export class Client {
     const { chance } = this.#process;
     const doing: Promise<void>[] = [];
     const later = (work: () => Promise<void>) =>
-      doing.push(this.#parts.loop.sleep(chance.below(ms)).then(work));
+      doing.push(this.#options.loop.sleep(chance.below(ms)).then(work));
     for (let index = 0; index < counts.starts; index++) later(() => this.#startSome());
     for (let index = 0; index < counts.others; index++) later(() => this.#somethingElse());
     await Promise.all(doing);
@@ -52,14 +52,14 @@ export class Client {
     serve: (service: Runtime) => Promise<Answer>,
     options: { repeatable?: boolean } = {},
   ): Promise<Answer> {
-    const { network, servers } = this.#parts;
+    const { network, servers } = this.#options;
     const from = this.#process;
     const to = from.chance.pick(servers);
     try {
       const call = { from, to, name, timeoutMs: callTimeoutMs, serve, ...options };
       return await network.call(call);
     } catch (error) {
-      if (error instanceof OrchyError) this.#parts.oracle.refused(error);
+      if (error instanceof OrchyError) this.#options.oracle.refused(error);
       throw error;
     }
   }
@@ -75,27 +75,27 @@ export class Client {
       } catch (error) {
         const code = error instanceof OrchyError ? error.code : "UNKNOWN_OUTCOME";
         if (code !== "UNKNOWN_OUTCOME" && !refusals.has(code)) return error as OrchyError;
-        await this.#parts.loop.sleep(100 + this.#process.chance.below(2_000));
+        await this.#options.loop.sleep(100 + this.#process.chance.below(2_000));
       }
     }
     return undefined;
   }
 
   async #startSome(): Promise<void> {
-    await this.#start(this.#process.chance.pick(this.#parts.workflows).name);
+    await this.#start(this.#process.chance.pick(this.#options.workflows).name);
   }
 
   /** When nothing fails any more: each of these ends as it ends without faults. */
   async startCalmly(workflows: readonly SimulatedWorkflow[]): Promise<void> {
     for (const { definition } of workflows) {
       const start = await this.#start(definition.name);
-      for (const id of start.ids) this.#parts.oracle.calm.add(id);
+      for (const id of start.ids) this.#options.oracle.calm.add(id);
     }
   }
 
   async #start(workflow: string): Promise<StartSent> {
     const { chance } = this.#process;
-    const { oracle } = this.#parts;
+    const { oracle } = this.#options;
     const name = `start-${++this.#names}`;
     const input = JSON.stringify({
       route: chance.pick(["a", "b", "200", null]),
@@ -134,7 +134,7 @@ export class Client {
 
   async #somethingElse(): Promise<void> {
     const { chance } = this.#process;
-    const known = this.#parts.oracle.starts.flatMap((start) => [...start.ids]);
+    const known = this.#options.oracle.starts.flatMap((start) => [...start.ids]);
     if (known.length === 0) return;
     const id = chance.pick(known);
     const what = chance.below(100);
@@ -150,14 +150,14 @@ export class Client {
   async #delete(id: string): Promise<void> {
     const answer = await this.#surely("delete", async (service) => {
       await service.deleteExecution(id);
-      this.#parts.oracle.deleted(id);
+      this.#options.oracle.deleted(id);
     });
     this.#mustExist(id, answer);
   }
 
   /** From its answer on, starts are of the new version. */
   async #saveAnew(): Promise<void> {
-    const { oracle, workflows } = this.#parts;
+    const { oracle, workflows } = this.#options;
     const definition = this.#process.chance.pick(workflows);
     const description = `description ${++this.#names}`;
     await this.#surely("save", async (service) => {
@@ -168,7 +168,7 @@ export class Client {
   }
 
   async signal(executionId: string, event: string): Promise<void> {
-    const { oracle } = this.#parts;
+    const { oracle } = this.#options;
     const signalId = `signal-${++this.#names}`;
     const payload = `{"from":"${signalId}"}`;
     const signal: SignalSent = { executionId, signalId, payload, isAccepted: false };
@@ -189,7 +189,7 @@ export class Client {
     const answer = await this.#surely(operationId, async (service) => {
       const reason = "by the simulation";
       const status = await service.operate({ id, operation, operationId, reason });
-      this.#parts.oracle.operated(id, operation, operationId);
+      this.#options.oracle.operated(id, operation, operationId);
       return status;
     });
     this.#mustExist(id, answer);
@@ -198,9 +198,9 @@ export class Client {
   async #read(id: string): Promise<void> {
     const answer = await this.#surely("read", async (service) => {
       const { status } = await service.getExecution(id);
-      this.#parts.oracle.statusRead(id, status);
+      this.#options.oracle.statusRead(id, status);
       const result = await service.waitForResult(id, this.#process.chance.below(5_000));
-      this.#parts.oracle.statusRead(id, result.status);
+      this.#options.oracle.statusRead(id, result.status);
       await service.history(id, { limit: 10 });
       return status;
     });
@@ -209,6 +209,6 @@ export class Client {
 
   #mustExist(id: string, answer: unknown): void {
     if (!(answer instanceof OrchyError)) return;
-    if (answer.code === "NOT_FOUND" || answer.code === "DELETED") this.#parts.oracle.missing(id);
+    if (answer.code === "NOT_FOUND" || answer.code === "DELETED") this.#options.oracle.missing(id);
   }
 }

@@ -2,38 +2,41 @@
 import type { Loop } from "./loop.ts";
 import type { SimulatedServer } from "./server.ts";
 import type { Weather } from "./weather.ts";
-import { SimulatedWorker, type WorkerParts } from "./worker.ts";
+import { SimulatedWorker, type WorkerOptions } from "./worker.ts";
 
-export interface NemesisParts {
+export interface NemesisOptions {
   readonly loop: Loop;
   readonly weather: Weather;
   readonly servers: readonly SimulatedServer[];
-  readonly workerParts: WorkerParts;
+  readonly workerOptions: WorkerOptions;
   readonly workers: number;
 }
 
 const hourMs = 3_600_000;
 
 export class Nemesis {
-  readonly #parts: NemesisParts;
+  readonly #options: NemesisOptions;
   readonly #workers: SimulatedWorker[] = [];
   #workersMade = 0;
   #isOver = false;
 
-  constructor(parts: NemesisParts) {
-    this.#parts = parts;
-    for (const server of parts.servers) server.start();
-    for (let index = 0; index < parts.workers; index++) this.#startWorker();
+  constructor(options: NemesisOptions) {
+    this.#options = options;
+    for (const server of options.servers) server.start();
+    for (let index = 0; index < options.workers; index++) this.#startWorker();
   }
 
   #startWorker(): void {
-    const worker = new SimulatedWorker(`worker-${++this.#workersMade}`, this.#parts.workerParts);
+    const worker = new SimulatedWorker(
+      `worker-${++this.#workersMade}`,
+      this.#options.workerOptions,
+    );
     this.#workers.push(worker);
   }
 
   /** For so long; each fault heals by itself or at the end. */
   async rage(ms: number, pauseMs: number): Promise<void> {
-    const { loop } = this.#parts;
+    const { loop } = this.#options;
     const until = loop.now + ms;
     while (loop.now < until) {
       await loop.sleep(loop.chance.below(2 * pauseMs));
@@ -42,7 +45,7 @@ export class Nemesis {
   }
 
   #strike(): void {
-    const { loop, servers, weather } = this.#parts;
+    const { loop, servers, weather } = this.#options;
     const { chance } = loop;
     const server = chance.pick(servers);
     const ms = chance.percent(70) ? chance.below(5_000) : chance.below(40_000);
@@ -88,20 +91,20 @@ export class Nemesis {
   }
 
   #killWorker(ms: number): void {
-    const worker = this.#parts.loop.chance.pick(this.#workers);
+    const worker = this.#options.loop.chance.pick(this.#workers);
     if (worker.process.hasEnded) return;
     worker.process.end();
     this.#later(ms, () => this.#startWorker());
   }
 
   #stopWorker(ms: number): void {
-    const { process } = this.#parts.loop.chance.pick(this.#workers);
+    const { process } = this.#options.loop.chance.pick(this.#workers);
     process.stop();
     this.#later(ms, () => process.goOn());
   }
 
   #later(ms: number, callback: () => void): void {
-    this.#parts.loop.in(ms, () => {
+    this.#options.loop.in(ms, () => {
       if (!this.#isOver) callback();
     });
   }
@@ -113,7 +116,7 @@ export class Nemesis {
 
   /** From now on everything works, and everybody is there. */
   heal(): void {
-    const { loop, weather, servers, workers } = this.#parts;
+    const { loop, weather, servers, workers } = this.#options;
     loop.note("everything heals");
     this.#isOver = true;
     weather.clear();

@@ -12,7 +12,7 @@ import { simulatedSandbox } from "./scripts.ts";
 import { storeLine } from "./store-line.ts";
 import type { Weather } from "./weather.ts";
 
-export interface ServerParts {
+export interface ServerOptions {
   readonly loop: Loop;
   readonly weather: Weather;
   /** Shared by all servers. */
@@ -32,23 +32,23 @@ export class SimulatedServer implements Address<Runtime> {
   readonly name: string;
   isCutOff = false;
   listening: { readonly process: Process; readonly service: Runtime } | undefined;
-  readonly #parts: ServerParts;
+  readonly #options: ServerOptions;
   #starts = 0;
 
-  constructor(name: string, parts: ServerParts) {
+  constructor(name: string, options: ServerOptions) {
     this.name = name;
-    this.#parts = parts;
+    this.#options = options;
   }
 
   start(): void {
     if (this.listening !== undefined) return;
-    const { loop, evaluate, wrapLine, wrapRuntime } = this.#parts;
+    const { loop, evaluate, wrapLine, wrapRuntime } = this.#options;
     const process = new Process(loop, `${this.name}.${++this.#starts}`);
     loop.note(`${process.name} starts`);
     // Clocks that are kept in step are still some way apart.
     process.clockErrorMs = loop.chance.below(1_000) - 500;
     const line = storeLine({
-      ...this.#parts,
+      ...this.#options,
       process,
       onSkewed: () => this.#measureClock(process),
     });
@@ -84,16 +84,16 @@ export class SimulatedServer implements Address<Runtime> {
     const { listening } = this;
     if (listening === undefined) return;
     const { process, service } = listening;
-    this.#parts.loop.note(`${process.name} is asked to end`);
+    this.#options.loop.note(`${process.name} is asked to end`);
     const end = () => {
       if (this.listening !== listening) return;
       this.kill();
-      this.#parts.loop.in(restartAfterMs, () => this.start());
+      this.#options.loop.in(restartAfterMs, () => this.start());
     };
     process.deliver(() => {
       service.drain();
       service.close().then(end, (error) => {
-        this.#parts.loop.violate(`${process.name} could not end: ${error}`);
+        this.#options.loop.violate(`${process.name} could not end: ${error}`);
       });
     });
   }
@@ -109,12 +109,12 @@ export class SimulatedServer implements Address<Runtime> {
   setClock(errorMs: number): void {
     const process = this.listening?.process;
     if (process === undefined) return;
-    this.#parts.loop.note(`the clock of ${process.name} is ${errorMs} ms off`);
+    this.#options.loop.note(`the clock of ${process.name} is ${errorMs} ms off`);
     process.clockErrorMs = errorMs;
   }
 
   #measureClock(process: Process): void {
-    const { loop } = this.#parts;
+    const { loop } = this.#options;
     loop.in(measureMs, () => {
       process.clockErrorMs = loop.chance.below(200) - 100;
     });

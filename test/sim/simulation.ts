@@ -111,9 +111,9 @@ class World {
     const client = new Client({ loop, network, oracle, servers, workflows: definitions });
     const [all, none] = [chance.percent(60), chance.percent(50)];
     const takesJson = (worker: string) => all || (!none && /[13579]$/.test(worker));
-    const workerParts = { loop, network, weather, oracle, servers, takesJson };
+    const workerOptions = { loop, network, weather, oracle, servers, takesJson };
     const workers = 1 + chance.below(3);
-    const nemesis = new Nemesis({ loop, weather, servers, workerParts, workers });
+    const nemesis = new Nemesis({ loop, weather, servers, workerOptions, workers });
     const working = client.work(faultsMs, { starts: 18, others: 40 });
     await nemesis.rage(faultsMs, 1_000 + chance.below(8_000));
     nemesis.heal();

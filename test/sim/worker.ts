@@ -14,7 +14,7 @@ import { Process } from "./process.ts";
 import type { Weather } from "./weather.ts";
 import { actionDefinitions, actionNames, queues } from "./workflows.ts";
 
-export interface WorkerParts {
+export interface WorkerOptions {
   readonly loop: Loop;
   readonly network: Network;
   readonly weather: Weather;
@@ -37,7 +37,7 @@ const beatMs = 500;
 
 export class SimulatedWorker {
   readonly process: Process;
-  readonly #parts: WorkerParts;
+  readonly #options: WorkerOptions;
   readonly #heartbeats: boolean;
   readonly #held = new Map<string, Held>();
   #results: ResultSent[] = [];
@@ -45,13 +45,13 @@ export class SimulatedWorker {
   #polls = 0;
   #completing = false;
 
-  constructor(name: string, parts: WorkerParts) {
-    this.#parts = parts;
-    this.process = new Process(parts.loop, name);
+  constructor(name: string, options: WorkerOptions) {
+    this.#options = options;
+    this.process = new Process(options.loop, name);
     const { chance } = this.process;
-    this.#server = chance.below(parts.servers.length);
+    this.#server = chance.below(options.servers.length);
     this.#heartbeats = chance.percent(80);
-    parts.loop.note(`${name} starts`);
+    options.loop.note(`${name} starts`);
     void this.#register();
   }
 
@@ -76,13 +76,13 @@ export class SimulatedWorker {
     timeoutMs: number,
     serve: (service: Runtime, abort: AbortSignal) => Promise<Answer>,
   ): Promise<Answer | undefined> {
-    const { network, servers, loop } = this.#parts;
+    const { network, servers, loop } = this.#options;
     const to = servers[this.#server % servers.length]!;
     try {
       return await network.call({ from: this.process, to, name, timeoutMs, serve });
     } catch (error) {
       loop.note(`${this.process.name} ${name} at ${to.name}: ${(error as Error).message}`);
-      if (error instanceof OrchyError) this.#parts.oracle.refused(error);
+      if (error instanceof OrchyError) this.#options.oracle.refused(error);
       this.#server += 1;
       await this.#sleep(50 + this.process.chance.below(500));
       return undefined;
@@ -120,7 +120,7 @@ export class SimulatedWorker {
         heartbeats: this.#heartbeats,
         structOnly: !this.#takesJson,
       });
-      await this.#parts.oracle.resultsAnswered(results, given.results);
+      await this.#options.oracle.resultsAnswered(results, given.results);
       return given;
     });
     this.#polls -= 1;
@@ -140,7 +140,7 @@ export class SimulatedWorker {
     const results = this.#results.splice(0);
     const answers = await this.#call("complete", callTimeoutMs, async (service) => {
       const given = await service.complete(results, name);
-      await this.#parts.oracle.resultsAnswered(results, given);
+      await this.#options.oracle.resultsAnswered(results, given);
       return given;
     });
     this.#completing = false;
@@ -164,17 +164,17 @@ export class SimulatedWorker {
   }
 
   get #takesJson(): boolean {
-    return this.#parts.takesJson(this.process.name);
+    return this.#options.takesJson(this.process.name);
   }
 
   get #isRough(): boolean {
-    return this.#parts.weather.isRough;
+    return this.#options.weather.isRough;
   }
 
   #take(task: PolledTask): void {
     const { process } = this;
     const { clock, chance } = process;
-    this.#parts.oracle.taskTaken(task, process.name, { takesJson: this.#takesJson });
+    this.#options.oracle.taskTaken(task, process.name, { takesJson: this.#takesJson });
     if (this.#isRough && chance.percent(7)) return void this.#release(task);
     this.#held.set(task.token, { task, beatAt: clock.now() + task.heartbeatMs / 3 });
     // A task that never ends and is not told of again: only its lease ends it.

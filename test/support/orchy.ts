@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseConfig } from "../../src/config/config.ts";
-import { type RunningServer, type ServerParts, startServer } from "../../src/server/server.ts";
+import { type RunningServer, type ServerOptions, startServer } from "../../src/server/server.ts";
 import { Worker } from "../../src/worker/index.ts";
 
 export interface TestServer extends RunningServer {
@@ -28,7 +28,12 @@ export interface Answer {
 }
 
 export async function startTestServer(
-  options: { store?: string; flags?: readonly string[]; folder?: string; parts?: ServerParts } = {},
+  options: {
+    store?: string;
+    flags?: readonly string[];
+    folder?: string;
+    parts?: ServerOptions;
+  } = {},
 ): Promise<TestServer> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "orchy-test-"));
   const store = options.store ?? `sqlite:${folder}/orchy.db`;

@@ -17,7 +17,7 @@ import type { ActionStats, Page, SavedAction, SavedWorkflow } from "../shared/or
 import type { ActionRegistry } from "./action-registry.ts";
 import type { Plans } from "./plans.ts";
 
-interface Parts {
+interface Options {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -36,14 +36,14 @@ const exactFormat = 3;
 const filterFormat = 3;
 
 export class Workflows {
-  readonly #parts: Parts;
+  readonly #options: Options;
 
-  constructor(parts: Parts) {
-    this.#parts = parts;
+  constructor(options: Options) {
+    this.#options = options;
   }
 
   async save(value: unknown, options: { lenient: boolean }): Promise<SavedWorkflow> {
-    const { plans, clock } = this.#parts;
+    const { plans, clock } = this.#options;
     const { definition, warnings } = await this.check(value, options);
     const saved = await plans.save(definition, clock.now());
     return { name: definition.name, ...saved, warnings };
@@ -53,7 +53,7 @@ export class Workflows {
     value: unknown,
     options: { lenient: boolean },
   ): Promise<{ definition: WorkflowDefinition; warnings: readonly Problem[] }> {
-    const { registry, sandbox, formats } = this.#parts;
+    const { registry, sandbox, formats } = this.#options;
     const registered = await registry.list(registeredMax);
     const knownActions = new Set(registered.map((action) => action.name));
     const checked = checkDefinition(value, { lenient: options.lenient, knownActions });
@@ -78,14 +78,14 @@ export class Workflows {
     const { definition, problems, warnings } = checkActionDefinition(value, options);
     if (definition === undefined || problems.length > 0) throw refusal("action", problems);
     for (const { pointer, message } of warnings) {
-      this.#parts.log.warn("an action definition has a problem", { pointer, flaw: message });
+      this.#options.log.warn("an action definition has a problem", { pointer, flaw: message });
     }
-    const changed = await this.#parts.registry.save(definition);
+    const changed = await this.#options.registry.save(definition);
     return { definition, changed };
   }
 
   async action(name: string): Promise<ActionStats> {
-    const registered = await this.#parts.registry.get(name);
+    const registered = await this.#options.registry.get(name);
     const [stats] = await this.#withStats([registered ?? { name }]);
     // Tasks of an action that nobody has registered wait all the same, and somebody may ask why.
     if (registered === undefined && stats!.queues.length === 0) {
@@ -95,12 +95,12 @@ export class Workflows {
   }
 
   async actions(page: { limit: number; cursor?: string }): Promise<Page<ActionStats>> {
-    const { items: definitions, ...rest } = await this.#parts.registry.page(page);
+    const { items: definitions, ...rest } = await this.#options.registry.page(page);
     return { items: await this.#withStats(definitions), ...rest };
   }
 
   async #withStats(definitions: readonly ActionDefinition[]): Promise<ActionStats[]> {
-    const { store } = this.#parts;
+    const { store } = this.#options;
     const all: QueueStats[] = [];
     for (let partition = 0; partition < store.partitions; partition++) {
       all.push(...(await store.queueStats({ partition })));

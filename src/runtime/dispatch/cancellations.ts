@@ -20,7 +20,7 @@ type Kind = (typeof kinds)[keyof typeof kinds];
 /** After a token, which never holds it. */
 const holderSeparator = "\n";
 
-interface Parts {
+interface Options {
   readonly clock: Clock;
   readonly dispatcher: Pick<Dispatcher, "hasPoll" | "hurry">;
   readonly notes: Pick<Notes, "areHeard" | "on" | "send">;
@@ -33,13 +33,13 @@ interface Outgoing {
 }
 
 export class Cancellations {
-  readonly #parts: Parts;
+  readonly #options: Options;
   readonly #held = new HeldTasks();
   #outgoing: Outgoing | undefined;
 
-  constructor(parts: Parts) {
-    this.#parts = parts;
-    const { notes } = parts;
+  constructor(options: Options) {
+    this.#options = options;
+    const { notes } = options;
     notes.on(kinds.dropped, (taskIds) => this.#tellHolders(0, taskIds));
     notes.on(kinds.cancelled, (texts) => this.#heardOfHolders(texts));
   }
@@ -72,7 +72,7 @@ export class Cancellations {
 
   /** Returns the tasks whose holders are not known here. */
   #tellHolders(partition: number, taskIds: readonly string[]): readonly string[] {
-    const { dispatcher } = this.#parts;
+    const { dispatcher } = this.#options;
     const { holders, unknown } = this.#held.takeHolders(taskIds);
     for (const holder of holders) {
       this.#tell(holder);
@@ -86,20 +86,20 @@ export class Cancellations {
 
   #tell(holder: Holder): void {
     this.#held.cancel(holder);
-    this.#parts.dispatcher.hurry(holder.workerId);
+    this.#options.dispatcher.hurry(holder.workerId);
   }
 
   #heardOfHolders(texts: readonly string[]): void {
     for (const text of texts) {
       const at = text.indexOf(holderSeparator);
       const holder = { token: text.slice(0, at), workerId: text.slice(at + 1) };
-      if (at > 0 && this.#parts.dispatcher.hasPoll(holder.workerId)) this.#tell(holder);
+      if (at > 0 && this.#options.dispatcher.hasPoll(holder.workerId)) this.#tell(holder);
     }
   }
 
   /** With the others of this turn; which partition's channel they take makes no difference. */
   #send(partition: number, kind: Kind, texts: readonly string[]): void {
-    const { clock, notes } = this.#parts;
+    const { clock, notes } = this.#options;
     if (texts.length === 0 || !notes.areHeard) return;
     if (this.#outgoing === undefined) {
       this.#outgoing = { partition, texts: { dropped: [], cancelled: [] } };
@@ -113,7 +113,7 @@ export class Cancellations {
     const { partition, texts } = this.#outgoing!;
     this.#outgoing = undefined;
     for (const kind of Object.values(kinds)) {
-      void this.#parts.notes.send(kind, partition, texts[kind]);
+      void this.#options.notes.send(kind, partition, texts[kind]);
     }
   }
 }

@@ -42,23 +42,23 @@ export class Dispatcher {
   readonly #sizes = new TaskSizes();
   #draining = false;
 
-  constructor(parts: {
+  constructor(options: {
     store: Store;
     clock: Clock;
     ids: Ids;
     log: Logger;
     onDue: (partition: number, at: number) => void;
   }) {
-    this.#store = parts.store;
-    this.#clock = parts.clock;
-    this.#ids = parts.ids;
-    this.#log = parts.log;
-    this.#onDue = parts.onDue;
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#ids = options.ids;
+    this.#log = options.log;
+    this.#onDue = options.onDue;
     const onReleased = (partition: number, queue: string) => {
       this.#onDue(partition, this.#clock.now());
       this.hint(partition, queue);
     };
-    const { store, clock, log } = parts;
+    const { store, clock, log } = options;
     this.#giveBack = new GiveBack({ store, clock, log, onReleased });
   }
 

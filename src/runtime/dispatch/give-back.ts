@@ -8,7 +8,7 @@ import { logFault } from "../shared/faults.ts";
 const triesMax = 60;
 const retryMs = 1_000;
 
-export interface GiveBackParts {
+export interface GiveBackOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -17,14 +17,14 @@ export interface GiveBackParts {
 }
 
 export class GiveBack {
-  readonly #parts: GiveBackParts;
+  readonly #options: GiveBackOptions;
 
-  constructor(parts: GiveBackParts) {
-    this.#parts = parts;
+  constructor(options: GiveBackOptions) {
+    this.#options = options;
   }
 
   task(task: LeasedTask, tries = 0): void {
-    const { store, clock, log, onReleased } = this.#parts;
+    const { store, clock, log, onReleased } = this.#options;
     const { key, id, token, leaseUntil } = task;
     const { partition } = key;
     store
@@ -42,7 +42,7 @@ export class GiveBack {
 
   /** The same claim, with its prefix, finds what it has leased. */
   claimAgain(request: ClaimTasksRequest): Promise<ClaimTasksAnswer> {
-    const { store, clock } = this.#parts;
+    const { store, clock } = this.#options;
     return store.claimTasks({ ...request, now: clock.now() });
   }
 
@@ -50,7 +50,7 @@ export class GiveBack {
   claim(request: ClaimTasksRequest, onMore: (queue: string) => void, tries = 0): void {
     if (tries >= triesMax) return;
     const queues = request.queues.map(({ name }) => ({ name, limit: 0 }));
-    this.#parts.clock.after(retryMs, () => {
+    this.#options.clock.after(retryMs, () => {
       this.claimAgain({ ...request, queues, limit: 0 }).then(
         ({ tasks, more }) => {
           for (const task of tasks) this.task(task);

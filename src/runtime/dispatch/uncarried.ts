@@ -26,7 +26,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 
 import { type Waiting, waitingIn } from "./waiting.ts";
 
-interface UncarriedParts {
+interface UncarriedOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -55,7 +55,7 @@ interface Wait {
 type Peer = Pick<ServerBeat, "id" | "wants" | "sees">;
 
 export class Uncarried {
-  readonly #parts: UncarriedParts;
+  readonly #options: UncarriedOptions;
   readonly #rounds: Rounds;
   readonly #waits = new Map<string, Wait>();
   /** When it was warned of which queue; the earliest first. */
@@ -63,11 +63,11 @@ export class Uncarried {
   #self = "";
   #peers: readonly Peer[] = [];
 
-  constructor(parts: UncarriedParts) {
-    this.#parts = parts;
+  constructor(options: UncarriedOptions) {
+    this.#options = options;
     this.#rounds = new Rounds({
-      clock: parts.clock,
-      log: parts.log,
+      clock: options.clock,
+      log: options.log,
       round: () => this.look().then(() => limits.unpolledLookMs),
       failedRestMs: limits.unpolledLookMs,
       failure: "tasks for JSON could not be looked at",
@@ -86,7 +86,7 @@ export class Uncarried {
   has(queue: string): boolean {
     const wait = this.#waits.get(queue);
     if (wait === undefined || !this.#isRefused(queue, wait)) return false;
-    return this.#parts.clock.now() - wait.since >= limits.unpolledMs;
+    return this.#options.clock.now() - wait.since >= limits.unpolledMs;
   }
 
   /** Whether polls for a plain queue came, here or elsewhere, that cannot take what waits beside it. */
@@ -103,7 +103,7 @@ export class Uncarried {
 
   polled(queues: readonly string[], structOnly: boolean): void {
     if (this.#waits.size === 0) return;
-    const now = this.#parts.clock.now();
+    const now = this.#options.clock.now();
     for (const queue of queues) {
       const wait = this.#waits.get(jsonQueueKey(queue));
       if (wait === undefined) continue;
@@ -116,7 +116,7 @@ export class Uncarried {
 
   beat(): Pick<ServerBeat, "wants" | "sees"> {
     const wants = [...this.#waits].flatMap(([queue, wait]) => (isRefusedHere(wait) ? queue : []));
-    const after = this.#parts.clock.now() - limits.unpolledMs;
+    const after = this.#options.clock.now() - limits.unpolledMs;
     const asked = new Set(this.#peers.flatMap((peer) => peer.wants ?? []));
     const sees = [...asked].filter((queue) => this.#takenHereAt(queue) > after);
     return { ...(wants.length > 0 && { wants }), ...(sees.length > 0 && { sees }) };
@@ -128,19 +128,19 @@ export class Uncarried {
   }
 
   #takenHereAt(queue: string): number {
-    const { clock, dispatcher, takerSeenAt } = this.#parts;
+    const { clock, dispatcher, takerSeenAt } = this.#options;
     return dispatcher.awaiting(queue).json ? clock.now() : takerSeenAt(plainQueueKey(queue));
   }
 
   #takenAt(queue: string): number {
     const isSeen = this.#peers.some(({ sees }) => sees?.includes(queue));
-    return isSeen ? this.#parts.clock.now() : this.#takenHereAt(queue);
+    return isSeen ? this.#options.clock.now() : this.#takenHereAt(queue);
   }
 
   // Looks
 
   async look(): Promise<void> {
-    const { clock, store, dispatcher } = this.#parts;
+    const { clock, store, dispatcher } = this.#options;
     const now = clock.now();
     const { jsonQueues } = dispatcher;
     for (const [queue, wait] of this.#waits) {
@@ -161,7 +161,7 @@ export class Uncarried {
       if (isDue && now >= wait.lookAt && now - wait.refusedFirstAt >= askedMs) due.add(queue);
     }
     if (due.size === 0) return;
-    for (const [queue, found] of await waitingIn(this.#parts, due)) {
+    for (const [queue, found] of await waitingIn(this.#options, due)) {
       await this.#consider(queue, found);
     }
   }
@@ -177,7 +177,7 @@ export class Uncarried {
   }
 
   async #consider(queue: string, found: Waiting): Promise<void> {
-    const { clock, standstill } = this.#parts;
+    const { clock, standstill } = this.#options;
     const wait = this.#waits.get(queue);
     const isOther = this.#peers.some(({ id, wants }) => id < this.#self && wants?.includes(queue));
     if (wait === undefined || isOther) return;
@@ -194,7 +194,7 @@ export class Uncarried {
 
   /** Those that have waited for long enough; the others go back, and no attempt is burnt. */
   async #fail(queue: string, wait: Wait): Promise<void> {
-    const { clock, dispatcher, settle } = this.#parts;
+    const { clock, dispatcher, settle } = this.#options;
     const { since } = wait;
     while (this.#rounds.isRunning) {
       const tasks = await dispatcher.take(queue, limits.uncarriedPerClaim);
@@ -214,7 +214,7 @@ export class Uncarried {
     const warnedAt = this.#warned.get(queue) ?? Number.NEGATIVE_INFINITY;
     if (now - warnedAt < limits.unpolledWarnMs) return;
     this.#warned.set(queue, now);
-    this.#parts.log.warn("tasks wait for a worker that takes JSON, and none polls for them", {
+    this.#options.log.warn("tasks wait for a worker that takes JSON, and none polls for them", {
       ...parseQueueKey(queue),
       queued,
       waitingMs: now - oldestAt,

@@ -21,7 +21,7 @@ import { type Waiting, waitingIn } from "./waiting.ts";
 const kind = "polled";
 const channel = 0;
 
-interface UnpolledParts {
+interface UnpolledOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -42,23 +42,23 @@ interface Suspect {
 }
 
 export class Unpolled {
-  readonly #parts: UnpolledParts;
+  readonly #options: UnpolledOptions;
   readonly #rounds: Rounds;
   #suspects = new Map<string, Suspect>();
   readonly #unpolled = new Set<string>();
   /** When it was warned of which queue; the earliest first. */
   readonly #warned = new BoundedMap<string, number>(limits.unpolledQueuesMax);
 
-  constructor(parts: UnpolledParts) {
-    this.#parts = parts;
+  constructor(options: UnpolledOptions) {
+    this.#options = options;
     this.#rounds = new Rounds({
-      clock: parts.clock,
-      log: parts.log,
+      clock: options.clock,
+      log: options.log,
       round: () => this.look().then(() => limits.unpolledLookMs),
       failedRestMs: limits.unpolledLookMs,
       failure: "queues without polls could not be looked at",
     });
-    parts.notes.on(kind, (queues) => this.#forget(queues));
+    options.notes.on(kind, (queues) => this.#forget(queues));
   }
 
   start(): void {
@@ -79,7 +79,7 @@ export class Unpolled {
     // Other servers have looked at them, too, and may have found that nobody polls for them.
     const found = queues.filter((queue) => this.#suspects.get(queue)?.oldestAt !== undefined);
     this.#forget(queues);
-    const { notes } = this.#parts;
+    const { notes } = this.#options;
     if (found.length > 0 && notes.areHeard) void notes.send(kind, channel, found);
   }
 
@@ -91,7 +91,7 @@ export class Unpolled {
   }
 
   async look(): Promise<void> {
-    const { clock, dispatcher, isRefused } = this.#parts;
+    const { clock, dispatcher, isRefused } = this.#options;
     const now = clock.now();
     const before = this.#suspects;
     this.#suspects = new Map();
@@ -107,7 +107,7 @@ export class Unpolled {
   }
 
   async #check(queues: readonly string[]): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock } = this.#options;
     const waiting = await this.#waiting(queues);
     const now = clock.now();
     for (const queue of queues) {
@@ -124,7 +124,7 @@ export class Unpolled {
   /** What waits in these queues and in those beside them for JSON, where something does. */
   async #waiting(queues: readonly string[]): Promise<ReadonlyMap<string, Waiting>> {
     const keys = (queue: string) => [queue, jsonQueueKey(queue)];
-    const found = await waitingIn(this.#parts, new Set(queues.flatMap(keys)));
+    const found = await waitingIn(this.#options, new Set(queues.flatMap(keys)));
     const waiting = new Map<string, Waiting>();
     for (const queue of queues) {
       const [one, other] = keys(queue).flatMap((key) => found.get(key) ?? []);
@@ -149,13 +149,13 @@ export class Unpolled {
       suspect.since = Math.min(oldestAt, now);
       return false;
     }
-    if (!this.#parts.store.traits.shared || oldestAt === before) return true;
+    if (!this.#options.store.traits.shared || oldestAt === before) return true;
     again(limits.unpolledSecondMs);
     return false;
   }
 
   #report(key: string, { queued, oldestAt, partition }: Waiting, now: number): void {
-    const { log, prefers } = this.#parts;
+    const { log, prefers } = this.#options;
     if (this.#unpolled.has(key)) return;
     this.#unpolled.add(key);
     const warnedAt = this.#warned.get(key) ?? Number.NEGATIVE_INFINITY;

@@ -2,7 +2,7 @@
 import type { Store } from "../../store/store.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
-interface WaitingParts {
+interface WaitingOptions {
   readonly store: Store;
   readonly dispatcher: Pick<Dispatcher, "unhintAll" | "hint">;
 }
@@ -17,11 +17,11 @@ export interface Waiting {
 
 /** Of these queues those that hold claimable tasks; hints of the others were wrong and are dropped. */
 export async function waitingIn(
-  parts: WaitingParts,
+  options: WaitingOptions,
   queues: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, Waiting>> {
-  const { store } = parts;
-  const waiting = await claimableIn(parts, queues);
+  const { store } = options;
+  const waiting = await claimableIn(options, queues);
   for (let partition = 0; partition < store.partitions && waiting.size > 0; partition++) {
     for (const { queue, queued, leased, oldestAt } of await store.queueStats({ partition })) {
       const found = waiting.get(queue);
@@ -37,7 +37,7 @@ export async function waitingIn(
 }
 
 async function claimableIn(
-  { store, dispatcher }: WaitingParts,
+  { store, dispatcher }: WaitingOptions,
   queues: ReadonlySet<string>,
 ): Promise<Map<string, Waiting>> {
   const waiting = new Map<string, Waiting>();

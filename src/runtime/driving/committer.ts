@@ -24,7 +24,7 @@ import type { Decided } from "./decider.ts";
 import { type Mailbox, noteDecided } from "./mailbox.ts";
 import { type Offers, offerTasks } from "./offers.ts";
 
-export interface CommitterParts {
+export interface CommitterOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -57,16 +57,16 @@ interface Commit {
 }
 
 export class Committer {
-  readonly #parts: CommitterParts;
+  readonly #options: CommitterOptions;
 
-  constructor(parts: CommitterParts) {
-    this.#parts = parts;
+  constructor(options: CommitterOptions) {
+    this.#options = options;
   }
 
   /** With callbacks: an async function more is felt, as this is every step. */
   commit(box: Mailbox, expected: Head, decided: Decided): Promise<Outcome> {
     const { decision } = decided;
-    const { store, clock, ids, dispatcher, formats, holds, timeCommit } = this.#parts;
+    const { store, clock, ids, dispatcher, formats, holds, timeCommit } = this.#options;
     const startedAt = performance.now();
     const now = clock.now();
     const commitId = ids.nonce();
@@ -112,9 +112,9 @@ export class Committer {
       box.scripts?.age();
       this.keep(box, result.head, after);
       // A repeated commit, which others have gone on from: what is known of it here is old.
-      if (result.head.commitId !== commitId) this.#parts.cache.drop(box.key.id);
+      if (result.head.commitId !== commitId) this.#options.cache.drop(box.key.id);
       offers.deliver();
-      this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
+      this.#options.onCommitted({ key: box.key, before, after, decision, plan });
       return { outcome: "done" };
     }
     offers.withdraw();
@@ -131,20 +131,20 @@ export class Committer {
     offers.giveBack();
     const { before, decision, plan } = decided;
     if (outcome === "unknown") {
-      this.#parts.onUnknown(box.key, decision);
+      this.#options.onUnknown(box.key, decision);
       throw error;
     }
     box.scripts?.age();
     const after = advance(before, decision);
-    this.#parts.onCommitted({ key: box.key, before, after, decision, plan });
+    this.#options.onCommitted({ key: box.key, before, after, decision, plan });
     return { outcome };
   }
 
   /** After an unknown outcome nothing is delivered before the store has said what holds. */
   async #resolveUnknown(box: Mailbox, commitId: string): Promise<"done" | "conflict" | "unknown"> {
-    this.#parts.cache.drop(box.key.id);
+    this.#options.cache.drop(box.key.id);
     const request = { key: box.key, fields: [] };
-    const answer = await this.#parts.store.load(request).catch(() => undefined);
+    const answer = await this.#options.store.load(request).catch(() => undefined);
     if (answer?.outcome !== "loaded") return "unknown";
     return answer.recentCommitIds.includes(commitId) ? "done" : "conflict";
   }
@@ -155,8 +155,8 @@ export class Committer {
     const hasEnded = !isOpen(execution.state.status);
     if (hasEnded) box.scripts?.abandonAll();
     // What has ended, or only waits, is not asked for soon: its memory is worth more to others.
-    if (hasEnded || !isBusy(execution)) this.#parts.cache.drop(id);
-    else this.#parts.cache.put(id, { head, execution });
+    if (hasEnded || !isBusy(execution)) this.#options.cache.drop(id);
+    else this.#options.cache.put(id, { head, execution });
   }
 }
 

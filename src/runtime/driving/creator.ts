@@ -8,7 +8,7 @@ import type { JsonText } from "../../model/json.ts";
 import { type CreateAnswer, type Store, StoreFault } from "../../store/store.ts";
 import type { ActionRegistry } from "../catalogue/action-registry.ts";
 import { listingOf } from "../shared/listing-of.ts";
-import type { Committer, CommitterParts } from "./committer.ts";
+import type { Committer, CommitterOptions } from "./committer.ts";
 import type { Decided, Decider } from "./decider.ts";
 import {
   abandonScripts,
@@ -20,7 +20,7 @@ import {
 import { offerTasks } from "./offers.ts";
 import type { ScriptRunner } from "./scripts.ts";
 
-export interface CreatorParts extends CommitterParts {
+export interface CreatorOptions extends CommitterOptions {
   readonly registry: ActionRegistry;
   readonly decider: Decider;
   readonly committer: Committer;
@@ -29,25 +29,25 @@ export interface CreatorParts extends CommitterParts {
 }
 
 export class Creator {
-  readonly #parts: CreatorParts;
+  readonly #options: CreatorOptions;
 
-  constructor(parts: CreatorParts) {
-    this.#parts = parts;
+  constructor(options: CreatorOptions) {
+    this.#options = options;
   }
 
   /** Its first scripts are folded in as for any other commit. */
   async create(box: Mailbox, { beginning, requestHash }: Creation): Promise<Created> {
-    const { store, clock, ids, registry, dispatcher, formats } = this.#parts;
+    const { store, clock, ids, registry, dispatcher, formats } = this.#options;
     const { plan } = beginning;
     await registry.ensure(plan);
     const startedAt = performance.now();
-    const first = begin({ ...beginning, ...this.#parts.decider.surroundings(box, plan) });
-    this.#parts.holds.ran("execution", box.key.id, startedAt);
+    const first = begin({ ...beginning, ...this.#options.decider.surroundings(box, plan) });
+    this.#options.holds.ran("execution", box.key.id, startedAt);
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.
-    const isKnown = Boolean(box.scripts?.open) || this.#parts.cache.get(box.key.id) !== undefined;
-    const decided = isKnown ? start : await this.#parts.decider.foldScripts(box, start);
+    const isKnown = Boolean(box.scripts?.open) || this.#options.cache.get(box.key.id) !== undefined;
+    const decided = isKnown ? start : await this.#options.decider.foldScripts(box, start);
     const { decision } = decided;
     // Later than the beginning, by as long as its scripts took.
     const now = clock.now();
@@ -69,7 +69,7 @@ export class Creator {
       offers.withdraw();
       if (error instanceof OrchyError) {
         offers.giveBack();
-        this.#parts.onUnknown(box.key, decision);
+        this.#options.onUnknown(box.key, decision);
       }
       throw error;
     }
@@ -80,12 +80,12 @@ export class Creator {
       box.mail.unshift(...mail);
       return answer;
     }
-    if (isKnown) this.#parts.scriptsOf(box).run(decision.scripts);
+    if (isKnown) this.#options.scriptsOf(box).run(decision.scripts);
     box.scripts?.age();
     const after = advance(nothing, decision);
-    this.#parts.committer.keep(box, answer.head, after);
+    this.#options.committer.keep(box, answer.head, after);
     offers.deliver();
-    this.#parts.onCommitted({ key: box.key, before: undefined, after, decision, plan });
+    this.#options.onCommitted({ key: box.key, before: undefined, after, decision, plan });
     box.more = decision.more;
     for (const [index, mail] of decided.mail.entries()) answerMail(mail, decision.answers[index]!);
     return { ...answer, status: decision.state.status };

@@ -32,7 +32,7 @@ export interface Decided {
   readonly plan: Plan;
 }
 
-export interface DeciderParts {
+export interface DeciderOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly formats: Pick<Formats, "written">;
@@ -45,16 +45,16 @@ export interface DeciderParts {
 }
 
 export class Decider {
-  readonly #parts: DeciderParts;
+  readonly #options: DeciderOptions;
 
-  constructor(parts: DeciderParts) {
-    this.#parts = parts;
+  constructor(options: DeciderOptions) {
+    this.#options = options;
   }
 
   /** Synchronous in the steady state: an await costs a turn of the queue for each step. */
   planOf(execution: Execution): Plan | Promise<Plan> {
     const { workflow, version } = execution.state;
-    const { plans, registry } = this.#parts;
+    const { plans, registry } = this.#options;
     const plan = plans.cached(workflow, version);
     if (plan === undefined) {
       return plans.get(workflow, version).then(async (read) => {
@@ -98,12 +98,12 @@ export class Decider {
     const startedAt = performance.now();
     const events = mail.map((item) => item.event);
     const decision = decide(execution, events, this.surroundings(box, plan));
-    this.#parts.holds.ran("execution", execution.state.id, startedAt);
+    this.#options.holds.ran("execution", execution.state.id, startedAt);
     return decision;
   }
 
   surroundings(box: Mailbox, plan: Plan): Surroundings {
-    const { clock, formats, registry, turns } = this.#parts;
+    const { clock, formats, registry, turns } = this.#options;
     const { registered } = registry;
     const scripts = {
       hasRoom: (asked: number) => turns.hasRoom(plan.workflow, asked),
@@ -140,7 +140,7 @@ export class Decider {
     key: ExecutionKey,
     names: readonly string[],
   ): Promise<ReadonlyMap<string, JsonText> | "removed"> {
-    const answer = await this.#parts.store.load({ key, fields: names });
+    const answer = await this.#options.store.load({ key, fields: names });
     if (answer.outcome !== "loaded") return "removed";
     const loaded = withUnwritten(answer.data, names);
     // The state says that it exists: a commit in between is found by the next one's head check.
@@ -152,13 +152,13 @@ export class Decider {
   async foldScripts(box: Mailbox, decided: Decided): Promise<Decided> {
     let { decision, mail } = decided;
     let requests = decision.scripts;
-    const until = this.#parts.clock.now() + 2 * scriptFoldMs;
+    const until = this.#options.clock.now() + 2 * scriptFoldMs;
     while (requests.length > 0 || hasFreshScripts(box)) {
-      const scripts = this.#parts.scriptsOf(box);
+      const scripts = this.#options.scriptsOf(box);
       scripts.run(requests);
       requests = [];
       if (effectCount(decision) >= limits.commitEffectsMax / 2) break;
-      if (this.#parts.clock.now() >= until) break;
+      if (this.#options.clock.now() >= until) break;
       if (box.mail.length === 0) await scripts.anything(scriptFoldMs);
       if (box.mail.length === 0) break;
       const next = takeBatch(box);

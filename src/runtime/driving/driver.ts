@@ -17,7 +17,7 @@ import { asError, type Logger } from "../../telemetry/log.ts";
 import type { ActionRegistry } from "../catalogue/action-registry.ts";
 import type { Plans } from "../catalogue/plans.ts";
 import { type CachedExecution, ExecutionCache } from "./cache.ts";
-import { Committer, type CommitterParts } from "./committer.ts";
+import { Committer, type CommitterOptions } from "./committer.ts";
 import { Creator } from "./creator.ts";
 import { Decider } from "./decider.ts";
 import { loadExecution } from "./load.ts";
@@ -40,7 +40,7 @@ import type { ScriptTurns } from "./script-turns.ts";
 import { ScriptRunner } from "./scripts.ts";
 import { withoutWrongTokens } from "./wrong-tokens.ts";
 
-export interface DriverParts extends Omit<CommitterParts, "cache"> {
+export interface DriverOptions extends Omit<CommitterOptions, "cache"> {
   readonly log: Logger;
   readonly plans: Plans;
   readonly registry: ActionRegistry;
@@ -53,7 +53,7 @@ const scriptTellsMax = 10;
 const scriptTellMs = 1_000;
 
 export class Driver {
-  readonly #parts: DriverParts;
+  readonly #options: DriverOptions;
   readonly #decider: Decider;
   readonly #committer: Committer;
   readonly #creator: Creator;
@@ -65,10 +65,10 @@ export class Driver {
   #idle: (() => void)[] = [];
   #closed = false;
 
-  constructor(parts: DriverParts) {
-    this.#parts = parts;
+  constructor(options: DriverOptions) {
+    this.#options = options;
     const shared = {
-      ...parts,
+      ...options,
       cache: this.#cache,
       scriptsOf: (box: Mailbox) => this.#scriptsOf(box),
     };
@@ -122,7 +122,7 @@ export class Driver {
   #open(id: string): Mailbox {
     let box = this.#boxes.get(id);
     if (box === undefined) {
-      const key = executionKey(id, this.#parts.store.partitions);
+      const key = executionKey(id, this.#options.store.partitions);
       box = {
         key,
         creations: [],
@@ -138,7 +138,7 @@ export class Driver {
   }
 
   #scriptsOf(box: Mailbox): ScriptRunner {
-    const { sandbox, clock } = this.#parts;
+    const { sandbox, clock } = this.#options;
     box.scripts ??= new ScriptRunner({
       sandbox,
       clock,
@@ -153,7 +153,7 @@ export class Driver {
     if (this.#closed) return;
     this.submit(id, event).catch(() => {
       if (tries === scriptTellsMax) return;
-      this.#parts.clock.after(scriptTellMs, () => this.#tell(id, event, tries + 1));
+      this.#options.clock.after(scriptTellMs, () => this.#tell(id, event, tries + 1));
     });
   }
 
@@ -175,7 +175,7 @@ export class Driver {
         this.#cache.drop(box.key.id);
         const taken = abandonScripts(box, box.taken);
         if (!(error instanceof OrchyError) && !(error instanceof StoreFault)) {
-          this.#parts.log.error("an execution could not be driven", {
+          this.#options.log.error("an execution could not be driven", {
             id: box.key.id,
             error: asError(error),
           });
@@ -248,7 +248,7 @@ export class Driver {
         const { stale, doubtful, rest } = partStale(wanted, committed);
         for (const mail of stale) answerMail(mail, { type: "stale" });
         const refused = { head: loaded.head, settled: decided.decision.settle };
-        const judged = await withoutWrongTokens(this.#parts.store, box.key, doubtful, refused);
+        const judged = await withoutWrongTokens(this.#options.store, box.key, doubtful, refused);
         for (const mail of judged) await this.#process(box, [mail]);
         wanted = rest;
         if (stale.length + doubtful.length > 0) tries -= 1;
@@ -261,20 +261,20 @@ export class Driver {
   /** What is small comes at once; outputs follow when they are needed. */
   #load(key: ExecutionKey, mail: readonly Mail[]): Promise<CachedExecution | "not-found" | "gone"> {
     const causes = causeFields(mail.map(({ event }) => event));
-    return loadExecution(this.#parts.store, key, [fields.input, ...causes]);
+    return loadExecution(this.#options.store, key, [fields.input, ...causes]);
   }
 
   /** The longest silence that an action asks of its workers; 0: it asks for none. */
   async heartbeatMs(key: ExecutionKey, actionKey: string): Promise<number> {
     let execution = this.#cache.get(key.id)?.execution;
     if (execution === undefined) {
-      const answer = await this.#parts.store.load({ key, fields: [] });
+      const answer = await this.#options.store.load({ key, fields: [] });
       if (answer.outcome !== "loaded") return 0;
       execution = decodeExecution(answer.state, answer.data);
     }
     const plan = await this.#decider.planOf(execution);
     const action = plan.actions[plan.byKey.get(actionKey) ?? -1];
     if (action === undefined || !isTaskAction(action)) return 0;
-    return taskUserRules(action, this.#parts.registry.registered).heartbeatMs;
+    return taskUserRules(action, this.#options.registry.registered).heartbeatMs;
   }
 }

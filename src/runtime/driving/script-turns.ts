@@ -14,7 +14,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
 import { findWaitingScripts } from "./waiting-scripts.ts";
 
-export interface ScriptTurnsParts {
+export interface ScriptTurnsOptions {
   readonly store: Store;
   readonly sandbox: Sandbox;
   readonly clock: Clock;
@@ -39,16 +39,16 @@ const underWayMax = 8;
 const unknownWorkflow = "";
 
 export class ScriptTurns {
-  readonly #parts: ScriptTurnsParts;
+  readonly #options: ScriptTurnsOptions;
   readonly #waiting = new Turns<string, Waiting>();
   #underWay = 0;
   #finding: Promise<void> = Promise.resolve();
   #isScheduled = false;
   #isStopped = false;
 
-  constructor(parts: ScriptTurnsParts) {
-    this.#parts = parts;
-    parts.sandbox.onRoom(() => this.#schedule());
+  constructor(options: ScriptTurnsOptions) {
+    this.#options = options;
+    options.sandbox.onRoom(() => this.#schedule());
   }
 
   /** Waiting scripts that are remembered. */
@@ -58,7 +58,7 @@ export class ScriptTurns {
 
   /** Whether a script of the workflow may go ahead beside so many others of its decision. */
   hasRoom(workflow: string, asked: number): boolean {
-    return !this.#waiting.has(workflow) && asked < this.#parts.sandbox.room(workflow);
+    return !this.#waiting.has(workflow) && asked < this.#options.sandbox.room(workflow);
   }
 
   /** They wait, and the store knows it. Without the workflow they take turns among themselves. */
@@ -73,13 +73,13 @@ export class ScriptTurns {
 
   /** Where no other server can know of what waits, it is looked for. */
   start(): void {
-    const { store, log } = this.#parts;
+    const { store, log } = this.#options;
     if (store.traits.shared) return;
     const found = (executionId: string, script: WaitingScript) => {
       this.add(unknownWorkflow, executionId, [script]);
       return !this.#isStopped;
     };
-    this.#finding = findWaitingScripts(this.#parts, found).catch((error) =>
+    this.#finding = findWaitingScripts(this.#options, found).catch((error) =>
       logFault(log, "waiting scripts could not be looked for", error),
     );
   }
@@ -94,14 +94,14 @@ export class ScriptTurns {
   #schedule(): void {
     if (this.#isScheduled || this.#waiting.size === 0) return;
     this.#isScheduled = true;
-    this.#parts.clock.soon(() => {
+    this.#options.clock.soon(() => {
       this.#isScheduled = false;
       this.#takeSome();
     });
   }
 
   #takeSome(): void {
-    const { sandbox, clock } = this.#parts;
+    const { sandbox, clock } = this.#options;
     const now = clock.now();
     const mayTake = (workflow: string) => {
       if (sandbox.room(workflow) === 0) return false;
@@ -118,7 +118,7 @@ export class ScriptTurns {
   async #take({ executionId, handout }: Waiting): Promise<void> {
     this.#underWay += 1;
     try {
-      await this.#parts.take(executionId, handout);
+      await this.#options.take(executionId, handout);
     } catch {
       // Its timer is still there.
     }

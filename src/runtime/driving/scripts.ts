@@ -18,17 +18,17 @@ export class ScriptRunner {
   readonly #fresh = new Set<number>();
   #wake: (() => void) | undefined;
 
-  constructor(parts: {
+  constructor(options: {
     readonly sandbox: Sandbox;
     readonly clock: Clock;
     readonly onOutcome: (event: ExecutionEvent) => void;
     /** A script will not answer any more. */
     readonly onLost: () => void;
   }) {
-    this.#sandbox = parts.sandbox;
-    this.#clock = parts.clock;
-    this.#onOutcome = parts.onOutcome;
-    this.#onLost = parts.onLost;
+    this.#sandbox = options.sandbox;
+    this.#clock = options.clock;
+    this.#onOutcome = options.onOutcome;
+    this.#onLost = options.onLost;
   }
 
   /** Whether it is evaluated here, or waits for a process of this server. */

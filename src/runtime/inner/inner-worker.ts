@@ -15,7 +15,7 @@ import type { PolledTask } from "../shared/orchestrator.ts";
 /** Makes one attempt. It must not throw; once the signal is aborted, what it returns is not needed. */
 export type InnerAction = (task: PolledTask, signal: AbortSignal) => Promise<TaskOutcome>;
 
-export interface InnerWorkerParts {
+export interface InnerWorkerOptions {
   readonly desk: Pick<WorkerDesk, "poll" | "complete" | "heartbeat" | "release">;
   readonly clock: Clock;
   readonly log: Logger;
@@ -32,7 +32,7 @@ interface Running {
 }
 
 export class InnerWorker {
-  readonly #parts: InnerWorkerParts;
+  readonly #options: InnerWorkerOptions;
   readonly #running = new Map<string, Running>();
   readonly #stopping = new AbortController();
   #bytes = 0;
@@ -43,8 +43,8 @@ export class InnerWorker {
   #beatMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
-  constructor(parts: InnerWorkerParts) {
-    this.#parts = parts;
+  constructor(options: InnerWorkerOptions) {
+    this.#options = options;
   }
 
   start(): void {
@@ -58,19 +58,19 @@ export class InnerWorker {
     const ended = () => Promise.allSettled([...this.#running.values()].map(({ done }) => done));
     // What the last poll has brought runs, too.
     const drained = Promise.resolve(this.#loop).then(ended);
-    await within(ms, drained, this.#parts.clock);
+    await within(ms, drained, this.#options.clock);
     this.#stopped = true;
     this.#cancelBeat();
     const left = [...this.#running.keys()];
     for (const { abort } of this.#running.values()) abort.abort();
     if (left.length === 0) return;
-    await this.#parts.desk.release(left).catch((error) => {
-      logFault(this.#parts.log, "tasks of the server could not be given back", error, {});
+    await this.#options.desk.release(left).catch((error) => {
+      logFault(this.#options.log, "tasks of the server could not be given back", error, {});
     });
   }
 
   async #run(): Promise<void> {
-    const { log, clock } = this.#parts;
+    const { log, clock } = this.#options;
     while (!this.#stopping.signal.aborted) {
       const free = limits.innerTasksMax - this.#running.size;
       if (free <= 0 || this.#bytes >= limits.innerBytesMax) {
@@ -92,7 +92,7 @@ export class InnerWorker {
   }
 
   #poll(maxTasks: number) {
-    const { desk, actions, workerId } = this.#parts;
+    const { desk, actions, workerId } = this.#options;
     return desk.poll({
       actions: [...actions.keys()],
       queues: [innerQueue],
@@ -122,7 +122,7 @@ export class InnerWorker {
   }
 
   async #attempt(task: PolledTask, signal: AbortSignal): Promise<void> {
-    const { actions, clock } = this.#parts;
+    const { actions, clock } = this.#options;
     const timeout = new AbortController();
     const cancel = clock.after(Math.max(0, task.deadline - clock.now()), () => timeout.abort());
     try {
@@ -136,7 +136,7 @@ export class InnerWorker {
   }
 
   async #settle({ token, about }: PolledTask, outcome: TaskOutcome, signal: AbortSignal) {
-    const { desk, clock, log, workerId } = this.#parts;
+    const { desk, clock, log, workerId } = this.#options;
     for (let tries = 1; tries <= limits.innerSettleTries && !signal.aborted; tries++) {
       const answer = await desk.complete([{ token, outcome }], workerId).catch((error) => {
         logFault(log, "a result could not be settled", error, { action: about.actionKey });
@@ -152,7 +152,7 @@ export class InnerWorker {
     if (this.#stopped) return;
     const asked = [...this.#running.values()].map(({ beatMs }) => beatMs);
     this.#beatMs = Math.max(limits.innerBeatMsMin, Math.min(limits.innerBeatMs, ...asked));
-    this.#cancelBeat = this.#parts.clock.after(this.#beatMs, () => {
+    this.#cancelBeat = this.#options.clock.after(this.#beatMs, () => {
       void this.#beat().finally(() => this.#beatLater());
     });
   }
@@ -160,7 +160,7 @@ export class InnerWorker {
   async #beat(): Promise<void> {
     const tokens = [...this.#running.keys()];
     if (tokens.length === 0) return;
-    const { desk, log } = this.#parts;
+    const { desk, log } = this.#options;
     try {
       const outcomes = await desk.heartbeat(tokens.map((token) => ({ token })));
       for (const [index, token] of tokens.entries()) {

@@ -9,7 +9,7 @@ import type { Standstill } from "../peers/standstill.ts";
 import type { Journal } from "../reporting/journal.ts";
 import type { Executions } from "../services/executions.ts";
 
-interface DueParts {
+interface DueOptions {
   readonly clock: Clock;
   readonly standstill: Pick<Standstill, "held">;
   readonly metrics: Pick<Metrics, "due">;
@@ -21,20 +21,24 @@ interface DueParts {
 }
 
 /** Resolves when it is handled; a rejection leaves it to its next showing. */
-export async function handleDue(parts: DueParts, item: DueItem, claimId: string): Promise<void> {
-  const { clock, standstill, metrics } = parts;
+export async function handleDue(
+  options: DueOptions,
+  item: DueItem,
+  claimId: string,
+): Promise<void> {
+  const { clock, standstill, metrics } = options;
   const held = endsSomething(item) ? standstill.held(dueAt(item)) : undefined;
   if (held !== undefined) await held;
   metrics.due(item.kind, clock.now() - dueAt(item));
   const { id } = item.key;
   switch (item.kind) {
     case "timer":
-      if (parseTimer(item.id)?.kind === "retention") await remove(parts, item);
-      else await parts.driver.submit(id, { type: "timer", id: item.id, claimId });
+      if (parseTimer(item.id)?.kind === "retention") await remove(options, item);
+      else await options.driver.submit(id, { type: "timer", id: item.id, claimId });
       return;
     case "lease": {
       const { taskId, token, leaseUntil, workerId } = item;
-      const answer = await parts.driver.submit(id, {
+      const answer = await options.driver.submit(id, {
         type: "lease-expired",
         taskId,
         token,
@@ -42,18 +46,18 @@ export async function handleDue(parts: DueParts, item: DueItem, claimId: string)
         heartbeat: leaseUntil < item.deadline,
         ...(workerId !== undefined && { worker: workerId }),
       });
-      if (answer.type === "accepted") parts.journal.lapsed(item);
+      if (answer.type === "accepted") options.journal.lapsed(item);
       return;
     }
     case "queue": {
       const { taskId, queueUntil } = item;
-      await parts.driver.submit(id, { type: "queue-timeout", taskId, queueUntil });
+      await options.driver.submit(id, { type: "queue-timeout", taskId, queueUntil });
       return;
     }
   }
 }
 
-async function remove({ clock, executions, note }: DueParts, { key }: DueItem): Promise<void> {
+async function remove({ clock, executions, note }: DueOptions, { key }: DueItem): Promise<void> {
   const removed = await executions.remove(key);
   if (removed === "sending") note(key.partition, clock.now() + limits.timerHideMs);
 }

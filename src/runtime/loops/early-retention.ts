@@ -15,7 +15,7 @@ import { percent, type Room } from "../shared/room.ts";
 import { Rounds } from "../shared/rounds.ts";
 import { RetentionEnds } from "./retention-ends.ts";
 
-export interface EarlyRetentionParts {
+export interface EarlyRetentionOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -27,7 +27,7 @@ export interface EarlyRetentionParts {
 }
 
 export class EarlyRetention {
-  readonly #parts: EarlyRetentionParts;
+  readonly #options: EarlyRetentionOptions;
   readonly #ends: RetentionEnds;
   readonly #rounds: Rounds;
   #isMakingRoom = false;
@@ -37,12 +37,12 @@ export class EarlyRetention {
    */
   #endedBefore: number | undefined;
 
-  constructor(parts: EarlyRetentionParts) {
-    this.#parts = parts;
-    this.#ends = new RetentionEnds(parts.store);
+  constructor(options: EarlyRetentionOptions) {
+    this.#options = options;
+    this.#ends = new RetentionEnds(options.store);
     this.#rounds = new Rounds({
-      clock: parts.clock,
-      log: parts.log,
+      clock: options.clock,
+      log: options.log,
       round: async () => ((await this.#round()) ? limits.roomRestMs : limits.roomLookMs),
       failedRestMs: limits.roomLookMs,
       failure: "early retention failed",
@@ -62,7 +62,7 @@ export class EarlyRetention {
    * at once: where executions end as fast as they are removed, resting would halve what is started.
    */
   async #round(): Promise<boolean> {
-    const { clock, log, metrics, room } = this.#parts;
+    const { clock, log, metrics, room } = this.#options;
     const endsAt = clock.now() + limits.roomLookMs;
     const first = await room.read();
     let removed = 0;
@@ -89,7 +89,7 @@ export class EarlyRetention {
 
   /** From shortly below the share above which starts are refused, until it is somewhat below that. */
   #lacksRoom({ used, removalHelps = true }: Pressure): boolean {
-    const { usedMax } = this.#parts.store.traits;
+    const { usedMax } = this.#options.store.traits;
     if (!removalHelps) return false;
     if (used > usedMax - limits.earlyRetentionLead) this.#isMakingRoom = true;
     else if (used <= usedMax - limits.roomRegained) this.#isMakingRoom = false;
@@ -104,7 +104,7 @@ export class EarlyRetention {
 
   /** Answers how many; undefined: there is nothing more that may be removed now. */
   async #removeSome(): Promise<number | undefined> {
-    const { store, clock, log, executions, prefers } = this.#parts;
+    const { store, clock, log, executions, prefers } = this.#options;
     const partitions = Array.from({ length: store.partitions }, (_, i) => i).filter(prefers);
     this.#endedBefore ??= clock.now() - limits.earlyRetentionAgeMs;
     const endedBefore = this.#endedBefore;

@@ -16,7 +16,7 @@ import { Rounds } from "../shared/rounds.ts";
 /** Servers that read it maintain all indexes. */
 const indexedFormat = 3;
 
-export interface IndexingParts {
+export interface IndexingOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -25,7 +25,7 @@ export interface IndexingParts {
 }
 
 export class Indexing {
-  readonly #parts: IndexingParts;
+  readonly #options: IndexingOptions;
   readonly #rounds: Rounds;
   #next = 0;
   /** Partitions in a row that had nothing to enter, or prefer others. */
@@ -34,11 +34,11 @@ export class Indexing {
   #isMixed = false;
   #isForgotten = false;
 
-  constructor(parts: IndexingParts) {
-    this.#parts = parts;
+  constructor(options: IndexingOptions) {
+    this.#options = options;
     this.#rounds = new Rounds({
-      clock: parts.clock,
-      log: parts.log,
+      clock: options.clock,
+      log: options.log,
       round: async () => ((await this.#goOn()) ? limits.indexRestMs : limits.indexLookMs),
       failedRestMs: limits.indexLookMs,
       failure: "executions could not be entered into an index",
@@ -46,7 +46,7 @@ export class Indexing {
   }
 
   start(): void {
-    if (this.#parts.store.indexExecutions !== undefined) this.#rounds.start(0);
+    if (this.#options.store.indexExecutions !== undefined) this.#rounds.start(0);
   }
 
   stop(): Promise<void> {
@@ -55,7 +55,7 @@ export class Indexing {
 
   /** Returns whether there may be more to do. */
   async #goOn(): Promise<boolean> {
-    const { store, formats, prefers } = this.#parts;
+    const { store, formats, prefers } = this.#options;
     const readByAll = formats.readByAll();
     if (readByAll === undefined) return false;
     if (readByAll < indexedFormat) {
@@ -84,7 +84,7 @@ export class Indexing {
 
   /** In all partitions: those that prefer a server that has just died as well. */
   async #forget(): Promise<void> {
-    const { store } = this.#parts;
+    const { store } = this.#options;
     for (let partition = 0; partition < store.partitions; partition++) {
       await store.indexExecutions!({ partition, limit: 0 });
     }

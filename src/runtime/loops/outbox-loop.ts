@@ -9,7 +9,7 @@ import { asError, type Logger } from "../../telemetry/log.ts";
 import { isOfStore, logFault } from "../shared/faults.ts";
 import { PartitionAlarm } from "./partition-alarm.ts";
 
-export interface OutboxLoopParts {
+export interface OutboxLoopOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -23,16 +23,16 @@ export interface OutboxLoopParts {
 }
 
 export class OutboxLoop {
-  readonly #parts: OutboxLoopParts;
+  readonly #options: OutboxLoopOptions;
   readonly #alarm: PartitionAlarm;
 
-  constructor(parts: OutboxLoopParts) {
-    this.#parts = parts;
+  constructor(options: OutboxLoopOptions) {
+    this.#options = options;
     this.#alarm = new PartitionAlarm({
-      partitions: parts.store.partitions,
-      clock: parts.clock,
+      partitions: options.store.partitions,
+      clock: options.clock,
       ring: (partition) => this.#claim(partition),
-      restMs: parts.restMs,
+      restMs: options.restMs,
     });
   }
 
@@ -41,7 +41,7 @@ export class OutboxLoop {
   }
 
   note(partition: number): void {
-    this.#alarm.note(partition, this.#parts.clock.now());
+    this.#alarm.note(partition, this.#options.clock.now());
   }
 
   stop(): Promise<void> {
@@ -49,7 +49,7 @@ export class OutboxLoop {
   }
 
   async #claim(partition: number): Promise<number | undefined> {
-    const { store, clock, ids, log } = this.#parts;
+    const { store, clock, ids, log } = this.#options;
     const answer = await store.claimOutbox({
       partition,
       claimId: ids.nonce(),
@@ -81,7 +81,7 @@ export class OutboxLoop {
   }
 
   async #deliver(partition: number, message: OutboxMessage): Promise<boolean> {
-    const { store, log, deliver, giveUp } = this.#parts;
+    const { store, log, deliver, giveUp } = this.#options;
     try {
       const { undeliverable } = await deliver(message);
       if (undeliverable !== undefined) {

@@ -17,7 +17,7 @@ import type { Driver } from "../driving/driver.ts";
 import { logFault } from "../shared/faults.ts";
 import { Rounds } from "../shared/rounds.ts";
 
-export interface SweeperParts {
+export interface SweeperOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -27,7 +27,7 @@ export interface SweeperParts {
 }
 
 export class Sweeper {
-  readonly #parts: SweeperParts;
+  readonly #options: SweeperOptions;
   readonly #rounds: Rounds;
   #partition = 0;
   #queuesOf = 0;
@@ -35,11 +35,11 @@ export class Sweeper {
   /** Executions found broken since the start of this server. */
   found = 0;
 
-  constructor(parts: SweeperParts) {
-    this.#parts = parts;
+  constructor(options: SweeperOptions) {
+    this.#options = options;
     this.#rounds = new Rounds({
-      clock: parts.clock,
-      log: parts.log,
+      clock: options.clock,
+      log: options.log,
       round: () => this.sweep().then(() => limits.sweepMs),
       failedRestMs: limits.sweepMs,
       failure: "a sweep failed",
@@ -56,7 +56,7 @@ export class Sweeper {
 
   /** Looks at the next few executions. */
   async sweep(): Promise<void> {
-    const { store, dispatcher } = this.#parts;
+    const { store, dispatcher } = this.#options;
     if (dispatcher.isPolled) {
       const share = Math.min(1, limits.sweepMs / limits.queueSweepMs);
       const count = Math.ceil(store.partitions * share);
@@ -76,7 +76,7 @@ export class Sweeper {
 
   /** The queues of a partition; one that is away is looked at again in a later round. */
   async refresh(partition: number): Promise<void> {
-    const { dispatcher, log } = this.#parts;
+    const { dispatcher, log } = this.#options;
     await dispatcher
       .refresh(partition)
       .catch((error) => logFault(log, "queues could not be checked", error, { partition }));
@@ -84,7 +84,7 @@ export class Sweeper {
 
   /** Answers after which one the partition goes on; undefined: it was looked at wholly. */
   async #checkSome(): Promise<ListPlace | undefined> {
-    const { store, log } = this.#parts;
+    const { store, log } = this.#options;
     const { items, reached } = await store.list({
       partition: this.#partition,
       status: "RUNNING",
@@ -102,7 +102,7 @@ export class Sweeper {
   }
 
   async check(key: ExecutionKey): Promise<readonly string[]> {
-    const { store, plans, driver, log } = this.#parts;
+    const { store, plans, driver, log } = this.#options;
     const loaded = await store.load({ key });
     if (loaded.outcome !== "loaded") return [];
     const holdings = await store.holdings(key);

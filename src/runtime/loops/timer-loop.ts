@@ -11,7 +11,7 @@ import type { Standstill } from "../peers/standstill.ts";
 import { logFault } from "../shared/faults.ts";
 import { PartitionAlarm } from "./partition-alarm.ts";
 
-export interface TimerLoopParts {
+export interface TimerLoopOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -24,18 +24,18 @@ export interface TimerLoopParts {
 }
 
 export class TimerLoop {
-  readonly #parts: TimerLoopParts;
+  readonly #options: TimerLoopOptions;
   readonly #alarm: PartitionAlarm;
   /** Claims whose items are still being handled, so that a stop can wait for them. */
   readonly #underWay = new Set<Promise<unknown>>();
 
-  constructor(parts: TimerLoopParts) {
-    this.#parts = parts;
+  constructor(options: TimerLoopOptions) {
+    this.#options = options;
     this.#alarm = new PartitionAlarm({
-      partitions: parts.store.partitions,
-      clock: parts.clock,
+      partitions: options.store.partitions,
+      clock: options.clock,
       ring: (partition) => this.#claim(partition),
-      restMs: parts.restMs,
+      restMs: options.restMs,
     });
   }
 
@@ -55,14 +55,14 @@ export class TimerLoop {
 
   /** Answers when to ring again. */
   async #claim(partition: number): Promise<number | undefined> {
-    const { store, clock, ids, log, standstill } = this.#parts;
+    const { store, clock, ids, log, standstill } = this.#options;
     const claimId = ids.nonce();
     const limit = limits.timersPerClaimMax;
     const now = clock.now();
     const request = { partition, claimId, limit, hideMs: limits.timerHideMs, now };
     const answer = await standstill.ask(partition, () => store.claimDue(request));
     for (const item of answer.items) {
-      const handling = this.#parts
+      const handling = this.#options
         .handle(item, claimId)
         .catch((error) => {
           logFault(log, "a due item could not be handled yet", error, { id: item.key.id });

@@ -24,20 +24,20 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { ServerView } from "../shared/orchestrator.ts";
 
 export class Formats {
-  readonly #parts: FormatsParts;
+  readonly #options: FormatsOptions;
   /** Since when every live server has been seen to read more than is written. */
   #since: number | undefined;
   #lookedAt = 0;
   #readByAll: number | undefined;
   readonly #reported = new Set<string>();
 
-  constructor(parts: FormatsParts) {
-    this.#parts = parts;
+  constructor(options: FormatsOptions) {
+    this.#options = options;
   }
 
   /** The format in which everything is to be written now; at once, as each commit asks. */
   written(): number {
-    return Math.min(this.#parts.store.format?.() ?? currentFormat, currentFormat);
+    return Math.min(this.#options.store.format?.() ?? currentFormat, currentFormat);
   }
 
   /** What every live server reads, as of the last beat; undefined: there was none yet. */
@@ -52,14 +52,14 @@ export class Formats {
 
   /** What is wrong with the formats of this store's servers; undefined: nothing. */
   complaint(): string | undefined {
-    const stored = this.#parts.store.format?.() ?? currentFormat;
+    const stored = this.#options.store.format?.() ?? currentFormat;
     if (stored <= currentFormat) return undefined;
     return `The store holds format ${stored}, and this server reads up to ${currentFormat}: update it.`;
   }
 
   /** At each beat, with the live servers. */
   async look(live: readonly ServerView[]): Promise<void> {
-    const { store, clock, log, formatDelayMs, onOutdated } = this.#parts;
+    const { store, clock, log, formatDelayMs, onOutdated } = this.#options;
     const readByAll = Math.min(currentFormat, ...live.map(formatOf));
     this.#readByAll = readByAll;
     if (store.raiseFormat === undefined) return;
@@ -85,7 +85,7 @@ export class Formats {
     for (const server of live) {
       if (formatOf(server) >= stored || this.#reported.has(server.id)) continue;
       this.#reported.add(server.id);
-      this.#parts.log.error("a server does not read the format that the others write: stop it", {
+      this.#options.log.error("a server does not read the format that the others write: stop it", {
         server: server.name,
         version: server.version,
         reads: formatOf(server),
@@ -95,7 +95,7 @@ export class Formats {
   }
 }
 
-interface FormatsParts {
+interface FormatsOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;

@@ -11,7 +11,7 @@ type Listener = (texts: readonly string[]) => void;
 
 const separator = "\0";
 
-export interface NotesParts {
+export interface NotesOptions {
   readonly store: Store;
   readonly ids: Ids;
   /** Whether there are other servers. */
@@ -19,19 +19,19 @@ export interface NotesParts {
 }
 
 export class Notes {
-  readonly #parts: NotesParts;
+  readonly #options: NotesOptions;
   /** This server's own notes come back, and are passed over. */
   readonly #self: string;
   readonly #listeners = new Map<string, Listener>();
 
-  constructor(parts: NotesParts) {
-    this.#parts = parts;
-    this.#self = parts.ids.nonce();
+  constructor(options: NotesOptions) {
+    this.#options = options;
+    this.#self = options.ids.nonce();
   }
 
   /** False: nobody would hear a note. */
   get areHeard(): boolean {
-    return this.#parts.store.sendNote !== undefined && this.#parts.hasPeers();
+    return this.#options.store.sendNote !== undefined && this.#options.hasPeers();
   }
 
   /** What other servers send under this kind. */
@@ -50,7 +50,7 @@ export class Notes {
    * that callers make up may hold, is left out.
    */
   async send(kind: string, partition: number, all: readonly string[]): Promise<void> {
-    const { store } = this.#parts;
+    const { store } = this.#options;
     const texts = all.filter((text) => !text.includes(separator));
     const sending: (Promise<void> | undefined)[] = [];
     for (let first = 0; first < texts.length; first += limits.textsPerNote) {

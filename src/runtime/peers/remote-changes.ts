@@ -17,7 +17,7 @@ const tellingFormat = 3;
 
 const kinds = { watched: "watched", changed: "changed", ended: "ended" } as const;
 
-export interface RemoteChangesParts {
+export interface RemoteChangesOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly notes: Notes;
@@ -70,7 +70,7 @@ class Follower {
 }
 
 export class RemoteChanges {
-  readonly #parts: RemoteChangesParts;
+  readonly #options: RemoteChangesOptions;
   readonly #followers = new Map<string, Set<Follower>>();
   /** By execution: until when others watch it; the one that was told of first comes first. */
   readonly #watchedElsewhere = new BoundedMap<string, number>(limits.watchedElsewhereMax);
@@ -78,9 +78,9 @@ export class RemoteChanges {
   #changed = new Map<string, boolean>();
   #cancelTelling: (() => void) | undefined;
 
-  constructor(parts: RemoteChangesParts) {
-    this.#parts = parts;
-    const { notes } = parts;
+  constructor(options: RemoteChangesOptions) {
+    this.#options = options;
+    const { notes } = options;
     notes.on(kinds.watched, (ids) => {
       for (const id of ids) this.#remember(id);
     });
@@ -97,7 +97,7 @@ export class RemoteChanges {
     look: () => Promise<void>,
     { awaitsEnd }: { readonly awaitsEnd: boolean } = { awaitsEnd: false },
   ): () => void {
-    const { store, clock } = this.#parts;
+    const { store, clock } = this.#options;
     if (!store.traits.shared) return () => {};
     let looks = 0;
     const lookAndTell = async () => {
@@ -130,7 +130,7 @@ export class RemoteChanges {
   committed({ id }: ExecutionKey, isEnd: boolean): void {
     const until = this.#watchedElsewhere.get(id);
     if (until === undefined) return;
-    const { clock } = this.#parts;
+    const { clock } = this.#options;
     if (until < clock.now()) {
       this.#watchedElsewhere.delete(id);
       return;
@@ -164,13 +164,13 @@ export class RemoteChanges {
   }
 
   #areTelling(): boolean {
-    const { store, formats } = this.#parts;
+    const { store, formats } = this.#options;
     const format = Math.min(formats.written(), formats.readByAll() ?? 0);
     return store.sendNote !== undefined && format >= tellingFormat;
   }
 
   #remember(id: string): void {
-    const until = this.#parts.clock.now() + 2.5 * limits.watchedTellMs;
+    const until = this.#options.clock.now() + 2.5 * limits.watchedTellMs;
     this.#watchedElsewhere.set(id, until);
   }
 
@@ -179,12 +179,12 @@ export class RemoteChanges {
     this.#cancelTelling = undefined;
     if (this.#followers.size === 0) return;
     void this.#send(kinds.watched, [...this.#followers.keys()]);
-    const { clock } = this.#parts;
+    const { clock } = this.#options;
     this.#cancelTelling = clock.after(limits.watchedTellMs, () => this.#tellAll());
   }
 
   async #send(kind: string, ids: readonly string[]): Promise<void> {
-    const { store, notes } = this.#parts;
+    const { store, notes } = this.#options;
     const byPartition = Map.groupBy(ids, (id) => executionKey(id, store.partitions).partition);
     const sending = [...byPartition].map(([partition, some]) => notes.send(kind, partition, some));
     await Promise.all(sending);

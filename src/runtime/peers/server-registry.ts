@@ -35,7 +35,7 @@ export class ServerRegistry {
    * beat. `onLost`: the store did not take one; when it is back, it may have lost what it had
    * acknowledged. `news`: what else is told to the others with a beat, which hear it by `onBeats`.
    */
-  constructor(parts: {
+  constructor(options: {
     store: Store;
     clock: Clock;
     log: Logger;
@@ -46,15 +46,15 @@ export class ServerRegistry {
     news: () => Partial<ServerBeat>;
     onBeats: (self: string, beats: readonly ServerBeat[]) => void;
   }) {
-    this.#store = parts.store;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
-    this.#formats = parts.formats;
-    this.#standstill = parts.standstill;
-    this.#onLive = parts.onLive;
-    this.#onLost = parts.onLost;
-    this.#news = parts.news;
-    this.#onBeats = parts.onBeats;
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#formats = options.formats;
+    this.#standstill = options.standstill;
+    this.#onLive = options.onLive;
+    this.#onLost = options.onLost;
+    this.#news = options.news;
+    this.#onBeats = options.onBeats;
   }
 
   async join(self: ServerView): Promise<void> {

@@ -12,7 +12,7 @@ import { gone } from "./executions.ts";
 /** Some of the fields asked for, in their order; undefined: there is none. */
 export type FieldBatch = readonly (readonly [name: string, text: JsonText | undefined])[];
 
-interface Parts {
+interface Options {
   readonly store: Store;
   readonly key: ExecutionKey;
   /** Bounds how many read at once. */
@@ -21,13 +21,13 @@ interface Parts {
 }
 
 export class DataReader {
-  readonly #parts: Parts;
+  readonly #options: Options;
   /** Fields of small executions are shown twice, and read once. */
   readonly #kept = new Map<string, JsonText | undefined>();
   #keptChars = 0;
 
-  constructor(parts: Parts, known: ReadonlyMap<string, JsonText>) {
-    this.#parts = parts;
+  constructor(options: Options, known: ReadonlyMap<string, JsonText>) {
+    this.#options = options;
     for (const [name, text] of known) this.#keep(name, text);
   }
 
@@ -50,7 +50,7 @@ export class DataReader {
   async #load(names: readonly string[]): Promise<ReadonlyMap<string, JsonText | undefined>> {
     const missing = names.filter((name) => !this.#kept.has(name));
     if (missing.length === 0) return this.#kept;
-    const { store, key, gate, abort } = this.#parts;
+    const { store, key, gate, abort } = this.#options;
     const loaded = await gate.pass(() => store.load({ key, fields: missing }), abort);
     if (loaded.outcome !== "loaded") throw gone(key);
     const found = new Map<string, JsonText | undefined>();

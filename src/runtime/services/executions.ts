@@ -28,7 +28,7 @@ import type { Room } from "../shared/room.ts";
 /** Servers that read it know hashes of what callers start by its values. */
 const valuesFormat = 3;
 
-interface Parts {
+interface Options {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -43,14 +43,14 @@ interface Parts {
 }
 
 export class Executions {
-  readonly #parts: Parts;
+  readonly #options: Options;
 
-  constructor(parts: Parts) {
-    this.#parts = parts;
+  constructor(options: Options) {
+    this.#options = options;
   }
 
   async start(request: StartRequest): Promise<StartAnswer> {
-    const { ids, namespace, room } = this.#parts;
+    const { ids, namespace, room } = this.#options;
     const { idempotencyKey, workflow } = request;
     const chosenId =
       request.executionId ??
@@ -71,7 +71,7 @@ export class Executions {
 
   /** Whether there is an execution of that id, or what a deleted one has left. */
   async #isKnown(id: string): Promise<boolean> {
-    const { store } = this.#parts;
+    const { store } = this.#options;
     const { outcome } = await store.load({ key: executionKey(id, store.partitions), fields: [] });
     return outcome !== "not_found";
   }
@@ -81,7 +81,7 @@ export class Executions {
     request: StartRequest,
     about: { readonly depth: number; readonly generatedId: boolean },
   ): Promise<StartAnswer> {
-    const { plans, driver, store } = this.#parts;
+    const { plans, driver, store } = this.#options;
     const isKnown = async () => !about.generatedId && (await this.#isKnown(id));
     const plan = await plans
       .forStart(request.workflow, request.version, isKnown)
@@ -131,7 +131,7 @@ export class Executions {
   #hashToKeep(request: StartRequest): string {
     const { executionId, idempotencyKey } = request;
     const isChosen = executionId !== undefined || idempotencyKey !== undefined;
-    const byValue = isChosen && this.#parts.formats.written() >= valuesFormat;
+    const byValue = isChosen && this.#options.formats.written() >= valuesFormat;
     return hashRequest(byValue ? canonicalRequest(request) : request);
   }
 
@@ -142,7 +142,7 @@ export class Executions {
   async #isRepeat(id: string, request: StartRequest, kept: string | undefined): Promise<boolean> {
     if (kept === undefined) return false;
     if (hashesOf(request).includes(kept)) return true;
-    const { store } = this.#parts;
+    const { store } = this.#options;
     const key = executionKey(id, store.partitions);
     const loaded = await store.load({ key, fields: [fields.input] });
     const input = loaded.outcome === "loaded" ? loaded.data.get(fields.input) : undefined;
@@ -156,7 +156,7 @@ export class Executions {
   async deliver(message: OutboxMessage): Promise<{ undeliverable?: string }> {
     const start = JSON.parse(message.body) as StartMessage;
     const { workflow, depth, correlationId, run = 1, sourceStartedAt, traceState } = start;
-    const { tracing, namespace } = this.#parts;
+    const { tracing, namespace } = this.#options;
     const traceContext =
       tracing?.ofExecution(message.key.id, run, start.traceContext) ?? start.traceContext;
     const id = followUpId(namespace, message, sourceStartedAt);
@@ -187,13 +187,13 @@ export class Executions {
 
   async giveUp(message: OutboxMessage, failure: string): Promise<void> {
     const event = { type: "outbox", id: message.id, failure } as const;
-    await this.#parts.driver.submit(message.key.id, event);
+    await this.#options.driver.submit(message.key.id, event);
   }
 
   async signal(request: Parameters<Orchestrator["signal"]>[0]): Promise<"accepted" | "duplicate"> {
     await this.#mustBelong(request.id, request.workflow);
     const { event, payload, signalId } = request;
-    const answer = await this.#parts.driver.submit(request.id, {
+    const answer = await this.#options.driver.submit(request.id, {
       type: "signal",
       event,
       payload,
@@ -209,7 +209,7 @@ export class Executions {
   async operate(request: Parameters<Orchestrator["operate"]>[0]): Promise<ExecutionStatus> {
     await this.#mustBelong(request.id, request.workflow);
     const { operation, reason, operationId } = request;
-    const answer = await this.#parts.driver.submit(request.id, {
+    const answer = await this.#options.driver.submit(request.id, {
       type: "operation",
       operation,
       ...(reason !== undefined && { reason }),
@@ -227,8 +227,8 @@ export class Executions {
   }
 
   async status(id: string): Promise<ExecutionStatus> {
-    const key = executionKey(id, this.#parts.store.partitions);
-    const loaded = await this.#parts.store.load({ key, fields: [] });
+    const key = executionKey(id, this.#options.store.partitions);
+    const loaded = await this.#options.store.load({ key, fields: [] });
     if (loaded.outcome === "loaded") return loaded.status;
     throw loaded.outcome === "tombstone" ? gone(key) : notFound(key);
   }
@@ -238,7 +238,7 @@ export class Executions {
     answer: SubmitAnswer,
     reused: string,
   ): Promise<"accepted" | "duplicate"> {
-    const key = executionKey(id, this.#parts.store.partitions);
+    const key = executionKey(id, this.#options.store.partitions);
     switch (answer.type) {
       case "accepted":
       case "duplicate":
@@ -265,8 +265,8 @@ export class Executions {
   /** The legacy routes name the workflow as well. */
   async #mustBelong(id: string, workflow: string | undefined): Promise<void> {
     if (workflow === undefined) return;
-    const key = executionKey(id, this.#parts.store.partitions);
-    const loaded = await this.#parts.store.load({ key, fields: [] });
+    const key = executionKey(id, this.#options.store.partitions);
+    const loaded = await this.#options.store.load({ key, fields: [] });
     if (loaded.outcome === "tombstone") throw gone(key);
     if (loaded.outcome === "not_found" || JSON.parse(loaded.state).workflow !== workflow) {
       throw new OrchyError("NOT_FOUND", `There is no execution ${id} of the workflow ${workflow}.`);
@@ -274,7 +274,7 @@ export class Executions {
   }
 
   async delete(id: string): Promise<void> {
-    const key = executionKey(id, this.#parts.store.partitions);
+    const key = executionKey(id, this.#options.store.partitions);
     const removed = await this.remove(key);
     if (removed === "removed") return;
     if (removed === "not_found") throw notFound(key);
@@ -295,7 +295,7 @@ export class Executions {
     key: ExecutionKey,
     { endedBefore }: { readonly endedBefore?: number } = {},
   ): Promise<"removed" | "open" | "young" | "sending" | "gone" | "not_found"> {
-    const { store, clock, tombstoneSeconds } = this.#parts;
+    const { store, clock, tombstoneSeconds } = this.#options;
     for (;;) {
       const loaded = await store.load({ key, fields: [] });
       if (loaded.outcome === "not_found") return "not_found";

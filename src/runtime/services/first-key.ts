@@ -35,9 +35,9 @@ export class FirstKey {
   #secret: string | undefined;
 
   /** `storePath`: of an embedded store. */
-  constructor(parts: { readonly storePath: string | undefined; readonly log: Logger }) {
-    this.#file = parts.storePath && firstKeyFile(parts.storePath);
-    this.#log = parts.log;
+  constructor(options: { readonly storePath: string | undefined; readonly log: Logger }) {
+    this.#file = options.storePath && firstKeyFile(options.storePath);
+    this.#log = options.log;
   }
 
   /** Undefined: there is a key, or the server does not run. */

@@ -50,15 +50,15 @@ export class Keys {
 
   readonly #onInForce: () => void;
 
-  constructor(parts: {
+  constructor(options: {
     readonly store: Store;
     readonly clock: Clock;
     /** Called once, when it is seen that there is a key. */
     readonly onInForce?: () => void;
   }) {
-    this.#store = parts.store;
-    this.#clock = parts.clock;
-    this.#onInForce = parts.onInForce ?? (() => {});
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#onInForce = options.onInForce ?? (() => {});
   }
 
   /** Whether callers need a key, as far as was seen in the last seconds; asks when that is over. */

@@ -13,7 +13,7 @@ import { gone, notFound } from "./executions.ts";
 import { resultInMemory, type Views } from "./views.ts";
 import type { Watchers } from "./watchers.ts";
 
-interface Parts {
+interface Options {
   readonly store: Store;
   readonly clock: Clock;
   readonly views: Views;
@@ -25,14 +25,14 @@ interface Parts {
 const rowsPerRead = 50;
 
 export class Observers {
-  readonly #parts: Parts;
+  readonly #options: Options;
 
-  constructor(parts: Parts) {
-    this.#parts = parts;
+  constructor(options: Options) {
+    this.#options = options;
   }
 
   async waitForResult(id: string, waitMs: number, abort?: AbortSignal): Promise<ExecutionResult> {
-    const { store, clock, views, watchers, remote } = this.#parts;
+    const { store, clock, views, watchers, remote } = this.#options;
     const { promise, resolve } = Promise.withResolvers<ExecutionResult | undefined>();
     // Listening first: an end between the read and the wait is not missed.
     const unwatch = watchers.add(id, ({ after, plan }) => {
@@ -70,7 +70,7 @@ export class Observers {
   }
 
   async history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>> {
-    const { store } = this.#parts;
+    const { store } = this.#options;
     const key = executionKey(id, store.partitions);
     const loaded = await store.load({ key, fields: [] });
     if (loaded.outcome === "not_found") throw notFound(key);
@@ -98,7 +98,7 @@ export class Observers {
   /** First what has happened, then what happens, until the execution has ended. */
   async watch(request: Parameters<Orchestrator["watch"]>[0]): Promise<void> {
     const { id, listener, room, abort } = request;
-    const { store, watchers, remote } = this.#parts;
+    const { store, watchers, remote } = this.#options;
     const key = executionKey(id, store.partitions);
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     let last = request.after;
@@ -158,7 +158,7 @@ export class Observers {
     readonly room?: () => Promise<void> | undefined;
   }): Promise<number> {
     const { id, from, tell, abort, room } = request;
-    const { store } = this.#parts;
+    const { store } = this.#options;
     const key = executionKey(id, store.partitions);
     let after = from;
     while (!abort.aborted) {

@@ -5,7 +5,7 @@ import type { Formats } from "../peers/formats.ts";
 import type { Readiness } from "../shared/orchestrator.ts";
 import type { Room } from "../shared/room.ts";
 
-interface ReadinessParts {
+interface ReadinessOptions {
   readonly store: Store;
   readonly room: Room;
   readonly formats: Pick<Formats, "complaint">;
@@ -14,15 +14,15 @@ interface ReadinessParts {
 
 type Check = Readiness["checks"][string];
 
-export async function readReadiness(parts: ReadinessParts): Promise<Readiness> {
-  const store = await checkStore(parts);
-  const { draining } = parts.dispatcher;
+export async function readReadiness(options: ReadinessOptions): Promise<Readiness> {
+  const store = await checkStore(options);
+  const { draining } = options.dispatcher;
   const message = draining ? "The server is shutting down." : "The server takes work.";
   const checks = { store, server: { ok: !draining, message } };
   return { ready: checks.store.ok && checks.server.ok, checks };
 }
 
-async function checkStore({ store, room, formats }: ReadinessParts): Promise<Check> {
+async function checkStore({ store, room, formats }: ReadinessOptions): Promise<Check> {
   try {
     await room.read();
     const outdated = formats.complaint();

@@ -9,7 +9,7 @@ import type { Beats } from "../dispatch/beats.ts";
 import type { Cancellations } from "../dispatch/cancellations.ts";
 import type { WorkerList } from "./worker-list.ts";
 
-interface TakersParts {
+interface TakersOptions {
   readonly clock: Clock;
   readonly beats: Beats;
   readonly cancellations: Cancellations;
@@ -25,27 +25,27 @@ interface Busy {
 }
 
 export class Takers {
-  readonly #parts: TakersParts;
+  readonly #options: TakersOptions;
   readonly #startedAt: number;
   #busy: Busy | undefined;
 
-  constructor(parts: TakersParts) {
-    this.#parts = parts;
-    this.#startedAt = parts.clock.now();
+  constructor(options: TakersOptions) {
+    this.#options = options;
+    this.#startedAt = options.clock.now();
   }
 
   /** When one was last there for a plain queue, polling or busy with any task. */
   seenAt(queue: string): number {
-    const now = this.#parts.clock.now();
+    const now = this.#options.clock.now();
     const { workers, areAllKnown } = this.#busyAt(now);
     if (!areAllKnown) return now;
-    return this.#parts.workers.takerSeenAt(parseQueueKey(queue), now, (id) => workers.has(id));
+    return this.#options.workers.takerSeenAt(parseQueueKey(queue), now, (id) => workers.has(id));
   }
 
   /** Looked up once for all the queues that are asked about together. */
   #busyAt(now: number): Busy {
     if (this.#busy === undefined || Math.abs(now - this.#busy.at) >= limits.unpolledLookMs / 2) {
-      const { beats, cancellations } = this.#parts;
+      const { beats, cancellations } = this.#options;
       const from = now - limits.uncarriedMs;
       const isBeaten = (token: string) => (beats.of(token)?.at ?? 0) > from;
       // What the holders of earlier tasks take is not known until they poll.

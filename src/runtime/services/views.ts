@@ -23,7 +23,7 @@ import type { ActionView, ExecutionResult, ExecutionView } from "../shared/orche
 import { DataReader, type FieldBatch } from "./data-reader.ts";
 import { gone, notFound } from "./executions.ts";
 
-interface Parts {
+interface Options {
   readonly store: Store;
   readonly plans: Plans;
   readonly beats: Beats;
@@ -31,16 +31,16 @@ interface Parts {
 }
 
 export class Views {
-  readonly #parts: Parts;
+  readonly #options: Options;
   /** Large executions asked for at once would otherwise stop everything else for as long. */
   readonly #gate = new Gate(limits.readsAtOnceMax);
 
-  constructor(parts: Parts) {
-    this.#parts = parts;
+  constructor(options: Options) {
+    this.#options = options;
   }
 
   async execution(id: string, abort?: AbortSignal): Promise<ExecutionView> {
-    const { store, plans, beats, isUnpolled } = this.#parts;
+    const { store, plans, beats, isUnpolled } = this.#options;
     const execution = await this.#gate.pass(() => this.#load(id, [fields.input]), abort);
     const { state, records } = execution;
     const plan = await plans.get(state.workflow, state.version);
@@ -70,18 +70,18 @@ export class Views {
     const execution = await this.#load(id, []);
     const { state } = execution;
     if (state.status !== "COMPLETED") return unfinished(state);
-    const plan = await this.#parts.plans.get(state.workflow, state.version);
+    const plan = await this.#options.plans.get(state.workflow, state.version);
     return resultOf(plan, execution, this.#reader(execution, abort));
   }
 
   #reader({ state, data }: Execution, abort: AbortSignal | undefined): DataReader {
-    const { store } = this.#parts;
+    const { store } = this.#options;
     const key = executionKey(state.id, store.partitions);
     return new DataReader({ store, key, gate: this.#gate, abort }, data);
   }
 
   async #load(id: string, names: readonly string[]): Promise<Execution> {
-    const { store } = this.#parts;
+    const { store } = this.#options;
     const key = executionKey(id, store.partitions);
     const loaded = await loadExecution(store, key, names);
     if (loaded === "not-found") throw notFound(key);
@@ -180,14 +180,14 @@ function hasEnded(record: ActionRecord | undefined): boolean {
   return record !== undefined && (record.status === "COMPLETED" || record.route !== undefined);
 }
 
-interface ViewParts extends Pick<Parts, "beats" | "isUnpolled"> {
+interface ViewOptions extends Pick<Options, "beats" | "isUnpolled"> {
   readonly holdings: Holdings | undefined;
 }
 
 function actionView(
   execution: Execution,
   action: PlanAction,
-  { holdings, beats, isUnpolled }: ViewParts,
+  { holdings, beats, isUnpolled }: ViewOptions,
 ): ActionView {
   const record = execution.records[action.index] ?? untouched;
   const task = openTask(execution, action, record, holdings);
@@ -213,7 +213,7 @@ function actionView(
 
 function waitingView(
   queue: string,
-  isUnpolled: Parts["isUnpolled"],
+  isUnpolled: Options["isUnpolled"],
 ): Pick<ActionView, "unpolled" | "waitingFor"> {
   return {
     ...(isUnpolled(queue) && { unpolled: true }),

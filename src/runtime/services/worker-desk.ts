@@ -40,7 +40,7 @@ import { findHandout } from "./handouts.ts";
 import { Takers } from "./takers.ts";
 import { WorkerList } from "./worker-list.ts";
 
-interface Parts {
+interface Options {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -63,17 +63,17 @@ interface TokenOf {
 }
 
 export class WorkerDesk {
-  readonly #parts: Parts;
+  readonly #options: Options;
   readonly #workers = new WorkerList();
   readonly #takers: Takers;
 
-  constructor(parts: Parts) {
-    this.#parts = parts;
-    this.#takers = new Takers({ ...parts, workers: this.#workers });
+  constructor(options: Options) {
+    this.#options = options;
+    this.#takers = new Takers({ ...options, workers: this.#workers });
   }
 
   async poll(request: PollRequest): Promise<PollAnswer> {
-    const { dispatcher, clock, cancellations } = this.#parts;
+    const { dispatcher, clock, cancellations } = this.#options;
     const { workerId, structOnly = false, isInner = false } = request;
     if (dispatcher.parked >= limits.parkedPollersMax && !isInner) {
       throw new OrchyError(
@@ -83,8 +83,8 @@ export class WorkerDesk {
     }
     const seen = this.#workers.seen(isInner ? "" : workerId, request, clock.now());
     const queues = queueKeys(request);
-    this.#parts.unpolled.polled(queues);
-    this.#parts.uncarried.polled(queues, structOnly);
+    this.#options.unpolled.polled(queues);
+    this.#options.uncarried.polled(queues, structOnly);
     const poll = dispatcher.open({
       queues,
       tasksMax: request.maxTasks,
@@ -169,7 +169,7 @@ export class WorkerDesk {
     const { key, taskId } = held;
     const leasedAt = parseToken(token)?.leasedAt;
     const { worker, origin } = from;
-    this.#parts.driver.post(key.id, {
+    this.#options.driver.post(key.id, {
       event: { type: "result", taskId, token, outcome, worker },
       origin,
       resolve: (answer) => {
@@ -179,7 +179,7 @@ export class WorkerDesk {
       },
       reject: (error) => {
         // One result that could not be settled never spoils the others: its worker sends it again.
-        logFault(this.#parts.log, "a result could not be settled", error, { taskId });
+        logFault(this.#options.log, "a result could not be settled", error, { taskId });
         told(this.#told("retry"));
       },
     });
@@ -187,28 +187,28 @@ export class WorkerDesk {
 
   #tellStale(id: string, taskId: string, worker: string): void {
     const action = parseTaskId(taskId)?.actionKey;
-    this.#parts.log.info("a result arrived too late", { id, action, worker });
+    this.#options.log.info("a result arrived too late", { id, action, worker });
   }
 
   #handedOut(task: LeasedTask): PolledTask {
     const about = readHeader(task.header);
     const { offeredAt } = about;
     const waitedMs = offeredAt === undefined ? undefined : task.leasedAt - offeredAt;
-    this.#parts.metrics.taskHandedOut(waitedMs);
-    const { tracing } = this.#parts;
+    this.#options.metrics.taskHandedOut(waitedMs);
+    const { tracing } = this.#options;
     if (tracing === undefined) return { ...task, about };
     return { ...task, about: { ...about, traceContext: tracing.ofTask(task, about) } };
   }
 
   #told(answer: ResultAnswerType, leasedAt?: number): ResultAnswerType {
-    const { metrics, clock } = this.#parts;
+    const { metrics, clock } = this.#options;
     metrics.result(answer);
     if (answer === "accepted" && leasedAt !== undefined) metrics.taskRan(clock.now() - leasedAt);
     return answer;
   }
 
   async completeByHandout(result: HandoutResult): Promise<ResultAnswerType> {
-    const found = await findHandout(this.#parts.store, this.#parts.plans, result);
+    const found = await findHandout(this.#options.store, this.#options.plans, result);
     if (typeof found === "string") return this.#told(found);
     const { outcome, workerId } = result;
     const [answer] = await this.#settle([{ token: found.token, outcome }], workerId, undefined);
@@ -218,7 +218,7 @@ export class WorkerDesk {
   async heartbeat(
     sent: readonly HeartbeatSent[],
   ): Promise<readonly ("extended" | "stale" | "cancelled")[]> {
-    const { store, clock, beats, standstill } = this.#parts;
+    const { store, clock, beats, standstill } = this.#options;
     const tokens = sent.map(({ token }) => token);
     const silences = new Map<string, Promise<number>>();
     const outcomes = await this.#byPartition(tokens, "stale", async (partition, leases) => {
@@ -252,7 +252,7 @@ export class WorkerDesk {
   }
 
   async #readSilenceMs(key: ExecutionKey, actionKey: string, taskId: string): Promise<number> {
-    const { driver, log } = this.#parts;
+    const { driver, log } = this.#options;
     const own = await driver.heartbeatMs(key, actionKey).catch((error) => {
       logFault(log, "the rules of a heartbeat could not be read", error, { taskId });
       return 0;
@@ -261,7 +261,7 @@ export class WorkerDesk {
   }
 
   async release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]> {
-    const { store, clock, dispatcher } = this.#parts;
+    const { store, clock, dispatcher } = this.#options;
     return this.#byPartition(tokens, "stale", async (partition, tasks) => {
       const answers = await store.releaseTasks({ partition, tasks, now: clock.now() });
       if (answers.includes("released")) await dispatcher.refresh(partition);
@@ -281,7 +281,7 @@ export class WorkerDesk {
       return lease === undefined ? [] : [{ index, lease }];
     });
     sent.sort((one, other) => one.lease.key.partition - other.lease.key.partition);
-    await inBatches(sent, this.#parts.clock, (batch) => {
+    await inBatches(sent, this.#options.clock, (batch) => {
       const groups = Map.groupBy(batch, ({ lease }) => lease.key.partition);
       const asking = [...groups].map(async ([partition, group]) => {
         const leases = group.map(({ lease }) => lease);
@@ -297,7 +297,7 @@ export class WorkerDesk {
     const taskId = parseToken(token)?.taskId;
     const task = taskId === undefined ? undefined : parseTaskId(taskId);
     if (taskId === undefined || task === undefined) return undefined;
-    return { key: executionKey(task.executionId, this.#parts.store.partitions), taskId, token };
+    return { key: executionKey(task.executionId, this.#options.store.partitions), taskId, token };
   }
 
   /** See Takers. */
@@ -306,7 +306,7 @@ export class WorkerDesk {
   }
 
   workers(): WorkersView {
-    return this.#workers.list(this.#parts.clock.now());
+    return this.#workers.list(this.#options.clock.now());
   }
 }
 

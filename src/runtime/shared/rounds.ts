@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "./faults.ts";
 
-export interface RoundsParts {
+export interface RoundsOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** Resolves with the milliseconds of the rest after it. */
@@ -14,13 +14,13 @@ export interface RoundsParts {
 }
 
 export class Rounds {
-  readonly #parts: RoundsParts;
+  readonly #options: RoundsOptions;
   #isRunning = false;
   #cancel: (() => void) | undefined;
   #current: Promise<void> = Promise.resolve();
 
-  constructor(parts: RoundsParts) {
-    this.#parts = parts;
+  constructor(options: RoundsOptions) {
+    this.#options = options;
   }
 
   /** False after a stop: long rounds look at it. */
@@ -43,7 +43,7 @@ export class Rounds {
 
   #rest(ms: number): void {
     if (!this.#isRunning) return;
-    const { clock, log, round, failedRestMs, failure } = this.#parts;
+    const { clock, log, round, failedRestMs, failure } = this.#options;
     this.#cancel = clock.after(ms, () => {
       this.#current = round()
         .catch((error) => {

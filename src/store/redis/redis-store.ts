@@ -28,7 +28,7 @@ import { type WakeListener, Wakes } from "./wakes.ts";
 /** How long a repeated claim finds what the first one was given. */
 const claimSeconds = 600;
 
-export interface RedisStoreParts {
+export interface RedisStoreOptions {
   readonly link: RedisLink;
   readonly keys: Keys;
   readonly traits: contract.Traits;
@@ -54,7 +54,7 @@ export class RedisStore implements contract.Store {
   readonly #commits: Batch<contract.CommitRequest>;
   readonly #lists: ListCalls;
 
-  constructor({ link, keys, traits, nodeClock, clockCheck, format }: RedisStoreParts) {
+  constructor({ link, keys, traits, nodeClock, clockCheck, format }: RedisStoreOptions) {
     this.traits = traits;
     this.partitions = keys.bases.length;
     this.#link = link;

@@ -29,7 +29,7 @@ interface Log {
   readonly checkpointed: number;
 }
 
-export interface HousekeeperParts {
+export interface HousekeeperOptions {
   readonly database: Database;
   readonly path: string;
   /** The bound of the log. */
@@ -43,7 +43,7 @@ export interface HousekeeperParts {
 }
 
 export class Housekeeper {
-  readonly #parts: HousekeeperParts;
+  readonly #options: HousekeeperOptions;
   readonly #pageBytes: number;
   readonly #look: Statement<Log>;
   readonly #waiting: ((problem: string | null) => void)[] = [];
@@ -63,9 +63,9 @@ export class Housekeeper {
   /** As last seen. */
   #logBytes = 0;
 
-  constructor(parts: HousekeeperParts) {
-    this.#parts = parts;
-    const { database } = parts;
+  constructor(options: HousekeeperOptions) {
+    this.#options = options;
+    const { database } = options;
     this.#pageBytes = Number(database.query("PRAGMA page_size").values()[0]?.[0]);
     // A SQLite too old for NOOP takes it for PASSIVE.
     this.#look = database.prepare("PRAGMA wal_checkpoint(NOOP)");
@@ -95,7 +95,7 @@ export class Housekeeper {
     this.#flushes = 0;
     const log = this.#lookAt();
     if (log === undefined) return undefined;
-    const { logBytes } = this.#parts;
+    const { logBytes } = this.#options;
     const left = (log.log - log.checkpointed) * this.#pageBytes;
     const now = performance.now();
     const isOver = this.#overSince !== undefined;
@@ -115,7 +115,7 @@ export class Housekeeper {
   }
 
   #wait(work: Promise<void>): Promise<void> {
-    return within(waitMsMax, work, this.#parts.clock);
+    return within(waitMsMax, work, this.#options.clock);
   }
 
   /** Waits for what is under way; the thread's connection is closed before ours. */
@@ -136,7 +136,7 @@ export class Housekeeper {
     }
     // All of it is copied: the next transaction starts it anew.
     this.#logBytes = log.log === log.checkpointed ? 0 : log.log * this.#pageBytes;
-    if (this.#logBytes <= this.#parts.logBytes) this.#isWithin();
+    if (this.#logBytes <= this.#options.logBytes) this.#isWithin();
     else this.#isOver();
     return log;
   }
@@ -148,7 +148,7 @@ export class Housekeeper {
   #isWithin(): void {
     if (this.#overSince === undefined) return;
     this.#overSince = undefined;
-    if (this.#isHeldBack) this.#parts.log?.warn("the write-ahead log is within its bound again");
+    if (this.#isHeldBack) this.#options.log?.warn("the write-ahead log is within its bound again");
     this.#isHeldBack = false;
   }
 
@@ -158,18 +158,18 @@ export class Housekeeper {
     const message =
       "the write-ahead log is beyond its bound, as another process reads the store's file: " +
       "writes are slowed down until it has ended";
-    this.#parts.log?.warn(message, { bytes: this.#logBytes });
+    this.#options.log?.warn(message, { bytes: this.#logBytes });
   }
 
   /** Beyond its bound the log grows so fast and no faster. */
   #slowDown(now: number): Promise<void> | undefined {
     if (this.#overSince === undefined || this.#isClosed) return undefined;
     const allowed = ((now - this.#overSince) / 1_000) * limits.logBytesPerSecond;
-    const excess = this.#logBytes - this.#parts.logBytes - allowed;
+    const excess = this.#logBytes - this.#options.logBytes - allowed;
     const ms = Math.min(waitMsMax, (excess / limits.logBytesPerSecond) * 1_000);
     if (ms < 1) return undefined;
     return new Promise((resolve) => {
-      this.#parts.clock.after(ms, resolve);
+      this.#options.clock.after(ms, resolve);
     });
   }
 
@@ -199,10 +199,10 @@ export class Housekeeper {
   async #copyNow(): Promise<void> {
     const startedAt = performance.now();
     const before = this.#lookAt();
-    this.#note(await this.#ask({ kind: "checkpoint", fileBytes: this.#parts.fileBytes() }));
+    this.#note(await this.#ask({ kind: "checkpoint", fileBytes: this.#options.fileBytes() }));
     const after = this.#isClosed ? undefined : this.#lookAt();
     if (after === undefined) return;
-    this.#parts.onCopied();
+    this.#options.onCopied();
     const isStuck = after.checkpointed < after.log && after.checkpointed === before?.checkpointed;
     if (!isStuck) return;
     const now = performance.now();
@@ -214,8 +214,8 @@ export class Housekeeper {
   #note(problem: string | null): void {
     if ((problem !== null) === this.#hasProblem) return;
     this.#hasProblem = problem !== null;
-    if (problem === null) this.#parts.log?.warn("the write-ahead log is copied again");
-    else this.#parts.log?.warn("the write-ahead log cannot be copied", { reason: problem });
+    if (problem === null) this.#options.log?.warn("the write-ahead log is copied again");
+    else this.#options.log?.warn("the write-ahead log cannot be copied", { reason: problem });
   }
 
   #ask(chore: Chore): Promise<string | null> {
@@ -247,7 +247,7 @@ export class Housekeeper {
       if (this.#thread === thread) this.#thread = undefined;
       for (const resolve of this.#waiting.splice(0)) resolve("its thread has ended");
     });
-    void this.#post(thread, { kind: "open", path: this.#parts.path });
+    void this.#post(thread, { kind: "open", path: this.#options.path });
     return thread;
   }
 }
