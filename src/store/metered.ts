@@ -1,34 +1,8 @@
 /** A store whose calls are watched: how long each takes, how it ends, and whether it is there. */
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Outage } from "../telemetry/outage.ts";
+import { operations } from "./contract/facets.ts";
 import { faultOutcome, type Store, StoreFault } from "./store.ts";
-
-const operations = [
-  "create",
-  "load",
-  "claimTasks",
-  "claimTask",
-  "extendLeases",
-  "releaseTasks",
-  "claimDue",
-  "listTimers",
-  "claimOutbox",
-  "ackOutbox",
-  "remove",
-  "holdings",
-  "list",
-  "history",
-  "queueStats",
-  "queueHints",
-  "pressure",
-  "getDocument",
-  "putDocument",
-  "listDocuments",
-  "deleteDocument",
-  "beatServer",
-  "listServers",
-  "leaveServer",
-] as const satisfies readonly (keyof Store)[];
 
 type Call = (request?: unknown) => Promise<unknown>;
 
@@ -62,6 +36,7 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
     ...(store.logBytes !== undefined && { logBytes: () => store.logBytes!() }),
   } satisfies Partial<Store> & Record<string, unknown>;
   for (const operation of operations) {
+    if (operation === "commit") continue;
     (metered as Record<string, unknown>)[operation] = (request?: unknown) => {
       const tell = metrics.timeStoreCall(operation);
       const answering = calls[operation]!(request);
