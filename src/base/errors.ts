@@ -173,6 +173,10 @@ export const failureKinds = {
     retried: false,
     sentence: "This server does not implement the kind of action.",
   },
+  TERMINATED: {
+    retried: false,
+    sentence: "A `terminate` action without a `code` ended the execution as FAILED.",
+  },
   EXECUTION_TIMEOUT: {
     retried: false,
     sentence: "The execution took longer than its `timeoutSeconds`; its status is TIMED_OUT.",

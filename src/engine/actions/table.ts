@@ -6,6 +6,7 @@ import { javascript } from "./javascript.ts";
 import { notBuilt } from "./not-built.ts";
 import type { ActionRules } from "./rules.ts";
 import { switchRules } from "./switch.ts";
+import { terminate } from "./terminate.ts";
 import { transform } from "./transform.ts";
 import { user } from "./user.ts";
 import { wait } from "./wait.ts";
@@ -21,7 +22,7 @@ const table: { readonly [K in Kind]: ActionRules<PlanActionOf<K>> } = {
   workflow: notBuilt,
   map: notBuilt,
   loop: notBuilt,
-  terminate: notBuilt,
+  terminate,
   signal: notBuilt,
 };
 

@@ -13,7 +13,7 @@ import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { formatTimer } from "../../model/timer.ts";
 import type { Draft } from "./draft.ts";
-import { resultNeeds, resultText } from "./result.ts";
+import { hasTemplate, resultNeeds, resultText } from "./result.ts";
 
 export interface Ending {
   readonly status: Exclude<ExecutionStatus, "RUNNING" | "PAUSED">;
@@ -74,7 +74,7 @@ function cancelOpenActions(draft: Draft): void {
 /** Without an `output` template the result is read off the terminal actions; see result.ts. */
 function writeResult(draft: Draft): Failure | undefined {
   const { output } = draft.plan;
-  if (output === undefined) return undefined;
+  if (output === undefined || !hasTemplate(draft.plan, draft.records)) return undefined;
   const text = resolveAtEnd(draft, output);
   if (text instanceof TooLarge) return { code: "TOO_LARGE", message: text.message };
   if (Buffer.byteLength(text) > limits.payloadBytesMax) {

@@ -108,7 +108,7 @@ export async function resultOf(
   if (state.status !== "COMPLETED") return unfinished(state);
   const names = resultFields(plan, records);
   const pieces = resultPieces(plan, records, reader);
-  if (!isOneField(plan, names)) return { ...unfinished(state), result: pieces };
+  if (!isOneField(names)) return { ...unfinished(state), result: pieces };
   let result = "";
   for await (const piece of pieces) result += piece;
   return { ...unfinished(state), result };
@@ -120,7 +120,7 @@ export function resultInMemory(plan: Plan, execution: Execution): ExecutionResul
   if (state.status !== "COMPLETED") return unfinished(state);
   const names = resultFields(plan, records);
   if (!names.every((name) => data.has(name))) return undefined;
-  if (isOneField(plan, names)) return { ...unfinished(state), result: data.get(names[0]!)! };
+  if (isOneField(names)) return { ...unfinished(state), result: data.get(names[0]!)! };
   const batches = names.map((name): FieldBatch => [[name, data.get(name)]]);
   const reader: FieldReader = {
     async *read() {
@@ -137,7 +137,7 @@ async function* resultPieces(
 ): AsyncGenerator<JsonText> {
   const names = resultFields(plan, records);
   if (names.length === 0) yield "null";
-  else if (isOneField(plan, names)) yield* oneField(reader, names[0]!);
+  else if (isOneField(names)) yield* oneField(reader, names[0]!);
   else {
     let separator = "{";
     for await (const batch of reader.read(names)) {
