@@ -1,6 +1,6 @@
 /**
- * `bun run server`: reads the configuration, starts the server, stops it on a signal. `bun run server
- * keys …` is a command of its own.
+ * `bun run server`: reads the configuration, starts the server, stops it on a signal. `bun run
+ * server keys …` is a separate command.
  */
 import { systemClock } from "./base/clock.ts";
 import { limits } from "./base/limits.ts";
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   let exitCode = 0;
   async function stop(signal: string): Promise<void> {
     if (stoppingSince !== undefined) {
-      // Whoever asks twice does not want to wait. A signal to a whole group of processes comes
+      // A second signal means: do not wait. A signal to a whole group of processes comes
       // twice as well, but at once: from the sender, and passed on by the parent.
       if (performance.now() - stoppingSince > sameSignalMs) process.exit(130);
       return;
@@ -62,7 +62,7 @@ async function main(): Promise<void> {
   process.on("SIGINT", () => void stop("SIGINT"));
 }
 
-/** Where it listens, and where workers are told to go when that is not the same. */
+/** Where it listens, and where workers are sent when that is not the same. */
 function logAddresses(config: Config, server: RunningServer, log: Logger): void {
   const { host, legacy } = config;
   const { grpcAddress, legacyAddress } = server.self;

@@ -1,6 +1,6 @@
 /**
- * Who may do what at the edge: finds the key that a caller sends and holds it against what a route or
- * method needs. While there is no key, or with --insecure, nobody is asked.
+ * Who may do what at the edge: finds the key that a caller sends and holds it against what a route
+ * or method needs. While no key exists, or with --insecure, callers need none.
  */
 import type { Clock } from "../base/clock.ts";
 import { OrchyError } from "../base/errors.ts";
@@ -14,8 +14,8 @@ import type { Audit } from "./audit.ts";
 import type { Caller, Sender } from "./caller.ts";
 
 /**
- * `open`: nothing. `key`: a key, whatever its scopes. `first-key`: as `admin`, and while there is no
- * key the secret for the first one, whether or not callers are asked for keys.
+ * `open`: nothing. `key`: a key, whatever its scopes. `first-key`: as `admin`, and while no key
+ * exists the secret for the first one, whether or not callers need keys.
  */
 export type Need = "open" | "key" | "first-key" | Scope;
 
@@ -36,7 +36,7 @@ export interface AccessOptions {
   readonly keys: Keys;
   /** Absent: the first key is made at the store only. */
   readonly firstKey?: FirstKey | undefined;
-  /** Never ask anybody. */
+  /** Never require a key. */
   readonly insecure: boolean;
   readonly clock: Clock;
   readonly log: Logger;
@@ -49,7 +49,7 @@ export function createAccess(options: AccessOptions): Access {
   const asksForKeys = () => !insecure && keys.inForce();
 
   function refuse(sender: Sender, code: "UNAUTHENTICATED" | "PERMISSION_DENIED", message: string) {
-    // What comes without a key is no attempt at one.
+    // A request without a key is no attempt at one.
     if (sender.authorization) audit.refused(sender, code, sentId(sender));
     return new OrchyError(code, message);
   }
@@ -148,7 +148,7 @@ function missing(need: Need): string {
   return `This call needs ${wanted(need)}: send the header "Authorization: Bearer orchy_…".`;
 }
 
-/** Which of these it is is nobody's business who does not hold the key. */
+/** A caller without the key is not told which of these it is. */
 function wrong(need: Need): string {
   return `The key in the request is unknown, wrong or revoked; this call needs ${wanted(need)}.`;
 }

@@ -1,5 +1,5 @@
 /**
- * The lines of the log that tell who changed what by hand, and who was refused. None of the changes is
+ * The lines of the log that say who changed what, and who was refused. None of the changes is
  * left out; refusals are counted where one address brings many.
  */
 import type { Clock } from "../base/clock.ts";

@@ -1,7 +1,7 @@
 /**
- * What is held in memory for peers that are slow: bodies that have not wholly arrived, answers that
- * have not been taken. It is bounded in bytes and in time; beyond either, what has been held for the
- * longest is let go. Who sends and reads as others do is never that one.
+ * What is held in memory for slow peers: bodies that have not wholly arrived, answers that have not
+ * been taken. It is bounded in bytes and in time; beyond either, what has been held for the longest
+ * is let go. A peer of ordinary speed is never that one.
  */
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
@@ -97,7 +97,7 @@ export class Backlog {
     }
   }
 
-  /** One timer for all, and only while there is something to look at. */
+  /** One timer for all, and only while something is held. */
   #watch(): void {
     if (this.#looks) return;
     this.#looks = true;
@@ -138,7 +138,7 @@ export class OpenCount {
 
 /** What all edges of a server share. */
 export interface Backlogs {
-  /** Event streams by the id of the key they were asked for with; "" without a key. */
+  /** Event streams by the id of the key that opened them; "" without a key. */
   readonly streams: OpenCount;
   readonly bodies: Backlog;
   readonly answers: Backlog;

@@ -24,8 +24,8 @@ interface BodyOptions {
 export async function readBody(request: Request, options: BodyOptions): Promise<Bytes> {
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > options.bytesMax) throw tooLarge(options.bytesMax);
-  // A small body in one piece costs a fraction of a stream, and the server holds the peer to what it
-  // announced. Of a large one only what has arrived is counted.
+  // A small body in one piece costs a fraction of a stream, and the server holds the peer to what
+  // it announced. Of a large one only what has arrived is counted.
   const isSmall = announced > 0 && announced <= limits.wholeBodyBytesMax;
   if (isSmall) return readWhole(request, announced, options.bodies);
   if (!request.body) return new Uint8Array();
@@ -62,7 +62,7 @@ async function readPieces(body: ReadableStream<Bytes>, options: BodyOptions): Pr
       holding.set(bytes);
     }
   } catch (error) {
-    // The rest of the body is of no use; whether its sender hears of it does not matter here.
+    // The rest of the body is of no use, and neither is an error of its sender.
     reader.cancel().catch(() => {});
     if (error instanceof OrchyError) throw error;
     throw cutOff();

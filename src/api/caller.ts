@@ -1,4 +1,4 @@
-/** Who calls: what the connection and the headers of a call tell, and the key that was proven. */
+/** The caller: what the connection and the headers of a call say, and the key that was proven. */
 import type { Key } from "../model/key.ts";
 
 export interface Sender {
@@ -12,7 +12,7 @@ export interface Sender {
 
 export interface Caller {
   readonly sender: Sender;
-  /** Absent: callers are not asked for keys. */
+  /** Absent: callers need no keys. */
   readonly key?: Key;
   readonly admittedAt?: number;
 }

@@ -1,7 +1,7 @@
 /**
- * Which requests are let in at all: those that call this server by a name of its own, and of those that
- * web pages send, the ones of its own pages. A browser runs the pages of strangers on the machine of
- * the owner, where a server that asks for no key listens. A stranger's name may lead to this machine
+ * Which requests are admitted: those that call this server by one of its names, and of those that
+ * web pages send, the ones of its own pages. A browser runs the pages of strangers on the machine
+ * of the owner, where a server without keys listens. A stranger's name may lead to this machine
  * (DNS rebinding): its pages then read and write as if they were the server's own.
  */
 import { isIPv4, isIPv6 } from "node:net";
@@ -13,7 +13,9 @@ import type { Logger } from "../telemetry/log.ts";
 export interface Sent {
   readonly host: string | null | undefined;
   readonly origin: string | null | undefined;
-  /** It calls an RPC method by gRPC or gRPC-Web; a content type alone, with any route, says nothing. */
+  /**
+   * It calls an RPC method by gRPC or gRPC-Web; a content type alone, with any route, says nothing.
+   */
   readonly isGrpc: boolean;
 }
 
@@ -25,13 +27,17 @@ export interface Door {
 export interface DoorOptions {
   /** Names that the operator gave this server (`host` or `host:port`): its pages are there, too. */
   readonly given: readonly string[];
-  /** Further names by which it may be called, besides addresses and those of the loopback interface. */
+  /**
+   * Further names by which it may be called, besides addresses and those of the loopback interface.
+   */
   readonly others: readonly string[];
   /** Origins whose pages may call, as browsers send them. */
   readonly corsOrigins: readonly string[];
   /** Whether callers need a key: then a name alone gives access to nothing. */
   readonly asksForKeys: () => boolean | Promise<boolean>;
-  /** Hears once of each name and origin that is refused: a proxy or a probe may use it for years. */
+  /**
+   * Called once for each name and origin that is refused: a proxy or a probe may use it for years.
+   */
   readonly log: Logger;
 }
 
@@ -109,9 +115,9 @@ export function createDoor(options: DoorOptions): Door {
 }
 
 /**
- * The path of a request comes without `.` and `..`, so it may be another one than a proxy has compared
- * with its rules. The server's own router sees it as it was sent. `to`: the path of the route that it
- * leads to; `sentTo`: of the one that it fits as it was sent.
+ * The path of a request comes without `.` and `..`, so it may be another one than a proxy has
+ * compared with its rules. The server's own router sees it as it was sent. `to`: the path of the
+ * route that it leads to; `sentTo`: of the one that it fits as it was sent.
  */
 export function checkPath(to: string, sentTo: string | undefined): void {
   if (to === sentTo) return;
@@ -126,8 +132,9 @@ function namesOf(texts: readonly string[]): ReadonlySet<string> {
 }
 
 /**
- * Addresses cannot be made to lead elsewhere, and names of the loopback interface lead nowhere else.
- * The unspecified address is none: browsers that guard the loopback interface may reach it by that.
+ * Addresses cannot be made to lead elsewhere, and names of the loopback interface lead nowhere
+ * else. The unspecified address is none: browsers that guard the loopback interface may reach it by
+ * that.
  */
 function isLocal(name: string): boolean {
   if (name === "localhost" || name.endsWith(".localhost")) return true;
@@ -140,7 +147,10 @@ function isUnspecified(name: string): boolean {
   return ["[::]", "[::ffff:0:0]"].includes(new URL(`http://${name}`).hostname);
 }
 
-/** `host` or `host:port`, in lower case and without the dot of the root; undefined for anything else. */
+/**
+ * `host` or `host:port`, in lower case and without the dot of the root; undefined for anything
+ * else.
+ */
 function readAuthority(text: string): Authority | undefined {
   const parts = /^(\[[\da-f:.]+\]|[\w-]+(?:\.[\w-]+)*)\.?(?::(\d{0,5}))?$/i.exec(text);
   return parts === null ? undefined : { name: parts[1]!.toLowerCase(), port: parts[2] ?? "" };

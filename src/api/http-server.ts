@@ -45,14 +45,14 @@ export interface HttpServerOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly ids?: Ids;
-  /** How long callers are told to go elsewhere, before connections end. */
+  /** How long callers are sent elsewhere, before connections end. */
   readonly tellMs?: number;
 }
 
 export interface HttpServer {
   readonly port: number;
   /**
-   * Ends waits and event streams, tells callers to go elsewhere, takes no new connections, and waits
+   * Ends waits and event streams, sends callers elsewhere, takes no new connections, and waits
    * for what is under way, for limits.drainMs at most.
    */
   drain(): Promise<void>;
@@ -60,10 +60,10 @@ export interface HttpServer {
   stop(): Promise<void>;
 }
 
-/** How often a draining server looks whether all answers have been sent. */
+/** How often a draining server checks whether all answers have been sent. */
 const drainLookMs = 10;
 
-/** Connections end when for so long no call has come, or at the latest after the other. */
+/** Connections end when no call has come for the first time, or at the latest after the second. */
 const drainQuietMs = 50;
 const drainGraceMs = 1_000;
 
@@ -102,7 +102,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
 
   /**
    * Without the header a caller of HTTP/1.1 may send its next request just when its connection is
-   * closed, and would not know whether it was heard. Bun leaves it out over HTTP/2.
+   * closed, and would not know whether it was received. Bun leaves it out over HTTP/2.
    */
   async function answerLast(incoming: Incoming): Promise<Response> {
     drainingCallAt = clock.now();
@@ -148,11 +148,11 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     async drain() {
       draining.abort();
       drainingCallAt = clock.now();
-      // A client that hears of a connection's end may give up the answers that it waits for there,
+      // A client that sees its connection end may give up the answers that it waits for there,
       // among them polls that were just given tasks: these are sent before.
       await untilQuiet(Math.max(drainQuietMs, options.tellMs ?? 0), drainGraceMs);
-      // Closes idle connections and takes no new ones; clients of HTTP/2 are told to go elsewhere.
-      // What it promises may come before the answers that are under way, so they are watched.
+      // Closes idle connections and takes no new ones; clients of HTTP/2 get GOAWAY.
+      // Its promise may resolve before the answers that are under way, so they are watched.
       server.stop().catch(() => {});
       await untilQuiet(0, limits.drainMs);
     },
@@ -206,7 +206,7 @@ class Turn {
   }
 }
 
-/** Nobody reads it, and there may be thousands of them: it is as cheap as can be. */
+/** It is never read, and there may be thousands of them: it is as cheap as can be. */
 const takenBack = () => new Response(null, { status: 503 });
 
 /**

@@ -155,7 +155,7 @@ function capitalized(word: string): string {
 
 const referenceTo = (name: string) => `#/components/schemas/${name}`;
 
-/** Rules that JSON Schema cannot tell are left out; they still apply. */
+/** Rules that JSON Schema cannot express are left out; they still apply. */
 const conversion = {
   target: "draft-2020-12",
   typeMode: "input",

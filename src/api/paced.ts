@@ -1,6 +1,6 @@
 /**
- * Large answers, handed out as they are taken. The server would otherwise keep a copy of each for as
- * long as its reader likes; so it keeps what is left, and only while there is room and time.
+ * Large answers, handed out as they are taken. The server would otherwise keep a copy of each until
+ * its reader has it; so it keeps what is left, and only within bounds of memory and time.
  */
 import { limits } from "../base/limits.ts";
 import type { Backlog, Holding } from "./backlog.ts";
@@ -32,8 +32,8 @@ function lengthOf(chunks: readonly Uint8Array[]): number {
 }
 
 /**
- * The same for an answer that is made piece by piece: a piece is asked for when the one before has
- * been taken. `onFault` hears what ended the pieces early; the reader sees a body that is cut off.
+ * The same for an answer that is made piece by piece: a piece is requested when the one before has
+ * been taken. `onFault` gets what ended the pieces early; the reader sees a body that is cut off.
  */
 export async function pacedPieces(
   pieces: AsyncIterable<string>,

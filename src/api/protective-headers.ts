@@ -1,4 +1,4 @@
-/** Answers are data: no browser should guess otherwise, keep them, or show them in a frame. */
+/** Answers are data: a browser must not guess their type, keep them, or show them in a frame. */
 export const protectiveHeaders = {
   "x-content-type-options": "nosniff",
   "cache-control": "no-store",

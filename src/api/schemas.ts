@@ -13,7 +13,7 @@ import { executionStatuses } from "../model/execution.ts";
 import { scopes } from "../model/key.ts";
 import { actionNameForm, isActionName, plainNameForm, plainNamePattern } from "../model/names.ts";
 
-/** In words that every dialect of patterns knows, as it is told in the OpenAPI document. */
+/** In a dialect that every engine of patterns knows, as it is part of the OpenAPI document. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const noControls = /^[^\u0000-\u001f\u007f-\u009f]*$/;
 
@@ -93,7 +93,7 @@ export const momentSchema = v.pipe(
   v.description("ISO 8601 time with a zone, or milliseconds since 1970."),
 );
 
-/** NaN for what is no moment. */
+/** NaN for what is not a timestamp. */
 export function parseMoment(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   return momentPattern.test(text) ? Date.parse(text) : Number.NaN;
@@ -122,8 +122,8 @@ export function cursorSchema(isCursor: (text: string) => boolean) {
 }
 
 /**
- * Definitions are checked by the language, which reports every problem with its place; here they only
- * have to be objects, of fields that the language only describes.
+ * Definitions are checked by the language, which reports every problem with its place; here they
+ * only have to be objects, of fields that the language only describes.
  */
 function described({ properties, description }: JsonSchema) {
   const fields = Object.entries(properties as Readonly<Record<string, JsonSchema>>);
@@ -165,7 +165,7 @@ export const cancelSchema = v.strictObject({
   operationId: v.optional(causeIdSchema),
 });
 
-/** Bodies of the legacy routes: what they do not know, they ignore. */
+/** Bodies of the legacy routes: unknown members are ignored. */
 export const legacyStartSchema = v.object({
   name: nameSchema,
   input: v.optional(payloadSchema),

@@ -6,7 +6,7 @@
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
-  /** Milliseconds of a clock that nobody sets; absent: nobody sets `now` either. */
+  /** Monotonic milliseconds; absent: `now` is never set either. */
   elapsed?(): number;
   /** Calls back once after `ms` (clamped by the caller to limits.sleepMsMax); returns a cancel. */
   after(ms: number, callback: () => void): () => void;
@@ -32,8 +32,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * The same clock, whose time never goes back, nor to before `reached`: while the machine's is behind,
- * it goes on by the time that passes. Where the machine's jumps ahead, it follows at once.
+ * The same clock, whose time never goes back, nor to before `reached`: while the machine's is
+ * behind, it goes on by the time that passes. Where the machine's jumps ahead, it follows at once.
  */
 export function neverBack(clock: Clock, reached = 0): Clock {
   const { elapsed } = clock;
@@ -70,7 +70,7 @@ function nonce(): string {
 
 export const systemIds: Ids = { uuid: () => Bun.randomUUIDv7(), nonce };
 
-/** Waits for the work, or gives up waiting after so long. */
+/** Waits for the work, or gives up waiting after the given time. */
 export async function within(ms: number, work: Promise<unknown>, clock: Clock): Promise<void> {
   const { promise: tooLong, resolve } = Promise.withResolvers<void>();
   const cancel = clock.after(ms, resolve);

@@ -1,4 +1,4 @@
-/** Files and folders that Orchy makes: nobody but its own user reads or writes them. */
+/** Files and folders that Orchy makes: only its own user reads or writes them. */
 import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 
 export const privateFile = 0o600;

@@ -1,6 +1,6 @@
 /**
- * How deeply a JSON text is nested and how much is in it, which must be known before a parser is let
- * loose on it.
+ * How deeply a JSON text is nested and how much is in it, which must be known before a parser is
+ * let loose on it.
  */
 import {
   backslash,
@@ -15,7 +15,7 @@ import {
 
 /** Whether brackets nest deeper than `depthMax`. The text need not be valid JSON. */
 export function isTooDeep(text: string, depthMax: number): boolean {
-  // Most texts do not hold so many brackets at all, which is seen at the speed of memory.
+  // Most texts hold fewer brackets, which is seen at the speed of memory.
   if (!holdsMore(text, "{", depthMax / 2) && !holdsMore(text, "[", depthMax / 2)) return false;
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
@@ -33,8 +33,8 @@ export function isTooDeep(text: string, depthMax: number): boolean {
 }
 
 /**
- * Whether a text has more than so many values and names of members, which a parser would make: names
- * count twice, as they cost as much. The text need not be valid JSON.
+ * Whether a text has more values and names of members than `partsMax`, which a parser would make:
+ * names count twice, as they cost as much. The text need not be valid JSON.
  */
 export function holdsMoreParts(text: string, partsMax: number): boolean {
   // Each takes a character at least.

@@ -12,7 +12,7 @@ interface RationOptions {
   readonly keysMax?: number;
 }
 
-/** What was left out is counted, and told when its time is over. */
+/** What was left out is counted, and reported when its time is over. */
 export class Ration {
   readonly #clock: Clock;
   readonly #options: RationOptions;

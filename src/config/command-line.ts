@@ -27,7 +27,7 @@ export function readFlags(argv: readonly string[]): GivenFlags {
   const values = new Map<FlagName, string>();
   const problems: string[] = [];
   const asked = { help: false, version: false };
-  // What follows an unknown flag is probably its value, and not worth a sentence of its own.
+  // What follows an unknown flag is probably its value, and gets no separate sentence.
   let afterUnknown = false;
   for (const token of tokens) {
     const excused = afterUnknown && token.kind === "positional";

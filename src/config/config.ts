@@ -23,7 +23,7 @@ export interface TlsPaths {
 export interface StoreTlsPaths {
   /** Who signs the store's certificate; absent: somebody whom the system trusts. */
   readonly ca?: string;
-  /** What this server shows to the store, if that asks for it. */
+  /** What this server shows to the store, if that requires it. */
   readonly cert?: string;
   readonly key?: string;
 }
@@ -50,7 +50,7 @@ export interface Config {
   /** host:port under which workers reach the gRPC port; absent: the host and port listened on. */
   readonly advertise?: string;
   readonly nodeName: string;
-  /** Asks no caller for a key, also beyond this machine. */
+  /** No caller needs a key, also beyond this machine. */
   readonly insecure: boolean;
   /** Absent: both ports speak without TLS. */
   readonly tls?: TlsPaths;
@@ -66,7 +66,9 @@ export interface Config {
   readonly legacy?: LegacyListener;
   /** File to which the audit lines of the log are added, too. */
   readonly auditLog?: string;
-  /** Starts are refused when the store is full, and nothing that has finished makes room for them. */
+  /**
+   * Starts are refused when the store is full, and nothing that has finished makes room for them.
+   */
   readonly keepRetention: boolean;
   /** On a shared store: how long after the last older server a newer format is written. */
   readonly formatDelaySeconds: number;
@@ -91,7 +93,7 @@ export interface TracingConfig {
 export type ParsedConfig =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly string[] }
-  /** What `--help` or `--version` asks for: the program prints it and ends. */
+  /** The text of `--help` or `--version`: the program prints it and ends. */
   | { readonly print: string };
 
 /**

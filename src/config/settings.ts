@@ -16,7 +16,7 @@ export interface Flag<Value> {
   readonly standardVariable?: string;
   /** Never shown, and `@file` stands for what that file holds. */
   readonly secret?: boolean;
-  /** Answers the value, or the end of the sentence "--flag <text>: …". */
+  /** Returns the value, or the end of the sentence "--flag <text>: …". */
   readonly read: (text: string) => { readonly value: Value } | { readonly problem: string };
 }
 
@@ -53,7 +53,7 @@ export function integer(min: number, max: number) {
   };
 }
 
-/** Without an exponent, so that nobody has to count its digits. */
+/** Without an exponent, so that its digits need no counting. */
 export function decimal(min: number, max: number) {
   return (text: string) => {
     const value = Number(text);

@@ -1,4 +1,4 @@
-/** Which addresses belong to the public internet: what a server may call without being told so. */
+/** Which addresses belong to the public internet: what a server may call without a rule for it. */
 import { BlockList, isIP } from "node:net";
 
 /** Networks that are not public, by the IANA registries of special-purpose addresses. */
@@ -38,7 +38,10 @@ export function familyOf(address: string): "ipv4" | "ipv6" {
   return isIP(address) === 4 ? "ipv4" : "ipv6";
 }
 
-/** The IPv4 address that an IPv6 one stands for, in the form that sockets take it for (::ffff:a.b.c.d). */
+/**
+ * The IPv4 address that an IPv6 one stands for, in the form that sockets take it for
+ * (::ffff:a.b.c.d).
+ */
 export function unmapped(address: string): string {
   const dotted = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (dotted !== undefined) return dotted;

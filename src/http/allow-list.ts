@@ -1,7 +1,7 @@
 /**
- * Which hosts the server may call (`--http-allow`). Two questions are asked of each hop: is the host
- * of the URL listed, and is the address that its name stands for public, or in a network that is
- * listed. So neither a name that somebody points at an internal address nor a redirect leads inside.
+ * Which hosts the server may call (`--http-allow`). Each hop is checked twice: is the host of the
+ * URL listed, and is the address that its name stands for public, or in a network that is listed.
+ * So neither a name that somebody points at an internal address nor a redirect leads inside.
  *
  *     api.example.com      this name, at public addresses
  *     *.example.com        all names below it

@@ -1,4 +1,6 @@
-/** What the engine wants done: the next state, the data written, and effects. Nothing is done yet. */
+/**
+ * What the engine wants done: the next state, the data written, and effects. Nothing is done yet.
+ */
 
 import type { EventAnswer } from "./event.ts";
 import type { ActionRecords, ExecutionState, Written } from "./execution.ts";
@@ -88,7 +90,7 @@ export interface Decision {
   readonly answers: readonly EventAnswer[];
   /** Set when queued tasks are to be held back, or let go again. */
   readonly hold?: boolean;
-  /** False: no event changed anything, and there is nothing to commit. */
+  /** False: no event changed anything, and nothing is to be committed. */
   readonly changed: boolean;
   /** More can be done at once, without waiting for the timer that guards it. */
   readonly more: boolean;

@@ -1,6 +1,7 @@
 /**
  * What users write: workflow and action definitions, after the checks have passed and defaults of
- * letter case and short forms have been made explicit. The language is explained in docs/language.md.
+ * letter case and short forms have been made explicit. The language is explained in
+ * docs/language.md.
  */
 import type { Json } from "./json.ts";
 
@@ -77,7 +78,7 @@ export interface UserRules {
   readonly jitter: number;
   readonly nonRetryable: readonly string[];
   readonly timeoutMs: number;
-  /** 0: none asked for. */
+  /** 0: no bound. */
   readonly heartbeatMs: number;
   /** 0: no limit. */
   readonly queueTimeoutMs: number;

@@ -5,7 +5,7 @@
 import type { Failure } from "./execution.ts";
 import type { JsonText } from "./json.ts";
 
-/** What can be done by hand to a whole execution. */
+/** What a person can do to a whole execution. */
 export type Operation = "pause" | "resume" | "cancel";
 
 export type TaskOutcome =
@@ -32,7 +32,7 @@ export interface Cause {
   readonly id: string;
   /** A short hash of the event or of the kind of operation: the id counts only within it. */
   readonly scope: string;
-  /** Of what it asks for: the same id with another hash is no repeat. */
+  /** Of the request: the same id with another hash is no repeat. */
   readonly hash: string;
 }
 
@@ -46,7 +46,9 @@ export type ExecutionEvent =
       /** Absent or empty: it did not say who it is. */
       readonly worker?: string;
     }
-  /** A lease ran out; `heartbeat`: for want of a heartbeat, not because the attempt's time ended. */
+  /**
+   * A lease ran out; `heartbeat`: for want of a heartbeat, not because the attempt's time ended.
+   */
   | {
       readonly type: "lease-expired";
       readonly taskId: string;
@@ -59,7 +61,9 @@ export type ExecutionEvent =
   | { readonly type: "queue-timeout"; readonly taskId: string; readonly queueUntil: number }
   /** A timer of this execution is due; `id` is one of model/timer.ts. */
   | { readonly type: "timer"; readonly id: string; readonly claimId: string }
-  /** The driver goes on with what the last commit had no room for, without waiting for the timer. */
+  /**
+   * The driver goes on with what the last commit had no room for, without waiting for the timer.
+   */
   | { readonly type: "continue" }
   | {
       readonly type: "signal";
@@ -86,7 +90,7 @@ export type ExecutionEvent =
   /** A message of this execution's outbox was delivered, or given up. */
   | { readonly type: "outbox"; readonly id: string; readonly failure?: string };
 
-/** What became of one event; the caller of the event is told. */
+/** What became of one event; the caller of the event gets it. */
 export type EventAnswer =
   | { readonly type: "accepted" }
   | { readonly type: "duplicate" }

@@ -150,7 +150,7 @@ export interface ExecutionState {
   readonly cancelReason?: string;
   /** How deep in a chain of onSuccess / onFailure this execution is. */
   readonly depth: number;
-  /** How many chunks of action records there are, the first one in the state; absent: 1. */
+  /** The number of chunks of action records, the first one in the state; absent: 1. */
   readonly recordChunks?: number;
   /** How many actions a chunk holds, none of them in the state; absent: recordChunkActions. */
   readonly chunkActions?: number;
@@ -166,7 +166,7 @@ export type ActionRecords = readonly (ActionRecord | undefined)[];
 
 /**
  * An execution in memory: its state, the records of all its actions, and the fields of data that
- * were loaded. A field that is absent here may exist in the store: the records tell.
+ * were loaded. A field that is absent here may exist in the store: the records say so.
  */
 export interface Execution {
   readonly state: ExecutionState;
@@ -180,8 +180,8 @@ export interface Execution {
 }
 
 /**
- * What the encoder remembers between two commits, as each writes all of the state and changes little
- * of it. It is changed in place: nothing depends on it but the time that encoding takes.
+ * What the encoder remembers between two commits, as each writes all of the state and changes
+ * little of it. It is changed in place: nothing depends on it but the time that encoding takes.
  */
 export interface Written {
   /** Text of what never changes, and the format that it says it is in. */
@@ -194,8 +194,8 @@ export interface Written {
 
 /**
  * The message that starts a follow-up workflow (onSuccess, onFailure). The id of what it starts is
- * a hash of the source's id, the message's and, from format 3 on, the source's start: a repeat finds
- * it there, and an execution that uses a deleted one's id again starts a follow-up of its own.
+ * a hash of the source's id, the message's and, from format 3 on, the source's start: a repeat
+ * finds it there, and an execution that uses a deleted one's id again starts a separate follow-up.
  */
 export interface StartMessage {
   readonly type: "start";

@@ -7,7 +7,7 @@
  * - *action*: a node of the DAG inside an execution. *attempt*: one try of a user action.
  * - *hand-out*: number given to each task, delay, wait and script of an execution; never reset.
  * - *task*: an attempt offered to workers. *lease*: a worker's hold on a task until a moment.
- * - *token*: the secret of one lease; whoever carries it may settle or extend the task.
+ * - *token*: the secret of one lease; its bearer may settle or extend the task.
  * - *timer*: something due at a moment. *signal*: an event sent to an execution from outside.
  * - *field*: a named piece of an execution's data. *head*: revision and commit id, compared as one.
  * - *partition*: where an execution lives, by a hash of its id. *outbox*: messages to others.
@@ -21,7 +21,9 @@ export interface ExecutionKey {
   readonly id: string;
 }
 
-/** FNV-1a over UTF-16 units: spreads ids over partitions; stable for ever, as stores depend on it. */
+/**
+ * FNV-1a over UTF-16 units: spreads ids over partitions; stable for ever, as stores depend on it.
+ */
 export function partitionOf(executionId: string, partitions: number): number {
   if (partitions === 1) return 0;
   let hash = 0x811c9dc5;
@@ -48,7 +50,7 @@ export function formatTaskId(id: TaskId): string {
   return `${id.executionId}:${id.run}:${id.handout}:${id.actionKey}`;
 }
 
-/** Answers undefined for text that no server ever made. */
+/** Returns undefined for text that no server ever made. */
 export function parseTaskId(text: string): TaskId | undefined {
   const first = text.indexOf(":");
   const second = text.indexOf(":", first + 1);
@@ -90,7 +92,7 @@ export interface Token {
   readonly taskId: string;
 }
 
-/** Edge and engine ask about the same token one after the other: the last answer is kept. */
+/** Edge and engine parse the same token one after the other: the last result is kept. */
 let lastText = "";
 let lastToken: Token | undefined;
 
@@ -121,8 +123,8 @@ export function queueKey(queue: string, actionName: string): string {
 const jsonMark = "json:";
 
 /**
- * The list beside a plain one for its tasks that fit no `google.protobuf.Struct`: only polls that take
- * JSON ask for it, too.
+ * The list beside a plain one for its tasks that fit no `google.protobuf.Struct`: only polls that
+ * take JSON ask for it, too.
  */
 export function jsonQueueKey(plainKey: string): string {
   return jsonMark + plainKey;

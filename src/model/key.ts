@@ -1,6 +1,6 @@
 /**
- * Keys: who may do what. A key is shown once, as `orchy_<id>_<secret>`; what is kept of its secret is
- * a digest. The id is no secret: it stands in lists and in the log.
+ * Keys: who may do what. A key is shown once, as `orchy_<id>_<secret>`; what is kept of its secret
+ * is a digest. The id is no secret: it stands in lists and in the log.
  */
 
 /**
@@ -24,7 +24,7 @@ export interface Key {
 /** Hexadecimal, so that a double click takes the whole, and no underscore is inside the parts. */
 const keyPattern = /^orchy_([0-9a-f]{16})_([0-9a-f]{64})$/;
 
-/** What makes the first key; it is no key itself, and no text of a key begins like it. */
+/** What makes the first key; it is not a key itself, and no text of a key begins like it. */
 export const firstKeyPattern = /^orchy_first_[0-9a-f]{64}$/;
 
 export function formatFirstKeySecret(secret: string): string {

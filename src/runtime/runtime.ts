@@ -1,6 +1,6 @@
 /**
- * The imperative shell around the engine: puts its parts together and is the one `Orchestrator` that
- * every edge calls. It keeps nothing that cannot be lost: all state is in the store.
+ * The imperative shell around the engine: puts its parts together and is the one `Orchestrator`
+ * that every edge calls. It keeps nothing that cannot be lost: all state is in the store.
  */
 import { type Clock, type Ids, pause, within } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
@@ -73,7 +73,7 @@ export interface RuntimeOptions {
 export interface Runtime extends Orchestrator {
   /** Begins to work off what the store holds, and shows this server among the live ones. */
   open(self: ServerView): Promise<void>;
-  /** Polls are answered, those that come are turned away; what is under way goes on. */
+  /** Ends polls, turns new ones away; what is under way goes on. */
   drain(): void;
   /** After `drain`: waits for what is under way, for limits.drainMs at most. */
   close(): Promise<void>;
@@ -278,7 +278,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       drain();
       await innerStopped;
       await servers.leave();
-      // Until the others have heard of it, what is due falls to this server.
+      // Until the others know of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);
       const loops = [timers, outbox, sweeper, turns, early, indexing, unpolled, uncarried];
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());

@@ -125,7 +125,10 @@ export class Interpreter {
     return this.#interrupted !== undefined;
   }
 
-  /** A script's time is processor time: a machine that stood still, or had others to serve, ends none. */
+  /**
+   * A script's time is processor time: a machine that stood still, or had others to serve, ends
+   * none.
+   */
   #isTimePassed(): boolean {
     const now = performance.now();
     if (now <= this.#looksAt) return false;
@@ -144,7 +147,7 @@ export class Interpreter {
   }
 
   #assertWithinLimits(): void {
-    // A script that was told to stop may not answer after all, nor may one whose heap was full.
+    // A script that was stopped may not answer after all, nor may one whose heap was full.
     if (this.#interrupted !== undefined) throw new LimitReached(this.#interrupted);
     if (this.#isMemoryPassed()) throw new LimitReached("memory");
   }
@@ -248,7 +251,7 @@ function worded(name: string, message: string, stack: string): string {
   return `${text} (line ${place[1]}${column})`;
 }
 
-/** Whether JSON text is nested deeper than so many levels. */
+/** Whether JSON text is nested deeper than a number of levels. */
 function isDeeper(json: string, depthMax: number): boolean {
   let depth = 0;
   let inString = false;

@@ -61,7 +61,7 @@ export class FrameReader {
     return decodeBody(joined.subarray(4, 4 + bodyBytes));
   }
 
-  /** The first chunk, made to hold at least so many bytes; large frames are joined only once. */
+  /** The first chunk, with at least this many bytes; large frames are joined only once. */
   #joined(bytes: number): Buffer {
     const first = this.#chunks[0];
     if (first !== undefined && first.length >= bytes) return first;

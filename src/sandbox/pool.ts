@@ -37,17 +37,17 @@ interface Slot {
 
 /** A process that is not ready by then is killed. Starting takes about 0.1 s on an idle machine. */
 const startMs = 20_000;
-/** After so many starts in a row that failed, waiting scripts are refused for a while. */
+/** After this many failed starts in a row, waiting scripts are refused for a while. */
 const startsMax = 3;
 const restMs = 1_000;
-/** A job that lost so many processes is what ends them. */
+/** A job that lost this many processes is what ends them. */
 const lossesMax = 2;
 /**
  * A server that was held up itself finds its timer due and the answer waiting at once: it looks at
- * what has come in for so long before it kills.
+ * what has come in for this long before it kills.
  */
 const lookMs = 20;
-/** A script whose process has got too little processor time in so many looks is run anew. */
+/** A script whose process got too little processor time in this many looks is run anew. */
 const starvedLooksMax = 10;
 
 export function createSandbox(options: SandboxOptions): Sandbox {
@@ -266,7 +266,7 @@ class ScriptPool implements Sandbox {
     this.#dispatch();
   }
 
-  /** A process ended that was not told to, by itself or from outside. */
+  /** A process ended that was not stopped, by itself or from outside. */
   #lost(slot: Slot, reason: string): void {
     const { job, isReady } = slot;
     this.#drop(slot);

@@ -10,7 +10,7 @@ export const refusalName = "Refusal";
 /** A refusal with this message says that the output is too long to be carried. */
 export const outputTooLarge = "output-too-large";
 
-/** Answers `{seed, define, collect, describe}`, good for one evaluation. */
+/** Returns `{seed, define, collect, describe}`, good for one evaluation. */
 export const prelude = `((outputCharsMax) => {
   "use strict";
   const world = globalThis;
@@ -42,9 +42,9 @@ export const prelude = `((outputCharsMax) => {
   const given = create(null);
   defineProperty(world, "$", { __proto__: null, value: root, writable: true });
 
-  // A member is parsed when it is touched, and is a plain property from then on, which is read in half
-  // the time. The output of an action stays an accessor until it is assigned: so what the script has
-  // set is told from what it has only changed inside.
+  // A member is parsed when it is touched, and is a plain property from then on, which is read in
+  // half the time. The output of an action stays an accessor until it is assigned: so what the
+  // script has set is told from what it has only changed inside.
   const define = (name, text, isOutput) => {
     let value;
     const get = () => {
@@ -59,8 +59,8 @@ export const prelude = `((outputCharsMax) => {
     given[name] = { __proto__: null, get, isOutput };
     defineProperty(root, name, { __proto__: null, get, set, enumerable: true, configurable: true });
   };
-  // Outputs of actions are given until they are assigned, or copied into another object that takes the
-  // place of \`$\`; the other members always are.
+  // Outputs of actions are given until they are assigned, or copied into another object that takes
+  // the place of \`$\`; the other members always are.
   const isGiven = (dollar, name) => {
     const member = given[name];
     if (member === undefined || !member.isOutput) return member !== undefined;
@@ -86,7 +86,7 @@ export const prelude = `((outputCharsMax) => {
     return kind === plain || kind === null;
   };
 
-  // Answers the route as JSON text (or nothing), a line feed, and the output as JSON text.
+  // Returns the route as JSON text (or nothing), a line feed, and the output as JSON text.
   const collect = (completion) => {
     const dollar = world.$;
     if (typeof dollar !== "object" || dollar === null) {
@@ -108,8 +108,8 @@ export const prelude = `((outputCharsMax) => {
       output[name] = value;
       left += 1;
     }
-    // The value of \`$.route = "x"\` as the last statement is the route, and that of \`$\` is what the
-    // script was given: neither is an output.
+    // The value of \`$.route = "x"\` as the last statement is the route, and that of \`$\` is what
+    // the script was given: neither is an output.
     const isDollar = completion === dollar || completion === root;
     const isRoute = route !== undefined && completion === route;
     if (left === 0 && completion !== undefined && !isDollar && !isRoute) {

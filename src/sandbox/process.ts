@@ -1,5 +1,5 @@
 /**
- * One script process seen from the server: starting it, sending it frames, hearing its answers and
+ * One script process seen from the server: starting it, sending it frames, reading its answers and
  * its end. It gets no environment, no working directory of the server's, and no open file but its
  * pipes; when its input closes, it ends by itself.
  */
@@ -9,7 +9,9 @@ import type { ScriptLimits } from "./machine.ts";
 
 export interface ScriptProcess {
   readonly pid: number;
-  /** Processor time of all its threads; undefined where the system does not say (only Linux does). */
+  /**
+   * Processor time of all its threads; undefined where the system does not say (only Linux does).
+   */
   cpuMs(): number | undefined;
   send(texts: readonly string[]): void;
   kill(): void;
@@ -76,7 +78,8 @@ const tickMs = 10;
 
 function cpuMsOf(pid: number): number | undefined {
   try {
-    // After the name, which stands in brackets: fields 3 and on; user and system time are 14 and 15.
+    // After the name, which stands in brackets: fields 3 and on; user and system time are 14 and
+    // 15.
     const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? [];
     return (Number(fields[11]) + Number(fields[12])) * tickMs;
   } catch {

@@ -16,7 +16,7 @@ export interface Job {
   readonly chars: number;
   /** Called once; undefined after that. */
   settle: ((answer: Answer | SandboxUnavailable) => void) | undefined;
-  /** How many processes ended under it without being told to. */
+  /** How many processes ended under it without being stopped. */
   losses: number;
 }
 
@@ -47,8 +47,9 @@ export class JobQueue {
   }
 
   /**
-   * How many more jobs of the group should be added for so many processes. A full queue has room for
-   * one of each group that has none in it: others cannot keep a group from taking its turn.
+   * How many more jobs of the group should be added for a number of processes. A full queue has
+   * room for one of each group that has none in it: others cannot keep a group from taking its
+   * turn.
    */
   room(group: string, processes: number): number {
     const { scriptsQueuedMin, scriptsQueuedMax, scriptQueueBytesMax } = limits;
@@ -87,7 +88,7 @@ export class JobQueue {
     for (let job = this.take(); job !== undefined; job = this.take()) settle(job, refusal);
   }
 
-  /** A script has run for so long. */
+  /** A script has run for this long. */
   ran(ms: number): void {
     this.#meanMs += (ms - this.#meanMs) * meanWeight;
   }

@@ -17,7 +17,9 @@ export interface ScriptInput {
   readonly members?: Readonly<Record<string, JsonText>>;
 }
 
-/** The sandbox cannot run scripts now; it says nothing about the script, which may run elsewhere. */
+/**
+ * The sandbox cannot run scripts now; it says nothing about the script, which may run elsewhere.
+ */
 export class SandboxUnavailable extends OrchyError {
   constructor(message: string) {
     super("UNAVAILABLE", message);
@@ -36,10 +38,10 @@ export interface Sandbox {
    * bytes. What is given beyond that is queued all the same.
    */
   room(group: string): number;
-  /** Calls back whenever a script has left the queue. There is one listener. */
+  /** Calls back whenever a script has left the queue. It has one listener. */
   onRoom(listener: () => void): void;
   /**
-   * Runs a script in a process of its own. The script is killed when it has used its time, which
+   * Runs a script in a separate process. The script is killed when it has used its time, which
    * counts the processor time of its process; a script that gets no processor time is run again. An
    * abort returns SCRIPT_ERROR at once. Rejects with SandboxUnavailable.
    */

@@ -1,4 +1,4 @@
-/** Who is let in: the keys, until there is one the secret that makes it, the door, and the audit lines. */
+/** Access: the keys, the secret that makes the first one, the door, and the audit lines. */
 import { hostname } from "node:os";
 import { type Access, createAccess } from "../api/access.ts";
 import { type Audit, createAudit } from "../api/audit.ts";
@@ -28,7 +28,9 @@ interface Options {
   readonly log: Logger;
 }
 
-/** Throws an Error of one sentence when strangers would be let in, or the audit cannot be written. */
+/**
+ * Throws an Error of one sentence when strangers would be let in, or the audit cannot be written.
+ */
 export async function openGuard(config: Config, { store, clock, log }: Options): Promise<Guard> {
   const { insecure, advertise, allowedHosts, corsOrigins, auditLog } = config;
   const file = auditLog === undefined ? undefined : await AuditFile.open(auditLog, log);
@@ -81,7 +83,7 @@ function logLegacyWorkers({ legacyWorkers }: Config, log: Logger): void {
   }
 }
 
-/** Beyond this machine nobody is let in unasked, unless the operator says so. */
+/** Callers beyond this machine need keys, unless the operator says otherwise. */
 async function refuseUnguarded({ host, insecure }: Config, keys: Keys): Promise<void> {
   if (insecure || isLoopback(host) || (await keys.inForce())) return;
   throw new Error(

@@ -1,6 +1,7 @@
 /**
- * `bun run server keys …`: makes, lists and revokes keys. It asks a running server, or opens the store
- * itself where none runs: that is how the first key is made before a server may listen to others.
+ * `bun run server keys …`: makes, lists and revokes keys. It calls a running server, or opens the
+ * store itself where none runs: that is how the first key is made before a server may listen to
+ * others.
  */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -81,7 +82,7 @@ interface Desk {
   close(): Promise<void>;
 }
 
-/** What it answers ends the process; the text of a new key is alone on standard output. */
+/** Its result ends the process; the text of a new key is alone on standard output. */
 export async function runKeysCommand(argv: readonly string[], env: Environment): Promise<number> {
   try {
     const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
@@ -103,7 +104,7 @@ export async function runKeysCommand(argv: readonly string[], env: Environment):
   }
 }
 
-/** All that can be wrong with the command itself is told before anything is opened. */
+/** All faults of the command itself are reported before anything is opened. */
 function readCommand(flags: Flags, [command, ...rest]: readonly string[]) {
   const places = command === "revoke" ? 1 : 0;
   if (rest.length !== places) throw new Error(`The arguments are invalid.\n${help}`);
@@ -270,14 +271,14 @@ async function serverDesk(address: string, flags: Flags, env: Environment): Prom
   };
 }
 
-/** What makes the first key at a server on this machine; nobody else is shown it. */
+/** What makes the first key at a server on this machine; no other server is shown it. */
 function localSecret(base: string, env: Environment): string | undefined {
   const path = /^sqlite:(.+)$/s.exec(secret("ORCHY_STORE", env.ORCHY_STORE) ?? defaultStore)?.[1];
   const isHere = isLoopback(new URL(base).hostname.replace(/^\[|\]$/g, ""));
   return path !== undefined && isHere ? readFirstKeySecret(path) : undefined;
 }
 
-/** What the server itself says, if it was Orchy that answered. */
+/** The server's own sentence, if it was Orchy that answered. */
 function sentenceOf(text: string): string | undefined {
   try {
     const { error } = JSON.parse(text) as { error: { message: string; details: Problem[] } };

@@ -53,7 +53,7 @@ export interface RunningServer {
   readonly self: ServerView;
   /** What makes the first key over REST; undefined when there was one at the start. */
   readonly firstKeySecret: string | undefined;
-  /** Answers polls, finishes what is under way, closes ports and store. */
+  /** Ends polls, finishes what is under way, closes ports and store. */
   stop(): Promise<void>;
 }
 
@@ -213,7 +213,7 @@ function startExporter(
   return exporter;
 }
 
-/** All servers of a store tell the same time: the store's, where it has one; it never goes back. */
+/** All servers of a store have the same time: the store's, where it has one; it never goes back. */
 function storeClock(own: Clock, store: Store, log: Logger): Clock {
   if (store.timeOffset === undefined) {
     const behindMs = (store.timeReached ?? 0) - own.now();

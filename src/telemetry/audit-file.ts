@@ -18,7 +18,7 @@ export class AuditFile {
     this.#log = log;
   }
 
-  /** Makes the file if there is none. Throws an Error of one sentence. */
+  /** Makes a missing file. Throws an Error of one sentence. */
   static async open(path: string, log: Logger): Promise<AuditFile> {
     await appendFile(path, "", { mode: privateFile }).catch((error: Error) => {
       throw new Error(`--audit-log ${path} cannot be written: ${error.message}.`);
@@ -45,8 +45,8 @@ export class AuditFile {
   }
 
   /**
-   * The file is opened anew for each batch, so that it may be rotated. A batch that cannot be written is
-   * not kept: its lines are in the log, too.
+   * The file is opened anew for each batch, so that it may be rotated. A batch that cannot be
+   * written is not kept: its lines are in the log, too.
    */
   async #writeAll(): Promise<void> {
     while (this.#lines.length > 0) {

@@ -23,7 +23,7 @@ export class Holds {
   #options: HoldsOptions | undefined;
   /** What was measured last. */
   #last: string | undefined;
-  /** What was told of since the last probe. */
+  /** What was reported since the last probe. */
   #toldMs = 0;
   /** When the next line may be logged, and how many were not: of holds with and without a name. */
   readonly #named = { at: 0, unlogged: 0 };
@@ -49,8 +49,8 @@ export class Holds {
   }
 
   /**
-   * Something that began at `startedAt` (of `performance.now()`) and did not wait has ended. `name`:
-   * an execution's id, or a route.
+   * Something that began at `startedAt` (of `performance.now()`) and did not wait has ended.
+   * `name`: an execution's id, or a route.
    */
   ran(kind: Exclude<HoldKind, "other">, name: string, startedAt: number): void {
     this.#last = name;

@@ -31,7 +31,10 @@ export interface LoggerOptions {
 /** Longer texts are cut: a log line is for people, and no input decides how long it gets. */
 const textCharsMax = 4_000;
 
-/** What JSON leaves as it is, and terminals and viewers of logs may take for a command or a line end. */
+/**
+ * What JSON leaves as it is, and terminals and viewers of logs may take for a command or a line
+ * end.
+ */
 const unprintable = /[\u007f-\u009f\u2028\u2029]/g;
 
 function escaped(character: string): string {
@@ -55,7 +58,7 @@ export function createLogger(options: LoggerOptions): Logger {
 function loggerWith(options: LoggerOptions, ration: Ration): Logger {
   const least = logLevels.indexOf(options.level);
 
-  /** Who asks for `debug` wants every line, and of changes by hand none may be missing. */
+  /** With `debug` every line is wanted, and no change by a person may be missing. */
   function line(level: LogLevel, message: string, fields: LogFields = {}): void {
     if (logLevels.indexOf(level) < least) return;
     const isFree = level === "debug" || fields.audit === true;

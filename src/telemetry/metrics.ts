@@ -17,7 +17,7 @@ const taskBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_
 /** Seconds: what is counted as a hold, up to a standstill. */
 const holdBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
-/** Values that are read when somebody asks. */
+/** Values that are read when the metrics are. */
 export interface Readings {
   readonly parkedPolls: () => number;
   readonly mailboxes: () => number;
@@ -142,7 +142,7 @@ export class Metrics {
     this.#timersBy(kind).add(Math.max(0, lateMs) / 1000);
   }
 
-  /** Answers what to call with the outcome when the operation, which begins now, has ended. */
+  /** Returns what to call with the outcome when the operation, which begins now, has ended. */
   timeStoreCall(operation: string): (outcome: string) => void {
     const child = this.#storeBy(operation);
     const startedAt = performance.now();
@@ -232,7 +232,7 @@ export class Metrics {
     });
   }
 
-  /** The first so many names; the others share one. */
+  /** The first names, up to a bound; the others share one. */
   #known(workflow: string): string {
     if (this.#workflows.has(workflow)) return workflow;
     if (this.#workflows.size >= limits.metricWorkflowsMax) return "other";

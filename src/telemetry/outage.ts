@@ -1,11 +1,11 @@
 /**
- * Something that the server needs and that may be away for a while: the log tells once when it goes,
+ * Something that the server needs and that may be away for a while: logged once when it goes,
  * and once when it is back, however many calls fail in between.
  */
 import type { Clock } from "../base/clock.ts";
 import { asError, type Logger } from "./log.ts";
 
-/** Only after so long without a failure it counts as back: half a cluster may be away. */
+/** How long without a failure until it counts as back: half a cluster may be away. */
 const backAfterMs = 3_000;
 
 export class Outage {

@@ -1,6 +1,6 @@
 /**
  * Counts and distributions kept as plain numbers, for what happens with every step: the client
- * library's own cost several times as much. It asks them when somebody reads the metrics.
+ * library's own cost several times as much. It reads these when the metrics are read.
  */
 import { Counter, type Metric, type Registry } from "prom-client";
 
@@ -55,7 +55,7 @@ export class Spread {
     this.sum += seconds;
   }
 
-  /** How many were within each bound, and at last how many there were. */
+  /** The counts within each bound, and last the total. */
   cumulative(): { readonly within: number | "+Inf"; readonly count: number }[] {
     let count = 0;
     return [...this.#counts].map((inBucket, bucket) => {

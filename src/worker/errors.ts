@@ -44,8 +44,8 @@ export class TaskStopped extends Error {
 }
 
 /**
- * Any error with a text `code`, JSON `details` or `retryable: false` says so in the failure. Never throws:
- * what a handler throws may throw again when it is read.
+ * Any error with a text `code`, JSON `details` or `retryable: false` says so in the failure. Never
+ * throws: what a handler throws may throw again when it is read.
  */
 export function failureOf(thrown: unknown): Failure {
   const code = read(thrown, "code");
@@ -81,7 +81,9 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** JSON text as a message; undefined for what is longer, or nested deeper, than a message carries. */
+/**
+ * JSON text as a message; undefined for what is longer, or nested deeper, than a message carries.
+ */
 export function jsonValue(text: string | undefined, bytesMax: number): Value | undefined {
   if (text === undefined || Buffer.byteLength(text) > bytesMax) return undefined;
   try {
@@ -91,7 +93,7 @@ export function jsonValue(text: string | undefined, bytesMax: number): Value | u
   }
 }
 
-/** Undefined for what is no JSON. */
+/** Undefined for invalid JSON. */
 export function textOfJson(value: unknown): string | undefined {
   try {
     return JSON.stringify(value) as string | undefined;

@@ -1,6 +1,6 @@
 /**
- * The lines that failed tasks leave: which action failed, in which execution and attempt, with the stack
- * of what its handler threw. Payloads are logged only where the worker is asked for them.
+ * The lines that failed tasks leave: which action failed, in which execution and attempt, with the
+ * stack of what its handler threw. Payloads are logged only on request.
  */
 import { type Clock, systemClock } from "../base/clock.ts";
 import { Ration } from "../base/ration.ts";
@@ -19,7 +19,9 @@ export interface FailedTask {
 const causesMax = 3;
 const textCharsMax = 4_000;
 
-/** A count of lines that waits to be logged does not keep a process alive that has ended its work. */
+/**
+ * A count of lines that waits to be logged does not keep a process alive that has ended its work.
+ */
 const unheldClock: Clock = {
   ...systemClock,
   after(ms, callback) {

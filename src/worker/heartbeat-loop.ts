@@ -1,6 +1,6 @@
 /**
  * Extends the leases of held tasks, in batches, at a third of the silence each may keep. Runs in a
- * thread of its own (heartbeat-thread.ts), or in the main one where that is not possible.
+ * separate thread (heartbeat-thread.ts), or in the main one where that is not possible.
  */
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
@@ -25,11 +25,13 @@ export interface Lease {
   readonly deadlineMs: number;
 }
 
-/** What the loop is told. It travels to its thread as JSON text, which is far cheaper than cloning. */
+/**
+ * Messages to the loop. They travel to its thread as JSON text, which is far cheaper than cloning.
+ */
 export interface LeaseChange {
   readonly hold?: readonly Lease[];
   readonly drop?: readonly string[];
-  /** One of them now, with the progress (JSON text) if there is any. */
+  /** One of them now, with the progress (JSON text) if it has any. */
   readonly beat?: { readonly token: string; readonly progressJson: string | undefined };
 }
 

@@ -1,6 +1,6 @@
 /**
- * The thread that sends heartbeats while a handler keeps the main thread busy: a heartbeat loop on a
- * connection of its own. Messages bring the changes of leases. It ends with the process.
+ * The thread that sends heartbeats while a handler keeps the main thread busy: a heartbeat loop on
+ * a separate connection. Messages bring the changes of leases. It ends with the process.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import type { StopReason } from "./errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Where the worker says which tasks it holds. The heartbeats themselves are sent by a thread; if that
- * cannot run here, by the main thread, which says once what is lost thereby.
+ * Where the worker says which tasks it holds. The heartbeats themselves are sent by a thread; if
+ * that cannot run here, by the main thread, which says once what is lost thereby.
  */
 import { Worker as Thread } from "node:worker_threads";
 import { HeartbeatLoop, type Lease, type LeaseChange, type OnStop } from "./heartbeat-loop.ts";
@@ -53,7 +53,7 @@ export class Heartbeats {
     this.tell({ hold: leases });
   }
 
-  /** Goes along with what else there is to tell: until then, at worst, a heartbeat is too many. */
+  /** Goes along with the next message: until then, at worst, a heartbeat is superfluous. */
   drop(tokens: readonly string[]): void {
     for (const token of tokens) {
       this.leases.delete(token);
@@ -89,10 +89,11 @@ export class Heartbeats {
       this.loop.apply(change);
       return;
     }
-    // A message wakes the thread. Against a ring in shared memory that the thread looked at every 50 ms
-    // (CPU time of the worker, medians of 7 interleaved pairs, Node.js 20.20.2 and Bun 1.4.5): with a
-    // backlog +3 and +1 % for small tasks, -2 and -1 % for those of 10 KB; with 10 chains under way,
-    // where a worker has time to spare, +6 and +1 %; idle, 0.4 % of a core less on both.
+    // A message wakes the thread. Against a ring in shared memory that the thread looked at every
+    // 50 ms (CPU time of the worker, medians of 7 interleaved pairs, Node.js 20.20.2 and Bun
+    // 1.4.5): with a backlog +3 and +1 % for small tasks, -2 and -1 % for those of 10 KB; with 10
+    // chains under way, where a worker has time to spare, +6 and +1 %; idle, 0.4 % of a core less
+    // on both.
     this.thread?.postMessage(JSON.stringify(change));
   }
 

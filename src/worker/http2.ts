@@ -18,10 +18,14 @@ interface Pings {
 }
 
 const usualPings: Pings = { everyMs: 10_000, answeredWithinMs: 5_000 };
-/** What the server may send before it hears back: one largest answer, and four of them at once. */
+/**
+ * What the server may send before an acknowledgement: one largest answer, and four of them at once.
+ */
 const streamWindowBytes = 4 * 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
-/** Bun refuses new calls while more than this waits to be sent; the default of 10 MB is one call. */
+/**
+ * Bun refuses new calls while more than this waits to be sent; the default of 10 MB is one call.
+ */
 const unsentMegabytesMax = 1_024;
 
 export function openHttp2(server: URL, credentials: Credentials, pings = usualPings): Connection {

@@ -137,14 +137,14 @@ export class Link {
     this.servers = parseServers(options.servers);
   }
 
-  /** The session of now, if there is one. */
+  /** The current session, if any. */
   get session(): Session | undefined {
     return this.current;
   }
 
   /**
-   * The session to use now; waits for as long as no server answers. Throws only when the link was
-   * closed, or when a server refuses what `onConnect` says for good.
+   * The session to use now; waits while no server answers. Throws only when the link was
+   * closed, or when a server refuses what `onConnect` says permanently.
    */
   ready(): Promise<Session> {
     if (this.current !== undefined) return Promise.resolve(this.current);
@@ -158,7 +158,7 @@ export class Link {
     if (session === this.current) this.failures = 0;
   }
 
-  /** Tells about a failed call, so that the next one goes another way if that can help. */
+  /** Reports a failed call, so that the next one goes another way if that can help. */
   failed(session: Session, error: unknown): void {
     if (session !== this.current || this.closed.signal.aborted) return;
     const code = error instanceof CallError ? error.code : "internal";
@@ -187,7 +187,7 @@ export class Link {
   private leave(reason: string): void {
     this.current = undefined;
     this.serverIndex += 1;
-    // One line for a row of failures: the first tells, the end of it is told by connect().
+    // One line for a row of failures: the first is logged here, the end of the row by connect().
     if (this.failures <= 1) this.options.logger.warn(`${reason}; connecting again`);
   }
 

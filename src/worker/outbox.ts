@@ -1,5 +1,5 @@
 /**
- * Results of finished tasks, from the end of the handler until a server has answered for them: what
+ * Results of finished tasks, from the end of the handler until a server has acknowledged them: what
  * was sent without an answer is sent again, so none is lost with a connection.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -36,7 +36,7 @@ const batchBytesMax = limits.requestBytesMax - otherBytesMax;
 const frameBytes = 16;
 
 export interface OutboxEvents {
-  /** There is something to send. */
+  /** Something is to be sent. */
   onReady(): void;
   /** These need no more heartbeats. */
   onSettled(tokens: readonly string[]): void;
@@ -125,7 +125,7 @@ export class Outbox {
     if (this.unanswered === 0) for (const call of this.emptied.splice(0)) call();
   }
 
-  /** Resolves when each result was answered for. */
+  /** Resolves when each result was acknowledged. */
   empty(): Promise<void> {
     if (this.unanswered === 0) return Promise.resolve();
     return new Promise((resolve) => this.emptied.push(resolve));

@@ -37,7 +37,7 @@ export interface PumpOptions {
 
 const pollWaitSeconds = 20;
 const callTimeoutMs = 10_000;
-/** Actions that were full when the others parked get polls of their own, up to this many in all. */
+/** Actions that were full when the others parked get separate polls, up to this many in all. */
 const pollsMax = 32;
 const resultCallsMax = 2;
 const allResults = Number.POSITIVE_INFINITY;
@@ -80,7 +80,7 @@ export class Pump {
   /** No new tasks from here on; results still go out. */
   async stopPolling(graceMs: number): Promise<void> {
     this.polling = false;
-    // A poll under load is answered at once: cutting it then would lose the tasks on their way.
+    // A poll under load returns at once: cutting it then would lose the tasks on their way.
     if (this.polls > 0) {
       const ended = new Promise<void>((resolve) => {
         this.pollsEnded = resolve;
@@ -130,13 +130,13 @@ export class Pump {
     while (outbox.ready > 0 && this.resultCalls < resultCallsMax) {
       const ask = this.polling ? rooms.ask(1) : undefined;
       this.resultCalls += 1;
-      // The last call takes what there is: no result waits until another one is free.
+      // The last call takes all: no result waits until another one is free.
       const resultsMax = this.resultCalls === resultCallsMax ? allResults : undefined;
       const call = ask === undefined ? this.complete() : this.poll(ask, 0, resultsMax);
       this.track(call, () => {
         this.resultCalls -= 1;
       });
-      // Without a session the results stay where they are until there is one.
+      // Without a session the results stay where they are until one is open.
       if (this.options.link.session === undefined) break;
     }
   }

@@ -1,5 +1,5 @@
 /**
- * How many tasks of each action this worker has room for. A poll reserves what it asks for under
+ * How many tasks of each action this worker has room for. A poll reserves what it requests under
  * each of its names, so whatever mix comes back, no action ever holds more than its concurrency.
  */
 import { limits } from "../base/limits.ts";
@@ -30,7 +30,7 @@ export class Rooms {
   }
 
   /**
-   * What the next poll may ask for, or undefined without room. `sharing`: how many polls, with this
+   * What the next poll may request, or undefined without room. `sharing`: how many polls, with this
    * one, are to divide the room among them.
    */
   ask(sharing: number): Ask | undefined {
@@ -45,12 +45,12 @@ export class Rooms {
       most = Math.max(most, free);
     }
     if (actions.length === 0) return undefined;
-    // With unequal rooms the smallest is asked for whole: the polls that follow leave it out.
+    // With unequal rooms the smallest is requested whole: the polls that follow leave it out.
     const share = least < most ? least : Math.ceil(least / sharing);
     return { actions, maxTasks: Math.min(share, tasksPerPollMax) };
   }
 
-  /** Some action has much more room than the polls under way ask for. */
+  /** Some action has much more room than the polls under way request. */
   get wanting(): boolean {
     for (const { concurrency, running, reserved } of this.rooms.values()) {
       const available = concurrency - running;

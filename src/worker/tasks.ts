@@ -1,4 +1,6 @@
-/** The tasks that this worker holds: runs their handlers, and stops them when the server says so. */
+/**
+ * The tasks that this worker holds: runs their handlers, and stops them when the server says so.
+ */
 
 import { limits } from "../base/limits.ts";
 import type { Task } from "../gen/orchy/v1/worker_pb.ts";
@@ -25,7 +27,7 @@ export interface TaskContext {
   readonly attempt: number;
   /** End of this attempt, by the server's clock. */
   readonly deadline: Date;
-  /** Aborted, with a TaskStopped, when the result is not needed any more. */
+  /** Aborted, with a TaskStopped, when the result is no longer needed. */
   readonly signal: AbortSignal;
   readonly correlationId: string | undefined;
   /** W3C traceparent. */
@@ -79,7 +81,7 @@ class RunningTask implements TaskContext {
     return new Date(this.deadlineMs);
   }
 
-  /** Made when it is first asked for: most handlers never do. */
+  /** Made on first use: most handlers never need it. */
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       this.controller = new AbortController();
@@ -94,7 +96,7 @@ class RunningTask implements TaskContext {
     this.controller?.abort(new TaskStopped(reason));
   }
 
-  /** Nobody waits for the result. */
+  /** The result is not needed. */
   get lost(): boolean {
     return this.stopped !== undefined && this.stopped !== "deadline";
   }
@@ -197,7 +199,7 @@ function progressJson(progress: unknown): string | undefined {
   if (Buffer.byteLength(text) > limits.progressBytesMax) {
     throw new TypeError(`The progress has more than ${limits.progressBytesMax} bytes of JSON.`);
   }
-  // Here, where the handler hears of it, not where the heartbeat is sent.
+  // Here, where the handler gets the error, not where the heartbeat is sent.
   if (jsonValue(text, limits.progressBytesMax) === undefined) {
     throw new TypeError("The progress is nested too deep.");
   }

@@ -1,10 +1,10 @@
 /**
- * What a call to a server needs from the network: post bytes to a path, get bytes back. Two kinds of
- * connection do it (http1.ts, http2.ts); unary Connect calls need no more.
+ * What a call to a server needs from the network: post bytes to a path, get bytes back. Two kinds
+ * of connection do it (http1.ts, http2.ts); unary Connect calls need no more.
  *
- * What those of `@connectrpc/connect-node` 2.2.0 would cost, as CPU time of a worker per task relative
- * to these (medians of 7 interleaved pairs, backlog of chains of 5 actions at one server, small tasks and
- * tasks of 10 KB, 4 polls, two shared cores; Node.js 20.20.2 and Bun 1.4.5):
+ * What those of `@connectrpc/connect-node` 2.2.0 would cost, as CPU time of a worker per task
+ * relative to these (medians of 7 interleaved pairs, backlog of chains of 5 actions at one server,
+ * small tasks and tasks of 10 KB, 4 polls, two shared cores; Node.js 20.20.2 and Bun 1.4.5):
  *
  *                                    Node.js       Bun
  *     createConnectTransport 2       1.32  1.27    1.26  1.33
@@ -32,7 +32,7 @@ export interface Post {
 }
 
 export interface Connection {
-  /** Throws a CallError when there is no complete answer. */
+  /** Throws a CallError without a complete answer. */
   post(post: Post): Promise<HttpAnswer>;
   /** Lets calls under way end, and takes no more. */
   retire(): void;
@@ -43,9 +43,11 @@ export interface Connection {
 /** A call without a good answer. */
 export class CallError extends Error {
   override readonly name = "CallError";
-  /** A Connect code in snake case; "unavailable" and "deadline_exceeded" come from the network too. */
+  /**
+   * A Connect code in snake case; "unavailable" and "deadline_exceeded" come from the network too.
+   */
   readonly code: string;
-  /** The network failed, so whether the server did what it was asked is not known. */
+  /** The network failed, so whether the server carried out the call is unknown. */
   readonly broken: boolean;
 
   constructor(code: string, message: string, broken = false) {
@@ -59,7 +61,7 @@ export class CallError extends Error {
 export interface TlsOptions {
   /** Who signed the server's certificate, if that is none of the well-known ones. */
   readonly ca?: string;
-  /** The worker's own certificate, for servers that ask for one, and its key. */
+  /** The worker's own certificate, for servers that require one, and its key. */
   readonly cert?: string;
   readonly key?: string;
 }

@@ -1,6 +1,7 @@
 /**
  * A worker: takes tasks of the actions that it is given handlers for, and gives their results back.
- * It outlives its servers: it connects again, tells its actions again, repeats what was not answered.
+ * It outlives its servers: it connects again, registers its actions again, repeats unanswered
+ * calls.
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
@@ -77,7 +78,7 @@ const pollersDefault = 2;
 const pollersMax = 8;
 const registerTimeoutMs = 10_000;
 const pollGraceMs = 100;
-/** For results that no server has answered for yet when everything else has ended. */
+/** For results that no server has acknowledged when everything else has ended. */
 const flushMs = 5_000;
 
 const consoleLogger: Logger = {
@@ -107,7 +108,7 @@ export class Worker {
     wholeNumber("pollers", options.pollers ?? pollersDefault, pollersMax);
   }
 
-  /** Tells what to do for tasks of the action `name`. Before start(). */
+  /** Sets the handler for tasks of the action `name`. Before start(). */
   action(name: string, handler: Handler): this;
   action(name: string, options: ActionOptions, handler: Handler): this;
   action(name: string, optionsOrHandler: ActionOptions | Handler, handler?: Handler): this {
@@ -165,9 +166,9 @@ export class Worker {
   }
 
   /**
-   * Runs until SIGTERM or SIGINT, then drains; a second signal takes its default action, which ends the
-   * process. Rejects with an Error of one sentence when the worker cannot start: unhandled, it ends the
-   * process with exit code 1.
+   * Runs until SIGTERM or SIGINT, then drains; a second signal takes its default action, which ends
+   * the process. Rejects with an Error of one sentence when the worker cannot start: unhandled, it
+   * ends the process with exit code 1.
    */
   async run(options: StopOptions = {}): Promise<void> {
     let onSignal: () => void = () => {};

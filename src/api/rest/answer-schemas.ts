@@ -1,4 +1,4 @@
-/** What is answered, as schemas: for the OpenAPI document, and for tests to hold answers against. */
+/** Schemas of the answers: for the OpenAPI document, and for tests to check answers against. */
 import * as v from "valibot";
 import { errorKinds } from "../../base/errors.ts";
 import { actionStatuses } from "../../model/execution.ts";

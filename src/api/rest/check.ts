@@ -20,7 +20,7 @@ export function pointerStep(key: unknown): string {
 }
 
 /**
- * A JSON value; strict object schemas refuse unknown members, at any depth. Answers the value as it
+ * A JSON value; strict object schemas refuse unknown members, at any depth. Returns the value as it
  * came: Valibot's copy would lack members such as `__proto__`, which are plain data here.
  */
 export function checkJson(schema: Schema, value: unknown): Checked {
@@ -38,8 +38,8 @@ export function checkJson(schema: Schema, value: unknown): Checked {
 }
 
 /**
- * The part of a value that rules are about. Valibot copies every member and item, and tells of each wrong
- * one, before it is said that there are too many or that it should be something else.
+ * The part of a value that rules are about. Valibot copies each member and item, and reports each
+ * wrong one, before it reports that they are too many or that the value has the wrong type.
  */
 function lookedAt(schema: Schema, value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
@@ -69,7 +69,7 @@ interface LengthRule {
 
 /**
  * Named texts: parameters of the path (`{id}`), of the query (`?limit`) or headers. Texts become
- * numbers and booleans where the schema asks for them.
+ * numbers and booleans where the schema requires them.
  */
 export function checkTexts(
   entries: Fields,
@@ -115,7 +115,9 @@ export interface Respelled {
   spelledAs(name: string): string;
 }
 
-/** Members that the schema knows in another letter case get its name, as the Go server read them. */
+/**
+ * Members that the schema knows in another letter case get its name, as the Go server read them.
+ */
 export function respelled(schema: Schema, value: unknown): Respelled {
   const { type, entries } = bare(schema) as Schema & { entries?: Entries };
   if (!entries || typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -133,7 +135,7 @@ export function respelled(schema: Schema, value: unknown): Respelled {
   }
   const spelledAs = (name: string) => spellings.get(name) ?? name;
   if (isUsual) return { value, spelledAs };
-  // Most schemas ignore what they do not know: it may be a lot, and is not copied.
+  // Most schemas ignore unknown members: there may be many, and they are not copied.
   const kept = type === "loose_object" ? Object.keys(members) : spellings.values();
   const entriesKept = Array.from(kept, (spelled) => [
     known.get(spelled.toLowerCase()) ?? spelled,

@@ -1,6 +1,6 @@
 /**
- * What the door has let in of pages: those of named origins may read, and what a page can send without
- * asking (forms, images, links) changes nothing.
+ * What the door has let in of pages: those of named origins may read, and what a page can send
+ * without asking (forms, images, links) changes nothing.
  */
 import { OrchyError } from "../../base/errors.ts";
 import { jsonType } from "./request.ts";
@@ -10,7 +10,7 @@ const methods = "GET, POST, PUT, DELETE";
 const requestHeaders =
   "authorization, content-encoding, content-type, idempotency-key, last-event-id, traceparent, tracestate";
 const answerHeaders = "accept-encoding, location, retry-after, www-authenticate";
-/** How long a browser need not ask again. */
+/** How long a browser may keep the answer to a preflight. */
 const preflightSeconds = 600;
 
 /** Headers for the answer to a named origin; undefined for all others, and without an origin. */
@@ -30,7 +30,7 @@ export function originHeaders(
   };
 }
 
-/** What a browser asks before it sends anything that a form could not. */
+/** A preflight: what a browser sends before a request that a form could not make. */
 export function preflightAnswer(request: Request): Answer | undefined {
   if (request.method !== "OPTIONS") return undefined;
   if (request.headers.get("access-control-request-method") === null) return undefined;
@@ -45,9 +45,9 @@ export function preflightAnswer(request: Request): Answer | undefined {
 }
 
 /**
- * Images and links send no origin. Browsers tell of them in a header, where the server is called by
- * TLS or by a name or address of the loopback interface; elsewhere a GET of a browser may come from any
- * page. Reading is harmless, as without CORS the page never sees the answer.
+ * Images and links send no origin. Browsers name their kind in a header, where the server is called
+ * by TLS or by a name or address of the loopback interface; elsewhere a GET of a browser may come
+ * from any page. Reading is harmless, as without CORS the page never sees the answer.
  */
 export function refuseOtherSites({ method, headers }: Request, route: Route): void {
   if (!route.changes) return;
@@ -72,7 +72,7 @@ function isBrowser(headers: Headers): boolean {
   return isNamed && headers.has("accept-language") && !headers.has("authorization");
 }
 
-/** A page may send JSON to another origin only after it has asked; a form, or nothing, without. */
+/** A page may send JSON to another origin only after a preflight; a form, or nothing, without. */
 export function refuseForms({ method, headers }: Request): void {
   if (method !== "POST" || headers.get("origin") === null) return;
   if (jsonType.test(headers.get("content-type") ?? "")) return;

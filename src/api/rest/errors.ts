@@ -20,7 +20,7 @@ function retryAfter(status: number): string | undefined {
 export function errorAnswer(error: OrchyError, style: Style): Answer {
   const { status } = errorKinds[error.code];
   const seconds = retryAfter(status);
-  // Told to browsers and tools that would otherwise not know what to send.
+  // For browsers and tools that would otherwise not know what to send.
   const authenticate = status === 401 ? 'Bearer realm="orchy"' : undefined;
   const accepted = error.extra.acceptEncoding;
   const allow = error.code === "METHOD_NOT_ALLOWED" ? String(error.extra.allow) : undefined;
@@ -41,7 +41,7 @@ function body(error: OrchyError): unknown {
   return { code, message, details, ...extra };
 }
 
-/** The legacy form has room for text alone, so the details are told in it. */
+/** The legacy form has room for text alone, so the details go into it. */
 function sentence(error: OrchyError): string {
   const details = error.details.map(({ pointer, message }) =>
     pointer ? `${pointer}: ${message}` : message,

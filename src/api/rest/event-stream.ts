@@ -15,8 +15,8 @@ function refuse(): never {
 }
 
 /**
- * Each entry of the history beyond `after` is an event of type `entry`, with its sequence as id; the last event is
- * `end` with the final status.
+ * Each entry of the history beyond `after` is an event of type `entry`, with its sequence as id;
+ * the last event is `end` with the final status.
  */
 export async function eventStream(
   { id, after }: { readonly id: string; readonly after: number },
@@ -24,7 +24,7 @@ export async function eventStream(
   hold: () => Held,
 ): Promise<Answer> {
   const { orchestrator, backlogs, clock, log } = services;
-  // Once the stream has begun, its status can no longer say that there is no such execution.
+  // Checked first: once the stream has begun, its status can no longer be 404.
   await orchestrator.executionStatus(id);
 
   const held = hold();
@@ -84,7 +84,7 @@ export async function eventStream(
     over.signal.addEventListener("abort", forget, { once: true });
     held.signal.addEventListener("abort", end, { once: true });
     if (held.signal.aborted) end();
-    // The first bytes tell the caller that the stream is open.
+    // The first bytes show the caller that the stream is open.
     send(": open\n\n");
     beat();
     follow()
@@ -107,7 +107,7 @@ export async function eventStream(
   const strategy = new ByteLengthQueuingStrategy({ highWaterMark: 0 });
   const pull = () => {
     untaken.set(waitingBytes());
-    // In a turn of its own, as for other large answers: see paced.ts.
+    // In a separate turn, as for other large answers: see paced.ts.
     if (onTaken !== undefined) setImmediate(onTaken);
     onTaken = undefined;
   };

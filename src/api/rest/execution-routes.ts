@@ -72,7 +72,7 @@ async function resultInTime(
   }
 }
 
-/** With a caller that is gone, or a server that stops, there is nothing to wait for. */
+/** When the caller is gone, or the server stops, the wait is pointless. */
 function waitFor(
   id: string,
   seconds: number | undefined,

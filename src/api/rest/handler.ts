@@ -36,7 +36,10 @@ export function createRestHandler(
   const { access, audit, door, backlogs, clock, log, metrics } = services;
   const { holds } = metrics;
 
-  /** What is made while it is sent begins here, so that an error at once is still answered for. */
+  /**
+   * An answer that is made while it is sent begins here, so that an early error still has its
+   * status.
+   */
   async function withBody(answer: Answer): Promise<Answer> {
     const members = streamedMembers(answer.json);
     if (members === undefined) return answer;
@@ -109,7 +112,7 @@ function nameOf(route: Route | undefined): string {
   return route === undefined ? "none" : `${route.method} ${route.path}`;
 }
 
-/** By hand, as a strange host header makes the address of a request no URL at all. */
+/** Without the URL class, as a strange host header makes the request's address an invalid URL. */
 export function splitUrl(url: string): { readonly path: string; readonly query: string } {
   const authority = /^https?:\/\/[^/?]*/.exec(url)?.[0].length ?? 0;
   const mark = url.indexOf("?", authority);

@@ -1,4 +1,4 @@
-/** JSON answers by assembly: payloads are put in as the text they are, never parsed again. */
+/** JSON answers by assembly: payloads are inserted as the text they are, never parsed again. */
 import type { JsonText } from "../../model/json.ts";
 import { isExactNumber } from "../../model/numbers.ts";
 

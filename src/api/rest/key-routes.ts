@@ -1,4 +1,4 @@
-/** Keys over `/v1`: who may do what. The text of a key is in one answer only, the one that makes it. */
+/** Keys over `/v1`: scopes of callers. The text of a key is only in the answer that makes it. */
 import * as v from "valibot";
 import { limits } from "../../base/limits.ts";
 import type { Key } from "../../model/key.ts";

@@ -40,7 +40,7 @@ interface Documented {
 
 const pastTense = { pause: "paused", resume: "resumed", cancel: "cancelled" } as const;
 
-/** Part of the language, not built yet: callers hear so, not that there is no such route. */
+/** Part of the language, not built yet: callers get NOT_SUPPORTED instead of an unknown route. */
 function later(id: string, path: `/${string}`, summary: string): Route {
   const actionId = path.includes("{actionId}") ? { actionId: requests.actionIdSchema } : {};
   return route(`POST ${path}`, {

@@ -58,7 +58,7 @@ export interface Call<Params, Query, Body> {
   readonly services: Services;
   /** Called by handlers that wait: the connection may be silent from here on. */
   readonly hold: () => Held;
-  /** Called when a change by hand is done: the log tells by which key, what, and to what. */
+  /** Called when a change by a person is done: the log records which key did what, and to what. */
   readonly audit: (what: string, target: string) => void;
 }
 
@@ -66,7 +66,7 @@ export interface Call<Params, Query, Body> {
 export interface Held {
   /** Aborts when the caller is gone or the server stops. */
   readonly signal: AbortSignal;
-  /** The end of the wait. Only streams call it: other answers end it by being there. */
+  /** The end of the wait. Only streams call it: other answers end it by being sent. */
   readonly release: () => void;
   /** Id of the key that the caller has shown. */
   readonly keyId?: string;
@@ -102,7 +102,7 @@ export interface Route {
   readonly style: Style;
   /** A GET that changes something: it is not served as HEAD, nor to other sites' pages. */
   readonly changes: boolean;
-  /** What it asks of its callers. By default `read`, and `admin` for what changes something. */
+  /** The scope that callers need. By default `read`, and `admin` for what changes something. */
   readonly access: Need;
   readonly params: Fields;
   readonly query: Fields;
@@ -116,7 +116,7 @@ export interface Route {
   readonly bodyExact: boolean;
   /** Headers it reads, with their schemas, for the document and the check. */
   readonly headers: Fields;
-  /** What it answers, by status; null: an empty body; a string: another content type. */
+  /** Its answers, by status; null: an empty body; a string: another content type. */
   readonly answers: Readonly<Record<number, Schema | string | null>>;
   readonly errors: readonly ErrorCode[];
   readonly handle: (call: Call<never, never, never>) => Promise<Answer> | Answer;

@@ -7,12 +7,15 @@ export interface Match {
   readonly route: Route;
   /** Decoded, not checked yet. */
   readonly params: ReadonlyMap<string, string>;
-  /** Of the route that fits the path best, whatever the method: the server's own router knows no more. */
+  /**
+   * Of the route that fits the path best, whatever the method: the server's own router knows no
+   * more.
+   */
   readonly nearest: string;
 }
 
 export interface Router {
-  /** HEAD is answered as GET. Throws NOT_FOUND or METHOD_NOT_ALLOWED. */
+  /** HEAD is routed as GET. Throws NOT_FOUND or METHOD_NOT_ALLOWED. */
   match(method: string, path: string): Match;
   /** How to refuse a request to a path that may have no route. */
   styleOf(path: string): Style;
@@ -44,7 +47,8 @@ export function createRouter(routes: readonly Route[]): Router {
       const segments = path.split("/");
       const fitting = candidates(segments);
       if (fitting.length === 0) throw notFound(path, routes);
-      // What is named like a segment of another route is still reached by the methods of its own.
+      // An id that equals a segment of another route is still reached by that route's other
+      // methods.
       const entry = fitting.find(({ route }) => serves(route, method));
       if (!entry) throw methodNotAllowed(method, fitting);
       const { path: nearest } = fitting[0]!.route;

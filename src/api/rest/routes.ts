@@ -1,4 +1,4 @@
-/** The route table: all there is over REST. */
+/** The route table of REST. */
 import { executionRoutes } from "./execution-routes.ts";
 import { keyRoutes } from "./key-routes.ts";
 import { legacyRoutes } from "./legacy-routes.ts";

@@ -1,4 +1,4 @@
-/** What operators and monitors ask: workers, servers, health, metrics, and what is here at all. */
+/** For operators and monitors: workers, servers, health, metrics, and a list of the routes. */
 import { schemaDocument } from "../../language/check/schema.ts";
 import { openapiDocument } from "../openapi.ts";
 import * as answers from "./answer-schemas.ts";
@@ -65,7 +65,7 @@ export const serverRoutes: readonly Route[] = [
   }),
 ];
 
-/** Routes that tell of the others. */
+/** Routes that list the others. */
 export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
   let document: unknown;
   return [

@@ -1,4 +1,4 @@
-/** What the orchestrator answers, in the form of the REST answers. */
+/** Results of the orchestrator, in the form of REST answers. */
 
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { Failure } from "../../model/execution.ts";
@@ -184,7 +184,7 @@ export function legacyExecutionView(execution: ExecutionView): unknown {
   };
 }
 
-/** The legacy states tell what an execution waits for when nothing else of it is under way. */
+/** The legacy states show what an execution waits for when nothing else of it is under way. */
 export function legacyState(execution: Pick<ExecutionView, "status" | "actions">): string {
   const { status } = execution;
   if (!isOpen(status)) return status === "COMPLETED" ? "COMPLETED" : "FAILED";

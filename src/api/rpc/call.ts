@@ -11,7 +11,7 @@ import type {
 } from "@bufbuild/protobuf";
 import type { Caller, Sender } from "../caller.ts";
 
-/** Who calls, as far as the connection tells. */
+/** The caller, as far as the connection shows. */
 export interface Peer {
   /** IP address; undefined when the connection is already gone. */
   readonly address: string | undefined;
@@ -26,7 +26,7 @@ export interface CallContext {
   readonly timeoutMs: number | undefined;
   peer(): Peer;
   readonly caller: Caller;
-  /** It came as JSON, and is answered as JSON. */
+  /** It came as JSON, and gets JSON. */
   readonly json: boolean;
   /** For calls that last: throws when the caller's key has been revoked meanwhile. */
   stillAdmitted(): Promise<void>;
@@ -46,7 +46,9 @@ export interface MountedMethod {
   /** `/package.Service/Method` */
   readonly path: string;
   readonly method: DescMethodUnary;
-  /** Finds who calls, before anything of the call is decoded. Throws what access.admit does. */
+  /**
+   * Finds the caller's key, before anything of the call is decoded. Throws what access.admit does.
+   */
   readonly admit: Admit;
   readonly run: (request: Message, call: CallContext) => Promise<Message>;
 }

@@ -49,21 +49,23 @@ export interface ConnectHandler {
   handles(pathname: string): boolean;
   /** Of all methods. */
   readonly paths: readonly string[];
-  /** One for each port: what waits to be unpacked there is unpacked one after the other. */
+  /** One for each port: bodies that are to be unpacked there are unpacked one after the other. */
   readonly unpacker: Unpacker;
-  /** Always answers; never throws. `sentTo`: one of `paths`, if the path was sent like it. */
+  /** Never throws. `sentTo`: one of `paths`, if the path was sent like it. */
   fetch(request: Request, server: RequestSource, sentTo: string | undefined): Promise<Response>;
 }
 
 export interface ConnectOptions extends ServiceOptions {
-  /** Nobody gets here without a certificate that was verified. */
+  /** No call gets here without a verified certificate. */
   readonly clientsVerified: boolean;
   /** Where clients of gRPC belong. */
   readonly grpcPort: () => number;
   readonly backlogs: Backlogs;
 }
 
-/** Health and reflection, which clients of gRPC ask for; at this port they hear of the other one. */
+/**
+ * Health and reflection, for clients of gRPC: at this port they get the address of the other one.
+ */
 const grpcServices = "/grpc.";
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: its functions share what every call needs.

@@ -60,7 +60,7 @@ function decode(schema: DescMessage, json: JsonValue): Message {
   }
 }
 
-/** Results that cannot be decoded are replaced, too. Returns whether there were any. */
+/** Results that cannot be decoded are replaced, too. Returns whether any were. */
 function refuseWrongResults(json: JsonValue): boolean {
   const results = isObject(json) ? json.results : undefined;
   if (!Array.isArray(results)) return false;
@@ -78,7 +78,7 @@ function wrong(problem: Problem): OrchyError {
 }
 
 /**
- * The first member that the schema does not know, its pointer relative to `json`. Results with one
+ * The first member that the schema lacks, its pointer relative to `json`. Results with one
  * are replaced by a note of it, as one bad result must not spoil the others. Numbers noted where
  * only a number can be are restored.
  */
@@ -124,7 +124,7 @@ function below(step: string, { pointer, message }: Problem): Problem {
   return { pointer: step + pointer, message };
 }
 
-/** A result that says nothing is no success in JSON: what it was to say may be missing by mistake. */
+/** An empty result is no success in JSON: its member may be missing by mistake. */
 function checkResult(item: JsonValue, index: number): JsonValue {
   if (!isObject(item)) return item;
   const problem = findUnknown(TaskResultSchema, item) ?? (saysSomething(item) ? undefined : silent);

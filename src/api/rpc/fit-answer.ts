@@ -1,8 +1,8 @@
 /**
  * A poll's answer closes at limits.pollAnswerBytesMax, below the 4 MiB that gRPC clients accept by
- * default. The orchestrator counts text; how large a task becomes is known only here. In JSON one task
- * may be larger. Tasks that fit no Struct are not given to those who take only that; servers of format
- * 2 do not tell them apart, and of theirs each that is too deep has an answer of its own here, and one
+ * default. The orchestrator counts text; how large a task becomes is known only here. In JSON one
+ * task may be larger. Tasks that fit no Struct go only to callers that take JSON; servers of format
+ * 2 do not separate them, and of theirs each that is too deep has an answer alone here, and one
  * that is too large fails.
  */
 import { OrchyError } from "../../base/errors.ts";
@@ -37,7 +37,7 @@ export async function fitAnswer<Message>(request: FitRequest<Message>): Promise<
     await request.call.stillAdmitted();
     return await fit(request);
   } catch (error) {
-    // Nobody will hear of these leases: others can have the tasks at once, with no attempt burnt.
+    // No caller gets these leases: others can have the tasks at once, with no attempt burnt.
     const tokens = request.tasks.map(({ token }) => token);
     if (tokens.length > 0) await request.orchestrator.release(tokens).catch(() => []);
     throw error;

@@ -27,7 +27,7 @@ import { isNativeGrpc, needsHttpPort } from "./wrong-port.ts";
 
 export interface GrpcAdapterOptions {
   readonly door: Door;
-  /** Where those belong who call by anything but gRPC. */
+  /** The answer to callers of anything but gRPC. */
   readonly httpPort: number;
   readonly backlogs: Backlogs;
   readonly log?: Logger | undefined;
@@ -36,7 +36,7 @@ export interface GrpcAdapterOptions {
   readonly routes: (router: ReturnType<typeof createConnectRouter>) => void;
 }
 
-/** Answers one call; resolves when it is over, however it ended. */
+/** Serves one call; resolves when it is over, however it ended. */
 export type GrpcAdapter = (
   request: Http2ServerRequest,
   response: Http2ServerResponse,
@@ -73,7 +73,9 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
     }
   }
 
-  /** Whoever is turned away is a browser, or not gRPC at all: it knows the status of HTTP alone. */
+  /**
+   * The refused caller is a browser, or not gRPC at all: it understands only the status of HTTP.
+   */
   async function isAdmitted(
     { authority, headers, method }: Http2ServerRequest,
     response: Http2ServerResponse,
@@ -115,7 +117,7 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
 
 /** All that came before is kept, as a message is read when it is whole. */
 const sum = (held: number, bytes: number): number => held + bytes;
-/** Who asks for the next piece has sent the one before. */
+/** The next piece is requested when the one before has been sent. */
 const newest = (_held: number, bytes: number): number => bytes;
 
 async function* metered(

@@ -1,6 +1,6 @@
 /**
- * The connections of the gRPC server. Those that say nothing, or make no call for long, are ended, as
- * nothing below does it.
+ * The connections of the gRPC server. Those that say nothing, or make no call for long, are ended,
+ * as nothing below does it.
  */
 import type { Http2SecureServer, Http2Server, Http2Session, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
@@ -19,7 +19,7 @@ interface Options {
   readonly onWithoutTls: (address: string | undefined) => void;
 }
 
-/** What plain HTTP/2, and plain HTTP/1.1, look like to those who read them as TLS. */
+/** How plain HTTP/2, and plain HTTP/1.1, appear to a server that reads them as TLS. */
 const withoutTls: ReadonlySet<string> = new Set([
   "ERR_SSL_WRONG_VERSION_NUMBER",
   "ERR_SSL_HTTP_REQUEST",
@@ -27,13 +27,13 @@ const withoutTls: ReadonlySet<string> = new Set([
 
 interface Session {
   calls: number;
-  /** Since when there is none. */
+  /** Since when it has had no stream. */
   idleMs: number;
   /** Whether the peer has said that it speaks HTTP/2. */
   greeted: boolean;
 }
 
-/** A connection that is no session yet: its peer has said nothing, or the greeting of TLS is not over. */
+/** A connection without a session: its peer has sent nothing, or the TLS handshake is not over. */
 interface Ungreeted {
   readonly socket: Socket;
   readonly openedMs: number;
@@ -42,7 +42,7 @@ interface Ungreeted {
 export class GrpcConnections {
   readonly #clock: Clock;
   readonly #log: Logger | undefined;
-  /** By the address and port of the peer, as with TLS a session has a socket of its own. */
+  /** By the address and port of the peer, as with TLS a session has a separate socket. */
   readonly #ungreeted = new Map<string, Ungreeted>();
   readonly #sessions = new Map<Http2Session, Session>();
   #stopLooking: () => void = () => {};
@@ -60,7 +60,7 @@ export class GrpcConnections {
     server.once("listening", () => this.#look());
   }
 
-  /** A call begins; answers what to call when it has ended. */
+  /** A call begins; returns what to call when it has ended. */
   call(of: Http2Session | undefined): () => void {
     const session = of && this.#sessions.get(of);
     if (session === undefined) return () => {};
@@ -71,7 +71,7 @@ export class GrpcConnections {
     };
   }
 
-  /** Tells peers to open no more streams, and waits for those that are open. */
+  /** Makes peers open no more streams, and waits for the open ones. */
   async end(): Promise<void> {
     this.#stopLooking();
     await Promise.all([...this.#sessions.keys()].map(endSession));
@@ -128,7 +128,7 @@ export class GrpcConnections {
   #endIdle(beforeMs: number): void {
     for (const [session, { calls, idleMs }] of this.#sessions) {
       if (calls > 0 || idleMs > beforeMs) continue;
-      // It was told before, and has not gone.
+      // It was warned before, and has not gone.
       if (session.closed) session.destroy();
       else session.close();
     }

@@ -1,6 +1,7 @@
 /**
- * Serves native gRPC clients over HTTP/2, plain or with TLS: the worker services, health and reflection. It has
- * a port of its own because gRPC needs trailers, which the HTTP server cannot send.
+ * Serves native gRPC clients over HTTP/2, plain or with TLS: the worker services, health and
+ * reflection. It has a separate port because gRPC needs trailers, which the HTTP server cannot
+ * send.
  */
 import { createSecureServer, createServer, type Http2ServerRequest } from "node:http2";
 import type { AddressInfo } from "node:net";
@@ -31,7 +32,7 @@ export interface GrpcServerOptions extends ServiceOptions {
   readonly host: string;
   /** 0 takes a free port. */
   readonly port: number;
-  /** Where those belong who call by anything but gRPC. */
+  /** The answer to callers of anything but gRPC. */
   readonly httpPort: number;
   /** Absent: plain HTTP/2. */
   readonly tls: TlsFiles | undefined;
@@ -43,7 +44,9 @@ export interface GrpcServerOptions extends ServiceOptions {
 
 export interface GrpcServer {
   readonly port: number;
-  /** Takes no new calls, lets those under way end. Parked polls end when the orchestrator drains. */
+  /**
+   * Takes no new calls, lets those under way end. Parked polls end when the orchestrator drains.
+   */
   drain(): Promise<void>;
   /** Ends at once; calls under way are cut off. */
   stop(): Promise<void>;
@@ -64,7 +67,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   };
   const { tls, httpPort } = options;
   const server = tls ? createSecureServer({ ...bounds, ...tls }) : createServer(bounds);
-  // With TLS, who speaks something else does not get beyond the greeting.
+  // With TLS, a client of another protocol does not get beyond the handshake.
   if (!tls) answerOthers(server, { httpPort, onTls: warnOfTls(options) });
   const connections = new GrpcConnections(server, {
     ...options,

@@ -1,4 +1,4 @@
-/** grpc.health.v1: what load balancers ask. A draining or unready server is NOT_SERVING. */
+/** grpc.health.v1, for load balancers. A draining or unready server is NOT_SERVING. */
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { limits } from "../../base/limits.ts";
@@ -12,7 +12,7 @@ import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
 
 export interface HealthOptions {
   readonly orchestrator: Orchestrator;
-  /** Full names of the services that can be asked for. */
+  /** Full names of the services whose health is served. */
   readonly services: ReadonlySet<string>;
   /** Fires when the server begins to drain. */
   readonly draining: AbortSignal;

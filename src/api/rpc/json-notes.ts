@@ -1,7 +1,8 @@
 /**
- * What JSON says and the types of protobuf cannot hold is noted in texts of a `google.protobuf.Value`
- * on its way through a message: numbers that a double would round, and why a result is wrong. The notes begin with
- * a secret of this process, which no answer shows, so that no caller's text is taken for one.
+ * What JSON says and the types of protobuf cannot hold is noted in texts of a
+ * `google.protobuf.Value` on its way through a message: numbers that a double would round, and why
+ * a result is wrong. The notes begin with a secret of this process, which no answer shows, so that
+ * no caller's text is taken for one.
  */
 import { randomBytes } from "node:crypto";
 import { skipString } from "../../language/data/json-text.ts";
@@ -57,7 +58,7 @@ function isRounded(token: string): boolean {
   return canonicalNumber(written) !== canonicalNumber(token);
 }
 
-/** The number that a text notes, as it was written; undefined: the text is no such note. */
+/** The number that a text notes, as it was written; undefined for any other text. */
 export function notedNumber(text: string): string | undefined {
   return text.startsWith(numberMark) ? text.slice(numberMark.length) : undefined;
 }
@@ -73,7 +74,7 @@ export function noteRefusal(reason: string): string {
   return `${refusalMark}${reason}`;
 }
 
-/** Why the result that this text stands in is wrong; undefined: the text is no such note. */
+/** Why the result that holds this text is wrong; undefined for any other text. */
 export function notedRefusal(text: string): string | undefined {
   return text.startsWith(refusalMark) ? text.slice(refusalMark.length) : undefined;
 }

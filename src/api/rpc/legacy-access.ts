@@ -1,6 +1,6 @@
 /**
- * Who is served over the legacy wire. Its workers know of no keys: while there is none they are served
- * from this machine. Once there is one, a call needs it, or the operator has said from where workers are
+ * Access over the legacy wire. Its workers send no keys: while no key exists they are served from
+ * this machine. Once one exists, a call needs it, or the operator has said from where workers are
  * served without.
  */
 import { OrchyError, unreachable } from "../../base/errors.ts";
@@ -21,7 +21,7 @@ export interface LegacyAccessOptions {
   readonly log?: Logger | undefined;
   /** Absent: the operator has said nothing. */
   readonly legacyWorkers?: LegacyWorkers | undefined;
-  /** Nobody is asked for anything, unless the operator has said otherwise of these workers. */
+  /** Without keys all are served, unless the operator has restricted these workers. */
   readonly insecure?: boolean;
 }
 
@@ -72,7 +72,7 @@ export class LegacyAccess {
     this.#warnOnce(refused, peer().address);
   }
 
-  /** Such a worker may poll for years before somebody asks why it is given nothing. */
+  /** Such a worker may poll for years before somebody looks why it is given nothing. */
   #warnOnce(message: string, address = "unknown"): void {
     const key = `${address} ${message}`;
     if (this.#warned.has(key) || this.#warned.size >= limits.auditAddressesMax) return;

@@ -1,6 +1,6 @@
 /**
  * Payloads at the edge: protobuf values and bytes become JSON text that is known to be valid and
- * within the limits, and text becomes protobuf values. A wrong payload is answered, not thrown.
+ * within the limits, and text becomes protobuf values. A wrong payload is returned, not thrown.
  */
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import type { Value } from "@bufbuild/protobuf/wkt";
@@ -115,7 +115,7 @@ export function checkFields(fields: Readonly<Record<string, Value>>, bytesMax: n
 }
 
 /**
- * For Struct and Value. Numbers that a double would round are noted for those who read JSON; otherwise
+ * For Struct and Value. Numbers that a double would round are noted for callers of JSON; otherwise
  * they lose digits, and what is beyond any double becomes null.
  */
 export function parseForStruct(

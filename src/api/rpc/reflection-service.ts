@@ -1,4 +1,4 @@
-/** grpc.reflection: tells tools like grpcurl which services there are, and their descriptors. */
+/** grpc.reflection: lists the services, and their descriptors, for tools such as grpcurl. */
 import { create, type DescFile, type DescService, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
@@ -28,7 +28,7 @@ async function admit(access: Access, context: HandlerContext): Promise<void> {
 
 type Answer = ServerReflectionResponse["messageResponse"];
 
-/** Older tools ask under this name; the messages are the same. */
+/** The name that older tools use; the messages are the same. */
 const olderName = "grpc.reflection.v1alpha.ServerReflection";
 
 export function routeReflection(

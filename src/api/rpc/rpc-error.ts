@@ -1,4 +1,6 @@
-/** Turns whatever was thrown into what an RPC caller is told: one table for every protocol. */
+/**
+ * Turns whatever was thrown into the error that an RPC caller gets: one table for every protocol.
+ */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeFromString } from "@connectrpc/connect/protocol-connect";
 import { errorKinds, OrchyError } from "../../base/errors.ts";
@@ -25,7 +27,7 @@ export const canceled: RpcError = {
 };
 
 /**
- * Problems are told in the message, as not every protocol's callers can read details; bounded, as
+ * Problems are in the message, as not every protocol's callers can read details; bounded, as
  * gRPC carries it in a header.
  */
 function sentence(error: OrchyError): string {
@@ -40,7 +42,7 @@ function sentence(error: OrchyError): string {
   return text;
 }
 
-/** Unexpected faults are logged, and the caller is told no more than that there was one. */
+/** Unexpected faults are logged; the caller gets INTERNAL without details. */
 export function rpcError(thrown: unknown, path: string, log: Logger | undefined): RpcError {
   if (thrown instanceof OrchyError) {
     const kind = errorKinds[thrown.code];

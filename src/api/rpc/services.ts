@@ -85,7 +85,7 @@ export const routerOptions = {
 
 const unknownPeer: Peer = { address: undefined, verified: false };
 
-/** Where those who serve a call leave its peer for the services. */
+/** Where the server of a call leaves its peer for the services. */
 export const peerKey = createContextKey<() => Peer>(() => unknownPeer);
 
 const callerKey = createContextKey<Caller | undefined>(undefined);

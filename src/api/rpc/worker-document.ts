@@ -100,7 +100,7 @@ function nameOf({ name }: DescMessage | DescEnum): string {
   return `Worker${name}`;
 }
 
-/** With the messages and enums within it. Requests refuse members that they do not know. */
+/** With the messages and enums within it. Requests refuse unknown members. */
 function addMessage(schemas: JsonObject, message: DescMessage, isClosed: boolean): void {
   if (isFree(message) || Object.hasOwn(schemas, nameOf(message))) return;
   const properties: JsonObject = {};

@@ -1,5 +1,5 @@
 /**
- * Results on their way in: each is checked by itself and answered in its place, so that a bad one
+ * Results on their way in: each is checked alone and answered in its place, so that a bad one
  * never spoils the others.
  */
 import { create } from "@bufbuild/protobuf";
@@ -21,7 +21,7 @@ import { checkJsonBytes, checkValue } from "./payload.ts";
 export interface CheckedResults {
   readonly sent: readonly ResultSent[];
   readonly anyInvalid: boolean;
-  /** Weaves the orchestrator's answers to `sent` in between those to invalid results. */
+  /** Merges the orchestrator's answers to `sent` with those to invalid results. */
   answer(answers: readonly ResultAnswerType[]): ResultAnswer[];
 }
 
@@ -36,8 +36,8 @@ const plainAnswers: Readonly<Record<ResultAnswerType, ResultAnswer>> = {
 };
 
 /**
- * `denied`: why, for the tokens of tasks that the caller may not touch. Outputs are parsed, which takes
- * long for a call that is full of them: others have their turn in between.
+ * `denied`: why, for the tokens of tasks that the caller may not touch. Outputs are parsed, which
+ * takes long for a call that is full of them: others have their turn in between.
  */
 export async function checkResults(
   results: readonly TaskResult[],

@@ -93,8 +93,8 @@ export function createWorkerService(
 const nothingDenied: ReadonlyMap<string, string> = new Map();
 
 /**
- * For a key that names actions: the tokens of tasks of other actions, and why. They cannot have come
- * from a poll with this key. Any other caller costs nothing here.
+ * For a key that names actions: the tokens of tasks of other actions, and why. They cannot have
+ * come from a poll with this key. Any other caller costs nothing here.
  */
 async function deniedTokens(
   orchestrator: Orchestrator,
@@ -131,7 +131,7 @@ const releaseStatuses = {
   stale: ReleaseStatus.STALE,
 } as const;
 
-/** Saves what can be saved; the problems of all the others are told at once. */
+/** Saves what can be saved; the problems of all the others are reported at once. */
 async function registerActions(
   { orchestrator, audit }: WorkerServiceOptions,
   actions: readonly ActionDefinition[],
@@ -181,7 +181,7 @@ async function poll(
     actions: [...new Set(request.actions)],
     queues: request.queues.length > 0 ? [...new Set(request.queues)] : ["default"],
     maxTasks: request.maxTasks === 0 ? 1 : request.maxTasks,
-    // A result that was not accepted is answered at once.
+    // A result that was not accepted is reported at once.
     waitMs: checked.anyInvalid ? 0 : waitMs(request.waitSeconds, call),
     workerId,
     heartbeats: request.heartbeats,

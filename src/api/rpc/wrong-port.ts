@@ -1,6 +1,6 @@
 /**
- * What callers hear who have taken one port for the other: gRPC at the HTTP port, anything else at the
- * gRPC port. Each answer names the right port in a form that its caller shows.
+ * Answers to callers that have taken one port for the other: gRPC at the HTTP port, anything else
+ * at the gRPC port. Each answer names the right port in a form that its caller shows.
  */
 import type { Http2Server } from "node:http2";
 import type { Socket } from "node:net";
@@ -47,7 +47,7 @@ const tls = "\x16\x03";
 /** Of a method of HTTP/1.1 and the space after it. */
 const lookedAtBytes = 8;
 
-/** A whole answer of HTTP/1.1. Who expects TLS shows at least that this is none. */
+/** A whole answer of HTTP/1.1, which shows a client of TLS at least that this is not TLS. */
 function http1Answer(status: string, said: WrongPort): string {
   const body = `${JSON.stringify(said)}\n`;
   const head = [
@@ -66,8 +66,9 @@ interface OtherProtocols {
 }
 
 /**
- * A server of HTTP/2 without TLS greets at once, which clients of other protocols show as garbage. So it
- * gets a connection only when its first bytes are there, and are not those of HTTP/1.1 or TLS.
+ * A server of HTTP/2 without TLS greets at once, which clients of other protocols show as garbage.
+ * So it gets a connection only when its first bytes are there, and are not those of HTTP/1.1 or
+ * TLS.
  */
 export function answerOthers(server: Http2Server, { httpPort, onTls }: OtherProtocols): void {
   const begin = server.listeners("connection") as ((socket: Socket) => void)[];

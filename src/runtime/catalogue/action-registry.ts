@@ -61,7 +61,7 @@ export class ActionRegistry {
         .getDocument({ kind, id: name })
         .then((document) => this.#keep(name, parse(document), document?.body))
         .finally(() => this.#reading.delete(name));
-      // Nobody waits for a read in the background; whoever waits sees the error as well.
+      // Callers that wait for the read get the error from it; a background read has none.
       reading.catch(() => {});
       this.#reading.set(name, reading);
     }

@@ -2,7 +2,7 @@
  * Workflow definitions in the store, and the plans made of them. Versions are immutable, so plans
  * are cached; which version is the newest is read at each unversioned start, never cached.
  *
- * Contents are documents of their own, which are written before the head of the workflow lists them
+ * Contents are separate documents, which are written before the head of the workflow lists them
  * (workflow-heads.ts).
  */
 
@@ -77,7 +77,9 @@ export class Plans {
     return saved;
   }
 
-  /** The order of members does not count, the spelling of numbers neither, nor an empty description. */
+  /**
+   * The order of members does not count, the spelling of numbers neither, nor an empty description.
+   */
   async #isContent(name: string, entry: VersionEntry, text: JsonText): Promise<boolean> {
     const document = await this.#store.getDocument(contentAt(name, entry));
     return document !== undefined && isSameValue(contentOf(document.body), contentOf(text));
@@ -96,8 +98,8 @@ export class Plans {
   }
 
   /**
-   * Of a start: the version asked for, or the newest. Of a deleted workflow only for the repeat of a
-   * start that was made before.
+   * Of a start: the requested version, or the newest. Of a deleted workflow only for the repeat of
+   * a start that was made before.
    */
   async forStart(
     name: string,

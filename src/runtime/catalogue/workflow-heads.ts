@@ -1,7 +1,7 @@
 /**
  * The versions of workflows, as the store keeps them: one document for each name, which is read at
- * every start and is the point where a save takes effect. It holds the newest versions only; earlier
- * ones are in chunks, which are written before they are left out of it, and never change.
+ * every start and is the point where a save takes effect. It holds the newest versions only;
+ * earlier ones are in chunks, which are written before they are left out of it, and never change.
  */
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
@@ -65,7 +65,7 @@ export class WorkflowHeads {
     const head: WorkflowHead = JSON.parse(document.body);
     if (this.#isLong(head) && !this.#shortening.has(name)) {
       this.#shortening.add(name);
-      // Nobody waits for it; what fails is tried again by a later read.
+      // A background write: what fails is tried again by a later read.
       void this.change(name, (same) => same ?? head)
         .catch(() => {})
         .finally(() => this.#shortening.delete(name));
@@ -73,7 +73,9 @@ export class WorkflowHeads {
     return head;
   }
 
-  /** Writes what `next` makes of it, unless that is undefined. `next` may be asked several times. */
+  /**
+   * Writes what `next` makes of it, unless that is undefined. `next` may be called several times.
+   */
   async change(
     name: string,
     next: (
@@ -114,7 +116,7 @@ export class WorkflowHeads {
     return { ...head, versions };
   }
 
-  /** One that is there is the same, or comes from a head that the store has lost. */
+  /** An existing document is the same, or comes from a head that the store has lost. */
   async #putChunk(id: string, versions: readonly VersionEntry[]): Promise<void> {
     const body = JSON.stringify({ versions } satisfies WorkflowHead);
     let expectedVersion = 0;
@@ -136,7 +138,7 @@ export class WorkflowHeads {
     return (isEarlier ? await this.#chunk(name, chunkOf(version)) : versions).find(isOf);
   }
 
-  /** The newest first, of those below `before`: at most so many. */
+  /** The newest first, of those below `before`, up to `limit`. */
   async entries(
     name: string,
     { versions }: WorkflowHead,

@@ -1,4 +1,6 @@
-/** Saving and reading definitions: checked wholly, every problem told at once, nothing half stored. */
+/**
+ * Saves and reads definitions: checked wholly, every problem reported at once, nothing half stored.
+ */
 import type { Clock } from "../../base/clock.ts";
 import { OrchyError, type Problem } from "../../base/errors.ts";
 import {
@@ -87,7 +89,7 @@ export class Workflows {
   async action(name: string): Promise<ActionStats> {
     const registered = await this.#options.registry.get(name);
     const [stats] = await this.#withStats([registered ?? { name }]);
-    // Tasks of an action that nobody has registered wait all the same, and somebody may ask why.
+    // Tasks of an unregistered action wait all the same: the warning says why.
     if (registered === undefined && stats!.queues.length === 0) {
       throw new OrchyError("NOT_FOUND", `No action named ${name} is registered or queued.`);
     }
@@ -147,7 +149,7 @@ function refusal(what: string, problems: readonly Problem[]): OrchyError {
   return new OrchyError("DEFINITION_REFUSED", `The ${what} definition has ${count}.`, problems);
 }
 
-/** What servers of an earlier version, which may run beside this one, do not know. */
+/** Features that servers of an earlier version, which may run beside this one, lack. */
 function tooNew({ definition, filter }: CheckedDefinition, format: number): Problem[] {
   const problems = (definition?.actions ?? []).flatMap((action, index) => {
     const kind = kindOf(action);

@@ -1,8 +1,8 @@
 /**
- * Tells workers of tasks that are cancelled while they hold them, with their next poll or the one that
- * is parked. The server that commits a cancellation may be another than the one that gave the task out,
- * and the worker's poll may be parked at a third one: servers pass the news on as notes. A hint: what
- * gets lost is heard at the next heartbeat.
+ * Informs workers of tasks that are cancelled while they hold them, with their next poll or the one
+ * that is parked. The server that commits a cancellation may be another than the one that gave the
+ * task out, and the worker's poll may be parked at a third one: servers pass the note on. A hint:
+ * what gets lost arrives with the next heartbeat.
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -13,7 +13,7 @@ import type { Notes } from "../peers/notes.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { HeldTasks, type Holder } from "./held-tasks.ts";
 
-/** Of tasks whose holder the sender does not know, and of holders whose poll is not parked there. */
+/** Tasks whose holder the sender does not know, and holders whose poll is not parked there. */
 const kinds = { dropped: "dropped", cancelled: "cancelled" } as const;
 type Kind = (typeof kinds)[keyof typeof kinds];
 
@@ -70,7 +70,7 @@ export class Cancellations {
     this.#send(partition, kinds.dropped, unknown);
   }
 
-  /** Returns the tasks whose holders are not known here. */
+  /** Returns the tasks whose holders are unknown here. */
   #tellHolders(partition: number, taskIds: readonly string[]): readonly string[] {
     const { dispatcher } = this.#options;
     const { holders, unknown } = this.#held.takeHolders(taskIds);

@@ -1,7 +1,7 @@
 /**
  * Brings tasks to the polls that wait for them, in two ways. *Hand-off*: a commit that adds a task
- * asks for a waiting poll and leases the task to it in the same commit. *Claim*: a poll with room
- * asks the store for the queues that are hinted to hold something. Tasks that fit no Struct are in a
+ * takes a waiting poll and leases the task to it in the same commit. *Claim*: a poll with room
+ * claims from the queues that are hinted to hold something. Tasks that fit no Struct are in a
  * queue beside their own (`jsonQueueKey`): polls wait in line for plain queues only, and those that
  * take JSON are given the tasks of both.
  */
@@ -21,12 +21,12 @@ import { TaskSizes, taskChars } from "./task-sizes.ts";
 /** While a queue has held something for longer than this, new tasks do not overtake it. */
 const overtakeMs = 2_000;
 
-/** How many partitions one poll asks at the same time. */
+/** How many partitions one poll claims from at the same time. */
 const claimsAtOnce = 16;
-/** A claim of few tasks costs nearly as much as one of many: for so many it asks one partition. */
+/** A claim of few tasks costs nearly as much as one of many: it claims this many of a partition. */
 const tasksPerClaim = 16;
 
-/** After a failed claim a waiting poll asks again so much later. */
+/** How long after a failed claim a waiting poll tries again. */
 const claimRetryMs = 1_000;
 
 export class Dispatcher {
@@ -93,12 +93,12 @@ export class Dispatcher {
     return this.#polls.ofWorker(workerId) !== undefined;
   }
 
-  /** Answers the longest waiting poll of a worker, also without a task. */
+  /** Ends the longest waiting poll of a worker, also without a task. */
   hurry(workerId: string): void {
     this.#polls.ofWorker(workerId)?.hurry();
   }
 
-  /** Answers every poll, empty-handed where there is nothing, and those that still come. */
+  /** Ends every poll, with what it has, and those that still come. */
   drain(): void {
     this.#draining = true;
     this.#polls.closeAll();
@@ -233,12 +233,14 @@ export class Dispatcher {
     for (const queue of await this.#store.queueHints({ partition })) this.hint(partition, queue);
   }
 
-  /** Claims for a poll from partitions that are hinted to hold something for it, several at once. */
+  /**
+   * Claims for a poll from partitions that are hinted to hold something for it, several at once.
+   */
   fill(poll: Poll): void {
     if (!poll.filling && !this.#startClaims(poll)) poll.filled();
   }
 
-  /** False: there is no room, or nothing is hinted. */
+  /** False: the poll is full, or nothing is hinted. */
   #startClaims(poll: Poll): boolean {
     // One is carried by an empty answer, however large it is.
     const fitting = this.#sizes.fitting(poll);
@@ -258,10 +260,10 @@ export class Dispatcher {
     });
     Promise.all(claims).then(() => {
       poll.filling = false;
-      // What is hinted still, or was since, is asked for too.
+      // What is hinted still, or was since, is claimed too.
       if (!failed && poll.asksOn && this.#startClaims(poll)) return;
       poll.filled();
-      // A store that fails is not asked again at once.
+      // After a fault of the store the next claim waits.
       if (failed) this.#clock.after(claimRetryMs, () => this.fill(poll));
       // What was hinted meanwhile is for others that wait.
       else {
@@ -273,7 +275,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** What it asks for: where none of the queues for JSON holds anything, what it names. */
+  /** The queues to claim: where none of those for JSON holds anything, the ones that it names. */
   #queuesOf(poll: Poll, { jsonFirst } = { jsonFirst: false }): readonly string[] {
     const { jsonQueues } = this.#hints;
     if (jsonQueues.size === 0 || poll.structOnly) return poll.queues;

@@ -1,10 +1,12 @@
-/** Leases that nobody has go back to their queues at once, no attempt burnt; at last they lapse. */
+/**
+ * Leases without a holder go back to their queues at once, no attempt burnt; at last they lapse.
+ */
 import type { Clock } from "../../base/clock.ts";
 import type { ClaimTasksAnswer, ClaimTasksRequest, LeasedTask, Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
 
-/** So often, and with such pauses, a lease that nobody has is looked after. */
+/** How often, and after which pauses, the release of such a lease is tried. */
 const triesMax = 60;
 const retryMs = 1_000;
 

@@ -1,4 +1,6 @@
-/** The polls that wait here: by queue, the longest waiting first, by worker, and bounded in bytes. */
+/**
+ * The polls that wait here: by queue, the longest waiting first, by worker, and bounded in bytes.
+ */
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { isJsonQueueKey, plainQueueKey } from "../../model/ids.ts";
@@ -33,7 +35,7 @@ export class ParkedPolls {
     return this.#lines.get(queue)?.queue ?? queue;
   }
 
-  /** Throws TOO_MANY where there is no room for it. */
+  /** Throws TOO_MANY when it would exceed the limits. */
   add(poll: Poll): void {
     this.#makeRoom(poll);
     this.#polls.add(poll);
@@ -49,7 +51,10 @@ export class ParkedPolls {
     }
   }
 
-  /** Answers the largest polls, so that those who name little are not refused for those who name much. */
+  /**
+   * Ends the largest polls, so that those that name few queues are not refused for those that name
+   * many.
+   */
   #makeRoom(poll: Poll): void {
     while (this.#bytes + poll.bytes > limits.parkedPollBytesMax) {
       let largest = poll;

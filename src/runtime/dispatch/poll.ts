@@ -1,6 +1,6 @@
 /**
- * One poll while it waits: it collects tasks until it may answer. It answers when its results are
- * settled and a task is there, when its time is up, or when its caller has gone.
+ * One poll while it waits: it collects tasks until it may answer: when its results are
+ * settled and it has a task, when its time is up, or when its caller has gone.
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -13,7 +13,9 @@ export interface PollOptions {
   readonly queues: readonly string[];
   readonly tasksMax: number;
   readonly workerId: string;
-  /** How long it waits for a first task; zero: it takes what is there, as much as it has room for. */
+  /**
+   * How long it waits for a first task; zero: it takes what is there, as much as it has room for.
+   */
   readonly waitMs: number;
   /** Longest silence for tasks that name none; 0: the worker does not heartbeat. */
   readonly heartbeatMs: number;
@@ -128,7 +130,7 @@ export class Poll {
     this.#undecided = count;
   }
 
-  /** What follows from one of its results has its place, or there is nothing. */
+  /** What follows from one of its results has its place, if anything follows. */
   resultDecided(): void {
     this.#undecided -= 1;
   }
@@ -144,7 +146,7 @@ export class Poll {
     return this.#open && this.#tasks.length === 0;
   }
 
-  /** Whether more is to be claimed for it: one that could wait answers with what it has found. */
+  /** Whether more is to be claimed for it: a poll that could wait ends with what it has found. */
   get asksOn(): boolean {
     return this.empty || (this.#open && this.#options.waitMs === 0);
   }
@@ -158,14 +160,14 @@ export class Poll {
     if (!this.filling) this.filled();
   }
 
-  /** There is something to tell besides tasks: it waits no longer. */
+  /** It has something to report besides tasks: it waits no longer. */
   hurry(): void {
     if (!this.#open) return;
     this.#hurried = true;
     if (!this.filling) this.filled();
   }
 
-  /** No claim is under way: answers if it may, or if it does not wait for more. */
+  /** No claim is under way: ends if it may, or if it does not wait for more. */
   filled(): void {
     this.settle();
     const isPatient = !this.#waits || (this.#options.waitMs > 0 && !this.#hurried);
@@ -179,7 +181,7 @@ export class Poll {
     if (!this.filling) this.filled();
   }
 
-  /** Answers soon if it may: after this turn's commits, which bring their tasks together. */
+  /** Ends soon if it may: after this turn's commits, which bring their tasks together. */
   settle(): void {
     if (this.#flushing || this.#resultsOpen || this.#tasks.length === 0) return;
     if (!this.#open || this.reserved > 0) return;
@@ -190,7 +192,7 @@ export class Poll {
     });
   }
 
-  /** Answers now with what it has. */
+  /** Ends now with what it has. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;

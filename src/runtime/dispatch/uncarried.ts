@@ -1,13 +1,13 @@
 /**
  * Tasks that fit no `google.protobuf.Struct` (jsonQueueKey) while only polls for Struct come: they
  * are left for a poll that takes JSON, reported after limits.unpolledMs without one, and fail after
- * limits.uncarriedMs. The time counts for a queue as a whole, and only if a poll came that could not
- * take what waits: without any poll it waits as all tasks do. A worker that takes JSON and is busy
- * counts as one that polls.
+ * limits.uncarriedMs. The time counts for a queue as a whole, and only if a poll came that could
+ * not take what waits: without any poll it waits as all tasks do. A worker that takes JSON and is
+ * busy counts as one that polls.
  *
- * Where servers share the store, each one tells the others with its beats which queues it `wants` taken,
- * and which of those that others want are taken by workers that it `sees`. Of several that want the
- * same one, the first by its id reports and fails.
+ * Where servers share the store, each one sends the others with its beats the queues that it
+ * `wants` taken, and which of those that others want are taken by workers that it `sees`. Of
+ * several that want the same one, the first by its id reports and fails.
  */
 
 import { BoundedMap } from "../../base/bounded-map.ts";
@@ -89,7 +89,9 @@ export class Uncarried {
     return this.#options.clock.now() - wait.since >= limits.unpolledMs;
   }
 
-  /** Whether polls for a plain queue came, here or elsewhere, that cannot take what waits beside it. */
+  /**
+   * Whether polls for a plain queue came, here or elsewhere, that cannot take what waits beside it.
+   */
   isRefused(plainQueue: string): boolean {
     if (this.#waits.size === 0) return false;
     const queue = jsonQueueKey(plainQueue);
@@ -112,7 +114,7 @@ export class Uncarried {
     }
   }
 
-  // What servers tell each other
+  // What servers send each other
 
   beat(): Pick<ServerBeat, "wants" | "sees"> {
     const wants = [...this.#waits].flatMap(([queue, wait]) => (isRefusedHere(wait) ? queue : []));

@@ -1,9 +1,10 @@
 /**
  * Queues whose tasks wait while no worker polls for them: found by looking, now and then, at queues
- * that are hinted to hold something and that no poll waits for. What other servers' workers do is seen
- * by what becomes of the tasks: a worker with room takes them at once, a busy one holds leases. That
- * such a queue is polled after all, servers tell each other. A queue for JSON counts as part of the
- * plain one here: see uncarried.ts for polls that cannot take what waits in it.
+ * that are hinted to hold something and that no poll waits for. What other servers' workers do is
+ * seen by what becomes of the tasks: a worker with room takes them at once, a busy one holds
+ * leases. Servers send each other notes of such queues that are polled after all. A queue for JSON
+ * counts as part of the plain one here: see uncarried.ts for polls that cannot take what waits in
+ * it.
  */
 
 import { BoundedMap } from "../../base/bounded-map.ts";
@@ -17,7 +18,7 @@ import { Rounds } from "../shared/rounds.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { type Waiting, waitingIn } from "./waiting.ts";
 
-/** Notes with queues that are polled after all; which partition's channel they take is no matter. */
+/** Notes of queues that are polled after all; any partition's channel will do. */
 const kind = "polled";
 const channel = 0;
 
@@ -33,7 +34,7 @@ interface UnpolledOptions {
   readonly isRefused: (queue: string) => boolean;
 }
 
-/** A queue that holds something, and that nobody has polled here since then. */
+/** A queue that holds something, and that no worker has polled here since then. */
 interface Suspect {
   /** Later than that: when it is to be looked at again, less `limits.unpolledMs`. */
   since: number;
@@ -69,14 +70,14 @@ export class Unpolled {
     return this.#rounds.stop();
   }
 
-  /** Whether its tasks wait, and nobody has polled for them for `limits.unpolledMs`. */
+  /** Whether its tasks wait, and no worker has polled for them for `limits.unpolledMs`. */
   has(queue: string): boolean {
     return this.#unpolled.has(plainQueueKey(queue));
   }
 
   polled(queues: readonly string[]): void {
     if (this.#suspects.size === 0) return;
-    // Other servers have looked at them, too, and may have found that nobody polls for them.
+    // Other servers have looked at them, too, and may have found that no worker polls for them.
     const found = queues.filter((queue) => this.#suspects.get(queue)?.oldestAt !== undefined);
     this.#forget(queues);
     const { notes } = this.#options;
@@ -134,8 +135,8 @@ export class Unpolled {
   }
 
   /**
-   * Whether nobody takes them at all, and when it is to be looked at again. Where other servers share
-   * the store, a second look tells.
+   * Whether no worker takes them, and when to look again. Where other servers share
+   * the store, a second look decides.
    */
   #isIdle(suspect: Suspect, { leased, oldestAt }: Waiting, now: number): boolean {
     const { oldestAt: before } = suspect;

@@ -1,6 +1,7 @@
 /**
- * Commits decisions. What a commit brings about (tasks, timers, an end) is told to the other parts of
- * the runtime after it holds, never before; after an unknown outcome the store is asked what holds.
+ * Commits decisions. What a commit brings about (tasks, timers, an end) is passed to the other
+ * parts of the runtime after it holds, never before; after an unknown outcome the store is read to
+ * see what holds.
  */
 import type { Clock, Ids } from "../../base/clock.ts";
 import { advance, encodeState } from "../../engine/stored/codec.ts";
@@ -154,7 +155,8 @@ export class Committer {
     const { id } = box.key;
     const hasEnded = !isOpen(execution.state.status);
     if (hasEnded) box.scripts?.abandonAll();
-    // What has ended, or only waits, is not asked for soon: its memory is worth more to others.
+    // An execution that has ended, or only waits, is not read soon: its memory is worth more to
+    // others.
     if (hasEnded || !isBusy(execution)) this.#options.cache.drop(id);
     else this.#options.cache.put(id, { head, execution });
   }

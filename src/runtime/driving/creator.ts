@@ -24,7 +24,7 @@ export interface CreatorOptions extends CommitterOptions {
   readonly registry: ActionRegistry;
   readonly decider: Decider;
   readonly committer: Committer;
-  /** The scripts of a mailbox, made when there are none yet. */
+  /** The scripts of a mailbox, made on first use. */
   readonly scriptsOf: (box: Mailbox) => ScriptRunner;
 }
 
@@ -107,7 +107,7 @@ async function createSurely(
       // That a repeat was not applied says nothing about the call before it.
       unknown ||= error.outcome === "unknown";
       if (!unknown) throw error;
-      // The same commit id repeated answers as the first call did.
+      // The same commit id repeated returns what the first call did.
       if (tries >= 2) {
         const message =
           "The store did not confirm whether the execution was started; repeat the call.";

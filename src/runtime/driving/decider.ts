@@ -22,7 +22,9 @@ import { continuation, hasFreshScripts, type Mail, type Mailbox, takeBatch } fro
 import type { ScriptTurns } from "./script-turns.ts";
 import type { ScriptRunner } from "./scripts.ts";
 
-/** How long a commit waits for scripts that were just started: most take less than a millisecond. */
+/**
+ * How long a commit waits for scripts that were just started: most take less than a millisecond.
+ */
 const scriptFoldMs = 25;
 
 export interface Decided {
@@ -39,7 +41,7 @@ export interface DeciderOptions {
   readonly plans: Plans;
   readonly registry: ActionRegistry;
   readonly holds: Holds;
-  /** The scripts of a mailbox, made when there are none yet. */
+  /** The scripts of a mailbox, made on first use. */
   readonly scriptsOf: (box: Mailbox) => ScriptRunner;
   readonly turns: ScriptTurns;
 }
@@ -168,7 +170,7 @@ export class Decider {
         "need" in second ||
         effectCount(second) + effectCount(decision) > limits.commitEffectsMax
       ) {
-        // It does not fit on top: commit what there is; these are decided next.
+        // It does not fit on top: commit what is decided; these events are decided next.
         box.mail.unshift(...next);
         break;
       }

@@ -1,7 +1,7 @@
 /**
  * Drives executions: a mailbox for each one that has something to do. All events that wait for an
- * execution are decided together; load, decide, commit, and again on a conflict, a bounded number of
- * times.
+ * execution are decided together; load, decide, commit, and again on a conflict, a bounded number
+ * of times.
  */
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
@@ -48,7 +48,7 @@ export interface DriverOptions extends Omit<CommitterOptions, "cache"> {
   readonly turns: ScriptTurns;
 }
 
-/** How often, and after what pause each, an outcome is told again that could not be committed. */
+/** How often, and after which pauses, an outcome that could not be committed is sent again. */
 const scriptTellsMax = 10;
 const scriptTellMs = 1_000;
 
@@ -81,7 +81,7 @@ export class Driver {
     return this.#boxes.size;
   }
 
-  /** Answers after the event's effects are committed. */
+  /** Resolves after the event's effects are committed. */
   submit(id: string, event: ExecutionEvent): Promise<SubmitAnswer> {
     return new Promise((resolve, reject) => this.post(id, { event, resolve, reject }));
   }
@@ -148,7 +148,9 @@ export class Driver {
     return box.scripts;
   }
 
-  /** What a script has answered; told again after a fault, as else its guard repeats it, late. */
+  /**
+   * The outcome of a script; sent again after a fault, as else its guard repeats the script, late.
+   */
   #tell(id: string, event: ExecutionEvent, tries = 0): void {
     if (this.#closed) return;
     this.submit(id, event).catch(() => {
@@ -195,7 +197,7 @@ export class Driver {
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  /** From now on scripts that end are not heard any more: whoever goes on asks for them again. */
+  /** From now on the outcomes of scripts are ignored: the next driver evaluates them again. */
   close(): void {
     this.#closed = true;
   }
@@ -264,7 +266,7 @@ export class Driver {
     return loadExecution(this.#options.store, key, [fields.input, ...causes]);
   }
 
-  /** The longest silence that an action asks of its workers; 0: it asks for none. */
+  /** The longest silence that an action allows its workers; 0: it requires no heartbeats. */
   async heartbeatMs(key: ExecutionKey, actionKey: string): Promise<number> {
     let execution = this.#cache.get(key.id)?.execution;
     if (execution === undefined) {

@@ -18,7 +18,7 @@ export type Created =
   | Exclude<CreateAnswer, { outcome: "created" }>
   | (Extract<CreateAnswer, { outcome: "created" }> & { readonly status: ExecutionStatus });
 
-/** An event and who is to hear what became of it. */
+/** An event and the callback for its outcome. */
 export interface Letter {
   readonly event: ExecutionEvent;
   /** The poll that brought it: what follows goes to it first. */
@@ -31,7 +31,7 @@ export interface Mail extends Letter {
   readonly bytes: number;
   /** Its poll knows that it was decided on. */
   isDecided: boolean;
-  /** Whoever sent it has heard what became of it, and hears nothing more. */
+  /** Its sender has its outcome, and is not called again. */
   isAnswered: boolean;
 }
 
@@ -67,7 +67,7 @@ export interface Mailbox {
   readonly key: ExecutionKey;
   readonly creations: Creation[];
   mail: Mail[];
-  /** What was taken out of it for the decision at hand. */
+  /** What was taken out of it for the current decision. */
   taken: Mail[];
   running: boolean;
   /** The last commit was cut: go on without waiting for the timer that guards it. */
@@ -76,7 +76,7 @@ export interface Mailbox {
   scripts: ScriptRunner | undefined;
 }
 
-/** Whether scripts of a decision that is not committed yet have not answered. */
+/** Whether scripts of a decision that is not committed yet are still running. */
 export function hasFreshScripts(box: Mailbox): boolean {
   return box.scripts !== undefined && box.scripts.fresh > 0;
 }
@@ -97,7 +97,7 @@ export function takeBatch(box: Mailbox): Mail[] {
   return batch;
 }
 
-/** Answers each event that was decided; the others wait for the next decision. */
+/** Reports the outcome of each event that was decided; the others wait for the next decision. */
 export function answer(box: Mailbox, mail: Mail[], decision: Decision): void {
   for (const [index, item] of mail.entries()) {
     const reply = decision.answers[index];
@@ -109,7 +109,7 @@ export function answer(box: Mailbox, mail: Mail[], decision: Decision): void {
   }
 }
 
-/** The driver's own word that there is more to do: answered to nobody. */
+/** An event of the driver that continues a decision: its outcome is reported to nobody. */
 export function continuation(): Mail {
   const ignore = () => {};
   const event = { type: "continue" } as const;
@@ -118,8 +118,8 @@ export function continuation(): Mail {
 }
 
 /**
- * Scripts of a decision that was never committed will be asked for again, maybe under the numbers
- * of others: what they have answered counts for nothing. Answers the mail without it.
+ * Scripts of a decision that was never committed will be requested again, maybe under the numbers
+ * of others: their outcomes count for nothing. Returns the mail without them.
  */
 export function abandonScripts(box: Mailbox, mail: readonly Mail[]): Mail[] {
   const abandoned = box.scripts?.abandonFresh();

@@ -1,8 +1,9 @@
 /**
- * Scripts that wait in the store for their turn, as far as this server knows of them: it takes them,
- * workflow by workflow, as soon as its sandbox has room. Each is remembered until its timer is due,
- * for whoever claims the timer looks after it from then on; so two servers rarely take the same one,
- * and the commit decides where they do. What is forgotten here costs time: the timer remains.
+ * Scripts that wait in the store for their turn, as far as this server knows of them: it takes
+ * them, workflow by workflow, as soon as its sandbox has room. Each is remembered until its timer
+ * is due, as the server that claims the timer looks after it from then on; so two servers rarely
+ * take the same one, and the commit decides where they do. What is forgotten here costs time: the
+ * timer remains.
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -27,7 +28,9 @@ interface Waiting extends WaitingScript {
   readonly executionId: string;
 }
 
-/** Scripts from the store that wait in the sandbox, for each process: few, so that they end soon. */
+/**
+ * Scripts from the store that wait in the sandbox, for each process: few, so that they end soon.
+ */
 const aheadMax = 4;
 /**
  * Turns that are taken at the same time, for each process: reading an execution takes a while. They
@@ -56,7 +59,7 @@ export class ScriptTurns {
     return this.#waiting.size;
   }
 
-  /** Whether a script of the workflow may go ahead beside so many others of its decision. */
+  /** Whether a script of the workflow may start beside this many others of its decision. */
   hasRoom(workflow: string, asked: number): boolean {
     return !this.#waiting.has(workflow) && asked < this.#options.sandbox.room(workflow);
   }

@@ -40,7 +40,7 @@ export class ScriptRunner {
     return this.#running.size;
   }
 
-  /** Fresh ones that have not answered. */
+  /** Fresh ones that are still running. */
   get fresh(): number {
     let count = 0;
     for (const handout of this.#fresh) if (this.#running.has(handout)) count += 1;
@@ -68,7 +68,7 @@ export class ScriptRunner {
     }
   }
 
-  /** Resolves at the next `wake`, or after so long. */
+  /** Resolves at the next `wake`, or after the given time. */
   async anything(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#clock.after(ms, resolve);
@@ -83,12 +83,12 @@ export class ScriptRunner {
     this.#wake?.();
   }
 
-  /** The commit holds: what still runs is answered later, as an event of its own. */
+  /** The commit holds: the outcome of what still runs comes later, as a separate event. */
   age(): void {
     this.#fresh.clear();
   }
 
-  /** Forgets the scripts of a decision that was never committed; answers which they were. */
+  /** Forgets the scripts of a decision that was never committed; returns their numbers. */
   abandonFresh(): ReadonlySet<number> {
     const abandoned = new Set(this.#fresh);
     for (const handout of abandoned) this.#abort(handout);
@@ -104,7 +104,7 @@ export class ScriptRunner {
     }
   }
 
-  /** The execution has ended: nobody waits for any of them. */
+  /** The execution has ended: none of their outcomes is needed. */
   abandonAll(): void {
     for (const handout of [...this.#running.keys()]) this.#abort(handout);
   }

@@ -6,9 +6,9 @@ import { answerMail, type Mail } from "./mailbox.ts";
 
 /**
  * Of several results for one task, none of which was settled before the `refused` commit, at most
- * one is from the holder of its lease: the store tells who that is. Those of others are stale; the
+ * one is from the holder of its lease: the store knows which. Those of others are stale; the
  * rest is returned. All of it, where the execution is no longer at the commit's head: a result may
- * have been settled in between, and its repeat is no stale one.
+ * have been settled in between, and its repeat is not stale.
  */
 export async function withoutWrongTokens(
   store: Store,

@@ -27,7 +27,7 @@ export function httpAction(client: Pick<HttpClient, "send">): InnerAction {
   };
 }
 
-/** What is no fault of ours may be over with the next attempt. */
+/** A fault that the definition did not cause may be over with the next attempt. */
 function failed(error: Error): TaskOutcome {
   const code = error instanceof HttpFault ? error.code : "HTTP_UNREACHABLE";
   return {
@@ -75,10 +75,10 @@ function readRequest(task: PolledTask) {
   };
 }
 
-/** RFC 9110, section 9.2.1: requests that ask for no change. */
+/** The safe methods of RFC 9110, section 9.2.1. */
 const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
-/** The same for all attempts of an action in one run, so that the receiver can tell a repeat. */
+/** The same for all attempts of an action in one run, so that the receiver recognizes a repeat. */
 function idempotencyKey(taskId: string): string {
   const { executionId, run, actionKey } = parseTaskId(taskId)!;
   const name = JSON.stringify([executionId, run, actionKey]);
@@ -156,7 +156,7 @@ function textOf(value: unknown, what: string): string {
   throw wrongRequest(`${what} must be text, a number or a truth value, not ${shown(value)}.`);
 }
 
-/** Text goes as it is, any other value as JSON with every digit; null is no body. */
+/** Text goes as it is, any other value as JSON with every digit; null sends no body. */
 function readBody(text: JsonText | undefined, headers: Map<string, string>): Buffer | undefined {
   if (text === undefined || text === "null") return undefined;
   if (text.startsWith('"')) {

@@ -1,7 +1,7 @@
 /**
- * Makes room when the store is too full for new starts: finished executions are removed before their
- * retention is over, those first whose retention would end first, until there is room again. What
- * runs is never touched, nor what has ended so lately that somebody may be about to read it.
+ * Makes room when the store is too full for new starts: finished executions are removed before
+ * their retention is over, those first whose retention would end first, until there is room again.
+ * What runs is never touched, nor what has ended so lately that somebody may be about to read it.
  */
 
 import type { Clock } from "../../base/clock.ts";
@@ -58,7 +58,7 @@ export class EarlyRetention {
   }
 
   /**
-   * Removes a few at a time and reports how many that were; returns whether there is more to remove
+   * Removes a few at a time and logs how many; returns whether more is to be removed
    * at once: where executions end as fast as they are removed, resting would halve what is started.
    */
   async #round(): Promise<boolean> {
@@ -87,7 +87,9 @@ export class EarlyRetention {
     }
   }
 
-  /** From shortly below the share above which starts are refused, until it is somewhat below that. */
+  /**
+   * From shortly below the share above which starts are refused, until it is somewhat below that.
+   */
   #lacksRoom({ used, removalHelps = true }: Pressure): boolean {
     const { usedMax } = this.#options.store.traits;
     if (!removalHelps) return false;
@@ -102,7 +104,7 @@ export class EarlyRetention {
     this.#endedBefore = undefined;
   }
 
-  /** Answers how many; undefined: there is nothing more that may be removed now. */
+  /** Returns how many; undefined: nothing more may be removed now. */
   async #removeSome(): Promise<number | undefined> {
     const { store, clock, log, executions, prefers } = this.#options;
     const partitions = Array.from({ length: store.partitions }, (_, i) => i).filter(prefers);

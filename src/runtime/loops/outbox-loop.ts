@@ -1,6 +1,6 @@
 /**
- * Delivers what executions send to others. A message is acknowledged after its delivery holds; until
- * then it shows up again, so every delivery must be safe to repeat.
+ * Delivers what executions send to others. A message is acknowledged after its delivery holds;
+ * until then it shows up again, so every delivery must be safe to repeat.
  */
 import type { Clock, Ids } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -18,7 +18,7 @@ export interface OutboxLoopOptions {
   readonly restMs: (partition: number) => number;
   /** `undeliverable` says why it never can be. A rejection means: try again later. */
   readonly deliver: (message: OutboxMessage) => Promise<{ readonly undeliverable?: string }>;
-  /** Tells the source that a message was given up. */
+  /** Reports to the source that a message was given up. */
   readonly giveUp: (message: OutboxMessage, reason: string) => Promise<void>;
 }
 
@@ -96,7 +96,7 @@ export class OutboxLoop {
       logFault(log, "a message could not be delivered", error, { source: message.key.id });
       if (message.deliveries < limits.outboxAttemptsMax) return false;
       if (isOfStore(error)) {
-        // That the store is away or full is no fault of the message.
+        // A store that is away or full is not a fault of the message.
         const { deliveries } = message;
         log.error("a message has not been delivered for a long time", {
           source: message.key.id,

@@ -8,7 +8,7 @@ import { limits } from "../../base/limits.ts";
 export interface PartitionAlarmOptions {
   readonly partitions: number;
   readonly clock: Clock;
-  /** Looks after a partition; answers when it wants to be looked at again, if it knows. */
+  /** Looks after a partition; returns when to look at it again, if it knows. */
   readonly ring: (partition: number) => Promise<number | undefined>;
   /** Longest time without a look at a partition; at most limits.sleepMsMax. */
   readonly restMs: (partition: number) => number;

@@ -1,14 +1,14 @@
 /**
- * Which retentions end soonest, over some partitions: reads their timers in order, a page at a time,
- * and passes over all that are for something else. A store may hold very many of those: each call reads
- * a bounded number of pages, and the next one goes on.
+ * Which retentions end soonest, over some partitions: reads their timers in order, a page at a
+ * time, and passes over all that are for something else. A store may hold very many of those: each
+ * call reads a bounded number of pages, and the next one goes on.
  */
 
 import { limits } from "../../base/limits.ts";
 import { parseTimer } from "../../model/timer.ts";
 import type { Store, TimerPlace } from "../../store/store.ts";
 
-/** How far a partition was read, and what was found there and not asked for yet. */
+/** How far a partition was read, and what was found there and not requested yet. */
 interface Walk {
   readonly partition: number;
   found: TimerPlace[];
@@ -40,7 +40,8 @@ export class RetentionEnds {
       const walk = earliest(walks);
       if (walk === undefined) break;
       timers.push(walk.found.shift()!);
-      // What a partition goes on with, where all that was read is used up, may come before the others.
+      // What a partition goes on with, where all that was read is used up, may come before the
+      // others.
       if (isBehind(walk)) break;
     }
     return { timers, isOver: timers.length === 0 && walks.every(({ isOver }) => isOver) };

@@ -82,7 +82,7 @@ export class Sweeper {
       .catch((error) => logFault(log, "queues could not be checked", error, { partition }));
   }
 
-  /** Answers after which one the partition goes on; undefined: it was looked at wholly. */
+  /** Returns the last entry that was read; undefined: the partition was read to its end. */
   async #checkSome(): Promise<ListPlace | undefined> {
     const { store, log } = this.#options;
     const { items, reached } = await store.list({

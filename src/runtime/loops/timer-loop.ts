@@ -53,7 +53,7 @@ export class TimerLoop {
     await Promise.allSettled(this.#underWay);
   }
 
-  /** Answers when to ring again. */
+  /** Returns when to ring again. */
   async #claim(partition: number): Promise<number | undefined> {
     const { store, clock, ids, log, standstill } = this.#options;
     const claimId = ids.nonce();

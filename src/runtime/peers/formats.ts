@@ -6,15 +6,15 @@
  * now: what the store said once stays true, also for a server that was frozen in between.
  *
  * Each server raises it to what all live servers read, once that has held at every beat for
- * `formatDelayMs`. The pause is for those that are live without being seen: a server that has read the
- * number, but is not listed yet; one that was cut off; one that its supervisor starts again. Until
- * the number is raised, the older version can be started again, afterwards it cannot.
+ * `formatDelayMs`. The pause is for those that are live without being seen: a server that has read
+ * the number, but is not listed yet; one that was cut off; one that its supervisor starts again.
+ * Until the number is raised, the older version can be started again, afterwards it cannot.
  *
  * A server that is frozen for longer than the pause comes back to a store that it may not read. One
  * that knows of formats (3 and later) finds out at its first beat and ends itself. One of format 2
- * cannot: it refuses each newer state that it loads, and changes older ones without what came with the
- * newer format. The others report it by name, prefer no partition to be looked after by it, and rely on
- * nothing that it does not do (`readByAll`).
+ * cannot: it refuses each newer state that it loads, and changes older ones without what came with
+ * the newer format. The others report it by name, prefer no partition to be looked after by it, and
+ * rely on nothing that it does not do (`readByAll`).
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -35,7 +35,7 @@ export class Formats {
     this.#options = options;
   }
 
-  /** The format in which everything is to be written now; at once, as each commit asks. */
+  /** The format in which everything is to be written now; synchronous, as each commit reads it. */
   written(): number {
     return Math.min(this.#options.store.format?.() ?? currentFormat, currentFormat);
   }

@@ -1,7 +1,7 @@
 /**
  * Notes: short texts that the servers of one store send each other, each of a kind that one part of
- * the runtime listens to. A note may be lost, and servers of format 2 hear none, so that nothing may
- * depend on them; a kind that a server does not know is passed over.
+ * the runtime listens to. A note may be lost, and servers of format 2 hear none, so that nothing
+ * may depend on them; an unknown kind is passed over.
  */
 import type { Ids } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -14,7 +14,7 @@ const separator = "\0";
 export interface NotesOptions {
   readonly store: Store;
   readonly ids: Ids;
-  /** Whether there are other servers. */
+  /** Whether other servers are live. */
   readonly hasPeers: () => boolean;
 }
 
@@ -29,7 +29,7 @@ export class Notes {
     this.#self = options.ids.nonce();
   }
 
-  /** False: nobody would hear a note. */
+  /** False: no other server would receive a note. */
   get areHeard(): boolean {
     return this.#options.store.sendNote !== undefined && this.#options.hasPeers();
   }
@@ -46,8 +46,8 @@ export class Notes {
   }
 
   /**
-   * In as many notes as it takes; resolves when they are sent, or lost. A text with a NUL, which names
-   * that callers make up may hold, is left out.
+   * In as many notes as it takes; resolves when they are sent, or lost. A text with a NUL, which
+   * names that callers make up may hold, is left out.
    */
   async send(kind: string, partition: number, all: readonly string[]): Promise<void> {
     const { store } = this.#options;

@@ -1,8 +1,9 @@
 /**
- * Executions that callers watch here and that other servers may drive. Servers tell each other which
- * executions they watch, and whoever commits one of those tells that it has changed: what nobody
- * watches costs nothing, and what does not change nearly nothing. Notes may be lost, and a server that
- * has just started knows of none, so that each execution is also looked at now and then.
+ * Executions that callers watch here and that other servers may drive. Servers send each other
+ * which executions they watch, and the server that commits one of those sends a note of the change:
+ * what is not watched costs nothing, and what does not change nearly nothing. Notes may be lost,
+ * and a server that has just started knows of none, so that each execution is also looked at now
+ * and then.
  */
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -12,7 +13,7 @@ import type { Store } from "../../store/store.ts";
 import type { Formats } from "./formats.ts";
 import type { Notes } from "./notes.ts";
 
-/** Servers that write it tell each other of changes. */
+/** Servers that write it send each other changes. */
 const tellingFormat = 3;
 
 const kinds = { watched: "watched", changed: "changed", ended: "ended" } as const;
@@ -72,7 +73,7 @@ class Follower {
 export class RemoteChanges {
   readonly #options: RemoteChangesOptions;
   readonly #followers = new Map<string, Set<Follower>>();
-  /** By execution: until when others watch it; the one that was told of first comes first. */
+  /** By execution: until when others watch it, in the order of their first notes. */
   readonly #watchedElsewhere = new BoundedMap<string, number>(limits.watchedElsewhereMax);
   /** What has changed in this turn of the event loop, and whether it has ended. */
   #changed = new Map<string, boolean>();
@@ -89,8 +90,8 @@ export class RemoteChanges {
   }
 
   /**
-   * Looks whenever another server may have changed the execution, or with `awaitsEnd` ended it; returns
-   * what ends the looking.
+   * Looks whenever another server may have changed the execution, or with `awaitsEnd` ended it;
+   * returns what ends the looking.
    */
   follow(
     key: ExecutionKey,
@@ -101,7 +102,7 @@ export class RemoteChanges {
     if (!store.traits.shared) return () => {};
     let looks = 0;
     const lookAndTell = async () => {
-      // Most waits are over before: they cost nothing. Others look again after they have told.
+      // Most waits are over before: they cost nothing. Others look again after their note.
       if (looks++ === 0) await this.#send(kinds.watched, [key.id]);
       await look();
     };

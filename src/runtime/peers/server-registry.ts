@@ -1,7 +1,7 @@
 /**
  * This server's entry among the live ones: beaten at intervals, gone after a few missed beats. On a
- * shared store it also hears who else is live, soon enough that timers of a server that has died
- * fire within two seconds, and which format of stored records all of them read.
+ * shared store it also reads which others are live, soon enough that timers of a server that has
+ * died fire within two seconds, and which format of stored records all of them read.
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -33,7 +33,7 @@ export class ServerRegistry {
   /**
    * `onLive`: the ids of all live servers that read what is written, this one among them, at each
    * beat. `onLost`: the store did not take one; when it is back, it may have lost what it had
-   * acknowledged. `news`: what else is told to the others with a beat, which hear it by `onBeats`.
+   * acknowledged. `news`: what is sent to the others with a beat, which receive it by `onBeats`.
    */
   constructor(options: {
     store: Store;

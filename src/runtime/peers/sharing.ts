@@ -1,7 +1,7 @@
 /**
  * Which server looks after which partitions, by rendezvous hashing: each picks the live server with
  * the highest score for it, so one that comes or goes moves only its own share. A preference, not
- * an owner: any server may claim what is due anywhere, and the store says who got it.
+ * an owner: any server may claim what is due anywhere, and the store decides which one got it.
  */
 
 /** The server that a partition prefers; undefined when none is live. */

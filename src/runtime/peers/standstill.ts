@@ -1,8 +1,9 @@
 /**
- * Notices that this process stood still (its machine was paused, or it was starved), or the store did.
- * What others sent meanwhile has arrived and is not read yet, or was refused, and what became due looks
- * as if nobody had sent anything. So those deadlines are held back afterwards, for as long as it stood
- * still within limits.standstillMs, and heartbeats may be late by as much: what was sent in time counts.
+ * Notices that this process stood still (its machine was paused, or it was starved), or the store
+ * did. What others sent meanwhile has arrived and is not read yet, or was refused, and what became
+ * due looks as if nothing had been sent. So those deadlines are held back afterwards, for as long
+ * as it stood still within limits.standstillMs, and heartbeats may be late by as much: what was
+ * sent in time counts.
  */
 import { type Clock, pause } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -21,10 +22,13 @@ interface Stood {
 export class Standstill {
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** When it was seen to run last: by the clock, and by time that nobody sets. */
+  /** When it was last seen to run: by the clock, and by monotonic time. */
   #seenAt = 0;
   #seenElapsed = 0;
-  /** When the latest standstill began, by both, and the elapsed time at which what became due counts. */
+  /**
+   * When the latest standstill began, by both, and the elapsed time at which what became due
+   * counts.
+   */
   #began = 0;
   #beganElapsed = 0;
   #heldUntil = 0;
@@ -60,16 +64,16 @@ export class Standstill {
   }
 
   /**
-   * How late a heartbeat may be now. Time that passed, and not the clock's: one that is set forward and
-   * back again would leave leases that end an hour later.
+   * How late a heartbeat may be now. Time that passed, and not the clock's: one that is set forward
+   * and back again would leave leases that end an hour later.
    */
   lateMs(): number {
     return this.#heldMs() === 0 ? 0 : this.#seenElapsed - this.#beganElapsed;
   }
 
   /**
-   * Makes a call to the store; those that are made often show whether it stands still. Each says so of
-   * itself alone: one that never returns must not hold deadlines back for ever.
+   * Makes a call to the store; those that are made often show whether it stands still. Each says so
+   * of itself alone: one that never returns must not hold deadlines back for ever.
    */
   async ask<T>(partition: number, call: () => Promise<T>): Promise<T> {
     const askedAt = this.#elapsed();
@@ -97,7 +101,7 @@ export class Standstill {
     });
   }
 
-  /** Those who ask may be called before its own timer is. */
+  /** Callers may run before its own timer does. */
   #heldMs(): number {
     this.#look();
     return Math.max(0, this.#heldUntil - this.#seenElapsed);

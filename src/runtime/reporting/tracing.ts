@@ -1,6 +1,7 @@
 /**
- * Tells a trace what executions do: a span for each execution, action and attempt, made when it has
- * ended, by the server whose commit ended it. Names, ids, times and codes are told; never payloads.
+ * Reports to a trace what executions do: a span for each execution, action and attempt, made when
+ * it has ended, by the server whose commit ended it. Spans hold names, ids, times and codes; never
+ * payloads.
  */
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { ActionRecord, AttemptRecord } from "../../model/execution.ts";
@@ -37,7 +38,7 @@ export class Tracing {
     this.#options = options;
   }
 
-  /** The span of the attempt, for a worker that has spans of its own. */
+  /** The span of the attempt, as the parent of the worker's spans. */
   ofTask(task: { readonly key: ExecutionKey; readonly id: string }, header: TaskHeader): string {
     const { traceId, sampled } = this.#traceOf(task.key.id, header.traceContext);
     const run = parseTaskId(task.id)?.run ?? 1;

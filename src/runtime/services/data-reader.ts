@@ -9,7 +9,7 @@ import type { Store } from "../../store/store.ts";
 import type { Gate } from "../shared/gate.ts";
 import { gone } from "./executions.ts";
 
-/** Some of the fields asked for, in their order; undefined: there is none. */
+/** Some of the requested fields, in their order; undefined: the field is missing. */
 export type FieldBatch = readonly (readonly [name: string, text: JsonText | undefined])[];
 
 interface Options {
@@ -33,7 +33,7 @@ export class DataReader {
 
   /** Throws OrchyError when the execution was removed meanwhile, or the caller is gone. */
   async *read(names: readonly string[]): AsyncGenerator<FieldBatch> {
-    // How large they are is not known before: the first read shows it.
+    // How large they are is unknown before: the first read shows it.
     let count = 1;
     for (let from = 0; from < names.length; ) {
       const asked = names.slice(from, from + count);

@@ -69,7 +69,7 @@ export class Executions {
     return () => {};
   }
 
-  /** Whether there is an execution of that id, or what a deleted one has left. */
+  /** Whether an execution of that id exists, or what a deleted one has left. */
   async #isKnown(id: string): Promise<boolean> {
     const { store } = this.#options;
     const { outcome } = await store.load({ key: executionKey(id, store.partitions), fields: [] });
@@ -127,7 +127,7 @@ export class Executions {
     }
   }
 
-  /** Servers of format 2 compare payloads as they are written; an id that nobody chose is not repeated. */
+  /** Servers of format 2 compare payloads as they are written; a random id is not repeated. */
   #hashToKeep(request: StartRequest): string {
     const { executionId, idempotencyKey } = request;
     const isChosen = executionId !== undefined || idempotencyKey !== undefined;
@@ -136,8 +136,9 @@ export class Executions {
   }
 
   /**
-   * Where no hash of the request is the one that was kept, the input may be written in another way than
-   * one that was hashed as it was: with the execution's own text in its place the hash must be the same.
+   * Where no hash of the request is the one that was kept, the input may be written in another way
+   * than one that was hashed as it was: with the execution's own text in its place the hash must be
+   * the same.
    */
   async #isRepeat(id: string, request: StartRequest, kept: string | undefined): Promise<boolean> {
     if (kept === undefined) return false;
@@ -289,7 +290,8 @@ export class Executions {
 
   /**
    * Removes a finished execution; also what its retention timer does. What it has sent (`sending`)
-   * is delivered first, as it would be removed with it. Absent `endedBefore`: however lately it ended.
+   * is delivered first, as it would be removed with it. Absent `endedBefore`: however lately it
+   * ended.
    */
   async remove(
     key: ExecutionKey,

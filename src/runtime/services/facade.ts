@@ -1,6 +1,6 @@
 /**
- * What every edge calls: all services behind one interface. Faults of the store are told as what the
- * caller may do about them.
+ * What every edge calls: all services behind one interface. Faults of the store become errors that
+ * say what the caller may do about them.
  */
 import type { Clock } from "../../base/clock.ts";
 import type { Store } from "../../store/store.ts";

@@ -1,7 +1,7 @@
 /**
- * The secret that makes the first key, while a server asks for none: whoever can send requests to it
- * is not its owner yet, but whoever sees its output or its files is. It is made anew at each start, is
- * known to that server alone, and is worth nothing once there is a key.
+ * The secret that makes the first key, while a server needs no key: sending requests to the server
+ * does not prove its owner, but seeing its output or its files does. It is made anew at each start,
+ * is known to that server alone, and is worthless once a key exists.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -40,7 +40,7 @@ export class FirstKey {
     this.#log = options.log;
   }
 
-  /** Undefined: there is a key, or the server does not run. */
+  /** Undefined: a key exists, or the server does not run. */
   get secret(): string | undefined {
     return this.#secret;
   }

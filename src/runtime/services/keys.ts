@@ -1,8 +1,8 @@
 /**
- * The keys of an installation: made, listed, revoked, verified. They are documents in the store; what
- * was read of one is trusted for a few seconds, so a poll costs no read, and a revocation counts on
- * every server after that time. Once there is a key, there is always one, if only a revoked one: what
- * was closed is never opened by itself.
+ * The keys of an installation: made, listed, revoked, verified. They are documents in the store;
+ * what was read of one is trusted for a few seconds, so a poll costs no read, and a revocation
+ * counts on every server after that time. Once made, a key always exists, if only as a revoked one:
+ * what was closed is never opened by itself.
  */
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
@@ -27,12 +27,12 @@ interface StoredKey {
 }
 
 interface Known {
-  /** Undefined: there is no such key. */
+  /** Undefined: no such key exists. */
   readonly stored: StoredKey | undefined;
   readonly readAt: number;
 }
 
-/** Compared with where there is no key, so that a missing one takes as long as a wrong one. */
+/** Compared with in place of a missing key, so that it takes as long as a wrong one. */
 const noDigest = Buffer.alloc(32);
 
 export class Keys {
@@ -45,7 +45,7 @@ export class Keys {
   /** How many keys that do not exist were looked up since then. */
   #misses = { count: 0, sinceMs: Number.NEGATIVE_INFINITY };
   #listing: { readonly ids: Promise<Set<string>>; readonly readAt: number } | undefined;
-  /** When it was last seen that there is none; Infinity: there is one. */
+  /** When no key was last seen to exist; Infinity: one exists. */
   #noneUntil = Number.NEGATIVE_INFINITY;
 
   readonly #onInForce: () => void;
@@ -53,7 +53,7 @@ export class Keys {
   constructor(options: {
     readonly store: Store;
     readonly clock: Clock;
-    /** Called once, when it is seen that there is a key. */
+    /** Called once, when the first key is seen. */
     readonly onInForce?: () => void;
   }) {
     this.#store = options.store;
@@ -61,7 +61,9 @@ export class Keys {
     this.#onInForce = options.onInForce ?? (() => {});
   }
 
-  /** Whether callers need a key, as far as was seen in the last seconds; asks when that is over. */
+  /**
+   * Whether callers need a key, as seen in the last seconds; reads the store when those are over.
+   */
   inForce(): boolean | Promise<boolean> {
     if (this.#isInForce) return true;
     const leftMs = this.#noneUntil - this.#clock.now();
@@ -105,7 +107,7 @@ export class Keys {
     return Math.abs(this.#clock.now() - readAt) < limits.keyFreshMs;
   }
 
-  /** Whether so many unknown keys are tried that looking up each would cost too much. */
+  /** Whether unknown keys are tried so often that looking up each would cost too much. */
   #isGuessed(): boolean {
     if (!this.#isFresh(this.#misses.sinceMs)) {
       this.#misses = { count: 0, sinceMs: this.#clock.now() };
@@ -114,8 +116,8 @@ export class Keys {
   }
 
   /**
-   * One look at all keys answers every guess of the next seconds, and still lets in who holds a key
-   * that this server has not met.
+   * One read of all keys serves every guess of the next seconds, and still admits the holder of a
+   * key that this server has not met.
    */
   async #readListed(id: string): Promise<Known | undefined> {
     if (this.#listing === undefined || !this.#isFresh(this.#listing.readAt)) {
@@ -145,7 +147,8 @@ export class Keys {
     if (reading === undefined) {
       reading = tellFaults(async () => {
         const document = await this.#store.getDocument({ kind, id }).catch((error) => {
-          // Nothing is done without the store; but its absence must not hide what still can be seen.
+          // Nothing is done without the store; but its absence must not hide what still can be
+          // seen.
           if (error instanceof StoreFault && before !== undefined) return "away" as const;
           throw error;
         });
@@ -165,7 +168,7 @@ export class Keys {
     return known;
   }
 
-  /** The text of the key is told here and never again. */
+  /** The only place that returns the text of the key. */
   async create(request: NewKey): Promise<{ readonly key: Key; readonly text: string }> {
     return tellFaults(async () => {
       if (!request.scopes.includes("admin") && !(await this.exist())) {
@@ -215,7 +218,7 @@ export class Keys {
   }
 }
 
-/** A secret of 256 random bits needs no salt and no slow hash: nobody can guess it. */
+/** A secret of 256 random bits needs no salt and no slow hash: it cannot be guessed. */
 function digestOf(secret: string): Buffer {
   return createHash("sha256").update(secret).digest();
 }

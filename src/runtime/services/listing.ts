@@ -29,8 +29,8 @@ export class Lists {
   }
 
   /**
-   * Each partition is read as far as the page is likely to need it, and further only where it may hold
-   * something newer than what the others have given.
+   * Each partition is read as far as the page is likely to need it, and further only where it may
+   * hold something newer than what the others have given.
    */
   async #page(request: ListExecutions): Promise<Page<Listing>> {
     const { partitions } = this.#store;
@@ -143,7 +143,7 @@ function encodeCursor({ startedAt, id }: ListPlace): string {
   return Buffer.from(JSON.stringify([startedAt, id])).toString("base64url");
 }
 
-/** Undefined for text that is no cursor: the edge refuses it before. */
+/** Undefined for an invalid cursor, which the edge refuses before. */
 export function decodeCursor(text: string): ListPlace | undefined {
   try {
     const [startedAt, id] = JSON.parse(Buffer.from(text, "base64url").toString());

@@ -21,7 +21,9 @@ interface Options {
   readonly remote: RemoteChanges;
 }
 
-/** Rows of history read at a time; each holds the entries of one commit, some with large details. */
+/**
+ * Rows of history read at a time; each holds the entries of one commit, some with large details.
+ */
 const rowsPerRead = 50;
 
 export class Observers {
@@ -37,7 +39,7 @@ export class Observers {
     // Listening first: an end between the read and the wait is not missed.
     const unwatch = watchers.add(id, ({ after, plan }) => {
       if (isOpen(after.state.status)) return;
-      // With the result at hand it is answered even if the record is removed at once.
+      // The result is read here, so that it is returned even if the record is removed at once.
       resolve(resultInMemory(plan, after));
     });
     const cancel = clock.after(waitMs, () => resolve(undefined));
@@ -48,7 +50,7 @@ export class Observers {
           const now = await views.result(id, abort);
           if (!isOpen(now.status)) resolve(now);
         } catch (error) {
-          // Another server has removed it: there is nothing to wait for.
+          // Another server has removed it: waiting is pointless.
           if (error instanceof OrchyError && error.code !== "UNAVAILABLE") resolve(undefined);
         }
       },
@@ -149,7 +151,7 @@ export class Observers {
     }
   }
 
-  /** Answers how many rows there are now. */
+  /** Returns how many rows there are now. */
   async #replay(request: {
     readonly id: string;
     readonly from: number;

@@ -1,6 +1,7 @@
 /**
- * Whether a worker that takes JSON is there for a queue, as far as this server has seen its polls. A
- * busy one is, though it does not poll. All of this is looked up only while a queue for JSON waits.
+ * Whether a worker that takes JSON is there for a queue, as far as this server has seen its polls.
+ * A busy one is, though it does not poll. All of this is looked up only while a queue for JSON
+ * waits.
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -42,13 +43,13 @@ export class Takers {
     return this.#options.workers.takerSeenAt(parseQueueKey(queue), now, (id) => workers.has(id));
   }
 
-  /** Looked up once for all the queues that are asked about together. */
+  /** Looked up once for all queues of one request. */
   #busyAt(now: number): Busy {
     if (this.#busy === undefined || Math.abs(now - this.#busy.at) >= limits.unpolledLookMs / 2) {
       const { beats, cancellations } = this.#options;
       const from = now - limits.uncarriedMs;
       const isBeaten = (token: string) => (beats.of(token)?.at ?? 0) > from;
-      // What the holders of earlier tasks take is not known until they poll.
+      // What the holders of earlier tasks take is unknown until they poll.
       const isEarlier = (token: string) => (parseToken(token)?.leasedAt ?? now) < this.#startedAt;
       const workers = cancellations.busyWorkers(now, isBeaten);
       this.#busy = { at: now, workers, areAllKnown: !beats.hasSince(from, isEarlier) };

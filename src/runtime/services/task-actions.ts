@@ -1,4 +1,6 @@
-/** Which action a task is an attempt at: a lease's token names it by its id in the workflow only. */
+/**
+ * Which action a task is an attempt at: a lease's token names it by its id in the workflow only.
+ */
 import type { Clock } from "../../base/clock.ts";
 import { executionKey, parseTaskId, parseToken } from "../../model/ids.ts";
 import type { Store } from "../../store/store.ts";
@@ -6,7 +8,7 @@ import type { Plans } from "../catalogue/plans.ts";
 import { loadExecution } from "../driving/load.ts";
 import { inBatches } from "./batches.ts";
 
-/** In the order of the tokens; undefined where there is no such execution or action any more. */
+/** In the order of the tokens; undefined where the execution or action is gone. */
 export async function actionNames(
   { store, plans, clock }: { readonly store: Store; readonly plans: Plans; readonly clock: Clock },
   tokens: readonly string[],

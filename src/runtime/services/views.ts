@@ -32,7 +32,7 @@ interface Options {
 
 export class Views {
   readonly #options: Options;
-  /** Large executions asked for at once would otherwise stop everything else for as long. */
+  /** Large executions read together would otherwise stop everything else for as long. */
   readonly #gate = new Gate(limits.readsAtOnceMax);
 
   constructor(options: Options) {
@@ -99,7 +99,7 @@ interface FieldReader {
   read(names: readonly string[]): AsyncIterable<FieldBatch>;
 }
 
-/** Its text where it is one field, which an error can still be answered for; otherwise its pieces. */
+/** Its text where it is one field, so that an error still has its status; otherwise its pieces. */
 export async function resultOf(
   plan: Plan,
   { state, records }: Pick<Execution, "state" | "records">,
@@ -114,7 +114,9 @@ export async function resultOf(
   return { ...unfinished(state), result };
 }
 
-/** The same for an execution that is in memory, with all that its result is made of, or undefined. */
+/**
+ * The same for an execution that is in memory, with all that its result is made of, or undefined.
+ */
 export function resultInMemory(plan: Plan, execution: Execution): ExecutionResult | undefined {
   const { state, records, data } = execution;
   if (state.status !== "COMPLETED") return unfinished(state);

@@ -6,7 +6,7 @@ type Listener = (committed: Committed) => void;
 export class Watchers {
   readonly #listeners = new Map<string, Set<Listener>>();
 
-  /** Answers a function that ends it. */
+  /** Returns a function that ends it. */
   add(executionId: string, listener: Listener): () => void {
     let listeners = this.#listeners.get(executionId);
     if (listeners === undefined) {

@@ -1,4 +1,4 @@
-/** What workers ask for: tasks, and that their results, heartbeats and releases count. */
+/** The operations of workers: polls, results, heartbeats and releases. */
 import type { Clock } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
@@ -136,7 +136,7 @@ export class WorkerDesk {
     return this.#settle(results, workerId, undefined);
   }
 
-  /** Answers in the order of the results, when all are settled. */
+  /** Returns outcomes in the order of the results, when all are settled. */
   #settle(
     results: readonly ResultSent[],
     worker: string,
@@ -269,7 +269,7 @@ export class WorkerDesk {
     });
   }
 
-  /** Few calls for each partition; text that is no token is answered without asking. */
+  /** Few calls for each partition; text that is not a token is refused without the store. */
   async #byPartition<Answer>(
     tokens: readonly string[],
     unknown: Answer,

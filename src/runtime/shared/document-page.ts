@@ -3,7 +3,7 @@ import { limits } from "../../base/limits.ts";
 import type { Document, Store } from "../../store/store.ts";
 
 export interface DocumentPage {
-  /** One at least, unless there is none. */
+  /** At least one, unless none is left. */
   readonly documents: readonly Document[];
   /** The cursor of the next page; undefined: this is the last one. */
   readonly after: string | undefined;

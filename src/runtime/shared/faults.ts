@@ -1,11 +1,11 @@
-/** Faults of the store, told to callers as what they may do about them, and to the log. */
+/** Faults of the store: as errors that say what callers may do, and as lines of the log. */
 import { OrchyError } from "../../base/errors.ts";
 import { StoreFault } from "../../store/store.ts";
 import { asError, type LogFields, type Logger } from "../../telemetry/log.ts";
 
 /**
- * A warning, but for what follows from the store's being away: that is told once by itself, and not
- * again with each call that fails because of it.
+ * A warning, except for what follows from the store's being away: the outage is logged once, and
+ * not again with each call that fails because of it.
  */
 export function logFault(log: Logger, message: string, thrown: unknown, fields?: LogFields): void {
   log[isOfStore(thrown) ? "debug" : "warn"](message, { ...fields, error: asError(thrown) });

@@ -33,7 +33,7 @@ export function followUpId(
   return hashId(namespace, message.key.id, message.id, ...life);
 }
 
-/** The same request, repeated, has the same hash; its trace does not belong to what it asks for. */
+/** The same request, repeated, has the same hash; the trace is not part of the request. */
 export function hashRequest(request: StartRequest): string {
   const { workflow, version, input, correlationId, priority, signal } = request;
   return hashText(JSON.stringify([workflow, version, input, correlationId, priority, signal]));
@@ -50,8 +50,8 @@ export function canonicalRequest(request: StartRequest): StartRequest {
 }
 
 /**
- * What makes the repeat of a signal or operation harmless. Hashes are short, as many are kept: 96 bits
- * of what it asks for, 32 of its scope, as two scopes that share a hash only share their ids.
+ * What makes the repeat of a signal or operation harmless. Hashes are short, as many are kept: 96
+ * bits of the request, 32 of its scope, as two scopes that share a hash only share their ids.
  */
 export function causeOf(
   kind: "signal" | "operation",

@@ -19,7 +19,7 @@ import type { LeasedTask, Listing, QueueStats } from "../../store/store.ts";
 export interface SavedWorkflow {
   readonly name: string;
   readonly version: number;
-  /** False: the newest version has the same content, and is answered. */
+  /** False: the newest version has the same content, and is returned. */
   readonly created: boolean;
   readonly warnings: readonly Problem[];
 }
@@ -95,7 +95,7 @@ export interface ExecutionView extends Listing {
   readonly failure?: Failure;
   readonly cancelReason?: string;
   readonly actions: readonly ActionView[];
-  /** Its text, read when it is asked for. */
+  /** Its text, read when it is requested. */
   readonly input: () => AsyncIterable<JsonText>;
   /**
    * The outputs of its actions by their keys, a few at a time, in the order of `actions`: together
@@ -208,7 +208,7 @@ export interface WorkerView {
 
 export interface WorkersView {
   readonly workers: readonly WorkerView[];
-  /** How many more there are, that do not fit into one answer. */
+  /** How many more do not fit into one answer. */
   readonly leftOut: number;
 }
 
@@ -217,7 +217,7 @@ export interface ServerView {
   readonly name: string;
   /** Where workers reach its gRPC port: host:port. */
   readonly grpcAddress: string;
-  /** Where legacy workers reach the port of their own; absent: it has none. */
+  /** The separate port of legacy workers; absent: none. */
   readonly legacyAddress?: string;
   readonly httpAddress: string;
   readonly startedAt: number;
@@ -226,7 +226,7 @@ export interface ServerView {
   readonly format?: number;
 }
 
-/** What a server tells the others with each beat, besides who it is. */
+/** What a server sends the others with each beat, besides its identity. */
 export interface ServerBeat extends ServerView {
   /** Queues for JSON whose tasks wait, while only polls for Struct come to it. */
   readonly wants?: readonly string[];
@@ -271,7 +271,7 @@ export interface Orchestrator {
   /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
   listExecutions(request: ListExecutions, abort?: AbortSignal): Promise<Page<Listing>>;
   history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>>;
-  /** Answers when the execution has ended, the time is up, or the caller is gone. */
+  /** Resolves when the execution has ended, the time is up, or the caller is gone. */
   waitForResult(id: string, waitMs: number, abort?: AbortSignal): Promise<ExecutionResult>;
   /**
    * Calls back with each entry of the history beyond the sequence `after`, those that are there and

@@ -1,7 +1,8 @@
 /**
- * Whether the store has room for new executions. What runs already may use the rest: a store that is
- * filled to the last byte could not even note that something has ended. Between two readings starts
- * are counted by their bytes, so that however many come at once, they do not take what is kept.
+ * Whether the store has room for new executions. What runs already may use the rest: a store that
+ * is filled to the last byte could not even note that something has ended. Between two readings
+ * starts are counted by their bytes, so that however many come at once, they do not take what is
+ * kept.
  */
 import { type Clock, within } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
@@ -11,10 +12,10 @@ import type { Logger } from "../../telemetry/log.ts";
 
 /** Starts look at a reading that is at most this old. */
 const freshMs = 1_000;
-/** What a start takes in the store: a few copies of its input, and rows and indexes of its own. */
+/** What a start takes in the store: a few copies of its input, and its rows and indexes. */
 const copiesPerStart = 3;
 const bytesPerStart = 4_096;
-/** They wait so long for a new one: the store may be partly away. */
+/** How long starts wait for a new reading: the store may be partly away. */
 const patienceMs = 500;
 
 export class Room {
@@ -23,7 +24,9 @@ export class Room {
   readonly #log: Logger;
   readonly #keepRetention: boolean;
   #used = 0;
-  /** From the reading above the bound until one that is somewhat below it: around it nothing flaps. */
+  /**
+   * From the reading above the bound until one that is somewhat below it: around it nothing flaps.
+   */
   #isFull = false;
   #tombstones = 0;
   /** Bytes that were left for starts at the last reading, and what was taken since. */
@@ -70,7 +73,9 @@ export class Room {
     return this.#reading;
   }
 
-  /** What could not be read is taken to be as it was: whether the store is there, the start tells. */
+  /**
+   * What could not be read is taken as unchanged: the start itself will find a store that is away.
+   */
   async #refresh(): Promise<void> {
     const reading = this.read();
     const ended = reading.catch(() => {});
@@ -104,7 +109,7 @@ export class Room {
   }
 
   /**
-   * Lets a start with so many bytes of input take its room, and returns what to call when it has
+   * Lets a start with this many bytes of input take its room, and returns what to call when it has
    * ended. Throws RESOURCE_EXHAUSTED when nothing new may be started.
    */
   async enter(inputBytes: number): Promise<() => void> {

@@ -1,6 +1,6 @@
 /**
  * Sends spans to a collector over OTLP/HTTP, in batches, beside everything else. What waits is
- * bounded: when the collector is slow or away, further spans are dropped and counted, and nobody
+ * bounded: when the collector is slow or away, further spans are dropped and counted, and nothing
  * waits for it, not even the end of the server for longer than limits.traceFlushMs.
  */
 import { type Clock, within } from "../../base/clock.ts";
@@ -20,7 +20,7 @@ export interface ExporterOptions {
 
 type Sent = "sent" | "refused" | "failed";
 
-/** Other answers than these will be the same the next time. */
+/** Other statuses than these will be the same the next time. */
 const passing: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 
 export class Exporter {

@@ -1,6 +1,6 @@
 /**
  * W3C trace context, and the ids of traces and spans. Ids are hashes of what they name, so that any
- * server can tell of an action's end, and name its parent, without having seen its start.
+ * server can report an action's end, and name its parent, without having seen its start.
  */
 /** `traceparent` as it was sent, taken apart. */
 export interface TraceParent {
@@ -40,12 +40,14 @@ export function spanIdOf(...of: readonly (string | number)[]): string {
   return hash(of.join(":"), 0n);
 }
 
-/** By the last 56 bits of its id, as others do it: all who ask about a trace answer alike. */
+/** By the last 56 bits of its id, as others do it: all deciders on a trace agree. */
 export function isWithin(traceId: string, ratio: number): boolean {
   return ratio >= 1 || Number.parseInt(traceId.slice(18), 16) / 2 ** 56 < ratio;
 }
 
-/** 64 bits that are the same on every server; several times quicker than a hash that keeps secrets. */
+/**
+ * 64 bits that are the same on every server; several times quicker than a hash that keeps secrets.
+ */
 function hash(text: string, seed: bigint): string {
   return Bun.hash.xxHash64(text, seed).toString(16).padStart(16, "0");
 }
