@@ -12,6 +12,7 @@ import { limits } from "../src/base/limits.ts";
 import { executionKey, formatToken } from "../src/model/ids.ts";
 import { MemoryStore } from "../src/store/memory/memory-store.ts";
 import { openRedisStore } from "../src/store/redis/open.ts";
+import { groupCommitOperationsMax } from "../src/store/sqlite/group-commit.ts";
 import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import type { Head, Store, StoreEffects } from "../src/store/store.ts";
 import { median } from "./bench/support.ts";
@@ -22,7 +23,7 @@ const embedded = limits.partitionsEmbeddedDefault;
 const executions = 2_000;
 const stepsEach = 10;
 /** As many calls side by side as one group commit takes. */
-const chains = limits.groupCommitOperationsMax;
+const chains = groupCommitOperationsMax;
 const now = Date.now();
 const parameters = JSON.stringify({ order: "A-1001", lines: [1, 2, 3], note: "x".repeat(80) });
 const state = JSON.stringify({ stateVersion: 1, records: "r".repeat(500) });

@@ -98,14 +98,23 @@ interface LimitSection {
   readonly rows: string[][];
 }
 
+/** The bodies of the objects that `limits` is made of, in its order. */
+function limitBodies(): string {
+  const folder = join(root, "src", "base");
+  const text = readFileSync(join(folder, "limits.ts"), "utf8");
+  return [...text.matchAll(/\.\.\.(\w+),/g)]
+    .map(([, name]) => new RegExp(`{ ${name} } from "(.*)"`).exec(text)![1]!)
+    .map((path) => readFileSync(join(folder, path), "utf8"))
+    .map((text) => text.slice(text.indexOf("export const"), text.indexOf("} as const;")))
+    .join("\n");
+}
+
 /** Headings and explanations are the comments beside the values. */
 function limitSections(): LimitSection[] {
-  const text = readFileSync(join(root, "src", "base", "limits.ts"), "utf8");
-  const body = text.slice(text.indexOf("export const limits"), text.indexOf("} as const;"));
   const parts = /\/\*\*([\s\S]*?)\*\/|^ {2}\/\/ (.*)$|^ {2}(\w+):/gm;
   const sections: LimitSection[] = [];
   let comment = "";
-  for (const [, block, heading, name] of body.matchAll(parts)) {
+  for (const [, block, heading, name] of limitBodies().matchAll(parts)) {
     if (block !== undefined) {
       comment = block
         .replace(/^\s*\*/gm, "")

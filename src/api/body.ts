@@ -3,6 +3,9 @@ import { OrchyError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Backlog } from "./backlog.ts";
 
+/** Body that is read in one piece, and counted as announced. */
+const wholeBodyBytesMax = 64 * 1024;
+
 export function tooLarge(bytesMax: number): OrchyError {
   return new OrchyError("TOO_LARGE", `The body is larger than ${bytesMax} bytes.`);
 }
@@ -26,7 +29,7 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
   if (announced > options.bytesMax) throw tooLarge(options.bytesMax);
   // A small body in one piece costs a fraction of a stream, and the server holds the peer to what
   // it announced. Of a large one only what has arrived is counted.
-  const isSmall = announced > 0 && announced <= limits.wholeBodyBytesMax;
+  const isSmall = announced > 0 && announced <= wholeBodyBytesMax;
   if (isSmall) return readWhole(request, announced, options.bodies);
   if (!request.body) return new Uint8Array();
   return readPieces(request.body, options);

@@ -20,6 +20,9 @@ import type { Held } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
 import type { Unpacker } from "./unpacker.ts";
 
+/** Requests that begin in one turn of the event loop; further ones wait for the next. */
+const requestsPerTurnMax = 256;
+
 /** The RPC services as they are mounted here. */
 export interface RpcHandler {
   handles(pathname: string): boolean;
@@ -117,7 +120,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
   };
 
   const paths = new Set([...routes.map(({ path }) => path), ...connect.paths]);
-  const turn = new Turn(limits.requestsPerTurnMax);
+  const turn = new Turn(requestsPerTurnMax);
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,

@@ -10,6 +10,11 @@ import type { Cause, EventAnswer, ExecutionEvent } from "../model/event.ts";
 import { fields, partitionOf } from "../model/ids.ts";
 import type { Draft } from "./decision/draft.ts";
 
+/** Fields of data with the ids of applied causes: at least the newest 4,000 of the longest ids. */
+export const causeFieldsMax = 128;
+/** Size of one of these fields. */
+export const causeFieldCharsMax = 8 * 1024;
+
 /** Oldest first. Without a scope: written before scopes were, so it counts in every scope. */
 type Remembered = readonly (readonly [
   id: string,
@@ -22,7 +27,7 @@ type Remembered = readonly (readonly [
 const none: readonly string[] = [];
 
 function fieldOf(cause: Cause): string {
-  return fields.causes(partitionOf(cause.id, limits.causeFieldsMax));
+  return fields.causes(partitionOf(cause.id, causeFieldsMax));
 }
 
 /** Fields that must be loaded before these events can be decided; they may not exist yet. */
@@ -66,6 +71,6 @@ function written(remembered: Remembered): string {
   const parts = remembered.map((one) => JSON.stringify(one));
   let chars = parts.reduce((sum, part) => sum + part.length + 1, 1);
   let first = 0;
-  while (chars > limits.causeFieldCharsMax) chars -= parts[first++]!.length + 1;
+  while (chars > causeFieldCharsMax) chars -= parts[first++]!.length + 1;
   return `[${parts.slice(first).join(",")}]`;
 }

@@ -33,6 +33,11 @@ import { applyExecutionTimeout, applyOperation } from "./operations.ts";
 import { repair } from "./repair.ts";
 import { applySignal } from "./signals.ts";
 
+/** System actions that one commit starts. */
+const systemActionsPerCommitMax = 50;
+/** Records of larger workflows in one chunk beside the state. */
+const largeChunkActions = 16;
+
 export interface Beginning extends Surroundings {
   readonly id: string;
   readonly input: JsonText;
@@ -74,7 +79,7 @@ function firstState(beginning: Beginning): ExecutionState {
   const { plan, now } = beginning;
   const isLarge = plan.actions.length > limits.recordChunkActions;
   const inSmallChunks = isLarge && beginning.format >= 3;
-  const chunkActions = inSmallChunks ? limits.largeChunkActions : limits.recordChunkActions;
+  const chunkActions = inSmallChunks ? largeChunkActions : limits.recordChunkActions;
   const recordChunks = Math.ceil(plan.actions.length / chunkActions);
   return {
     ...(recordChunks > 1 && { recordChunks }),
@@ -149,7 +154,7 @@ function proceed(draft: Draft): Decision {
 }
 
 function hasRoomToStart(draft: Draft): boolean {
-  if (draft.systemActionsStarted >= limits.systemActionsPerCommitMax) return false;
+  if (draft.systemActionsStarted >= systemActionsPerCommitMax) return false;
   return draft.hasRoom() && hasWorkLeft(draft);
 }
 

@@ -1,15 +1,17 @@
 /** Compares JSON by values, however they are written. */
-import { limits } from "../base/limits.ts";
 import type { JsonText } from "./json.ts";
 import { canonicalNumber, isExactNumber, parseExact } from "./numbers.ts";
 
+/** Payload that is compared by value; longer ones are compared as written. */
+export const canonicalCharsMax = 64 * 1024;
+
 /**
  * Members are in order of their names and nothing is between the values; numbers are compared by their
- * exact value. A text above limits.canonicalCharsMax is returned unchanged, as taking it apart would
+ * exact value. A text above canonicalCharsMax is returned unchanged, as taking it apart would
  * hold up others.
  */
 export function canonicalJson(text: JsonText): JsonText {
-  return text.length > limits.canonicalCharsMax ? text : canonicalValues(text);
+  return text.length > canonicalCharsMax ? text : canonicalValues(text);
 }
 
 /** The same of a text of any length, which the caller bounds. */

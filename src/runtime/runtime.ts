@@ -49,6 +49,9 @@ import { WorkerDesk } from "./services/worker-desk.ts";
 import type { Orchestrator, ServerView } from "./shared/orchestrator.ts";
 import { Room } from "./shared/room.ts";
 
+/** Time between two looks at the partitions that prefer this server. */
+const preferredLookMs = 1_000;
+
 export interface RuntimeOptions {
   readonly store: Store;
   readonly sandbox: Sandbox;
@@ -114,7 +117,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   });
   // What this server puts into the store it knows of; on a shared one others put things there too.
   const restMs = (partition: number) =>
-    store.traits.shared && sharing.prefers(partition) ? limits.preferredLookMs : limits.sleepMsMax;
+    store.traits.shared && sharing.prefers(partition) ? preferredLookMs : limits.sleepMsMax;
 
   const dispatcher = new Dispatcher({
     store,

@@ -34,6 +34,9 @@ import { Outage } from "../telemetry/outage.ts";
 import { Exporter } from "../telemetry/tracing/exporter.ts";
 import { openGuard } from "./guard.ts";
 
+/** Shared store: time in which callers are told to use another server. */
+const drainTellMs = 500;
+
 /** What a test may replace. */
 export interface ServerOptions {
   readonly clock?: Clock;
@@ -143,7 +146,7 @@ async function startAll(
   const clientsVerified = tls?.ca !== undefined;
   let grpcPort = config.grpcPort;
   const connect = createConnectHandler({ ...edge, clientsVerified, grpcPort: () => grpcPort });
-  const tellMs = store.traits.shared ? limits.drainTellMs : 0;
+  const tellMs = store.traits.shared ? drainTellMs : 0;
   const rest = { ...edge, port: config.httpPort, connect, keys, corsOrigins, tellMs };
   const http = await startHttpServer(rest);
   closing.push(() => http.stop());

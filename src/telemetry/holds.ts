@@ -6,6 +6,9 @@ import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { Logger } from "./log.ts";
 
+/** Time between two lines in the log about operations that blocked the main thread. */
+export const holdLogMs = 1_000;
+
 /** `other`: nothing has measured it, or the machine gave the process no CPU time. */
 export type HoldKind = "execution" | "request" | "other";
 
@@ -88,7 +91,7 @@ export class Holds {
     // An unmeasured hold is seldom the fault of what was measured before it, so it is no warning.
     if (kind === "other") log.info(message, { kind, after: name, ...what });
     else log.warn(message, { kind, name, ...what });
-    next.at = clock.now() + limits.holdLogMs;
+    next.at = clock.now() + holdLogMs;
     next.unlogged = 0;
   }
 

@@ -1,7 +1,7 @@
 /** Signals and operations with an id: a repeat does nothing, and another use of the id is refused. */
 import { describe, expect, test } from "bun:test";
 import { limits } from "../../src/base/limits.ts";
-import { causeFields } from "../../src/engine/causes.ts";
+import { causeFieldCharsMax, causeFields, causeFieldsMax } from "../../src/engine/causes.ts";
 import type { WorkflowDefinition } from "../../src/model/definition.ts";
 import { hasCause } from "../support/causes.ts";
 import { World } from "../support/world.ts";
@@ -68,13 +68,13 @@ describe("causes", () => {
       world.send(...Array.from({ length: 40 }, (_, k) => pause(`${long}${i + k}`)));
     }
     const fields = causesOf(world);
-    expect(fields.length).toBe(limits.causeFieldsMax);
+    expect(fields.length).toBe(causeFieldsMax);
     for (const [, text] of fields) {
-      expect(text.length).toBeLessThanOrEqual(limits.causeFieldCharsMax);
+      expect(text.length).toBeLessThanOrEqual(causeFieldCharsMax);
       JSON.parse(text);
     }
     const longest = Math.max(...fields.map(([, text]) => text.length));
-    expect(longest).toBeGreaterThan(limits.causeFieldCharsMax - 2 * long.length);
+    expect(longest).toBeGreaterThan(causeFieldCharsMax - 2 * long.length);
     // The latest are there.
     for (let i = 7_000; i < 8_000; i++) expect(hasCause(world.execution, `${long}${i}`)).toBe(true);
   });

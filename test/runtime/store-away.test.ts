@@ -5,7 +5,7 @@ import { OrchyError } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { executionKey } from "../../src/model/ids.ts";
 import { Dispatcher } from "../../src/runtime/dispatch/dispatcher.ts";
-import { OutboxLoop } from "../../src/runtime/loops/outbox-loop.ts";
+import { OutboxLoop, outboxPerClaimMax } from "../../src/runtime/loops/outbox-loop.ts";
 import { RetentionEnds } from "../../src/runtime/loops/retention-ends.ts";
 import { Sweeper, type SweeperOptions } from "../../src/runtime/loops/sweeper.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
@@ -50,7 +50,7 @@ test("a message is kept for as long as the store is full or away, and delivered 
 
 test("messages to what is away hold up no others", async () => {
   const store = new MemoryStore({ partitions });
-  const ids = idsIn(0, limits.outboxPerClaimMax + 1);
+  const ids = idsIn(0, outboxPerClaimMax + 1);
   const message = { effects: { messages: [{ id: "m", body: "1" }] } };
   for (const id of ids) await start(store, id, message);
   const live = ids.at(-1) as string;

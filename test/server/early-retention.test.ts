@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { limits } from "../../src/base/limits.ts";
+import { earlyRemovalsAtOnce } from "../../src/runtime/loops/early-retention.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { temporaryFolder } from "../store/temporary.ts";
@@ -92,7 +93,7 @@ describe("a full SQLite store", () => {
     // What has just ended is still to be read.
     expect(await removedEarly(server)).toBe(0);
     // In the middle of a search, when it has passed over some that have just ended.
-    looksUntilJump = limits.earlyRemovalsAtOnce + 1;
+    looksUntilJump = earlyRemovalsAtOnce + 1;
     await until(async () => aheadMs > 0);
     await until(async () => (await start(server, "long")) !== undefined);
     await until(async () => (await call(server, "GET", "/health/ready")).status === 200);

@@ -1,7 +1,8 @@
 /** What callers send again counts as the same by its values, however it is written. */
 import { afterEach, expect, test } from "bun:test";
-import { limits } from "../../src/base/limits.ts";
+import { canonicalCharsMax } from "../../src/model/canonical.ts";
 import { executionKey } from "../../src/model/ids.ts";
+import { comparedCharsMax } from "../../src/runtime/services/executions.ts";
 import { hashRequest } from "../../src/runtime/shared/hash.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -158,11 +159,11 @@ test("long inputs are compared, too, up to a bound", async () => {
   const server = await open();
   const body = (text: string) => `{"workflow":"quick","input":{"a":1,"text":"${text}"}}`;
   const spelt = (text: string) => `{"workflow":"quick","input":{"text":"${text}", "a":1}}`;
-  const long = "x".repeat(limits.canonicalCharsMax);
+  const long = "x".repeat(canonicalCharsMax);
   const both = [await start(server, body(long)), await start(server, spelt(long))];
   expect(outcomes(both)).toEqual([true, false]);
   expect(outcomes([await start(server, spelt(`${long}y`))])).toEqual(["409 CONFLICT"]);
-  const longer = "x".repeat(limits.comparedCharsMax);
+  const longer = "x".repeat(comparedCharsMax);
   const other = { "idempotency-key": "longer" };
   const texts = [body(longer), body(longer), spelt(longer)];
   const answers = [];

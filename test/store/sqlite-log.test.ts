@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { closeSync, copyFileSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
-import { limits } from "../../src/base/limits.ts";
+import { groupCommitOperationsMin } from "../../src/store/sqlite/group-commit.ts";
 import { holdsFrames } from "../../src/store/sqlite/log-frames.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
@@ -125,7 +125,7 @@ test("a sync that failed fails all that was to follow it", async () => {
   // Groups are ended by their size, not by time.
   const clock = { ...systemClock, now: () => t0 };
   const store = openSqliteStore({ path, partitions, clock, disk: { sync() {}, syncAside } });
-  const group = Array.from({ length: limits.groupCommitOperationsMin }, (_, i) => `a${i}`);
+  const group = Array.from({ length: groupCommitOperationsMin }, (_, i) => `a${i}`);
   const outcomes: string[] = [];
   const create = (id: string) =>
     store.create(createRequest(id)).then(

@@ -11,6 +11,9 @@ import { checkJson, checkTexts, type Respelled, respelled, unknownName } from ".
 import { findSyntaxProblem } from "./json-syntax.ts";
 import type { Call, Held, Route, Services } from "./route.ts";
 
+/** Body that is not JSON for which the place of the mistake is found. */
+const syntaxCharsMax = 512 * 1024;
+
 export interface Incoming {
   readonly route: Route;
   readonly params: ReadonlyMap<string, string>;
@@ -143,7 +146,7 @@ function parse(text: string, read: (text: string) => unknown): unknown {
   try {
     return read(text);
   } catch {
-    const problem = text.length > limits.syntaxCharsMax ? undefined : findSyntaxProblem(text);
+    const problem = text.length > syntaxCharsMax ? undefined : findSyntaxProblem(text);
     const where = problem
       ? ` at line ${problem.line}, column ${problem.column}: expected ${problem.expected}`
       : "";

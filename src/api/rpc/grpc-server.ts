@@ -28,6 +28,9 @@ import {
 } from "./services.ts";
 import { answerOthers } from "./wrong-port.ts";
 
+/** Time between two warnings about TLS of one address at a port without it. */
+const wrongPortWarnMs = 10 * 60_000;
+
 export interface GrpcServerOptions extends ServiceOptions {
   readonly host: string;
   /** 0 takes a free port. */
@@ -103,8 +106,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 
 /** One line for each address in a time: such a client tries again and again. */
 function warnOfTls({ clock, log }: GrpcServerOptions): (address: string | undefined) => void {
-  const { wrongPortWarnMs: windowMs, auditAddressesMax: keysMax } = limits;
-  const ration = new Ration(clock, { linesMax: 1, windowMs, keysMax });
+  const keysMax = limits.auditAddressesMax;
+  const ration = new Ration(clock, { linesMax: 1, windowMs: wrongPortWarnMs, keysMax });
   const message = "a client speaks TLS at a gRPC port that does without; see --tls-cert";
   return (address = "unknown") => {
     const tell = (more: number) => log?.warn(message, { address, more });

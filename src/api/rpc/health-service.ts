@@ -10,6 +10,9 @@ import {
 } from "../../gen/grpc/health/v1/health_pb.ts";
 import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
 
+/** Time between two checks of the status for a stream of health. */
+const healthWatchMs = 1_000;
+
 export interface HealthOptions {
   readonly orchestrator: Orchestrator;
   /** Full names of the services whose health is served. */
@@ -39,7 +42,7 @@ export function createHealthService(options: HealthOptions): ServiceImpl<typeof 
       if (status !== last) yield create(HealthCheckResponseSchema, { status });
       last = status;
       if (options.draining.aborted) return;
-      await pause(limits.healthWatchMs, [context.signal, options.draining]);
+      await pause(healthWatchMs, [context.signal, options.draining]);
     }
   }
 

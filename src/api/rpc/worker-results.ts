@@ -18,6 +18,9 @@ import { nextTurn } from "../paced.ts";
 import { notedRefusal } from "./json-notes.ts";
 import { checkJsonBytes, checkValue } from "./payload.ts";
 
+/** Outputs of one call that are parsed in one turn of the event loop, but one at least. */
+export const outputBytesPerTurnMax = 1024 * 1024;
+
 export interface CheckedResults {
   readonly sent: readonly ResultSent[];
   readonly anyInvalid: boolean;
@@ -49,7 +52,7 @@ export async function checkResults(
   let bytes = 0;
   for (const result of results) {
     bytes += result.outputJson.length;
-    if (bytes > limits.outputBytesPerTurnMax) {
+    if (bytes > outputBytesPerTurnMax) {
       bytes = result.outputJson.length;
       await nextTurn();
     }

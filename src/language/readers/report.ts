@@ -8,6 +8,9 @@ import { nearest } from "../../base/nearest.ts";
 import { isExactNumber } from "../../model/numbers.ts";
 import type { Reference } from "../data/reference.ts";
 
+/** Problems for which the nearest of many names is suggested. */
+const definitionHintsMax = 20;
+
 /** Made only when it is reported: finding the nearest of 1,000 names takes time. */
 type Message = string | (() => string);
 
@@ -71,7 +74,7 @@ export class Report {
   /** As `nearestHint`, for a list that may be long: only the first findings have it looked through. */
   hintAmongMany(name: string, known: readonly string[]): string {
     this.#longLooks += 1;
-    return this.#longLooks > limits.definitionHintsMax ? "" : nearestHint(name, known);
+    return this.#longLooks > definitionHintsMax ? "" : nearestHint(name, known);
   }
 
   get failed(): boolean {

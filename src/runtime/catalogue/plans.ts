@@ -21,6 +21,9 @@ import { hashText } from "../shared/hash.ts";
 import type { Page, WorkflowSummary, WorkflowVersion } from "../shared/orchestrator.ts";
 import { type VersionEntry, type WorkflowHead, WorkflowHeads } from "./workflow-heads.ts";
 
+/** Known names that are compared with an unknown one, to suggest the nearest. */
+const namesSuggested = 1_000;
+
 const versionKind = "workflow-version";
 
 /** Whether what was cached is what the store has under this number now, where that is known. */
@@ -208,7 +211,7 @@ export class Plans {
   }
 
   async #unknown(name: string): Promise<string> {
-    const { heads } = await this.#heads.page({ limit: limits.namesSuggested });
+    const { heads } = await this.#heads.page({ limit: namesSuggested });
     const names = heads.filter(({ deletedAt }) => deletedAt === undefined);
     const near = nearest(
       name,

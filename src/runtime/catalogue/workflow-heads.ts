@@ -10,6 +10,9 @@ import type { Store } from "../../store/store.ts";
 import type { Formats } from "../peers/formats.ts";
 import { documentPage } from "../shared/document-page.ts";
 
+/** Chunks of versions that one save splits off. */
+const versionChunksPerSave = 64;
+
 export interface VersionEntry {
   readonly version: number;
   readonly hash: string;
@@ -107,7 +110,7 @@ export class WorkflowHeads {
   /** Without the earliest versions, which are in chunks afterwards. */
   async #shortened(name: string, head: WorkflowHead): Promise<WorkflowHead> {
     let { versions } = head;
-    for (let i = 0; i < limits.versionChunksPerSave && this.#isLong({ versions }); i++) {
+    for (let i = 0; i < versionChunksPerSave && this.#isLong({ versions }); i++) {
       const chunk = chunkOf(versions[0]!.version);
       const earliest = versions.filter(({ version }) => chunkOf(version) === chunk);
       await this.#putChunk(chunkId(name, chunk), earliest);

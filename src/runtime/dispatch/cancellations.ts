@@ -5,13 +5,15 @@
  * what gets lost arrives with the next heartbeat.
  */
 import type { Clock } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
 import type { Decision } from "../../model/decision.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { LeasedTask } from "../../store/store.ts";
 import type { Notes } from "../peers/notes.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { HeldTasks, type Holder } from "./held-tasks.ts";
+
+/** Cancelled tasks that are reported to other servers in one turn of the event loop. */
+export const droppedTasksPerTurnMax = 1_000;
 
 /** Tasks whose holder the sender does not know, and holders whose poll is not parked there. */
 const kinds = { dropped: "dropped", cancelled: "cancelled" } as const;
@@ -106,7 +108,7 @@ export class Cancellations {
       clock.soon(() => this.#flush());
     }
     const all = this.#outgoing.texts[kind];
-    if (all.length + texts.length <= limits.droppedTasksPerTurnMax) all.push(...texts);
+    if (all.length + texts.length <= droppedTasksPerTurnMax) all.push(...texts);
   }
 
   #flush(): void {

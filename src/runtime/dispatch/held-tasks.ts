@@ -8,6 +8,11 @@ import { limits } from "../../base/limits.ts";
 import type { Decision } from "../../model/decision.ts";
 import type { LeasedTask } from "../../store/store.ts";
 
+/** Tasks whose workers a server remembers, to report a cancellation; some 300 bytes each. */
+const heldTasksKept = 100_000;
+/** Workers for which cancellations are kept until their next poll. */
+const cancelledWorkersKept = 1_000;
+
 export interface Holder {
   readonly workerId: string;
   readonly token: string;
@@ -20,9 +25,9 @@ interface Lease extends Holder {
 
 export class HeldTasks {
   /** By task; those given out first are first, and forgotten first. */
-  readonly #holders = new BoundedMap<string, Lease>(limits.heldTasksKept);
+  readonly #holders = new BoundedMap<string, Lease>(heldTasksKept);
   /** Tokens that wait for the next poll of a worker. */
-  readonly #cancelled = new BoundedMap<string, string[]>(limits.cancelledWorkersKept);
+  readonly #cancelled = new BoundedMap<string, string[]>(cancelledWorkersKept);
 
   givenOut(tasks: readonly LeasedTask[], workerId: string): void {
     for (const { id, token, leaseUntil } of tasks) {

@@ -6,6 +6,9 @@ import { BoundedMap } from "../../base/bounded-map.ts";
 import { limits } from "../../base/limits.ts";
 import type { LeasedTask } from "../../store/store.ts";
 
+/** Queues whose tasks are so large that claims ask for fewer of them. */
+const largeQueuesKept = 1_000;
+
 /** What a task takes of a poll's answer, as it is counted there. */
 export function taskChars(task: Pick<LeasedTask, "parameters" | "header">): number {
   return task.parameters.length + task.header.length;
@@ -24,7 +27,7 @@ const isLarge = (task: LeasedTask) => taskChars(task) > smallCharsMax;
 
 export class TaskSizes {
   /** The queues whose tasks are large, with the size of the last ones on average. */
-  readonly #large = new BoundedMap<string, number>(limits.largeQueuesKept);
+  readonly #large = new BoundedMap<string, number>(largeQueuesKept);
 
   /** Of one claim. In the usual case all are small, and were. */
   note(tasks: readonly LeasedTask[]): void {

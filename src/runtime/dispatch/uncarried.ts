@@ -26,6 +26,9 @@ import type { Dispatcher } from "./dispatcher.ts";
 
 import { type Waiting, waitingIn } from "./waiting.ts";
 
+/** Tasks that no poll can carry, failed at a time. */
+const uncarriedPerClaim = 100;
+
 interface UncarriedOptions {
   readonly store: Store;
   readonly clock: Clock;
@@ -199,7 +202,7 @@ export class Uncarried {
     const { clock, dispatcher, settle } = this.#options;
     const { since } = wait;
     while (this.#rounds.isRunning) {
-      const tasks = await dispatcher.take(queue, limits.uncarriedPerClaim);
+      const tasks = await dispatcher.take(queue, uncarriedPerClaim);
       const oldest = clock.now() - limits.uncarriedMs;
       const isOver = (task: LeasedTask) => (readHeader(task.header).offeredAt ?? 0) <= oldest;
       // Since then a poll has come that takes it.

@@ -18,6 +18,9 @@ import { Rounds } from "../shared/rounds.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { type Waiting, waitingIn } from "./waiting.ts";
 
+/** Time between two looks at queues whose workers are busy or at other servers. */
+const unpolledRestMs = 30_000;
+
 /** Notes of queues that are polled after all; any partition's channel will do. */
 const kind = "polled";
 const channel = 0;
@@ -144,7 +147,7 @@ export class Unpolled {
     const again = (restMs: number) => {
       suspect.since = now - limits.unpolledMs + restMs;
     };
-    again(limits.unpolledRestMs);
+    again(unpolledRestMs);
     if (leased > 0) return false;
     if (now - oldestAt < limits.unpolledMs) {
       suspect.since = Math.min(oldestAt, now);

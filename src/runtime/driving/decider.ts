@@ -22,6 +22,9 @@ import { continuation, hasFreshScripts, type Mail, type Mailbox, takeBatch } fro
 import type { ScriptTurns } from "./script-turns.ts";
 import type { ScriptRunner } from "./scripts.ts";
 
+/** Fields, of at most a payload each, that are loaded at once. */
+const fieldsPerLoad = 32;
+
 /**
  * How long a commit waits for scripts that were just started: most take less than a millisecond.
  */
@@ -123,8 +126,8 @@ export class Decider {
     const same = { state, records, refused, ...(written !== undefined && { written }) };
     const data = new Map(before);
     let chars = 0;
-    for (let at = 0; at < need.length; at += limits.fieldsPerLoad) {
-      const names = need.slice(at, at + limits.fieldsPerLoad);
+    for (let at = 0; at < need.length; at += fieldsPerLoad) {
+      const names = need.slice(at, at + fieldsPerLoad);
       const loaded = await this.#load(key, names);
       if (loaded === "removed") return loaded;
       for (const [name, text] of loaded) {

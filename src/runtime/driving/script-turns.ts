@@ -6,7 +6,6 @@
  * timer remains.
  */
 import type { Clock } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
 import type { WaitingScript } from "../../model/decision.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { Turns } from "../../sandbox/turns.ts";
@@ -14,6 +13,9 @@ import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
 import { findWaitingScripts } from "./waiting-scripts.ts";
+
+/** Scripts waiting in the store that a server remembers, to take them as soon as it has room. */
+const scriptsRememberedMax = 100_000;
 
 export interface ScriptTurnsOptions {
   readonly store: Store;
@@ -68,7 +70,7 @@ export class ScriptTurns {
   add(workflow: string, executionId: string, scripts: readonly WaitingScript[]): void {
     if (this.#isStopped) return;
     for (const script of scripts) {
-      if (this.#waiting.size >= limits.scriptsRememberedMax) return;
+      if (this.#waiting.size >= scriptsRememberedMax) return;
       this.#waiting.put(workflow, `${executionId}:${script.handout}`, { ...script, executionId });
     }
     this.#schedule();

@@ -12,6 +12,15 @@ import type { WorkerDesk } from "../services/worker-desk.ts";
 import { logFault } from "../shared/faults.ts";
 import type { PolledTask } from "../shared/orchestrator.ts";
 
+/** Time for which a poll of this worker waits. */
+const innerPollMs = 20_000;
+/** Pause after a fault of the store. */
+const innerRestMs = 1_000;
+/** Attempts to settle a result; after them the lease of the task ends. */
+const innerSettleTries = 10;
+/** Shortest time between two heartbeats, for actions with a short `heartbeatSeconds`. */
+const innerBeatMsMin = 100;
+
 /** Makes one attempt. It must not throw; once the signal is aborted, what it returns is not needed. */
 export type InnerAction = (task: PolledTask, signal: AbortSignal) => Promise<TaskOutcome>;
 
@@ -86,7 +95,7 @@ export class InnerWorker {
         if (draining) return;
       } catch (error) {
         logFault(log, "the server could not poll for its own tasks", error, {});
-        await pause(limits.innerRestMs, clock);
+        await pause(innerRestMs, clock);
       }
     }
   }
@@ -97,7 +106,7 @@ export class InnerWorker {
       actions: [...actions.keys()],
       queues: [innerQueue],
       maxTasks,
-      waitMs: limits.innerPollMs,
+      waitMs: innerPollMs,
       workerId,
       heartbeats: true,
       isInner: true,
@@ -137,13 +146,13 @@ export class InnerWorker {
 
   async #settle({ token, about }: PolledTask, outcome: TaskOutcome, signal: AbortSignal) {
     const { desk, clock, log, workerId } = this.#options;
-    for (let tries = 1; tries <= limits.innerSettleTries && !signal.aborted; tries++) {
+    for (let tries = 1; tries <= innerSettleTries && !signal.aborted; tries++) {
       const answer = await desk.complete([{ token, outcome }], workerId).catch((error) => {
         logFault(log, "a result could not be settled", error, { action: about.actionKey });
         return ["retry"];
       });
       if (answer[0] !== "retry") return;
-      await pause(limits.innerRestMs, clock);
+      await pause(innerRestMs, clock);
     }
   }
 
@@ -151,7 +160,7 @@ export class InnerWorker {
     this.#cancelBeat();
     if (this.#stopped) return;
     const asked = [...this.#running.values()].map(({ beatMs }) => beatMs);
-    this.#beatMs = Math.max(limits.innerBeatMsMin, Math.min(limits.innerBeatMs, ...asked));
+    this.#beatMs = Math.max(innerBeatMsMin, Math.min(limits.innerBeatMs, ...asked));
     this.#cancelBeat = this.#options.clock.after(this.#beatMs, () => {
       void this.#beat().finally(() => this.#beatLater());
     });

@@ -15,6 +15,15 @@ import { percent, type Room } from "../shared/room.ts";
 import { Rounds } from "../shared/rounds.ts";
 import { RetentionEnds } from "./retention-ends.ts";
 
+/** Share below the bound at which early removals begin. */
+const earlyRetentionLead = 0.01;
+/** Time between two looks at the room. */
+const roomLookMs = 1_000;
+/** Pause between two rounds of removals while the store is too full. */
+const roomRestMs = 100;
+/** Executions of one round: few, as each may hold megabytes. */
+export const earlyRemovalsAtOnce = 64;
+
 export interface EarlyRetentionOptions {
   readonly store: Store;
   readonly clock: Clock;
@@ -43,14 +52,14 @@ export class EarlyRetention {
     this.#rounds = new Rounds({
       clock: options.clock,
       log: options.log,
-      round: async () => ((await this.#round()) ? limits.roomRestMs : limits.roomLookMs),
-      failedRestMs: limits.roomLookMs,
+      round: async () => ((await this.#round()) ? roomRestMs : roomLookMs),
+      failedRestMs: roomLookMs,
       failure: "early retention failed",
     });
   }
 
   start(): void {
-    this.#rounds.start(limits.roomLookMs);
+    this.#rounds.start(roomLookMs);
   }
 
   stop(): Promise<void> {
@@ -63,7 +72,7 @@ export class EarlyRetention {
    */
   async #round(): Promise<boolean> {
     const { clock, log, metrics, room } = this.#options;
-    const endsAt = clock.now() + limits.roomLookMs;
+    const endsAt = clock.now() + roomLookMs;
     const first = await room.read();
     let removed = 0;
     try {
@@ -93,7 +102,7 @@ export class EarlyRetention {
   #lacksRoom({ used, removalHelps = true }: Pressure): boolean {
     const { usedMax } = this.#options.store.traits;
     if (!removalHelps) return false;
-    if (used > usedMax - limits.earlyRetentionLead) this.#isMakingRoom = true;
+    if (used > usedMax - earlyRetentionLead) this.#isMakingRoom = true;
     else if (used <= usedMax - limits.roomRegained) this.#isMakingRoom = false;
     if (!this.#isMakingRoom) this.#beginAnew();
     return this.#isMakingRoom;
@@ -110,7 +119,7 @@ export class EarlyRetention {
     const partitions = Array.from({ length: store.partitions }, (_, i) => i).filter(prefers);
     this.#endedBefore ??= clock.now() - limits.earlyRetentionAgeMs;
     const endedBefore = this.#endedBefore;
-    const { timers, isOver } = await this.#ends.next(partitions, limits.earlyRemovalsAtOnce);
+    const { timers, isOver } = await this.#ends.next(partitions, earlyRemovalsAtOnce);
     if (isOver) this.#beginAnew();
     if (timers.length === 0) return undefined;
     const removals = timers.map(({ key }) =>

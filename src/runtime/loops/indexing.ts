@@ -7,11 +7,17 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
 import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Formats } from "../peers/formats.ts";
 import { Rounds } from "../shared/rounds.ts";
+
+/** Executions that are entered at once into an index that was added after them. */
+const indexedPerCall = 100;
+/** Pause after one call. */
+const indexRestMs = 20;
+/** Time between two looks for executions that are not indexed. */
+const indexLookMs = 1_000;
 
 /** Servers that read it maintain all indexes. */
 const indexedFormat = 3;
@@ -39,8 +45,8 @@ export class Indexing {
     this.#rounds = new Rounds({
       clock: options.clock,
       log: options.log,
-      round: async () => ((await this.#goOn()) ? limits.indexRestMs : limits.indexLookMs),
-      failedRestMs: limits.indexLookMs,
+      round: async () => ((await this.#goOn()) ? indexRestMs : indexLookMs),
+      failedRestMs: indexLookMs,
       failure: "executions could not be entered into an index",
     });
   }
@@ -69,7 +75,7 @@ export class Indexing {
     if (formats.written() < indexedFormat) return false;
     for (let i = 0; i < store.partitions; i++) {
       const partition = this.#next;
-      const limit = limits.indexedPerCall;
+      const limit = indexedPerCall;
       const isPreferred = prefers(partition);
       if (isPreferred && (await store.indexExecutions!({ partition, limit })) === "more") {
         this.#idle = 0;

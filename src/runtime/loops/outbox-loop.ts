@@ -9,6 +9,9 @@ import { asError, type Logger } from "../../telemetry/log.ts";
 import { isOfStore, logFault } from "../shared/faults.ts";
 import { PartitionAlarm } from "./partition-alarm.ts";
 
+/** Messages of one claim. */
+export const outboxPerClaimMax = 100;
+
 export interface OutboxLoopOptions {
   readonly store: Store;
   readonly clock: Clock;
@@ -53,7 +56,7 @@ export class OutboxLoop {
     const answer = await store.claimOutbox({
       partition,
       claimId: ids.nonce(),
-      limit: limits.outboxPerClaimMax,
+      limit: outboxPerClaimMax,
       hideMs: limits.outboxHideMs,
       now: clock.now(),
     });

@@ -8,6 +8,11 @@ import { limits } from "../../base/limits.ts";
 import { parseTimer } from "../../model/timer.ts";
 import type { Store, TimerPlace } from "../../store/store.ts";
 
+/** Pages of timers that one search for ends of retentions reads. */
+export const timerPagesPerWalk = 64;
+/** Pages that one search reads at once. */
+const timerPagesAtOnce = 8;
+
 /** How far a partition was read, and what was found there and not requested yet. */
 interface Walk {
   readonly partition: number;
@@ -61,11 +66,11 @@ export class RetentionEnds {
 
   /** Until each has found something or is over, or the bound is reached. */
   async #readAhead(walks: readonly Walk[]): Promise<void> {
-    for (let left = limits.timerPagesPerWalk; left > 0; ) {
+    for (let left = timerPagesPerWalk; left > 0; ) {
       // Those that were read least come first, so that none has to wait for one with very many.
       const behind = walks.filter(isBehind).sort((a, b) => a.pages - b.pages);
       if (behind.length === 0) return;
-      const some = behind.slice(0, Math.min(left, limits.timerPagesAtOnce));
+      const some = behind.slice(0, Math.min(left, timerPagesAtOnce));
       left -= some.length;
       await Promise.all(
         some.map((walk) =>

@@ -5,7 +5,6 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
 import { violations } from "../../engine/invariants.ts";
 import { decodeExecution } from "../../engine/stored/codec.ts";
 import { type ExecutionKey, executionKey } from "../../model/ids.ts";
@@ -16,6 +15,13 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Driver } from "../driving/driver.ts";
 import { logFault } from "../shared/faults.ts";
 import { Rounds } from "../shared/rounds.ts";
+
+/** Time between two rounds of the sweeper. */
+const sweepMs = 5_000;
+/** Executions that one round checks. */
+const sweptPerRound = 100;
+/** Time in which each partition is asked for queues that no poll knows of. */
+const queueSweepMs = 10_000;
 
 export interface SweeperOptions {
   readonly store: Store;
@@ -40,14 +46,14 @@ export class Sweeper {
     this.#rounds = new Rounds({
       clock: options.clock,
       log: options.log,
-      round: () => this.sweep().then(() => limits.sweepMs),
-      failedRestMs: limits.sweepMs,
+      round: () => this.sweep().then(() => sweepMs),
+      failedRestMs: sweepMs,
       failure: "a sweep failed",
     });
   }
 
   start(): void {
-    this.#rounds.start(limits.sweepMs);
+    this.#rounds.start(sweepMs);
   }
 
   stop(): Promise<void> {
@@ -58,7 +64,7 @@ export class Sweeper {
   async sweep(): Promise<void> {
     const { store, dispatcher } = this.#options;
     if (dispatcher.isPolled) {
-      const share = Math.min(1, limits.sweepMs / limits.queueSweepMs);
+      const share = Math.min(1, sweepMs / queueSweepMs);
       const count = Math.ceil(store.partitions * share);
       const next = Array.from({ length: count }, (_, i) => (this.#queuesOf + i) % store.partitions);
       this.#queuesOf = (this.#queuesOf + count) % store.partitions;
@@ -88,7 +94,7 @@ export class Sweeper {
     const { items, reached } = await store.list({
       partition: this.#partition,
       status: "RUNNING",
-      limit: limits.sweptPerRound,
+      limit: sweptPerRound,
       ...(this.#after !== undefined && { after: this.#after }),
     });
     for (const { id } of items) {

@@ -11,6 +11,9 @@ import type { Standstill } from "../peers/standstill.ts";
 import { logFault } from "../shared/faults.ts";
 import { PartitionAlarm } from "./partition-alarm.ts";
 
+/** Due timers of one claim. */
+const timersPerClaimMax = 200;
+
 export interface TimerLoopOptions {
   readonly store: Store;
   readonly clock: Clock;
@@ -57,7 +60,7 @@ export class TimerLoop {
   async #claim(partition: number): Promise<number | undefined> {
     const { store, clock, ids, log, standstill } = this.#options;
     const claimId = ids.nonce();
-    const limit = limits.timersPerClaimMax;
+    const limit = timersPerClaimMax;
     const now = clock.now();
     const request = { partition, claimId, limit, hideMs: limits.timerHideMs, now };
     const answer = await standstill.ask(partition, () => store.claimDue(request));

@@ -4,8 +4,10 @@
  * may depend on them; an unknown kind is passed over.
  */
 import type { Ids } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
 import type { Store } from "../../store/store.ts";
+
+/** Ids, or other short texts, in one note between servers. */
+export const textsPerNote = 100;
 
 type Listener = (texts: readonly string[]) => void;
 
@@ -53,8 +55,8 @@ export class Notes {
     const { store } = this.#options;
     const texts = all.filter((text) => !text.includes(separator));
     const sending: (Promise<void> | undefined)[] = [];
-    for (let first = 0; first < texts.length; first += limits.textsPerNote) {
-      const some = texts.slice(first, first + limits.textsPerNote);
+    for (let first = 0; first < texts.length; first += textsPerNote) {
+      const some = texts.slice(first, first + textsPerNote);
       sending.push(store.sendNote?.(partition, [kind, this.#self, ...some].join(separator)));
     }
     await Promise.allSettled(sending);

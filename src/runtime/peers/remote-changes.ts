@@ -13,6 +13,15 @@ import type { Store } from "../../store/store.ts";
 import type { Formats } from "./formats.ts";
 import type { Notes } from "./notes.ts";
 
+/** Executions watched at other servers that a server remembers. */
+const watchedElsewhereMax = 100_000;
+/** First look at an execution that is watched here and may be driven elsewhere. */
+export const watchedFirstLookMs = 25;
+/** Looks at one that has been watched for long. */
+export const watchedRestMs = 10_000;
+/** Time between two notes to other servers about what is watched here. */
+export const watchedTellMs = 30_000;
+
 /** Servers that write it send each other changes. */
 const tellingFormat = 3;
 
@@ -74,7 +83,7 @@ export class RemoteChanges {
   readonly #options: RemoteChangesOptions;
   readonly #followers = new Map<string, Set<Follower>>();
   /** By execution: until when others watch it, in the order of their first notes. */
-  readonly #watchedElsewhere = new BoundedMap<string, number>(limits.watchedElsewhereMax);
+  readonly #watchedElsewhere = new BoundedMap<string, number>(watchedElsewhereMax);
   /** What has changed in this turn of the event loop, and whether it has ended. */
   #changed = new Map<string, boolean>();
   #cancelTelling: (() => void) | undefined;
@@ -107,16 +116,16 @@ export class RemoteChanges {
       await look();
     };
     const rest = (again: () => void) => {
-      if (looks === 0) return clock.after(limits.watchedFirstLookMs, again);
+      if (looks === 0) return clock.after(watchedFirstLookMs, again);
       // The second look sees what has changed while the others were still hearing of the watcher.
       const isLong = looks > 1 && this.#areTelling();
-      return clock.after(isLong ? limits.watchedRestMs : limits.watchedLookMs, again);
+      return clock.after(isLong ? watchedRestMs : limits.watchedLookMs, again);
     };
     const follower = new Follower(lookAndTell, rest, awaitsEnd);
     const followers = this.#followers.get(key.id) ?? new Set();
     followers.add(follower);
     this.#followers.set(key.id, followers);
-    this.#cancelTelling ??= clock.after(limits.watchedTellMs, () => this.#tellAll());
+    this.#cancelTelling ??= clock.after(watchedTellMs, () => this.#tellAll());
     follower.rest();
     return () => {
       follower.stop();
@@ -171,7 +180,7 @@ export class RemoteChanges {
   }
 
   #remember(id: string): void {
-    const until = this.#options.clock.now() + 2.5 * limits.watchedTellMs;
+    const until = this.#options.clock.now() + 2.5 * watchedTellMs;
     this.#watchedElsewhere.set(id, until);
   }
 
@@ -181,7 +190,7 @@ export class RemoteChanges {
     if (this.#followers.size === 0) return;
     void this.#send(kinds.watched, [...this.#followers.keys()]);
     const { clock } = this.#options;
-    this.#cancelTelling = clock.after(limits.watchedTellMs, () => this.#tellAll());
+    this.#cancelTelling = clock.after(watchedTellMs, () => this.#tellAll());
   }
 
   async #send(kind: string, ids: readonly string[]): Promise<void> {

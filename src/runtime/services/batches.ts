@@ -1,6 +1,8 @@
 /** Calls that name thousands of things: a few at a time, so that others get their turn in between. */
 import { type Clock, within } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
+
+/** Tokens of one call that are handled before other calls have their turn. */
+export const tokensPerBatch = 128;
 
 /** A batch that takes longer, as a part of the store is away, does not keep the next ones waiting. */
 const batchMs = 20;
@@ -11,7 +13,7 @@ export async function inBatches<Item>(
   clock: Clock,
   work: (batch: readonly Item[]) => Promise<unknown>,
 ): Promise<void> {
-  const size = limits.tokensPerBatch;
+  const size = tokensPerBatch;
   const batches: Promise<unknown>[] = [];
   for (let at = 0; at < items.length; at += size) {
     const batch = work(items.slice(at, at + size));

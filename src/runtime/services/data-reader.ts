@@ -2,12 +2,18 @@
  * Reads fields of an execution's data for an answer that is made while it is sent: all of them
  * together may be more than memory has, so only a few are held at a time.
  */
-import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Store } from "../../store/store.ts";
 import type { Gate } from "../shared/gate.ts";
 import { gone } from "./executions.ts";
+
+/** Fields of data that are read at a time. */
+const fieldsPerReadMax = 8;
+/** Fields that are held until the caller has read them, or one field. */
+const fieldsReadCharsMax = 512 * 1024;
+/** Data of one execution that is kept until its response is made, as it is shown twice. */
+const fieldsKeptCharsMax = 64 * 1024;
 
 /** Some of the requested fields, in their order; undefined: the field is missing. */
 export type FieldBatch = readonly (readonly [name: string, text: JsonText | undefined])[];
@@ -38,11 +44,11 @@ export class DataReader {
     for (let from = 0; from < names.length; ) {
       const asked = names.slice(from, from + count);
       const found = await this.#load(asked);
-      const batch = withinChars(asked, found, limits.fieldsReadCharsMax);
+      const batch = withinChars(asked, found, fieldsReadCharsMax);
       from += batch.length;
       // What did not fit is dropped, and read again.
-      const isSmall = charsOf(batch) < limits.fieldsReadCharsMax / 2;
-      count = isSmall ? Math.min(2 * count, limits.fieldsPerReadMax) : 1;
+      const isSmall = charsOf(batch) < fieldsReadCharsMax / 2;
+      count = isSmall ? Math.min(2 * count, fieldsPerReadMax) : 1;
       yield batch;
     }
   }
@@ -64,7 +70,7 @@ export class DataReader {
 
   #keep(name: string, text: JsonText | undefined): void {
     const chars = text?.length ?? 0;
-    if (this.#kept.has(name) || this.#keptChars + chars > limits.fieldsKeptCharsMax) return;
+    if (this.#kept.has(name) || this.#keptChars + chars > fieldsKeptCharsMax) return;
     this.#keptChars += chars;
     this.#kept.set(name, text);
   }

@@ -25,6 +25,9 @@ import {
 import type { Orchestrator, StartAnswer, StartRequest } from "../shared/orchestrator.ts";
 import type { Room } from "../shared/room.ts";
 
+/** Input of a repeated start that is compared by value with that of its execution. */
+export const comparedCharsMax = 1024 * 1024;
+
 /** Servers that read it know hashes of what callers start by its values. */
 const valuesFormat = 3;
 
@@ -148,7 +151,7 @@ export class Executions {
     const loaded = await store.load({ key, fields: [fields.input] });
     const input = loaded.outcome === "loaded" ? loaded.data.get(fields.input) : undefined;
     if (input === undefined) return false;
-    if (Math.max(input.length, request.input.length) > limits.comparedCharsMax) return false;
+    if (Math.max(input.length, request.input.length) > comparedCharsMax) return false;
     const isSameBeside = hashesOf({ ...request, input }).includes(kept);
     return isSameBeside && isSameJson(input, request.input);
   }

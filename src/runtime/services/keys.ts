@@ -16,6 +16,9 @@ import { documentPage } from "../shared/document-page.ts";
 import { tellFaults } from "../shared/faults.ts";
 import type { Page } from "../shared/orchestrator.ts";
 
+/** Unknown keys that are looked up within `keyFreshMs` before all keys are listed once. */
+export const unknownKeysReadMax = 20;
+
 const kind = "key";
 
 export interface NewKey extends Pick<Key, "name" | "scopes" | "actions"> {}
@@ -112,7 +115,7 @@ export class Keys {
     if (!this.#isFresh(this.#misses.sinceMs)) {
       this.#misses = { count: 0, sinceMs: this.#clock.now() };
     }
-    return this.#misses.count >= limits.unknownKeysReadMax;
+    return this.#misses.count >= unknownKeysReadMax;
   }
 
   /**

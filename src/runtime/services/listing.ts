@@ -6,6 +6,17 @@ import type { ListFilter, Listing, ListPlace, Store } from "../../store/store.ts
 import { Gate } from "../shared/gate.ts";
 import type { ListExecutions, Page } from "../shared/orchestrator.ts";
 
+/** Shortest pause of a list. */
+const listPauseMs = 2;
+/** Length of the pause, in multiples of the time that reading took. */
+const listRestShare = 3;
+/** Longest pause of a list. */
+const listPauseMsMax = 20;
+/** Executions that one call of the store reads for a list. */
+export const listLookMax = 40;
+/** Partitions that a list reads at once before it pauses. */
+export const listedPartitionsMax = 16;
+
 /** How far a partition has been read. */
 interface Part {
   readonly partition: number;
@@ -62,16 +73,16 @@ export class Lists {
     const few = likelyShare(request.limit, this.#store.partitions);
     const filter = filterOf(request);
     let looked = 0;
-    for (let first = 0; first < parts.length; first += limits.listedPartitionsMax) {
+    for (let first = 0; first < parts.length; first += listedPartitionsMax) {
       const beganAt = this.#clock.now();
-      const some = parts.slice(first, first + limits.listedPartitionsMax);
+      const some = parts.slice(first, first + listedPartitionsMax);
       const answers = await Promise.all(
         some.map(({ partition, reached: after }) =>
           this.#store.list({
             ...filter,
             partition,
             limit: few,
-            lookMax: limits.listLookMax,
+            lookMax: listLookMax,
             ...(after !== undefined && { after }),
           }),
         ),
@@ -84,12 +95,9 @@ export class Lists {
         part.reached = answer.reached;
       }
       // Where others have work to do, this takes longer, and so leaves them more time.
-      const restMs = limits.listRestShare * (this.#clock.now() - beganAt);
-      if (parts.length > limits.listedPartitionsMax) {
-        await pause(
-          Math.max(limits.listPauseMs, Math.min(restMs, limits.listPauseMsMax)),
-          this.#clock,
-        );
+      const restMs = listRestShare * (this.#clock.now() - beganAt);
+      if (parts.length > listedPartitionsMax) {
+        await pause(Math.max(listPauseMs, Math.min(restMs, listPauseMsMax)), this.#clock);
       }
     }
     return looked;

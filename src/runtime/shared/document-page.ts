@@ -2,6 +2,9 @@
 import { limits } from "../../base/limits.ts";
 import type { Document, Store } from "../../store/store.ts";
 
+/** Documents that are read at once for a list. */
+const documentsPerReadMax = 20;
+
 export interface DocumentPage {
   /** At least one, unless none is left. */
   readonly documents: readonly Document[];
@@ -18,7 +21,7 @@ export async function documentPage(
   let after = request.after;
   let chars = 0;
   for (;;) {
-    const count = Math.min(limit - documents.length, limits.documentsPerReadMax);
+    const count = Math.min(limit - documents.length, documentsPerReadMax);
     const read = await store.listDocuments({
       kind,
       limit: count,

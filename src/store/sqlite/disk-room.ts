@@ -14,6 +14,11 @@ import type { Ballast } from "./ballast.ts";
 import { findFunctions } from "./c-library.ts";
 import { isOutOfRoom } from "./full.ts";
 
+/** Steps in which the file takes room on the disk. */
+const fileStepBytes = 1024 * 1024;
+/** Pages that only removals may use: they need some before they free more. */
+const removalPages = 64;
+
 /** How a disk of this size is divided, in bytes. */
 export interface DiskShares {
   /** Kept for the log and for what runs already; `log` and `floor` are parts of it. */
@@ -41,7 +46,7 @@ export function shareDisk(diskBytes: number): DiskShares {
     floor: share(limits.diskFloorBytes),
     ballast: share(limits.ballastBytes),
     running: share(limits.fileRunningBytes),
-    step: Math.max(1, Math.floor(share(limits.fileStepBytes) / stepUnit)) * stepUnit,
+    step: Math.max(1, Math.floor(share(fileStepBytes) / stepUnit)) * stepUnit,
   };
 }
 
@@ -206,7 +211,7 @@ export class DiskRoom {
   #kept(urgency: Urgency): number {
     if (urgency === "removal") return 0;
     const forRunning = Math.ceil(this.shares.running / this.#pageBytes);
-    return limits.removalPages + (urgency === "start" ? forRunning : 0);
+    return removalPages + (urgency === "start" ? forRunning : 0);
   }
 
   /** SQLite itself refuses what would go beyond. */

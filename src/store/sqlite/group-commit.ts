@@ -7,13 +7,21 @@
  */
 import type { Database, Statement } from "bun:sqlite";
 import { type Clock, pause } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { StoreFault } from "../store.ts";
 import { commitFault, isLocked, notApplied, syncFault, syncRefusal } from "./commit-faults.ts";
 import type { DiskRoom, Urgency } from "./disk-room.ts";
 import { isNoRoom } from "./full.ts";
 import type { LogSync } from "./log-sync.ts";
+
+/** Time that a transaction may take. */
+const groupCommitMs = 10;
+/** Operations that are worth a transaction while the log of the one before is synced. */
+export const groupCommitOperationsMin = 32;
+/** Operations of one transaction. */
+export const groupCommitOperationsMax = 256;
+/** Time between two tries to put a log on disk again that found no room there. */
+const logKeepMs = 1_000;
 
 /** How long after a large group the next one is expected. */
 const busyMs = 50;
@@ -144,7 +152,7 @@ export class GroupCommit {
       this.#isScheduled = false;
       if (this.#held !== undefined) return;
       // A few operations would wait for the next sync anyway: they share a transaction until then.
-      if (this.#log.isRunning && this.#waiting.length < limits.groupCommitOperationsMin) return;
+      if (this.#log.isRunning && this.#waiting.length < groupCommitOperationsMin) return;
       if (this.#waiting.length > 0) this.#flushGroup();
       if (this.#waiting.length > 0) this.#schedule();
     });
@@ -162,11 +170,11 @@ export class GroupCommit {
     const start = this.#clock.now();
     try {
       this.#begin.run();
-      while (answers.length < Math.min(group.length, limits.groupCommitOperationsMax)) {
+      while (answers.length < Math.min(group.length, groupCommitOperationsMax)) {
         const operation = group[answers.length] as Operation;
         if (operation.isAlone) break;
         answers.push(operation.run());
-        if (this.#clock.now() - start >= limits.groupCommitMs) break;
+        if (this.#clock.now() - start >= groupCommitMs) break;
       }
     } catch (error) {
       this.#undo();
@@ -242,7 +250,7 @@ export class GroupCommit {
       this.#log.settled(synced);
       return;
     }
-    if (answers.length >= limits.groupCommitOperationsMin) this.#busyUntil = now + busyMs;
+    if (answers.length >= groupCommitOperationsMin) this.#busyUntil = now + busyMs;
     if (answers.length === 1 && now > this.#busyUntil) this.#log.syncAtOnce(synced);
     else this.#log.sync(synced);
     const until = this.#onFlush();
@@ -262,7 +270,7 @@ export class GroupCommit {
   async #recover(): Promise<void> {
     let error = await this.#keepLog(true);
     while (error !== null && isNoRoom(error) && !this.#isClosed) {
-      await pause(limits.logKeepMs, this.#clock);
+      await pause(logKeepMs, this.#clock);
       error = await this.#keepLog(true);
     }
     this.#recovering = undefined;

@@ -9,6 +9,11 @@ import type { Logger } from "../log.ts";
 import { Outage } from "../outage.ts";
 import { type Attributes, exportRequest, type Span } from "./otlp.ts";
 
+/** Spans of one request to it. */
+const traceBatchMax = 256;
+/** Time for which a request collects spans. */
+const traceBatchMs = 1_000;
+
 export interface ExporterOptions {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -47,8 +52,8 @@ export class Exporter {
     }
     this.#queue.push(span);
     // After a failure it is the pause that decides, however much waits.
-    const isFull = this.#queue.length >= limits.traceBatchMax && this.#failures === 0;
-    this.#schedule(isFull ? 0 : limits.traceBatchMs);
+    const isFull = this.#queue.length >= traceBatchMax && this.#failures === 0;
+    this.#schedule(isFull ? 0 : traceBatchMs);
   }
 
   #schedule(ms: number): void {
@@ -68,13 +73,13 @@ export class Exporter {
 
   #pauseMs(): number {
     if (this.#failures > 0) {
-      return Math.min(limits.traceRetryMsMax, limits.traceBatchMs * 2 ** (this.#failures - 1));
+      return Math.min(limits.traceRetryMsMax, traceBatchMs * 2 ** (this.#failures - 1));
     }
-    return this.#queue.length >= limits.traceBatchMax ? 0 : limits.traceBatchMs;
+    return this.#queue.length >= traceBatchMax ? 0 : traceBatchMs;
   }
 
   async #sendBatch(): Promise<void> {
-    const batch = this.#queue.slice(0, limits.traceBatchMax);
+    const batch = this.#queue.slice(0, traceBatchMax);
     const outcome = await this.#post(batch);
     if (outcome === "failed") {
       this.#failures += 1;

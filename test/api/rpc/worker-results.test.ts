@@ -1,8 +1,7 @@
 /** Others have their turn while the results of one call are checked. */
 import { expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
-import { checkResults } from "../../../src/api/rpc/worker-results.ts";
-import { limits } from "../../../src/base/limits.ts";
+import { checkResults, outputBytesPerTurnMax } from "../../../src/api/rpc/worker-results.ts";
 import { TaskResultSchema } from "../../../src/gen/orchy/v1/worker_pb.ts";
 
 async function turnsOf(outputs: readonly string[]): Promise<number> {
@@ -29,8 +28,8 @@ async function turnsOf(outputs: readonly string[]): Promise<number> {
 
 test("small outputs are checked at once, large ones with turns of others in between", async () => {
   expect(await turnsOf(Array(100).fill("1"))).toBe(0);
-  const large = `"${"x".repeat(limits.outputBytesPerTurnMax * 0.6)}"`;
+  const large = `"${"x".repeat(outputBytesPerTurnMax * 0.6)}"`;
   expect(await turnsOf(Array(4).fill(large))).toBe(3);
-  const larger = `"${"x".repeat(limits.outputBytesPerTurnMax)}"`;
+  const larger = `"${"x".repeat(outputBytesPerTurnMax)}"`;
   expect(await turnsOf(["1", larger, larger, "2"])).toBe(3);
 });

@@ -1,11 +1,13 @@
 /** News of cancelled tasks among servers: who is told, and what it costs where there is nothing to tell. */
 import { expect, test } from "bun:test";
 import { systemIds } from "../../../src/base/clock.ts";
-import { limits } from "../../../src/base/limits.ts";
 import type { Decision } from "../../../src/model/decision.ts";
 import { executionKey, formatTaskId, formatToken } from "../../../src/model/ids.ts";
-import { Cancellations } from "../../../src/runtime/dispatch/cancellations.ts";
-import { Notes } from "../../../src/runtime/peers/notes.ts";
+import {
+  Cancellations,
+  droppedTasksPerTurnMax,
+} from "../../../src/runtime/dispatch/cancellations.ts";
+import { Notes, textsPerNote } from "../../../src/runtime/peers/notes.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import type { LeasedTask } from "../../../src/store/store.ts";
 import { HandClock } from "../../support/hand-clock.ts";
@@ -91,7 +93,7 @@ test("those who gave tasks out pass the news on to where the holder's poll is pa
 test("what one turn tells is bounded, and goes in few notes", async () => {
   const { sent, servers } = newServers([], []);
   const [one] = servers;
-  const { droppedTasksPerTurnMax: most, textsPerNote } = limits;
+  const most = droppedTasksPerTurnMax;
   for (let first = 0; first < 3 * most; first += 50) {
     const handouts = Array.from({ length: 50 }, (_, i) => first + i);
     one!.cancellations.committed(key, dropping(...handouts));

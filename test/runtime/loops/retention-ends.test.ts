@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { limits } from "../../../src/base/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
-import { RetentionEnds } from "../../../src/runtime/loops/retention-ends.ts";
+import { RetentionEnds, timerPagesPerWalk } from "../../../src/runtime/loops/retention-ends.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import { createRequest, effects, partitions, start, t0 } from "../../store/conformance/subject.ts";
 import { Chance } from "../../support/chance.ts";
@@ -50,7 +50,7 @@ test("very many other timers are passed over a bounded number at a time", async 
     const key = executionKey(id, 2);
     await store.create({ ...createRequest(id), key, effects: effects({ timers }) });
   };
-  const pages = limits.timerPagesPerWalk * 1.5;
+  const pages = timerPagesPerWalk * 1.5;
   const others = Array.from({ length: pages * limits.timersListedMax }, (_, i) => {
     return { id: `t${i}`, at: t0 + i };
   });
@@ -66,7 +66,7 @@ test("very many other timers are passed over a bounded number at a time", async 
   const next = async () => {
     const before = reads;
     const { timers, isOver } = await ends.next([much, little], 64);
-    expect(reads - before).toBeLessThanOrEqual(limits.timerPagesPerWalk);
+    expect(reads - before).toBeLessThanOrEqual(timerPagesPerWalk);
     return { partitions: timers.map(({ key }) => key.partition), isOver };
   };
   // What the one partition holds does not wait for the other.

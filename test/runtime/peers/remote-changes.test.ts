@@ -4,7 +4,12 @@ import { systemIds } from "../../../src/base/clock.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
 import { Notes } from "../../../src/runtime/peers/notes.ts";
-import { RemoteChanges } from "../../../src/runtime/peers/remote-changes.ts";
+import {
+  RemoteChanges,
+  watchedFirstLookMs,
+  watchedRestMs,
+  watchedTellMs,
+} from "../../../src/runtime/peers/remote-changes.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import { HandClock } from "../../support/hand-clock.ts";
 
@@ -42,11 +47,11 @@ test("a watcher looks twice, then rests, and looks when another server has chang
   let looks = 0;
   const stop = one.follow(key, async () => void looks++);
   expect(notes).toEqual([]);
-  await clock.pass(limits.watchedFirstLookMs);
+  await clock.pass(watchedFirstLookMs);
   expect([looks, notes]).toEqual([1, ["watched"]]);
   await clock.pass(limits.watchedLookMs);
   expect(looks).toBe(2);
-  await clock.pass(limits.watchedRestMs - 10);
+  await clock.pass(watchedRestMs - 10);
   expect(looks).toBe(2);
   other.committed(key, false);
   other.committed(key, false);
@@ -54,12 +59,12 @@ test("a watcher looks twice, then rests, and looks when another server has chang
   await clock.pass(1);
   expect([looks, notes]).toEqual([3, ["watched", "changed"]]);
   stop();
-  await clock.pass(limits.watchedRestMs);
+  await clock.pass(watchedRestMs);
   other.committed(key, false);
   await clock.pass(1);
   expect(looks).toBe(3);
   // Nobody watches any longer: that is forgotten.
-  await clock.pass(3 * limits.watchedTellMs);
+  await clock.pass(3 * watchedTellMs);
   const told = notes.length;
   other.committed(key, false);
   await clock.pass(1);
@@ -70,10 +75,10 @@ test("what lasts is told again; what is over at once, and changes of this server
   const { clock, notes, servers } = newServers(2);
   const [one] = servers as [RemoteChanges, RemoteChanges];
   one.follow(key, async () => {})();
-  await clock.pass(limits.watchedTellMs + 1);
+  await clock.pass(watchedTellMs + 1);
   expect(notes).toEqual([]);
   one.follow(key, async () => {});
-  await clock.pass(limits.watchedTellMs + 1);
+  await clock.pass(watchedTellMs + 1);
   one.committed(key, false);
   await clock.pass(1);
   expect(notes).toEqual(["watched", "watched"]);
@@ -84,7 +89,7 @@ test("beside servers that tell nothing, watchers go on looking often", async () 
   const { clock, servers } = newServers(1, 2);
   let looks = 0;
   servers[0]!.follow(key, async () => void looks++);
-  await clock.pass(limits.watchedFirstLookMs);
+  await clock.pass(watchedFirstLookMs);
   for (let i = 0; i < 10; i++) await clock.pass(limits.watchedLookMs);
   expect(looks).toBe(11);
 });
@@ -94,7 +99,7 @@ test("who waits for the end looks when it has come, and not at each step before"
   const [one, other] = servers as [RemoteChanges, RemoteChanges];
   let looks = 0;
   one.follow(key, async () => void looks++, { awaitsEnd: true });
-  await clock.pass(limits.watchedFirstLookMs);
+  await clock.pass(watchedFirstLookMs);
   await clock.pass(limits.watchedLookMs);
   other.committed(key, false);
   await clock.pass(1);

@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test";
-import { limits } from "../../../src/base/limits.ts";
-import { inBatches } from "../../../src/runtime/services/batches.ts";
+import { inBatches, tokensPerBatch } from "../../../src/runtime/services/batches.ts";
 import { HandClock } from "../../support/hand-clock.ts";
 
-const size = limits.tokensPerBatch;
+const size = tokensPerBatch;
 const items = Array.from({ length: 3 * size + 1 }, (_, i) => i);
 
 test("batches are worked through in order, each after the one before", async () => {

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { systemClock } from "../../../src/base/clock.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
-import { Lists } from "../../../src/runtime/services/listing.ts";
+import { Lists, listedPartitionsMax, listLookMax } from "../../../src/runtime/services/listing.ts";
 import type { ListExecutions } from "../../../src/runtime/shared/orchestrator.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import { comparePlaces, matches } from "../../../src/store/rules.ts";
@@ -104,7 +104,7 @@ test("a page reads few executions of each partition, and of few partitions at on
   expect(page.items.map(({ id }) => id)).toEqual(ids.reverse().slice(0, 50));
   expect(store.looked).toBeLessThan(5 * 50);
   expect(store.asked.length).toBeLessThan(64 + 16);
-  expect(most).toBeLessThanOrEqual(limits.listedPartitionsMax);
+  expect(most).toBeLessThanOrEqual(listedPartitionsMax);
 });
 
 test("a search that finds little says that it was cut short, and goes on", async () => {
@@ -123,7 +123,7 @@ test("a search that finds little says that it was cut short, and goes on", async
   const request = { correlationId: "first", status: "FAILED", limit: 10 } as const;
   const page = await lists.page(request);
   expect(page).toEqual({ items: [], cursor: expect.any(String), incomplete: true });
-  expect(store.looked).toBeLessThan(limits.listPageLookMax + 4 * limits.listLookMax);
+  expect(store.looked).toBeLessThan(limits.listPageLookMax + 4 * listLookMax);
   expect(await allPages(lists, request)).toEqual(["e0"]);
 });
 

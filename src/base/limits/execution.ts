@@ -1,0 +1,48 @@
+/** What one execution, and one commit of it, may hold. */
+export const executionLimits = {
+  // One commit (sketched for stores with bounded transactions: 100 items on DynamoDB).
+  /** Effects of a commit: tasks, timers, messages, history. */
+  commitEffectsMax: 50,
+  /** Size of a commit. */
+  commitBytesMax: 4 * 1024 * 1024,
+  /** Commit ids of an execution that are remembered. */
+  commitIdsKept: 16,
+  /** Attempts to commit after conflicts. */
+  commitConflictRetriesMax: 20,
+  /** Events that one commit applies. */
+  mailboxEventsPerCommitMax: 50,
+  /** Events that wait for one execution. */
+  mailboxEventsMax: 10_000,
+
+  // One execution.
+  /** Signals that no wait has consumed. */
+  signalsBufferedMax: 100,
+  /** Time for which ids of applied signals and operations are remembered. */
+  causeSeconds: 24 * 3600,
+  /** Ids in the state, which servers of format 2 read. */
+  causesInStateMax: 200,
+  /** Attempts that are kept of an action. */
+  attemptsKept: 10,
+  /** Actions whose records are part of the state, which each commit writes. */
+  recordChunkActions: 64,
+  /** Entries in the history of an execution. */
+  historyEntriesMax: 10_000,
+  /** Follow-ups in a chain. */
+  followUpDepthMax: 3,
+  /** Retention of a completed execution. */
+  retentionSecondsDefault: 7 * 24 * 3600,
+  /** Retention of one that did not complete. */
+  retentionFailedSecondsDefault: 30 * 24 * 3600,
+  /** Shortest retention, so that callers that wait at other servers get the result. */
+  retentionMsMin: 1_500,
+  /** Time for which a deleted id is remembered that a caller or a message chose. */
+  tombstoneSecondsDefault: 24 * 3600,
+  /** Lowest `--tombstone-seconds`. */
+  tombstoneSecondsMin: 600,
+  /** Highest `--tombstone-seconds`. */
+  tombstoneSecondsMax: 366 * 24 * 3600,
+  /** Time for which a deleted id is remembered that the server made. */
+  generatedTombstoneSeconds: 600,
+  /** Hash of a request in a tombstone: 128 bits, as there may be many. */
+  keptHashChars: 32,
+} as const;
