@@ -3,7 +3,8 @@
  * immutable, so a plan never changes, and nothing is parsed on the hot path.
  */
 import type { ActionSpec, FollowUp, Routes, WorkflowDefinition } from "../model/definition.ts";
-import { noNeeds, type Template } from "./data/template.ts";
+import { noNeeds } from "./data/scope.ts";
+import type { Template } from "./data/template.ts";
 import { Ancestors, countIncoming, orderOf, type Targets } from "./graph.ts";
 import { optionalTemplate, type PlanActionBase, type PlanRoutes } from "./kinds/kind.ts";
 import { kindOf, kinds, type PlanAction } from "./kinds/table.ts";

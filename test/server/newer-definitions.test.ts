@@ -34,12 +34,13 @@ const filters = [
 ] as const;
 
 test.each([
-  ...filters.map(([fields, pointer]) => ["A reference with a filter", pointer, fields] as const),
-  ["A http action", "/actions/0/name", { actions: system("http", { url: "http://a.example" }) }],
-])("%s at %s is saved once all servers know it", async (what, pointer, fields) => {
+  ...filters.map(([fields, at]) => ["A reference with a filter", at, fields, 3] as const),
+  ["A http action", "/actions/0/name", { actions: system("http", { url: "http://a.example" }) }, 3],
+  ["A reference with a default", "/output", { actions: plain, output: "{$.input.a ?? 1}" }, 4],
+])("%s at %s is saved once all servers know it", async (what, pointer, fields, since) => {
   const definition = { name: "newer", rootAction: 1, ...fields };
   const save = (path: string) => call(server, "POST", path, definition);
-  format = 2;
+  format = since - 1;
   const message = expect.stringContaining(`${what} needs newer servers: `);
   const refused = await save("/v1/workflows");
   expect([refused.status, refused.body.error.code]).toEqual([422, "DEFINITION_REFUSED"]);
@@ -48,7 +49,7 @@ test.each([
   expect([legacy.status, JSON.stringify(legacy.body)]).toEqual([422, message]);
   const checked = await save("/v1/workflows/validate");
   expect([checked.status, checked.body]).toEqual([422, refused.body]);
-  format = 3;
+  format = since;
   expect((await save("/v1/workflows")).status).toBe(201);
 });
 

@@ -49,6 +49,8 @@ export const languageLimits = {
   pathCharsMax: 1_024,
   /** Steps of a reference. */
   pathStepsMax: 64,
+  /** Defaults of a reference. */
+  pathDefaultsMax: 16,
   /** Filters and parentheses of a reference inside each other. */
   filterDepthMax: 16,
   /** Any time in a definition. */

@@ -8,7 +8,7 @@ import type { ActionDefinition, WorkflowDefinition } from "../../model/definitio
 import type { Json } from "../../model/json.ts";
 import { readObject } from "../readers/fields.ts";
 import { fieldMap, type Read } from "../readers/reader.ts";
-import { below, quoted, Report, shown } from "../readers/report.ts";
+import { below, type NewThing, quoted, Report, shown } from "../readers/report.ts";
 import { readActionDefinition } from "./action-definition.ts";
 import { readAction } from "./actions.ts";
 import { checkGraph, type ReadAction } from "./graph-rules.ts";
@@ -23,8 +23,7 @@ export interface CheckedDefinition {
   readonly scripts: readonly { pointer: string; expression: string }[];
   /** Where the first number stands that a double would round. */
   readonly exactNumber: string | undefined;
-  /** Where the first reference with a filter stands. */
-  readonly filter: string | undefined;
+  readonly newThings: readonly NewThing[];
 }
 
 export function checkDefinition(
@@ -41,7 +40,7 @@ export function checkDefinition(
     warnings: report.warnings,
     scripts: report.scripts,
     exactNumber: report.exactNumber,
-    filter: report.filter,
+    newThings: report.newThings,
   };
 }
 

@@ -1,15 +1,19 @@
 /**
- * References into an execution's data: `$.input.a`, `$.1.output.b`, `$price.output.total`. Plain
+ * References into an execution's data: `$.input.a`, `$.1.output.b`, `$price.output.total`, each with
+ * what stands in for a value that is missing or null: `$.input.a ?? $.input.b ?? 0`. Plain
  * member paths, nearly all of them, run as a walk over the text that was compiled at registration.
  */
+import { isTooDeep } from "../../base/json-shape.ts";
+import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
+import { cut } from "./cut.ts";
 import { findAll } from "./find-all.ts";
 import { pick } from "./json-text.ts";
 import { parsePath, shortFormAt } from "./path.ts";
 import { type FilterQuery, isDefinite, outerQueries, type PathStep } from "./path-step.ts";
 import { ReferenceSyntaxError } from "./path-text.ts";
-import { mergeNeeds, type Needs, type Scope } from "./scope.ts";
-import { TextIndex } from "./text-index.ts";
+import { mergeNeeds, type Needs, noNeeds, type Scope } from "./scope.ts";
+import { namesToIndex, TextIndexes } from "./text-index.ts";
 import { Work } from "./work.ts";
 
 export { ReferenceSyntaxError };
@@ -38,7 +42,13 @@ export interface Reference {
   readonly textName: string;
   /** What the paths in its filters that begin with `$` refer to. */
   readonly outer: ReadonlyMap<FilterQuery, Reference>;
+  /** What counts when the value is missing or null. */
+  readonly otherwise: Otherwise | undefined;
 }
+
+type Otherwise =
+  | { readonly kind: "reference"; readonly reference: Reference }
+  | { readonly kind: "literal"; readonly text: JsonText };
 
 /** Whether a reference begins here: `$.`, `$[`, or `$<id>.output`. */
 export function beginsReference(text: string, at: number): boolean {
@@ -52,14 +62,106 @@ function isShortForm(text: string, at: number): boolean {
   return shortFormAt.test(text);
 }
 
-/** Parses the whole text as one reference. Throws ReferenceSyntaxError. */
+/** Parses the whole text as one reference, with its defaults. Throws ReferenceSyntaxError. */
 export function parseReference(text: string): Reference {
+  const parts = splitDefaults(text);
+  if (parts.length === 1) return parseOne(text);
+  const last = parts.pop()!.trim();
+  let otherwise: Otherwise = beginsReference(last, 0)
+    ? { kind: "reference", reference: parseOne(last) }
+    : { kind: "literal", text: literalDefault(last, text) };
+  for (const part of parts.reverse()) {
+    otherwise = { kind: "reference", reference: withDefault(part.trim(), otherwise) };
+  }
+  return { ...(otherwise as { reference: Reference }).reference, text };
+}
+
+function splitDefaults(text: string): string[] {
+  const parts: string[] = [];
+  let from = 0;
+  for (let at = findOutside(text, 0, "??"); at >= 0; at = findOutside(text, from, "??")) {
+    parts.push(text.slice(from, at));
+    from = at + 2;
+    if (parts.length <= limits.pathDefaultsMax) continue;
+    fail(`${shown(text)} has more than ${limits.pathDefaultsMax} defaults.`);
+  }
+  parts.push(text.slice(from));
+  return parts;
+}
+
+function withDefault(text: string, otherwise: Otherwise): Reference {
+  if (text !== "" && isJson(text)) fail(`A default follows ${shown(text)}, which always counts.`);
+  const reference = parseOne(text);
+  if (!reference.definite) {
+    fail(`${shown(text)} always finds an array, empty or not, so it takes no default.`);
+  }
+  const needs = mergeNeeds([reference.needs, needsOfDefault(otherwise)]);
+  return { ...reference, otherwise, needs };
+}
+
+function literalDefault(text: string, whole: string): JsonText {
+  if (isJson(text)) return text;
+  const is = text === "" ? "nothing" : shown(text);
+  const wanted = 'a reference or a JSON value; text is in quotes: ?? "none"';
+  return fail(`After the last ?? of ${shown(whole)} stands ${is} instead of ${wanted}.`);
+}
+
+function needsOfDefault(otherwise: Otherwise): Needs {
+  return otherwise.kind === "reference" ? otherwise.reference.needs : noNeeds;
+}
+
+/** Whether it is valid JSON of numbers that most parsers can take, and not nested too deeply. */
+function isJson(text: string): boolean {
+  if (isTooDeep(text, limits.jsonDepthMax)) return false;
+  try {
+    JSON.parse(text, (_name, value) => {
+      if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) fail("");
+      return value;
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parseOne(text: string): Reference {
   if (!beginsReference(text, 0)) {
-    throw new ReferenceSyntaxError(
-      `${JSON.stringify(text)} is not a reference: those begin with $., $[ or $<id>.output.`,
-    );
+    fail(`${shown(text)} is not a reference: those begin with $., $[ or $<id>.output.`);
   }
   return referenceTo(text, parsePath(isShortForm(text, 0) ? `$.${text.slice(1)}` : text));
+}
+
+function shown(text: string): string {
+  return JSON.stringify(cut(text));
+}
+
+function fail(message: string): never {
+  throw new ReferenceSyntaxError(message);
+}
+
+/** Position of the first such mark from `from` on outside quotes, brackets and braces; or -1. */
+export function findOutside(text: string, from: number, mark: "??" | "}"): number {
+  let quote = "";
+  let depth = 0;
+  for (let at = from; at < text.length; at++) {
+    const next = text[at]!;
+    if (quote !== "") {
+      if (next === "\\") at++;
+      else if (next === quote) quote = "";
+    } else if (depth <= 0 && text.startsWith(mark, at)) return at;
+    // Single quotes are for names, in brackets; outside they have no meaning.
+    else if (next === '"' || (next === "'" && depth > 0)) quote = next;
+    else if (next === "[" || next === "{") depth++;
+    else if (next === "]" || next === "}") depth--;
+  }
+  return -1;
+}
+
+/** A reference, and those that stand in for it. */
+export function withDefaults(reference: Reference): readonly Reference[] {
+  const { otherwise } = reference;
+  if (otherwise?.kind !== "reference") return [reference];
+  return [reference, ...withDefaults(otherwise.reference)];
 }
 
 function referenceTo(text: string, all: readonly PathStep[]): Reference {
@@ -83,6 +185,7 @@ function referenceTo(text: string, all: readonly PathStep[]): Reference {
     where: inOutput ? "output" : "root",
     textName: `${root.kind}:${inOutput ? "output" : "root"}:${root.key ?? ""}`,
     outer,
+    otherwise: undefined,
   };
 }
 
@@ -105,41 +208,43 @@ function needsOf(root: ReferenceRoot): Needs {
   }
 }
 
-/** Indexes of the texts that several references of a template are looked up in, by their names. */
-export type TextIndexes = Map<string, TextIndex>;
+/** Names of the texts that so many references are looked up in that it repays to index them. */
+export function textsToIndex(references: readonly Reference[]): ReadonlySet<string> {
+  return namesToIndex(references.flatMap(withDefaults).map(({ textName }) => textName));
+}
 
 /**
- * The text of the value, or undefined when it is missing; never for an indefinite path. Throws
- * TooLarge.
+ * The text of the value, or of the first default that counts; undefined when the last is missing;
+ * never for an indefinite path. Throws TooLarge.
  */
 export function resolveReference(
   reference: Reference,
   view: Scope,
   work: Work = new Work(),
-  indexes?: TextIndexes,
+  indexes: TextIndexes = TextIndexes.none,
 ): JsonText | undefined {
   work.reading = reference.text;
-  return resolve(reference, view, work, indexes);
+  const value = resolve(reference, view, work, indexes);
+  const { otherwise } = reference;
+  if (otherwise === undefined || (value !== undefined && value !== "null")) return value;
+  if (otherwise.kind === "literal") return otherwise.text;
+  return resolveReference(otherwise.reference, view, work, indexes);
 }
 
 function resolve(
   reference: Reference,
   view: Scope,
   work: Work,
-  indexes?: TextIndexes,
+  indexes: TextIndexes = TextIndexes.none,
 ): JsonText | undefined {
   const text = lookedUpIn(reference, view, work);
   if (text === undefined) return reference.definite ? undefined : "[]";
-  const { definite, keys, steps } = reference;
-  if (definite && (indexes === undefined || keys.length === 0)) {
+  const { definite, keys, steps, textName } = reference;
+  if (definite && (!indexes.keeps(textName) || keys.length === 0)) {
     if (keys.length > 0) work.readText(text);
     return pick(text, keys);
   }
-  let index = indexes?.get(reference.textName);
-  if (index === undefined) {
-    index = new TextIndex(text, work);
-    indexes?.set(reference.textName, index);
-  }
+  const index = indexes.of(textName, text, work);
   if (definite) return index.pick(keys);
   return findAll(index, steps, work, (query) => found(reference.outer.get(query)!, view, work));
 }

@@ -20,6 +20,8 @@ export interface Needs {
   readonly input: boolean;
 }
 
+export const noNeeds: Needs = { outputs: [], input: false };
+
 export function mergeNeeds(all: readonly Needs[]): Needs {
   const keys = new Set<string>();
   let everything = false;

@@ -7,20 +7,22 @@ import type { Json, JsonText } from "../../model/json.ts";
 import { isExactNumber } from "../../model/numbers.ts";
 import {
   beginsReference,
+  findOutside,
   parseReference,
   type Reference,
   ReferenceSyntaxError,
   resolveReference,
-  type TextIndexes,
+  textsToIndex,
 } from "./reference.ts";
 import { mergeNeeds, type Needs, type Scope } from "./scope.ts";
+import { TextIndexes } from "./text-index.ts";
 import { Work } from "./work.ts";
-
-export const noNeeds: Needs = { outputs: [], input: false };
 
 export interface Template {
   readonly needs: Needs;
   readonly references: readonly Reference[];
+  /** Names of the texts that it looks into so often that they are indexed. */
+  readonly indexed: ReadonlySet<string>;
   /** Text and values in turn: the resolved text is each `before`, its value, and then `tail`. */
   readonly slots: readonly Slot[];
   readonly tail: string;
@@ -31,8 +33,6 @@ interface Slot {
   readonly reference: Reference;
   /** Inside a longer string, as opposed to a whole value. */
   readonly embedded: boolean;
-  /** Enough slots read the same text that indexing it pays off. */
-  readonly indexed: boolean;
 }
 
 export interface TemplateProblem {
@@ -107,20 +107,10 @@ function lastDollar(text: string, at: number): number {
   return last;
 }
 
-/** Position of the brace that ends the reference, outside quotes and brackets. */
+/** Position of the brace that ends the reference. */
 function closingBrace(text: string, from: number): number {
-  let mark = "";
-  let depth = 0;
-  for (let at = from; at < text.length; at++) {
-    const next = text[at]!;
-    if (mark !== "") {
-      if (next === "\\") at++;
-      else if (next === mark) mark = "";
-    } else if (next === "'" || next === '"') mark = next;
-    else if (next === "[") depth++;
-    else if (next === "]") depth--;
-    else if (next === "}" && depth <= 0) return at;
-  }
+  const end = findOutside(text, from, "}");
+  if (end >= 0) return end;
   const start = JSON.stringify(text.slice(from - 1, from + 40));
   throw new ReferenceSyntaxError(
     `The reference that begins with ${start} has no closing brace; a literal $ is written $$.`,
@@ -134,26 +124,13 @@ export function compileTemplate(value: Json): Template {
   if (compiler.problems.length > 0) throw new TemplateSyntaxError(compiler.problems);
   const references = compiler.slots.map((slot) => slot.reference);
   const needs = mergeNeeds(references.map((reference) => reference.needs));
-  return { needs, references, slots: withIndexed(compiler.slots), tail: compiler.literal };
-}
-
-/** Fewer looks into a text do not repay indexing it. */
-const indexedSlotsMin = 4;
-
-function withIndexed(slots: readonly Omit<Slot, "indexed">[]): readonly Slot[] {
-  const looks = new Map<string, number>();
-  for (const { textName } of slots.map((slot) => slot.reference)) {
-    looks.set(textName, (looks.get(textName) ?? 0) + 1);
-  }
-  return slots.map((slot) => ({
-    ...slot,
-    indexed: looks.get(slot.reference.textName)! >= indexedSlotsMin,
-  }));
+  const indexed = textsToIndex(references);
+  return { needs, references, indexed, slots: compiler.slots, tail: compiler.literal };
 }
 
 class Compiler {
   readonly problems: TemplateProblem[] = [];
-  readonly slots: Omit<Slot, "indexed">[] = [];
+  readonly slots: Slot[] = [];
   literal = "";
 
   value(value: Json, path: readonly (string | number)[]): void {
@@ -235,13 +212,12 @@ export function resolveTemplate(
   view: Scope,
   options?: { strict?: boolean; work?: Work },
 ): Resolved {
-  const { slots, tail } = template;
+  const { slots, tail, indexed } = template;
   const work = options?.work ?? new Work();
-  let indexes: TextIndexes | undefined;
+  const indexes = indexed.size > 0 ? new TextIndexes(indexed) : TextIndexes.none;
   let text = "";
-  for (const { before, reference, embedded, indexed } of slots) {
-    if (indexed) indexes ??= new Map();
-    const value = resolveReference(reference, view, work, indexed ? indexes : undefined);
+  for (const { before, reference, embedded } of slots) {
+    const value = resolveReference(reference, view, work, indexes);
     if (value === undefined && options?.strict === true) {
       return { ok: false, missing: reference.text };
     }

@@ -189,3 +189,37 @@ function grown(values: Int32Array): Int32Array {
   more.set(values);
   return more;
 }
+
+/** Fewer looks into a text do not repay indexing it. */
+const indexedLooksMin = 4;
+
+/** Of the names of the texts that are looked into, those that are there so often. */
+export function namesToIndex(looks: readonly string[]): ReadonlySet<string> {
+  const counts = new Map<string, number>();
+  for (const name of looks) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return new Set([...counts.keys()].filter((name) => counts.get(name)! >= indexedLooksMin));
+}
+
+/** Indexes of the texts with these names, each made when it is first needed. */
+export class TextIndexes {
+  static readonly none = new TextIndexes(new Set());
+
+  readonly #names: ReadonlySet<string>;
+  readonly #made = new Map<string, TextIndex>();
+
+  constructor(names: ReadonlySet<string>) {
+    this.#names = names;
+  }
+
+  keeps(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  of(name: string, text: JsonText, work: Work): TextIndex {
+    let index = this.#made.get(name);
+    if (index !== undefined) return index;
+    index = new TextIndex(text, work);
+    if (this.keeps(name)) this.#made.set(name, index);
+    return index;
+  }
+}

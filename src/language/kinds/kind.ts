@@ -4,8 +4,8 @@
  */
 import type { ActionId, ActionSpec, JoinRule } from "../../model/definition.ts";
 import type { Json } from "../../model/json.ts";
-import { mergeNeeds, type Needs } from "../data/scope.ts";
-import { compileTemplate, noNeeds, type Template } from "../data/template.ts";
+import { mergeNeeds, type Needs, noNeeds } from "../data/scope.ts";
+import { compileTemplate, type Template } from "../data/template.ts";
 import type { ReadObject } from "../readers/fields.ts";
 import type { FieldList } from "../readers/reader.ts";
 import type { Report } from "../readers/report.ts";

@@ -42,6 +42,16 @@ export interface FoundReference {
   readonly reference: Reference;
 }
 
+/** Something that servers of older formats do not know: see model/format.ts. */
+export interface NewThing {
+  /** Where the first one stands. */
+  readonly pointer: string;
+  /** For messages: `A reference with a filter`. */
+  readonly what: string;
+  /** The first format that has it. */
+  readonly format: number;
+}
+
 export class Report {
   /** What would be refused as unknown is only warned about, and dropped. */
   readonly lenient: boolean;
@@ -49,8 +59,7 @@ export class Report {
   readonly scripts: { readonly pointer: string; readonly expression: string }[] = [];
   /** Where the first number stands in a template that a double would round. */
   exactNumber: string | undefined;
-  /** Where the first reference with a filter stands. */
-  filter: string | undefined;
+  readonly #new = new Map<string, NewThing>();
   #hasTooMany = false;
   #longLooks = 0;
   readonly #problems = new Findings();
@@ -75,6 +84,15 @@ export class Report {
   hintAmongMany(name: string, known: readonly string[]): string {
     this.#longLooks += 1;
     return this.#longLooks > definitionHintsMax ? "" : nearestHint(name, known);
+  }
+
+  /** One of each is enough to know which servers can read the definition. */
+  isNew(found: NewThing): void {
+    if (!this.#new.has(found.what)) this.#new.set(found.what, found);
+  }
+
+  get newThings(): readonly NewThing[] {
+    return [...this.#new.values()];
   }
 
   get failed(): boolean {

@@ -6,7 +6,7 @@ import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
 import { type ExactNumber, isExactNumber } from "../../model/numbers.ts";
 import { hasFilter } from "../data/path-step.ts";
-import { type Reference, ReferenceSyntaxError } from "../data/reference.ts";
+import { type Reference, ReferenceSyntaxError, withDefaults } from "../data/reference.ts";
 import { parseString, parseWholeReference, type StringPart } from "../data/template.ts";
 import { isObject, text } from "./fields.ts";
 import { type Read, reader } from "./reader.ts";
@@ -68,13 +68,22 @@ function readString(
 
 function referencesAtMost(text: string): number {
   if (!text.includes("$")) return 0;
-  return 1 + (text.match(/\{\$(?!\$)/g)?.length ?? 0);
+  return 1 + (text.match(/\{\$(?!\$)|\?\?/g)?.length ?? 0);
 }
 
-/** Keeps a reference, and those in its filters, for the checks of the graph. */
+/** Keeps a reference with its defaults, and those in filters, for the checks of the graph. */
 function note(reference: Reference, pointer: string, report: Report): void {
+  if (reference.otherwise !== undefined) {
+    report.isNew({ pointer, what: "A reference with a default", format: 4 });
+  }
+  for (const one of withDefaults(reference)) noteOne(one, pointer, report);
+}
+
+function noteOne(reference: Reference, pointer: string, report: Report): void {
   report.references.push({ pointer, reference });
-  if (hasFilter(reference.steps)) report.filter ??= pointer;
+  if (hasFilter(reference.steps)) {
+    report.isNew({ pointer, what: "A reference with a filter", format: 3 });
+  }
   if (!report.hasRoomForReferences(reference.outer.size, pointer)) return;
   for (const outer of reference.outer.values()) note(outer, pointer, report);
 }

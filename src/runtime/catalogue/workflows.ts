@@ -8,7 +8,6 @@ import {
   checkActionDefinition,
   checkDefinition,
 } from "../../language/check/check.ts";
-import { kindOf, kinds } from "../../language/kinds/table.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import { parseQueueKey, plainQueueKey } from "../../model/ids.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
@@ -33,9 +32,6 @@ const registeredMax = 10_000;
 
 /** Servers of older formats read the numbers of definitions as doubles. */
 const exactFormat = 3;
-
-/** Servers of older formats refuse filters in references. */
-const filterFormat = 3;
 
 export class Workflows {
   readonly #options: Options;
@@ -150,19 +146,12 @@ function refusal(what: string, problems: readonly Problem[]): OrchyError {
 }
 
 /** Features that servers of an earlier version, which may run beside this one, lack. */
-function tooNew({ definition, filter }: CheckedDefinition, format: number): Problem[] {
-  const problems = (definition?.actions ?? []).flatMap((action, index) => {
-    const kind = kindOf(action);
-    if (kind === undefined || (kinds[kind].format ?? 0) <= format) return [];
-    return [newer(`/actions/${index}/name`, `A ${kind} action`)];
+function tooNew({ newThings }: CheckedDefinition, written: number): Problem[] {
+  const unknown = newThings.filter(({ format }) => format > written);
+  return unknown.map(({ pointer, what }) => {
+    const message =
+      `${what} needs newer servers: one that does not know it uses this store, or did a moment ` +
+      "ago. Update all servers, and save again.";
+    return { pointer, message };
   });
-  const isNewFilter = filter !== undefined && format < filterFormat;
-  return isNewFilter ? [...problems, newer(filter, "A reference with a filter")] : problems;
-}
-
-function newer(pointer: string, what: string): Problem {
-  const message =
-    `${what} needs newer servers: one that does not know it uses this store, or did a moment ` +
-    "ago. Update all servers, and save again.";
-  return { pointer, message };
 }
