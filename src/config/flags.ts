@@ -106,7 +106,7 @@ export const flags = {
   }),
   insecure: flag({
     default: "false",
-    explanation: "ask no caller for a key, even from other machines",
+    explanation: "serve every caller without a key, even from other machines",
     read: readSwitch,
   }),
   "tls-cert": flag({
@@ -152,7 +152,7 @@ export const flags = {
     default: "",
     explanation:
       `from where legacy workers are served without a key: ${legacyWorkerRules.join(", ")}; ` +
-      "loopback while there is no key, open with --insecure",
+      "loopback while no key exists, open with --insecure",
     read: optional(oneOf(legacyWorkerRules)),
   }),
   "legacy-port": flag({

@@ -118,7 +118,7 @@ function readCommand(flags: Flags, [command, ...rest]: readonly string[]) {
     case "revoke":
       return (desk: Desk) => revoke(desk, rest[0]!);
     default:
-      throw new Error(`There is no command keys ${command}.\n${help}`);
+      throw new Error(`Unknown command: keys ${command}.\n${help}`);
   }
 }
 
@@ -200,7 +200,7 @@ function secret(source: string, given: string | boolean | undefined): string | u
 
 async function storeDesk(address: string, flags: Flags, env: Environment): Promise<Desk> {
   if (address === "memory:") {
-    throw new Error("The store memory: ends with its server; ask that one with --server.");
+    throw new Error("The store memory: exists only within its server. Name that server with --server.");
   }
   const namespace = String(flags.namespace ?? env.ORCHY_NAMESPACE ?? "orchy");
   const paths = ["ca", "cert", "key"].flatMap((name) => {

@@ -34,7 +34,7 @@ import { Outage } from "../telemetry/outage.ts";
 import { Exporter } from "../telemetry/tracing/exporter.ts";
 import { openGuard } from "./guard.ts";
 
-/** Shared store: time in which callers are told to use another server. */
+/** Shared store: time in which callers are sent to another server. */
 const drainTellMs = 500;
 
 /** What a test may replace. */

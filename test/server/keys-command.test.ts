@@ -171,13 +171,13 @@ test("over TLS it trusts the authority that it is given", async () => {
 
 test("wrong commands are refused in a sentence, before anything is opened", async () => {
   for (const [args, told] of [
-    ["frob", "There is no command keys frob"],
+    ["frob", "Unknown command: keys frob"],
     ["create --scopes admin", "--name: It must not be empty."],
     ["create --name x --scopes root", "--scopes: "],
     ["create --name x --scopes run --actions a", "narrows the scope worker"],
     ["list --nonsense", "--nonsense"],
     ["revoke", "The arguments are invalid"],
-    ["list --store memory:", "ends with its server"],
+    ["list --store memory:", "exists only within its server"],
     ["list --server ftp://x", "must be an address such as"],
     [`list --store ${store} --server http://127.0.0.1:1`, "not both"],
   ] as const) {

@@ -19,7 +19,7 @@ test.each([[[]], [["--grpc"]]])(
     await child.exited;
     // So soon after its start a server still grows, and so does the store; and it prints how the first
     // key is made.
-    const expected = /^(?:GROWS|There is no key yet|$)/;
+    const expected = /^(?:GROWS|No key exists yet|$)/;
     expect(errors.split("\n").filter((line) => !expected.test(line))).toEqual([]);
     const [, completed, started] = /(\d+) of (\d+) executions completed/.exec(output) ?? [];
     expect(completed).toBe(started as string);

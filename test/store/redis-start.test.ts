@@ -183,7 +183,7 @@ describe.skipIf(redisMissing !== undefined)("a start", () => {
     const rules = ["on", ">secret", "~*", "+@all"];
     await guarded.client.call("ACL", "SETUSER", "deaf", ...rules, "resetchannels");
     const url = `redis://deaf:secret@127.0.0.1:${guarded.port}`;
-    expect(await refusal(url)).toMatch(/^Redis lets its user not publish on .*NOPERM/);
+    expect(await refusal(url)).toMatch(/^The user of Redis may not publish on .*NOPERM/);
     await guarded.client.call("ACL", "SETUSER", "deaf", "allchannels");
     expect(await refusal(url)).toBe("");
     await guarded.stop();

@@ -116,9 +116,9 @@ export const operationRoutes: readonly Route[] = [
   later(
     "completeAction",
     "/v1/executions/{id}/actions/{actionId}/complete",
-    "Complete an open action by hand",
+    "Complete an open action with a given output",
   ),
-  later("failAction", "/v1/executions/{id}/actions/{actionId}/fail", "Fail an open action by hand"),
+  later("failAction", "/v1/executions/{id}/actions/{actionId}/fail", "Fail an open action with a given error"),
   later(
     "retryActionNow",
     "/v1/executions/{id}/actions/{actionId}/retry-now",

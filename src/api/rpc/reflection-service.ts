@@ -74,7 +74,7 @@ function answer(
     case "fileContainingExtension":
       return failure(Code.NotFound, "No message of this server has extensions.");
     default:
-      return failure(Code.InvalidArgument, "The request asks for nothing.");
+      return failure(Code.InvalidArgument, "The request is empty. Set one of its fields, such as list_services.");
   }
 }
 

@@ -60,7 +60,7 @@ export class ParkedPolls {
       let largest = poll;
       for (const other of this.#polls) if (other.bytes > largest.bytes) largest = other;
       if (largest === poll) {
-        const message = "The polls that wait name too much in all. Name fewer queues and actions.";
+        const message = "All waiting polls together name too many queues and actions. Name fewer.";
         throw new OrchyError("TOO_MANY", message);
       }
       largest.close();

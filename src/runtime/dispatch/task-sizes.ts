@@ -6,7 +6,7 @@ import { BoundedMap } from "../../base/bounded-map.ts";
 import { limits } from "../../base/limits.ts";
 import type { LeasedTask } from "../../store/store.ts";
 
-/** Queues whose tasks are so large that claims ask for fewer of them. */
+/** Queues with tasks so large that claims take fewer of them. */
 const largeQueuesKept = 1_000;
 
 /** What a task takes of a poll's answer, as it is counted there. */

@@ -235,7 +235,7 @@ function bodyOf({ headers, body }: HttpResponse): JsonText {
   try {
     JSON.parse(text);
   } catch {
-    throw wrongResponse("The response says that it is JSON, and is not.");
+    throw wrongResponse("The response is not valid JSON, which its Content-Type names.");
   }
   return text.trim();
 }
@@ -244,6 +244,6 @@ function decode(body: Buffer, charset: string): string {
   try {
     return new TextDecoder(charset as "utf-8", { fatal: true }).decode(body);
   } catch {
-    throw wrongResponse(`The response is no text in ${charset}.`);
+    throw wrongResponse(`The response is not valid text in ${charset}.`);
   }
 }

@@ -20,7 +20,7 @@ import { Rounds } from "../shared/rounds.ts";
 const sweepMs = 5_000;
 /** Executions that one round checks. */
 const sweptPerRound = 100;
-/** Time in which each partition is asked for queues that no poll knows of. */
+/** Time in which each partition is searched for queues that no poll knows of. */
 const queueSweepMs = 10_000;
 
 export interface SweeperOptions {

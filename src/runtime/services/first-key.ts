@@ -24,7 +24,7 @@ export function readFirstKeySecret(storePath: string): string | undefined {
 /** For standard error, as the log knows no secrets. */
 export function firstKeyNotice(secret: string): string {
   return (
-    "There is no key yet, so every caller may do everything. Make the first one with npm run keys -- " +
+    "No key exists yet, so every caller may do everything. Make the first one with npm run keys -- " +
     `create --name me --scopes admin, or over the network with this secret: ${secret}`
   );
 }

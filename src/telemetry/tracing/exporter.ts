@@ -109,7 +109,7 @@ export class Exporter {
         this.#outage.succeeded();
         return "sent";
       }
-      this.#outage.failed(new Error(`It answered ${response.status}.`));
+      this.#outage.failed(new Error(`It returned the status ${response.status}.`));
       return passing.has(response.status) ? "failed" : "refused";
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#outage.failed(error);

@@ -2,10 +2,10 @@
 
 export const comments: Readonly<Record<string, string>> = {
   "orchy.v1.WorkerService": "What workers talk to. Every call is unary, batched, and safe to repeat: with Connect (also as plain JSON, with curl), gRPC-Web or gRPC. In JSON unknown members are refused, and integers of payloads are exact.",
-  "orchy.v1.WorkerService.RegisterActions": "Tells the rules (retries, timeouts) of the actions that this worker runs.",
-  "orchy.v1.WorkerService.Poll": "Settles the results that it carries, then waits for tasks: it answers as soon as one is there, with up to max_tasks, and at once when a result was not accepted.",
-  "orchy.v1.WorkerService.Complete": "Settles results without asking for tasks.",
-  "orchy.v1.WorkerService.Heartbeat": "Extends leases, and hears which tasks were cancelled.",
+  "orchy.v1.WorkerService.RegisterActions": "Registers the actions that this worker runs, with their rules (retries, timeouts).",
+  "orchy.v1.WorkerService.Poll": "Settles the results that it carries, then waits for tasks: it returns as soon as it has one, with up to max_tasks, and at once when a result was not accepted.",
+  "orchy.v1.WorkerService.Complete": "Settles results without requesting tasks.",
+  "orchy.v1.WorkerService.Heartbeat": "Extends leases, and returns which tasks were cancelled.",
   "orchy.v1.WorkerService.Release": "Gives tasks back: queued again, no attempt burnt.",
   "orchy.v1.ActionDefinition.retry_count": "Retries after the first attempt. Default 3.",
   "orchy.v1.ActionDefinition.retry_after_seconds": "Default 1.",
@@ -24,7 +24,7 @@ export const comments: Readonly<Record<string, string>> = {
   "orchy.v1.PollRequest.wait_seconds": "How long to wait for a task: 0 (default) to 60.",
   "orchy.v1.PollRequest.worker_id": "Names this worker process in lists and attempts.",
   "orchy.v1.PollRequest.results": "Results of finished tasks: settled before anything else.",
-  "orchy.v1.PollRequest.heartbeats": "This worker sends heartbeats: tasks without an interval of their own get the default of 30 s.",
+  "orchy.v1.PollRequest.heartbeats": "This worker sends heartbeats: tasks that name no interval get the default of 30 s.",
   "orchy.v1.PollRequest.lease_seconds": "For workers that send no heartbeats: how long tasks stay with this worker, 1 to 86,400; then they are tried again. 0 (default): as long as the attempt. An action's own heartbeatSeconds comes first.",
   "orchy.v1.Task.token": "The lease's secret: goes into the result, heartbeats and the release.",
   "orchy.v1.Task.action_id": "The action's id in the workflow, as text.",
@@ -41,7 +41,7 @@ export const comments: Readonly<Record<string, string>> = {
   "orchy.v1.TaskResult.output_json": "JSON text.",
   "orchy.v1.PollResponse.results": "In the order of the results sent.",
   "orchy.v1.PollResponse.draining": "The server is shutting down: poll another one.",
-  "orchy.v1.PollResponse.cancelled": "Tokens of tasks given to this worker_id that are cancelled: stop them, as after a heartbeat that is answered CANCELLED. A hint that may be lost; heartbeats report it always.",
+  "orchy.v1.PollResponse.cancelled": "Tokens of tasks given to this worker_id that are cancelled: stop them, as after a heartbeat that is CANCELLED. A hint that may be lost; heartbeats always report it.",
   "orchy.v1.HeartbeatItem.progress": "Shown with the running action.",
   "orchy.v1.HeartbeatResponse.statuses": "In the order of the tasks sent."
 };

@@ -193,7 +193,7 @@ export type PollRequest = Message<"orchy.v1.PollRequest"> & {
   payloadFormat: PayloadFormat;
 
   /**
-   * This worker sends heartbeats: tasks without an interval of their own get the default of 30 s.
+   * This worker sends heartbeats: tasks that name no interval get the default of 30 s.
    *
    * @generated from field: bool heartbeats = 8;
    */
@@ -435,7 +435,7 @@ export type PollResponse = Message<"orchy.v1.PollResponse"> & {
 
   /**
    * Tokens of tasks given to this worker_id that are cancelled: stop them, as after a heartbeat that is
-   * answered CANCELLED. A hint that may be lost; heartbeats report it always.
+   * CANCELLED. A hint that may be lost; heartbeats always report it.
    *
    * @generated from field: repeated string cancelled = 4;
    */
@@ -766,7 +766,7 @@ export const ReleaseStatusSchema: GenEnum<ReleaseStatus> = /*@__PURE__*/
  */
 export const WorkerService: GenService<{
   /**
-   * Tells the rules (retries, timeouts) of the actions that this worker runs.
+   * Registers the actions that this worker runs, with their rules (retries, timeouts).
    *
    * @generated from rpc orchy.v1.WorkerService.RegisterActions
    */
@@ -776,7 +776,7 @@ export const WorkerService: GenService<{
     output: typeof RegisterActionsResponseSchema;
   },
   /**
-   * Settles the results that it carries, then waits for tasks: it answers as soon as one is there,
+   * Settles the results that it carries, then waits for tasks: it returns as soon as it has one,
    * with up to max_tasks, and at once when a result was not accepted.
    *
    * @generated from rpc orchy.v1.WorkerService.Poll
@@ -787,7 +787,7 @@ export const WorkerService: GenService<{
     output: typeof PollResponseSchema;
   },
   /**
-   * Settles results without asking for tasks.
+   * Settles results without requesting tasks.
    *
    * @generated from rpc orchy.v1.WorkerService.Complete
    */
@@ -797,7 +797,7 @@ export const WorkerService: GenService<{
     output: typeof CompleteResponseSchema;
   },
   /**
-   * Extends leases, and hears which tasks were cancelled.
+   * Extends leases, and returns which tasks were cancelled.
    *
    * @generated from rpc orchy.v1.WorkerService.Heartbeat
    */

@@ -144,7 +144,7 @@ export const ServerReflectionResponseSchema: GenMessage<ServerReflectionResponse
  */
 export type FileDescriptorResponse = Message<"grpc.reflection.v1.FileDescriptorResponse"> & {
   /**
-   * Encoded google.protobuf.FileDescriptorProto: the file asked for, then what it imports.
+   * Encoded google.protobuf.FileDescriptorProto: the requested file, then what it imports.
    *
    * @generated from field: repeated bytes file_descriptor_proto = 1;
    */
