@@ -38,16 +38,35 @@ export function executionKey(id: string, partitions: number): ExecutionKey {
   return { partition: partitionOf(id, partitions), id };
 }
 
-export interface TaskId {
+/** An action, or one item of a map. */
+export interface ActionPlace {
+  readonly actionKey: string;
+  /** Index of the item, from 0. */
+  readonly item?: number;
+}
+
+export interface TaskId extends ActionPlace {
   readonly executionId: string;
   readonly run: number;
   readonly handout: number;
-  readonly actionKey: string;
 }
 
-/** `<execution>:<run>:<hand-out>:<action>`; none of the parts contains a colon. */
+/** `<action>`, or `<action>.<index>`: an id of an action contains no dot. */
+export function formatPlace({ actionKey, item }: ActionPlace): string {
+  return item === undefined ? actionKey : `${actionKey}.${item}`;
+}
+
+/** Returns undefined for text that no server ever made. */
+export function parsePlace(text: string): ActionPlace | undefined {
+  const dot = text.indexOf(".");
+  if (dot < 0) return { actionKey: text };
+  const item = digits(text, dot + 1, text.length, 12);
+  return item === undefined ? undefined : { actionKey: text.slice(0, dot), item };
+}
+
+/** `<execution>:<run>:<hand-out>:<place>`; none of the parts contains a colon. */
 export function formatTaskId(id: TaskId): string {
-  return `${id.executionId}:${id.run}:${id.handout}:${id.actionKey}`;
+  return `${id.executionId}:${id.run}:${id.handout}:${formatPlace(id)}`;
 }
 
 /** Returns undefined for text that no server ever made. */
@@ -59,7 +78,9 @@ export function parseTaskId(text: string): TaskId | undefined {
   const run = digits(text, first + 1, second, 10);
   const handout = digits(text, second + 1, third, 12);
   if (run === undefined || handout === undefined) return undefined;
-  return { executionId: text.slice(0, first), run, handout, actionKey: text.slice(third + 1) };
+  const place = parsePlace(text.slice(third + 1));
+  if (place === undefined) return undefined;
+  return { executionId: text.slice(0, first), run, handout, ...place };
 }
 
 /** The number that stands there, of 1 to `most` decimal digits and nothing else. */
@@ -155,6 +176,10 @@ export const fields = {
   causes: (number: number) => `causes:${number}`,
   /** Records of the actions with plan index 64k to 64k+63; the first chunk lives in the state. */
   records: (chunk: number) => `records:${chunk}`,
+  /** What a map runs over, and what became of it: see engine/actions/map/chunks.ts. */
+  items: (actionKey: string, chunk: number) => `items:${actionKey}:${chunk}`,
+  itemRecords: (actionKey: string, chunk: number) => `item-records:${actionKey}:${chunk}`,
+  itemOutcome: (actionKey: string, item: number) => `item-outcome:${actionKey}:${item}`,
 } as const;
 
 /** What a field means that was never written; undefined: it must be there. */

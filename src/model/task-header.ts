@@ -26,6 +26,10 @@ interface HeaderRest {
   readonly correlationId?: string | undefined;
   readonly traceContext?: string | undefined;
   readonly traceState?: string | undefined;
+  /** Of a task for an item of a map: its index, from 0. */
+  readonly index?: number | undefined;
+  /** JSON text of the item, where the parameters are not the item itself. */
+  readonly item?: JsonText | undefined;
 }
 
 export interface TaskHeader extends HeaderStart, HeaderRest {}
@@ -38,11 +42,14 @@ export function beginHeader(start: HeaderStart): string {
 /** The whole text. Piece by piece, as this is done for every task. */
 export function finishHeader(start: string, rest: HeaderRest): JsonText {
   const { attempt, handout, offeredAt, correlationId, traceContext, traceState } = rest;
+  const { index, item } = rest;
   let header = `${start}${separator}${attempt},"handout":${handout}`;
   if (offeredAt !== undefined) header += `,"offeredAt":${offeredAt}`;
   if (correlationId !== undefined) header += `,"correlationId":${JSON.stringify(correlationId)}`;
   if (traceContext !== undefined) header += `,"traceContext":${JSON.stringify(traceContext)}`;
   if (traceState !== undefined) header += `,"traceState":${JSON.stringify(traceState)}`;
+  if (index !== undefined) header += `,"index":${index}`;
+  if (item !== undefined) header += `,"item":${JSON.stringify(item)}`;
   return `${header}}`;
 }
 

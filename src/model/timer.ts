@@ -5,8 +5,9 @@
  *     retention                          the record may be removed
  *     timeout:<run>                      the execution's timeoutSeconds are over
  *     continue:<hand-out>                what one commit could not hold goes on
- *     <kind>:<run>:<hand-out>:<action>   one of those below, of an action
+ *     <kind>:<run>:<hand-out>:<place>    one of those below, of an action or an item of a map
  */
+import { type ActionPlace, formatPlace, parsePlace } from "./ids.ts";
 
 /** For each kind of an action's timers, whether it ends something that others had time for. */
 const actionTimers = {
@@ -22,11 +23,10 @@ const actionTimers = {
 
 export type ActionTimerKind = keyof typeof actionTimers;
 
-export interface ActionTimer {
+export interface ActionTimer extends ActionPlace {
   readonly kind: ActionTimerKind;
   readonly run: number;
   readonly handout: number;
-  readonly actionKey: string;
 }
 
 export type Timer =
@@ -44,13 +44,13 @@ export function formatTimer(timer: Timer): string {
     case "continue":
       return `${timer.kind}:${timer.handout}`;
     default:
-      return `${timer.kind}:${timer.run}:${timer.handout}:${timer.actionKey}`;
+      return `${timer.kind}:${timer.run}:${timer.handout}:${formatPlace(timer)}`;
   }
 }
 
 /** Returns undefined for what no server ever made. */
 export function parseTimer(id: string): Timer | undefined {
-  const [kind, first, second, actionKey] = id.split(":");
+  const [kind, first, second, text] = id.split(":");
   switch (kind) {
     case "retention":
       return { kind };
@@ -59,8 +59,9 @@ export function parseTimer(id: string): Timer | undefined {
     case "continue":
       return { kind, handout: Number(first) };
     default: {
-      if (actionKey === undefined || !isActionTimerKind(kind!)) return undefined;
-      return { kind, run: Number(first), handout: Number(second), actionKey };
+      const place = text === undefined ? undefined : parsePlace(text);
+      if (place === undefined || !isActionTimerKind(kind!)) return undefined;
+      return { kind, run: Number(first), handout: Number(second), ...place };
     }
   }
 }

@@ -45,6 +45,8 @@ interface EndedAction {
   readonly dead: "not-chosen" | "failure-routed" | "skipped" | "skipped-by-failure";
 }
 
+type Keyed = Pick<PlanAction, "key">;
+
 const pending: ActionRecord = { status: "PENDING" };
 
 export class Draft extends Effects {
@@ -119,17 +121,26 @@ export class Draft extends Effects {
     return this.state.handout;
   }
 
-  taskId(action: PlanAction, handout: number): string {
+  /** `item`: of an item of a map. */
+  taskId({ key: actionKey }: Keyed, handout: number, item?: number): string {
+    const { id: executionId, run } = this.state;
     return formatTaskId({
-      executionId: this.state.id,
-      run: this.state.run,
+      executionId,
+      run,
       handout,
-      actionKey: action.key,
+      actionKey,
+      ...(item !== undefined && { item }),
     });
   }
 
-  timerId(kind: ActionTimerKind, { key: actionKey }: PlanAction, handout: number): string {
-    return formatTimer({ kind, run: this.state.run, handout, actionKey });
+  timerId(
+    kind: ActionTimerKind,
+    { key: actionKey }: Keyed,
+    handout: number,
+    item?: number,
+  ): string {
+    const { run } = this.state;
+    return formatTimer({ kind, run, handout, actionKey, ...(item !== undefined && { item }) });
   }
 
   /** A timer that was due, and will not be set again. */

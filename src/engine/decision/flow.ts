@@ -26,7 +26,7 @@ export function makeReady(draft: Draft, index: number): void {
 export function completeAction(
   draft: Draft,
   action: PlanAction,
-  end: { output: JsonText; route: string; attempts?: ActionRecord["attempts"] },
+  end: { output: JsonText; route: string; attempts?: ActionRecord["attempts"] | undefined },
 ): void {
   draft.write(fields.output(action.key), end.output);
   const record = closeRecord(draft, action, end.attempts);
@@ -45,7 +45,7 @@ export function completeAction(
 export function failAction(
   draft: Draft,
   action: PlanAction,
-  end: { failure: Failure; attempts?: ActionRecord["attempts"] },
+  end: { failure: Failure; attempts?: ActionRecord["attempts"] | undefined },
 ): void {
   const failure = cutFailure(end.failure);
   const status = timeoutCodes.has(failure.code) ? "TIMED_OUT" : "FAILED";
