@@ -103,7 +103,9 @@ async function timers(stays: Running, end: "stays" | "SIGTERM" | "SIGKILL"): Pro
   return late;
 }
 
-/** A backlog of chains of 5 at so many servers, then a worker comes to each; then chains that start. */
+/**
+ * A backlog of chains of 5 at several servers, then a worker comes to each; then chains that start.
+ */
 async function load(servers: readonly Running[]) {
   const count = options.executions;
   const urls = servers.map(({ url }) => url);

@@ -1,6 +1,6 @@
 /**
- * Micro benchmark of the stores: `bun scripts/bench-store.ts [rounds] [folder or Redis URL]`. With a
- * URL only that Redis is measured, and what its server spent on a call. A step is the commit of a
+ * Micro benchmark of the stores: `bun scripts/bench-store.ts [rounds] [folder or Redis URL]`. With
+ * a URL only that Redis is measured, and what its server spent on a call. A step is the commit of a
  * running execution at full load: one task settled, the next one added and leased, one field, one
  * history entry. Chains of calls run side by side, as pollers would make them.
  */
@@ -208,7 +208,7 @@ async function benchEmbedded() {
   rmSync(folder, { recursive: true });
 }
 
-/** In a namespace of its own, which is left behind. */
+/** In a separate namespace, which is left behind. */
 async function benchRedis(url: string) {
   const store = await openRedisStore(url, { namespace: `bench-${Date.now()}`, clockCheck: false });
   const client = new Redis(url);

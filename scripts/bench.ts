@@ -1,5 +1,5 @@
 /**
- * `bun run bench`: one server on SQLite, one TypeScript worker in a process of its own, chains of 1
+ * `bun run bench`: one server on SQLite, one TypeScript worker in a separate process, chains of 1
  * and 5 user actions. Prints tables; nothing here passes or fails.
  *
  * The worker has so many polls at a time (`--polls`) and runs 100 tasks for each at once.
@@ -158,7 +158,7 @@ async function tenAtATime(server: Running, transport: string, steps: number): Pr
   return result;
 }
 
-/** Whole chains from start to result, in milliseconds, with so many under way at a time. */
+/** Whole chains from start to result, in milliseconds, with this many under way at a time. */
 async function latencies(url: string, steps: number, count: number, lanes: number) {
   const times: number[] = [];
   let left = count;

@@ -1,6 +1,7 @@
 /**
- * Makes dist, the worker library as a package of its own for Node.js and Bun: JavaScript modules, their
- * types, and a package.json with the worker's dependencies alone. `--out <folder>` writes elsewhere.
+ * Makes dist, the worker library as a separate package for Node.js and Bun: JavaScript modules,
+ * their types, and a package.json with the worker's dependencies alone. `--out <folder>` writes
+ * elsewhere.
  */
 import { copyFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";

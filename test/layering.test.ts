@@ -41,7 +41,7 @@ const rooms: Readonly<Record<string, readonly (readonly string[])[]>> = {
 const bottom = ["http", "telemetry", "config", "base", "gen"];
 /** The worker library is shipped alone. */
 const workerMayImport = ["worker", "gen", "base"];
-/** What starts a program: nobody imports it. */
+/** What starts a program: no module imports it. */
 /** The last one is what `npm run backup` runs. */
 const programs = ["main.ts", "worker/index.ts", "store/sqlite/backup.ts"];
 

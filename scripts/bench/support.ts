@@ -1,4 +1,6 @@
-/** What the benchmarks share: processes of the product, what they use, and figures of many times. */
+/**
+ * What the benchmarks share: processes of the product, what they use, and figures of many times.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
@@ -66,7 +68,7 @@ export async function startWorker(
   return { process: worker, url };
 }
 
-/** A workflow of so many user actions, each of which is given the same part of the input. */
+/** A workflow of this many user actions, each of which is given the same part of the input. */
 export function chain(name: string, length: number): object {
   return chainOf(name, length, () => ({
     name: "bench-step",
@@ -74,7 +76,9 @@ export function chain(name: string, length: number): object {
   }));
 }
 
-/** The same, but each action is given what the one before it returned: the payload passes through. */
+/**
+ * The same, but each action is given what the one before it returned: the payload passes through.
+ */
 export function payloadChain(name: string, length: number): object {
   return chainOf(name, length, (index) => ({
     name: "bench-payload",

@@ -1,5 +1,5 @@
 /**
- * The worker of the benchmarks, in a process of its own: `worker.ts URL TRANSPORT POLLS`. It has
+ * The worker of the benchmarks, in a separate process: `worker.ts URL TRANSPORT POLLS`. It has
  * room for as many tasks as its polls may bring.
  */
 import { Worker } from "../../src/worker/index.ts";

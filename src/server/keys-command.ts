@@ -200,7 +200,9 @@ function secret(source: string, given: string | boolean | undefined): string | u
 
 async function storeDesk(address: string, flags: Flags, env: Environment): Promise<Desk> {
   if (address === "memory:") {
-    throw new Error("The store memory: exists only within its server. Name that server with --server.");
+    throw new Error(
+      "The store memory: exists only within its server. Name that server with --server.",
+    );
   }
   const namespace = String(flags.namespace ?? env.ORCHY_NAMESPACE ?? "orchy");
   const paths = ["ca", "cert", "key"].flatMap((name) => {

@@ -195,7 +195,8 @@ function outputJson(output: unknown): Uint8Array {
 function progressJson(progress: unknown): string | undefined {
   if (progress === undefined) return undefined;
   const text = JSON.stringify(progress) as string | undefined;
-  if (text === undefined) throw new TypeError("The progress cannot be written as JSON. Pass plain data.");
+  if (text === undefined)
+    throw new TypeError("The progress cannot be written as JSON. Pass plain data.");
   if (Buffer.byteLength(text) > limits.progressBytesMax) {
     throw new TypeError(`The progress has more than ${limits.progressBytesMax} bytes of JSON.`);
   }

@@ -1,7 +1,7 @@
 /**
- * Hostile peers at both ports of a real server. While each does its worst, the server's memory stays
- * within a bound and others are served about as fast as beside an honest client that works as hard;
- * afterwards the server works as before and has let go of every connection.
+ * Hostile peers at both ports of a real server. While each does its worst, the server's memory
+ * stays within a bound and others are served about as fast as beside an honest client that works as
+ * hard; afterwards the server works as before and has let go of every connection.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { median } from "../../scripts/bench/support.ts";
@@ -14,11 +14,11 @@ import { Attacker, mebibyte, Victim } from "./victim.ts";
 const testMs = 300_000;
 /** How much slower than beside an honest client others may be served. */
 const slowdownMax = 3;
-/** Waits shorter than this tell of the machine, and not of the server. */
+/** Waits shorter than this show the machine, and not the server. */
 const noiseMs = 100;
 /**
- * Of so many rounds so many must be within the bounds: a busy machine spoils some of them, an attack
- * that works spoils all.
+ * Of so many rounds so many must be within the bounds: a busy machine spoils some of them, an
+ * attack that works spoils all.
  */
 const rounds = 12;
 const goodRounds = 2;
@@ -26,9 +26,9 @@ const goodRounds = 2;
 /** What the server may take beside what it had before in a good round. */
 const memoryMax = 160 * mebibyte;
 /**
- * All that it may hold for slow peers, and a few times as much until it is collected: well below what
- * is sent. What an honest client left to collect counts as well: an attack may always cost as much as
- * that client does.
+ * All that it may hold for slow peers, and a few times as much until it is collected: well below
+ * what is sent. What an honest client left to collect counts as well: an attack may always cost as
+ * much as that client does.
  */
 const heldMax = 640 * mebibyte;
 /** An honest client's last calls may end after it was looked at. */
@@ -56,7 +56,7 @@ interface Seen {
   readonly grownBytes: number;
 }
 
-/** Keeps a rejection for later: nobody may be waiting for it yet. */
+/** Keeps a rejection for later: nothing may await it yet. */
 const outcomeOf = (work: Promise<unknown>) =>
   work.then(
     () => undefined,

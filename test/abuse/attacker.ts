@@ -1,5 +1,5 @@
 /**
- * A process of its own that attacks, or works honestly, as it is told: a name a line on standard
+ * A separate process that attacks, or works honestly, as it is told: a name a line on standard
  * input, and a line on standard output when it is done. Arguments: the target, as JSON.
  */
 import { createInterface } from "node:readline";

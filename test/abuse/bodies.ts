@@ -1,4 +1,6 @@
-/** Attacks with connections, bodies and answers: slow ones, large ones, packed ones, unread ones. */
+/**
+ * Attacks with connections, bodies and answers: slow ones, large ones, packed ones, unread ones.
+ */
 import { gzipSync } from "node:zlib";
 import { type Attack, inParallel, type Target } from "./attack.ts";
 import { Connection, endHeaders, endStream, envelope, frame, get, greeting, post } from "./wire.ts";
@@ -201,7 +203,7 @@ const grpcBombs: Attack = async (target) => {
   await inParallel(4, () => grpcCalls("Poll", calls, { "grpc-encoding": "gzip" })(target));
 };
 
-/** 550 results of 3 MB, of which nobody takes anything, and events. */
+/** 550 results of 3 MB, of which no reader takes anything, and events. */
 const unread: Attack = async ({ port, executionId }) => {
   const connections: Connection[] = [];
   await inParallel(3, async () => {

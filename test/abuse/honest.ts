@@ -1,4 +1,6 @@
-/** What honest workers do: the load that attacks are held against, and the calls that measure it. */
+/**
+ * What honest workers do: the load that attacks are held against, and the calls that measure it.
+ */
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { WorkerService } from "../../src/gen/orchy/v1/worker_pb.ts";
@@ -26,7 +28,7 @@ export function createWorkerClient({ kind, port }: Service) {
 
 export type Load = "calls" | "large bodies" | "large answers";
 
-/** As many calls as a busy worker has under way, as fast as they are answered. */
+/** As many calls as a busy worker has under way, as fast as they return. */
 const calls: Attack = async (target) => {
   const client = workerClient(target);
   await inParallel(32, async () => {

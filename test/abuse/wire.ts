@@ -1,4 +1,4 @@
-/** Connections without a library: bytes of HTTP/2 as nobody should send them. */
+/** Connections without a library: bytes of HTTP/2 as no client should send them. */
 import type { Socket } from "bun";
 
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");

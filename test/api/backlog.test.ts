@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { Backlog } from "../../src/api/backlog.ts";
 
-/** Time as it is told. */
+/** A clock that the test moves. */
 function fakeTime() {
   let now = 0;
   const due = new Map<() => void, number>();
@@ -46,7 +46,7 @@ test("beyond the room, those that hold something for the longest are let go", ()
   const { backlog, dropped, hold } = open();
   const first = hold("first", 40);
   const second = hold("second", 40);
-  // Growing makes nobody younger.
+  // Growing does not make it younger.
   first.set(50);
   hold("third", 30);
   expect([dropped, backlog.bytes]).toEqual([["first"], 70]);

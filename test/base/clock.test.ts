@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Clock, neverBack, systemClock } from "../../src/base/clock.ts";
 
-/** A clock that is set by hand, beside one that only runs. */
+/** A clock that the test sets, beside one that only runs. */
 function makeClock() {
   let [wall, passed] = [1_000_000, 0];
   const clock: Clock = { ...systemClock, now: () => wall, elapsed: () => passed };

@@ -1,5 +1,5 @@
 /**
- * A minute of the chaos run on one Redis: three servers and three workers in processes of their own,
+ * A minute of the chaos run on one Redis: three servers and three workers in separate processes,
  * killed, stopped and cut off under load; then every promise is checked. `npm run chaos` does more.
  */
 import { expect, test } from "bun:test";

@@ -1,4 +1,6 @@
-/** Calls of the servers' REST API as a careful client makes them: any server, again until answered. */
+/**
+ * Calls of the servers' REST API as a careful client makes them: any server, again until answered.
+ */
 import type { Chance } from "../support/chance.ts";
 
 export interface Answer {
@@ -17,7 +19,7 @@ export interface Call {
 }
 
 const timeoutMsDefault = 5_000;
-/** A call that no server has answered for so long counts as a violation. */
+/** A call without an answer from any server for this long counts as a violation. */
 const giveUpMs = 120_000;
 
 export class Client {
@@ -51,7 +53,7 @@ export class Client {
     return answer;
   }
 
-  /** Undefined when it was refused for now, or when nobody answered. */
+  /** Undefined when it was refused for now, or when no server answered. */
   async attempt(call: Call, url = this.anyUrl()): Promise<Answer | undefined> {
     try {
       const answer = await this.call(url, call);

@@ -1,4 +1,4 @@
-/** The oracle of the chaos run sees what is wrong: each promise broken once, by hand. */
+/** The oracle of the chaos run sees what is wrong: each promise is broken once on purpose. */
 import { expect, test } from "bun:test";
 import { judge } from "./judge.ts";
 import type { Story } from "./ledger.ts";

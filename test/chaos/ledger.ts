@@ -1,10 +1,10 @@
-/** What has been asked and acknowledged, and what was seen to be wrong: the memory of a run. */
+/** Requests and acknowledgements, and what was seen to be wrong: the memory of a run. */
 import type { Kind } from "./workflows.ts";
 
 export interface SignalStory {
   readonly event: string;
   readonly signalId: string;
-  /** Milliseconds since the epoch; absent: nobody has acknowledged it. */
+  /** Milliseconds since the epoch; absent: it was not acknowledged. */
   acknowledgedAt?: number;
 }
 

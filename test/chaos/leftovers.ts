@@ -1,7 +1,7 @@
 /**
- * What is in Redis when everything has ended: nothing queued, leased or on its way, one timer of each
- * execution (the one that removes it one day), and of removed ones nothing but the tombstone. The index
- * by status and workflow holds what those by each of them hold.
+ * What is in Redis when everything has ended: nothing queued, leased or on its way, one timer of
+ * each execution (the one that removes it one day), and of removed ones nothing but the tombstone.
+ * The index by status and workflow holds what those by each of them hold.
  */
 import type { Redis } from "ioredis";
 import { limits } from "../../src/base/limits.ts";
@@ -45,7 +45,7 @@ async function problemsOf(node: Redis, place: Place): Promise<string[]> {
   }
   const { bases } = makeKeys(place.namespace, place.partitions);
   for (const base of bases) {
-    // Another node of the cluster has it, or nobody does.
+    // Another node of the cluster has it, or none does.
     if ((await node.zcard(`${base}:all`).catch(() => 0)) === 0) continue;
     const [executions, timers] = [
       await node.zcard(`${base}:all`),

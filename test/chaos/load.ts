@@ -12,7 +12,7 @@ export interface LoadOptions {
 }
 
 const poisonEveryMs = 12_000;
-/** More than these are not begun: what waits for an answer piles up while nobody answers. */
+/** No more than these are begun: without answers they would pile up. */
 const underWayMax = 300;
 
 export class Load {

@@ -22,7 +22,9 @@ export interface HistoryEntry {
 
 const openStatuses = ["RUNNING", "PAUSED"];
 const endStatuses = ["COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED"];
-/** What waits longest is a wait without its signal, for a minute; leases and retries come on top. */
+/**
+ * What waits longest is a wait without its signal, for a minute; leases and retries come on top.
+ */
 const boundMs = 120_000;
 const lanes = 16;
 const shownMax = 10;
@@ -69,7 +71,9 @@ export class Oracle {
     return (await Promise.all(lists)).flat();
   }
 
-  /** A message that a server had claimed when it died is delivered by another one, after a while. */
+  /**
+   * A message that a server had claimed when it died is delivered by another one, after a while.
+   */
   async #allFollowed(): Promise<void> {
     const giveUpAt = performance.now() + 3 * limits.outboxHideMs;
     const followed = this.#ledger.stories.filter(({ kind, id }) => kind.hasFollowUp && id);
@@ -132,7 +136,7 @@ export class Oracle {
 
   async #checkStory(story: Story): Promise<void> {
     const { id, kind } = story;
-    // That a start was never answered has been told already.
+    // A start without an answer has been reported already.
     if (id === undefined) return;
     this.checked += 1;
     const { status, body } = await this.#get(`/v1/executions/${id}`);

@@ -1,4 +1,4 @@
-/** Servers and workers as processes of their own: killed, stopped, continued and started again. */
+/** Servers and workers as separate processes: killed, stopped, continued and started again. */
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { ShiftedClock } from "../support/shifted-clock.ts";
@@ -13,7 +13,7 @@ export interface ProgramOptions {
   /** Printed to the log when it is ready; absent: it is ready at once. */
   readonly readyLine?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Told how, when it ends and nobody has asked for it; then it is started again. */
+  /** Called when it ends unexpectedly; then it is started again. */
   readonly onDeath: (how: string) => void;
 }
 
@@ -59,7 +59,7 @@ export class Program {
     void this.#watch(child, log);
   }
 
-  /** A start that fails is told to who asked for it; from then on it must live until it is ended. */
+  /** A start that fails is reported to its caller; from then on it must live until it is ended. */
   async #watch(child: Subprocess, log: string): Promise<void> {
     await child.exited;
     if (!this.#isWanted || this.#child !== child) return;
@@ -71,7 +71,7 @@ export class Program {
     await this.#end("SIGKILL");
   }
 
-  /** Answers its exit code; a program that takes longer is killed, and the answer undefined. */
+  /** Returns its exit code; a program that takes longer is killed, and the result undefined. */
   async terminate(withinMs: number): Promise<number | undefined> {
     const child = this.#child;
     const ended = this.#end("SIGTERM");

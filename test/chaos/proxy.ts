@@ -1,6 +1,6 @@
 /**
- * The way to a Redis, with faults: it can be slow, stand still, and be cut after Redis has done what
- * it was asked and before its answer arrives, which leaves the asker with an unknown outcome.
+ * The way to a Redis, with faults: it can be slow, stand still, and be cut after Redis has done
+ * what it was asked and before its answer arrives, which leaves the asker with an unknown outcome.
  */
 import { connect, createServer, type Socket } from "node:net";
 
@@ -17,7 +17,7 @@ export interface WayToRedis {
 }
 
 const slowMs = 150;
-/** While it is cutting, one answer of so many is lost. */
+/** While it is cutting, one answer in this many is lost. */
 const cutEvery = 20;
 
 export async function startWay(toPort: number, port = 0): Promise<WayToRedis> {

@@ -48,7 +48,7 @@ export interface RedisBed {
   stop(): Promise<void>;
 }
 
-/** One Redis; each Orchy server has a way of its own to it. */
+/** One Redis; each Orchy server has a separate way to it. */
 export async function startSingle(folder: string, servers: number): Promise<RedisBed> {
   const node = new Node(folder, freePort());
   await node.start();
@@ -57,7 +57,7 @@ export async function startSingle(folder: string, servers: number): Promise<Redi
   return bed([node], proxies, stores);
 }
 
-/** Every node tells others the port of its proxy: clients and replicas go through it. */
+/** Every node announces the port of its proxy: clients and replicas go through it. */
 export async function startChaosCluster(folder: string, servers: number): Promise<RedisBed> {
   const places = Array.from({ length: 6 }, () => ({ port: freePort(), busPort: freePort() }));
   const proxies = await Promise.all(places.map(({ port }) => startWay(port)));

@@ -45,7 +45,7 @@ const diskMebibytes = 512;
 
 const place = { namespace: "orchy", partitions: limits.partitionsDefault };
 
-/** Reads logs from memory where that can be: nobody looks at them unless something went wrong. */
+/** Reads logs from memory where that can be: they are looked at only if something went wrong. */
 const folders = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 const probe = {
@@ -63,14 +63,14 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   const ports = stores.map(() => freePort());
   const ledger = new Ledger();
   const violate = (sentence: string) => ledger.violate(sentence);
-  // SQLite has no clock of its own that a server could follow.
+  // SQLite has no clock that a server could follow.
   const hasClocks = bed !== undefined && clocksFixed === undefined;
   const clocks = hasClocks ? stores.map(() => makeShiftedClock()) : [];
   const { workers } = options;
   const orchy = makeOrchy({ folder, stores, ports, workers, clocks, violate });
   try {
     const report = await strikeAndCheck(options, { orchy, bed, disk, folder, ledger });
-    // Logs and data of a run that went wrong are for whoever looks into it.
+    // Logs and data of a run that went wrong are kept for a look.
     if (report.violations.length === 0 && !options.keep)
       rmSync(folder, { recursive: true, force: true });
     else console.error(`Logs are in ${folder}.`);

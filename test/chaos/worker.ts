@@ -1,5 +1,5 @@
 /**
- * A worker of the chaos run, in a process of its own: `worker.ts RUNS_FILE URL…`. Every run of a
+ * A worker of the chaos run, in a separate process: `worker.ts RUNS_FILE URL…`. Every run of a
  * handler is written down before anything else happens, so that no kill can hide one.
  */
 import { appendFileSync } from "node:fs";
@@ -12,7 +12,7 @@ const worker = new Worker({ server: servers, logger: quiet });
 
 let runs = 0;
 
-/** Answers a name for this run: whoever reads the output later sees which run it came from. */
+/** Returns a name for this run, which shows in the output later. */
 function noteRun({ executionId, actionId, attempt }: TaskContext): string {
   runs += 1;
   appendFileSync(runsFile, `${executionId} ${actionId} ${attempt}\n`);

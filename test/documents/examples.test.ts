@@ -1,7 +1,7 @@
 /**
- * Every example in the documents runs, in its order: files are written, workers started, commands sent to
- * a server, and what they print is compared with what stands below them. docs/language.md has a test of
- * its own.
+ * Every example in the documents runs, in its order: files are written, workers started, commands
+ * sent to a server, and what they print is compared with what stands below them. docs/language.md
+ * has a test of its own.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -20,7 +20,7 @@ import { type Document, documents, type Fence, root } from "./fences.ts";
 // Several processes are started for each document.
 setDefaultTimeout(60_000);
 
-/** Not run: pictures, and text that is no program. */
+/** Not run: pictures, and text that is not a program. */
 const shown = new Set(["mermaid", "text"]);
 const python = Bun.which("python3");
 const missing = ["bash", "curl", "sed"].filter((program) => Bun.which(program) === null);
@@ -93,7 +93,7 @@ class Session {
 
   /** Starts a worker, and lets it do one task of each of its actions. */
   async #work(path: string, interpreter: string): Promise<void> {
-    // In a group of its own: a shell leaves its curl behind.
+    // In a separate group: a shell leaves its curl behind.
     const options = {
       cwd: this.#folder,
       stdout: "ignore",
@@ -152,7 +152,7 @@ class Session {
     }
   }
 
-  /** At a store of its own, as no server listens at the port. */
+  /** At a separate store, as no server listens at the port. */
   async #keys(args: readonly string[]): Promise<void> {
     const command = [process.execPath, join(root, "src/main.ts"), "keys", ...args];
     const env = { ORCHY_HTTP_PORT: "1" };
@@ -169,7 +169,9 @@ class Session {
     expect(await new Response(child.stdout).text()).toContain("is copied to");
   }
 
-  /** A poll of a worker that was killed may still get a task: what follows has a server of its own. */
+  /**
+   * A poll of a worker that was killed may still get a task: what follows has a separate server.
+   */
   async #replaceWorkers(): Promise<void> {
     if (this.#workers.length === 0) return;
     this.#killWorkers();

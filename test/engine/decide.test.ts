@@ -564,7 +564,7 @@ test("a very long history says that it is thinned, and still tells the end", () 
     world.fail("a");
     world.fireNext();
   }
-  // Pauses do not make it longer either: there is no bound on how many of them are asked for.
+  // Pauses do not make it longer either, however many are requested.
   for (const operation of ["pause", "resume"] as const)
     world.send({ type: "operation", operation });
   world.complete("a");

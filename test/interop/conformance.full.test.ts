@@ -14,9 +14,10 @@ import {
 } from "./support/toolchains.ts";
 
 /**
- * What the HTTP/2 servers of Bun do not do: `Bun.serve` on the HTTP port, `node:http2` on the other.
- * All but 6.9.2 are calls for an error where the peer broke a rule, which no honest peer meets. 6.9.2 is
- * about a peer that makes its windows smaller while an answer is under way; clients of gRPC do not.
+ * What the HTTP/2 servers of Bun do not do: `Bun.serve` on the HTTP port, `node:http2` on the
+ * other. All but 6.9.2 are calls for an error where the peer broke a rule, which no honest peer
+ * meets. 6.9.2 is about a peer that makes its windows smaller while an answer is under way; clients
+ * of gRPC do not.
  */
 const known = {
   http: [
@@ -112,7 +113,7 @@ function goTools(): void {
   );
 }
 
-/** "section: title" of the cases that a report of h2spec tells as failed. */
+/** "section: title" of the cases that a report of h2spec lists as failed. */
 function failedCases(report: string): string[] {
   const cases = report.matchAll(
     /<testcase package="\w+\/([\d.]+)" classname="([^"]*)"[^>]*>\s*<(?:error|failure)/g,

@@ -1,4 +1,4 @@
-/** Clients that nobody here wrote, against a real server process. */
+/** Clients of other authors, against a real server process. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ended, saveSingle, start, until } from "./support/desk.ts";
 import { findKinds, type Kind } from "./support/kinds.ts";
@@ -24,7 +24,7 @@ const silentSeconds = 12;
 const kinds = await findKinds();
 const pinging = kinds.filter(({ skip, cannot }) => skip === undefined && !cannot.pings);
 let server: ServerProcess;
-/** One that nobody kills. */
+/** One that is never killed. */
 let quietServer: ServerProcess;
 /** They wait for most of their time, so all of them do it while other tests run. */
 let silences: Promise<Awaited<ReturnType<typeof beSilent>>[]>;

@@ -1,4 +1,4 @@
-/** Filters in references: what they find, what they compare, and what is no filter. */
+/** Filters in references: what they find, what they compare, and what is not a filter. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { JSONPath } from "jsonpath-plus";

@@ -78,7 +78,7 @@ test("a script that loses two processes is answered, and those behind it too", a
     isAnswered = true;
   });
   const behind = sandbox.evaluate(script("$.input.x"));
-  // A process may be met while it still starts; that is no loss of the script.
+  // A process may be met while it still starts; the script is not lost by that.
   for (let kills = 0; kills < 10 && !isAnswered; kills += 1) {
     const burning = () => childrenOf(process.pid).find((line) => line.state.startsWith("R"));
     expect(await until(() => isAnswered || burning() !== undefined, 10_000)).toBeTrue();
@@ -195,7 +195,7 @@ test("stop answers everybody and leaves no process", async () => {
   const settled = Promise.allSettled(waiting);
   await sandbox.stop();
   const late = await Promise.allSettled([sandbox.evaluate(script("1"))]);
-  // No outcome: whoever asked must not take the scripts for failed.
+  // No outcome: the caller must not take the scripts for failed.
   for (const outcome of [...(await settled), ...late]) {
     expect(outcome).toMatchObject({ status: "rejected", reason: { code: "UNAVAILABLE" } });
   }

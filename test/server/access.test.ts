@@ -386,7 +386,7 @@ test("wrong keys and scopes leave audit lines with an address and what was calle
   await as(key, "POST", "/v1/executions", { workflow: "pair" });
   await as("no-key-at-all", "GET", "/metrics");
   await as(key, "POST", "/orchy.v1.WorkerService/Poll", { actions: ["a"] });
-  // What comes without any key is no attempt.
+  // A request without a key is no attempt at one.
   await as("", "GET", "/v1/workflows");
   const from = { message: "refused", address: "127.0.0.1" };
   expect(guarded.audit().slice(before)).toMatchObject([
@@ -623,7 +623,8 @@ test("guesses cost few reads, and lock out nobody who holds a key", async () => 
 });
 
 test("beyond this machine a server needs keys, or --insecure, which asks for none", async () => {
-  // Stands for any other address: this machine's own, written so that the server cannot tell.
+  // Stands for any other address: this machine's own, written so that the server cannot recognize
+  // it.
   const hosted = ["--host", "127.1"];
   store = new MemoryStore({ partitions: 1 });
   await expect(start(hosted)).rejects.toThrow("there is no key that callers would need");

@@ -1,4 +1,6 @@
-/** Clocks that are wrong, and clocks that are set while everything runs: of servers, and of Redis. */
+/**
+ * Clocks that are wrong, and clocks that are set while everything runs: of servers, and of Redis.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import {
   call,
@@ -14,9 +16,14 @@ import { complete, done, heartbeat, poll, pollOne, single, type Task } from "./c
 
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
-/** Longer than a server sleeps at most, as it may where a clock is set just then, and far from an hour. */
+/**
+ * Longer than a server sleeps at most, as it may where a clock is set just then, and far from an
+ * hour.
+ */
 const soonMs = 150_000;
-/** What a busy machine may add: less than the delay of 40 s, a minute or hours that are told apart. */
+/**
+ * What a busy machine may add: less than the delay of 40 s, a minute or hours that are compared.
+ */
 const roomMs = 30_000;
 
 const delayed = (name: string, delaySeconds: number) => ({
@@ -34,7 +41,7 @@ async function saveAll(server: Reachable): Promise<void> {
   }
 }
 
-/** How long the delay of the execution took, by the time that servers tell. */
+/** How long the delay of the execution took, by the servers' time. */
 async function delayOf(server: Reachable, id: string): Promise<number> {
   const { status, actions } = await untilEnded(server as TestServer, id);
   expect(status).toBe("COMPLETED");

@@ -14,7 +14,7 @@ import { hooked } from "./unsure-store.ts";
 
 const days = 24 * 3600;
 
-/** Ends at once; what it was given is kept for so many days. */
+/** Ends at once; its input is kept for this many days. */
 const quick = (name: string, retentionDays: number) => ({
   name,
   rootAction: "t",
@@ -22,7 +22,7 @@ const quick = (name: string, retentionDays: number) => ({
   actions: [{ id: "t", type: "system", name: "transform", parameters: { ended: true } }],
 });
 
-/** A start, answered with its id; undefined: it was refused for want of room. */
+/** A start, and its id; undefined: it was refused for want of room. */
 async function start(server: TestServer, workflow: string): Promise<string | undefined> {
   const input = { text: "x".repeat(10_000) };
   const { status, body } = await call(server, "POST", "/v1/executions", { workflow, input });
@@ -190,7 +190,7 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
     await before.remove();
     const used = await usedMemory(redis.client);
     await redis.client.config("SET", "maxmemory", used - 1_000_000);
-    // As for the first server of a new version, for whose functions there is no room.
+    // As for the first server of a new version, whose functions do not fit.
     await redis.client.call("FUNCTION", "FLUSH");
     const server = await startTestServer({ store: url });
     try {

@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.remove());
 
-/** Answers are looked at as text, which JSON.parse would round. */
+/** Answers are compared as text, which JSON.parse would round. */
 async function get(path: string): Promise<string> {
   return (await fetch(server.url + path)).text();
 }

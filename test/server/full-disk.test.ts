@@ -1,5 +1,5 @@
 /**
- * A server as a process of its own whose disk is full: by its own rows, then to the last byte by
+ * A server as a separate process whose disk is full: by its own rows, then to the last byte by
  * another program, then at a start. It refuses new work, goes on with what it has, and stays up.
  */
 import { Database } from "bun:sqlite";
@@ -56,7 +56,7 @@ async function fill(): Promise<string[]> {
   return ids;
 }
 
-/** Works off so many tasks; returns the executions that they ended. */
+/** Works off `count` tasks; returns the executions that they ended. */
 async function work(count: number): Promise<string[]> {
   const tasks = await poll(server!, { actions: ["full"], maxTasks: count });
   expect(tasks.length).toBeGreaterThan(0);

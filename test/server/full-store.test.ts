@@ -1,4 +1,4 @@
-/** A store that is nearly full: nothing new begins, what runs goes on, and everybody is told. */
+/** A store that is nearly full: nothing new begins, what runs goes on, and callers get errors. */
 import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
@@ -100,7 +100,8 @@ test("around the bound nothing flaps: starts are taken again where 1 % less is u
     expect((await startOne()).status).toBe(503);
     expect((await call(server, "DELETE", `/v1/executions/${ids[deleted]}`)).status).toBe(204);
   }
-  // Each is a little more than one thousandth of the store, and the last three went beyond the bound.
+  // Each is a little more than one thousandth of the store, and the last three went beyond the
+  // bound.
   expect(deleted).toBeGreaterThan(6);
   for (let i = 0; i < 3; i++) expect((await startOne()).status).toBe(202);
   expect((await ready()).status).toBe(200);

@@ -210,7 +210,7 @@ test("a worker shows its key, from its options or ORCHY_KEY; a wrong one ends it
 
   for (const transport of ["http1", "http2"]) {
     const worker = createWorker(server, { key, transport });
-    // Heartbeats go over a connection of their own, which needs the key as well.
+    // Heartbeats go over a separate connection, which needs the key as well.
     worker.action("a", async (_, { executionId, heartbeat }) => {
       heartbeat("here");
       const path = `/v1/executions/${executionId}`;

@@ -7,7 +7,7 @@ import { call, startExecution } from "../support/orchy.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 import { complete, done, pollOne } from "./calls.ts";
 
-/** A process of its own: in one with its reader the server has room again before it looks. */
+/** A separate process: in one with its reader the server has room again before it looks. */
 let server: ServerProcess;
 let session: ClientHttp2Session;
 
@@ -113,7 +113,7 @@ test("an execution larger than all answers may hold is read whole, by many at on
   // All of them whole would be 1.9 GB; each holds a few outputs, and the collector is not prompt.
   expect(peakBytes() - before).toBeLessThan(900 * megabytes);
 
-  // What is removed while it is read is cut off: nobody takes the part for the whole.
+  // What is removed while it is read is cut off: no reader takes the part for the whole.
   const reader = (await fetch(server.url + path)).body!.getReader();
   await reader.read();
   expect((await call(server, "DELETE", path)).status).toBe(204);

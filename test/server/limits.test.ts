@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => server.remove());
 
-/** A JSON string of exactly so many bytes. */
+/** A JSON string of exactly this many bytes. */
 const textOf = (bytes: number) => "x".repeat(bytes - 2);
 
 test("payloads of 3 MB pass whole through a chain of steps", async () => {

@@ -38,8 +38,8 @@ const script = (expression: string, next?: string) => ({
 });
 
 /**
- * Starts executions until one is paused before the named actions have begun, as a busy machine may be
- * late. `meanwhile` is what has to happen before the pause.
+ * Starts executions until one is paused before the named actions have begun, as a busy machine may
+ * be late. `meanwhile` is what has to happen before the pause.
  */
 async function pauseBefore<Result>(
   workflow: string,
@@ -96,7 +96,7 @@ describe("starting", () => {
     expect(new Set(starts.map(({ body }) => body.id)).size).toBe(1);
     expect(starts.filter(({ body }) => body.created)).toHaveLength(1);
     expect((await untilEnded(server, starts[0]!.body.id)).result).toEqual({ sum: 5 });
-    // Well before a script that was lost would be asked for again.
+    // Well before a script that was lost would be requested again.
     expect(performance.now() - started).toBeLessThan(limits.scriptWaitMsMin);
     const other = { workflow: "idempotent", input: { a: 2, b: 4 } };
     const headers = { "idempotency-key": "one" };
@@ -364,7 +364,7 @@ describe("signals", () => {
     expect(kept).toHaveLength(100);
     const refused = answers.filter(({ status }) => status === 429);
     expect([refused.length, refused[0]!.body.error.code]).toEqual([100, "TOO_MANY"]);
-    // A repeat of one that was kept is none of its own.
+    // The repeat of one that was kept is not kept itself.
     expect((await signal(id, "go", 0, { signalId: `s${kept[0]}` })).body.outcome).toBe("duplicate");
     await complete(server, done(await pollOne(server, "early")));
     await untilEvent(

@@ -89,7 +89,7 @@ class Drill {
     await this.ask("POST", `/v1/executions/${id}/signal`, body);
   }
 
-  /** Starts so many, and lets every other one go on to its end. */
+  /** Starts `count` executions, and lets every other one go on to its end. */
   async load(count: number): Promise<void> {
     const ids = Array.from({ length: count }, (_, i) => `${this.started.length + i}`);
     const lane = async () => {
@@ -178,7 +178,8 @@ async function loseAndRestore(one: Drill, { copy, restore, live = false }: Steps
   await one.ask("POST", "/v1/workflows", changed);
   await one.ask("POST", "/v1/executions", { workflow: "drill", input: { n: 1 } });
 
-  // A server that lives on would deliver what is under way to the store that takes the place of this.
+  // A server that lives on would deliver what is under way to the store that takes the place of
+  // this.
   const signalled = one.started.filter((id) => Number(id) % 2 === 0);
   if (live) await one.untilFollowed(signalled.length - 1);
   if (!live) await one.kill();
@@ -200,7 +201,7 @@ async function loseAndRestore(one: Drill, { copy, restore, live = false }: Steps
   for (const id of one.started) if (!present.includes(id)) await one.start(id);
   await one.allEnd(one.started);
 
-  // The number of a version that was lost is given again; nobody remembers the lost content.
+  // The number of a version that was lost is given again; its lost content is known nowhere.
   const again = { ...changed, output: { again: "$.input.n" } };
   expect((await one.ask("POST", "/v1/workflows", again)).version).toBe(2);
   const body = { workflow: "drill", executionId: "again", input: { n: 5 } };
@@ -234,7 +235,7 @@ test("a backup of a SQLite store that was made under load is restored", async ()
   });
 }, 120_000);
 
-/** A Redis in a folder of its own, and one in its place that begins with what was copied. */
+/** A Redis in a separate folder, and one in its place that begins with what was copied. */
 async function drillRedis(
   settings: Record<string, string>,
   copy: (redis: RedisServer, from: string, to: string) => Promise<unknown>,

@@ -171,7 +171,7 @@ async function workOverGrpc(
   }
 }
 
-/** Canceled is how this client tells of a stream that came after GOAWAY. */
+/** Canceled is how this client reports a stream that came after GOAWAY. */
 const passing = [Code.Unavailable, Code.Aborted, Code.Canceled];
 const settled: readonly ResultStatus[] = [ResultStatus.ACCEPTED, ResultStatus.DUPLICATE];
 

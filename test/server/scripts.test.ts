@@ -1,4 +1,4 @@
-/** Bursts of scripts at real servers: nobody starves, nothing is evaluated twice, all of it ends. */
+/** Bursts of scripts at real servers: none starves, nothing is evaluated twice, all of it ends. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

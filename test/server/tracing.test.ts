@@ -18,7 +18,9 @@ import {
 import { until } from "../support/redis.ts";
 import { complete, done, failed, pollOne, service, single } from "./calls.ts";
 
-/** What a busy machine may add to the end of a server, which would be waiting for a minute or more. */
+/**
+ * What a busy machine may add to the end of a server, which would be waiting for a minute or more.
+ */
 const roomMs = 20_000;
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 const callerSpan = "00f067aa0ba902b7";
@@ -55,7 +57,7 @@ async function startedOf(server: TestServer, workflow: string): Promise<string> 
   return id as string;
 }
 
-/** One user action that fails once and is tried again, a script, one that fails for good. */
+/** One user action that fails once and is tried again, a script, one that fails finally. */
 const traced = {
   name: "traced",
   rootAction: "a",
@@ -245,7 +247,7 @@ describe("with a collector", () => {
       expect(task.traceContext).toEndWith(headers.traceparent === traceparent ? "-01" : "-00");
       await complete(few, done(task));
     }
-    // The last one is told, and would have been told after the others.
+    // The last one is reported, and would have been reported after the others.
     await collector.untilSpans(ids[2] as string, 3);
     await few.remove();
     const told = new Set(collector.spans().map((span) => span.attributes["orchy.execution.id"]));

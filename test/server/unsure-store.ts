@@ -9,7 +9,10 @@ import type { TestServer } from "../support/orchy.ts";
 
 const breakable = ["create", "commit", "claimTasks", "ackOutbox"] as const;
 
-/** Some of the store's methods, each given the call that is meant and its place among those of its name. */
+/**
+ * Some of the store's methods, each given the call that is meant and its place among those of its
+ * name.
+ */
 export type Hooks = {
   readonly [Name in keyof Store]?: Store[Name] extends (...args: infer Args) => infer Answer
     ? (call: (...args: Args) => Answer, count: number, ...args: Args) => Answer
@@ -35,7 +38,7 @@ export function hooked(store: Store, hooks: Hooks): Store {
   });
 }
 
-/** Every so many calls of each kind the answer is lost. */
+/** Of each kind, one answer in this many calls is lost. */
 export function losingAnswers(store: Store, every: number): { store: Store; lost: () => number } {
   let lost = 0;
   const lose = async (call: (request: never) => unknown, count: number, request: never) => {

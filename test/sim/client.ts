@@ -64,7 +64,7 @@ export class Client {
     }
   }
 
-  /** Again and again until it is answered, or refused for a reason that stays. */
+  /** Repeats it until it returns, or is refused for a reason that stays. */
   async #surely<Answer>(
     name: string,
     serve: (service: Runtime) => Promise<Answer>,

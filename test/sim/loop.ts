@@ -38,7 +38,7 @@ export class Loop {
     return this.now - startsAt;
   }
 
-  /** Calls back after so many milliseconds; answers a cancel. */
+  /** Calls back after this many milliseconds; returns a cancel. */
   in(ms: number, callback: () => void): () => void {
     this.#sequence += 1;
     const entry = { at: this.now + Math.max(0, ms), sequence: this.#sequence, callback };

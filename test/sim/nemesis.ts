@@ -34,7 +34,7 @@ export class Nemesis {
     this.#workers.push(worker);
   }
 
-  /** For so long; each fault heals by itself or at the end. */
+  /** How long; each fault heals by itself or at the end. */
   async rage(ms: number, pauseMs: number): Promise<void> {
     const { loop } = this.#options;
     const until = loop.now + ms;

@@ -30,7 +30,7 @@ export interface Call<Service, Answer> {
 export class Network {
   readonly #loop: Loop;
   readonly #weather: Weather;
-  /** Calls that a server has taken and not answered: name and moment. */
+  /** Calls that a server has taken and that have not returned: name and moment. */
   readonly #serving = new Set<{ readonly what: string; readonly since: number }>();
 
   constructor(loop: Loop, weather: Weather) {

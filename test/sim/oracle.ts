@@ -24,7 +24,7 @@ export interface StartSent {
   readonly name: string;
   readonly workflow: string;
   readonly idempotencyKey?: string;
-  /** Ids that servers have answered with. */
+  /** Ids that servers have returned. */
   readonly ids: Set<string>;
   /** The server said that nothing was changed, and it was asked once. */
   wasRefused: boolean;

@@ -8,7 +8,7 @@ type Asked = Pick<TaskHeader, "workflow" | "actionKey" | "attempt">;
 
 const routes = ["a", "b", 200, true, null] as const;
 
-/** `by` tells whose result it is; leave it out to compare. */
+/** `by` says whose result it is; leave it out to compare. */
 export function outcomeOf({ workflow, actionKey, attempt }: Asked, by: string): TaskOutcome {
   const kind = partitionOf(`${workflow}/${actionKey}`, 64);
   if (kind < 6 && attempt === 1) return failed("BROKEN", true);

@@ -55,7 +55,7 @@ export function simulatedSandbox(process: Process, evaluate: Evaluate): Sandbox 
         const aborted = { ok: false, code: "SCRIPT_ERROR", message: "aborted" } as const;
         abort?.addEventListener("abort", () => resolve(aborted));
         const { chance } = process;
-        // Some answer too late to become part of the commit that asked for them.
+        // Some answer too late to become part of the commit that requested them.
         const ms = chance.percent(20) ? chance.below(3_000) : chance.below(5);
         process.clock.after(ms, () => {
           if (abort?.aborted !== true) resolve(evaluate(script));

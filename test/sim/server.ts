@@ -1,4 +1,6 @@
-/** A server of the simulation: the production runtime in a simulated process, ended and begun anew. */
+/**
+ * A server of the simulation: the production runtime in a simulated process, ended and begun anew.
+ */
 
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -121,7 +123,7 @@ export class SimulatedServer implements Address<Runtime> {
   }
 }
 
-/** Errors in the log tell of what must never happen: here they end the simulation. */
+/** Errors in the log report what must never happen: here they end the simulation. */
 function watchedLog(loop: Loop, process: Process): Logger {
   // Stacks are left out: they differ between two runs of one seed.
   const note = (message: string, fields: object = {}) =>

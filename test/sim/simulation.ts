@@ -1,6 +1,6 @@
 /**
- * One simulation: servers, workers and clients over one store, faults for a while, then none, and the
- * question of `oracle.ts`: was every promise kept? All of it follows from the seed.
+ * One simulation: servers, workers and clients over one store, faults for a while, then none, and
+ * the question of `oracle.ts`: was every promise kept? All of it follows from the seed.
  */
 import { Plans } from "../../src/runtime/catalogue/plans.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -42,7 +42,7 @@ export interface Report {
 }
 
 const faultsMs = 40_000;
-/** After the faults everything must have ended within so long. */
+/** After the faults everything must have ended within this time. */
 const boundMs = 15 * 60_000;
 /** How often somebody looks after executions that wait for people. */
 const careMs = 10_000;

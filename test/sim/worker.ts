@@ -1,7 +1,7 @@
 /**
- * A worker of the simulation: polls with results riding along, heartbeats, gives tasks back, repeats
- * what was not answered, as the wire asks of workers in any language. It is slower, more forgetful
- * and ruder than the library, whose own clock and connections are real.
+ * A worker of the simulation: polls with results riding along, heartbeats, gives tasks back,
+ * repeats what was not answered, as the wire asks of workers in any language. It is slower, more
+ * forgetful and ruder than the library, whose own clock and connections are real.
  */
 import { OrchyError } from "../../src/base/errors.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -70,7 +70,7 @@ export class SimulatedWorker {
     this.#beat();
   }
 
-  /** Undefined when there is no answer, after a pause, and the next call goes elsewhere. */
+  /** Undefined without an answer, after a pause, and the next call goes elsewhere. */
   async #call<Answer>(
     name: string,
     timeoutMs: number,
@@ -238,7 +238,7 @@ export class SimulatedWorker {
         const silenceMs = held.task.heartbeatMs || held.task.deadline - held.task.leasedAt;
         held.beatAt = this.process.clock.now() + silenceMs / 3;
         const lost = answers[index] === "stale" || answers[index] === "cancelled";
-        // Some go on all the same, and send a result that nobody waits for.
+        // Some go on all the same, and send a result that is no longer needed.
         if (lost && this.process.chance.percent(70)) this.#held.delete(held.task.token);
       }
     }

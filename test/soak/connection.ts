@@ -1,4 +1,6 @@
-/** The one connection of the soak run: HTTP/2, with REST and the worker service side by side on it. */
+/**
+ * The one connection of the soak run: HTTP/2, with REST and the worker service side by side on it.
+ */
 import { type ClientHttp2Session, connect } from "node:http2";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
@@ -24,7 +26,7 @@ const waitSeconds = 5;
 
 export class Connection implements WorkerLink {
   readonly #session: ClientHttp2Session;
-  /** Calls that were answered. */
+  /** Calls that returned. */
   calls = 0;
 
   /** `onEnd`: it has ended by itself, and with it what the run is about. */
@@ -79,7 +81,7 @@ export class Connection implements WorkerLink {
   }
 }
 
-/** Polls over gRPC, on one connection of their own: that port serves nothing but workers. */
+/** Polls over gRPC, on one separate connection: that port serves nothing but workers. */
 export class GrpcLink implements WorkerLink {
   readonly #sessions: Http2SessionManager;
   readonly #client;

@@ -1,6 +1,6 @@
 /**
- * A load that stays the same for as long as it runs: so many executions a second, each with a start,
- * a signal, reads and two tasks; workers that poll, and bring results with their next poll.
+ * A load that stays the same for as long as it runs: so many executions a second, each with a
+ * start, a signal, reads and two tasks; workers that poll, and bring results with their next poll.
  */
 import type { Connection, Task, WorkerLink } from "./connection.ts";
 
@@ -26,11 +26,11 @@ const workflow = {
 
 const pollers = 6;
 const paceMs = 20;
-/** Of every so many executions one has a large input. */
+/** One execution in this many has a large input. */
 const largeEvery = 50;
 const largeChars = 100_000;
 const smallChars = 500;
-/** More are not begun while the server has so many to answer. */
+/** No more are begun while this many wait for an answer. */
 const underWayMax = 200;
 
 export class Load {

@@ -9,7 +9,7 @@ interface SentCall {
   fail(): void;
 }
 
-/** A batch whose calls are answered when the test says so. */
+/** A batch whose calls return when the test says so. */
 function openBatch(onePartition = false) {
   const calls: SentCall[] = [];
   const batch = new Batch<string>({

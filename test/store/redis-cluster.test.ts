@@ -1,4 +1,6 @@
-/** What only a cluster can get wrong: slots that are on their way, and a start before it is whole. */
+/**
+ * What only a cluster can get wrong: slots that are on their way, and a start before it is whole.
+ */
 import { describe, expect, test } from "bun:test";
 import { partitionTags, slotOf } from "../../src/store/redis/keys.ts";
 import { openRedisStore } from "../../src/store/redis/open.ts";
@@ -18,7 +20,7 @@ async function idOf({ client }: RedisServer): Promise<string> {
   return (await client.call("CLUSTER", "MYID")) as string;
 }
 
-/** Those of the slot that the node has and `wanted` tells. */
+/** The keys of the slot that the node has and that are wanted. */
 async function migrate(
   slot: number,
   { from, to }: { from: RedisServer; to: RedisServer },

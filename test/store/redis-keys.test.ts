@@ -83,7 +83,7 @@ async function everything(id: string): Promise<Driven> {
   return e;
 }
 
-/** So many commits that what they leave has no fields of its own any more. */
+/** Enough commits that what they leave is no longer in separate fields. */
 const manyCommits = 70;
 
 async function remove(e: Driven, tombstoneUntil = t0 + 5_000) {

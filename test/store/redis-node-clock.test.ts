@@ -36,7 +36,7 @@ test.skipIf(redisMissing !== undefined || clocksFixed !== undefined)(
   120_000,
 );
 
-/** A node with a right clock, at the other end of a link that takes so long each way. */
+/** A node with a right clock, at the other end of a link that takes this long each way. */
 function nodeAt(clock: HandClock, link: { ms: number }): Redis {
   return {
     options: { host: "far", port: 6379 },

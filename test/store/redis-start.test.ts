@@ -217,7 +217,7 @@ describe.skipIf(redisMissing !== undefined)("wake-ups", () => {
     const queued = next();
     const e = await start(a, id, { effects: { tasks: [newTask("t1"), newTask("t2")] } });
     await queued;
-    // Handed off, or into a queue that held some: nobody needs to hear of it.
+    // Handed off, or into a queue that held some: no other server needs to know.
     await e.commit({ tasks: [handedOff("t4", "1.n.t4", { queue: "silent" }), newTask("t3")] });
     const left = next();
     await claim(a, 2, { limit: 1 });

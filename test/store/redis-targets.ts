@@ -4,7 +4,7 @@ import { startCluster, startLoneCluster, startRedis } from "../support/redis.ts"
 
 export interface RedisTarget {
   readonly name: string;
-  /** Answers the address of the store, and what ends the servers behind it. */
+  /** Returns the address of the store, and what ends the servers behind it. */
   start(): Promise<{ readonly url: string; stop(): Promise<void> }>;
 }
 
@@ -35,7 +35,7 @@ export const redisTargets: readonly RedisTarget[] = [
 
 let namespaces = 0;
 
-/** An empty store, in a namespace of its own; it takes any `now`. */
+/** An empty store, in a separate namespace; it takes any `now`. */
 export function openEmptyRedis(url: string, options: Omit<RedisOptions, "namespace">) {
   const namespace = `test-${++namespaces}`;
   return openRedisStore(url, { namespace, clockCheck: false, ...options });

@@ -1,4 +1,6 @@
-/** Redis over TLS and behind users: who is trusted, who is let in, and what is said to the others. */
+/**
+ * Redis over TLS and behind users: who is trusted, who is let in, and what is said to the others.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { ClientTls } from "../../src/config/tls.ts";
 import { openRedisStore } from "../../src/store/redis/open.ts";
@@ -45,7 +47,7 @@ describe.skipIf(redisMissing !== undefined)("over TLS", () => {
     strangers.remove();
   });
 
-  /** Answers the port that speaks TLS. */
+  /** Returns the port that speaks TLS. */
   async function startTls(issued: Issued, settings: Record<string, string> = {}) {
     const port = freePort();
     servers.push(await startRedis({ ...tlsSettings(port, issued, ca), ...settings }));

@@ -134,7 +134,7 @@ describe("the file of a SQLite store", () => {
     for (const name of [near, far]) linkSync(path, name);
     const store = open();
     await start(store, "e1");
-    // A process of its own, as two servers would be.
+    // A separate process, as two servers would be.
     const openThere = async (name: string) => {
       const module = new URL("../../src/store/sqlite/sqlite-store.ts", import.meta.url).pathname;
       const code = `import { openSqliteStore } from ${JSON.stringify(module)};

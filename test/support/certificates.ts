@@ -1,4 +1,4 @@
-/** Certificates for tests, made by openssl in a folder of their own: an authority and what it signs. */
+/** Certificates for tests, made by openssl in a separate folder: an authority and what it signs. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

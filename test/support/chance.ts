@@ -19,7 +19,7 @@ export class Chance {
     return Math.floor(this.#next() * bound);
   }
 
-  /** True in so many of a hundred cases. */
+  /** True in this many of a hundred cases. */
   percent(chances: number): boolean {
     return this.below(100) < chances;
   }

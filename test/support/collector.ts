@@ -22,7 +22,7 @@ export interface Collector {
   /** How the next requests are answered; pending: it hangs. */
   answer: () => Response | Promise<Response>;
   spans(): readonly CollectedSpan[];
-  /** The spans of one execution, once there are so many. */
+  /** The spans of one execution, once this many have come. */
   untilSpans(executionId: string, count: number): Promise<readonly CollectedSpan[]>;
   stop(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * A way to a server that can be cut at the worst moment: after the server has done what it was asked
- * and before its answer arrives.
+ * A way to a server that can be cut at the worst moment: after the server has done what it was
+ * asked and before its answer arrives.
  */
 import { connect, createServer, type Socket } from "node:net";
 
@@ -8,7 +8,7 @@ export interface CuttingProxy {
   readonly port: number;
   /** The next answer is thrown away, and its connection closed. */
   cutNextAnswer(): void;
-  /** From now on each part of a request is so long on its way. */
+  /** From now on each part of a request is this long on its way. */
   delayRequests(ms: number): void;
   stop(): void;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/base/clock.ts";
 
-/** Time passes when it is told to; the time of day can be set apart from it. */
+/** Time passes when the test says so; the time of day can be set apart from it. */
 export class HandClock implements Clock {
   elapsedMs = 0;
   shiftMs = 0;

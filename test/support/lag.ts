@@ -1,8 +1,10 @@
-/** How much this machine keeps the test's own process waiting: limits of time give that much room. */
+/**
+ * How much this machine keeps the test's own process waiting: limits of time give that much room.
+ */
 
 const probeMs = 10;
 
-/** Answers what ends it, and tells the longest that a timer was late since. */
+/** Returns what ends it, which reports the longest that a timer was late since. */
 export function watchLag(): () => number {
   let worstMs = 0;
   let expected = performance.now() + probeMs;

@@ -26,7 +26,7 @@ export function total(samples: Samples, name: string, ...parts: readonly string[
   return sum;
 }
 
-/** Asks until so many polls wait for tasks. */
+/** Reads the metrics until this many polls wait for tasks. */
 export async function untilParked(
   server: { readonly url: string },
   polls: number,

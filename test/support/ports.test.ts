@@ -1,4 +1,4 @@
-/** Test files run in several processes at once: each gets ports of its own. */
+/** Test files run in several processes at once: each gets separate ports. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 

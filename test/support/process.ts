@@ -1,4 +1,4 @@
-/** A server as a process of its own, for tests that end it without asking it. */
+/** A server as a separate process, for tests that end it without a request. */
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 

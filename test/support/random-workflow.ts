@@ -143,7 +143,7 @@ function waysOf(gene: Gene, place: number, count: number): Ways {
   return { all, byRoute, byCode };
 }
 
-/** Without `timeout` where there is none. */
+/** Without `timeout` where the wait has none. */
 function routeNames(gene: Gene): readonly string[] {
   const names = routesOf[gene.kind];
   return gene.kind === "wait" && !hasTimeout(gene) ? names.filter((n) => n !== "timeout") : names;
@@ -243,7 +243,7 @@ function template(at: Place): Json {
   };
 }
 
-/** A reference to an action of a lower place, or to the input where there is none. */
+/** A reference to an action of a lower place, or to the input without one. */
 function reference(at: Place, member: string, turn = 0): string {
   const { gene, place, ids } = at;
   if (place === 0) return `$.input.${member}`;

@@ -1,6 +1,7 @@
 /**
  * Redis servers of a test's own: on free ports, in temporary folders, stopped by their process id.
- * Where redis-server is not installed, `redisMissing` says so, and tests are skipped by that reason.
+ * Where redis-server is not installed, `redisMissing` says so, and tests are skipped by that
+ * reason.
  */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -63,7 +64,7 @@ export async function startRedis(
   };
 }
 
-/** Answers when it can be talked to. */
+/** Resolves when it accepts commands. */
 async function startProcess(
   args: readonly string[],
   {
@@ -190,7 +191,9 @@ export async function formCluster(
   });
 }
 
-/** A sentinel that knows the master by the name `main`; so many of them must agree that it is down. */
+/**
+ * A sentinel that knows the master by the name `main`; `quorum` of them must agree that it is down.
+ */
 export async function startSentinel(
   masterPort: number,
   { quorum = 1, settings = {} }: { readonly quorum?: number; readonly settings?: Settings } = {},

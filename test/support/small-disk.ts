@@ -29,7 +29,7 @@ export const disksMissing = whyNot();
 export interface SmallDisk {
   readonly path: string;
   readonly freeBytes: number;
-  /** Takes what is free, but for so many bytes. */
+  /** Takes what is free, except for this many bytes. */
   fill(leftBytes?: number): void;
   /** Gives back what `fill` has taken. */
   empty(): void;

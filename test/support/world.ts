@@ -122,7 +122,7 @@ export class World {
     return this.finish(key, { ok: false, failure, retryable });
   }
 
-  /** Lets time pass to the next timer and fires it; false when there is none. */
+  /** Lets time pass to the next timer and fires it; false without one. */
   fireNext(): boolean {
     const [next] = [...this.timers]
       .filter(([id]) => id !== "retention")

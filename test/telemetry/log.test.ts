@@ -1,4 +1,4 @@
-/** The log: no event floods it, and what is away is told once. */
+/** The log: no event floods it, and an outage is logged once. */
 import { expect, test } from "bun:test";
 import type { Clock } from "../../src/base/clock.ts";
 import { createLogger, type LogLevel } from "../../src/telemetry/log.ts";
@@ -10,7 +10,7 @@ interface Line {
   readonly [field: string]: unknown;
 }
 
-/** A clock that is moved by hand. */
+/** A clock that the test moves. */
 function handClock() {
   const waiting: { at: number; callback: () => void }[] = [];
   let now = 1_000_000;

@@ -19,7 +19,7 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** A copy of a fixture's file in a folder of its own. */
+/** A copy of a fixture's file in a separate folder. */
 function unpack(release: Release, name: string, as: string): string {
   const folder = mkdtempSync(join(tmpdir(), "orchy-upgrade-"));
   folders.push(folder);

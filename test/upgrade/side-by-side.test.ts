@@ -1,7 +1,8 @@
 /**
- * A released version and this one share a Redis, as in a rolling upgrade: under load, with servers of
- * both killed, each goes on with what the other began, and either can leave. Once the older one has
- * gone the format rises, and the older one refuses to start instead of misreading what is there.
+ * A released version and this one share a Redis, as in a rolling upgrade: under load, with servers
+ * of both killed, each goes on with what the other began, and either can leave. Once the older one
+ * has gone the format rises, and the older one refuses to start instead of misreading what is
+ * there.
  */
 import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
@@ -53,7 +54,7 @@ async function saveFilter({ url }: Place): Promise<number> {
   return (await fetch(`${url}/v1/workflows`, { method: "POST", body })).status;
 }
 
-/** A start is repeated at either, whoever took it first: the older one compares texts. */
+/** A start is repeated at either server, whichever took it first: the older one compares texts. */
 async function repeatStarts(older: Place, newer: Place): Promise<void> {
   const text = '{"workflow":"exact","input":{"b":[1.0],"a":2}}';
   const respelt = '{"input":{"a":2,"b":[1]}, "workflow":"exact"}';

@@ -52,7 +52,7 @@ export class ScriptedServer {
   draining = false;
   /** Overrides the answer for one result. */
   onResult: (result: TaskResult) => ResultStatus | undefined = () => undefined;
-  /** Runs after a call took effect and before it is answered. */
+  /** Runs after a call took effect and before it returns. */
   beforeAnswer: (method: string) => Promise<void> | void = () => {};
   /** Runs before a call takes effect; a response given here is the answer. */
   beforeCall: (method: string) => Response | undefined = () => undefined;

@@ -1,4 +1,4 @@
-/** A worker in a process of its own, on Bun or on Node.js: `worker-process.mjs SERVER TRANSPORT`. */
+/** A worker in a separate process, on Bun or on Node.js: `worker-process.mjs SERVER TRANSPORT`. */
 import { existsSync } from "node:fs";
 import { Worker } from "orchy/worker";
 

@@ -103,7 +103,7 @@ for (const transport of ["http2", "http1"] as const) {
 }
 
 describe("results", () => {
-  /** Resolves when so many tasks are settled, which a worker found waiting. */
+  /** Resolves when this many tasks are settled, which a worker found waiting. */
   async function workOff(count: number, options: Partial<WorkerOptions>) {
     const server = startServer();
     const worker = newWorker(server.url, options);

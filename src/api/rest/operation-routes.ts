@@ -118,7 +118,11 @@ export const operationRoutes: readonly Route[] = [
     "/v1/executions/{id}/actions/{actionId}/complete",
     "Complete an open action with a given output",
   ),
-  later("failAction", "/v1/executions/{id}/actions/{actionId}/fail", "Fail an open action with a given error"),
+  later(
+    "failAction",
+    "/v1/executions/{id}/actions/{actionId}/fail",
+    "Fail an open action with a given error",
+  ),
   later(
     "retryActionNow",
     "/v1/executions/{id}/actions/{actionId}/retry-now",

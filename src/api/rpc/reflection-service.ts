@@ -74,7 +74,10 @@ function answer(
     case "fileContainingExtension":
       return failure(Code.NotFound, "No message of this server has extensions.");
     default:
-      return failure(Code.InvalidArgument, "The request is empty. Set one of its fields, such as list_services.");
+      return failure(
+        Code.InvalidArgument,
+        "The request is empty. Set one of its fields, such as list_services.",
+      );
   }
 }
 

@@ -100,7 +100,9 @@ async function tryChannels({ link, keys }: ProbePlace): Promise<void> {
   const channel = keys.bases[0] as string;
   await link.client.spublish(channel, "").catch((error: Error) => {
     if (!error.message.startsWith("NOPERM")) throw error;
-    throw new Error(`The user of Redis may not publish on the channel ${channel}: ${error.message}`);
+    throw new Error(
+      `The user of Redis may not publish on the channel ${channel}: ${error.message}`,
+    );
   });
 }
 

@@ -1,11 +1,11 @@
-/** What callers are told when the store, or Orchy itself, fails. */
+/** What callers get when the store, or Orchy itself, fails. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import { StoreFault } from "../../../src/store/store.ts";
 import { call, startTestServer, type TestServer } from "./support.ts";
 import { echo, waiting } from "./workflows.ts";
 
-/** Fails in the way that is set; `afterwards`: only once it has done what was asked. */
+/** Fails in the way that is set; `afterwards`: only once it has carried out the call. */
 class FailingStore extends MemoryStore {
   fault: Error | undefined;
   afterwards = false;

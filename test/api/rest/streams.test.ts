@@ -156,7 +156,7 @@ test("a server that drains ends waits and streams", async () => {
   expect(fetch(`${server.url}/health/live`)).rejects.toThrow();
 });
 
-/** Resolves when so many executions have been started. */
+/** Resolves when this many executions have been started. */
 async function countExecutions(count: number): Promise<void> {
   for (;;) {
     const { items } = await server.orchestrator.listExecutions({ limit: 10 });

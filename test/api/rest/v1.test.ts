@@ -1,4 +1,4 @@
-/** Every route of `/v1` as a caller uses it. Answers are also held against their schemas. */
+/** Every route of `/v1` as a caller uses it. Answers are also checked against their schemas. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { limits } from "../../../src/base/limits.ts";
 import { call, startTestServer, type TestServer, work } from "./support.ts";

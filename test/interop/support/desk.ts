@@ -28,7 +28,7 @@ export async function ended(server: Reachable, id: string) {
   return (await call(server, "GET", `/v1/executions/${id}`)).body;
 }
 
-/** Asks again until the answer fits: for what no event tells, such as a parked poll. */
+/** Repeats the call until the answer fits: for what no event reports, such as a parked poll. */
 export async function until<T>(ask: () => Promise<T>, fits: (answer: T) => boolean): Promise<T> {
   const untilMs = performance.now() + 90_000;
   for (;;) {

@@ -1,4 +1,4 @@
-/** A server in a process of its own, that can be killed and comes back on the same ports and file. */
+/** A server in a separate process, that can be killed and comes back on the same ports and file. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ export class ServerProcess {
   readonly #store: string;
   readonly #flags: readonly string[];
 
-  /** `store`: one that servers share; absent: a file of its own. */
+  /** `store`: one that servers share; absent: a separate file. */
   constructor(store?: string, secure: Secure = {}) {
     this.#store = store ?? `sqlite:${this.folder}/orchy.db`;
     this.#flags = secure.flags ?? [];

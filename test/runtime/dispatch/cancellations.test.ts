@@ -1,4 +1,6 @@
-/** News of cancelled tasks among servers: who is told, and what it costs where there is nothing to tell. */
+/**
+ * Notes of cancelled tasks among servers: which servers get them, and what they cost without any.
+ */
 import { expect, test } from "bun:test";
 import { systemIds } from "../../../src/base/clock.ts";
 import type { Decision } from "../../../src/model/decision.ts";
@@ -23,7 +25,9 @@ function dropping(...handouts: readonly number[]): Decision {
   return { settle: [], expire: [], effects } as unknown as Decision;
 }
 
-/** Servers whose notes reach all of them at once; `polls`: the workers whose polls are parked there. */
+/**
+ * Servers whose notes reach all of them at once; `polls`: the workers whose polls are parked there.
+ */
 function newServers(...polls: readonly (readonly string[])[]) {
   const clock = new HandClock();
   const sent: string[][] = [];

@@ -133,7 +133,7 @@ test("polls that name very much are answered first, or refused, and those that n
   const fitting = Math.floor(limits.parkedPollBytesMax / first.bytes);
   for (let i = 1; i < fitting; i++) wait(namesOf(i));
   expect(dispatcher.parked).toBe(fitting + 1);
-  // There is no room for another as large; for a small one the first of the largest makes room.
+  // Another one as large does not fit; for a small one the first of the largest makes room.
   expect(() => wait(namesOf(0))).toThrow("Name fewer queues and actions");
   const closed: string[] = [];
   small.answered.then(() => closed.push("small"));

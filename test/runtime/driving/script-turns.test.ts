@@ -49,7 +49,7 @@ class HeldSandbox implements Sandbox {
     return new Promise((resolve) => this.#open.push(() => resolve(done)));
   }
 
-  /** The oldest script ends; false when there is none. */
+  /** The oldest script ends; false without one. */
   finish(): boolean {
     const oldest = this.#open.shift();
     oldest?.();
@@ -112,7 +112,7 @@ async function saveScript({ runtime }: Server, name: string): Promise<void> {
   await runtime.saveWorkflow({ name, rootAction: "j", actions: [action] }, { lenient: false });
 }
 
-/** Starts so many; their folding takes a moment of the server's time. */
+/** Starts `count` scripts; their folding takes a moment of the server's time. */
 async function startMany(server: Server, workflow: string, count: number): Promise<string[]> {
   const starts = Array.from({ length: count }, () =>
     server.runtime.start({ workflow, input: "{}" }),

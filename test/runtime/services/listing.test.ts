@@ -11,7 +11,7 @@ import type { ListAnswer, Listing, ListRequest } from "../../../src/store/store.
 import { createRequest, t0 } from "../../store/conformance/subject.ts";
 import { Chance } from "../../support/chance.ts";
 
-/** Counts what it is asked for. */
+/** Counts the requests. */
 class CountingStore extends MemoryStore {
   readonly asked: ListRequest[] = [];
   looked = 0;

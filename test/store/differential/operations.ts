@@ -61,7 +61,7 @@ export class Operations {
   readonly #chance: Chance;
   readonly #known: Knowledge;
   readonly #space: Space;
-  /** Apart from the other, so that what lists are asked for moves nothing else. */
+  /** Apart from the other, so that the requests of lists move nothing else. */
   readonly #listChance = new Chance(1);
   #now = 1_760_000_000_000;
   #names = 0;

@@ -1,6 +1,6 @@
 /**
- * A server of a released version and one of this version on one Redis, and executions that are begun
- * at the one and go on at the other.
+ * A server of a released version and one of this version on one Redis, and executions that are
+ * begun at the one and go on at the other.
  */
 import { expect } from "bun:test";
 import type { Redis } from "ioredis";
@@ -92,7 +92,7 @@ const workflow = (mark: string) => ({
 
 export interface Started {
   readonly n: number;
-  /** A script whose server is killed is asked for again after 30 s: too long for those loads. */
+  /** A script whose server is killed is requested again after 30 s: too long for those loads. */
   readonly branch: "script" | "task";
   readonly marks: readonly string[];
 }

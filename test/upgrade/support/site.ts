@@ -86,7 +86,7 @@ export class Site {
     );
   }
 
-  /** Asks again until the answer fits: for what nothing tells. */
+  /** Repeats the call until the answer fits: for what no event reports. */
   async until<T>(ask: () => Promise<T>, fits: (answer: T) => boolean): Promise<T> {
     const deadline = performance.now() + 60_000;
     for (;;) {

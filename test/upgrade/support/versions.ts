@@ -39,7 +39,7 @@ export function releaseMissing({ commit }: Release): string | undefined {
   return `commit ${name} needs other versions of ${changed.join(", ")} than are installed`;
 }
 
-/** Unpacks it into a folder of its own, with the dependencies of this one. */
+/** Unpacks it into a separate folder, with the dependencies of this one. */
 export function checkOut({ commit }: Release): string {
   const folder = mkdtempSync(join(tmpdir(), "orchy-release-"));
   const { output } = git("archive", commit, "package.json", "src");
