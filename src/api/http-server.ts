@@ -2,8 +2,10 @@
  * The HTTP port: REST and the RPC services over HTTP/1.1 and HTTP/2, on one socket. Knows of
  * connections, their silence and their end; what a request means is others' concern.
  */
+
 import type { Server } from "bun";
 import { type Clock, type Ids, pause, systemIds } from "../base/clock.ts";
+import { defined } from "../base/defined.ts";
 import { errorKinds, OrchyError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { TlsFiles } from "../config/tls.ts";
@@ -125,7 +127,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     hostname: options.host,
     port: options.port,
     http2: true,
-    ...(options.tls && { tls: options.tls }),
+    ...defined({ tls: options.tls }),
     maxRequestBodySize: serverBodyBytesMax,
     idleTimeout: limits.httpIdleSeconds,
     development: false,

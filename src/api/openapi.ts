@@ -2,8 +2,10 @@
  * The OpenAPI 3.1 document, made from the route table, the schemas that check the requests, and the
  * descriptors of the worker service.
  */
+
 import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import type * as v from "valibot";
+import { defined } from "../base/defined.ts";
 import { type ErrorCode, errorKinds } from "../base/errors.ts";
 import { version } from "../config/version.ts";
 import { actionDefinitionSchema, definitionSchemas } from "../language/check/schema.ts";
@@ -70,8 +72,8 @@ function operation(route: Route): JsonObject {
       ...parameters(route.query, "query"),
       ...parameters(route.headers, "header"),
     ],
-    ...(route.body && {
-      requestBody: {
+    ...defined({
+      requestBody: route.body && {
         required: !route.bodyOptional,
         content: { "application/json": { schema: jsonSchema(route.body) } },
       },

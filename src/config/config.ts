@@ -2,7 +2,9 @@
  * What an operator can set: flags and environment variables, read once at start. Every bad value is
  * reported in one sentence, all of them at once.
  */
+
 import { availableParallelism, hostname } from "node:os";
+import { defined } from "../base/defined.ts";
 import { limits } from "../base/limits.ts";
 import type { LogLevel } from "../telemetry/log.ts";
 import { helpText, readFlags } from "./command-line.ts";
@@ -147,27 +149,28 @@ export function parseConfig(
       key: setting("store-key"),
     }),
     namespace: setting("namespace"),
-    ...(partitions === undefined ? {} : { partitions }),
-    ...(advertise === undefined ? {} : { advertise }),
+    ...defined({ partitions, advertise }),
     nodeName: setting("node-name") || hostname() || "orchy",
     insecure: setting("insecure"),
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),
     allowedHosts: setting("allowed-hosts"),
     corsOrigins: setting("cors-origin"),
     httpAllow: setting("http-allow"),
-    ...(legacyWorkers === undefined ? {} : { legacyWorkers }),
+    ...defined({ legacyWorkers }),
     ...legacyOf(
       setting("legacy-port"),
       { host: setting("legacy-host"), advertise: setting("legacy-advertise") },
       problems,
     ),
-    ...(auditLog === undefined ? {} : { auditLog }),
+    ...defined({ auditLog }),
     keepRetention: setting("keep-retention"),
     formatDelaySeconds: setting("format-delay"),
     tombstoneSeconds: setting("tombstone-seconds"),
     scriptProcesses: setting("script-processes") ?? scriptProcessesDefault(),
     logLevel: setting("log-level"),
-    ...(tracing.url === undefined ? {} : { tracing: { ...tracing, url: tracing.url } }),
+    ...defined({
+      tracing: tracing.url === undefined ? undefined : { ...tracing, url: tracing.url },
+    }),
   };
   if (problems.length === 0) problems.push(...contradictions(config));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config };
@@ -188,7 +191,7 @@ function tlsOf(
   problems: string[],
 ): { readonly tls?: TlsPaths } {
   if (cert !== undefined && key !== undefined) {
-    return { tls: { cert, key, ...(clientCa !== undefined && { clientCa }) } };
+    return { tls: { cert, key, ...defined({ clientCa }) } };
   }
   if (cert ?? key ?? clientCa) problems.push("TLS needs both --tls-cert and --tls-key.");
   return {};
@@ -201,7 +204,7 @@ function legacyOf(
 ): { readonly legacy?: LegacyListener } {
   if (port !== undefined) {
     return {
-      legacy: { host: host ?? "127.0.0.1", port, ...(advertise !== undefined && { advertise }) },
+      legacy: { host: host ?? "127.0.0.1", port, ...defined({ advertise }) },
     };
   }
   if (host ?? advertise) {

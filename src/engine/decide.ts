@@ -4,6 +4,7 @@
  * place that knows the rules of workflows; actions/ holds those of each kind, decision/ what all
  * of them work with.
  */
+import { defined } from "../base/defined.ts";
 import { unreachable } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { PlanAction } from "../language/kinds/table.ts";
@@ -88,9 +89,11 @@ function firstState(beginning: Beginning): ExecutionState {
     ...(beginning.generatedId === true && { generatedId: true }),
     workflow: plan.workflow,
     version: plan.version,
-    ...(beginning.correlationId !== undefined && { correlationId: beginning.correlationId }),
-    ...(beginning.traceContext !== undefined && { traceContext: beginning.traceContext }),
-    ...(beginning.traceState !== undefined && { traceState: beginning.traceState }),
+    ...defined({
+      correlationId: beginning.correlationId,
+      traceContext: beginning.traceContext,
+      traceState: beginning.traceState,
+    }),
     status: "RUNNING",
     run: 1,
     handout: 0,

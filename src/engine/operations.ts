@@ -2,6 +2,7 @@
  * Operations of a person on a whole execution. Idempotent where that makes sense, and refused
  * with the current status where they do not apply.
  */
+import { defined } from "../base/defined.ts";
 import { unreachable } from "../base/errors.ts";
 import { cutMessage } from "../language/data/cut.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
@@ -28,7 +29,7 @@ export function applyOperation(draft: Draft, event: Operation): EventAnswer {
     case "cancel":
       endExecution(draft, {
         status: "CANCELLED",
-        ...(event.reason !== undefined && { reason: event.reason }),
+        ...defined({ reason: event.reason }),
       });
       return accepted;
     default:

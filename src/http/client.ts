@@ -3,6 +3,7 @@
  * are resolved here and the connection goes to the very address that was checked, so that a name which
  * changes its mind in between leads nowhere else.
  */
+
 import type { LookupAddress } from "node:dns";
 import { lookup as systemLookup } from "node:dns/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
@@ -10,6 +11,7 @@ import { request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { pipeline, type Readable, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
+import { defined } from "../base/defined.ts";
 import { limits } from "../base/limits.ts";
 import { familyOf } from "./addresses.ts";
 import { type AllowList, hostOf } from "./allow-list.ts";
@@ -79,7 +81,7 @@ export class HttpClient {
         signal,
         // No connection is kept: a kept one would go to an address that was checked long ago.
         agent: false,
-        ...(this.#options.ca !== undefined && { ca: this.#options.ca }),
+        ...defined({ ca: this.#options.ca }),
       });
       sent.once("response", resolve);
       sent.once("error", (error) =>

@@ -3,11 +3,13 @@
  * store itself where none runs: that is how the first key is made before a server may listen to
  * others.
  */
+
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { checkJson } from "../api/rest/check.ts";
 import { newKeySchema } from "../api/schemas.ts";
 import { systemClock } from "../base/clock.ts";
+import { defined } from "../base/defined.ts";
 import type { Problem } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { isLoopback } from "../base/loopback.ts";
@@ -126,7 +128,7 @@ function readNewKey({ name = "", scopes = "", actions }: Flags): NewKey {
   const value = {
     name,
     scopes: String(scopes).split(",").filter(Boolean),
-    ...(actions !== undefined && { actions: readActions(actions) }),
+    ...defined({ actions: actions && readActions(actions) }),
   };
   const checked = checkJson(newKeySchema, value);
   if (checked.ok) return value as unknown as NewKey;
@@ -241,9 +243,9 @@ async function serverDesk(address: string, flags: Flags, env: Environment): Prom
   async function ask(method: string, path: string, body?: object): Promise<unknown> {
     const headers = {
       "content-type": "application/json",
-      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...defined({ authorization: key && `Bearer ${key}` }),
     };
-    const init = { method, headers, tls, ...(body && { body: JSON.stringify(body) }) };
+    const init = { method, headers, tls, ...defined({ body: body && JSON.stringify(body) }) };
     const response = await fetch(base + path, init).catch((error: Error) => {
       const { message } = error;
       const hint = otherScheme(new URL(base), message);

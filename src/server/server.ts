@@ -1,4 +1,5 @@
 /** Wires a whole server: store, sandbox, runtime and both ports. Tests start theirs with it too. */
+
 import { hostname } from "node:os";
 import { createBacklogs } from "../api/backlog.ts";
 import { startHttpServer } from "../api/http-server.ts";
@@ -14,6 +15,7 @@ import {
   systemIds,
   within,
 } from "../base/clock.ts";
+import { defined } from "../base/defined.ts";
 import { limits } from "../base/limits.ts";
 import { addressOf, type Config, type LegacyListener } from "../config/config.ts";
 import { readClientTls, readTls } from "../config/tls.ts";
@@ -93,7 +95,7 @@ async function startAll(
     namespace,
     tls: storeTls,
     log,
-    ...(partitions !== undefined && { partitions }),
+    ...defined({ partitions }),
   };
   const metrics = new Metrics();
   const opened = options.store ?? (await openStore(storeUrl(config.store), storeOptions));
@@ -162,7 +164,7 @@ async function startAll(
     id: ids.uuid(),
     name: config.nodeName,
     grpcAddress: config.advertise ?? reachableAt(host, grpc.port),
-    ...(legacy && { legacyAddress: legacy.address }),
+    ...defined({ legacyAddress: legacy?.address }),
     httpAddress: reachableAt(host, http.port),
     startedAt: clock.now(),
     version,

@@ -1,4 +1,5 @@
 /** A store whose calls are watched: how long each takes, how it ends, and whether it is there. */
+import { defined } from "../base/defined.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Outage } from "../telemetry/outage.ts";
 import { operations } from "./contract/facets.ts";
@@ -17,23 +18,17 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
     partitions: store.partitions,
     commit: (request) => store.commit(request),
     close: () => store.close(),
-    ...(store.format !== undefined && { format: () => store.format!() }),
-    ...(store.raiseFormat !== undefined && {
-      raiseFormat: (format) => store.raiseFormat!(format),
+    ...defined({
+      format: store.format?.bind(store),
+      raiseFormat: store.raiseFormat?.bind(store),
+      timeOffset: store.timeOffset?.bind(store),
+      complaint: store.complaint?.bind(store),
+      indexExecutions: store.indexExecutions?.bind(store),
+      onWake: store.onWake?.bind(store),
+      sendNote: store.sendNote?.bind(store),
+      broken: store.broken?.bind(store),
+      logBytes: store.logBytes?.bind(store),
     }),
-    ...(store.timeOffset !== undefined && { timeOffset: () => store.timeOffset!() }),
-    ...(store.complaint !== undefined && { complaint: () => store.complaint!() }),
-    ...(store.indexExecutions !== undefined && {
-      indexExecutions: (request) => store.indexExecutions!(request),
-    }),
-    ...(store.onWake !== undefined && {
-      onWake: (listener, onNote) => store.onWake!(listener, onNote),
-    }),
-    ...(store.sendNote !== undefined && {
-      sendNote: (partition, text) => store.sendNote!(partition, text),
-    }),
-    ...(store.broken !== undefined && { broken: () => store.broken!() }),
-    ...(store.logBytes !== undefined && { logBytes: () => store.logBytes!() }),
   } satisfies Partial<Store> & Record<string, unknown>;
   for (const operation of operations) {
     if (operation === "commit") continue;

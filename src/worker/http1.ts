@@ -3,8 +3,10 @@
  * under way. `fetch` on Bun, where `node:http` costs a worker 18 % more CPU time per task (measured as in
  * transport.ts), and `node:http` on Node.js, whose `fetch` takes no certificates.
  */
+
 import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { defined } from "../base/defined.ts";
 import {
   CallError,
   type Connection,
@@ -57,7 +59,7 @@ function fetchPost(server: URL, credentials: Credentials): AbortablePost {
     const response = await fetch(base + path, {
       method: "POST",
       headers,
-      ...(tls && { tls }),
+      ...defined({ tls }),
       body,
       signal,
       redirect: "manual",

@@ -14,6 +14,7 @@
  *
  * docs/design/decisions/worker-connections.md says what else speaks against them.
  */
+import { defined } from "../base/defined.ts";
 
 export type TransportKind = "http1" | "http2";
 
@@ -77,7 +78,7 @@ export function requestHeaders({ key }: Credentials): Readonly<Record<string, st
     "content-type": "application/proto",
     "connect-protocol-version": "1",
     "user-agent": "orchy-worker",
-    ...(key !== undefined && { authorization: `Bearer ${key}` }),
+    ...defined({ authorization: key === undefined ? undefined : `Bearer ${key}` }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Refusals and faults as answers: one form for `/v1`, one for the legacy routes. */
+import { defined } from "../../base/defined.ts";
 import { errorKinds, OrchyError } from "../../base/errors.ts";
 import { asError } from "../../telemetry/log.ts";
 import type { Answer, Services, Style } from "./route.ts";
@@ -28,10 +29,12 @@ export function errorAnswer(error: OrchyError, style: Style): Answer {
     status,
     json: style === "v1" ? { error: body(error) } : { error: sentence(error) },
     headers: {
-      ...(seconds === undefined ? {} : { "retry-after": seconds }),
-      ...(authenticate === undefined ? {} : { "www-authenticate": authenticate }),
-      ...(allow === undefined ? {} : { allow }),
-      ...(accepted === undefined ? {} : { "accept-encoding": String(accepted) }),
+      ...defined({
+        "retry-after": seconds,
+        "www-authenticate": authenticate,
+        allow,
+        "accept-encoding": accepted === undefined ? undefined : String(accepted),
+      }),
     },
   };
 }

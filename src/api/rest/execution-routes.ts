@@ -1,5 +1,7 @@
 /** Starting and reading executions over `/v1`. */
+
 import * as v from "valibot";
+import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { isOpen } from "../../model/execution.ts";
 import { decodeCursor } from "../../runtime/services/listing.ts";
@@ -13,7 +15,6 @@ import { payloadText } from "./payload.ts";
 import { type Answer, type Call, type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
 import { entryView, executionView, listingView, pageView, resultView } from "./views.ts";
-import { given } from "./workflow-routes.ts";
 
 const idPath = { id: requests.executionIdSchema };
 const wait = { wait: v.optional(requests.waitSchema) };
@@ -34,9 +35,12 @@ async function start(call: StartCall): Promise<Answer> {
   const started = await services.orchestrator.start({
     workflow,
     input: payloadText(call, ["input"], "{}"),
-    ...given({ version, executionId, correlationId, priority, idempotencyKey }),
-    ...(signal && {
-      signal: { event: signal.event, payload: payloadText(call, ["signal", "payload"], "null") },
+    ...defined({ version, executionId, correlationId, priority, idempotencyKey }),
+    ...defined({
+      signal: signal && {
+        event: signal.event,
+        payload: payloadText(call, ["signal", "payload"], "null"),
+      },
     }),
     ...traceOf(headers),
   });
@@ -119,9 +123,12 @@ export const executionRoutes: readonly Route[] = [
     async handle({ query, services, signal }) {
       const { startedAfter, startedBefore, ...rest } = query;
       const request = {
-        ...given(rest),
-        ...(startedAfter !== undefined && { startedAfter: requests.parseMoment(startedAfter) }),
-        ...(startedBefore !== undefined && { startedBefore: requests.parseMoment(startedBefore) }),
+        ...defined(rest),
+        ...defined({
+          startedAfter: startedAfter === undefined ? undefined : requests.parseMoment(startedAfter),
+          startedBefore:
+            startedBefore === undefined ? undefined : requests.parseMoment(startedBefore),
+        }),
       };
       const page = await services.orchestrator.listExecutions(request, signal);
       return { status: 200, json: pageView(page, listingView) };
@@ -154,7 +161,7 @@ export const executionRoutes: readonly Route[] = [
     answers: { 200: answers.historySchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params, query, services }) {
-      const page = await services.orchestrator.history(params.id, given(query));
+      const page = await services.orchestrator.history(params.id, defined(query));
       return { status: 200, json: pageView(page, entryView) };
     },
   }),

@@ -1,5 +1,7 @@
 /** Keys over `/v1`: scopes of callers. The text of a key is only in the answer that makes it. */
+
 import * as v from "valibot";
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { Key } from "../../model/key.ts";
 import * as requests from "../schemas.ts";
@@ -7,7 +9,6 @@ import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";
 import { type Route, route } from "./route.ts";
 import { pageView } from "./views.ts";
-import { given } from "./workflow-routes.ts";
 
 const tag = "Keys";
 
@@ -30,7 +31,7 @@ export const keyRoutes: readonly Route[] = [
     errors: ["INVALID_STATE", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
     async handle({ body, services, audit }) {
       const { name, scopes, actions } = body;
-      const wanted = { name, scopes: [...new Set(scopes)], ...given({ actions }) };
+      const wanted = { name, scopes: [...new Set(scopes)], ...defined({ actions }) };
       const { key, text } = await services.keys.create(wanted);
       audit("key made", key.id);
       return { status: 201, json: { ...keyView(key), key: text } };
@@ -48,7 +49,7 @@ export const keyRoutes: readonly Route[] = [
     },
     answers: { 200: answers.keysSchema },
     async handle({ query, services }) {
-      const page = await services.keys.list(given(query));
+      const page = await services.keys.list(defined(query));
       return { status: 200, json: pageView(page, keyView) };
     },
   }),

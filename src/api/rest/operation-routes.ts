@@ -1,5 +1,6 @@
 /** Acting on executions over `/v1`. */
 
+import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { Operation } from "../../model/event.ts";
@@ -7,7 +8,6 @@ import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { payloadText } from "./payload.ts";
 import { type Route, route } from "./route.ts";
-import { given } from "./workflow-routes.ts";
 
 const idPath = { id: requests.executionIdSchema };
 const operationErrors = ["NOT_FOUND", "DELETED", "INVALID_STATE"] as const;
@@ -25,7 +25,7 @@ function operation(name: Operation, documented: Documented): Route {
     answers: { 200: answers.operationAnswerSchema },
     errors: [...operationErrors, "CONFLICT"],
     async handle({ params: { id }, body, services, audit }) {
-      const request = { id, operation: name, ...given(body) };
+      const request = { id, operation: name, ...defined(body) };
       const status = await services.orchestrator.operate(request);
       audit(`execution ${pastTense[name]}`, id);
       return { status: 200, json: { id, status } };
@@ -91,7 +91,7 @@ export const operationRoutes: readonly Route[] = [
         id: call.params.id,
         event,
         payload: payloadText(call, ["payload"], "null"),
-        ...given({ signalId }),
+        ...defined({ signalId }),
       });
       return { status: 200, json: { outcome } };
     },

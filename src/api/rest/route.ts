@@ -2,8 +2,10 @@
  * What a route is: one row of the table from which the router and the OpenAPI document are made.
  * Schemas say what comes in and goes out; the handler only translates.
  */
+
 import type * as v from "valibot";
 import type { Clock, Ids } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import type { ErrorCode } from "../../base/errors.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Keys } from "../../runtime/services/keys.ts";
@@ -166,9 +168,7 @@ export function route<
     params: input.params ?? {},
     query: input.query ?? {},
     headers: input.headers ?? {},
-    ...(body === undefined ? {} : { body }),
-    ...(bodyBytesMax === undefined ? {} : { bodyBytesMax }),
-    ...(bodyPartsMax === undefined ? {} : { bodyPartsMax }),
+    ...defined({ body, bodyBytesMax, bodyPartsMax }),
     method: at.slice(0, space) as Method,
     path: at.slice(space + 1),
     handle: input.handle as Route["handle"],

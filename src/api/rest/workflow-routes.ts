@@ -1,5 +1,7 @@
 /** Workflow and action definitions over `/v1`. */
+
 import * as v from "valibot";
+import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { Orchestrator, Page } from "../../runtime/shared/orchestrator.ts";
@@ -50,7 +52,7 @@ function listRoute<Item>(at: `GET /${string}`, named: NamedList<Item>): Route {
     },
     answers: { 200: answer },
     async handle({ query, services }) {
-      const page = await list(services.orchestrator, given(query));
+      const page = await list(services.orchestrator, defined(query));
       return { status: 200, json: pageView(page, view) };
     },
   });
@@ -120,7 +122,7 @@ export const workflowRoutes: readonly Route[] = [
     answers: { 200: answers.versionsSchema },
     errors: ["NOT_FOUND"],
     async handle({ params, query, services }) {
-      const page = await services.orchestrator.listVersions(params.name, given(query));
+      const page = await services.orchestrator.listVersions(params.name, defined(query));
       const view = (one: { version: number; savedAt: number }) => ({
         version: one.version,
         savedAt: moment(one.savedAt),
@@ -195,9 +197,3 @@ export const actionRoutes: readonly Route[] = [
     },
   }),
 ];
-
-/** Without members that are undefined: to the orchestrator, those are not the same as absent. */
-export function given<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const entries = Object.entries(value).filter(([, member]) => member !== undefined);
-  return Object.fromEntries(entries) as never;
-}

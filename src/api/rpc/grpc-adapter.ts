@@ -2,6 +2,7 @@
  * Carries the calls of a gRPC connection to the library's handlers and back. Bodies and answers are
  * counted on the way, so that peers that send or read too slowly cost a bounded amount of memory.
  */
+
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import {
   Code,
@@ -15,6 +16,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { defined } from "../../base/defined.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Backlog, Backlogs, Holding } from "../backlog.ts";
 import { type Door, isGrpc } from "../door.ts";
@@ -66,7 +68,7 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
     const body = checkedBody(sent, { handler, header: received.header, unpacker });
     const answered = await handler({ ...received, body });
     const taken = answered.body && metered(answered.body, holding(backlogs.answers), newest);
-    await universalResponseToNodeResponse({ ...answered, ...(taken && { body: taken }) }, response);
+    await universalResponseToNodeResponse({ ...answered, ...defined({ body: taken }) }, response);
 
     function holding(backlog: Backlog): Holding {
       return backlog.open(() => request.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM));

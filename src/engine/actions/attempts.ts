@@ -3,6 +3,7 @@
  * is an action, or one item of a map. What the store enforces by itself (leases, queue timeouts) comes
  * back as an event.
  */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { cutFailure } from "../../language/data/cut.ts";
 import { structFault } from "../../language/data/struct-form.ts";
@@ -171,8 +172,7 @@ export function applyLeaseExpiry(
     number: record.attempt ?? 1,
     handout,
     endedAt: draft.now,
-    ...(token !== undefined && { startedAt: token.leasedAt }),
-    ...(expiry.worker !== undefined && { worker: expiry.worker }),
+    ...defined({ startedAt: token?.leasedAt, worker: expiry.worker }),
     failure,
   };
   endAttempt(subject, attempt, { retryable: true });

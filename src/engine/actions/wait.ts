@@ -2,6 +2,7 @@
  * wait: until a signal of one of its names arrives, or its time is up. A signal that comes early is
  * kept; of several waits, the one that started first consumes it.
  */
+import { defined } from "../../base/defined.ts";
 import { cut } from "../../language/data/cut.ts";
 import type { WaitPlanAction } from "../../language/kinds/wait.ts";
 import type { Draft } from "../decision/draft.ts";
@@ -42,7 +43,7 @@ function start(draft: Draft, action: WaitPlanAction): void {
     startedAt: now,
     handout,
     events: action.events,
-    ...(at !== undefined && { timers: [timer], dueAt: at }),
+    ...defined({ timers: at === undefined ? undefined : [timer], dueAt: at }),
   });
   draft.log("action.waiting", action, undefined, JSON.stringify({ events: action.events }));
 }

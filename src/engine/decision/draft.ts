@@ -2,6 +2,7 @@
  * The working copy of one decision: the next state, and everything that the engine wants done. The
  * execution it started from is never changed. Rules live elsewhere; this file only keeps the books.
  */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { Needs, Scope } from "../../language/data/scope.ts";
 import { TooLarge, Work } from "../../language/data/work.ts";
@@ -129,7 +130,7 @@ export class Draft extends Effects {
       run,
       handout,
       actionKey,
-      ...(item !== undefined && { item }),
+      ...defined({ item }),
     });
   }
 
@@ -140,7 +141,7 @@ export class Draft extends Effects {
     item?: number,
   ): string {
     const { run } = this.state;
-    return formatTimer({ kind, run, handout, actionKey, ...(item !== undefined && { item }) });
+    return formatTimer({ kind, run, handout, actionKey, ...defined({ item }) });
   }
 
   /** A timer that was due, and will not be set again. */
@@ -267,7 +268,7 @@ export class Draft extends Effects {
       scripts: this.scripts,
       waitingScripts: this.waitingScripts,
       answers: this.answers,
-      ...(this.hold !== undefined && { hold: this.hold }),
+      ...defined({ hold: this.hold }),
       changed: this.changed,
       more,
     };

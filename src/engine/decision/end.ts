@@ -2,6 +2,7 @@
  * How an execution ends: its status, what is still open is cancelled, its result, and what follows
  * (onSuccess, onFailure, retention). What the open actions own is dropped by close.ts.
  */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { cutMessage } from "../../language/data/cut.ts";
 import { resolveTemplate, type Template } from "../../language/data/template.ts";
@@ -153,9 +154,11 @@ function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): vo
     depth: state.depth + 1,
     run: state.run,
     ...(draft.format >= 3 && { sourceStartedAt: state.startedAt }),
-    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
-    ...(state.traceContext !== undefined && { traceContext: state.traceContext }),
-    ...(state.traceState !== undefined && { traceState: state.traceState }),
+    ...defined({
+      correlationId: state.correlationId,
+      traceContext: state.traceContext,
+      traceState: state.traceState,
+    }),
   };
   const body = `${JSON.stringify(message).slice(0, -1)},"input":${input}}`;
   draft.addMessage(`follow-up:${state.run}`, body);

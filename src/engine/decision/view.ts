@@ -1,4 +1,5 @@
 /** `$` as templates and references of a decision see it: with what the decision has written so far. */
+import { defined } from "../../base/defined.ts";
 import type { Scope } from "../../language/data/scope.ts";
 import type { Plan } from "../../language/plan.ts";
 import type { ExecutionState } from "../../model/execution.ts";
@@ -49,6 +50,6 @@ function executionText(state: ExecutionState): JsonText {
     workflow: state.workflow,
     version: state.version,
     startedAt: new Date(state.startedAt).toISOString(),
-    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
+    ...defined({ correlationId: state.correlationId }),
   });
 }

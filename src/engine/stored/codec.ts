@@ -3,6 +3,7 @@
  * data. Of a workflow with few actions the only chunk is part of the text. Larger ones of the second
  * format have their first chunk there, of `recordChunkActions`, and others like it beside it.
  */
+import { defined, type Writable } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { Decision } from "../../model/decision.ts";
 import type { ActionRecord, Execution, ExecutionState } from "../../model/execution.ts";
@@ -121,7 +122,9 @@ export function advance(before: Execution, decision: Decision): Execution {
     else data.set(field, text);
   }
   const { state, records, written } = decision;
-  return { state, records, data, dataChars, ...(written !== undefined && { written }) };
+  const after: Writable<Execution> = { state, records, data, dataChars };
+  if (written !== undefined) after.written = written;
+  return after;
 }
 
 export function charsOf(data: ReadonlyMap<string, JsonText>): number {
@@ -143,7 +146,6 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
   return {
     state: second.state,
     records: second.records,
-    ...(second.written !== undefined && { written: second.written }),
     data: new Map([...first.data, ...second.data]),
     settle: [...first.settle, ...second.settle],
     expire: [...first.expire, ...second.expire],
@@ -162,8 +164,7 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
     scripts: second.scripts,
     waitingScripts: [...first.waitingScripts, ...second.waitingScripts],
     answers: [...first.answers, ...second.answers],
-    ...(first.hold !== undefined && { hold: first.hold }),
-    ...(second.hold !== undefined && { hold: second.hold }),
+    ...defined({ written: second.written, hold: second.hold ?? first.hold }),
     changed: first.changed || second.changed,
     more: second.more,
   };

@@ -7,6 +7,7 @@
  * `kind` is a place in `kinds`, or a name that is not there. What is missing is null, or left out at
  * the end. A number between entries is the sequence of the next one, where it does not follow.
  */
+import { defined } from "../../base/defined.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { JsonText } from "../../model/json.ts";
 import { parseExact } from "../../model/numbers.ts";
@@ -85,9 +86,7 @@ export function readHistory(text: JsonText): readonly HistoryEntry[] {
       sequence,
       at,
       kind: typeof kind === "number" ? kinds[kind]! : kind,
-      ...(action != null && { action }),
-      ...(attempt != null && { attempt }),
-      ...(details !== undefined && { details }),
+      ...defined({ action: action ?? undefined, attempt: attempt ?? undefined, details }),
     });
     sequence += 1;
   }

@@ -10,6 +10,7 @@
  * An attempt is `[number, handout, startedAt, endedAt, nonce, worker, failure]`, without what is
  * missing at its end; all other fields of a record keep their names.
  */
+import type { Writable } from "../../base/defined.ts";
 import {
   type ActionRecord,
   type AttemptRecord,
@@ -175,27 +176,22 @@ export type StoredRecord = ActionRecord & {
 
 export function readRecord(stored: StoredRecord, startedAt: number): ActionRecord {
   const { s, b, e, h, n, r, t, ...others } = stored;
-  return {
-    ...(b !== undefined && { startedAt: startedAt + b }),
-    ...(e !== undefined && { endedAt: startedAt + e }),
-    ...(h !== undefined && { handout: h }),
-    ...(n !== undefined && { attempt: n }),
-    ...(r !== undefined && { route: r }),
-    ...(t !== undefined && { attempts: t.map((attempt) => readAttempt(attempt, startedAt)) }),
-    ...others,
-    status: actionStatuses[s]!,
-  };
+  const record: Writable<ActionRecord> = { ...others, status: actionStatuses[s]! };
+  if (b !== undefined) record.startedAt = startedAt + b;
+  if (e !== undefined) record.endedAt = startedAt + e;
+  if (h !== undefined) record.handout = h;
+  if (n !== undefined) record.attempt = n;
+  if (r !== undefined) record.route = r;
+  if (t !== undefined) record.attempts = t.map((attempt) => readAttempt(attempt, startedAt));
+  return record;
 }
 
 function readAttempt(stored: StoredAttempt, startedAt: number): AttemptRecord {
   const [number, handout, began, ended, nonce, worker, failure] = stored;
-  return {
-    number,
-    handout,
-    endedAt: startedAt + ended,
-    ...(nonce != null && { nonce }),
-    ...(began !== null && { startedAt: startedAt + began }),
-    ...(worker != null && { worker }),
-    ...(failure !== undefined && { failure }),
-  };
+  const attempt: Writable<AttemptRecord> = { number, handout, endedAt: startedAt + ended };
+  if (nonce != null) attempt.nonce = nonce;
+  if (began !== null) attempt.startedAt = startedAt + began;
+  if (worker != null) attempt.worker = worker;
+  if (failure !== undefined) attempt.failure = failure;
+  return attempt;
 }

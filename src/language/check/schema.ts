@@ -2,6 +2,7 @@
  * The language as JSON Schema (draft 2020-12), made from the tables of fields that check definitions.
  * What spans actions, and whether references and scripts parse, only the checks know.
  */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { type Kind, kindList, kinds, systemKinds, systemNames } from "../kinds/table.ts";
 import { anyCase, anyCasePattern, type JsonSchema, propertiesOf } from "../readers/reader.ts";
@@ -108,7 +109,9 @@ function kindSchema(kind: Kind): JsonSchema {
       ...propertiesOf(fields),
     },
     ...(required.length > 0 && { required }),
-    ...(either !== undefined && { oneOf: either.map((field) => ({ required: [field] })) }),
+    ...defined({
+      oneOf: either?.map((field) => ({ required: [field] })),
+    }),
     additionalProperties: false,
   };
 }

@@ -3,6 +3,7 @@
  * `..`; no scripts, functions, parents or type operators. Paths are parsed at registration and
  * evaluated over JSON text, so that numbers stay exact and only own data can be reached.
  */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { parseFilter } from "./filter-parser.ts";
 import type { FilterQuery, PathStep } from "./path-step.ts";
@@ -138,8 +139,7 @@ class PathParser {
     if (by === 0) this.#text.fail("a slice cannot go by steps of 0");
     return {
       kind: "slice",
-      ...(start !== undefined && { start }),
-      ...(end !== undefined && { end }),
+      ...defined({ start, end }),
       by: by ?? 1,
     };
   }

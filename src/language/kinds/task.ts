@@ -1,4 +1,5 @@
 /** What is the same for all kinds that are offered to workers as tasks. */
+import { defined } from "../../base/defined.ts";
 import type { ActionSpec, RetrySpec } from "../../model/definition.ts";
 import { queueKey } from "../../model/ids.ts";
 import { beginHeader } from "../../model/task-header.ts";
@@ -53,10 +54,7 @@ export function compileTask(
     headerStart: beginHeader({ workflow, version, actionKey, actionId, actionNumber, name }),
     overrides: {
       ...(retry as RetrySpec | undefined),
-      ...(timeoutSeconds !== undefined && { timeoutSeconds }),
-      ...(heartbeatSeconds !== undefined && { heartbeatSeconds }),
-      ...(queueTimeoutSeconds !== undefined && { queueTimeoutSeconds }),
-      ...(totalTimeoutSeconds !== undefined && { totalTimeoutSeconds }),
+      ...defined({ timeoutSeconds, heartbeatSeconds, queueTimeoutSeconds, totalTimeoutSeconds }),
     },
   };
 }

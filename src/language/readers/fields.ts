@@ -2,6 +2,7 @@
  * Readers: each checks one value and returns it in the form that the engine uses, or reports what
  * is wrong with it and returns undefined. Objects are read by a table of their fields.
  */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
 import {
@@ -163,7 +164,7 @@ export function text(longest: number, pattern?: { matches: RegExp; says: string 
     type: "string",
     minLength: 1,
     maxLength: longest,
-    ...(pattern !== undefined && { pattern: pattern.matches.source }),
+    ...defined({ pattern: pattern?.matches.source }),
   };
   return reader(schema, (value, pointer, report) => {
     const says = pattern?.says ?? `text of 1 to ${longest} characters`;

@@ -2,7 +2,9 @@
  * The registered rules of user actions. They may change at any time, on any server: what is cached
  * is used at once and read again in the background when it is older than a few seconds.
  */
+
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { Plan } from "../../language/plan.ts";
@@ -122,7 +124,7 @@ export class ActionRegistry {
     const { limit, cursor } = page;
     const { documents, after } = await documentPage(this.#store, { kind, limit, after: cursor });
     const items = documents.map((document): ActionDefinition => JSON.parse(document.body));
-    return { items, ...(after !== undefined && { cursor: after }) };
+    return { items, ...defined({ cursor: after }) };
   }
 }
 

@@ -7,6 +7,7 @@
  */
 
 import { BoundedMap } from "../../base/bounded-map.ts";
+import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { nearest } from "../../base/nearest.ts";
@@ -185,7 +186,7 @@ export class Plans {
       }
       // Of deleted workflows nothing is shown: a page of them alone is passed over.
     } while (cursor !== undefined && items.length === 0);
-    return { items, ...(cursor !== undefined && { cursor }) };
+    return { items, ...defined({ cursor }) };
   }
 
   /** Newest first; the cursor is the last version shown. */

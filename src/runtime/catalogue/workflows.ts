@@ -1,7 +1,9 @@
 /**
  * Saves and reads definitions: checked wholly, every problem reported at once, nothing half stored.
  */
+
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { OrchyError, type Problem } from "../../base/errors.ts";
 import {
   type CheckedDefinition,
@@ -120,7 +122,7 @@ function actionStats(definition: ActionDefinition, parts: readonly QueueStats[])
       queue,
       queued: before.queued + part.queued,
       leased: before.leased + part.leased,
-      ...(oldestAt !== undefined && { oldestAt }),
+      ...defined({ oldestAt }),
     });
   }
   let queued = 0;
@@ -131,7 +133,7 @@ function actionStats(definition: ActionDefinition, parts: readonly QueueStats[])
     running += queue.leased;
     oldestAt = earliest(oldestAt, queue.oldestAt);
   }
-  const sums = { queued, running, ...(oldestAt !== undefined && { oldestAt }) };
+  const sums = { queued, running, ...defined({ oldestAt }) };
   return { definition, ...sums, queues: [...queues.values()] };
 }
 

@@ -2,6 +2,7 @@
  * What workers last said of the attempts they hold. It is kept in the memory of the server that
  * heard it, and bounded: to write every heartbeat down would cost more than it is worth.
  */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
 
@@ -22,7 +23,7 @@ export class Beats {
   note(token: string, at: number, said: JsonText | undefined): void {
     const progress = said ?? this.#beats.get(token)?.progress;
     this.#drop(token);
-    const beat = { at, ...(progress !== undefined && { progress }) };
+    const beat = { at, ...defined({ progress }) };
     this.#beats.set(token, beat);
     this.#bytes += bytesOf(token, beat);
     while (this.#bytes > limits.beatsBytesMax) this.#drop(this.#beats.keys().next().value!);

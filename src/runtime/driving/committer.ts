@@ -3,7 +3,9 @@
  * parts of the runtime after it holds, never before; after an unknown outcome the store is read to
  * see what holds.
  */
+
 import type { Clock, Ids } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { advance, encodeState } from "../../engine/stored/codec.ts";
 import type { Decision } from "../../model/decision.ts";
 import { type Execution, isOpen } from "../../model/execution.ts";
@@ -81,8 +83,7 @@ export class Committer {
       commitId,
       state: encodeState(decision, formats.written()),
       status: state.status,
-      ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
-      ...(hold !== undefined && { hold }),
+      ...defined({ endedAt: state.endedAt, hold }),
       data: decision.data,
       settle: decision.settle,
       expire: decision.expire,

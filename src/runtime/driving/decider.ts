@@ -2,7 +2,9 @@
  * From what is in memory to a decision that can be committed: reads what the engine lacks, and
  * evaluates scripts that end soon, so that what they say is part of the same commit.
  */
+
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { decide } from "../../engine/decide.ts";
 import type { Surroundings } from "../../engine/decision/surroundings.ts";
@@ -123,7 +125,7 @@ export class Decider {
     need: readonly string[],
   ): Promise<Execution | "removed"> {
     const { state, records, written, data: before, refused = [] } = execution;
-    const same = { state, records, refused, ...(written !== undefined && { written }) };
+    const same = { state, records, refused, ...defined({ written }) };
     const data = new Map(before);
     let chars = 0;
     for (let at = 0; at < need.length; at += fieldsPerLoad) {

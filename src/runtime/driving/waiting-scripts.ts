@@ -2,7 +2,9 @@
  * Scripts that wait in a store whose only server has just started: the one before knew of them, and
  * their timers name them. On a shared store they are known to the servers that live.
  */
+
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { WaitingScript } from "../../model/decision.ts";
 import { parseTimer } from "../../model/timer.ts";
@@ -20,7 +22,7 @@ export async function findWaitingScripts(
     let page: readonly TimerPlace[] = [];
     do {
       const after = page.at(-1);
-      page = await store.listTimers({ partition, limit, ...(after !== undefined && { after }) });
+      page = await store.listTimers({ partition, limit, ...defined({ after }) });
       for (const { key, id, due } of page) {
         const timer = parseTimer(id);
         if (timer?.kind !== "script" || due > latest) continue;

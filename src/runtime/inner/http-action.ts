@@ -1,5 +1,7 @@
 /** One attempt at an http action: from the resolved request to the outcome. */
+
 import { createHash } from "node:crypto";
+import { defined } from "../../base/defined.ts";
 import { failureKinds } from "../../base/errors.ts";
 import { holdsMoreParts, isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
@@ -201,7 +203,7 @@ function refused({ status, headers, body }: HttpResponse): TaskOutcome {
       details: { status, body: text.slice(0, limits.httpDetailsCharsMax) },
     },
     retryable: isTransient(status),
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...defined({ retryAfterMs }),
   };
 }
 

@@ -1,5 +1,7 @@
 /** What a due item means: an event for its execution, or the end of its retention. */
+
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { isDeadline, parseTimer } from "../../model/timer.ts";
 import type { DueItem } from "../../store/store.ts";
@@ -44,7 +46,7 @@ export async function handleDue(
         token,
         leaseUntil,
         heartbeat: leaseUntil < item.deadline,
-        ...(workerId !== undefined && { worker: workerId }),
+        ...defined({ worker: workerId }),
       });
       if (answer.type === "accepted") options.journal.lapsed(item);
       return;

@@ -4,6 +4,7 @@
  * call reads a bounded number of pages, and the next one goes on.
  */
 
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { parseTimer } from "../../model/timer.ts";
 import type { Store, TimerPlace } from "../../store/store.ts";
@@ -90,7 +91,7 @@ export class RetentionEnds {
     const page = await this.#store.listTimers({
       partition,
       limit,
-      ...(after !== undefined && { after }),
+      ...defined({ after }),
     });
     walk.found = page.filter(({ id }) => parseTimer(id)?.kind === "retention");
     walk.isOver = page.length < limit;

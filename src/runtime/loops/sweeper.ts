@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { violations } from "../../engine/invariants.ts";
 import { decodeExecution } from "../../engine/stored/codec.ts";
 import { type ExecutionKey, executionKey } from "../../model/ids.ts";
@@ -95,7 +96,7 @@ export class Sweeper {
       partition: this.#partition,
       status: "RUNNING",
       limit: sweptPerRound,
-      ...(this.#after !== undefined && { after: this.#after }),
+      ...defined({ after: this.#after }),
     });
     for (const { id } of items) {
       if (!this.#rounds.isRunning) return undefined;

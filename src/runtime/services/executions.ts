@@ -1,5 +1,7 @@
 /** Starting executions and acting on them: start, signal, pause, resume, cancel, delete. */
+
 import type { Clock, Ids } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { OrchyError, unreachable } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { decodeExecution } from "../../engine/stored/codec.ts";
@@ -102,11 +104,7 @@ export class Executions {
         input,
         seed: seedOf(id),
         ...about,
-        ...(priority !== undefined && { priority }),
-        ...(correlationId !== undefined && { correlationId }),
-        ...(traceContext !== undefined && { traceContext }),
-        ...(traceState !== undefined && { traceState }),
-        ...(signal !== undefined && { signal }),
+        ...defined({ priority, correlationId, traceContext, traceState, signal }),
       },
       requestHash,
     );
@@ -168,9 +166,7 @@ export class Executions {
       workflow,
       // Taken as text: large integers in it stay exact.
       input: pick(message.body, ["input"]) ?? "null",
-      ...(correlationId !== undefined && { correlationId }),
-      ...(traceContext !== undefined && { traceContext }),
-      ...(traceState !== undefined && { traceState }),
+      ...defined({ correlationId, traceContext, traceState }),
     };
     try {
       await this.#create(id, request, { depth, generatedId: false });
@@ -201,8 +197,11 @@ export class Executions {
       type: "signal",
       event,
       payload,
-      ...(signalId !== undefined && {
-        cause: causeOf("signal", signalId, { scope: event, body: payload }),
+      ...defined({
+        cause:
+          signalId === undefined
+            ? undefined
+            : causeOf("signal", signalId, { scope: event, body: payload }),
       }),
     });
     const reused =
@@ -216,12 +215,15 @@ export class Executions {
     const answer = await this.#options.driver.submit(request.id, {
       type: "operation",
       operation,
-      ...(reason !== undefined && { reason }),
-      ...(operationId !== undefined && {
-        cause: causeOf("operation", operationId, {
-          scope: operation,
-          body: JSON.stringify(reason ?? null),
-        }),
+      ...defined({
+        reason,
+        cause:
+          operationId === undefined
+            ? undefined
+            : causeOf("operation", operationId, {
+                scope: operation,
+                body: JSON.stringify(reason ?? null),
+              }),
       }),
     });
     const reused =

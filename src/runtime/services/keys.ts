@@ -8,6 +8,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { formatKey, type Key, keyIdBytes, keySecretBytes, parseKey } from "../../model/key.ts";
@@ -199,7 +200,7 @@ export class Keys {
     const request = { kind, limit: page.limit, after: page.cursor };
     const { documents, after } = await tellFaults(() => documentPage(this.#store, request));
     const items = documents.map(({ id, body }) => decode(id, body).key);
-    return { items, ...(after !== undefined && { cursor: after }) };
+    return { items, ...defined({ cursor: after }) };
   }
 
   /** A repeat changes nothing. */

@@ -1,5 +1,7 @@
 /** Lists of executions, newest first, over all partitions. */
+
 import { type Clock, pause } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { comparePlaces } from "../../store/rules.ts";
 import type { ListFilter, Listing, ListPlace, Store } from "../../store/store.ts";
@@ -83,7 +85,7 @@ export class Lists {
             partition,
             limit: few,
             lookMax: listLookMax,
-            ...(after !== undefined && { after }),
+            ...defined({ after }),
           }),
         ),
       );
@@ -112,10 +114,7 @@ function likelyShare(limit: number, partitions: number): number {
 
 function filterOf({ workflow, status, correlationId, startedAfter }: ListExecutions): ListFilter {
   return {
-    ...(workflow !== undefined && { workflow }),
-    ...(status !== undefined && { status }),
-    ...(correlationId !== undefined && { correlationId }),
-    ...(startedAfter !== undefined && { startedAfter }),
+    ...defined({ workflow, status, correlationId, startedAfter }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Executions as people read them: put together from state, data and what the store holds. */
 
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { isOneField, resultFields } from "../../engine/decision/result.ts";
 import type { PlanAction } from "../../language/kinds/table.ts";
@@ -52,15 +53,17 @@ export class Views {
     return {
       ...listingOf(execution),
       run: state.run,
-      ...(state.pausedAt !== undefined && { pausedAt: state.pausedAt }),
-      ...(state.failure !== undefined && { failure: state.failure }),
-      ...(state.cancelReason !== undefined && { cancelReason: state.cancelReason }),
+      ...defined({
+        pausedAt: state.pausedAt,
+        failure: state.failure,
+        cancelReason: state.cancelReason,
+      }),
       actions: plan.actions.map((action) =>
         actionView(execution, action, { holdings, beats, isUnpolled }),
       ),
       input: () => oneField(reader, fields.input),
       outputs: () => outputsOf(plan, records, reader),
-      ...(result !== undefined && { result }),
+      ...defined({ result }),
       bufferedSignals: state.signals.map((signal) => signal.event),
     };
   }
@@ -91,7 +94,7 @@ export class Views {
 }
 
 function unfinished({ id, status, failure }: ExecutionState): ExecutionResult {
-  return { id, status, ...(failure !== undefined && { failure }) };
+  return { id, status, ...defined({ failure }) };
 }
 
 /** What can read the fields of an execution's data: the store, or one that is in memory. */
@@ -202,13 +205,15 @@ function actionView(
     name: action.name,
     status: task?.state === "leased" ? "RUNNING" : record.status,
     ...(task?.state === "queued" && waitingView(task.queue, isUnpolled)),
-    ...(skippedBy !== undefined && { skippedBy }),
-    ...(ended && { route: route ?? "default" }),
-    ...(startedAt !== undefined && { startedAt }),
-    ...(endedAt !== undefined && { endedAt }),
-    ...(dueAt !== undefined && { dueAt }),
-    ...(events !== undefined && { events }),
-    ...(failure !== undefined && { failure }),
+    ...defined({
+      skippedBy,
+      route: ended ? (route ?? "default") : undefined,
+      startedAt,
+      endedAt,
+      dueAt,
+      events,
+      failure,
+    }),
     attempts: [...finishedAttempts(record), ...openAttempt(record, task, beats)],
   };
 }
@@ -217,10 +222,10 @@ function waitingView(
   queue: string,
   isUnpolled: Options["isUnpolled"],
 ): Pick<ActionView, "unpolled" | "waitingFor"> {
-  return {
-    ...(isUnpolled(queue) && { unpolled: true }),
-    ...(isJsonQueueKey(queue) && { waitingFor: "json" }),
-  };
+  return defined({
+    unpolled: isUnpolled(queue) || undefined,
+    waitingFor: isJsonQueueKey(queue) ? ("json" as const) : undefined,
+  });
 }
 
 function finishedAttempts(record: ActionRecord): ActionView["attempts"] {
@@ -239,11 +244,13 @@ function openAttempt(
     {
       number: record.attempt ?? 1,
       handout: record.handout ?? 0,
-      ...(task.workerId !== undefined && { worker: task.workerId }),
-      ...(startedAt !== undefined && { startedAt }),
-      ...(task.leaseUntil !== undefined && { leaseUntil: task.leaseUntil }),
-      ...(beat !== undefined && { heartbeatAt: beat.at }),
-      ...(beat?.progress !== undefined && { progress: beat.progress }),
+      ...defined({
+        worker: task.workerId,
+        startedAt,
+        leaseUntil: task.leaseUntil,
+        heartbeatAt: beat?.at,
+        progress: beat?.progress,
+      }),
     },
   ];
 }

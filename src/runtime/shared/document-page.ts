@@ -1,4 +1,5 @@
 /** Pages of documents: closed by count, and by bytes before they cost much to hold and to send. */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { Document, Store } from "../../store/store.ts";
 
@@ -25,7 +26,7 @@ export async function documentPage(
     const read = await store.listDocuments({
       kind,
       limit: count,
-      ...(after !== undefined && { after }),
+      ...defined({ after }),
     });
     for (const document of read) {
       chars += document.body.length;

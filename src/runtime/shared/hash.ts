@@ -1,5 +1,6 @@
 /** Hashes that the runtime builds ids and comparisons from: SHA-256, the same on every server. */
 
+import { defined } from "../../base/defined.ts";
 import { canonicalJson } from "../../model/canonical.ts";
 import type { Cause } from "../../model/event.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
@@ -45,7 +46,7 @@ export function canonicalRequest(request: StartRequest): StartRequest {
   return {
     ...request,
     input: canonicalJson(input),
-    ...(signal && { signal: { ...signal, payload: canonicalJson(signal.payload) } }),
+    ...defined({ signal: signal && { ...signal, payload: canonicalJson(signal.payload) } }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** What lists show of an execution. */
+import { defined } from "../../base/defined.ts";
 import type { Execution } from "../../model/execution.ts";
 import type { Listing } from "../../store/store.ts";
 
@@ -9,7 +10,6 @@ export function listingOf({ state }: Pick<Execution, "state">): Listing {
     version: state.version,
     status: state.status,
     startedAt: state.startedAt,
-    ...(state.endedAt !== undefined && { endedAt: state.endedAt }),
-    ...(state.correlationId !== undefined && { correlationId: state.correlationId }),
+    ...defined({ endedAt: state.endedAt, correlationId: state.correlationId }),
   };
 }

@@ -1,4 +1,5 @@
 /** Executions in memory: create, commit, remove, and the reads of what they hold. */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { purgedPerRemoval, removeRowsMax } from "../rules.ts";
 import type {
@@ -224,5 +225,5 @@ export class MemoryExecutions {
 }
 
 function tombstone({ kept }: MemoryExecution): CreateAnswer {
-  return { outcome: "tombstone", ...(kept !== undefined && { kept }) };
+  return { outcome: "tombstone", ...defined({ kept }) };
 }

@@ -1,4 +1,5 @@
 /** Reads the answers of the scripts into the types of the contract. */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type * as contract from "../store.ts";
@@ -20,7 +21,7 @@ function wholeTaskIds(executionId: string, stored: unknown): string[] {
 /** The status, and when it ended: see scripts/lib/executions.lua. */
 function readStatus(stored: Reply): { status: contract.Listing["status"]; endedAt?: number } {
   const [status, endedAt] = (stored as string).split(" ") as [contract.Listing["status"], string?];
-  return { status, ...(endedAt !== undefined && { endedAt: Number(endedAt) }) };
+  return { status, ...defined({ endedAt: endedAt === undefined ? undefined : Number(endedAt) }) };
 }
 
 function unexpected(outcome: unknown): Error {
@@ -58,7 +59,7 @@ export function readCreate(answer: EntryAnswer, commitId: string): contract.Crea
         outcome,
         head: head(revision, latest),
         status: readStatus(status as Reply).status,
-        ...(requestHash !== null && { requestHash: requestHash as string }),
+        ...defined({ requestHash: (requestHash as string | null) ?? undefined }),
       };
     case "tombstone":
       return { outcome, ...keptStart(revision as Reply, latest as Reply) };
@@ -195,7 +196,7 @@ export function readListing(reply: Reply): contract.Listing {
     version,
     startedAt,
     ...readStatus(status),
-    ...(correlationId !== null && { correlationId }),
+    ...defined({ correlationId: correlationId ?? undefined }),
   };
 }
 
@@ -204,5 +205,5 @@ export function readStats(reply: Reply): contract.QueueStats {
     ...[string, number, number],
     number | null,
   ];
-  return { queue, queued, leased, ...(oldestAt !== null && { oldestAt }) };
+  return { queue, queued, leased, ...defined({ oldestAt: oldestAt ?? undefined }) };
 }

@@ -3,8 +3,10 @@
  * down and nothing is sent twice by itself: what was certainly not applied is tried again here, a
  * bounded number of times; what was sent without an answer has an unknown outcome.
  */
+
 import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import type { ClientTls } from "../../config/tls.ts";
 import { StoreFault } from "../store.ts";
 import type { RedisAddress } from "./address.ts";
@@ -63,8 +65,7 @@ class FunctionCommand extends Command {
 function connectionOptions(address: RedisAddress, tls: ClientTls) {
   const { username, password } = address;
   return {
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
+    ...defined({ username, password }),
     ...(address.tls && { tls }),
     protocol: 2,
     connectTimeout: connectTimeoutMs,
@@ -97,8 +98,7 @@ function makeClient(address: RedisAddress, tls: ClientTls): Redis | Cluster {
         name: address.master as string,
         // One that hangs is passed over.
         sentinelCommandTimeout: connectTimeoutMs,
-        ...(username !== undefined && { sentinelUsername: username }),
-        ...(password !== undefined && { sentinelPassword: password }),
+        ...defined({ sentinelUsername: username, sentinelPassword: password }),
         ...(address.tls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
         lazyConnect: true,
       });

@@ -3,6 +3,7 @@
  * of several partitions. A call for each partition would cost several times as much,
  * on both sides.
  */
+import { defined } from "../../base/defined.ts";
 import type { ListAnswer, ListRequest } from "../store.ts";
 import { type Reply, readListing } from "./answers.ts";
 import { afterStart, callKeys, listMember, placeOfMember } from "./keys.ts";
@@ -68,5 +69,9 @@ export class ListCalls {
 function readAnswer(reply: Reply): ListAnswer {
   const [rows, looked, reached] = reply as readonly [readonly Reply[], number, string | null];
   const items = rows.map(readListing);
-  return { items, looked, ...(reached !== null && { reached: placeOfMember(reached) }) };
+  return {
+    items,
+    looked,
+    ...defined({ reached: reached === null ? undefined : placeOfMember(reached) }),
+  };
 }

@@ -1,5 +1,7 @@
 /** Executions in SQLite: create, load and commit. */
+
 import type { Database } from "bun:sqlite";
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { type ExecutionStatus, isOpen } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
@@ -48,7 +50,7 @@ function tombstone({ requestHash, status, endedAt }: HeadRow): CreateAnswer {
   if (requestHash === null) return { outcome: "tombstone" };
   // Tombstones of earlier versions hold all of it.
   const hash = requestHash.slice(0, limits.keptHashChars);
-  const kept = { requestHash: hash, status, ...(endedAt !== null && { endedAt }) };
+  const kept = { requestHash: hash, status, ...defined({ endedAt: endedAt ?? undefined }) };
   return { outcome: "tombstone", kept };
 }
 
@@ -94,7 +96,12 @@ export class Executions {
       const { createdBy, revision, status, requestHash } = known;
       if (createdBy === commitId) return { outcome: "created", head: { revision: 1, commitId } };
       const head = { revision, commitId: known.commitId };
-      return { outcome: "exists", head, status, ...(requestHash !== null && { requestHash }) };
+      return {
+        outcome: "exists",
+        head,
+        status,
+        ...defined({ requestHash: requestHash ?? undefined }),
+      };
     }
     const row = this.#insert(request);
     if (row === undefined) throw new Error(`the record of ${key.id} is in the way of itself`);

@@ -1,5 +1,7 @@
 /** Lists of executions in SQLite, newest first. */
+
 import type { Database, Statement } from "bun:sqlite";
+import { defined } from "../../base/defined.ts";
 import { type ExecutionStatus, executionStatuses } from "../../model/execution.ts";
 import { comparePlaces, matches } from "../rules.ts";
 import type { ListAnswer, Listing, ListRequest } from "../store.ts";
@@ -60,8 +62,7 @@ function prepareIndex(database: Database, condition: string): Index {
 function toListing({ endedAt, correlationId, ...row }: Row): Listing {
   return {
     ...row,
-    ...(endedAt !== null && { endedAt }),
-    ...(correlationId !== null && { correlationId }),
+    ...defined({ endedAt: endedAt ?? undefined, correlationId: correlationId ?? undefined }),
   };
 }
 

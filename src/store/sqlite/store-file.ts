@@ -2,10 +2,12 @@
  * The file of an embedded store with all that keeps it: its lock, its log, its room on the disk, and
  * the group commit through which everything reads and writes it.
  */
+
 import { Database } from "bun:sqlite";
 import { existsSync, lstatSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { isOpenToOthers, makePrivateFile, makePrivateFolder } from "../../base/files.ts";
 import { limits } from "../../base/limits.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -38,7 +40,7 @@ function openDatabase(options: SqliteOptions, ballast: Ballast): Database {
   let database: Database | undefined;
   try {
     database = new Database(path, { create: true, readwrite: true });
-    const settings = { namespace, ...(partitions !== undefined && { partitions }) };
+    const settings = { namespace, ...defined({ partitions }) };
     prepareDatabase(database, path, settings);
     return database;
   } catch (error) {
