@@ -27,6 +27,13 @@ const rooms: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["peers"],
     ["shared"],
   ],
+  store: [
+    ["open.ts", "metered.ts"],
+    ["memory", "sqlite", "redis"],
+    ["facets.ts", "kit"],
+    ["store.ts"],
+    ["contract"],
+  ],
   engine: [
     ["decide.ts"],
     ["repair.ts"],

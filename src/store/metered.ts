@@ -2,7 +2,7 @@
 import { defined } from "../base/defined.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Outage } from "../telemetry/outage.ts";
-import { operations } from "./contract/facets.ts";
+import { operations } from "./facets.ts";
 import { faultOutcome, type Store, StoreFault } from "./store.ts";
 
 type Call = (request?: unknown) => Promise<unknown>;

@@ -9,6 +9,7 @@ import type { Clock, Ids } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { NewTask } from "../../model/decision.ts";
 import { type ExecutionKey, formatToken, plainQueueKey, tokenPrefix } from "../../model/ids.ts";
+import { leaseTerms } from "../../store/kit/task-life.ts";
 import { type HandOff, type LeasedTask, type Store, StoreFault } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
@@ -122,17 +123,10 @@ export class Dispatcher {
     if (poll === undefined) return undefined;
     poll.reserved += 1;
     poll.reservedChars += taskChars(task);
-    const deadline = now + task.timeoutMs;
-    const silenceMs = task.heartbeatMs || poll.heartbeatMs || task.timeoutMs;
-    return {
-      poll,
-      lease: {
-        token: formatToken(tokenPrefix(now, poll.nonce), task.id),
-        workerId: poll.workerId,
-        leaseUntil: Math.min(now + silenceMs, deadline),
-        deadline,
-      },
-    };
+    const { workerId, heartbeatMs } = poll;
+    const { leaseUntil, deadline } = leaseTerms(task, { heartbeatMs, now });
+    const token = formatToken(tokenPrefix(now, poll.nonce), task.id);
+    return { poll, lease: { token, workerId, leaseUntil, deadline } };
   }
 
   /** Where older work is hinted, only the poll that brought the result may go on with its own. */

@@ -3,7 +3,7 @@
 import { type Clock, pause } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
-import { comparePlaces } from "../../store/rules.ts";
+import { comparePlaces } from "../../store/kit/order.ts";
 import type { ListFilter, Listing, ListPlace, Store } from "../../store/store.ts";
 import { Gate } from "../shared/gate.ts";
 import type { ListExecutions, Page } from "../shared/orchestrator.ts";

@@ -1,31 +1,32 @@
-/** Documents and the registry of servers, in memory. */
-import type { JsonText } from "../../model/json.ts";
-import { compareText } from "../rules.ts";
-import type { Document, PutAnswer } from "../store.ts";
+/** Documents, in memory. */
+import { putDocument } from "../kit/documents.ts";
+import { compareText } from "../kit/order.ts";
+import type {
+  Document,
+  DocumentPlace,
+  DocumentStore,
+  ListDocumentsRequest,
+  PutAnswer,
+  PutRequest,
+} from "../store.ts";
 
-export class MemoryDocuments {
+export class MemoryDocuments implements DocumentStore {
   readonly #kinds = new Map<string, Map<string, Document>>();
-  readonly #servers = new Map<string, { readonly body: JsonText; readonly until: number }>();
 
-  get(kind: string, id: string): Document | undefined {
+  async getDocument({ kind, id }: DocumentPlace): Promise<Document | undefined> {
     return this.#kinds.get(kind)?.get(id);
   }
 
-  /** A put that finds its own result is a repeat of itself. */
-  put(request: { kind: string; id: string; body: JsonText; expectedVersion: number }): PutAnswer {
-    const { kind, id, body, expectedVersion } = request;
-    const known = this.get(kind, id);
-    const current = known?.version ?? 0;
-    const version = expectedVersion + 1;
-    if (current === version && known?.body === body) return { outcome: "saved", version };
-    if (current !== expectedVersion) return { outcome: "conflict", version: current };
+  async putDocument(request: PutRequest): Promise<PutAnswer> {
+    const { kind, id } = request;
     const documents = this.#kinds.get(kind) ?? new Map<string, Document>();
-    documents.set(id, { id, version, body });
+    const { answer, document } = putDocument(documents.get(id), request);
+    if (document !== undefined) documents.set(id, document);
     this.#kinds.set(kind, documents);
-    return { outcome: "saved", version };
+    return answer;
   }
 
-  list(request: { kind: string; prefix?: string; after?: string; limit: number }): Document[] {
+  async listDocuments(request: ListDocumentsRequest): Promise<readonly Document[]> {
     const { kind, prefix = "", after, limit } = request;
     return [...(this.#kinds.get(kind)?.values() ?? [])]
       .filter(({ id }) => id.startsWith(prefix))
@@ -34,22 +35,7 @@ export class MemoryDocuments {
       .slice(0, limit);
   }
 
-  delete(kind: string, id: string): boolean {
+  async deleteDocument({ kind, id }: DocumentPlace): Promise<boolean> {
     return this.#kinds.get(kind)?.delete(id) ?? false;
-  }
-
-  beat(server: { id: string; body: JsonText; now: number; ttlMs: number }): void {
-    this.#servers.set(server.id, { body: server.body, until: server.now + server.ttlMs });
-  }
-
-  servers(now: number): { readonly id: string; readonly body: JsonText }[] {
-    for (const [id, server] of this.#servers) if (server.until <= now) this.#servers.delete(id);
-    return [...this.#servers]
-      .map(([id, { body }]) => ({ id, body }))
-      .sort((a, b) => compareText(a.id, b.id));
-  }
-
-  leave(id: string): void {
-    this.#servers.delete(id);
   }
 }

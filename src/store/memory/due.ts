@@ -1,9 +1,15 @@
 /** What the memory store hands out by time: timers, ends of leases and queue waits, and messages. */
-import { compareText, type RecentClaims } from "../rules.ts";
+import type { RecentClaims } from "../kit/claims.ts";
+import { dueTask, withNextDue } from "../kit/due.ts";
+import { compareTimers } from "../kit/order.ts";
+import { claimableMessages } from "../kit/outbox.ts";
+import { isForgotten } from "../kit/task-life.ts";
 import type {
   ClaimDueAnswer,
   ClaimDueRequest,
+  ClaimOutboxAnswer,
   DueItem,
+  ListTimersRequest,
   OutboxMessage,
   TimerPlace,
 } from "../store.ts";
@@ -11,19 +17,10 @@ import type { MemoryMessage, MemoryPartition, MemoryTask, MemoryTimer } from "./
 
 type Due = MemoryTask | MemoryTimer;
 
-export function dueItem(item: Due): DueItem {
-  const key = item.execution.key;
+function dueItem(item: Due): DueItem {
+  const { key } = item.execution;
   if (item.kind === "timer") return { kind: "timer", key, id: item.id, at: item.at };
-  const until = item.until as number;
-  if (item.state === "queued" || item.lease === undefined) {
-    return { kind: "queue", key, taskId: item.id, queueUntil: until };
-  }
-  const { token, workerId, deadline } = item.lease;
-  return { kind: "lease", key, taskId: item.id, token, workerId, leaseUntil: until, deadline };
-}
-
-function withNextDue<Answer>(answer: Answer, next: number | null | undefined) {
-  return next === null || next === undefined ? answer : { ...answer, nextDue: next };
+  return dueTask(key, item.id, item.row);
 }
 
 export function claimDue(
@@ -33,7 +30,7 @@ export function claimDue(
 ): ClaimDueAnswer {
   const { claimId, limit, hideMs, now } = request;
   for (const task of partition.dropped) {
-    if ((task.until as number) < now) partition.deleteTask(task);
+    if (isForgotten(task.row, now)) partition.deleteTask(task);
   }
   const earlier = claims
     .recall(request.partition, claimId)
@@ -58,9 +55,8 @@ export function claimDue(
 
 export function listTimers(
   partition: MemoryPartition,
-  request: { readonly after?: TimerPlace; readonly limit: number },
+  { after, limit }: ListTimersRequest,
 ): TimerPlace[] {
-  const { after, limit } = request;
   return [...partition.executions.values()]
     .flatMap((execution) => [...execution.timers.values()])
     .map(({ execution, id, due }) => ({ key: execution.key, id, due: due as number }))
@@ -69,44 +65,29 @@ export function listTimers(
     .slice(0, limit);
 }
 
-function compareTimers(a: TimerPlace, b: TimerPlace): number {
-  return a.due - b.due || compareText(a.key.id, b.key.id) || compareText(a.id, b.id);
-}
-
 function outboxMessage(message: MemoryMessage): OutboxMessage {
   const { id, body, deliveries } = message;
   return { key: message.execution.key, id, body, deliveries };
 }
 
-/** In order per source: a message waits until what its source sent before it is out of hiding. */
 export function claimOutbox(
   partition: MemoryPartition,
   claims: RecentClaims<MemoryMessage>,
   request: ClaimDueRequest,
-): { readonly messages: readonly OutboxMessage[]; readonly nextDue?: number } {
+): ClaimOutboxAnswer {
   const { claimId, hideMs, now } = request;
   const earlier = claims
     .recall(request.partition, claimId)
     .filter((message) => message.claimId === claimId && partition.messages.has(message));
   const limit = earlier.length > 0 ? 0 : request.limit;
-  const blocked = new Set<unknown>();
-  const given: MemoryMessage[] = [];
-  let next: number | undefined;
-  for (const message of partition.messages) {
-    if (earlier.includes(message) || blocked.has(message.execution)) continue;
-    if (message.visibleAt <= now && given.length < limit) {
-      given.push(message);
-      continue;
-    }
-    next = Math.min(next ?? message.visibleAt, message.visibleAt);
-    if (message.visibleAt <= now) break;
-    blocked.add(message.execution);
-  }
-  for (const message of given) {
+  const isGiven = (message: MemoryMessage) => earlier.includes(message);
+  const options = { limit, now, isGiven };
+  const { claimable, nextDue } = claimableMessages(partition.messages, options);
+  for (const message of claimable) {
     message.deliveries++;
     message.visibleAt = now + hideMs;
     message.claimId = claimId;
   }
-  claims.remember(request.partition, claimId, given);
-  return withNextDue({ messages: [...earlier, ...given].map(outboxMessage) }, next);
+  claims.remember(request.partition, claimId, claimable);
+  return withNextDue({ messages: [...earlier, ...claimable].map(outboxMessage) }, nextDue);
 }

@@ -1,7 +1,13 @@
 /** Executions in memory: create, commit, remove, and the reads of what they hold. */
-import { defined } from "../../base/defined.ts";
-import { limits } from "../../base/limits.ts";
-import { purgedPerRemoval, removeRowsMax } from "../rules.ts";
+import {
+  createBuried,
+  createFinds,
+  keptStart,
+  refuseCommit,
+  sameHead,
+  withCommitId,
+} from "../kit/heads.ts";
+import { purgedPerRemoval, removeRowsMax } from "../kit/removal.ts";
 import type {
   CommitAnswer,
   CommitRequest,
@@ -10,17 +16,12 @@ import type {
   Head,
   LoadAnswer,
   LoadRequest,
-  Store,
+  RemoveAnswer,
+  RemoveRequest,
   StoreEffects,
 } from "../store.ts";
 import type { MemoryExecution, MemoryPartition } from "./records.ts";
 import { addTask, dropTask, setHeld, staleTasks } from "./tasks.ts";
-
-function sameHead(a: Head, b: Head): boolean {
-  return a.revision === b.revision && a.commitId === b.commitId;
-}
-
-type RemoveRequest = Parameters<Store["remove"]>[0];
 
 export class MemoryExecutions {
   readonly #partition: MemoryPartition;
@@ -41,21 +42,16 @@ export class MemoryExecutions {
     const { key, commitId, requestHash, listing, state, now } = request;
     const known = this.#partition.executions.get(key.id);
     if (known?.tombstoneUntil !== undefined) {
-      if (now < known.tombstoneUntil || this.#deleteRows(known)) return tombstone(known);
+      if (now < known.tombstoneUntil || this.#deleteRows(known)) return createBuried(known.kept);
       this.#partition.graves.delete(known);
     } else if (known !== undefined) {
-      if (known.createdBy.commitId === commitId)
-        return { outcome: "created", head: known.createdBy };
-      const exists = { outcome: "exists", head: known.head, status: known.listing.status } as const;
-      return known.requestHash === undefined
-        ? exists
-        : { ...exists, requestHash: known.requestHash };
+      return createFinds({ ...known, status: known.listing.status }, request);
     }
     const head: Head = { revision: 1, commitId };
     const execution: MemoryExecution = {
       key,
       listing,
-      createdBy: head,
+      createdBy: commitId,
       requestHash,
       head,
       recentCommitIds: [commitId],
@@ -92,13 +88,8 @@ export class MemoryExecutions {
   commit(request: CommitRequest): CommitAnswer {
     const execution = this.live(request.key.id);
     if (execution === undefined) return { outcome: "not_found" };
-    const { commitId, now } = request;
-    if (execution.recentCommitIds.includes(commitId)) {
-      return { outcome: "already_committed", head: execution.head };
-    }
-    if (!sameHead(execution.head, request.expected)) {
-      return { outcome: "conflict", head: execution.head };
-    }
+    const refused = refuseCommit(execution.head, execution.recentCommitIds, request);
+    if (refused !== undefined) return refused;
     const tasks = staleTasks(execution, request);
     const timers = request.consumeTimers
       .filter(({ id, claimId }) => execution.timers.get(id)?.claimId !== claimId)
@@ -109,17 +100,17 @@ export class MemoryExecutions {
       this.#deleteTask(execution, taskId);
     for (const { id } of request.consumeTimers) this.#deleteTimer(execution, id);
     if (request.hold !== undefined)
-      setHeld(this.#partition, execution, { held: request.hold, now });
+      setHeld(this.#partition, execution, { held: request.hold, now: request.now });
     for (const [name, value] of request.data) {
       if (value === null) execution.data.delete(name);
       else execution.data.set(name, value);
     }
-    this.#apply(execution, request.effects, now);
+    this.#apply(execution, request.effects, request.now);
     this.#advance(execution, request);
     return { outcome: "committed", head: execution.head };
   }
 
-  remove(request: RemoveRequest): "removed" | "more" | "conflict" | "not_found" {
+  remove(request: RemoveRequest): RemoveAnswer {
     const execution = this.#partition.executions.get(request.key.id);
     if (execution === undefined) return "not_found";
     if (!sameHead(execution.head, request.expected)) {
@@ -129,11 +120,7 @@ export class MemoryExecutions {
       const { status, endedAt } = execution.listing;
       const { requestHash } = execution;
       execution.tombstoneUntil = request.tombstoneUntil;
-      if (request.keepStart && requestHash !== undefined) {
-        const hash = requestHash.slice(0, limits.keptHashChars);
-        const ended = endedAt !== undefined && { endedAt };
-        execution.kept = { requestHash: hash, status, ...ended };
-      }
+      if (request.keepStart) execution.kept = keptStart({ requestHash, status, endedAt });
       this.#partition.listings.delete(execution);
       this.#partition.graves.add(execution);
     }
@@ -198,9 +185,7 @@ export class MemoryExecutions {
     if (isMoved) this.#partition.listings.add(execution);
     execution.state = state;
     execution.head = { revision: execution.head.revision + 1, commitId };
-    execution.recentCommitIds = [...execution.recentCommitIds, commitId].slice(
-      -limits.commitIdsKept,
-    );
+    execution.recentCommitIds = withCommitId(execution.recentCommitIds, commitId);
   }
 
   /** Removes a chunk of what the execution owns; returns whether something is left. */
@@ -222,8 +207,4 @@ export class MemoryExecutions {
     const { tasks, timers, messages, data, history } = execution;
     return tasks.size + timers.size + messages.size + data.size + history.length > 0;
   }
-}
-
-function tombstone({ kept }: MemoryExecution): CreateAnswer {
-  return { outcome: "tombstone", ...defined({ kept }) };
 }

@@ -1,5 +1,6 @@
 /** Lists of executions in memory: each index holds its executions in order, the newest last. */
-import { comparePlaces, matches } from "../rules.ts";
+import { pageOf } from "../kit/lists.ts";
+import { comparePlaces } from "../kit/order.ts";
 import type { ListAnswer, ListFilter, Listing, ListPlace, ListRequest } from "../store.ts";
 
 interface Listed {
@@ -46,19 +47,7 @@ export class MemoryListings {
   }
 
   list(request: ListRequest): ListAnswer {
-    const { after, limit, startedAfter, lookMax = 0 } = request;
-    const index = this.#smallest(request);
-    const items: Listing[] = [];
-    const first = after === undefined ? index.length : positionOf(index, after);
-    for (let position = first - 1, looked = 1; position >= 0; position--, looked++) {
-      const { listing } = index[position]!;
-      if (startedAfter !== undefined && listing.startedAt <= startedAfter) break;
-      if (matches(listing, request)) items.push(listing);
-      if (items.length < limit && looked < Math.max(limit, lookMax)) continue;
-      if (position === 0) return { items, looked };
-      return { items, looked, reached: { startedAt: listing.startedAt, id: listing.id } };
-    }
-    return { items, looked: items.length };
+    return pageOf(rowsOf(this.#smallest(request), request), request, { isWhole: true });
   }
 
   #smallest(request: ListRequest): readonly Listed[] {
@@ -67,6 +56,17 @@ export class MemoryListings {
       (best, index = []) => (index.length < best.length ? index : best),
       found[0] ?? [],
     );
+  }
+}
+
+/** From after the requested place on, as far as the list may begin. */
+function* rowsOf(index: readonly Listed[], request: ListRequest): Iterable<Listing> {
+  const { after, startedAfter = Number.NEGATIVE_INFINITY } = request;
+  const first = after === undefined ? index.length : positionOf(index, after);
+  for (let position = first - 1; position >= 0; position--) {
+    const { listing } = index[position]!;
+    if (listing.startedAt <= startedAfter) return;
+    yield listing;
   }
 }
 

@@ -1,11 +1,13 @@
 /**
  * The reference store: the contract in its simplest form, in memory. Every change happens
- * synchronously at the call, without clock or chance, so simulators can rely on its order.
+ * synchronously at the call, there is no clock and no chance, so simulators can rely on its order.
  */
 import { limits } from "../../base/limits.ts";
-import { type ExecutionKey, formatToken } from "../../model/ids.ts";
+import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import { compareText, purgedPerClaim, RecentClaims } from "../rules.ts";
+import { RecentClaims } from "../kit/claims.ts";
+import { compareText } from "../kit/order.ts";
+import { purgedPerClaim } from "../kit/removal.ts";
 import type * as contract from "../store.ts";
 import { MemoryDocuments } from "./documents.ts";
 import { claimDue, claimOutbox, listTimers } from "./due.ts";
@@ -16,6 +18,7 @@ import {
   type MemoryTask,
   type MemoryTimer,
 } from "./records.ts";
+import { MemoryServers } from "./servers.ts";
 import * as tasks from "./tasks.ts";
 
 export class MemoryStore implements contract.Store {
@@ -29,6 +32,7 @@ export class MemoryStore implements contract.Store {
   readonly #partitions: readonly MemoryPartition[];
   readonly #executions: readonly MemoryExecutions[];
   readonly #documents = new MemoryDocuments();
+  readonly #servers = new MemoryServers();
   readonly #taskClaims = new RecentClaims<MemoryTask>();
   readonly #dueClaims = new RecentClaims<MemoryTask | MemoryTimer>();
   readonly #messageClaims = new RecentClaims<MemoryMessage>();
@@ -53,13 +57,38 @@ export class MemoryStore implements contract.Store {
     return this.#in(request.key.partition).commit(request);
   }
 
+  async remove(request: contract.RemoveRequest): Promise<contract.RemoveAnswer> {
+    return this.#in(request.key.partition).remove(request);
+  }
+
+  async holdings(key: ExecutionKey): Promise<contract.Holdings> {
+    const execution = this.#in(key.partition).live(key.id);
+    if (execution === undefined) return { tasks: [], timers: [], messages: [] };
+    const open = [...execution.tasks.values()].filter(({ row }) => row.state !== "dropped");
+    return {
+      tasks: open.map(tasks.taskView),
+      timers: [...execution.timers.values()].map(({ id, at }) => ({ id, at })),
+      messages: [...execution.messages.keys()],
+    };
+  }
+
+  async history(request: contract.HistoryRequest): Promise<readonly JsonText[]> {
+    const { key, after, limit } = request;
+    const execution = this.#in(key.partition).live(key.id);
+    return execution?.history.slice(after, after + limit) ?? [];
+  }
+
+  async list(request: contract.ListRequest): Promise<contract.ListAnswer> {
+    return this.#partition(request.partition).listings.list(request);
+  }
+
   async claimTasks(request: contract.ClaimTasksRequest): Promise<contract.ClaimTasksAnswer> {
     const partition = this.#partition(request.partition);
     const earlier = this.#taskClaims.recall(request.partition, request.tokenPrefix);
     const claimed: MemoryTask[] = [];
     const given = earlier
       .filter((task) => tasks.isLeasedUnder(task, request.tokenPrefix))
-      .map((task) => tasks.leasedTask(task, request.heartbeatMs));
+      .map((task) => tasks.leasedTask(task, request));
     for (const { name, limit } of earlier.length > 0 ? [] : request.queues) {
       for (let room = limit; room > 0 && given.length < request.limit; room--) {
         const task = partition.queues.get(name)?.first();
@@ -73,36 +102,46 @@ export class MemoryStore implements contract.Store {
     return { tasks: given, more: [...asked].filter((name) => partition.queues.has(name)) };
   }
 
-  async claimTask(
-    request: Parameters<contract.Store["claimTask"]>[0],
-  ): Promise<contract.LeasedTask | undefined> {
-    const task = this.#task(request.key, request.taskId);
+  async claimTask(request: contract.ClaimTaskRequest): Promise<contract.LeasedTask | undefined> {
+    const task = this.#task(request);
     if (task === undefined) return undefined;
-    if (tasks.isLeasedUnder(task, request.tokenPrefix)) {
-      return tasks.leasedTask(task, request.heartbeatMs);
+    return tasks.claimByTicket(this.#partition(request.key.partition), task, request);
+  }
+
+  async extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
+    const partition = this.#partition(request.partition);
+    return request.leases.map((lease) =>
+      tasks.extendLease(partition, this.#task(lease), lease, request),
+    );
+  }
+
+  async releaseTasks(request: contract.ReleaseRequest): Promise<readonly contract.ReleaseAnswer[]> {
+    const partition = this.#partition(request.partition);
+    return request.tasks.map((lease) =>
+      tasks.releaseTask(partition, this.#task(lease), { token: lease.token, now: request.now }),
+    );
+  }
+
+  async queueStats(request: contract.QueueStatsRequest): Promise<readonly contract.QueueStats[]> {
+    const stats = new Map<string, { queued: number; leased: number; oldestAt?: number }>();
+    for (const execution of this.#partition(request.partition).executions.values()) {
+      for (const { queue, queuedAt, row } of execution.tasks.values()) {
+        if (row.state === "dropped") continue;
+        if (request.queue !== undefined && request.queue !== queue) continue;
+        const of = stats.get(queue) ?? { queued: 0, leased: 0 };
+        stats.set(queue, of);
+        of[row.state]++;
+        if (row.state === "leased") continue;
+        of.oldestAt = Math.min(of.oldestAt ?? queuedAt, queuedAt);
+      }
     }
-    if (task.state !== "queued" || task.execution.held) return undefined;
-    if (task.lease?.token === formatToken(request.tokenPrefix, task.id)) return undefined;
-    return tasks.claimTask(this.#partition(request.key.partition), task, request);
+    return [...stats]
+      .map(([queue, counts]) => ({ queue, ...counts }))
+      .sort((a, b) => compareText(a.queue, b.queue));
   }
 
-  async extendLeases(
-    request: Parameters<contract.Store["extendLeases"]>[0],
-  ): Promise<readonly contract.ExtendAnswer[]> {
-    const partition = this.#partition(request.partition);
-    const { leases, now, lateMs = 0 } = request;
-    return leases.map(({ key, taskId, token, until }) =>
-      tasks.extendLease(partition, this.#task(key, taskId), { token, until, now, lateMs }),
-    );
-  }
-
-  async releaseTasks(
-    request: Parameters<contract.Store["releaseTasks"]>[0],
-  ): Promise<readonly ("released" | "stale")[]> {
-    const partition = this.#partition(request.partition);
-    return request.tasks.map(({ key, taskId, token }) =>
-      tasks.releaseTask(partition, this.#task(key, taskId), { token, now: request.now }),
-    );
+  async queueHints(request: { readonly partition: number }): Promise<readonly string[]> {
+    return [...this.#partition(request.partition).queues.keys()].sort(compareText);
   }
 
   async claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
@@ -111,19 +150,15 @@ export class MemoryStore implements contract.Store {
     return isMore ? { ...answer, nextDue: request.now } : answer;
   }
 
-  async listTimers(
-    request: Parameters<contract.Store["listTimers"]>[0],
-  ): Promise<readonly contract.TimerPlace[]> {
+  async listTimers(request: contract.ListTimersRequest): Promise<readonly contract.TimerPlace[]> {
     return listTimers(this.#partition(request.partition), request);
   }
 
-  async claimOutbox(
-    request: contract.ClaimDueRequest,
-  ): Promise<{ readonly messages: readonly contract.OutboxMessage[]; readonly nextDue?: number }> {
+  async claimOutbox(request: contract.ClaimDueRequest): Promise<contract.ClaimOutboxAnswer> {
     return claimOutbox(this.#partition(request.partition), this.#messageClaims, request);
   }
 
-  async ackOutbox(request: Parameters<contract.Store["ackOutbox"]>[0]): Promise<void> {
+  async ackOutbox(request: contract.AckOutboxRequest): Promise<void> {
     const partition = this.#partition(request.partition);
     for (const { key, id } of request.messages) {
       const message = partition.executions.get(key.id)?.messages.get(id);
@@ -131,99 +166,37 @@ export class MemoryStore implements contract.Store {
     }
   }
 
-  async remove(
-    request: Parameters<contract.Store["remove"]>[0],
-  ): Promise<"removed" | "more" | "conflict" | "not_found"> {
-    return this.#in(request.key.partition).remove(request);
+  getDocument(request: contract.DocumentPlace): Promise<contract.Document | undefined> {
+    return this.#documents.getDocument(request);
   }
 
-  async holdings(key: ExecutionKey): Promise<contract.Holdings> {
-    const execution = this.#in(key.partition).live(key.id);
-    if (execution === undefined) return { tasks: [], timers: [], messages: [] };
-    const open = [...execution.tasks.values()].filter((task) => task.state !== "dropped");
-    return {
-      tasks: open.map(tasks.taskView),
-      timers: [...execution.timers.values()].map(({ id, at }) => ({ id, at })),
-      messages: [...execution.messages.keys()],
-    };
+  putDocument(request: contract.PutRequest): Promise<contract.PutAnswer> {
+    return this.#documents.putDocument(request);
   }
 
-  async list(request: contract.ListRequest): Promise<contract.ListAnswer> {
-    return this.#partition(request.partition).listings.list(request);
+  listDocuments(request: contract.ListDocumentsRequest): Promise<readonly contract.Document[]> {
+    return this.#documents.listDocuments(request);
   }
 
-  async history(request: {
-    key: ExecutionKey;
-    after: number;
-    limit: number;
-  }): Promise<readonly JsonText[]> {
-    const { key, after, limit } = request;
-    const execution = this.#in(key.partition).live(key.id);
-    return execution?.history.slice(after, after + limit) ?? [];
+  deleteDocument(request: contract.DocumentPlace): Promise<boolean> {
+    return this.#documents.deleteDocument(request);
   }
 
-  async queueStats(request: {
-    partition: number;
-    queue?: string;
-  }): Promise<readonly contract.QueueStats[]> {
-    const stats = new Map<string, { queued: number; leased: number; oldestAt?: number }>();
-    for (const execution of this.#partition(request.partition).executions.values()) {
-      for (const task of execution.tasks.values()) {
-        if (task.state === "dropped") continue;
-        if (request.queue !== undefined && request.queue !== task.queue) continue;
-        const of = stats.get(task.queue) ?? { queued: 0, leased: 0 };
-        stats.set(task.queue, of);
-        of[task.state]++;
-        if (task.state === "leased") continue;
-        of.oldestAt = Math.min(of.oldestAt ?? task.queuedAt, task.queuedAt);
-      }
-    }
-    return [...stats]
-      .map(([queue, counts]) => ({ queue, ...counts }))
-      .sort((a, b) => compareText(a.queue, b.queue));
+  beatServer(request: contract.BeatRequest): Promise<void> {
+    return this.#servers.beatServer(request);
   }
 
-  async queueHints(request: { partition: number }): Promise<readonly string[]> {
-    return [...this.#partition(request.partition).queues.keys()].sort(compareText);
+  listServers(request: { readonly now: number }): Promise<readonly contract.LiveServer[]> {
+    return this.#servers.listServers(request);
+  }
+
+  leaveServer(request: { readonly id: string }): Promise<void> {
+    return this.#servers.leaveServer(request);
   }
 
   async pressure(): Promise<contract.Pressure> {
     const tombstones = this.#partitions.reduce((sum, { graves }) => sum + graves.size, 0);
     return { used: 0, tombstones };
-  }
-
-  async getDocument(request: { kind: string; id: string }): Promise<contract.Document | undefined> {
-    return this.#documents.get(request.kind, request.id);
-  }
-
-  async putDocument(
-    request: Parameters<contract.Store["putDocument"]>[0],
-  ): Promise<contract.PutAnswer> {
-    return this.#documents.put(request);
-  }
-
-  async listDocuments(
-    request: Parameters<contract.Store["listDocuments"]>[0],
-  ): Promise<readonly contract.Document[]> {
-    return this.#documents.list(request);
-  }
-
-  async deleteDocument(request: { kind: string; id: string }): Promise<boolean> {
-    return this.#documents.delete(request.kind, request.id);
-  }
-
-  async beatServer(request: Parameters<contract.Store["beatServer"]>[0]): Promise<void> {
-    this.#documents.beat(request);
-  }
-
-  async listServers(request: {
-    now: number;
-  }): Promise<readonly { readonly id: string; readonly body: JsonText }[]> {
-    return this.#documents.servers(request.now);
-  }
-
-  async leaveServer(request: { id: string }): Promise<void> {
-    this.#documents.leave(request.id);
   }
 
   async close(): Promise<void> {}
@@ -240,7 +213,7 @@ export class MemoryStore implements contract.Store {
     return executions;
   }
 
-  #task(key: ExecutionKey, taskId: string): MemoryTask | undefined {
-    return this.#partition(key.partition).executions.get(key.id)?.tasks.get(taskId);
+  #task(of: { readonly key: ExecutionKey; readonly taskId: string }): MemoryTask | undefined {
+    return this.#partition(of.key.partition).executions.get(of.key.id)?.tasks.get(of.taskId);
   }
 }

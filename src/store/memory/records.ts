@@ -1,6 +1,7 @@
 /** What the memory store keeps, and the partition that indexes it: queues, due items, messages. */
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import type { TaskLife } from "../kit/task-life.ts";
 import type { Head, KeptStart, Listing } from "../store.ts";
 import { Heap } from "./heap.ts";
 import { MemoryListings } from "./listings.ts";
@@ -8,7 +9,8 @@ import { MemoryListings } from "./listings.ts";
 export interface MemoryExecution {
   readonly key: ExecutionKey;
   listing: Listing;
-  readonly createdBy: Head;
+  /** Commit id of the creation. */
+  readonly createdBy: string;
   readonly requestHash: string | undefined;
   head: Head;
   recentCommitIds: readonly string[];
@@ -22,14 +24,6 @@ export interface MemoryExecution {
   /** Set once it is being removed, or is gone: then only these and the head mean anything. */
   tombstoneUntil: number | undefined;
   kept: KeptStart | undefined;
-}
-
-/** Who holds the task; of a queued one: who released it last, so that a repeat is recognised. */
-export interface MemoryLease {
-  readonly token: string;
-  readonly workerId: string;
-  readonly leasedAt: number;
-  readonly deadline: number;
 }
 
 interface Due {
@@ -52,13 +46,7 @@ export interface MemoryTask extends Due {
   readonly header: JsonText;
   readonly parameters: JsonText;
   readonly queuedAt: number;
-  /** `dropped`: was leased when it was dropped; its worker is to hear of it. */
-  state: "queued" | "leased" | "dropped";
-  /** End of the lease; or of the wait in the queue, null when that has none or stands still. */
-  until: number | null;
-  /** What is left of the queue timeout while it stands still; null: it has none. */
-  queueLeft: number | null;
-  lease: MemoryLease | undefined;
+  row: TaskLife;
 }
 
 export interface MemoryTimer extends Due {
@@ -103,9 +91,10 @@ export class MemoryPartition {
 
   /** Puts the task into the indexes that its present state calls for. */
   index(task: MemoryTask): void {
-    if (task.state === "dropped") this.dropped.add(task);
+    const { state } = task.row;
+    if (state === "dropped") this.dropped.add(task);
     if (task.due !== null) this.due.add(task);
-    if (task.state !== "queued" || task.execution.held) return;
+    if (state !== "queued" || task.execution.held) return;
     let queue = this.queues.get(task.queue);
     if (queue === undefined) {
       queue = new Heap(comesFirst);

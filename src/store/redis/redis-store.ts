@@ -5,7 +5,7 @@
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import { compareText } from "../rules.ts";
+import { compareText } from "../kit/order.ts";
 import type * as contract from "../store.ts";
 import { StoreFault } from "../store.ts";
 import * as answers from "./answers.ts";

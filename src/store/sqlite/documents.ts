@@ -1,7 +1,14 @@
 /** Documents and the registry of servers, in SQLite. */
 import type { Database } from "bun:sqlite";
-import type { JsonText } from "../../model/json.ts";
-import type { Document, PutAnswer } from "../store.ts";
+import { putDocument } from "../kit/documents.ts";
+import type {
+  BeatRequest,
+  Document,
+  ListDocumentsRequest,
+  LiveServer,
+  PutAnswer,
+  PutRequest,
+} from "../store.ts";
 
 /** Sorts after every id that begins with the same prefix. */
 const lastCharacter = "\u{10ffff}";
@@ -20,7 +27,7 @@ function prepareStatements(database: Database) {
     delete: database.prepare("DELETE FROM documents WHERE kind = ? AND id = ?"),
     beat: database.prepare("INSERT OR REPLACE INTO servers (id, until, body) VALUES (?, ?, ?)"),
     purgeServers: database.prepare("DELETE FROM servers WHERE until <= ?"),
-    servers: database.prepare<{ id: string; body: string }, [number]>(
+    servers: database.prepare<LiveServer, [number]>(
       "SELECT id, body FROM servers WHERE until > ? ORDER BY id",
     ),
     leave: database.prepare("DELETE FROM servers WHERE id = ?"),
@@ -38,19 +45,14 @@ export class Documents {
     return this.#sql.get.get(kind, id) ?? undefined;
   }
 
-  /** A put that finds its own result is a repeat of itself. */
-  put(request: { kind: string; id: string; body: JsonText; expectedVersion: number }): PutAnswer {
-    const { kind, id, body, expectedVersion } = request;
-    const known = this.get(kind, id);
-    const current = known?.version ?? 0;
-    const version = expectedVersion + 1;
-    if (current === version && known?.body === body) return { outcome: "saved", version };
-    if (current !== expectedVersion) return { outcome: "conflict", version: current };
-    this.#sql.put.run(kind, id, version, body);
-    return { outcome: "saved", version };
+  put(request: PutRequest): PutAnswer {
+    const { kind, id } = request;
+    const { answer, document } = putDocument(this.get(kind, id), request);
+    if (document !== undefined) this.#sql.put.run(kind, id, document.version, document.body);
+    return answer;
   }
 
-  list(request: { kind: string; prefix?: string; after?: string; limit: number }): Document[] {
+  list(request: ListDocumentsRequest): Document[] {
     const { kind, prefix = "", after = "", limit } = request;
     return this.#sql.list.all(kind, prefix, prefix + lastCharacter, after, limit);
   }
@@ -59,12 +61,12 @@ export class Documents {
     return this.#sql.delete.run(kind, id).changes > 0;
   }
 
-  beat(server: { id: string; body: JsonText; now: number; ttlMs: number }): void {
+  beat(server: BeatRequest): void {
     this.#sql.purgeServers.run(server.now);
     this.#sql.beat.run(server.id, server.now + server.ttlMs, server.body);
   }
 
-  servers(now: number): { readonly id: string; readonly body: JsonText }[] {
+  servers(now: number): LiveServer[] {
     return this.#sql.servers.all(now);
   }
 

@@ -1,9 +1,10 @@
 /** Due items in SQLite: timers, and the ends of leases and of waits in a queue. */
 import type { Database } from "bun:sqlite";
-import { RecentClaims } from "../rules.ts";
+import { RecentClaims } from "../kit/claims.ts";
+import { dueTask, withNextDue } from "../kit/due.ts";
 import type { ClaimDueAnswer, ClaimDueRequest, DueItem } from "../store.ts";
 import type { LoneSlots } from "./lone-slots.ts";
-import { taskState } from "./schema.ts";
+import { type LeaseRow, taskLife } from "./task-row.ts";
 
 interface TimerRow {
   readonly kind: "timer";
@@ -14,20 +15,14 @@ interface TimerRow {
   readonly at: number;
 }
 
-interface TaskRow {
+interface DueTaskRow extends LeaseRow {
   readonly kind: "task";
-  readonly number: number;
   readonly executionId: string;
   readonly due: number;
   readonly id: string;
-  readonly state: number;
-  readonly until: number;
-  readonly deadline: number;
-  readonly token: string;
-  readonly workerId: string;
 }
 
-type Row = TimerRow | TaskRow;
+type Row = TimerRow | DueTaskRow;
 
 const select = {
   timers: `
@@ -35,7 +30,7 @@ const select = {
     FROM timers JOIN executions ON executions.number = execution`,
   tasks: `
     SELECT 'task' AS kind, tasks.number, executions.id AS executionId, due, tasks.id, state, until,
-      deadline, token, worker_id AS workerId
+      queue_left AS queueLeft, token, worker_id AS workerId, leased_at AS leasedAt, deadline
     FROM tasks JOIN executions ON executions.number = execution`,
 };
 
@@ -56,21 +51,19 @@ function prepareFor<Of extends Row>(database: Database, table: "timers" | "tasks
 function dueItem(row: Row, partition: number): DueItem {
   const key = { partition, id: row.executionId };
   if (row.kind === "timer") return { kind: "timer", key, id: row.id, at: row.at };
-  const { id: taskId, until, token, workerId, deadline } = row;
-  if (row.state === taskState.queued) return { kind: "queue", key, taskId, queueUntil: until };
-  return { kind: "lease", key, taskId, token, workerId, leaseUntil: until, deadline };
+  return dueTask(key, row.id, taskLife(row));
 }
 
 export class DueItems {
   readonly #timers: ReturnType<typeof prepareFor<TimerRow>>;
-  readonly #tasks: ReturnType<typeof prepareFor<TaskRow>>;
+  readonly #tasks: ReturnType<typeof prepareFor<DueTaskRow>>;
   readonly #loneSlots: LoneSlots;
   readonly #claims = new RecentClaims<Row>();
 
   constructor(database: Database, loneSlots: LoneSlots) {
     this.#loneSlots = loneSlots;
     this.#timers = prepareFor<TimerRow>(database, "timers");
-    this.#tasks = prepareFor<TaskRow>(database, "tasks");
+    this.#tasks = prepareFor<DueTaskRow>(database, "tasks");
   }
 
   claim(request: ClaimDueRequest): ClaimDueAnswer {
@@ -117,6 +110,6 @@ export class DueItems {
 
   #answer(rows: readonly Row[], partition: number, next: number | undefined): ClaimDueAnswer {
     const items = rows.map((row) => dueItem(row, partition));
-    return next === undefined ? { items } : { items, nextDue: next };
+    return withNextDue({ items }, next);
   }
 }

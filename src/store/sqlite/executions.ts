@@ -1,21 +1,21 @@
 /** Executions in SQLite: create, load and commit. */
 
 import type { Database } from "bun:sqlite";
-import { defined } from "../../base/defined.ts";
-import { limits } from "../../base/limits.ts";
 import { type ExecutionStatus, isOpen } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
+import { createBuried, createFinds, keptStart, refuseCommit, withCommitId } from "../kit/heads.ts";
 import type {
   CommitAnswer,
   CommitRequest,
   CreateAnswer,
   CreateRequest,
+  KeptStart,
   LoadAnswer,
   LoadRequest,
   StoreEffects,
 } from "../store.ts";
 import { Contents } from "./contents.ts";
-import { type HeadRow, type Heads, sameHead } from "./heads.ts";
+import type { HeadRow, Heads } from "./heads.ts";
 import type { LoneSlots } from "./lone-slots.ts";
 import type { Messages } from "./messages.ts";
 import type { Removal } from "./removal.ts";
@@ -46,12 +46,10 @@ function prepareStatements(database: Database) {
   };
 }
 
-function tombstone({ requestHash, status, endedAt }: HeadRow): CreateAnswer {
-  if (requestHash === null) return { outcome: "tombstone" };
-  // Tombstones of earlier versions hold all of it.
-  const hash = requestHash.slice(0, limits.keptHashChars);
-  const kept = { requestHash: hash, status, ...defined({ endedAt: endedAt ?? undefined }) };
-  return { outcome: "tombstone", kept };
+/** Tombstones of earlier versions hold all of the hash. */
+function kept(row: HeadRow): KeptStart | undefined {
+  const endedAt = row.endedAt ?? undefined;
+  return keptStart({ ...row, requestHash: row.requestHash ?? undefined, endedAt });
 }
 
 export class Executions {
@@ -84,24 +82,18 @@ export class Executions {
   }
 
   create(request: CreateRequest): CreateAnswer {
-    const { key, commitId, now } = request;
+    const { key, now } = request;
     // Most ids are new: the insertion itself is the look-up.
     const inserted = this.#heads.knows(key) ? undefined : this.#insert(request);
     if (inserted !== undefined) return this.#fill(inserted, request);
     const known = this.#heads.find(key);
     if (known !== undefined && known.tombstoneUntil !== null) {
-      if (now < known.tombstoneUntil) return tombstone(known);
-      if (!this.#removal.purge(key, known.number)) return tombstone(known);
+      const isOver = now >= known.tombstoneUntil && this.#removal.purge(key, known.number);
+      if (!isOver) return createBuried(kept(known));
     } else if (known !== undefined) {
-      const { createdBy, revision, status, requestHash } = known;
-      if (createdBy === commitId) return { outcome: "created", head: { revision: 1, commitId } };
-      const head = { revision, commitId: known.commitId };
-      return {
-        outcome: "exists",
-        head,
-        status,
-        ...defined({ requestHash: requestHash ?? undefined }),
-      };
+      const { revision, commitId } = known;
+      const requestHash = known.requestHash ?? undefined;
+      return createFinds({ ...known, head: { revision, commitId }, requestHash }, request);
     }
     const row = this.#insert(request);
     if (row === undefined) throw new Error(`the record of ${key.id} is in the way of itself`);
@@ -147,8 +139,8 @@ export class Executions {
     const row = this.#heads.live(key);
     if (row === undefined) return { outcome: "not_found" };
     const head = { revision: row.revision, commitId: row.commitId };
-    if (row.recent.includes(commitId)) return { outcome: "already_committed", head };
-    if (!sameHead(row, request.expected)) return { outcome: "conflict", head };
+    const refused = refuseCommit(head, row.recent, request);
+    if (refused !== undefined) return refused;
     if (this.#loneSlots.endsWith(row, request)) this.#loneSlots.end(row);
     else {
       this.#loneSlots.makeWay(row, request);
@@ -256,7 +248,7 @@ export class Executions {
     const endedAt = request.endedAt ?? null;
     row.revision++;
     row.commitId = commitId;
-    row.recent = [...row.recent.slice(1 - limits.commitIdsKept), commitId];
+    row.recent = withCommitId(row.recent, commitId);
     const { data, effects } = request;
     const { empty, append } = this.#contents.add(row, { data, history: effects.history });
     const statement = empty ? this.#sql.updateStateAndLog : this.#sql.updateState;

@@ -5,7 +5,6 @@
 import type { Database, Statement } from "bun:sqlite";
 import type { ExecutionStatus } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
-import type { Head } from "../store.ts";
 import { type LoneTask, readLoneTask } from "./lone-task.ts";
 
 /** In each of two generations, all partitions together. */
@@ -47,10 +46,6 @@ export interface HeadRow {
 interface StoredRow extends Omit<HeadRow, "recent" | "held" | "lease"> {
   held: number;
   lease: string | null;
-}
-
-export function sameHead(row: HeadRow, head: Head): boolean {
-  return row.revision === head.revision && row.commitId === head.commitId;
 }
 
 export class Heads {

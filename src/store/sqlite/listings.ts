@@ -3,7 +3,8 @@
 import type { Database, Statement } from "bun:sqlite";
 import { defined } from "../../base/defined.ts";
 import { type ExecutionStatus, executionStatuses } from "../../model/execution.ts";
-import { comparePlaces, matches } from "../rules.ts";
+import { looksMax, pageOf } from "../kit/lists.ts";
+import { comparePlaces } from "../kit/order.ts";
 import type { ListAnswer, Listing, ListRequest } from "../store.ts";
 import { settingOf, unpairedBelow, writeSetting } from "./schema.ts";
 
@@ -89,8 +90,8 @@ export class Listings {
   }
 
   list(request: ListRequest): ListAnswer {
-    const { partition, after, startedAfter = -1, lookMax = 0 } = request;
-    const limit = Math.max(request.limit, lookMax);
+    const { partition, after, startedAfter = -1 } = request;
+    const limit = looksMax(request);
     const search = {
       $partition: partition,
       $value: "",
@@ -101,16 +102,7 @@ export class Listings {
       $limit: limit,
     };
     const rows = this.#select(request, search);
-    const items: Listing[] = [];
-    for (const [position, row] of rows.entries()) {
-      const listing = toListing(row);
-      if (matches(listing, request)) items.push(listing);
-      const looked = position + 1;
-      const isLast = looked === rows.length && rows.length < limit;
-      if (isLast || (items.length < request.limit && looked < limit)) continue;
-      return { items, looked, reached: { startedAt: row.startedAt, id: row.id } };
-    }
-    return { items, looked: rows.length };
+    return pageOf(rows.values().map(toListing), request, { isWhole: rows.length < limit });
   }
 
   #select(request: ListRequest, search: Search): readonly Row[] {

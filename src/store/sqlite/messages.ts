@@ -4,8 +4,10 @@
  */
 import type { Database } from "bun:sqlite";
 import type { NewMessage } from "../../model/decision.ts";
-import { RecentClaims } from "../rules.ts";
-import type { ClaimDueRequest, OutboxMessage } from "../store.ts";
+import { RecentClaims } from "../kit/claims.ts";
+import { withNextDue } from "../kit/due.ts";
+import { claimableMessages } from "../kit/outbox.ts";
+import type { ClaimDueRequest, ClaimOutboxAnswer, OutboxMessage } from "../store.ts";
 
 interface MessageRow {
   readonly executionId: string;
@@ -58,48 +60,19 @@ export class Messages {
     return this.#sql.selectIds.values(execution).map(([id]) => id as string);
   }
 
-  claim(request: ClaimDueRequest): {
-    readonly messages: readonly OutboxMessage[];
-    readonly nextDue?: number;
-  } {
+  claim(request: ClaimDueRequest): ClaimOutboxAnswer {
     const { partition, claimId, hideMs, now } = request;
     const earlier = this.#claims
       .recall(partition, claimId)
       .filter((number) => this.#sql.select.get(number, claimId) !== null);
-    const isRepeat = earlier.length > 0;
-    const { claimable, next } = this.#search(
-      request,
-      isRepeat ? { except: earlier, limit: 0 } : { except: [], limit: request.limit },
-    );
-    if (!isRepeat) {
-      for (const number of claimable) this.#sql.hide.run(now + hideMs, claimId, number);
-      this.#claims.remember(partition, claimId, claimable);
-    }
-    const messages = this.#read(isRepeat ? earlier : claimable, request);
-    return next === undefined ? { messages } : { messages, nextDue: next };
-  }
-
-  /** Ends at the first claimable message beyond the limit: that one is due now. */
-  #search(
-    request: ClaimDueRequest,
-    options: { readonly except: readonly number[]; readonly limit: number },
-  ): { readonly claimable: readonly number[]; readonly next: number | undefined } {
-    const blocked = new Set<number>();
-    const except = new Set(options.except);
-    const claimable: number[] = [];
-    let next: number | undefined;
-    for (const message of this.#sql.inOrder.iterate(request.partition)) {
-      const { number, visibleAt, execution } = message;
-      if (except.has(number) || blocked.has(execution)) continue;
-      if (visibleAt <= request.now && claimable.length < options.limit) {
-        claimable.push(number);
-        continue;
-      }
-      next = Math.min(next ?? visibleAt, visibleAt);
-      if (visibleAt <= request.now) break;
-      blocked.add(execution);
-    }
-    return { claimable, next };
+    const limit = earlier.length > 0 ? 0 : request.limit;
+    const isGiven = ({ number }: { readonly number: number }) => earlier.includes(number);
+    const inOrder = this.#sql.inOrder.iterate(partition);
+    const { claimable, nextDue } = claimableMessages(inOrder, { limit, now, isGiven });
+    const claimed = claimable.map(({ number }) => number);
+    for (const number of claimed) this.#sql.hide.run(now + hideMs, claimId, number);
+    this.#claims.remember(partition, claimId, claimed);
+    return withNextDue({ messages: this.#read([...earlier, ...claimed], request) }, nextDue);
   }
 
   /** Those that are still there under this very claim. */

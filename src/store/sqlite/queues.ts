@@ -1,64 +1,58 @@
 /** Queues in SQLite: claims of queued tasks, and what is known of each queue. */
 import type { Database } from "bun:sqlite";
 import { formatToken } from "../../model/ids.ts";
-import { compareText, leaseTerms, queueTimeLeft, RecentClaims } from "../rules.ts";
-import type { ClaimTasksAnswer, ClaimTasksRequest, LeasedTask, QueueStats } from "../store.ts";
+import { RecentClaims } from "../kit/claims.ts";
+import { compareText } from "../kit/order.ts";
+import * as life from "../kit/task-life.ts";
+import type {
+  Claimant,
+  ClaimTaskRequest,
+  ClaimTasksAnswer,
+  ClaimTasksRequest,
+  LeasedTask,
+  QueueStats,
+  QueueStatsRequest,
+} from "../store.ts";
 import type { LoneSlots } from "./lone-slots.ts";
 import { taskState } from "./schema.ts";
+import { type LeaseRow, type TaskRow, taskLife } from "./task-row.ts";
 
 const { queued, leased } = taskState;
 
-interface TaskRow {
-  readonly number: number;
+interface Found extends TaskRow {
   readonly executionId: string;
+  readonly held: number;
   readonly id: string;
   readonly queue: string;
   readonly timeoutMs: number;
   readonly heartbeatMs: number;
-  readonly until: number | null;
-  readonly queueLeft: number | null;
-  /** Of a queued one: the last that was released. */
-  readonly token: string | null;
   readonly header: string;
   readonly parameters: string;
 }
 
-interface LeaseRow extends TaskRow {
-  readonly until: number;
-  readonly token: string;
-  readonly leasedAt: number;
-  readonly deadline: number;
-}
-
-interface Worker {
+interface Worker extends Claimant {
   readonly partition: number;
-  readonly tokenPrefix: string;
-  readonly workerId: string;
-  readonly heartbeatMs: number;
-  readonly now: number;
 }
 
 const selectTask = `
-  SELECT tasks.number, executions.id AS executionId, tasks.id, queue, timeout_ms AS timeoutMs,
-    heartbeat_ms AS heartbeatMs, until, queue_left AS queueLeft, token, leased_at AS leasedAt,
-    deadline, header, parameters
+  SELECT tasks.number, executions.id AS executionId, state, held, tasks.id, queue,
+    timeout_ms AS timeoutMs, heartbeat_ms AS heartbeatMs, until, queue_left AS queueLeft, token,
+    worker_id AS workerId, leased_at AS leasedAt, deadline, header, parameters
   FROM tasks JOIN executions ON executions.number = execution`;
 
 const whereClaimable = `tasks.partition = ? AND queue = ? AND held = 0 AND state = ${queued}`;
 
 function prepareStatements(database: Database) {
   return {
-    selectClaimable: database.prepare<TaskRow, [number, string, number]>(
+    selectClaimable: database.prepare<Found, [number, string, number]>(
       `${selectTask} WHERE ${whereClaimable} ORDER BY priority DESC, place LIMIT ?`,
     ),
     hasClaimable: database.prepare(`SELECT 1 FROM tasks WHERE ${whereClaimable} LIMIT 1`),
-    selectQueued: database.prepare<TaskRow, [number, string]>(`
-      ${selectTask} WHERE execution = ? AND tasks.id = ? AND held = 0 AND state = ${queued}`),
-    selectLeased: database.prepare<LeaseRow, [number]>(
-      `${selectTask} WHERE tasks.number = ? AND state = ${leased}`,
+    selectById: database.prepare<Found, [number, string]>(
+      `${selectTask} WHERE execution = ? AND tasks.id = ?`,
     ),
-    selectLeasedById: database.prepare<LeaseRow, [number, string]>(
-      `${selectTask} WHERE execution = ? AND tasks.id = ? AND state = ${leased}`,
+    selectLeased: database.prepare<Found & LeaseRow, [number]>(
+      `${selectTask} WHERE tasks.number = ? AND state = ${leased}`,
     ),
     lease: database.prepare(`
       UPDATE tasks SET state = ${leased}, token = ?1, worker_id = ?2, leased_at = ?3, due = ?4,
@@ -80,18 +74,18 @@ function prepareStatements(database: Database) {
   };
 }
 
-function leasedTask(row: LeaseRow, worker: Worker): LeasedTask {
-  const { executionId, id, queue, token, leasedAt, until, deadline, header, parameters } = row;
-  const heartbeatMs = row.heartbeatMs > 0 ? row.heartbeatMs : worker.heartbeatMs;
+function leasedTask(row: Found, { until, lease }: life.TaskLife, worker: Worker): LeasedTask {
+  const { token, leasedAt, deadline } = lease as life.Lease;
+  const { executionId, id, queue, header, parameters } = row;
   return {
     key: { partition: worker.partition, id: executionId },
     id,
     queue,
     token,
     leasedAt,
-    leaseUntil: until,
+    leaseUntil: until as number,
     deadline,
-    heartbeatMs,
+    heartbeatMs: life.heartbeatOf(row, worker),
     header,
     parameters,
   };
@@ -126,7 +120,9 @@ export class Queues {
       if (rows.length > room) more.add(name);
       else more.delete(name);
       for (const row of rows.slice(0, room)) {
-        tasks.push(this.#lease(row, request));
+        const leasedRow = life.claimTask(taskLife(row), row, request);
+        this.#lease(row, leasedRow);
+        tasks.push(leasedTask(row, leasedRow, request));
         numbers.push(row.number);
       }
     }
@@ -134,18 +130,19 @@ export class Queues {
     return { tasks, more: [...more] };
   }
 
-  claimOne(execution: number, request: Worker & { readonly taskId: string }) {
-    const known = this.#sql.selectLeasedById.get(execution, request.taskId);
-    if (known !== null) {
-      const isRepeat = known.token === formatToken(request.tokenPrefix, known.id);
-      return isRepeat ? leasedTask(known, request) : undefined;
-    }
-    const row = this.#sql.selectQueued.get(execution, request.taskId);
-    const wasReleased = row?.token === formatToken(request.tokenPrefix, request.taskId);
-    return row === null || wasReleased ? undefined : this.#lease(row, request);
+  claimOne(execution: number, request: ClaimTaskRequest): LeasedTask | undefined {
+    const found = this.#sql.selectById.get(execution, request.taskId);
+    if (found === null) return undefined;
+    const known = taskLife(found);
+    const held = found.held === 1;
+    const { answer, row } = life.claimByTicket(known, found, { ...request, held });
+    if (answer === "none") return undefined;
+    if (row !== undefined) this.#lease(found, row);
+    const { partition } = request.key;
+    return leasedTask(found, row ?? known, { ...request, partition });
   }
 
-  stats(request: { readonly partition: number; readonly queue?: string }): QueueStats[] {
+  stats(request: QueueStatsRequest): QueueStats[] {
     const { partition, queue = null } = request;
     const stats = new Map<string, QueueStats>();
     for (const row of this.#sql.countQueued.all(partition, queue)) {
@@ -173,20 +170,14 @@ export class Queues {
     for (const number of numbers) {
       const row = this.#sql.selectLeased.get(number);
       if (row?.token === formatToken(tokenPrefix, row?.id ?? "")) {
-        tasks.push(leasedTask(row, request));
+        tasks.push(leasedTask(row, taskLife(row), request));
       }
     }
     return tasks;
   }
 
-  #lease(row: TaskRow, worker: Worker): LeasedTask {
-    const { leaseUntil, deadline } = leaseTerms(row, worker);
-    const token = formatToken(worker.tokenPrefix, row.id);
-    const queueLeft = queueTimeLeft(row.until, worker.now);
-    this.#sql.lease.run(
-      ...[token, worker.workerId, worker.now, leaseUntil, deadline, queueLeft, row.number],
-    );
-    const lease = { token, leasedAt: worker.now, until: leaseUntil, deadline };
-    return leasedTask({ ...row, ...lease }, worker);
+  #lease({ number }: Found, { until, queueLeft, lease }: life.TaskLife): void {
+    const { token, workerId, leasedAt, deadline } = lease as life.Lease;
+    this.#sql.lease.run(token, workerId, leasedAt, until, deadline, queueLeft, number);
   }
 }

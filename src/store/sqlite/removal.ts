@@ -2,9 +2,10 @@
 import type { Database } from "bun:sqlite";
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
-import { purgedPerRemoval, removeRowsMax } from "../rules.ts";
-import type { Store } from "../store.ts";
-import { type Heads, sameHead } from "./heads.ts";
+import { sameHead } from "../kit/heads.ts";
+import { purgedPerRemoval, removeRowsMax } from "../kit/removal.ts";
+import type { RemoveAnswer, RemoveRequest } from "../store.ts";
+import type { Heads } from "./heads.ts";
 import { historyKey, historySequenceMax } from "./schema.ts";
 
 /** In the order of deletion: first what could still be handed out. */
@@ -60,7 +61,7 @@ export class Removal {
     return Number(this.#sql.selectCount.values()[0]?.[0]);
   }
 
-  remove(request: Parameters<Store["remove"]>[0]): "removed" | "more" | "conflict" | "not_found" {
+  remove(request: RemoveRequest): RemoveAnswer {
     const { key, tombstoneUntil, keepStart, now } = request;
     const row = this.#heads.find(key);
     if (row === undefined) return "not_found";

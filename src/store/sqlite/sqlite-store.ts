@@ -6,7 +6,7 @@ import type { Database } from "bun:sqlite";
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import { purgedPerClaim } from "../rules.ts";
+import { purgedPerClaim } from "../kit/removal.ts";
 import type * as contract from "../store.ts";
 import { Documents } from "./documents.ts";
 import { DueItems } from "./due.ts";
@@ -114,20 +114,15 @@ export class SqliteStore implements contract.Store {
     return this.#group.submit(() => this.#queues.claim(request));
   }
 
-  claimTask(
-    request: Parameters<contract.Store["claimTask"]>[0],
-  ): Promise<contract.LeasedTask | undefined> {
+  claimTask(request: contract.ClaimTaskRequest): Promise<contract.LeasedTask | undefined> {
     return this.#group.submit(() => {
       const row = this.#withTasks(request.key);
       if (row?.tombstoneUntil !== null) return undefined;
-      const { partition } = request.key;
-      return this.#queues.claimOne(row.number, { ...request, partition });
+      return this.#queues.claimOne(row.number, request);
     });
   }
 
-  extendLeases(
-    request: Parameters<contract.Store["extendLeases"]>[0],
-  ): Promise<readonly contract.ExtendAnswer[]> {
+  extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
     const { leases, now, lateMs = 0 } = request;
     return this.#group.submit(() =>
       leases.map(({ key, ...lease }): contract.ExtendAnswer => {
@@ -138,9 +133,7 @@ export class SqliteStore implements contract.Store {
     );
   }
 
-  releaseTasks(
-    request: Parameters<contract.Store["releaseTasks"]>[0],
-  ): Promise<readonly ("released" | "stale")[]> {
+  releaseTasks(request: contract.ReleaseRequest): Promise<readonly contract.ReleaseAnswer[]> {
     const { tasks, now } = request;
     return this.#group.submit(() =>
       tasks.map(({ key, ...task }) => {
@@ -160,19 +153,15 @@ export class SqliteStore implements contract.Store {
     });
   }
 
-  listTimers(
-    request: Parameters<contract.Store["listTimers"]>[0],
-  ): Promise<readonly contract.TimerPlace[]> {
+  listTimers(request: contract.ListTimersRequest): Promise<readonly contract.TimerPlace[]> {
     return this.#group.submit(() => this.#timers.list(request));
   }
 
-  claimOutbox(
-    request: contract.ClaimDueRequest,
-  ): Promise<{ readonly messages: readonly contract.OutboxMessage[]; readonly nextDue?: number }> {
+  claimOutbox(request: contract.ClaimDueRequest): Promise<contract.ClaimOutboxAnswer> {
     return this.#group.submit(() => this.#messages.claim(request));
   }
 
-  ackOutbox(request: Parameters<contract.Store["ackOutbox"]>[0]): Promise<void> {
+  ackOutbox(request: contract.AckOutboxRequest): Promise<void> {
     return this.#group.submit(() => {
       for (const { key, id } of request.messages) {
         const row = this.#heads.find(key);
@@ -181,9 +170,7 @@ export class SqliteStore implements contract.Store {
     });
   }
 
-  remove(
-    request: Parameters<contract.Store["remove"]>[0],
-  ): Promise<"removed" | "more" | "conflict" | "not_found"> {
+  remove(request: contract.RemoveRequest): Promise<contract.RemoveAnswer> {
     const remove = () => {
       this.#withTasks(request.key);
       return this.#removal.remove(request);
@@ -213,11 +200,7 @@ export class SqliteStore implements contract.Store {
     return this.#group.submit(() => this.#listings.pairSome(limit));
   }
 
-  history(request: {
-    readonly key: ExecutionKey;
-    readonly after: number;
-    readonly limit: number;
-  }): Promise<readonly JsonText[]> {
+  history(request: contract.HistoryRequest): Promise<readonly JsonText[]> {
     return this.#group.submit(() => {
       const row = this.#heads.live(request.key);
       if (row === undefined) return [];
@@ -225,10 +208,7 @@ export class SqliteStore implements contract.Store {
     });
   }
 
-  queueStats(request: {
-    readonly partition: number;
-    readonly queue?: string;
-  }): Promise<readonly contract.QueueStats[]> {
+  queueStats(request: contract.QueueStatsRequest): Promise<readonly contract.QueueStats[]> {
     return this.#group.submit(() => this.#queues.stats(request));
   }
 
@@ -254,38 +234,34 @@ export class SqliteStore implements contract.Store {
     return this.#file.logBytes;
   }
 
-  getDocument(request: { kind: string; id: string }): Promise<contract.Document | undefined> {
+  getDocument(request: contract.DocumentPlace): Promise<contract.Document | undefined> {
     return this.#group.submit(() => this.#documents.get(request.kind, request.id));
   }
 
-  putDocument(request: Parameters<contract.Store["putDocument"]>[0]): Promise<contract.PutAnswer> {
+  putDocument(request: contract.PutRequest): Promise<contract.PutAnswer> {
     return this.#group.submit(() => this.#documents.put(request));
   }
 
-  listDocuments(
-    request: Parameters<contract.Store["listDocuments"]>[0],
-  ): Promise<readonly contract.Document[]> {
+  listDocuments(request: contract.ListDocumentsRequest): Promise<readonly contract.Document[]> {
     return this.#group.submit(() => this.#documents.list(request));
   }
 
-  deleteDocument(request: { kind: string; id: string }): Promise<boolean> {
+  deleteDocument(request: contract.DocumentPlace): Promise<boolean> {
     return this.#group.submit(() => this.#documents.delete(request.kind, request.id));
   }
 
-  beatServer(request: Parameters<contract.Store["beatServer"]>[0]): Promise<void> {
+  beatServer(request: contract.BeatRequest): Promise<void> {
     return this.#group.submit(() => {
       writeSetting(this.#database, "time", request.now);
       this.#documents.beat(request);
     });
   }
 
-  listServers(request: {
-    now: number;
-  }): Promise<readonly { readonly id: string; readonly body: JsonText }[]> {
+  listServers(request: { readonly now: number }): Promise<readonly contract.LiveServer[]> {
     return this.#group.submit(() => this.#documents.servers(request.now));
   }
 
-  leaveServer(request: { id: string }): Promise<void> {
+  leaveServer(request: { readonly id: string }): Promise<void> {
     return this.#group.submit(() => this.#documents.leave(request.id));
   }
 

@@ -3,11 +3,18 @@
  * task is on offer: it stands still while the task is leased or its execution held.
  */
 import type { Database } from "bun:sqlite";
-import { extendedUntil } from "../rules.ts";
-import type { CommitRequest, ExtendAnswer, StoreEffects, TaskView } from "../store.ts";
+import * as life from "../kit/task-life.ts";
+import type {
+  CommitRequest,
+  ExtendAnswer,
+  ReleaseAnswer,
+  StoreEffects,
+  TaskView,
+} from "../store.ts";
 import { isLeased, type LeasedNewTask } from "./lone-task.ts";
 import { Places } from "./places.ts";
 import { taskState } from "./schema.ts";
+import { type LeaseRow, taskLife } from "./task-row.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 type Settled = CommitRequest["settle"][number];
@@ -20,10 +27,6 @@ interface Owner {
 }
 
 const { queued, leased, dropped } = taskState;
-
-function queueLeftOf({ queueTimeoutMs }: NewTask): number | null {
-  return queueTimeoutMs > 0 ? queueTimeoutMs : null;
-}
 
 const whereSettled = `execution = ? AND id = ? AND token = ? AND state = ${leased}`;
 const whereLeaseEnded = `${whereSettled} AND until = ?`;
@@ -64,19 +67,16 @@ function prepareStatements(database: Database) {
     unhold: database.prepare(`
       UPDATE tasks SET held = 0, due = ?1 + queue_left, until = ?1 + queue_left
       WHERE execution = ?2 AND state = ${queued}`),
-    findLease: database.prepare<
-      { number: number; state: number; until: number; deadline: number },
-      [number, string, string]
-    >(`
-      SELECT number, state, until, deadline FROM tasks
-      WHERE execution = ? AND id = ? AND token = ?`),
+    findLease: database.prepare<LeaseRow, [number, string, string]>(`
+      SELECT number, state, until, queue_left AS queueLeft, token, worker_id AS workerId,
+        leased_at AS leasedAt, deadline
+      FROM tasks WHERE execution = ? AND id = ? AND token = ?`),
     extend: database.prepare(
       "UPDATE tasks SET due = ?1, until = ?1, claim_id = NULL WHERE number = ?2",
     ),
     release: database.prepare(`
-      UPDATE tasks SET state = ${queued}, held = ?1, claim_id = NULL,
-        due = iif(?1, NULL, ?2 + queue_left), until = iif(?1, NULL, ?2 + queue_left)
-      WHERE number = ?3`),
+      UPDATE tasks SET state = ${queued}, held = ?, claim_id = NULL, due = ?, until = ?
+      WHERE number = ?`),
     selectViews: database.prepare<
       { id: string; queue: string; state: number; worker: string; token: string; until: number },
       [number]
@@ -103,8 +103,7 @@ export class Tasks {
     }
     const { execution, partition, held } = owner;
     const { id, queue, priority, timeoutMs, heartbeatMs, header, parameters } = task;
-    const queueLeft = queueLeftOf(task);
-    const until = held || queueLeft === null ? null : now + queueLeft;
+    const { until, queueLeft } = life.addTask(task, { held, now });
     this.#sql.insertQueued.run(
       ...[execution, partition, held ? 1 : 0, priority, until, queueLeft, now, timeoutMs],
       ...[heartbeatMs, queue, id, header, parameters, this.nextPlace()],
@@ -117,10 +116,10 @@ export class Tasks {
     { now, place }: { readonly now: number; readonly place: number },
   ): void {
     const { id, queue, priority, timeoutMs, heartbeatMs, header, parameters } = task;
-    const { leaseUntil, deadline, workerId, token } = task.lease;
-    const queueLeft = queueLeftOf(task);
+    const { deadline, workerId, token } = task.lease;
+    const { until, queueLeft } = life.addTask(task, { held: false, now });
     this.#sql.insertLeased.run(
-      ...[execution, partition, priority, leaseUntil, queueLeft, now, timeoutMs, heartbeatMs],
+      ...[execution, partition, priority, until, queueLeft, now, timeoutMs, heartbeatMs],
       ...[queue, id, header, parameters, deadline, workerId, token, place],
     );
   }
@@ -188,26 +187,24 @@ export class Tasks {
       readonly lateMs: number;
     },
   ): ExtendAnswer {
-    const task = this.#sql.findLease.get(execution, request.taskId, request.token);
-    if (task === null || task.state === queued) return { outcome: "stale" };
-    if (request.now > task.until + request.lateMs) return { outcome: "stale" };
-    if (task.state === dropped) return { outcome: "cancelled" };
-    const lease = { leaseUntil: task.until, deadline: task.deadline };
-    const leaseUntil = extendedUntil(lease, request.until);
-    if (leaseUntil !== task.until) this.#sql.extend.run(leaseUntil, task.number);
-    return { outcome: "extended", leaseUntil };
+    const found = this.#sql.findLease.get(execution, request.taskId, request.token);
+    const { answer, row } = life.extendLease(found === null ? undefined : taskLife(found), request);
+    if (found !== null && row !== undefined) this.#sql.extend.run(row.until, found.number);
+    return answer;
   }
 
-  /** The token stays with the queued task, so that a repeat is recognised. */
   release(
     owner: { readonly number: number; readonly held: boolean },
     request: { readonly taskId: string; readonly token: string; readonly now: number },
-  ): "released" | "stale" {
-    const task = this.#sql.findLease.get(owner.number, request.taskId, request.token);
-    if (task === null || task.state === dropped) return "stale";
-    if (task.state === queued) return "released";
-    this.#sql.release.run(owner.held ? 1 : 0, request.now, task.number);
-    return "released";
+  ): ReleaseAnswer {
+    const { number, held } = owner;
+    const found = this.#sql.findLease.get(number, request.taskId, request.token);
+    const known = found === null ? undefined : taskLife(found);
+    const { answer, row } = life.releaseTask(known, { ...request, held });
+    if (found !== null && row !== undefined) {
+      this.#sql.release.run(held ? 1 : 0, row.until, row.until, found.number);
+    }
+    return answer;
   }
 
   of(execution: number): readonly TaskView[] {

@@ -1,7 +1,7 @@
 /** Timers in SQLite: set, moved, dropped, consumed. */
 import type { Database } from "bun:sqlite";
 import type { NewTimer } from "../../model/decision.ts";
-import type { CommitRequest, Store, TimerPlace } from "../store.ts";
+import type { CommitRequest, ListTimersRequest, TimerPlace } from "../store.ts";
 
 type Consumed = CommitRequest["consumeTimers"][number];
 
@@ -55,7 +55,7 @@ export class Timers {
     return this.#sql.selectAll.all(execution);
   }
 
-  list({ partition, after, limit }: Parameters<Store["listTimers"]>[0]): TimerPlace[] {
+  list({ partition, after, limit }: ListTimersRequest): TimerPlace[] {
     const { due, key, id } = after ?? { due: 0, key: { id: "" }, id: "" };
     const rows = this.#sql.list.values(partition, due, key.id, id, limit);
     return (rows as [string, string, number][]).map(([execution, timer, moment]) => {

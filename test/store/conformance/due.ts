@@ -1,6 +1,6 @@
 /** Timers, ends of leases, queue timeouts, and holding an execution. */
 import { expect } from "bun:test";
-import { compareText } from "../../../src/store/rules.ts";
+import { compareText } from "../../../src/store/kit/order.ts";
 import type { Store, TimerPlace } from "../../../src/store/store.ts";
 import {
   claim,

@@ -1,6 +1,7 @@
 /** Lists of executions, documents, servers, and what a store says of itself. */
 import { expect } from "bun:test";
-import { comparePlaces, matches } from "../../../src/store/rules.ts";
+import { matches } from "../../../src/store/kit/lists.ts";
+import { comparePlaces } from "../../../src/store/kit/order.ts";
 import type { ListFilter, Listing, ListPlace, Store } from "../../../src/store/store.ts";
 import { idsIn, partitions, start, type Test, t0 } from "./subject.ts";
 

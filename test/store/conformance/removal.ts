@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { limits } from "../../../src/base/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
-import { purgedPerClaim } from "../../../src/store/rules.ts";
+import { purgedPerClaim } from "../../../src/store/kit/removal.ts";
 import type { Store } from "../../../src/store/store.ts";
 import {
   claimDue,

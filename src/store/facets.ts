@@ -1,5 +1,5 @@
 /** Which operation belongs to which facet: stores are measured, and tested, by this table. */
-import type { Store } from "../store.ts";
+import type { Store } from "./store.ts";
 
 /** What every store has, and what may fail because it goes to the store. */
 export type Operation = Exclude<

@@ -1,0 +1,200 @@
+/**
+ * The life of a task: queued, leased, dropped, and back. Every rule about it stands here, as a pure
+ * function from a row and a request to what the row becomes. A store finds rows and writes them.
+ * Stores that fold a rule into a single statement (SQLite) or into Lua (Redis) are held to these
+ * functions by the conformance and differential tests.
+ *
+ * A queue timeout runs only while the task is on offer: it stands still while the task is leased or
+ * its execution is held. A row that changes loses the claim of `claimDue` that it was under.
+ */
+import type { NewTask } from "../../model/decision.ts";
+import { formatToken } from "../../model/ids.ts";
+import type { CommitRequest, ExtendAnswer, HandOff, ReleaseAnswer } from "../store.ts";
+
+/** What the rules read and change of a task; all of it is stored. */
+export interface TaskLife {
+  /** `dropped`: was dropped while leased; a tombstone for the heartbeat of its worker. */
+  readonly state: "queued" | "leased" | "dropped";
+  /** End of the lease; or of the wait in the queue, null where that has none or stands still. */
+  readonly until: number | null;
+  /** What is left of the queue timeout while it stands still; null: it has none. */
+  readonly queueLeft: number | null;
+  /** Absent: it was never leased. Of a queued task: the lease that was released last. */
+  readonly lease: Lease | undefined;
+}
+
+export interface Lease {
+  readonly token: string;
+  readonly workerId: string;
+  readonly leasedAt: number;
+  readonly deadline: number;
+}
+
+/** Of whoever claims. */
+interface Claimant {
+  readonly tokenPrefix: string;
+  readonly workerId: string;
+  /** Longest silence for tasks that name none; 0: the worker does not heartbeat. */
+  readonly heartbeatMs: number;
+  readonly now: number;
+}
+
+/** Whether the execution is held, as of now. */
+interface Moment {
+  readonly held: boolean;
+  readonly now: number;
+}
+
+type TaskTerms = Pick<NewTask, "timeoutMs" | "heartbeatMs">;
+
+/** What a request does to a task. */
+export interface Change<Answer> {
+  readonly answer: Answer;
+  /** Absent: the row stays as it is. */
+  readonly row?: TaskLife;
+}
+
+// Terms of a lease
+
+/** The task's own heartbeat wins over the worker's. */
+export function heartbeatOf(task: TaskTerms, worker: { readonly heartbeatMs: number }): number {
+  return task.heartbeatMs > 0 ? task.heartbeatMs : worker.heartbeatMs;
+}
+
+/** A lease ends with the longest silence or the attempt; without a heartbeat it is the attempt. */
+export function leaseTerms(
+  task: TaskTerms,
+  worker: { readonly heartbeatMs: number; readonly now: number },
+): { readonly leaseUntil: number; readonly deadline: number } {
+  const heartbeatMs = heartbeatOf(task, worker);
+  const deadline = worker.now + task.timeoutMs;
+  const leaseUntil = heartbeatMs > 0 ? Math.min(worker.now + heartbeatMs, deadline) : deadline;
+  return { leaseUntil, deadline };
+}
+
+// Rows
+
+/** When `claimDue` gives it, unless a claim hides it; null: never. */
+export function dueOf({ state, until }: Pick<TaskLife, "state" | "until">): number | null {
+  return state === "dropped" ? null : until;
+}
+
+/** On offer, or waiting until the execution is no longer held. */
+function queued(row: Omit<TaskLife, "state" | "until">, { held, now }: Moment): TaskLife {
+  const until = row.queueLeft === null || held ? null : now + row.queueLeft;
+  return { state: "queued", until, queueLeft: row.queueLeft, lease: row.lease };
+}
+
+/** The queue timeout stops. */
+function queueLeftAt({ state, until, queueLeft }: TaskLife, now: number): number | null {
+  return state === "queued" && until !== null ? Math.max(0, until - now) : queueLeft;
+}
+
+/** A task that a commit adds, leased at once where it is handed off. */
+export function addTask(
+  task: Pick<NewTask, "queueTimeoutMs"> & { readonly lease?: HandOff },
+  moment: Moment,
+): TaskLife {
+  const queueLeft = task.queueTimeoutMs > 0 ? task.queueTimeoutMs : null;
+  if (task.lease === undefined) return queued({ queueLeft, lease: undefined }, moment);
+  const { token, workerId, leaseUntil, deadline } = task.lease;
+  const lease = { token, workerId, leasedAt: moment.now, deadline };
+  return { state: "leased", until: leaseUntil, queueLeft, lease };
+}
+
+/** Of a task that is queued and not held. */
+export function claimTask(
+  row: TaskLife,
+  task: TaskTerms & { readonly id: string },
+  worker: Claimant,
+): TaskLife {
+  const { now, workerId } = worker;
+  const { leaseUntil, deadline } = leaseTerms(task, worker);
+  const token = formatToken(worker.tokenPrefix, task.id);
+  const lease = { token, workerId, leasedAt: now, deadline };
+  return { state: "leased", until: leaseUntil, queueLeft: queueLeftAt(row, now), lease };
+}
+
+/** A repeated claim finds what is still leased under its prefix. */
+export function isLeasedUnder({ state, lease }: TaskLife, token: string): boolean {
+  return state === "leased" && lease?.token === token;
+}
+
+/**
+ * By ticket. A repeat is `again` while the lease holds; after a release it is `none`, so that no
+ * token comes to life again.
+ */
+export function claimByTicket(
+  row: TaskLife,
+  task: TaskTerms & { readonly id: string },
+  request: Claimant & { readonly held: boolean },
+): Change<"claimed" | "again" | "none"> {
+  const token = formatToken(request.tokenPrefix, task.id);
+  if (isLeasedUnder(row, token)) return { answer: "again" };
+  if (row.state !== "queued" || request.held || row.lease?.token === token) {
+    return { answer: "none" };
+  }
+  return { answer: "claimed", row: claimTask(row, task, request) };
+}
+
+/** An extension never shortens and never passes the deadline; too late it is stale. */
+export function extendLease(
+  row: TaskLife | undefined,
+  request: {
+    readonly token: string;
+    readonly until: number;
+    readonly now: number;
+    readonly lateMs: number;
+  },
+): Change<ExtendAnswer> {
+  if (row?.lease?.token !== request.token || row.state === "queued") {
+    return { answer: { outcome: "stale" } };
+  }
+  const ends = row.until as number;
+  if (request.now > ends + request.lateMs) return { answer: { outcome: "stale" } };
+  if (row.state === "dropped") return { answer: { outcome: "cancelled" } };
+  const leaseUntil = Math.max(ends, Math.min(request.until, row.lease.deadline));
+  const answer: ExtendAnswer = { outcome: "extended", leaseUntil };
+  return leaseUntil === ends ? { answer } : { answer, row: { ...row, until: leaseUntil } };
+}
+
+/** The token stays with the queued task, so that a repeat is `released` until it is leased again. */
+export function releaseTask(
+  row: TaskLife | undefined,
+  request: Moment & { readonly token: string },
+): Change<ReleaseAnswer> {
+  if (row?.lease?.token !== request.token || row.state === "dropped") return { answer: "stale" };
+  if (row.state === "queued") return { answer: "released" };
+  return { answer: "released", row: queued(row, request) };
+}
+
+/** A queued task when its execution becomes held, or no longer is; others are not concerned. */
+export function holdTask(row: TaskLife, moment: Moment): TaskLife {
+  if (row.state !== "queued") return row;
+  return queued({ queueLeft: queueLeftAt(row, moment.now), lease: row.lease }, moment);
+}
+
+/** A leased task becomes a tombstone; undefined: nothing is left of it. */
+export function dropTask(row: TaskLife): TaskLife | undefined {
+  if (row.state === "queued") return undefined;
+  return row.state === "dropped" ? row : { ...row, state: "dropped" };
+}
+
+/** A tombstone goes when the lease would have ended. */
+export function isForgotten({ state, until }: TaskLife, now: number): boolean {
+  return state === "dropped" && (until as number) < now;
+}
+
+/** Whether a commit may settle it: it removes the task. */
+export function maySettle(row: TaskLife | undefined, { token }: { readonly token: string }) {
+  return row !== undefined && isLeasedUnder(row, token);
+}
+
+/** Whether a commit may expire it: the lease, or the wait in the queue, ends as it was seen. */
+export function mayExpire(
+  row: TaskLife | undefined,
+  { token, until }: CommitRequest["expire"][number],
+): boolean {
+  if (row === undefined || row.until !== until) return false;
+  return token === null ? row.state === "queued" : isLeasedUnder(row, token);
+}
