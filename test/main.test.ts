@@ -39,7 +39,7 @@ test("a server says where it listens, and stops wholly on a signal", async () =>
     .split("\n")
     .map((one) => JSON.parse(one).message)
     // A busy machine is none of this test's business.
-    .filter((message) => message !== "the main thread was held");
+    .filter((message) => message !== "the main thread was blocked");
   expect(told).toEqual(["Orchy is listening", "stopping", "stopped"]);
   // The secret of the first key is printed, but is not in the log.
   expect(await new Response(server.stderr).text()).toMatch(/: orchy_first_[0-9a-f]{64}\n$/);

@@ -201,7 +201,7 @@ function commonLimits(): string {
     requestBytesMax,
     requestBodyMs,
     controlBodyBytesMax,
-    answerMs,
+    responseMs,
     scriptMs,
     scriptMemoryBytes,
     expressionCharsMax,
@@ -236,7 +236,7 @@ function commonLimits(): string {
         `tasks; ${inTime(requestBodyMs)} to arrive`,
     ],
     ["a request without a payload or definition", `${inBytes(controlBodyBytesMax)} over REST`],
-    ["a response", `${inTime(answerMs)} for the client to read it`],
+    ["a response", `${inTime(responseMs)} for the client to read it`],
     [
       "a script",
       `${inTime(scriptMs)} of CPU time, ${inBytes(scriptMemoryBytes)} of memory, ` +

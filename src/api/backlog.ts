@@ -1,6 +1,6 @@
 /**
- * What is held in memory for slow peers: bodies that have not wholly arrived, answers that have not
- * been taken. It is bounded in bytes and in time; beyond either, what has been held for the longest
+ * What is kept in memory for slow peers: bodies that have not wholly arrived, answers that have not
+ * been taken. It is bounded in bytes and in time; beyond either, what has been kept for the longest
  * is let go. A peer of ordinary speed is never that one.
  */
 import type { Clock } from "../base/clock.ts";
@@ -11,14 +11,14 @@ export interface BacklogLimits {
   readonly ageMs: number;
 }
 
-export interface Holding {
-  /** So much is held now. Nothing, and its age begins anew. */
+export interface BacklogEntry {
+  /** So much is kept now. Nothing, and its age begins anew. */
   set(bytes: number): void;
-  /** It is over. A holding that was dropped is closed. */
+  /** It is over. An entry that was dropped is closed. */
   close(): void;
 }
 
-interface Held {
+interface Kept {
   isClosed: boolean;
   bytes: number;
   sinceMs: number;
@@ -28,8 +28,8 @@ interface Held {
 export class Backlog {
   readonly #limits: BacklogLimits;
   readonly #clock: Clock;
-  /** Those that hold something, the oldest first. */
-  readonly #held = new Set<Held>();
+  /** Those that keep something, the oldest first. */
+  readonly #kept = new Set<Kept>();
   #bytes = 0;
   #looks = false;
 
@@ -42,71 +42,71 @@ export class Backlog {
     return this.#bytes;
   }
 
-  /** `drop` lets go of what is held; it is called once at most, and never after `close`. */
-  open(drop: () => void): Holding {
-    const held: Held = { isClosed: false, bytes: 0, sinceMs: 0, drop };
+  /** `drop` lets go of what is kept; it is called once at most, and never after `close`. */
+  open(drop: () => void): BacklogEntry {
+    const one: Kept = { isClosed: false, bytes: 0, sinceMs: 0, drop };
     return {
       set: (bytes) => {
-        if (held.isClosed) return;
-        if (bytes <= 0) this.#remove(held);
-        else this.#add(held, bytes);
+        if (one.isClosed) return;
+        if (bytes <= 0) this.#remove(one);
+        else this.#add(one, bytes);
       },
-      close: () => this.#close(held),
+      close: () => this.#close(one),
     };
   }
 
   /** What `work` comes to; rejects with `refusal` when it takes too long while room is short. */
-  async hold<T>(bytes: number, work: Promise<T>, refusal: () => Error): Promise<T> {
+  async keepDuring<T>(bytes: number, work: Promise<T>, refusal: () => Error): Promise<T> {
     const dropped = Promise.withResolvers<never>();
-    const holding = this.open(() => dropped.reject(refusal()));
-    holding.set(bytes);
+    const entry = this.open(() => dropped.reject(refusal()));
+    entry.set(bytes);
     try {
       return await Promise.race([work, dropped.promise]);
     } finally {
-      holding.close();
+      entry.close();
     }
   }
 
-  #add(held: Held, bytes: number): void {
-    if (held.bytes === 0) {
-      held.sinceMs = this.#clock.now();
-      this.#held.add(held);
+  #add(one: Kept, bytes: number): void {
+    if (one.bytes === 0) {
+      one.sinceMs = this.#clock.now();
+      this.#kept.add(one);
       this.#watch();
     }
-    this.#bytes += bytes - held.bytes;
-    held.bytes = bytes;
+    this.#bytes += bytes - one.bytes;
+    one.bytes = bytes;
     this.#dropWhile(() => this.#bytes > this.#limits.bytesMax);
   }
 
-  #close(held: Held): void {
-    held.isClosed = true;
-    this.#remove(held);
+  #close(one: Kept): void {
+    one.isClosed = true;
+    this.#remove(one);
   }
 
-  #remove(held: Held): void {
-    if (!this.#held.delete(held)) return;
-    this.#bytes -= held.bytes;
-    held.bytes = 0;
+  #remove(one: Kept): void {
+    if (!this.#kept.delete(one)) return;
+    this.#bytes -= one.bytes;
+    one.bytes = 0;
   }
 
-  #dropWhile(isOver: (oldest: Held) => boolean): void {
-    for (const oldest of this.#held) {
+  #dropWhile(isOver: (oldest: Kept) => boolean): void {
+    for (const oldest of this.#kept) {
       if (!isOver(oldest)) return;
       this.#close(oldest);
       oldest.drop();
     }
   }
 
-  /** One timer for all, and only while something is held. */
+  /** One timer for all, and only while something is kept. */
   #watch(): void {
     if (this.#looks) return;
     this.#looks = true;
-    const [oldest] = this.#held;
+    const [oldest] = this.#kept;
     const { ageMs } = this.#limits;
     this.#clock.after(Math.max(1, oldest!.sinceMs + ageMs - this.#clock.now()), () => {
       this.#looks = false;
       this.#dropWhile(({ sinceMs }) => this.#clock.now() - sinceMs >= ageMs);
-      if (this.#held.size > 0) this.#watch();
+      if (this.#kept.size > 0) this.#watch();
     });
   }
 }
@@ -145,10 +145,10 @@ export interface Backlogs {
 }
 
 export function createBacklogs(clock: Clock): Backlogs {
-  const { bodyBytesHeldMax, requestBodyMs, answerBytesHeldMax, answerMs } = limits;
+  const { bodyBacklogBytesMax, requestBodyMs, responseBacklogBytesMax, responseMs } = limits;
   return {
     streams: new OpenCount(limits.eventStreamsPerKeyMax),
-    bodies: new Backlog({ bytesMax: bodyBytesHeldMax, ageMs: requestBodyMs }, clock),
-    answers: new Backlog({ bytesMax: answerBytesHeldMax, ageMs: answerMs }, clock),
+    bodies: new Backlog({ bytesMax: bodyBacklogBytesMax, ageMs: requestBodyMs }, clock),
+    answers: new Backlog({ bytesMax: responseBacklogBytesMax, ageMs: responseMs }, clock),
   };
 }

@@ -37,7 +37,7 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
 
 async function readWhole(request: Request, bytes: number, bodies: Backlog): Promise<Bytes> {
   try {
-    return await bodies.hold(bytes, request.bytes() as Promise<Bytes>, tooLate);
+    return await bodies.keepDuring(bytes, request.bytes() as Promise<Bytes>, tooLate);
   } catch (error) {
     throw error instanceof OrchyError ? error : cutOff();
   }
@@ -50,11 +50,11 @@ function cutOff(): OrchyError {
 async function readPieces(body: ReadableStream<Bytes>, options: BodyOptions): Promise<Bytes> {
   const reader = body.getReader();
   const late = Promise.withResolvers<never>();
-  const holding = options.bodies.open(() => late.reject(tooLate()));
+  const entry = options.bodies.open(() => late.reject(tooLate()));
   const parts: Bytes[] = [];
   let bytes = 0;
   // Even of one that sends nothing the age counts.
-  holding.set(1);
+  entry.set(1);
   try {
     for (;;) {
       const { done, value } = await Promise.race([reader.read(), late.promise]);
@@ -62,7 +62,7 @@ async function readPieces(body: ReadableStream<Bytes>, options: BodyOptions): Pr
       bytes += value.byteLength;
       if (bytes > options.bytesMax) throw tooLarge(options.bytesMax);
       parts.push(value);
-      holding.set(bytes);
+      entry.set(bytes);
     }
   } catch (error) {
     // The rest of the body is of no use, and neither is an error of its sender.
@@ -70,7 +70,7 @@ async function readPieces(body: ReadableStream<Bytes>, options: BodyOptions): Pr
     if (error instanceof OrchyError) throw error;
     throw cutOff();
   } finally {
-    holding.close();
+    entry.close();
   }
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes);
 }

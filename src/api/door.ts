@@ -69,7 +69,7 @@ export function createDoor(options: DoorOptions): Door {
   }
 
   function tellOnce(message: string, name: string): void {
-    if (told.has(name) || told.size >= limits.refusedNamesToldMax) return;
+    if (told.has(name) || told.size >= limits.refusedNamesLoggedMax) return;
     told.add(name);
     log.warn(message, { name });
   }

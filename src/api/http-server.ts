@@ -18,7 +18,7 @@ import type { Audit } from "./audit.ts";
 import type { Backlogs } from "./backlog.ts";
 import type { Door } from "./door.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
-import type { Held } from "./rest/route.ts";
+import type { WaitingRequest } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
 import type { Unpacker } from "./unpacker.ts";
 
@@ -89,7 +89,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     const isRpc = connect.handles(splitUrl(request.url).path);
     if (isRpc) return connect.fetch(request, server, sentTo);
     return rest(request, {
-      hold: () => holdRequest(request, server, draining.signal),
+      wait: () => letWait(request, server, draining.signal),
       address: () => server.requestIP(request)?.address,
       sentTo,
     });
@@ -218,7 +218,11 @@ const takenBack = () => new Response(null, { status: 503 });
  * Lets a request wait. Bun closes a connection on which nothing moves, so the timeout is off while
  * it waits, and on again after.
  */
-function holdRequest(request: Request, server: Server<undefined>, draining: AbortSignal): Held {
+function letWait(
+  request: Request,
+  server: Server<undefined>,
+  draining: AbortSignal,
+): WaitingRequest {
   const gone = new AbortController();
   const sources = [request.signal, draining];
   const end = () => gone.abort();

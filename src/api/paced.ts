@@ -3,7 +3,7 @@
  * its reader has it; so it keeps what is left, and only within bounds of memory and time.
  */
 import { limits } from "../base/limits.ts";
-import type { Backlog, Holding } from "./backlog.ts";
+import type { Backlog, BacklogEntry } from "./backlog.ts";
 
 const pieceBytes = 64 * 1024;
 /** A chunk of no more than this is sent as it is. */
@@ -18,11 +18,11 @@ export function paced(
   answers: Backlog,
 ): Body {
   if (typeof body === "string") {
-    if (body.length < limits.pacedAnswerBytesMin) return body;
+    if (body.length < limits.pacedResponseBytesMin) return body;
     return new PacedAnswer([encoder.encode(body)], answers).stream;
   }
   const chunks = body instanceof Uint8Array ? [body] : body;
-  if (lengthOf(chunks) >= limits.pacedAnswerBytesMin)
+  if (lengthOf(chunks) >= limits.pacedResponseBytesMin)
     return new PacedAnswer(chunks, answers).stream;
   return body instanceof Uint8Array ? body : Buffer.concat(body);
 }
@@ -42,7 +42,7 @@ export async function pacedPieces(
 ): Promise<Body> {
   const more = pieces[Symbol.asyncIterator]();
   let text = "";
-  while (text.length < limits.pacedAnswerBytesMin) {
+  while (text.length < limits.pacedResponseBytesMin) {
     const { done, value } = await more.next();
     if (done) return text;
     text += value;
@@ -57,7 +57,7 @@ interface Source {
 
 class PacedAnswer {
   readonly stream: ReadableStream<Uint8Array>;
-  readonly #holding: Holding;
+  readonly #entry: BacklogEntry;
   readonly #source: Source | undefined;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   /** The next chunk last. */
@@ -79,10 +79,10 @@ class PacedAnswer {
       },
       { highWaterMark: 0 },
     );
-    this.#holding = answers.open(() => {
+    this.#entry = answers.open(() => {
       this.#fail(new Error("The client did not read the response in time."));
     });
-    this.#holding.set(this.#bytes);
+    this.#entry.set(this.#bytes);
   }
 
   async #pull(): Promise<void> {
@@ -102,7 +102,7 @@ class PacedAnswer {
       this.#bytes -= piece.length;
       if (piece.length > 0) this.#controller.enqueue(piece);
     }
-    this.#holding.set(this.#bytes);
+    this.#entry.set(this.#bytes);
     if (this.#bytes === 0 && this.#source === undefined) this.#close();
   }
 
@@ -121,7 +121,7 @@ class PacedAnswer {
     if (next.done) return this.#close();
     this.#chunks = [encoder.encode(next.value)];
     this.#bytes = lengthOf(this.#chunks);
-    this.#holding.set(this.#bytes);
+    this.#entry.set(this.#bytes);
   }
 
   #close(): void {
@@ -139,7 +139,7 @@ class PacedAnswer {
     this.#isOver = true;
     this.#chunks = [];
     this.#bytes = 0;
-    this.#holding.close();
+    this.#entry.close();
     this.#source?.more.return?.().catch(() => {});
   }
 }

@@ -94,7 +94,7 @@ export class Unpacker {
     };
     const mine = this.#last.then(() => waiting && unpackNow(waiting, options));
     this.#last = mine.catch(() => {});
-    return this.#bodies.hold(bytes.length, mine, refuse) as Promise<Bytes>;
+    return this.#bodies.keepDuring(bytes.length, mine, refuse) as Promise<Bytes>;
   }
 }
 

@@ -31,8 +31,11 @@ function check(holds: boolean, sentence: string): void {
   if (!holds) throw new Error(`limits: ${sentence}`);
 }
 
-check(limits.pollAnswerBytesMax < 4 * 1024 * 1024, "a poll's answer fits gRPC's default 4 MiB");
-check(limits.payloadBytesMax < limits.pollAnswerBytesMax, "one largest task fits a poll's answer");
+check(limits.pollResponseBytesMax < 4 * 1024 * 1024, "a poll's answer fits gRPC's default 4 MiB");
+check(
+  limits.payloadBytesMax < limits.pollResponseBytesMax,
+  "one largest task fits a poll's answer",
+);
 check(
   limits.rpcItemsMax > Math.max(limits.heartbeatsPerCallMax, limits.releasesPerCallMax),
   "lists of calls are refused by their own limits, which say how long they may be",
@@ -53,15 +56,15 @@ check(limits.actionWorkMax > 5 * limits.payloadBytesMax, "an action may read sev
 check(limits.progressBytesMax * 3 < limits.beatsBytesMax, "one largest progress can be kept");
 check(limits.scriptOutputBytesMax <= limits.payloadBytesMax, "a script's output is a payload");
 check(
-  limits.bodyBytesHeldMax >= 4 * limits.requestBytesMax,
+  limits.bodyBacklogBytesMax >= 4 * limits.requestBytesMax,
   "several largest requests may arrive at once",
 );
 check(
-  limits.answerBytesHeldMax >= 4 * limits.requestBytesMax,
+  limits.responseBacklogBytesMax >= 4 * limits.requestBytesMax,
   "several largest answers may be on their way at once",
 );
 check(
-  limits.grpcSessionMebibytesMax * 1024 * 1024 >= 2 * limits.answerBytesHeldMax,
+  limits.grpcSessionMebibytesMax * 1024 * 1024 >= 2 * limits.responseBacklogBytesMax,
   "what one gRPC connection may hold is bounded by what all may",
 );
 check(
@@ -77,10 +80,10 @@ check(
   limits.logBytesMax + limits.diskFloorBytes < limits.diskReservedBytes,
   "something of the reserve is for what runs already",
 );
-check(limits.startsRegained < limits.roomRegained, "early retention ends the refusal of starts");
+check(limits.startsRegained < limits.spaceRegained, "early retention ends the refusal of starts");
 check(limits.fileRunningBytes < limits.fileAheadBytes, "starts find room in the file");
 check(limits.ballastBytes < limits.diskFloorBytes, "the ballast is a part of the floor");
-check(limits.logBytesMax < limits.logBytesHeldMax, "a log within its bound holds up no start");
+check(limits.logBytesMax < limits.logBytesForStartsMax, "a log within its bound holds up no start");
 check(
   limits.httpResponseBytesMax < limits.payloadBytesMax,
   "a response and its headers fit an output",

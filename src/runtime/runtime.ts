@@ -146,7 +146,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     turns,
     onCommitted,
     onUnknown: ({ partition }, decision) => lookFor(partition, decision),
-    holds: metrics.holds,
+    mainThread: metrics.mainThread,
     timeCommit: () => metrics.timeStoreCall("commit"),
   });
   const room = new Room({ store, clock, log, keepRetention: options.keepRetention });

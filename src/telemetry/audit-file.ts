@@ -28,7 +28,7 @@ export class AuditFile {
 
   /** Lines that a slow disk holds up are bounded. What is left out is in the log, too. */
   write(line: string): void {
-    if (this.#chars + line.length > limits.auditCharsHeldMax) {
+    if (this.#chars + line.length > limits.auditBacklogCharsMax) {
       this.#leftOut += 1;
       return;
     }

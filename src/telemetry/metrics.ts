@@ -5,8 +5,8 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
-import { Holds } from "./holds.ts";
 import type { Logger } from "./log.ts";
+import { MainThread } from "./main-thread.ts";
 import { Spreads, Tally } from "./tally.ts";
 
 /** Seconds: what takes part of a millisecond, up to what somebody waits for. */
@@ -98,7 +98,7 @@ export class Metrics {
     "kind",
   );
 
-  readonly holds = new Holds();
+  readonly mainThread = new MainThread();
   readonly #storeBy = bound((operation) =>
     bound((outcome) => this.#store.with({ operation, outcome })),
   );
@@ -109,7 +109,9 @@ export class Metrics {
     const upSeconds = () => (performance.now() - startedAt) / 1000;
     this.#gauge("uptime_seconds", "Time since this server started.", upSeconds);
     const heldHelp = "The longest hold of the main thread within the last one to two minutes.";
-    this.#gauge("main_thread_held_longest_seconds", heldHelp, () => this.holds.longestSeconds());
+    this.#gauge("main_thread_held_longest_seconds", heldHelp, () =>
+      this.mainThread.longestSeconds(),
+    );
     this.#process();
   }
 
@@ -187,10 +189,10 @@ export class Metrics {
 
   /** Begins to measure the event loop; returns how to stop. */
   watchLoop(clock: Clock, log: Logger): () => void {
-    return this.holds.watch({
+    return this.mainThread.watch({
       clock,
       log,
-      onHeld: (kind, ms) => this.#held.observe({ kind }, ms / 1000),
+      onBlocked: (kind, ms) => this.#held.observe({ kind }, ms / 1000),
       onLate: (ms) => this.#lag.observe(ms / 1000),
     });
   }

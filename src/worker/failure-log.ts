@@ -22,7 +22,7 @@ const textCharsMax = 4_000;
 /**
  * A count of lines that waits to be logged does not keep a process alive that has ended its work.
  */
-const unheldClock: Clock = {
+const backgroundClock: Clock = {
   ...systemClock,
   after(ms, callback) {
     const timer = setTimeout(callback, ms);
@@ -37,7 +37,7 @@ export class FailureLog {
   readonly #ration: Ration;
 
   /** `payloads`: parameters and details are logged, too. */
-  constructor(logger: Logger, payloads: boolean, clock: Clock = unheldClock) {
+  constructor(logger: Logger, payloads: boolean, clock: Clock = backgroundClock) {
     this.#logger = logger;
     this.#payloads = payloads;
     this.#ration = new Ration(clock);

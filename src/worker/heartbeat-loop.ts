@@ -1,5 +1,5 @@
 /**
- * Extends the leases of held tasks, in batches, at a third of the silence each may keep. Runs in a
+ * Extends the leases of its tasks, in batches, at a third of the silence each may keep. Runs in a
  * separate thread (heartbeat-thread.ts), or in the main one where that is not possible.
  */
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
@@ -29,13 +29,13 @@ export interface Lease {
  * Messages to the loop. They travel to its thread as JSON text, which is far cheaper than cloning.
  */
 export interface LeaseChange {
-  readonly hold?: readonly Lease[];
+  readonly add?: readonly Lease[];
   readonly drop?: readonly string[];
   /** One of them now, with the progress (JSON text) if it has any. */
   readonly beat?: { readonly token: string; readonly progressJson: string | undefined };
 }
 
-interface Held extends Lease {
+interface TimedLease extends Lease {
   dueMs: number;
   progressJson: string | undefined;
 }
@@ -53,7 +53,7 @@ export class HeartbeatLoop {
   private readonly link: Link;
   private readonly workerId: string;
   private readonly onStop: OnStop;
-  private readonly held = new Map<string, Held>();
+  private readonly leases = new Map<string, TimedLease>();
   private readonly stopped = new AbortController();
   private wake = new AbortController();
   private wakesAtMs = 0;
@@ -64,9 +64,9 @@ export class HeartbeatLoop {
     this.onStop = onStop;
   }
 
-  apply({ drop, hold, beat }: LeaseChange): void {
-    for (const token of drop ?? []) this.held.delete(token);
-    if (hold !== undefined) this.hold(hold);
+  apply({ drop, add, beat }: LeaseChange): void {
+    for (const token of drop ?? []) this.leases.delete(token);
+    if (add !== undefined) this.add(add);
     if (beat !== undefined) this.beatNow(beat.token, beat.progressJson);
   }
 
@@ -84,28 +84,28 @@ export class HeartbeatLoop {
     this.wake.abort();
   }
 
-  private hold(leases: readonly Lease[]): void {
+  private add(leases: readonly Lease[]): void {
     const nowMs = systemClock.now();
     for (const lease of leases) {
       const intervalMs = lease.heartbeatMs / beatsPerSilence;
       const dueMs = lease.heartbeatMs === 0 ? lease.deadlineMs : nowMs + intervalMs;
-      this.held.set(lease.token, { ...lease, dueMs, progressJson: undefined });
+      this.leases.set(lease.token, { ...lease, dueMs, progressJson: undefined });
       if (Math.min(dueMs, lease.deadlineMs) < this.wakesAtMs) this.wake.abort();
     }
   }
 
   private beatNow(token: string, progressJson: string | undefined): void {
-    const held = this.held.get(token);
-    if (held === undefined) return;
-    held.progressJson = progressJson ?? held.progressJson;
-    held.dueMs = systemClock.now();
+    const lease = this.leases.get(token);
+    if (lease === undefined) return;
+    lease.progressJson = progressJson ?? lease.progressJson;
+    lease.dueMs = systemClock.now();
     this.wake.abort();
   }
 
   private async sleepUntilDue(): Promise<void> {
     const nowMs = systemClock.now();
     let nextMs = nowMs + limits.sleepMsMax;
-    for (const { dueMs, deadlineMs } of this.held.values()) {
+    for (const { dueMs, deadlineMs } of this.leases.values()) {
       nextMs = Math.min(nextMs, dueMs, deadlineMs);
     }
     this.wake = new AbortController();
@@ -115,28 +115,28 @@ export class HeartbeatLoop {
     this.wakesAtMs = 0;
   }
 
-  private takeDue(): Held[] {
+  private takeDue(): TimedLease[] {
     const nowMs = systemClock.now();
-    const due: Held[] = [];
+    const due: TimedLease[] = [];
     let bytes = 0;
-    for (const held of this.held.values()) {
-      if (nowMs >= held.deadlineMs) {
-        this.held.delete(held.token);
-        this.onStop(held.token, "deadline");
+    for (const lease of this.leases.values()) {
+      if (nowMs >= lease.deadlineMs) {
+        this.leases.delete(lease.token);
+        this.onStop(lease.token, "deadline");
         continue;
       }
-      if (held.heartbeatMs === 0 && held.dueMs > nowMs) continue;
-      const early = (held.heartbeatMs / beatsPerSilence) * earlyShare;
-      if (held.dueMs - early > nowMs) continue;
-      bytes += held.token.length + (held.progressJson?.length ?? 0) * 3;
+      if (lease.heartbeatMs === 0 && lease.dueMs > nowMs) continue;
+      const early = (lease.heartbeatMs / beatsPerSilence) * earlyShare;
+      if (lease.dueMs - early > nowMs) continue;
+      bytes += lease.token.length + (lease.progressJson?.length ?? 0) * 3;
       if (due.length === limits.heartbeatsPerCallMax || bytes > batchBytesMax) break;
-      due.push(held);
+      due.push(lease);
     }
     return due;
   }
 
-  private async beat(due: readonly Held[]): Promise<void> {
-    const sent = due.map((held) => ({ held, progressJson: held.progressJson }));
+  private async beat(due: readonly TimedLease[]): Promise<void> {
+    const sent = due.map((lease) => ({ lease, progressJson: lease.progressJson }));
     const shortestMs = Math.min(...due.map(({ heartbeatMs }) => heartbeatMs || callTimeoutMsMax));
     const timeoutMs = Math.max(
       callTimeoutMsMin,
@@ -148,18 +148,18 @@ export class HeartbeatLoop {
       return;
     }
     try {
-      const tasks = sent.map(({ held, progressJson }) => itemOf(held.token, progressJson));
+      const tasks = sent.map(({ lease, progressJson }) => itemOf(lease.token, progressJson));
       const request = create(HeartbeatRequestSchema, { tasks, workerId: this.workerId });
       const options = { timeoutMs, abort: this.stopped.signal };
       const answer = await session.call(WorkerService.method.heartbeat, request, options);
       this.link.succeeded(session);
       const nowMs = systemClock.now();
-      sent.forEach(({ held, progressJson }, index) => {
-        const { heartbeatMs, deadlineMs } = held;
-        held.dueMs = heartbeatMs === 0 ? deadlineMs : nowMs + heartbeatMs / beatsPerSilence;
-        if (held.progressJson === progressJson) held.progressJson = undefined;
-        else held.dueMs = nowMs;
-        this.hear(held.token, answer.statuses[index]);
+      sent.forEach(({ lease, progressJson }, index) => {
+        const { heartbeatMs, deadlineMs } = lease;
+        lease.dueMs = heartbeatMs === 0 ? deadlineMs : nowMs + heartbeatMs / beatsPerSilence;
+        if (lease.progressJson === progressJson) lease.progressJson = undefined;
+        else lease.dueMs = nowMs;
+        this.hear(lease.token, answer.statuses[index]);
       });
     } catch (error) {
       // They stay due; the link pauses before it gives the next session.
@@ -170,7 +170,7 @@ export class HeartbeatLoop {
 
   private hear(token: string, status: HeartbeatStatus | undefined): void {
     const lost = status === HeartbeatStatus.CANCELLED || status === HeartbeatStatus.STALE;
-    if (!lost || !this.held.delete(token)) return;
+    if (!lost || !this.leases.delete(token)) return;
     this.onStop(token, status === HeartbeatStatus.CANCELLED ? "cancelled" : "stale");
   }
 }

@@ -48,9 +48,9 @@ export class Heartbeats {
   }
 
   /** Takes effect at once: the caller's next step may block this thread. */
-  hold(leases: readonly Lease[]): void {
+  add(leases: readonly Lease[]): void {
     for (const lease of leases) this.leases.set(lease.token, lease);
-    this.tell({ hold: leases });
+    this.tell({ add: leases });
   }
 
   /** Goes along with the next message: until then, at worst, a heartbeat is superfluous. */
@@ -111,7 +111,7 @@ export class Heartbeats {
     );
     this.link = new Link({ servers, transport, credentials, logger: quietLogger });
     this.loop = new HeartbeatLoop(this.link, workerId, this.stopTask);
-    this.loop.apply({ hold: [...this.leases.values()] });
+    this.loop.apply({ add: [...this.leases.values()] });
     void this.loop.run();
   }
 }

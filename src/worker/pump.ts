@@ -243,7 +243,7 @@ export class Pump {
       this.track(this.release(refused.map(({ token }) => token)), () => {});
     }
     // Before the handlers: one of them may keep this thread busy from its first line on.
-    heartbeats.hold(
+    heartbeats.add(
       kept.map(({ token, heartbeatMs, deadlineMs }) => ({
         token,
         heartbeatMs: Number(heartbeatMs),

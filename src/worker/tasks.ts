@@ -114,7 +114,7 @@ export class Tasks {
   private readonly outbox: Outbox;
   private readonly beat: SendHeartbeat;
   private readonly failures: FailureLog;
-  private readonly held = new Map<string, RunningTask>();
+  private readonly running = new Map<string, RunningTask>();
   private idled: (() => void)[] = [];
 
   constructor({ handlers, outbox, beat, failures }: TasksOptions) {
@@ -127,7 +127,7 @@ export class Tasks {
   /** Resolves when the handler has ended; never throws. The result is in the outbox by then. */
   async run(task: Task): Promise<void> {
     const running = new RunningTask(task, this.beat);
-    this.held.set(task.token, running);
+    this.running.set(task.token, running);
     const result = { token: task.token, place: placeOf(running) };
     try {
       const output: unknown = await this.handlers.get(task.action)!(
@@ -139,18 +139,18 @@ export class Tasks {
       if (!isExpectedEnd(running, thrown)) this.failures.failed(running, thrown);
       if (!running.lost) this.outbox.addFailure(result, failureOf(thrown));
     }
-    this.held.delete(task.token);
-    if (this.held.size === 0) for (const call of this.idled.splice(0)) call();
+    this.running.delete(task.token);
+    if (this.running.size === 0) for (const call of this.idled.splice(0)) call();
   }
 
   stop(token: string, reason: StopReason): void {
-    this.held.get(token)?.stop(reason);
+    this.running.get(token)?.stop(reason);
   }
 
   /** Gives up all that still run, and returns their tokens. */
   abandon(): string[] {
     const tokens: string[] = [];
-    for (const task of this.held.values()) {
+    for (const task of this.running.values()) {
       if (!task.lost) tokens.push(task.token);
       task.stop("stopping");
     }
@@ -159,7 +159,7 @@ export class Tasks {
 
   /** Resolves when no handler runs. */
   idle(): Promise<void> {
-    if (this.held.size === 0) return Promise.resolve();
+    if (this.running.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.idled.push(resolve));
   }
 }

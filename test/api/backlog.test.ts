@@ -74,10 +74,10 @@ test("beyond the time, too; who holds nothing for a moment begins anew", () => {
 test("work that is held for answers as it would, or is refused when it is let go", async () => {
   const { backlog, hold } = open();
   const refusal = () => new Error("no room");
-  expect(await backlog.hold(50, Promise.resolve("done"), refusal)).toBe("done");
+  expect(await backlog.keepDuring(50, Promise.resolve("done"), refusal)).toBe("done");
   expect(backlog.bytes).toBe(0);
   const late = Promise.withResolvers<string>();
-  const held = backlog.hold(50, late.promise, refusal);
+  const held = backlog.keepDuring(50, late.promise, refusal);
   hold("more", 60);
   await expect(held).rejects.toThrow("no room");
   expect(backlog.bytes).toBe(60);

@@ -38,7 +38,7 @@ test("escapes count as what they stand for", () => {
 
 test("the bound of an answer parts those that fit", () => {
   // Each number takes 11 bytes; 1 KiB and more is left for what a task is besides.
-  const fitting = Math.floor((limits.pollAnswerBytesMax - 2_000) / 11);
+  const fitting = Math.floor((limits.pollResponseBytesMax - 2_000) / 11);
   const list = (count: number) => `{"a":[${Array(count).fill(1).join()}]}`;
   expect(structFault({ header, parameters: list(fitting) })).toBeUndefined();
   expect(structFault({ header, parameters: list(fitting + 1_000) })).toBe("too-large");

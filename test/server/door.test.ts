@@ -273,10 +273,10 @@ test("the log names once what is refused, and no more than some", async () => {
     }
     const named = () => lines.filter(({ message }) => message.includes("refused; see"));
     expect(named().map(({ name }) => name)).toEqual(["a.example", "b.example", "http://c.example"]);
-    for (let n = 0; n < limits.refusedNamesToldMax; n++) {
+    for (let n = 0; n < limits.refusedNamesLoggedMax; n++) {
       await send(server, { line: live, headers: [`host: n${n}.example`] });
     }
-    expect(named()).toHaveLength(limits.refusedNamesToldMax);
+    expect(named()).toHaveLength(limits.refusedNamesLoggedMax);
   } finally {
     await server.remove();
   }

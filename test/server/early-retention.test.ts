@@ -151,7 +151,7 @@ describe.skipIf(redisMissing !== undefined)("a full Redis", () => {
         const statuses = await statusesOf(one, ids);
         gone = ids.filter((_, i) => statuses[i] === 410);
         const counted = (await removedEarly(one)) + (await removedEarly(other));
-        return used <= limits.redisUsedMax - limits.roomRegained && counted === gone.length;
+        return used <= limits.redisUsedMax - limits.spaceRegained && counted === gone.length;
       });
       expect((await call(one, "GET", "/health/ready")).status).toBe(200);
       expect(gone.length).toBeGreaterThan(0);

@@ -148,7 +148,7 @@ async function expectCutOff(path: string): Promise<void> {
   const ended = closed(call);
   await once(call, "response");
   // Nothing tells that what was held for it is gone, but that it does not come any more.
-  await new Promise<void>((resolve) => clock.after(2 * limits.answerMs, resolve));
+  await new Promise<void>((resolve) => clock.after(2 * limits.responseMs, resolve));
   let bytes = 0;
   call.on("data", (piece: Buffer) => {
     bytes += piece.length;

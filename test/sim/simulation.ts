@@ -51,7 +51,7 @@ const calmAfterMs = 60_000;
 /** What follows the last end (messages, removals, late answers) needs a while. */
 const settleMs = 45_000;
 /** No call keeps its caller waiting for longer; the longest are polls. */
-const answerMs = 40_000;
+const responseMs = 40_000;
 
 export async function simulate(
   seed: number,
@@ -125,7 +125,7 @@ class World {
     await client.startCalmly(tidy.filter(({ definition }) => isPossible || definition !== deep));
     await this.#untilEnded(client);
     await loop.sleep(settleMs);
-    for (const call of network.unanswered(answerMs)) loop.violate(`never answered: ${call}`);
+    for (const call of network.unanswered(responseMs)) loop.violate(`never answered: ${call}`);
     await oracle.checkEnd(new Set(tidy.map(({ definition }) => definition.name)), this.#evaluate);
   }
 

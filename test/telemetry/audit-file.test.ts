@@ -19,7 +19,7 @@ test("holds so much in memory; what is left out is counted in the log", async ()
     const log = createLogger({ level: "info", clock: new HandClock(), write });
     const file = await AuditFile.open(path, log);
     const line = "x".repeat(64 * 1024);
-    const fitting = limits.auditCharsHeldMax / line.length;
+    const fitting = limits.auditBacklogCharsMax / line.length;
     for (let n = 0; n < 3 * fitting; n++) file.write(line);
     const flushed = file.flush().then(() => true);
     let bytes = 0;

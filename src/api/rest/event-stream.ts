@@ -4,7 +4,7 @@ import { limits } from "../../base/limits.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
 import { asError } from "../../telemetry/log.ts";
 import { toJsonText } from "./json.ts";
-import type { Answer, Held, Services } from "./route.ts";
+import type { Answer, Services, WaitingRequest } from "./route.ts";
 import { entryView } from "./views.ts";
 
 function refuse(): never {
@@ -21,14 +21,14 @@ function refuse(): never {
 export async function eventStream(
   { id, after }: { readonly id: string; readonly after: number },
   services: Services,
-  hold: () => Held,
+  wait: () => WaitingRequest,
 ): Promise<Answer> {
   const { orchestrator, backlogs, clock, log } = services;
   // Checked first: once the stream has begun, its status can no longer be 404.
   await orchestrator.executionStatus(id);
 
-  const held = hold();
-  const forgetStream = backlogs.streams.open(held.keyId ?? "") ?? refuse();
+  const waiting = wait();
+  const forgetStream = backlogs.streams.open(waiting.keyId ?? "") ?? refuse();
   const encoder = new TextEncoder();
   const over = new AbortController();
   let stopBeats = () => {};
@@ -56,7 +56,7 @@ export async function eventStream(
       send(`${name}event: ${type}\ndata: ${toJsonText(data)}\n\n`);
     }
     function room(): Promise<void> | undefined {
-      if (waitingBytes() < limits.pacedAnswerBytesMin) return;
+      if (waitingBytes() < limits.pacedResponseBytesMin) return;
       return new Promise((resolve) => {
         onTaken = resolve;
       });
@@ -82,8 +82,8 @@ export async function eventStream(
       forgetStream();
     };
     over.signal.addEventListener("abort", forget, { once: true });
-    held.signal.addEventListener("abort", end, { once: true });
-    if (held.signal.aborted) end();
+    waiting.signal.addEventListener("abort", end, { once: true });
+    if (waiting.signal.aborted) end();
     // The first bytes show the caller that the stream is open.
     send(": open\n\n");
     beat();
@@ -95,7 +95,7 @@ export async function eventStream(
       })
       .finally(() => {
         end();
-        held.release();
+        waiting.release();
         try {
           stream.close();
         } catch {

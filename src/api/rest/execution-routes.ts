@@ -80,11 +80,11 @@ async function resultInTime(
 function waitFor(
   id: string,
   seconds: number | undefined,
-  { services, hold, signal: gone }: Pick<StartCall, "services" | "hold" | "signal">,
+  { services, wait, signal: gone }: Pick<StartCall, "services" | "wait" | "signal">,
 ): Promise<ExecutionResult> {
   const { orchestrator } = services;
   if (!seconds) return orchestrator.waitForResult(id, 0, gone);
-  const { signal } = hold();
+  const { signal } = wait();
   return orchestrator.waitForResult(id, signal.aborted ? 0 : seconds * 1000, signal);
 }
 
@@ -177,10 +177,10 @@ export const executionRoutes: readonly Route[] = [
     headers: { "last-event-id": v.optional(requests.sequenceSchema) },
     answers: { 200: "text/event-stream" },
     errors: ["NOT_FOUND", "DELETED", "TOO_MANY"],
-    handle({ params, query, headers, services, hold }) {
+    handle({ params, query, headers, services, wait }) {
       // A browser that reconnects repeats the address, so its header is the newer of the two.
       const after = Number(headers.get("last-event-id") ?? query.after ?? 0);
-      return eventStream({ id: params.id, after }, services, hold);
+      return eventStream({ id: params.id, after }, services, wait);
     },
   }),
   route("GET /v1/executions/{id}/result", {

@@ -10,14 +10,14 @@ import { originHeaders, preflightAnswer, refuseForms, refuseOtherSites } from ".
 import { errorAnswer, toOrchyError } from "./errors.ts";
 import { jsonPieces, streamedMembers, toJsonText } from "./json.ts";
 import { type Incoming, readCall } from "./request.ts";
-import type { Answer, Held, Route, Services } from "./route.ts";
+import type { Answer, Route, Services, WaitingRequest } from "./route.ts";
 import { createRouter } from "./router.ts";
-import { watchHeld } from "./watched.ts";
+import { watchWaiting } from "./watched.ts";
 
 /** What the handler needs of the HTTP server that received the request. */
 export interface Connection {
   /** Lets the connection be silent for as long as the request waits. */
-  readonly hold: () => Held;
+  readonly wait: () => WaitingRequest;
   /** Of the caller; undefined when it is gone. */
   readonly address: () => string | undefined;
   /** The path of the route that the path fits as it was sent. */
@@ -34,7 +34,7 @@ export function createRestHandler(
 ): RestHandler {
   const router = createRouter(routes);
   const { access, audit, door, backlogs, clock, log, metrics } = services;
-  const { holds } = metrics;
+  const { mainThread } = metrics;
 
   /**
    * An answer that is made while it is sent begins here, so that an early error still has its
@@ -56,7 +56,7 @@ export function createRestHandler(
     if (preflight) return toResponse(preflight, false, named);
     let route: Route | undefined;
     let answer: Answer;
-    let held: Held | undefined;
+    let waiting: WaitingRequest | undefined;
     let isLive = false;
     try {
       const host = request.headers.get("host");
@@ -69,16 +69,16 @@ export function createRestHandler(
       if (!named) refuseOtherSites(request, route);
       refuseForms(request);
       const caller = await access.admit(route.access, senderOf(request, route, connection));
-      const hold = () => {
-        held ??= watchHeld(connection.hold(), access, caller);
-        return held;
+      const wait = () => {
+        waiting ??= watchWaiting(connection.wait(), access, caller);
+        return waiting;
       };
       const changed: Incoming["audit"] = (what, target) => audit.changed(caller, what, target);
-      const incoming = { ...match, query, request, services, hold, audit: changed };
+      const incoming = { ...match, query, request, services, wait, audit: changed };
       const call = await readCall(incoming);
       const handledAt = performance.now();
       const handling = route.handle(call as never);
-      holds.ran("request", nameOf(route), handledAt);
+      mainThread.ran("request", nameOf(route), handledAt);
       const made = await handling;
       isLive = made.text?.body instanceof ReadableStream;
       answer = await withBody(made);
@@ -86,7 +86,7 @@ export function createRestHandler(
       const style = route?.style ?? router.styleOf(path);
       answer = errorAnswer(toOrchyError(thrown, services), style);
     }
-    if (!isLive) held?.release();
+    if (!isLive) waiting?.release();
     metrics.restRequest(route?.method ?? "none", route?.path ?? "none", answer.status);
     log.debug("request", {
       method: request.method,
@@ -96,7 +96,7 @@ export function createRestHandler(
     });
     const answeredAt = performance.now();
     const response = toResponse(answer, request.method === "HEAD", named, backlogs.answers);
-    holds.ran("request", nameOf(route), answeredAt);
+    mainThread.ran("request", nameOf(route), answeredAt);
     return response;
   };
 }

@@ -9,7 +9,7 @@ import { readBody } from "../body.ts";
 import { codingsOf } from "../unpacker.ts";
 import { checkJson, checkTexts, type Respelled, respelled, unknownName } from "./check.ts";
 import { findSyntaxProblem } from "./json-syntax.ts";
-import type { Call, Held, Route, Services } from "./route.ts";
+import type { Call, Route, Services, WaitingRequest } from "./route.ts";
 
 /** Body that is not JSON for which the place of the mistake is found. */
 const syntaxCharsMax = 512 * 1024;
@@ -20,7 +20,7 @@ export interface Incoming {
   readonly query: string;
   readonly request: Request;
   readonly services: Services;
-  readonly hold: () => Held;
+  readonly wait: () => WaitingRequest;
   readonly audit: AnyCall["audit"];
 }
 
@@ -28,7 +28,7 @@ export type AnyCall = Call<unknown, unknown, unknown>;
 
 /** Throws OrchyError with everything that is wrong in one part. */
 export async function readCall(incoming: Incoming): Promise<AnyCall> {
-  const { route, request, services, hold, audit } = incoming;
+  const { route, request, services, wait, audit } = incoming;
   const params = valid(
     checkTexts(route.params, incoming.params, (name) => `{${name}}`),
     "The path is invalid.",
@@ -50,7 +50,7 @@ export async function readCall(incoming: Incoming): Promise<AnyCall> {
       return request.signal;
     },
     services,
-    hold,
+    wait,
     audit,
   };
 }
@@ -110,7 +110,7 @@ async function readJsonBody({ route, request, services }: Incoming) {
     const { value, spelledAs } = respell(route, parse(text, read));
     return { value: valid(checkJson(route.body!, value), "The body is invalid."), text, spelledAs };
   } finally {
-    services.metrics.holds.ran("request", `${route.method} ${route.path}`, startedAt);
+    services.metrics.mainThread.ran("request", `${route.method} ${route.path}`, startedAt);
   }
 }
 

@@ -59,13 +59,13 @@ export interface Call<Params, Query, Body> {
   readonly signal: AbortSignal;
   readonly services: Services;
   /** Called by handlers that wait: the connection may be silent from here on. */
-  readonly hold: () => Held;
+  readonly wait: () => WaitingRequest;
   /** Called when a change by a person is done: the log records which key did what, and to what. */
   readonly audit: (what: string, target: string) => void;
 }
 
 /** A request that may wait in silence. */
-export interface Held {
+export interface WaitingRequest {
   /** Aborts when the caller is gone or the server stops. */
   readonly signal: AbortSignal;
   /** The end of the wait. Only streams call it: other answers end it by being sent. */

@@ -1,25 +1,29 @@
 /** Lets go of a request that waits, or streams, when its caller's key has been revoked meanwhile. */
 import type { Access } from "../access.ts";
 import type { Caller } from "../caller.ts";
-import type { Held } from "./route.ts";
+import type { WaitingRequest } from "./route.ts";
 
-export function watchHeld(held: Held, access: Access, caller: Caller): Held {
-  if (caller.key === undefined) return held;
+export function watchWaiting(
+  waiting: WaitingRequest,
+  access: Access,
+  caller: Caller,
+): WaitingRequest {
+  if (caller.key === undefined) return waiting;
   const gone = new AbortController();
   const unwatch = access.watch(caller, () => gone.abort());
   const end = () => {
     unwatch();
     gone.abort();
   };
-  held.signal.addEventListener("abort", end);
-  if (held.signal.aborted) end();
+  waiting.signal.addEventListener("abort", end);
+  if (waiting.signal.aborted) end();
   return {
     keyId: caller.key.id,
     signal: gone.signal,
     release() {
-      held.signal.removeEventListener("abort", end);
+      waiting.signal.removeEventListener("abort", end);
       unwatch();
-      held.release();
+      waiting.release();
     },
   };
 }

@@ -151,11 +151,11 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
       const json = encoding === "json";
       const context = { signal, timeoutMs, peer, caller, json, stillAdmitted };
       const running = method.run(input, context);
-      metrics?.holds.ran("request", method.path, startedAt);
+      metrics?.mainThread.ran("request", method.path, startedAt);
       const output = await running;
       const encodedAt = performance.now();
       const body = paced(encode(method, encoding, output), backlogs.answers);
-      metrics?.holds.ran("request", method.path, encodedAt);
+      metrics?.mainThread.ran("request", method.path, encodedAt);
       return new Response(body, { headers: headers[encoding] });
     }
 

@@ -1,5 +1,5 @@
 /**
- * A poll's answer closes at limits.pollAnswerBytesMax, below the 4 MiB that gRPC clients accept by
+ * A poll's answer closes at limits.pollResponseBytesMax, below the 4 MiB that gRPC clients accept by
  * default. The orchestrator counts text; how large a task becomes is known only here. In JSON one
  * task may be larger. Tasks that fit no Struct go only to callers that take JSON; servers of format
  * 2 do not separate them, and of theirs each that is too deep has an answer alone here, and one
@@ -47,7 +47,7 @@ export async function fitAnswer<Message>(request: FitRequest<Message>): Promise<
 async function fit<Message>(request: FitRequest<Message>): Promise<Message[]> {
   const { orchestrator, structOnly, translate } = request;
   const tasks = await aloneIfTooDeep(request);
-  const roomBytes = limits.pollAnswerBytesMax - request.otherBytes;
+  const roomBytes = limits.pollResponseBytesMax - request.otherBytes;
   const mostBytes = tasks.reduce((sum, task) => sum + mostTaskBytes(task), 0);
   if (mostBytes <= roomBytes) return tasks.map(translate);
 
@@ -58,7 +58,7 @@ async function fit<Message>(request: FitRequest<Message>): Promise<Message[]> {
   for (const task of tasks) {
     const message = translate(task);
     const bytes = request.encodedBytes(message) + frameBytes;
-    if (bytes > limits.pollAnswerBytesMax && structOnly) impossible.push(task);
+    if (bytes > limits.pollResponseBytesMax && structOnly) impossible.push(task);
     else if (usedBytes + bytes > roomBytes && carried.length > 0) surplus.push(task.token);
     else {
       carried.push(message);

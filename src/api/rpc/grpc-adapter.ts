@@ -18,7 +18,7 @@ import {
 } from "@connectrpc/connect-node";
 import { defined } from "../../base/defined.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import type { Backlog, Backlogs, Holding } from "../backlog.ts";
+import type { Backlog, BacklogEntry, Backlogs } from "../backlog.ts";
 import { type Door, isGrpc } from "../door.ts";
 import { Unpacker } from "../unpacker.ts";
 import { checkedBody } from "./checked-body.ts";
@@ -64,13 +64,13 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
   ): Promise<void> {
     const values = options.contextValues(request);
     const received = universalRequestFromNodeRequest(request, response, undefined, values);
-    const sent = metered(received.body as AsyncIterable<Uint8Array>, holding(backlogs.bodies), sum);
+    const sent = metered(received.body as AsyncIterable<Uint8Array>, entryOf(backlogs.bodies), sum);
     const body = checkedBody(sent, { handler, header: received.header, unpacker });
     const answered = await handler({ ...received, body });
-    const taken = answered.body && metered(answered.body, holding(backlogs.answers), newest);
+    const taken = answered.body && metered(answered.body, entryOf(backlogs.answers), newest);
     await universalResponseToNodeResponse({ ...answered, ...defined({ body: taken }) }, response);
 
-    function holding(backlog: Backlog): Holding {
+    function entryOf(backlog: Backlog): BacklogEntry {
       return backlog.open(() => request.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM));
     }
   }
@@ -118,25 +118,25 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
 }
 
 /** All that came before is kept, as a message is read when it is whole. */
-const sum = (held: number, bytes: number): number => held + bytes;
+const sum = (kept: number, bytes: number): number => kept + bytes;
 /** The next piece is requested when the one before has been sent. */
-const newest = (_held: number, bytes: number): number => bytes;
+const newest = (_kept: number, bytes: number): number => bytes;
 
 async function* metered(
   pieces: AsyncIterable<Uint8Array>,
-  holding: Holding,
-  count: (held: number, bytes: number) => number,
+  entry: BacklogEntry,
+  count: (kept: number, bytes: number) => number,
 ): AsyncIterable<Uint8Array> {
   // Even of one that sends nothing the age counts.
-  let held = 1;
-  holding.set(held);
+  let kept = 1;
+  entry.set(kept);
   try {
     for await (const piece of pieces) {
-      held = count(held, piece.length);
-      holding.set(held);
+      kept = count(kept, piece.length);
+      entry.set(kept);
       yield piece;
     }
   } finally {
-    holding.close();
+    entry.close();
   }
 }

@@ -35,6 +35,6 @@ export class BodyReader {
     const bytes = Number(announced);
     if (bytes > bytesMax) throw tooLarge(bytesMax);
     const whole = request.bytes() as Promise<Bytes>;
-    return bytes < countedBytesMin ? whole : this.#bodies.hold(bytes, whole, tooLate);
+    return bytes < countedBytesMin ? whole : this.#bodies.keepDuring(bytes, whole, tooLate);
   }
 }

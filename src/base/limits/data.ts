@@ -6,7 +6,7 @@ export const dataLimits = {
   /** A request of a worker. */
   requestBytesMax: 16 * 1024 * 1024,
   /** Response to a poll; it carries at least one task. gRPC clients accept 4 MiB by default. */
-  pollAnswerBytesMax: 3_670_016,
+  pollResponseBytesMax: 3_670_016,
   /** Levels of a JSON value. */
   jsonDepthMax: 128,
   /**

@@ -18,9 +18,9 @@ export const keyLimits = {
   /** See `auditRefusalsMax`. */
   auditRefusalMs: 60_000,
   /** Lines that wait for the file of `--audit-log`. */
-  auditCharsHeldMax: 8 * 1024 * 1024,
+  auditBacklogCharsMax: 8 * 1024 * 1024,
   /** Addresses whose refusals are counted separately. */
   auditAddressesMax: 1_000,
   /** Refused host names and origins that the log names, each once. */
-  refusedNamesToldMax: 100,
+  refusedNamesLoggedMax: 100,
 } as const;

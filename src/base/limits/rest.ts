@@ -30,13 +30,13 @@ export const restLimits = {
   /** Time in which the body of a request must arrive. */
   requestBodyMs: 30_000,
   /** Memory for all bodies that are arriving. */
-  bodyBytesHeldMax: 128 * 1024 * 1024,
+  bodyBacklogBytesMax: 128 * 1024 * 1024,
   /** Time in which a client must read a response. */
-  answerMs: 60_000,
+  responseMs: 60_000,
   /** Memory for all responses that are not read yet. */
-  answerBytesHeldMax: 64 * 1024 * 1024,
+  responseBacklogBytesMax: 64 * 1024 * 1024,
   /** Smallest response that is counted; others are left to the connection. */
-  pacedAnswerBytesMin: 64 * 1024,
+  pacedResponseBytesMin: 64 * 1024,
   /** Time after which an idle connection is closed, unless a request waits on it. */
   httpIdleSeconds: 60,
   /** Event streams of a key (without keys: of all callers) on one server. */

@@ -25,11 +25,11 @@ export const storeLimits = {
   /** Growth of the log beyond its bound while a reader of the file holds it. */
   logBytesPerSecond: 8 * 1024 * 1024,
   /** Length of the log above which starts are refused. */
-  logBytesHeldMax: 1024 * 1024 * 1024,
+  logBytesForStartsMax: 1024 * 1024 * 1024,
   /** Share that must be free again before refused starts are accepted. */
   startsRegained: 0.01,
   /** Share that early removals free. */
-  roomRegained: 0.05,
+  spaceRegained: 0.05,
   /** Timers in one page. */
   timersListedMax: 200,
   /** Time after its end in which no execution is removed early. */

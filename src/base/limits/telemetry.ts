@@ -4,7 +4,7 @@ export const telemetryLimits = {
   /** Workflows with their own value of the label `workflow`. */
   metricWorkflowsMax: 100,
   /** Time on the main thread beyond which an operation is counted and logged. */
-  holdMs: 50,
+  mainThreadMs: 50,
 
   // Traces: what waits for the collector, and how long it is waited for.
   /** Spans that wait for the collector. */

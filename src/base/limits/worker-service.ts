@@ -14,7 +14,7 @@ export const workerServiceLimits = {
   /** `waitSeconds` of a poll. */
   pollWaitSecondsMax: 60,
   /** Cancelled tasks in one response to a poll. */
-  cancelledPerAnswerMax: 1_000,
+  cancelledPerResponseMax: 1_000,
   /** Lowest `leaseSeconds` of a poll. */
   leaseSecondsMin: 1,
   /** Highest `leaseSeconds` of a poll. */

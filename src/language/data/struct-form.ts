@@ -37,9 +37,9 @@ const otherBytes = 1024;
 export function structFault(task: TaskTexts): StructFault | undefined {
   const { header, parameters } = task;
   if (isTooDeep(parameters, limits.structDepthMax)) return "too-deep";
-  if (mostTaskBytes(task) <= limits.pollAnswerBytesMax) return undefined;
+  if (mostTaskBytes(task) <= limits.pollResponseBytesMax) return undefined;
   const bytes = otherBytes + headerBytesPerUnit * header.length + structBytes(parameters);
-  return bytes > limits.pollAnswerBytesMax ? "too-large" : undefined;
+  return bytes > limits.pollResponseBytesMax ? "too-large" : undefined;
 }
 
 /** Upper bound of what a task takes of a binary answer, in either form; no text is read for it. */

@@ -10,7 +10,7 @@ import type { ExecutionKey } from "../../model/ids.ts";
 import type { LeasedTask } from "../../store/store.ts";
 import type { Notes } from "../peers/notes.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { HeldTasks, type Holder } from "./held-tasks.ts";
+import { type Holder, LeaseHolders } from "./lease-holders.ts";
 
 /** Cancelled tasks that are reported to other servers in one turn of the event loop. */
 export const droppedTasksPerTurnMax = 1_000;
@@ -36,7 +36,7 @@ interface Outgoing {
 
 export class Cancellations {
   readonly #options: Options;
-  readonly #held = new HeldTasks();
+  readonly #leaseHolders = new LeaseHolders();
   #outgoing: Outgoing | undefined;
 
   constructor(options: Options) {
@@ -47,25 +47,25 @@ export class Cancellations {
   }
 
   givenOut(tasks: readonly LeasedTask[], workerId: string): void {
-    this.#held.givenOut(tasks, workerId);
+    this.#leaseHolders.givenOut(tasks, workerId);
   }
 
   /** Whether the worker has something to hear. */
   isAny(workerId: string): boolean {
-    return this.#held.hasCancelled(workerId);
+    return this.#leaseHolders.hasCancelled(workerId);
   }
 
   /** Tokens of which the worker has not heard yet. */
   take(workerId: string): readonly string[] {
-    return this.#held.takeCancelled(workerId);
+    return this.#leaseHolders.takeCancelled(workerId);
   }
 
   busyWorkers(now: number, isBeaten: (token: string) => boolean): ReadonlySet<string> {
-    return this.#held.busyWorkers(now, isBeaten);
+    return this.#leaseHolders.busyWorkers(now, isBeaten);
   }
 
   committed({ partition }: ExecutionKey, decision: Decision): void {
-    this.#held.ended(decision);
+    this.#leaseHolders.ended(decision);
     const { dropTasks } = decision.effects;
     if (dropTasks.length === 0) return;
     const unknown = this.#tellHolders(partition, dropTasks);
@@ -75,7 +75,7 @@ export class Cancellations {
   /** Returns the tasks whose holders are unknown here. */
   #tellHolders(partition: number, taskIds: readonly string[]): readonly string[] {
     const { dispatcher } = this.#options;
-    const { holders, unknown } = this.#held.takeHolders(taskIds);
+    const { holders, unknown } = this.#leaseHolders.takeHolders(taskIds);
     for (const holder of holders) {
       this.#tell(holder);
       // One that polls elsewhere next would not hear what is kept for it here.
@@ -87,7 +87,7 @@ export class Cancellations {
   }
 
   #tell(holder: Holder): void {
-    this.#held.cancel(holder);
+    this.#leaseHolders.cancel(holder);
     this.#options.dispatcher.hurry(holder.workerId);
   }
 

@@ -87,7 +87,7 @@ export class Poll {
 
   /** What is left of its answer. */
   get roomChars(): number {
-    return limits.pollAnswerBytesMax - this.#chars - this.reservedChars;
+    return limits.pollResponseBytesMax - this.#chars - this.reservedChars;
   }
 
   /** Whether a task so large can be promised a place: an empty answer has room for any. */
@@ -114,7 +114,7 @@ export class Poll {
   add(task: LeasedTask): boolean {
     if (!this.#open || this.#tasks.length >= this.#options.tasksMax) return false;
     const chars = taskChars(task);
-    if (this.#tasks.length > 0 && this.#chars + chars > limits.pollAnswerBytesMax) {
+    if (this.#tasks.length > 0 && this.#chars + chars > limits.pollResponseBytesMax) {
       this.close();
       return false;
     }
@@ -125,7 +125,7 @@ export class Poll {
   }
 
   /** While results are being settled it does not answer, but for its caller's going away. */
-  holdForResults(count: number): void {
+  awaitResults(count: number): void {
     this.#resultsOpen = true;
     this.#undecided = count;
   }

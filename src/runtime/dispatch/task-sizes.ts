@@ -21,7 +21,7 @@ interface Taker {
 }
 
 /** As many as a poll may take of these fit its answer: they are not remembered. */
-const smallCharsMax = Math.floor(limits.pollAnswerBytesMax / limits.pollTasksMax);
+const smallCharsMax = Math.floor(limits.pollResponseBytesMax / limits.pollTasksMax);
 
 const isLarge = (task: LeasedTask) => taskChars(task) > smallCharsMax;
 

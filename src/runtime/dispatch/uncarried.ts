@@ -190,9 +190,9 @@ export class Uncarried {
     this.#warn(queue, found, now);
     const oldest = now - limits.uncarriedMs;
     const isOver = wait.since <= oldest && found.oldestAt <= oldest;
-    const held = isOver ? standstill.held(wait.since + limits.uncarriedMs) : undefined;
+    const delay = isOver ? standstill.delayOf(wait.since + limits.uncarriedMs) : undefined;
     // What polls have come meanwhile is read by then: the next look counts.
-    if (held !== undefined) return await held;
+    if (delay !== undefined) return await delay;
     wait.lookAt = now + limits.unpolledSecondMs;
     if (isOver) await this.#fail(queue, wait);
   }
@@ -253,7 +253,7 @@ export function unfitOutcome(parameters: string): TaskOutcome {
         code: "STRUCT_TOO_LARGE",
         message:
           "As google.protobuf.Struct the parameters take more than the " +
-          `${limits.pollAnswerBytesMax} bytes of an answer to a worker. ${remedy}`,
+          `${limits.pollResponseBytesMax} bytes of an answer to a worker. ${remedy}`,
       };
   return { ok: false, failure, retryable: false };
 }

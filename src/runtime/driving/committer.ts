@@ -18,7 +18,7 @@ import {
   type Store,
   StoreFault,
 } from "../../store/store.ts";
-import type { Holds } from "../../telemetry/holds.ts";
+import type { MainThread } from "../../telemetry/main-thread.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Formats } from "../peers/formats.ts";
 import type { ExecutionCache } from "./cache.ts";
@@ -37,7 +37,7 @@ export interface CommitterOptions {
   readonly onCommitted: (committed: Committed) => void;
   /** A decision that may hold or not: what it would bring about is to be looked for. */
   readonly onUnknown: (key: ExecutionKey, decision: Decision) => void;
-  readonly holds: Holds;
+  readonly mainThread: MainThread;
   /** Called when a commit begins; what it returns, when it has ended. */
   readonly timeCommit: () => (outcome: string) => void;
 }
@@ -69,7 +69,7 @@ export class Committer {
   /** With callbacks: an async function more is felt, as this is every step. */
   commit(box: Mailbox, expected: Head, decided: Decided): Promise<Outcome> {
     const { decision } = decided;
-    const { store, clock, ids, dispatcher, formats, holds, timeCommit } = this.#options;
+    const { store, clock, ids, dispatcher, formats, mainThread, timeCommit } = this.#options;
     const startedAt = performance.now();
     const now = clock.now();
     const commitId = ids.nonce();
@@ -94,7 +94,7 @@ export class Committer {
     const commit: Commit = { commitId, decided, offers };
     const tell = timeCommit();
     const committing = store.commit(request);
-    holds.ran("execution", box.key.id, startedAt);
+    mainThread.ran("execution", box.key.id, startedAt);
     return committing.then(
       (result) => {
         tell(result.outcome);

@@ -42,7 +42,7 @@ export class Creator {
     await registry.ensure(plan);
     const startedAt = performance.now();
     const first = begin({ ...beginning, ...this.#options.decider.surroundings(box, plan) });
-    this.#options.holds.ran("execution", box.key.id, startedAt);
+    this.#options.mainThread.ran("execution", box.key.id, startedAt);
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.

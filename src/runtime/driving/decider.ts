@@ -15,7 +15,7 @@ import type { Execution } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { type Store, StoreFault } from "../../store/store.ts";
-import type { Holds } from "../../telemetry/holds.ts";
+import type { MainThread } from "../../telemetry/main-thread.ts";
 import type { ActionRegistry } from "../catalogue/action-registry.ts";
 import type { Plans } from "../catalogue/plans.ts";
 import type { Formats } from "../peers/formats.ts";
@@ -45,7 +45,7 @@ export interface DeciderOptions {
   readonly formats: Pick<Formats, "written">;
   readonly plans: Plans;
   readonly registry: ActionRegistry;
-  readonly holds: Holds;
+  readonly mainThread: MainThread;
   /** The scripts of a mailbox, made on first use. */
   readonly scriptsOf: (box: Mailbox) => ScriptRunner;
   readonly turns: ScriptTurns;
@@ -105,7 +105,7 @@ export class Decider {
     const startedAt = performance.now();
     const events = mail.map((item) => item.event);
     const decision = decide(execution, events, this.surroundings(box, plan));
-    this.#options.holds.ran("execution", execution.state.id, startedAt);
+    this.#options.mainThread.ran("execution", execution.state.id, startedAt);
     return decision;
   }
 

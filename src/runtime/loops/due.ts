@@ -13,7 +13,7 @@ import type { Executions } from "../services/executions.ts";
 
 interface DueOptions {
   readonly clock: Clock;
-  readonly standstill: Pick<Standstill, "held">;
+  readonly standstill: Pick<Standstill, "delayOf">;
   readonly metrics: Pick<Metrics, "due">;
   readonly journal: Pick<Journal, "lapsed">;
   readonly driver: Pick<Driver, "submit">;
@@ -29,8 +29,8 @@ export async function handleDue(
   claimId: string,
 ): Promise<void> {
   const { clock, standstill, metrics } = options;
-  const held = endsSomething(item) ? standstill.held(dueAt(item)) : undefined;
-  if (held !== undefined) await held;
+  const delay = endsSomething(item) ? standstill.delayOf(dueAt(item)) : undefined;
+  if (delay !== undefined) await delay;
   metrics.due(item.kind, clock.now() - dueAt(item));
   const { id } = item.key;
   switch (item.kind) {

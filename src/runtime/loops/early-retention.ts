@@ -103,7 +103,7 @@ export class EarlyRetention {
     const { usedMax } = this.#options.store.traits;
     if (!removalHelps) return false;
     if (used > usedMax - earlyRetentionLead) this.#isMakingRoom = true;
-    else if (used <= usedMax - limits.roomRegained) this.#isMakingRoom = false;
+    else if (used <= usedMax - limits.spaceRegained) this.#isMakingRoom = false;
     if (!this.#isMakingRoom) this.#beginAnew();
     return this.#isMakingRoom;
   }

@@ -1,7 +1,7 @@
 /**
  * Notices that this process stood still (its machine was paused, or it was starved), or the store
  * did. What others sent meanwhile has arrived and is not read yet, or was refused, and what became
- * due looks as if nothing had been sent. So those deadlines are held back afterwards, for as long
+ * due looks as if nothing had been sent. So those deadlines are delayed afterwards, for as long
  * as it stood still within limits.standstillMs, and heartbeats may be late by as much: what was
  * sent in time counts.
  */
@@ -14,8 +14,8 @@ interface Stood {
   readonly ms: number;
   readonly began: number;
   readonly beganElapsed: number;
-  /** Deadlines were held back already. */
-  readonly wasHolding: boolean;
+  /** Deadlines were delayed already. */
+  readonly wasDelaying: boolean;
   readonly isLogged: boolean;
 }
 
@@ -31,7 +31,7 @@ export class Standstill {
    */
   #began = 0;
   #beganElapsed = 0;
-  #heldUntil = 0;
+  #delayedUntil = 0;
   #over: Promise<void> | undefined;
   /** When the calls to the store began that fail since, by partition. */
   readonly #failing = new Map<number, number>();
@@ -45,7 +45,7 @@ export class Standstill {
   start(): void {
     this.#seenAt = this.#clock.now();
     this.#seenElapsed = this.#elapsed();
-    this.#heldUntil = this.#seenElapsed;
+    this.#delayedUntil = this.#seenElapsed;
     this.#watch();
   }
 
@@ -55,8 +55,8 @@ export class Standstill {
   }
 
   /** Resolves when what was due at this moment may count as missed; undefined: it may now. */
-  held(dueAt: number): Promise<void> | undefined {
-    if (this.#heldMs() === 0 || dueAt < this.#began) return undefined;
+  delayOf(dueAt: number): Promise<void> | undefined {
+    if (this.#delayMs() === 0 || dueAt < this.#began) return undefined;
     this.#over ??= this.#pass().finally(() => {
       this.#over = undefined;
     });
@@ -68,12 +68,12 @@ export class Standstill {
    * and back again would leave leases that end an hour later.
    */
   lateMs(): number {
-    return this.#heldMs() === 0 ? 0 : this.#seenElapsed - this.#beganElapsed;
+    return this.#delayMs() === 0 ? 0 : this.#seenElapsed - this.#beganElapsed;
   }
 
   /**
    * Makes a call to the store; those that are made often show whether it stands still. Each says so
-   * of itself alone: one that never returns must not hold deadlines back for ever.
+   * of itself alone: one that never returns must not delay deadlines for ever.
    */
   async ask<T>(partition: number, call: () => Promise<T>): Promise<T> {
     const askedAt = this.#elapsed();
@@ -102,9 +102,9 @@ export class Standstill {
   }
 
   /** Callers may run before its own timer does. */
-  #heldMs(): number {
+  #delayMs(): number {
     this.#look();
-    return Math.max(0, this.#heldUntil - this.#seenElapsed);
+    return Math.max(0, this.#delayedUntil - this.#seenElapsed);
   }
 
   /** A clock that is set forward makes as much due as a standstill does. */
@@ -113,34 +113,34 @@ export class Standstill {
     const elapsed = this.#elapsed();
     const [began, beganElapsed] = [this.#seenAt, this.#seenElapsed];
     const ms = Math.max(now - began, elapsed - beganElapsed);
-    const wasHolding = beganElapsed < this.#heldUntil;
+    const wasDelaying = beganElapsed < this.#delayedUntil;
     this.#seenAt = now;
     this.#seenElapsed = elapsed;
     if (this.#cancel === undefined) return;
-    this.#hold({ who: "server", ms, began, beganElapsed, wasHolding, isLogged: true });
+    this.#delay({ who: "server", ms, began, beganElapsed, wasDelaying, isLogged: true });
   }
 
   #stood(beganElapsed: number, { isLogged }: { readonly isLogged: boolean }): void {
-    const wasHolding = this.#heldMs() > 0;
+    const wasDelaying = this.#delayMs() > 0;
     const ms = this.#seenElapsed - beganElapsed;
     const began = this.#seenAt - ms;
-    this.#hold({ who: "store", ms, began, beganElapsed, wasHolding, isLogged });
+    this.#delay({ who: "store", ms, began, beganElapsed, wasDelaying, isLogged });
   }
 
-  #hold({ who, ms, began, beganElapsed, wasHolding, isLogged }: Stood): void {
+  #delay({ who, ms, began, beganElapsed, wasDelaying, isLogged }: Stood): void {
     if (ms < limits.standstillMsMin) return;
-    this.#began = wasHolding ? Math.min(this.#began, began) : began;
-    this.#beganElapsed = wasHolding ? Math.min(this.#beganElapsed, beganElapsed) : beganElapsed;
-    const heldMs = Math.min(ms, limits.standstillMs);
-    this.#heldUntil = Math.max(this.#heldUntil, this.#seenElapsed + heldMs);
-    if (!isLogged || wasHolding) return;
-    this.#log.warn(`the ${who} stood still: deadlines since then are held back for a moment`, {
+    this.#began = wasDelaying ? Math.min(this.#began, began) : began;
+    this.#beganElapsed = wasDelaying ? Math.min(this.#beganElapsed, beganElapsed) : beganElapsed;
+    const delayMs = Math.min(ms, limits.standstillMs);
+    this.#delayedUntil = Math.max(this.#delayedUntil, this.#seenElapsed + delayMs);
+    if (!isLogged || wasDelaying) return;
+    this.#log.warn(`the ${who} stood still: deadlines since then are delayed for a moment`, {
       ms: Math.round(ms),
-      heldMs: Math.round(heldMs),
+      delayMs: Math.round(delayMs),
     });
   }
 
   async #pass(): Promise<void> {
-    for (let ms = this.#heldMs(); ms > 0; ms = this.#heldMs()) await pause(ms, this.#clock);
+    for (let ms = this.#delayMs(); ms > 0; ms = this.#delayMs()) await pause(ms, this.#clock);
   }
 }

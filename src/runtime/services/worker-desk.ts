@@ -125,7 +125,7 @@ export class WorkerDesk {
     results: readonly ResultSent[],
   ): Promise<readonly ResultAnswerType[]> {
     if (results.length === 0) return [];
-    poll.holdForResults(results.length);
+    poll.awaitResults(results.length);
     const answers = await this.#settle(results, poll.workerId, poll);
     const allAccepted = answers.every((answer) => answer === "accepted" || answer === "duplicate");
     poll.resultsSettled({ allAccepted });

@@ -143,7 +143,7 @@ export class StoreFile {
   pressure(): Pressure {
     const { used, left } = this.#room.read();
     if (left > 0) this.#ballast.make(this.#room.shares.ballast);
-    const isLogTooLong = this.#housekeeper.logBytes > limits.logBytesHeldMax;
+    const isLogTooLong = this.#housekeeper.logBytes > limits.logBytesForStartsMax;
     return {
       used: isLogTooLong ? Math.max(1, used) : used,
       left: isLogTooLong ? 0 : left,

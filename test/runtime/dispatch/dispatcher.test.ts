@@ -102,7 +102,7 @@ test("places are kept for what follows from results that nobody has decided on y
   const { store, dispatcher } = await backlog(3_000);
   const poll = dispatcher.open({ ...terms, queues: [queue], tasksMax: 100 });
   const asked = () => store.claims.reduce((sum, { limit }) => sum + limit, 0);
-  poll.holdForResults(80);
+  poll.awaitResults(80);
   dispatcher.fill(poll);
   expect(asked()).toBe(20);
   while (poll.filling) await Bun.sleep(0);
@@ -148,7 +148,7 @@ test("polls that name very much are answered first, or refused, and those that n
 
 test("of large tasks no more are claimed than an answer carries, once their size is known", async () => {
   const parameters = JSON.stringify("x".repeat(500_000));
-  const carried = Math.floor(limits.pollAnswerBytesMax / parameters.length);
+  const carried = Math.floor(limits.pollResponseBytesMax / parameters.length);
   const { store, poll } = await backlog(100, parameters);
   let left = 100 - (await poll(50));
   const { released } = store;

@@ -9,7 +9,7 @@ import type { Decision } from "../../model/decision.ts";
 import type { LeasedTask } from "../../store/store.ts";
 
 /** Tasks whose workers a server remembers, to report a cancellation; some 300 bytes each. */
-const heldTasksKept = 100_000;
+const holdersKept = 100_000;
 /** Workers for which cancellations are kept until their next poll. */
 const cancelledWorkersKept = 1_000;
 
@@ -23,9 +23,9 @@ interface Lease extends Holder {
   readonly leaseUntil: number;
 }
 
-export class HeldTasks {
+export class LeaseHolders {
   /** By task; those given out first are first, and forgotten first. */
-  readonly #holders = new BoundedMap<string, Lease>(heldTasksKept);
+  readonly #holders = new BoundedMap<string, Lease>(holdersKept);
   /** Tokens that wait for the next poll of a worker. */
   readonly #cancelled = new BoundedMap<string, string[]>(cancelledWorkersKept);
 
@@ -83,7 +83,7 @@ export class HeldTasks {
   /** For its next poll. */
   cancel({ workerId, token }: Holder): void {
     const tokens = this.#cancelled.get(workerId) ?? [];
-    if (tokens.length >= limits.cancelledPerAnswerMax) return;
+    if (tokens.length >= limits.cancelledPerResponseMax) return;
     tokens.push(token);
     this.#cancelled.set(workerId, tokens);
   }

@@ -1,5 +1,5 @@
 /**
- * Watches for what holds the main thread: everything else waits meanwhile. What may take long
+ * Watches for what blocks the main thread: everything else waits meanwhile. What may take long
  * measures itself and says what it is; a timer that fires late finds the rest.
  */
 import type { Clock } from "../base/clock.ts";
@@ -7,34 +7,34 @@ import { limits } from "../base/limits.ts";
 import type { Logger } from "./log.ts";
 
 /** Time between two lines in the log about operations that blocked the main thread. */
-export const holdLogMs = 1_000;
+export const mainThreadLogMs = 1_000;
 
 /** `other`: nothing has measured it, or the machine gave the process no CPU time. */
-export type HoldKind = "execution" | "request" | "other";
+export type BlockKind = "execution" | "request" | "other";
 
-export interface HoldsOptions {
+export interface MainThreadOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly onHeld: (kind: HoldKind, ms: number) => void;
+  readonly onBlocked: (kind: BlockKind, ms: number) => void;
   readonly onLate: (ms: number) => void;
 }
 
-const probeMs = limits.holdMs / 2;
+const probeMs = limits.mainThreadMs / 2;
 const windowMs = 60_000;
 
-export class Holds {
-  #options: HoldsOptions | undefined;
+export class MainThread {
+  #options: MainThreadOptions | undefined;
   /** What was measured last. */
   #last: string | undefined;
   /** What was reported since the last probe. */
-  #toldMs = 0;
-  /** When the next line may be logged, and how many were not: of holds with and without a name. */
+  #reportedMs = 0;
+  /** When the next line may be logged, and how many were not: of blocks with and without a name. */
   readonly #named = { at: 0, unlogged: 0 };
   readonly #unnamed = { at: 0, unlogged: 0 };
   #longest = { ms: 0, before: 0, until: 0 };
 
   /** Begins to watch; returns how to stop. */
-  watch(options: HoldsOptions): () => void {
+  watch(options: MainThreadOptions): () => void {
     this.#options = options;
     let cancel: () => void;
     const next = () => {
@@ -55,12 +55,12 @@ export class Holds {
    * Something that began at `startedAt` (of `performance.now()`) and did not wait has ended.
    * `name`: an execution's id, or a route.
    */
-  ran(kind: Exclude<HoldKind, "other">, name: string, startedAt: number): void {
+  ran(kind: Exclude<BlockKind, "other">, name: string, startedAt: number): void {
     this.#last = name;
     const ms = performance.now() - startedAt;
-    if (ms < limits.holdMs) return;
-    this.#toldMs += ms;
-    this.#held(kind, name, ms);
+    if (ms < limits.mainThreadMs) return;
+    this.#reportedMs += ms;
+    this.#blocked(kind, name, ms);
   }
 
   /** Seconds of the longest one within the last one to two minutes. */
@@ -71,14 +71,15 @@ export class Holds {
 
   #probed(lateMs: number): void {
     this.#options?.onLate(lateMs);
-    if (lateMs - this.#toldMs >= limits.holdMs) this.#held("other", this.#last, lateMs);
-    this.#toldMs = 0;
+    if (lateMs - this.#reportedMs >= limits.mainThreadMs)
+      this.#blocked("other", this.#last, lateMs);
+    this.#reportedMs = 0;
   }
 
-  #held(kind: HoldKind, name: string | undefined, ms: number): void {
+  #blocked(kind: BlockKind, name: string | undefined, ms: number): void {
     if (this.#options === undefined) return;
-    const { clock, log, onHeld } = this.#options;
-    onHeld(kind, ms);
+    const { clock, log, onBlocked } = this.#options;
+    onBlocked(kind, ms);
     this.#turnWindow();
     this.#longest.ms = Math.max(this.#longest.ms, ms);
     const next = kind === "other" ? this.#unnamed : this.#named;
@@ -86,12 +87,12 @@ export class Holds {
       next.unlogged += 1;
       return;
     }
-    const message = "the main thread was held";
+    const message = "the main thread was blocked";
     const what = { ms: Math.round(ms), ...(next.unlogged > 0 && { before: next.unlogged }) };
-    // An unmeasured hold is seldom the fault of what was measured before it, so it is no warning.
+    // An unmeasured one is seldom the fault of what was measured before it, so it is no warning.
     if (kind === "other") log.info(message, { kind, after: name, ...what });
     else log.warn(message, { kind, name, ...what });
-    next.at = clock.now() + holdLogMs;
+    next.at = clock.now() + mainThreadLogMs;
     next.unlogged = 0;
   }
 
