@@ -36,8 +36,8 @@ const rooms: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   engine: [
     ["decide.ts"],
-    ["repair.ts"],
-    ["causes.ts", "close.ts", "invariants.ts", "operations.ts", "signals.ts"],
+    ["operations", "repair.ts"],
+    ["causes.ts", "close.ts", "invariants.ts", "signals.ts", "timeout.ts"],
     ["actions"],
     ["decision"],
     ["stored"],

@@ -10,8 +10,8 @@ import type { LogFields, Logger } from "../telemetry/log.ts";
 import type { Caller, Sender } from "./caller.ts";
 
 export interface Audit {
-  /** A change that is done: what, and to what. */
-  changed(by: Caller, what: string, target: string): void;
+  /** A change that is done: what, to what and, where the caller has said it, why. */
+  changed(by: Caller, what: string, target: string, reason?: string): void;
   /** `keyId`: of the key that was sent, if it was one. */
   refused(sender: Sender, code: ErrorCode, keyId: string | undefined): void;
 }
@@ -29,9 +29,9 @@ export function createAudit(logs: readonly Logger[], clock: Clock): Audit {
   }
 
   return {
-    changed({ key, sender }, what, target) {
+    changed({ key, sender }, what, target, reason) {
       const address = sender.address();
-      write("info", "changed by hand", { key: key?.id ?? "none", address, what, target });
+      write("info", "changed by hand", { key: key?.id ?? "none", address, what, target, reason });
     },
     refused(sender, code, keyId) {
       const address = sender.address() ?? "unknown";

@@ -158,11 +158,39 @@ export const signalSchema = v.strictObject({
   signalId: v.optional(causeIdSchema),
 });
 
-export const operationSchema = v.strictObject({ operationId: v.optional(causeIdSchema) });
+/** Of every operation by hand. */
+const byHand = {
+  reason: v.optional(
+    v.pipe(reasonSchema, v.description("Why; kept in the history and in the audit log.")),
+  ),
+  operationId: v.optional(
+    v.pipe(causeIdSchema, v.description("Makes a repeat of the call harmless for 24 hours.")),
+  ),
+};
 
-export const cancelSchema = v.strictObject({
-  reason: v.optional(reasonSchema),
-  operationId: v.optional(causeIdSchema),
+export const operationSchema = v.strictObject(byHand);
+
+export const skipSchema = v.strictObject({ output: v.optional(payloadSchema), ...byHand });
+
+export const completeSchema = v.strictObject({
+  output: v.optional(payloadSchema),
+  route: v.optional(
+    v.pipe(
+      v.string(),
+      v.maxLength(limits.routeNameCharsMax),
+      v.description("A key of `next`, or `default`."),
+    ),
+  ),
+  ...byHand,
+});
+
+export const failSchema = v.strictObject({
+  code: words(limits.errorCodeCharsMax),
+  message: words(limits.errorMessageCharsMax),
+  details: v.optional(
+    v.pipe(v.unknown(), v.description(`At most ${limits.errorDetailsBytesMax} bytes.`)),
+  ),
+  ...byHand,
 });
 
 /** Bodies of the legacy routes: unknown members are ignored. */

@@ -1,4 +1,5 @@
-/** After the end of an execution: what its open actions owned is dropped, in portions. */
+/** What open actions own is dropped: of one that is ended by hand, and, in portions, after an end. */
+import type { PlanAction } from "../language/kinds/table.ts";
 import { rulesOf } from "./actions/table.ts";
 import type { Draft } from "./decision/draft.ts";
 
@@ -6,13 +7,17 @@ import type { Draft } from "./decision/draft.ts";
 export function close(draft: Draft): void {
   while (draft.closing.length > 0 && draft.hasRoom()) {
     const action = draft.plan.actions[draft.closing.shift()!]!;
-    const open = draft.record(action.index);
-    const owned = rulesOf(action).owns?.(draft.state, action, open);
-    const { timers = [], handout: _handout, ...record } = open;
+    dropOwned(draft, action);
+    const { timers = [], handout: _handout, ...record } = draft.record(action.index);
     for (const timer of timers) draft.dropTimer(timer);
-    if (owned?.task !== undefined) draft.dropTask(owned.task);
     draft.setRecord(action.index, record);
   }
   // What could not be dropped yet must not be handed out in the meantime.
   if (draft.closing.length > 0) draft.hold = true;
+}
+
+/** What it owns besides the timers that its record names. */
+export function dropOwned(draft: Draft, action: PlanAction): void {
+  const { task } = rulesOf(action).owns?.(draft.state, action, draft.record(action.index)) ?? {};
+  if (task !== undefined) draft.dropTask(task);
 }

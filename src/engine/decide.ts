@@ -30,9 +30,10 @@ import { Draft, MissingData } from "./decision/draft.ts";
 import { completeExecution, recordFollowUpFailure } from "./decision/end.ts";
 import { makeReady, propagate } from "./decision/flow.ts";
 import type { Surroundings } from "./decision/surroundings.ts";
-import { applyExecutionTimeout, applyOperation } from "./operations.ts";
+import { applyOperation } from "./operations/apply.ts";
 import { repair } from "./repair.ts";
 import { applySignal } from "./signals.ts";
+import { applyExecutionTimeout } from "./timeout.ts";
 
 /** System actions that one commit starts. */
 const systemActionsPerCommitMax = 50;

@@ -5,7 +5,7 @@
 
 import type { PlanAction } from "../language/kinds/table.ts";
 import type { Plan } from "../language/plan.ts";
-import type { ActionRecord, Execution } from "../model/execution.ts";
+import { type ActionRecord, type Execution, isOpenAction } from "../model/execution.ts";
 import { rulesOf } from "./actions/table.ts";
 import { joinVerdict } from "./decision/flow.ts";
 
@@ -40,10 +40,6 @@ export function violations(plan: Plan, execution: Execution, store: Holdings): s
     found.push("closing was cut and has no timer");
   }
   return found;
-}
-
-function isOpenAction(record: ActionRecord): boolean {
-  return ["SCHEDULED", "RUNNING", "WAITING", "RETRYING"].includes(record.status);
 }
 
 function ownsContinue({ state }: Execution, store: Holdings): boolean {

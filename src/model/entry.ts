@@ -7,4 +7,6 @@ export interface HistoryEntry {
   readonly action?: string;
   readonly attempt?: number;
   readonly details?: unknown;
+  /** Of an operation by hand: the name of the key with which it was done. */
+  readonly who?: string;
 }

@@ -2,11 +2,31 @@
  * What can happen to an execution from outside the engine. Each event carries what makes its repeat
  * harmless: a lease token, a timer id, a hand-out number, or the id of its cause.
  */
-import type { Failure } from "./execution.ts";
+import type { ActionStatus, Failure } from "./execution.ts";
 import type { JsonText } from "./json.ts";
 
-/** What a person can do to a whole execution. */
-export type Operation = "pause" | "resume" | "cancel";
+/** What can be done by hand: to a whole execution, or to the action of this key. */
+export type OperationRequest =
+  | { readonly operation: "pause" }
+  | { readonly operation: "resume" }
+  | { readonly operation: "cancel" }
+  | { readonly operation: "skip"; readonly action: string; readonly output: JsonText }
+  | {
+      readonly operation: "complete";
+      readonly action: string;
+      readonly output: JsonText;
+      readonly route?: string;
+    }
+  | { readonly operation: "fail"; readonly action: string; readonly failure: Failure }
+  | { readonly operation: "retry-now"; readonly action: string };
+
+export type Operation = OperationRequest["operation"];
+
+/** Why an operation is done, and who does it: the name of a key. */
+export interface ByHand {
+  readonly reason?: string;
+  readonly who?: string;
+}
 
 export type TaskOutcome =
   | { readonly ok: true; readonly output: JsonText }
@@ -71,12 +91,7 @@ export type ExecutionEvent =
       readonly payload: JsonText;
       readonly cause?: Cause;
     }
-  | {
-      readonly type: "operation";
-      readonly operation: Operation;
-      readonly reason?: string;
-      readonly cause?: Cause;
-    }
+  | (OperationRequest & ByHand & { readonly type: "operation"; readonly cause?: Cause })
   /** A script that waits for its turn may be evaluated by this process now. */
   | { readonly type: "script-turn"; readonly handout: number }
   /** A script of this process has been evaluated. */
@@ -98,7 +113,17 @@ export type EventAnswer =
   | { readonly type: "reused" }
   /** The world has moved on: another lease, another run, an ended execution. */
   | { readonly type: "stale" }
-  /** The operation does not apply in the current status. */
-  | { readonly type: "invalid-state"; readonly message: string }
+  /** The operation does not apply in the current status, of the execution or of its action. */
+  | {
+      readonly type: "invalid-state";
+      readonly message: string;
+      readonly actionStatus?: ActionStatus;
+    }
+  /** It names an action that the execution does not have. */
+  | { readonly type: "no-action"; readonly message: string }
+  /** What it asks for cannot be; `pointer` into its body. */
+  | { readonly type: "refused"; readonly pointer: string; readonly message: string }
+  /** A server that shares the store does not know what it would write. */
+  | { readonly type: "unread" }
   /** A bound was passed; nothing was kept. */
   | { readonly type: "too-many"; readonly message: string };

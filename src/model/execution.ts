@@ -65,6 +65,18 @@ export interface EdgeCounts {
   readonly failed: number;
 }
 
+/** Whether the action has ended well, so that its `next` was taken. */
+export function isCompleted(record: ActionRecord | undefined): boolean {
+  return record?.status === "COMPLETED" || record?.skippedBy === "hand";
+}
+
+const openStatuses: readonly ActionStatus[] = ["SCHEDULED", "RUNNING", "WAITING", "RETRYING"];
+
+/** Whether the action has started and not ended. */
+export function isOpenAction({ status }: Pick<ActionRecord, "status">): boolean {
+  return openStatuses.includes(status);
+}
+
 /** An action that has been touched: reached by a decided edge, started, or ended. */
 export interface ActionRecord {
   readonly status: ActionStatus;
@@ -92,8 +104,11 @@ export interface ActionRecord {
   /** Route it took when it ended; absent: `default`. */
   readonly route?: string;
   readonly failure?: Failure;
-  /** SKIPPED: whether because of a failure upstream or only a branch not chosen. */
-  readonly skippedBy?: "dead-path" | "failure";
+  /**
+   * SKIPPED: whether because of a failure upstream or only a branch not chosen. `hand`, from format 4
+   * on: it counts as completed, and has an output and a route.
+   */
+  readonly skippedBy?: "dead-path" | "failure" | "hand";
 }
 
 export interface BufferedSignal {

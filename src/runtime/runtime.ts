@@ -42,6 +42,7 @@ import { Executions } from "./services/executions.ts";
 import { facadeOf } from "./services/facade.ts";
 import { Lists } from "./services/listing.ts";
 import { Observers } from "./services/observers.ts";
+import { Operations } from "./services/operations.ts";
 import { readReadiness } from "./services/readiness.ts";
 import { Views } from "./services/views.ts";
 import { Watchers } from "./services/watchers.ts";
@@ -246,6 +247,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       workflows,
       plans,
       executions,
+      operations: new Operations({ store, driver, executions }),
       views,
       lists,
       observers,

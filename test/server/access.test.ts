@@ -26,6 +26,7 @@ interface AuditLine {
   readonly address: string;
   readonly what?: string;
   readonly target?: string;
+  readonly reason?: string;
   readonly call?: string;
   readonly code?: string;
 }
@@ -521,10 +522,18 @@ test("each change by hand leaves a line that names the key, and no payload", asy
   await as(admin, "POST", "/v1/workflows", definition);
   await as(admin, "PUT", "/v1/actions/a", { retryCount: 1 });
   const input = { text: "payload-of-mine" };
-  const run = await makeKey({ scopes: ["run", "read"] });
+  const run = await makeKey({ name: "on call", scopes: ["run", "read"] });
   const started = await as(run.key, "POST", "/v1/executions", { workflow: "pair", input });
   const path = `/v1/executions/${started.body.id}`;
-  for (const name of ["pause", "resume", "cancel"]) await as(run.key, "POST", `${path}/${name}`);
+  const reason = "as asked by phone";
+  for (const name of ["pause", "resume", "cancel"]) {
+    await as(run.key, "POST", `${path}/${name}`, { reason });
+  }
+  const { items } = (await as(run.key, "GET", `${path}/history`)).body;
+  const changes = items.slice(-3) as Readonly<Record<string, unknown>>[];
+  expect(changes.map(({ kind, details, who }) => [kind, details, who])).toEqual(
+    ["paused", "resumed", "cancelled"].map((done) => [`execution.${done}`, { reason }, "on call"]),
+  );
   await as(admin, "DELETE", path);
   await as(admin, "DELETE", "/v1/workflows/pair");
   await as(admin, "DELETE", `/v1/keys/${run.id}`);
@@ -542,6 +551,7 @@ test("each change by hand leaves a line that names the key, and no payload", asy
     [adminId, "workflow deleted", "pair"],
     [adminId, "key revoked", run.id],
   ]);
+  expect(guarded.audit().flatMap(({ reason: why }) => why ?? [])).toEqual([reason, reason, reason]);
   expect(guarded.log()).not.toContain("payload-of-mine");
 });
 

@@ -194,6 +194,9 @@ export const historySchema = page(
     action: v.optional(v.string()),
     attempt: v.optional(v.number()),
     details: v.optional(json),
+    who: v.optional(
+      v.pipe(v.string(), v.description("Of an operation by hand: the name of the caller's key.")),
+    ),
   }),
 );
 

@@ -73,8 +73,9 @@ export function createRestHandler(
         waiting ??= watchWaiting(connection.wait(), access, caller);
         return waiting;
       };
-      const changed: Incoming["audit"] = (what, target) => audit.changed(caller, what, target);
-      const incoming = { ...match, query, request, services, wait, audit: changed };
+      const changed: Incoming["audit"] = (...change) => audit.changed(caller, ...change);
+      const who = caller.key && { who: caller.key.name };
+      const incoming = { ...match, query, request, services, wait, audit: changed, ...who };
       const call = await readCall(incoming);
       const handledAt = performance.now();
       const handling = route.handle(call as never);

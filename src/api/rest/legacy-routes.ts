@@ -1,4 +1,5 @@
 /** The routes as they were before `/v1`, so that existing scripts go on running. */
+import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { ActionDefinition } from "../../model/definition.ts";
@@ -87,9 +88,10 @@ function operations(operation: "pause" | "resume"): readonly Route[] {
     answers: { 200: answers.legacyOperationSchema },
     errors: ["NOT_FOUND", "DELETED", "INVALID_STATE"],
   } as const;
-  type Operated = Pick<AnyCall, "services" | "audit">;
-  async function operate(workflow: string, id: string, { services, audit }: Operated) {
-    const status = await services.orchestrator.operate({ id, workflow, operation });
+  type Operated = Pick<AnyCall, "services" | "audit" | "who">;
+  async function operate(workflow: string, id: string, { services, audit, who }: Operated) {
+    const request = { id, workflow, operation, ...defined({ who }) };
+    const status = await services.orchestrator.operate(request);
     audit(operation === "pause" ? "execution paused" : "execution resumed", id);
     return { status: 200, json: { id, state: legacyState({ status, actions: [] }) } };
   }

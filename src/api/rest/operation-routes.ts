@@ -1,44 +1,104 @@
 /** Acting on executions over `/v1`. */
-
+import type * as v from "valibot";
 import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
-import type { Operation } from "../../model/event.ts";
+import type { OperationRequest } from "../../model/event.ts";
+import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
 import * as requests from "../schemas.ts";
 import * as answers from "./answer-schemas.ts";
 import { payloadText } from "./payload.ts";
-import { type Route, route } from "./route.ts";
+import type { AnyCall } from "./request.ts";
+import { type Answer, type Call, type Route, route } from "./route.ts";
 
 const idPath = { id: requests.executionIdSchema };
 const operationErrors = ["NOT_FOUND", "DELETED", "INVALID_STATE"] as const;
 
-function operation(name: Operation, documented: Documented): Route {
+interface Documented {
+  readonly summary: string;
+  readonly description: string;
+  /** What the audit log says that has been done, and to what, beside the execution. */
+  readonly done: string;
+}
+
+/** Does it, and returns the status that follows. */
+async function operate(
+  call: Pick<AnyCall, "services" | "audit" | "who">,
+  { id, done, reason, ...request }: Parameters<Orchestrator["operate"]>[0] & { done: string },
+): Promise<Answer> {
+  const by = defined({ reason, who: call.who });
+  const status = await call.services.orchestrator.operate({ id, ...request, ...by });
+  call.audit(done, "action" in request ? `${id} action ${request.action}` : id, reason);
+  return { status: 200, json: { id, status } };
+}
+
+/** An operation on a whole execution that needs no more than its name. */
+function operation(
+  name: "pause" | "resume" | "cancel",
+  { done, ...documented }: Documented,
+): Route {
   return route(`POST /v1/executions/{id}/${name}`, {
     id: `${name}Execution`,
     tag: "Operations",
     ...documented,
     access: "run",
     params: idPath,
-    body: name === "cancel" ? requests.cancelSchema : requests.operationSchema,
+    body: requests.operationSchema,
     bodyOptional: true,
     bodyBytesMax: limits.controlBodyBytesMax,
     answers: { 200: answers.operationAnswerSchema },
     errors: [...operationErrors, "CONFLICT"],
-    async handle({ params: { id }, body, services, audit }) {
-      const request = { id, operation: name, ...defined(body) };
-      const status = await services.orchestrator.operate(request);
-      audit(`execution ${pastTense[name]}`, id);
-      return { status: 200, json: { id, status } };
+    handle: (call) =>
+      operate(call, { id: call.params.id, operation: name, done, ...defined(call.body) }),
+  });
+}
+
+/** An operation on one action; `ask` reads what else its body says. */
+function onAction<
+  Name extends ActionRequest["operation"],
+  Body extends v.GenericSchema<unknown, v.InferOutput<typeof requests.operationSchema>>,
+>(
+  name: Name,
+  {
+    body,
+    ask,
+    done,
+    ...documented
+  }: Documented & {
+    readonly body: Body;
+    readonly ask: (
+      call: Call<unknown, unknown, v.InferOutput<Body>>,
+    ) => Omit<Extract<ActionRequest, { operation: Name }>, "operation" | "action">;
+  },
+): Route {
+  return route(`POST /v1/executions/{id}/actions/{actionId}/${name}`, {
+    id: operationIds[name],
+    tag: "Operations",
+    ...documented,
+    access: "run",
+    params: { ...idPath, actionId: requests.actionIdSchema },
+    body,
+    bodyOptional: true,
+    bodyExact: true,
+    answers: { 200: answers.operationAnswerSchema },
+    errors: [...operationErrors, "CONFLICT"],
+    handle(call) {
+      const { id, actionId: action } = call.params;
+      const { reason, operationId } = call.body;
+      const asked = { operation: name, action, ...ask(call) } as ActionRequest;
+      return operate(call, { id, ...asked, done, ...defined({ reason, operationId }) });
     },
   });
 }
 
-interface Documented {
-  readonly summary: string;
-  readonly description: string;
-}
+type ActionRequest = Extract<OperationRequest, { readonly action: string }>;
 
-const pastTense = { pause: "paused", resume: "resumed", cancel: "cancelled" } as const;
+const operationIds = {
+  skip: "skipAction",
+  complete: "completeAction",
+  fail: "failAction",
+  "retry-now": "retryActionNow",
+} as const satisfies Record<ActionRequest["operation"], string>;
 
 /** Part of the language, not built yet: callers get NOT_SUPPORTED instead of an unknown route. */
 function later(id: string, path: `/${string}`, summary: string): Route {
@@ -63,16 +123,19 @@ export const operationRoutes: readonly Route[] = [
     summary: "Start nothing new",
     description:
       "Running tasks go on; their results and incoming signals are kept until the execution is resumed.",
+    done: "execution paused",
   }),
   operation("resume", {
     summary: "Resume a paused execution",
     description:
       "Applies the results and signals received during the pause, and starts the actions that were held back.",
+    done: "execution resumed",
   }),
   operation("cancel", {
     summary: "Cancel an execution and its open actions",
     description:
       "Workers learn of it with their next heartbeat or poll; later results are ignored.",
+    done: "execution cancelled",
   }),
   route("POST /v1/executions/{id}/signal", {
     id: "signalExecution",
@@ -112,20 +175,41 @@ export const operationRoutes: readonly Route[] = [
   }),
   later("retryExecution", "/v1/executions/{id}/retry", "Retry the failed actions"),
   later("rerunExecution", "/v1/executions/{id}/rerun", "Rerun from an action"),
-  later("skipAction", "/v1/executions/{id}/actions/{actionId}/skip", "Skip an open action"),
-  later(
-    "completeAction",
-    "/v1/executions/{id}/actions/{actionId}/complete",
-    "Complete an open action with a given output",
-  ),
-  later(
-    "failAction",
-    "/v1/executions/{id}/actions/{actionId}/fail",
-    "Fail an open action with a given error",
-  ),
-  later(
-    "retryActionNow",
-    "/v1/executions/{id}/actions/{actionId}/retry-now",
-    "End an action's backoff",
-  ),
+  onAction("skip", {
+    summary: "Skip an open action",
+    description:
+      "The action counts as completed, with `output` (default `{}`) and the route `default`. Its status is SKIPPED.",
+    done: "action skipped",
+    body: requests.skipSchema,
+    ask: (call) => ({ output: payloadText(call, ["output"], "{}") }),
+  }),
+  onAction("complete", {
+    summary: "Complete an open action by hand",
+    description:
+      "The action ends with `output` (default `{}`) and takes `route` (default `default`). A later result of its worker is stale.",
+    done: "action completed",
+    body: requests.completeSchema,
+    ask: (call) => ({
+      output: payloadText(call, ["output"], "{}"),
+      ...defined({ route: call.body.route }),
+    }),
+  }),
+  onAction("fail", {
+    summary: "Fail an open action by hand",
+    description: "The action fails finally: it is not retried; `onError` and `optional` apply.",
+    done: "action failed",
+    body: requests.failSchema,
+    ask(call) {
+      const { code, message, details } = call.body;
+      payloadText(call, ["details"], "null", limits.errorDetailsBytesMax);
+      return { failure: { code, message, ...defined({ details }) } };
+    },
+  }),
+  onAction("retry-now", {
+    summary: "End an action's backoff",
+    description: "The next attempt of an action that is RETRYING starts at once.",
+    done: "action retried",
+    body: requests.operationSchema,
+    ask: () => ({}),
+  }),
 ];

@@ -10,11 +10,12 @@ export function payloadText(
   call: Pick<Call<unknown, unknown, unknown>, "bodyText">,
   path: readonly string[],
   absent: JsonText,
+  bytesMax: number = limits.payloadBytesMax,
 ): JsonText {
   const text = call.bodyText(...path);
   if (text === undefined) return absent;
-  if (Buffer.byteLength(text) > limits.payloadBytesMax) {
-    const message = `It is larger than ${limits.payloadBytesMax} bytes.`;
+  if (Buffer.byteLength(text) > bytesMax) {
+    const message = `It is larger than ${bytesMax} bytes.`;
     const pointer = path.map(pointerStep).join("");
     throw new OrchyError("TOO_LARGE", "A payload is too large.", [{ pointer, message }]);
   }

@@ -1,5 +1,6 @@
 /** Reads and checks what a request carries: parameters, query, headers, body. */
 
+import { defined } from "../../base/defined.ts";
 import { OrchyError, type Problem } from "../../base/errors.ts";
 import { holdsMoreParts, isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
@@ -22,13 +23,14 @@ export interface Incoming {
   readonly services: Services;
   readonly wait: () => WaitingRequest;
   readonly audit: AnyCall["audit"];
+  readonly who?: string;
 }
 
 export type AnyCall = Call<unknown, unknown, unknown>;
 
 /** Throws OrchyError with everything that is wrong in one part. */
 export async function readCall(incoming: Incoming): Promise<AnyCall> {
-  const { route, request, services, wait, audit } = incoming;
+  const { route, request, services, wait, audit, who } = incoming;
   const params = valid(
     checkTexts(route.params, incoming.params, (name) => `{${name}}`),
     "The path is invalid.",
@@ -52,6 +54,7 @@ export async function readCall(incoming: Incoming): Promise<AnyCall> {
     services,
     wait,
     audit,
+    ...defined({ who }),
   };
 }
 

@@ -60,8 +60,10 @@ export interface Call<Params, Query, Body> {
   readonly services: Services;
   /** Called by handlers that wait: the connection may be silent from here on. */
   readonly wait: () => WaitingRequest;
-  /** Called when a change by a person is done: the log records which key did what, and to what. */
-  readonly audit: (what: string, target: string) => void;
+  /** Called when a change by hand is done: the log records which key did what, to what, and why. */
+  readonly audit: (what: string, target: string, reason?: string) => void;
+  /** Name of the key that the caller has shown. */
+  readonly who?: string;
 }
 
 /** A request that may wait in silence. */

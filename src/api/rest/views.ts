@@ -75,8 +75,8 @@ function streamed(pieces: AsyncIterable<JsonText> | undefined): StreamedJson | u
 }
 
 export function entryView(entry: HistoryEntry): unknown {
-  const { sequence, at, kind, action, attempt, details } = entry;
-  return { sequence, at: moment(at), kind, action, attempt, details };
+  const { sequence, at, kind, action, attempt, details, who } = entry;
+  return { sequence, at: moment(at), kind, action, attempt, details, who };
 }
 
 /** `$` as templates see it. Action keys never collide with `input`, which is reserved. */

@@ -65,6 +65,8 @@ export class Draft extends Effects {
   readonly closing: number[];
   readonly answers: EventAnswer[] = [];
   hold: boolean | undefined;
+  /** While an operation is applied: who does it, for the entries that it leaves in the history. */
+  who: string | undefined;
   systemActionsStarted = 0;
   /** What this decision has read of the data. */
   readonly work = new Work();
@@ -237,7 +239,8 @@ export class Draft extends Effects {
       this.#history.add(sequence, "history.thinned");
       return;
     }
-    this.#history.add(sequence, kind, { action: action?.key, attempt }, details);
+    const about = { action: action?.key, attempt, who: this.who };
+    this.#history.add(sequence, kind, about, details);
     this.changed = true;
   }
 

@@ -41,6 +41,18 @@ export function completeAction(
   });
 }
 
+/** Somebody has skipped it while it was open: it counts as completed. */
+export function skipByHand(draft: Draft, action: PlanAction, output: JsonText): void {
+  draft.write(fields.output(action.key), output);
+  const record = closeRecord(draft, action, undefined);
+  // Its route says that it has an output.
+  const ended = { status: "SKIPPED", skippedBy: "hand", route: "default" } as const;
+  draft.setRecord(action.index, { ...record, ...ended });
+  draft.log("action.skipped", action, record.attempt, '{"by":"hand"}');
+  const taken = action.next.get("default") ?? none;
+  draft.ended.push({ index: action.index, taken, dead: "not-chosen" });
+}
+
 /** The action has finally failed: `onError`, else `optional`, else the execution fails. */
 export function failAction(
   draft: Draft,

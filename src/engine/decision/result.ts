@@ -7,7 +7,7 @@
 import type { Needs } from "../../language/data/scope.ts";
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { Plan } from "../../language/plan.ts";
-import type { ActionRecords } from "../../model/execution.ts";
+import { type ActionRecords, isCompleted } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 
@@ -32,8 +32,8 @@ function terminalKeys(plan: Plan, records: ActionRecords): string[] {
   const keys: string[] = [];
   for (const action of plan.actions) {
     const record = records[action.index];
-    if (record?.status !== "COMPLETED" || action.kind === "terminate") continue;
-    const taken = action.next.get(record.route ?? "default");
+    if (!isCompleted(record) || action.kind === "terminate") continue;
+    const taken = action.next.get(record?.route ?? "default");
     if (taken === undefined || taken.length === 0) keys.push(action.key);
   }
   return keys;

@@ -2,7 +2,7 @@
  * How history is written: one text for each commit, as its entries become visible together. It goes
  * to disk with every step, so what follows from its place is left out:
  *
- *     [sequence of the first, at, [kind, action, attempt, details], …]
+ *     [sequence of the first, at, [kind, action, attempt, details, who], …]
  *
  * `kind` is a place in `kinds`, or a name that is not there. What is missing is null, or left out at
  * the end. A number between entries is the sequence of the next one, where it does not follow.
@@ -41,7 +41,11 @@ export class HistoryWriter {
   add(
     sequence: number,
     kind: string,
-    of?: { readonly action?: string | undefined; readonly attempt?: number | undefined },
+    of?: {
+      readonly action?: string | undefined;
+      readonly attempt?: number | undefined;
+      readonly who?: string | undefined;
+    },
     details?: JsonText,
   ): void {
     if (this.#text === "") this.#text = `[${sequence},${this.#at}`;
@@ -50,7 +54,10 @@ export class HistoryWriter {
     const place = placeOf.get(kind);
     const action = of?.action === undefined ? undefined : `"${of.action}"`;
     this.#text += `,[${place ?? JSON.stringify(kind)}`;
-    if (details !== undefined) {
+    if (of?.who !== undefined) {
+      const who = JSON.stringify(of.who);
+      this.#text += `,${action ?? null},${of.attempt ?? null},${details ?? null},${who}]`;
+    } else if (details !== undefined) {
       this.#text += `,${action ?? null},${of?.attempt ?? null},${details}]`;
     } else if (of?.attempt !== undefined) this.#text += `,${action ?? null},${of.attempt}]`;
     else this.#text += action === undefined ? "]" : `,${action}]`;
@@ -67,6 +74,7 @@ type StoredEntry = readonly [
   action?: string | null,
   attempt?: number | null,
   details?: unknown,
+  who?: string,
 ];
 
 /** Reads the first format too: an array of entries as they are shown. */
@@ -81,12 +89,19 @@ export function readHistory(text: JsonText): readonly HistoryEntry[] {
       sequence = item;
       continue;
     }
-    const [kind, action, attempt, details] = item;
+    const [kind, action, attempt, details, who] = item;
+    // Before a name, null keeps the place of details that there are none of.
+    const hasDetails = details !== null || who === undefined;
     entries.push({
       sequence,
       at,
       kind: typeof kind === "number" ? kinds[kind]! : kind,
-      ...defined({ action: action ?? undefined, attempt: attempt ?? undefined, details }),
+      ...defined({
+        action: action ?? undefined,
+        attempt: attempt ?? undefined,
+        details: hasDetails ? details : undefined,
+        who,
+      }),
     });
     sequence += 1;
   }

@@ -1,4 +1,4 @@
-/** Starting executions and acting on them: start, signal, pause, resume, cancel, delete. */
+/** Starting executions, and deleting them. */
 
 import type { Clock, Ids } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
@@ -13,18 +13,10 @@ import { type ExecutionKey, executionKey, fields } from "../../model/ids.ts";
 import type { OutboxMessage, Store } from "../../store/store.ts";
 import type { Plans } from "../catalogue/plans.ts";
 import type { Driver } from "../driving/driver.ts";
-import type { SubmitAnswer } from "../driving/mailbox.ts";
 import type { Formats } from "../peers/formats.ts";
 import type { Tracing } from "../reporting/tracing.ts";
-import {
-  canonicalRequest,
-  causeOf,
-  followUpId,
-  hashId,
-  hashRequest,
-  seedOf,
-} from "../shared/hash.ts";
-import type { Orchestrator, StartAnswer, StartRequest } from "../shared/orchestrator.ts";
+import { canonicalRequest, followUpId, hashId, hashRequest, seedOf } from "../shared/hash.ts";
+import type { StartAnswer, StartRequest } from "../shared/orchestrator.ts";
 import type { Room } from "../shared/room.ts";
 
 /** Input of a repeated start that is compared by value with that of its execution. */
@@ -190,93 +182,11 @@ export class Executions {
     await this.#options.driver.submit(message.key.id, event);
   }
 
-  async signal(request: Parameters<Orchestrator["signal"]>[0]): Promise<"accepted" | "duplicate"> {
-    await this.#mustBelong(request.id, request.workflow);
-    const { event, payload, signalId } = request;
-    const answer = await this.#options.driver.submit(request.id, {
-      type: "signal",
-      event,
-      payload,
-      ...defined({
-        cause:
-          signalId === undefined
-            ? undefined
-            : causeOf("signal", signalId, { scope: event, body: payload }),
-      }),
-    });
-    const reused =
-      "This signalId was used before for another payload of this event. Use a new one for each signal.";
-    return this.#accepted(request.id, answer, reused);
-  }
-
-  async operate(request: Parameters<Orchestrator["operate"]>[0]): Promise<ExecutionStatus> {
-    await this.#mustBelong(request.id, request.workflow);
-    const { operation, reason, operationId } = request;
-    const answer = await this.#options.driver.submit(request.id, {
-      type: "operation",
-      operation,
-      ...defined({
-        reason,
-        cause:
-          operationId === undefined
-            ? undefined
-            : causeOf("operation", operationId, {
-                scope: operation,
-                body: JSON.stringify(reason ?? null),
-              }),
-      }),
-    });
-    const reused =
-      "This operationId was used before with another reason. Use a new one for each operation.";
-    await this.#accepted(request.id, answer, reused);
-    return this.status(request.id);
-  }
-
   async status(id: string): Promise<ExecutionStatus> {
     const key = executionKey(id, this.#options.store.partitions);
     const loaded = await this.#options.store.load({ key, fields: [] });
     if (loaded.outcome === "loaded") return loaded.status;
     throw loaded.outcome === "tombstone" ? gone(key) : notFound(key);
-  }
-
-  async #accepted(
-    id: string,
-    answer: SubmitAnswer,
-    reused: string,
-  ): Promise<"accepted" | "duplicate"> {
-    const key = executionKey(id, this.#options.store.partitions);
-    switch (answer.type) {
-      case "accepted":
-      case "duplicate":
-        return answer.type;
-      case "stale":
-        return "duplicate";
-      case "reused":
-        throw new OrchyError("CONFLICT", reused);
-      case "invalid-state":
-        throw new OrchyError("INVALID_STATE", answer.message, [], {
-          status: await this.status(id),
-        });
-      case "too-many":
-        throw new OrchyError("TOO_MANY", answer.message);
-      case "not-found":
-        throw notFound(key);
-      case "gone":
-        throw gone(key);
-      default:
-        return unreachable(answer);
-    }
-  }
-
-  /** The legacy routes name the workflow as well. */
-  async #mustBelong(id: string, workflow: string | undefined): Promise<void> {
-    if (workflow === undefined) return;
-    const key = executionKey(id, this.#options.store.partitions);
-    const loaded = await this.#options.store.load({ key, fields: [] });
-    if (loaded.outcome === "tombstone") throw gone(key);
-    if (loaded.outcome === "not_found" || JSON.parse(loaded.state).workflow !== workflow) {
-      throw new OrchyError("NOT_FOUND", `There is no execution ${id} of the workflow ${workflow}.`);
-    }
   }
 
   async delete(id: string): Promise<void> {

@@ -12,6 +12,7 @@ import type { Orchestrator } from "../shared/orchestrator.ts";
 import type { Executions } from "./executions.ts";
 import type { Lists } from "./listing.ts";
 import type { Observers } from "./observers.ts";
+import type { Operations } from "./operations.ts";
 import { actionNames } from "./task-actions.ts";
 import type { Views } from "./views.ts";
 import type { WorkerDesk } from "./worker-desk.ts";
@@ -22,6 +23,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
   readonly workflows: Workflows;
   readonly plans: Plans;
   readonly executions: Executions;
+  readonly operations: Operations;
   readonly views: Views;
   readonly lists: Lists;
   readonly observers: Observers;
@@ -30,7 +32,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
 }
 
 export function facadeOf(services: Services): Orchestrator {
-  const { store, clock, workflows, plans, executions } = services;
+  const { store, clock, workflows, plans, executions, operations } = services;
   const { views, lists, observers, desk, servers } = services;
   return {
     saveWorkflow: (definition, options) => tellFaults(() => workflows.save(definition, options)),
@@ -54,8 +56,8 @@ export function facadeOf(services: Services): Orchestrator {
     waitForResult: (id, waitMs, abort) =>
       tellFaults(() => observers.waitForResult(id, waitMs, abort)),
     watch: (request) => tellFaults(() => observers.watch(request)),
-    signal: (request) => tellFaults(() => executions.signal(request)),
-    operate: (request) => tellFaults(() => executions.operate(request)),
+    signal: (request) => tellFaults(() => operations.signal(request)),
+    operate: (request) => tellFaults(() => operations.operate(request)),
     deleteExecution: (id) => tellFaults(() => executions.delete(id)),
 
     poll: (request) => tellFaults(() => desk.poll(request)),

@@ -5,7 +5,7 @@
 import type { OrchyError, Problem } from "../../base/errors.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
-import type { Operation, TaskOutcome } from "../../model/event.ts";
+import type { ByHand, OperationRequest, TaskOutcome } from "../../model/event.ts";
 import type {
   ActionStatus,
   AttemptRecord,
@@ -72,7 +72,7 @@ export interface ActionView {
   readonly unpolled?: true;
   /** Its task waits, and fits no Struct: a worker that takes JSON is needed. */
   readonly waitingFor?: "json";
-  readonly skippedBy?: "dead-path" | "failure";
+  readonly skippedBy?: "dead-path" | "failure" | "hand";
   readonly route?: string;
   readonly startedAt?: number;
   readonly endedAt?: number;
@@ -293,13 +293,15 @@ export interface Orchestrator {
     readonly payload: JsonText;
     readonly signalId?: string;
   }): Promise<"accepted" | "duplicate">;
-  operate(request: {
-    readonly id: string;
-    readonly workflow?: string;
-    readonly operation: Operation;
-    readonly reason?: string;
-    readonly operationId?: string;
-  }): Promise<ExecutionStatus>;
+  /** Returns the status that follows. */
+  operate(
+    request: OperationRequest &
+      ByHand & {
+        readonly id: string;
+        readonly workflow?: string;
+        readonly operationId?: string;
+      },
+  ): Promise<ExecutionStatus>;
   /** Finished executions only. */
   deleteExecution(id: string): Promise<void>;
 

@@ -20,6 +20,7 @@ const commits = fc
         action: fc.constantFrom("1", "ship-it"),
         attempt: fc.integer({ min: 1, max: 9 }),
         details: fc.jsonValue(),
+        who: fc.constantFrom('on "call"', "ops"),
       },
       { requiredKeys: ["gap", "kind"] },
     ),
@@ -27,10 +28,11 @@ const commits = fc
   )
   .map((items) => {
     let sequence = 4;
-    return items.map(({ gap, details, ...rest }): HistoryEntry => {
+    return items.map(({ gap, details, who, ...rest }): HistoryEntry => {
       sequence += gap;
       const entry = { sequence, at: 1_795_000_000_000, ...rest };
-      return details === undefined ? entry : { ...entry, details };
+      const hasDetails = details !== undefined && !(details === null && who !== undefined);
+      return { ...entry, ...(hasDetails && { details }), ...(who !== undefined && { who }) };
     });
   });
 

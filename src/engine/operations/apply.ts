@@ -1,0 +1,16 @@
+/** Applies an operation by hand, whichever it is: refused with the reason where it does not apply. */
+import type { EventAnswer } from "../../model/event.ts";
+import type { Draft } from "../decision/draft.ts";
+import type { OperationEvent } from "./rules.ts";
+import { operationRules } from "./table.ts";
+
+export function applyOperation(draft: Draft, event: OperationEvent): EventAnswer {
+  const { format = 0, refusal, apply } = operationRules(event.operation);
+  if (draft.format < format) return { type: "unread" };
+  const refused = refusal(draft, event);
+  if (refused !== undefined) return refused;
+  draft.who = event.who;
+  apply(draft, event);
+  draft.who = undefined;
+  return { type: "accepted" };
+}

@@ -1,0 +1,25 @@
+/** The rules of all operations. */
+import type { Operation } from "../../model/event.ts";
+import { cancel } from "./cancel.ts";
+import { complete } from "./complete.ts";
+import { fail } from "./fail.ts";
+import { pause } from "./pause.ts";
+import { resume } from "./resume.ts";
+import { retryNow } from "./retry-now.ts";
+import type { OperationRules } from "./rules.ts";
+import { skip } from "./skip.ts";
+
+const table: { readonly [Name in Operation]: OperationRules<Name> } = {
+  pause,
+  resume,
+  cancel,
+  skip,
+  complete,
+  fail,
+  "retry-now": retryNow,
+};
+
+/** Made for its events, so they may be used with this operation and no other. */
+export function operationRules(operation: Operation): OperationRules {
+  return table[operation] as OperationRules;
+}

@@ -1,0 +1,119 @@
+/** Acting on executions: signals, and operations by hand. */
+import { defined } from "../../base/defined.ts";
+import { OrchyError, unreachable } from "../../base/errors.ts";
+import type { ByHand, Cause, OperationRequest } from "../../model/event.ts";
+import type { ExecutionStatus } from "../../model/execution.ts";
+import { executionKey } from "../../model/ids.ts";
+import type { Store } from "../../store/store.ts";
+import type { Driver } from "../driving/driver.ts";
+import type { SubmitAnswer } from "../driving/mailbox.ts";
+import { causeOf } from "../shared/hash.ts";
+import type { Orchestrator } from "../shared/orchestrator.ts";
+import { type Executions, gone, notFound } from "./executions.ts";
+
+interface Options {
+  readonly store: Store;
+  readonly driver: Driver;
+  readonly executions: Pick<Executions, "status">;
+}
+
+export class Operations {
+  readonly #options: Options;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  async signal(request: Parameters<Orchestrator["signal"]>[0]): Promise<"accepted" | "duplicate"> {
+    await this.#mustBelong(request.id, request.workflow);
+    const { event, payload, signalId } = request;
+    const answer = await this.#options.driver.submit(request.id, {
+      type: "signal",
+      event,
+      payload,
+      ...defined({
+        cause:
+          signalId === undefined
+            ? undefined
+            : causeOf("signal", signalId, { scope: event, body: payload }),
+      }),
+    });
+    const reused =
+      "This signalId was used before for another payload of this event. Use a new one for each signal.";
+    return this.#accepted(request.id, answer, reused);
+  }
+
+  async operate(request: Parameters<Orchestrator["operate"]>[0]): Promise<ExecutionStatus> {
+    const { id, workflow, operationId, ...asked } = request;
+    await this.#mustBelong(id, workflow);
+    const cause = operationId === undefined ? undefined : operationCause(operationId, asked);
+    const answer = await this.#options.driver.submit(id, {
+      type: "operation",
+      ...asked,
+      ...defined({ cause }),
+    });
+    const reused =
+      "This operationId was used before with another body. Use a new one for each operation.";
+    await this.#accepted(id, answer, reused);
+    return this.#options.executions.status(id);
+  }
+
+  async #accepted(
+    id: string,
+    answer: SubmitAnswer,
+    reused: string,
+  ): Promise<"accepted" | "duplicate"> {
+    const key = executionKey(id, this.#options.store.partitions);
+    switch (answer.type) {
+      case "accepted":
+      case "duplicate":
+        return answer.type;
+      case "stale":
+        return "duplicate";
+      case "reused":
+        throw new OrchyError("CONFLICT", reused);
+      case "invalid-state":
+        throw new OrchyError("INVALID_STATE", answer.message, [], {
+          status: await this.#options.executions.status(id),
+          ...defined({ actionStatus: answer.actionStatus }),
+        });
+      case "no-action":
+        throw new OrchyError("NOT_FOUND", answer.message);
+      case "refused": {
+        const { pointer, message } = answer;
+        throw new OrchyError("INVALID_ARGUMENT", "The body is invalid.", [{ pointer, message }]);
+      }
+      case "too-many":
+        throw new OrchyError("TOO_MANY", answer.message);
+      case "unread":
+        throw new OrchyError(
+          "UNAVAILABLE",
+          "Servers of an earlier version share the store, and do not know this operation. Nothing was changed. Update them, and try again some minutes later.",
+        );
+      case "not-found":
+        throw notFound(key);
+      case "gone":
+        throw gone(key);
+      default:
+        return unreachable(answer);
+    }
+  }
+
+  /** The legacy routes name the workflow as well. */
+  async #mustBelong(id: string, workflow: string | undefined): Promise<void> {
+    if (workflow === undefined) return;
+    const key = executionKey(id, this.#options.store.partitions);
+    const loaded = await this.#options.store.load({ key, fields: [] });
+    if (loaded.outcome === "tombstone") throw gone(key);
+    if (loaded.outcome === "not_found" || JSON.parse(loaded.state).workflow !== workflow) {
+      throw new OrchyError("NOT_FOUND", `There is no execution ${id} of the workflow ${workflow}.`);
+    }
+  }
+}
+
+/** What it asks for does not tell by whom. What has only a reason is compared as it ever was. */
+function operationCause(id: string, asked: OperationRequest & ByHand): Cause {
+  const { operation, reason = null, who: _who, ...more } = asked;
+  const body = Object.keys(more).length === 0 ? reason : { ...more, reason };
+  return causeOf("operation", id, { scope: operation, body: JSON.stringify(body) });
+}
