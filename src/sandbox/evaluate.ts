@@ -5,6 +5,7 @@
  */
 
 import type { QuickJSContext, QuickJSHandle } from "quickjs-emscripten";
+import { isTooDeep } from "../base/json-shape.ts";
 import type { ScriptOutcome } from "../model/event.ts";
 import type { LimitName, Machine, ScriptLimits } from "./machine.ts";
 import { baseBytes, LimitReached, openMachine } from "./machine.ts";
@@ -172,7 +173,7 @@ export class Interpreter {
     const route = text.slice(0, lineFeed);
     const output = text.slice(lineFeed + 1);
     if (Buffer.byteLength(output) > this.#limits.outputBytesMax) throw new LimitReached("output");
-    if (isDeeper(output, this.#limits.outputDepthMax)) throw new LimitReached("depth");
+    if (isTooDeep(output, this.#limits.outputDepthMax)) throw new LimitReached("depth");
     return route === ""
       ? { ok: true, output }
       : { ok: true, output, route: JSON.parse(route) as string };
@@ -249,25 +250,4 @@ function worded(name: string, message: string, stack: string): string {
   if (place === null) return text;
   const column = place[2] === undefined ? "" : `, column ${place[2]}`;
   return `${text} (line ${place[1]}${column})`;
-}
-
-/** Whether JSON text is nested deeper than a number of levels. */
-function isDeeper(json: string, depthMax: number): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < json.length; at += 1) {
-    const code = json.charCodeAt(at);
-    if (inString) {
-      if (code === 0x5c) at += 1;
-      else if (code === 0x22) inString = false;
-    } else if (code === 0x22) {
-      inString = true;
-    } else if (code === 0x7b || code === 0x5b) {
-      depth += 1;
-      if (depth > depthMax) return true;
-    } else if (code === 0x7d || code === 0x5d) {
-      depth -= 1;
-    }
-  }
-  return false;
 }

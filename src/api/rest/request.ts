@@ -7,13 +7,10 @@ import { limits } from "../../base/limits.ts";
 import { pick } from "../../language/data/json-text.ts";
 import { parseExact } from "../../model/numbers.ts";
 import { readBody } from "../body.ts";
+import { notJson } from "../json-syntax.ts";
 import { codingsOf } from "../unpacker.ts";
 import { checkJson, checkTexts, type Respelled, respelled, unknownName } from "./check.ts";
-import { findSyntaxProblem } from "./json-syntax.ts";
 import type { Call, Route, Services, WaitingRequest } from "./route.ts";
-
-/** Body that is not JSON for which the place of the mistake is found. */
-const syntaxCharsMax = 512 * 1024;
 
 export interface Incoming {
   readonly route: Route;
@@ -149,11 +146,6 @@ function parse(text: string, read: (text: string) => unknown): unknown {
   try {
     return read(text);
   } catch {
-    const problem = text.length > syntaxCharsMax ? undefined : findSyntaxProblem(text);
-    const where = problem
-      ? ` at line ${problem.line}, column ${problem.column}: expected ${problem.expected}`
-      : "";
-    const position = problem ? { position: problem.offset } : {};
-    throw new OrchyError("INVALID_ARGUMENT", `The body is not valid JSON${where}.`, [], position);
+    throw notJson(text);
   }
 }

@@ -14,6 +14,7 @@ import { OrchyError, type Problem } from "../../base/errors.ts";
 import { isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
 import { TaskResultSchema } from "../../gen/orchy/v1/worker_pb.ts";
+import { notJson } from "../json-syntax.ts";
 import { pointerStep, unknownName } from "../rest/check.ts";
 import { notedNumber, noteNumbers, noteRefusal } from "./json-notes.ts";
 import { checkListedItems, checkTextParts } from "./parts.ts";
@@ -36,15 +37,8 @@ export function checkedJson(schema: DescMessage, bytes: Uint8Array): Buffer {
 }
 
 function readJson(schema: DescMessage, bytes: Uint8Array): JsonValue {
-  let json: JsonValue;
-  try {
-    // An empty body is what `curl -X POST` sends for a message without fields.
-    json = bytes.length === 0 ? {} : parse(utf8.decode(bytes));
-  } catch (error) {
-    if (error instanceof OrchyError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new OrchyError("INVALID_ARGUMENT", `The body is not JSON: ${reason}`);
-  }
+  // An empty body is what `curl -X POST` sends for a message without fields.
+  const json = bytes.length === 0 ? {} : parse(decodeText(bytes));
   checkListedItems(schema, json);
   const unknown = findUnknown(schema, json);
   if (unknown !== undefined) throw wrong(unknown);
@@ -177,12 +171,25 @@ export function isFree(schema: DescMessage): boolean {
 }
 
 /** What is nested without end costs far more to take apart than to count. */
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new OrchyError("INVALID_ARGUMENT", "The body is not UTF-8.");
+  }
+}
+
 function parse(text: string): JsonValue {
   if (text.length > recursionLimit && isTooDeep(text, recursionLimit)) {
-    throw new Error(`it is nested deeper than ${recursionLimit} levels`);
+    const message = `The body is nested deeper than ${recursionLimit} levels.`;
+    throw new OrchyError("INVALID_ARGUMENT", message);
   }
   checkTextParts(text);
-  return JSON.parse(noteNumbers(text)) as JsonValue;
+  try {
+    return JSON.parse(noteNumbers(text)) as JsonValue;
+  } catch {
+    throw notJson(text);
+  }
 }
 
 /** Descends to the innermost member that cannot be decoded: the library names no place. */

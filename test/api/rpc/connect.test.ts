@@ -143,7 +143,7 @@ test("wrong JSON is told with a pointer to it", async () => {
     ['{"actions":["a",7]}', "/actions/1: "],
     ['{"results":7}', "/results: "],
     ["[]", "/: "],
-    ['{"actions":', "The body is not JSON"],
+    ['{"actions":', "The body is not valid JSON at line 1, column 12: expected a JSON value."],
     ['{"actions":["a"],"waitSeconds":61}', "/waitSeconds: is 61; it must be 0 to 60"],
     ['{"actions":["a"],"waitSeconds":"NaN"}', "/waitSeconds: is NaN"],
     ['{"actions":["a"],"maxTasks":-1}', "/maxTasks: is -1"],

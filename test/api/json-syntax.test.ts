@@ -1,8 +1,9 @@
 /** The position of what is wrong in JSON, and its depth. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { findSyntaxProblem } from "../../../src/api/rest/json-syntax.ts";
-import { isTooDeep } from "../../../src/base/json-shape.ts";
+import { findSyntaxProblem, notJson } from "../../src/api/json-syntax.ts";
+import { recursionLimit } from "../../src/api/rpc/recursion-limit.ts";
+import { isTooDeep } from "../../src/base/json-shape.ts";
 
 function parses(text: string): boolean {
   try {
@@ -38,14 +39,31 @@ test("takes for JSON exactly what JSON.parse takes", () => {
   );
 });
 
-test("what stands before the position could begin a JSON text", () => {
-  expect(findSyntaxProblem("[1,\n 2,\n  x]")).toMatchObject({ line: 3, column: 3, offset: 10 });
+test.each([
+  ["", 1, 1, "a JSON value"],
+  ["[1,\n 2,\n  x]", 3, 3, "a JSON value"],
+  ["[,]", 1, 2, 'a JSON value or "]"'],
+  ["{a: 1}", 1, 2, 'a member name in double quotes or "}"'],
+  ['{"a": 1,}', 1, 9, "a member name in double quotes"],
+  ['{"a" 1}', 1, 6, '":"'],
+  ['{"a": [1, 2}', 1, 12, '"," or "]"'],
+  ['{"a":\r\n{"b": 1] }', 2, 8, '"," or "}"'],
+  ['{"a": 1', 1, 8, '"," or "}"'],
+  ["[1] // done", 1, 5, "the end of the text"],
+  ["[-.5]", 1, 2, 'a JSON value or "]"'],
+  ["[1.]", 1, 2, "more digits"],
+  ['["a]', 1, 5, "a closing double quote"],
+  ['["a\\nb\\q"]', 1, 7, "a valid escape"],
+  ['["\\u00g0"]', 1, 3, "four hexadecimal digits after \\u"],
+  ['["a\tb"]', 1, 4, "an escape for a control character"],
+])("%j names line %d, column %d and what was expected", (text, line, column, expected) => {
+  expect(findSyntaxProblem(text)).toMatchObject({ line, column, expected });
 });
 
-test("very long and very deep texts are no problem", () => {
-  const long = `"${"x".repeat(8_000_000)}`;
-  expect(findSyntaxProblem(long)).toMatchObject({ offset: long.length });
-  expect(findSyntaxProblem("[".repeat(1_000_000))).toMatchObject({ offset: 1_000_000 });
+test("a text as long and as deep as bodies may be is no problem", () => {
+  expect(findSyntaxProblem(`["${"x".repeat(500_000)}`)).toMatchObject({ offset: 500_002 });
+  expect(findSyntaxProblem("[".repeat(recursionLimit))).toMatchObject({ offset: recursionLimit });
+  expect(notJson("[".repeat(8_000_000)).message).toBe("The body is not valid JSON.");
 });
 
 test("depth counts brackets outside of strings", () => {
