@@ -13,8 +13,8 @@
  *        definitions are read exactly (before, as doubles); hashes of starts whose id callers chose are
  *        those of the values of their payloads (before, of their texts); tasks that fit no Struct are
  *        in queues of their own (`jsonQueueKey`); definitions hold http actions, and references filters.
- *     4  definitions hold terminate actions, and references defaults; actions that were skipped by hand
- *        (`skippedBy: "hand"`) have a route and an output.
+ *     4  definitions hold what the checks report as new in it (`Report.isNew`); actions that were skipped
+ *        by hand (`skippedBy: "hand"`) have a route and an output.
  *
  * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
  * (`Store.format`): never one that a server beside this one does not read.

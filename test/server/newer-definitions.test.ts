@@ -20,6 +20,7 @@ afterAll(() => server.remove());
 const dear = "$.input.lines[?(@.price > $.input.limit)].sku";
 const system = (name: string, fields: object) => [{ id: 1, type: "system", name, ...fields }];
 const plain = system("transform", {});
+const cases = { cases: [{ when: { ref: "$.input.a", eq: 1 }, route: "a" }], next: { a: [] } };
 const filters = [
   [{ actions: system("transform", { parameters: { dear } }) }, "/actions/0/parameters/dear"],
   [
@@ -37,6 +38,7 @@ test.each([
   ...filters.map(([fields, at]) => ["A reference with a filter", at, fields, 3] as const),
   ["A http action", "/actions/0/name", { actions: system("http", { url: "http://a.example" }) }, 3],
   ["A reference with a default", "/output", { actions: plain, output: "{$.input.a ?? 1}" }, 4],
+  ["A switch with cases", "/actions/0/cases", { actions: system("switch", cases) }, 4],
 ])("%s at %s is saved once all servers know it", async (what, pointer, fields, since) => {
   const definition = { name: "newer", rootAction: 1, ...fields };
   const save = (path: string) => call(server, "POST", path, definition);

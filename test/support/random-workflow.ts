@@ -215,6 +215,7 @@ function particulars(at: Place): Partial<ActionSpec> {
         ...(shape === 4 && { timeoutSeconds: 60, heartbeatSeconds: 5, queueTimeoutSeconds: 90 }),
       };
     case "switch":
+      if (shape > 4 && at.ways.byRoute.size > 0) return { cases: cases(at) };
       return { expression: shape % 2 === 0 ? "$.input.route" : `{${reference(at, "route")}}` };
     case "transform":
       return { parameters: template(at) };
@@ -230,6 +231,20 @@ function particulars(at: Place): Partial<ActionSpec> {
     case "javascript":
       return { expression: "$.seen = $.input;" };
   }
+}
+
+/** One for each of its routes. */
+function cases(at: Place): Json {
+  const other = reference(at, "value");
+  return [...at.ways.byRoute.keys()].map((route) => ({
+    when: {
+      any: [
+        { ref: "$.input.route", in: [route, Number(route) || null] },
+        { all: [{ ref: other, exists: false }, { not: { ref: "$.input.route", gte: "b" } }] },
+      ],
+    },
+    route,
+  }));
 }
 
 function template(at: Place): Json {

@@ -41,6 +41,10 @@ export const languageLimits = {
   routeNameCharsMax: 1_024,
   /** Ids in `rootAction`. */
   rootActionsMax: 1_000,
+  /** Cases of one switch. */
+  switchCasesMax: 200,
+  /** Conditions in one `all` or `any`. */
+  conditionsMax: 200,
   /** Events of one wait. */
   waitEventsMax: 100,
   /** Source of a script. */

@@ -31,6 +31,12 @@ export function withNeeds(draft: Draft, action: PlanAction, run: () => void): vo
   });
 }
 
+/** Fails the strict action for a reference without a value. */
+export function failMissing(draft: Draft, action: PlanAction, reference: string): void {
+  const message = `${reference} finds no value.`;
+  failAction(draft, action, { failure: { code: "REFERENCE_NOT_FOUND", message } });
+}
+
 /** Resolved text, or undefined after the action has been failed. */
 export function resolveOrFail(
   draft: Draft,
@@ -42,8 +48,7 @@ export function resolveOrFail(
     work: draft.work,
   });
   if (!resolved.ok) {
-    const message = `${resolved.missing} finds no value.`;
-    failAction(draft, action, { failure: { code: "REFERENCE_NOT_FOUND", message } });
+    failMissing(draft, action, resolved.missing);
     return undefined;
   }
   if (tooLarge(resolved.text)) {

@@ -60,7 +60,7 @@ export function readAction(
     return readObject(value, pointer, report, rules);
   }
   const what = kind === "user" ? "A user action" : `A ${kind} action`;
-  const { required = [], either, format, isBuilt = true } = kinds[kind];
+  const { required = [], either, check, format, isBuilt = true } = kinds[kind];
   const read = readObject(value, pointer, report, {
     what,
     fields: tables.get(kind)!,
@@ -80,6 +80,7 @@ export function readAction(
   const given = report.lenient ? read : value;
   if (either !== undefined) eitherOr(given, either, pointer, report);
   checkRoutes(kind, read, pointer, report);
+  check?.(read, pointer, report);
   return read;
 }
 

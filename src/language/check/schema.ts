@@ -5,6 +5,7 @@
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { type Kind, kindList, kinds, systemKinds, systemNames } from "../kinds/table.ts";
+import { conditionSchema } from "../readers/conditions.ts";
 import { anyCase, anyCasePattern, type JsonSchema, propertiesOf } from "../readers/reader.ts";
 import { inBothCases } from "../readers/user-rules.ts";
 import { actionDefinitionFields } from "./action-definition.ts";
@@ -26,11 +27,24 @@ export function definitionSchemas(
   referenceTo: (name: string) => string,
 ): Readonly<Record<string, JsonSchema>> {
   const ofKinds = kindList.map((kind): [string, JsonSchema] => [nameOf(kind), kindSchema(kind)]);
-  return {
-    Definition: workflowDefinition(referenceTo("DefinedAction")),
-    DefinedAction: definedAction((kind) => ({ $ref: referenceTo(nameOf(kind)) })),
+  const schemas = {
+    Definition: workflowDefinition("DefinedAction"),
+    DefinedAction: definedAction((kind) => ({ $ref: nameOf(kind) })),
+    Condition: conditionSchema,
     ...Object.fromEntries(ofKinds),
   };
+  return withReferences(schemas, referenceTo) as typeof schemas;
+}
+
+/** Schemas refer to each other by their names alone, which stand for the places in a document. */
+function withReferences(value: unknown, referenceTo: (name: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((item) => withReferences(item, referenceTo));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([name, member]): [string, unknown] => {
+    const isName = name === "$ref" && typeof member === "string";
+    return [name, isName ? referenceTo(member) : withReferences(member, referenceTo)];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** The documents that editors read, by the last part of their paths. */

@@ -104,6 +104,18 @@ export function keyOf(text: string, open: number, end: number): string {
   return raw.includes("\\") ? JSON.parse(text.slice(open, end)) : raw;
 }
 
+/** The text without the space between its values; only its beginning when it is longer than that. */
+export function withoutSpace(text: JsonText, charsMax: number): string {
+  let kept = "";
+  for (let at = 0; at < text.length && kept.length <= charsMax; ) {
+    const code = text.charCodeAt(at);
+    const end = code === quote ? skipString(text, at) : at + 1;
+    if (!isSpace(code)) kept += text.slice(at, end);
+    at = end;
+  }
+  return kept;
+}
+
 function valueAfterKey(text: string, keyEnd: number): number {
   return skipSpace(text, skipSpace(text, keyEnd) + 1);
 }

@@ -128,6 +128,13 @@ export function compileTemplate(value: Json): Template {
   return { needs, references, indexed, slots: compiler.slots, tail: compiler.literal };
 }
 
+/** The reference that a template consists of; undefined: there is more to it, or less. */
+export function wholeReference({ slots, tail }: Template): Reference | undefined {
+  const [only] = slots;
+  const isWhole = slots.length === 1 && !only!.embedded && only!.before === "" && tail === "";
+  return isWhole ? only!.reference : undefined;
+}
+
 class Compiler {
   readonly problems: TemplateProblem[] = [];
   readonly slots: Slot[] = [];

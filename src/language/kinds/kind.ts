@@ -49,6 +49,8 @@ export interface KindRules {
   readonly required?: readonly string[];
   /** Exactly one of these two fields must be given. */
   readonly either?: readonly [string, string];
+  /** Checks what spans its fields. */
+  readonly check?: (action: ReadObject, pointer: string, report: Report) => void;
   /** Which routes `next` may have. Absent: only `default`, as it takes no other. */
   readonly routes?: "any" | RouteCheck;
   /** Names that its templates may use beside `$.input`. */
