@@ -15,8 +15,8 @@ const levels: readonly (readonly string[])[] = [
   ["language"],
   ["model"],
 ];
-/** The rooms of some parts, likewise from the top down. */
-const rooms: Readonly<Record<string, readonly (readonly string[])[]>> = {
+/** The folders of some parts, likewise from the top down. */
+const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
   runtime: [
     ["runtime.ts"],
     ["inner", "loops"],
@@ -157,15 +157,15 @@ describe("src", () => {
     expect(wrong).toEqual([]);
   });
 
-  test.each(Object.entries(rooms))("the rooms of %s import down", (part, levels) => {
-    const roomOf = ({ path }: SourceFile) => path.split("/")[1]!;
-    const level = (file: SourceFile) => levels.findIndex((some) => some.includes(roomOf(file)));
+  test.each(Object.entries(folders))("the folders of %s import down", (part, levels) => {
+    const folderOf = ({ path }: SourceFile) => path.split("/")[1]!;
+    const level = (file: SourceFile) => levels.findIndex((some) => some.includes(folderOf(file)));
     const inPart = [...files.values()].filter((file) => file.part === part);
     expect(inPart.filter((file) => level(file) < 0)).toEqual([]);
     const wrong: string[] = [];
     for (const file of inPart) {
       for (const imported of sourceImports(file)) {
-        if (imported.part !== part || roomOf(file) === roomOf(imported)) continue;
+        if (imported.part !== part || folderOf(file) === folderOf(imported)) continue;
         if (level(file) >= level(imported)) wrong.push(`${file.path} imports ${imported.path}`);
       }
     }

@@ -141,7 +141,7 @@ export interface Backlogs {
   /** Event streams by the id of the key that opened them; "" without a key. */
   readonly streams: OpenCount;
   readonly bodies: Backlog;
-  readonly answers: Backlog;
+  readonly responses: Backlog;
 }
 
 export function createBacklogs(clock: Clock): Backlogs {
@@ -149,6 +149,6 @@ export function createBacklogs(clock: Clock): Backlogs {
   return {
     streams: new OpenCount(limits.eventStreamsPerKeyMax),
     bodies: new Backlog({ bytesMax: bodyBacklogBytesMax, ageMs: requestBodyMs }, clock),
-    answers: new Backlog({ bytesMax: responseBacklogBytesMax, ageMs: responseMs }, clock),
+    responses: new Backlog({ bytesMax: responseBacklogBytesMax, ageMs: responseMs }, clock),
   };
 }

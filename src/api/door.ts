@@ -53,7 +53,7 @@ interface Authority {
 
 export function createDoor(options: DoorOptions): Door {
   const { given, others, corsOrigins, asksForKeys, log } = options;
-  const told = new Set<string>();
+  const logged = new Set<string>();
   const own = namesOf(given);
   const callable = namesOf([...given, ...others]);
 
@@ -69,8 +69,8 @@ export function createDoor(options: DoorOptions): Door {
   }
 
   function tellOnce(message: string, name: string): void {
-    if (told.has(name) || told.size >= limits.refusedNamesLoggedMax) return;
-    told.add(name);
+    if (logged.has(name) || logged.size >= limits.refusedNamesLoggedMax) return;
+    logged.add(name);
     log.warn(message, { name });
   }
 

@@ -9,7 +9,7 @@ import { defined } from "../base/defined.ts";
 import { type ErrorCode, errorKinds } from "../base/errors.ts";
 import { version } from "../config/version.ts";
 import { actionDefinitionSchema, definitionSchemas } from "../language/check/schema.ts";
-import * as answers from "./rest/answer-schemas.ts";
+import * as responses from "./rest/response-schemas.ts";
 import { type Fields, type Route, type Schema, tags } from "./rest/route.ts";
 import { workerDocument } from "./rpc/worker-document.ts";
 import * as requests from "./schemas.ts";
@@ -78,7 +78,7 @@ function operation(route: Route): JsonObject {
         content: { "application/json": { schema: jsonSchema(route.body) } },
       },
     }),
-    responses: responses(route),
+    responses: describedResponses(route),
   };
 }
 
@@ -100,7 +100,7 @@ function parameters(entries: Fields, place: "path" | "query" | "header"): JsonOb
   }));
 }
 
-function responses(route: Route): JsonObject {
+function describedResponses(route: Route): JsonObject {
   const all: Record<string, JsonObject> = {};
   for (const code of errorsOf(route)) {
     const { status, sentence } = errorKinds[code];
@@ -110,7 +110,7 @@ function responses(route: Route): JsonObject {
       content: { "application/json": { schema: errorReference(route) } },
     };
   }
-  const answered = Object.entries(route.answers);
+  const answered = Object.entries(route.responses);
   // Every operation must have a response besides its errors; of this one none is settled yet.
   if (answered.length === 0) all.default = { description: "Not built yet." };
   for (const [status, answer] of answered) {
@@ -133,7 +133,7 @@ function errorsOf(route: Route): ReadonlySet<ErrorCode> {
 }
 
 function errorReference(route: Route): JsonObject {
-  return jsonSchema(route.style === "v1" ? answers.errorSchema : answers.legacyErrorSchema);
+  return jsonSchema(route.style === "v1" ? responses.errorSchema : responses.legacyErrorSchema);
 }
 
 function content(answer: Schema | string | null): JsonObject {
@@ -144,7 +144,7 @@ function content(answer: Schema | string | null): JsonObject {
 
 /** Objects and enumerations are named after what exports them: `startSchema` is `Start`. */
 const named = new Map<Schema, string>(
-  Object.entries({ ...requests, ...answers }).flatMap(([name, schema]) =>
+  Object.entries({ ...requests, ...responses }).flatMap(([name, schema]) =>
     typeof schema !== "function" && /object$|^picklist$/.test(schema.type)
       ? [[schema, capitalized(name.replace(/Schema$/, ""))]]
       : [],

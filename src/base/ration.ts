@@ -38,8 +38,8 @@ export class Ration {
     if (window.lines <= linesMax) return true;
     window.leftOut += 1;
     const { until } = window;
-    const told = window;
-    if (window.leftOut === 1) this.#clock.after(until - now, () => tell(told.leftOut));
+    const ended = window;
+    if (window.leftOut === 1) this.#clock.after(until - now, () => tell(ended.leftOut));
     return false;
   }
 

@@ -48,7 +48,7 @@ import { Views } from "./services/views.ts";
 import { Watchers } from "./services/watchers.ts";
 import { WorkerDesk } from "./services/worker-desk.ts";
 import type { Orchestrator, ServerView } from "./shared/orchestrator.ts";
-import { Room } from "./shared/room.ts";
+import { StoreSpace } from "./shared/store-space.ts";
 
 /** Time between two looks at the partitions that prefer this server. */
 const preferredLookMs = 1_000;
@@ -150,7 +150,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     mainThread: metrics.mainThread,
     timeCommit: () => metrics.timeStoreCall("commit"),
   });
-  const room = new Room({ store, clock, log, keepRetention: options.keepRetention });
+  const space = new StoreSpace({ store, clock, log, keepRetention: options.keepRetention });
   const journal = new Journal(log, metrics);
   const executions = new Executions({
     store,
@@ -158,7 +158,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     ids,
     driver,
     plans,
-    room,
+    space,
     formats,
     namespace: options.namespace,
     tombstoneSeconds: options.tombstoneSeconds ?? limits.tombstoneSecondsDefault,
@@ -187,7 +187,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry, formats });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const prefers = (partition: number) => sharing.prefers(partition);
-  const early = new EarlyRetention({ store, clock, log, metrics, room, executions, prefers });
+  const early = new EarlyRetention({ store, clock, log, metrics, space, executions, prefers });
   const indexing = new Indexing({ store, clock, log, formats, prefers });
   const cancellations = new Cancellations({ clock, dispatcher, notes });
   const uncarried: Uncarried = new Uncarried({
@@ -253,7 +253,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       observers,
       desk,
       servers,
-      readiness: () => readReadiness({ store, room, formats, dispatcher }),
+      readiness: () => readReadiness({ store, space, formats, dispatcher }),
     }),
     async open(self) {
       // What other servers put there; before the first look, so that nothing falls between.

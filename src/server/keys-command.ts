@@ -132,10 +132,10 @@ function readNewKey({ name = "", scopes = "", actions }: Flags): NewKey {
   };
   const checked = checkJson(newKeySchema, value);
   if (checked.ok) return value as unknown as NewKey;
-  const told = checked.problems.map(({ pointer, message }) => {
+  const sentences = checked.problems.map(({ pointer, message }) => {
     return `--${pointer.split("/")[1]}: ${message}`;
   });
-  throw new Error([...new Set(told)].join("\n"));
+  throw new Error([...new Set(sentences)].join("\n"));
 }
 
 /** Names of actions may hold commas. */

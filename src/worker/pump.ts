@@ -18,14 +18,14 @@ import type { Heartbeats } from "./heartbeats.ts";
 import type { Link, Logger, Session } from "./link.ts";
 import type { Outbox, PendingResult } from "./outbox.ts";
 import { backoffMs, sleep } from "./pause.ts";
-import type { Ask, Rooms } from "./rooms.ts";
+import type { Ask, Slots } from "./slots.ts";
 import type { Tasks } from "./tasks.ts";
 import { CallError, finalCodes } from "./transport.ts";
 
 export interface PumpOptions {
   readonly link: Link;
   readonly outbox: Outbox;
-  readonly rooms: Rooms;
+  readonly slots: Slots;
   readonly tasks: Tasks;
   readonly heartbeats: Heartbeats;
   readonly logger: Logger;
@@ -116,10 +116,10 @@ export class Pump {
 
   private send(): void {
     if (this.ended) return;
-    const { rooms, outbox, pollers } = this.options;
+    const { slots, outbox, pollers } = this.options;
     while (this.polling && this.polls < pollsMax) {
-      if (this.polls >= pollers && !rooms.wanting) break;
-      const ask = rooms.ask(Math.max(1, pollers - this.polls));
+      if (this.polls >= pollers && !slots.wanting) break;
+      const ask = slots.ask(Math.max(1, pollers - this.polls));
       if (ask === undefined) break;
       this.polls += 1;
       this.track(this.poll(ask, pollWaitSeconds), () => {
@@ -128,7 +128,7 @@ export class Pump {
       });
     }
     while (outbox.ready > 0 && this.resultCalls < resultCallsMax) {
-      const ask = this.polling ? rooms.ask(1) : undefined;
+      const ask = this.polling ? slots.ask(1) : undefined;
       this.resultCalls += 1;
       // The last call takes all: no result waits until another one is free.
       const resultsMax = this.resultCalls === resultCallsMax ? allResults : undefined;
@@ -155,8 +155,8 @@ export class Pump {
    * that follow from them come with its answer. Never throws.
    */
   private async poll(ask: Ask, waitSeconds: number, resultsMax = ask.maxTasks): Promise<void> {
-    const { rooms, queues, workerId } = this.options;
-    rooms.reserve(ask);
+    const { slots, queues, workerId } = this.options;
+    slots.reserve(ask);
     const startedMs = performance.now();
     let sent = 0;
     let answer: { session: Session; response: PollResponse } | undefined;
@@ -178,7 +178,7 @@ export class Pump {
         return session.call(WorkerService.method.poll, request, { timeoutMs, abort });
       });
     } finally {
-      rooms.unreserve(ask);
+      slots.unreserve(ask);
     }
     if (answer === undefined) return;
     const { session, response } = answer;
@@ -235,9 +235,9 @@ export class Pump {
   }
 
   private receive(received: readonly Task[], session: Session): void {
-    const { rooms, heartbeats, tasks } = this.options;
+    const { slots, heartbeats, tasks } = this.options;
     if (received.length === 0) return;
-    const kept = this.polling ? received.filter(({ action }) => rooms.has(action)) : [];
+    const kept = this.polling ? received.filter(({ action }) => slots.has(action)) : [];
     if (kept.length < received.length) {
       const refused = received.filter((task) => !kept.includes(task));
       this.track(this.release(refused.map(({ token }) => token)), () => {});
@@ -251,9 +251,9 @@ export class Pump {
       })),
     );
     for (const task of kept) {
-      rooms.enter(task.action);
+      slots.enter(task.action);
       void tasks.run(task).then(() => {
-        rooms.leave(task.action);
+        slots.leave(task.action);
         this.schedule();
       });
     }

@@ -20,7 +20,7 @@ import { Link, type Logger, type Session } from "./link.ts";
 import { Outbox } from "./outbox.ts";
 import { sleep } from "./pause.ts";
 import { Pump } from "./pump.ts";
-import { Rooms } from "./rooms.ts";
+import { Slots } from "./slots.ts";
 import { type Handler, Tasks } from "./tasks.ts";
 import type { TlsOptions, TransportKind } from "./transport.ts";
 
@@ -93,7 +93,7 @@ export class Worker {
   private readonly logger: Logger;
   private readonly handlers = new Map<string, Handler>();
   private readonly definitions: ActionDefinition[] = [];
-  private readonly rooms = new Rooms();
+  private readonly slots = new Slots();
   private parts:
     | { link: Link; outbox: Outbox; tasks: Tasks; heartbeats: Heartbeats; pump: Pump }
     | undefined;
@@ -120,9 +120,9 @@ export class Worker {
     if (this.handlers.has(name))
       throw new Error(`The action "${name}" has two handlers. Give it one.`);
     const { concurrency, nonRetryable, ...rules } = options;
-    const room = concurrency ?? this.options.concurrency ?? concurrencyDefault;
-    wholeNumber(`concurrency of "${name}"`, room, concurrencyMax);
-    this.rooms.add(name, room);
+    const count = concurrency ?? this.options.concurrency ?? concurrencyDefault;
+    wholeNumber(`concurrency of "${name}"`, count, concurrencyMax);
+    this.slots.add(name, count);
     this.handlers.set(name, run);
     this.definitions.push(
       create(ActionDefinitionSchema, { ...rules, name, nonRetryable: [...(nonRetryable ?? [])] }),
@@ -191,7 +191,7 @@ export class Worker {
 
   private build(): NonNullable<Worker["parts"]> {
     const { server, transport = "http2", queues = [], pollers = pollersDefault } = this.options;
-    const { logger, workerId, rooms } = this;
+    const { logger, workerId, slots } = this;
     const servers = Array.isArray(server) ? server : [server as string];
     const { key, tls, logPayloads = false } = this.options;
     const credentials = { key: readKey(key ?? process.env.ORCHY_KEY), tls };
@@ -218,7 +218,7 @@ export class Worker {
       onStop: (token, reason) => tasks.stop(token, reason),
     });
     const common = { link, outbox, tasks, heartbeats };
-    const pump = new Pump({ ...common, rooms, logger, workerId, queues, pollers });
+    const pump = new Pump({ ...common, slots, logger, workerId, queues, pollers });
     return { ...common, pump };
   }
 

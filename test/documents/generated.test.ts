@@ -18,9 +18,18 @@ test("the tables of docs/ are up to date: else run npm run generate", async () =
 });
 
 test("every code with which Orchy fails an action is listed, and no other", () => {
-  const rooms = ["engine", "http", "language", "model", "runtime", "sandbox", "worker", "api/rpc"];
+  const folders = [
+    "engine",
+    "http",
+    "language",
+    "model",
+    "runtime",
+    "sandbox",
+    "worker",
+    "api/rpc",
+  ];
   const found = new Set<string>();
-  for (const room of rooms) {
+  for (const room of folders) {
     const folder = join(root, "src", room);
     for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
       if (!name.endsWith(".ts")) continue;

@@ -5,7 +5,7 @@
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";
-import { shareDisk } from "../../src/store/sqlite/disk-room.ts";
+import { shareDisk } from "../../src/store/sqlite/disk-space.ts";
 import { call } from "../support/orchy.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 import { until } from "../support/redis.ts";

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { limits } from "../../src/base/limits.ts";
 import { Ballast } from "../../src/store/sqlite/ballast.ts";
-import { DiskRoom, shareDisk } from "../../src/store/sqlite/disk-room.ts";
-import { isOutOfRoom } from "../../src/store/sqlite/full.ts";
+import { DiskSpace, shareDisk } from "../../src/store/sqlite/disk-space.ts";
+import { isOutOfSpace } from "../../src/store/sqlite/full.ts";
 import { Housekeeper } from "../../src/store/sqlite/housekeeper.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
@@ -83,7 +83,7 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     database.run("PRAGMA wal_autocheckpoint = 0");
     database.run("CREATE TABLE rows (value TEXT)");
     const log = openSync(`${path}-wal`, "r+");
-    const room = new DiskRoom({
+    const space = new DiskSpace({
       database,
       path,
       log,
@@ -93,31 +93,31 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     const keeper = new Housekeeper({
       database,
       path,
-      logBytes: room.shares.log,
+      logBytes: space.shares.log,
       clock: systemClock,
       log: undefined,
-      fileBytes: () => room.fileBytes,
+      fileBytes: () => space.fileBytes,
       onCopied: () => {},
     });
     const expectWhole = () => {
       const { blocks, size } = statSync(path);
-      expect(size).toBe(room.fileBytes);
+      expect(size).toBe(space.fileBytes);
       expect(blocks * 512).toBeGreaterThanOrEqual(size);
     };
     for (let i = 0; i < 3; i++) {
       for (let row = 0; row < 100; row++) {
         database.run("INSERT INTO rows VALUES (?)", [text]);
-        room.keepAhead();
+        space.keepAhead();
       }
       await keeper.clearLog();
       expectWhole();
     }
-    expect(room.fileBytes).toBeGreaterThan(limits.fileAheadBytes + 300 * text.length);
+    expect(space.fileBytes).toBeGreaterThan(limits.fileAheadBytes + 300 * text.length);
     await keeper.close();
     closeSync(log);
     database.close(true);
     expectWhole();
-    room.close();
+    space.close();
   });
 
   test("starts leave what runs already its share of the file, whatever fills the disk", async () => {
@@ -136,11 +136,11 @@ describe.skipIf(disksMissing !== undefined)("a full disk", () => {
     const refused = fault("SQLITE_IOERR_WRITE");
     const probe = join(disk.path, "orchy.db.probe");
     disk.fill();
-    expect([isOutOfRoom(refused, probe), existsSync(probe)]).toEqual([true, false]);
-    expect(isOutOfRoom(fault("SQLITE_IOERR_FSYNC"), probe)).toBe(false);
-    expect(isOutOfRoom(new Error("another"), probe)).toBe(false);
+    expect([isOutOfSpace(refused, probe), existsSync(probe)]).toEqual([true, false]);
+    expect(isOutOfSpace(fault("SQLITE_IOERR_FSYNC"), probe)).toBe(false);
+    expect(isOutOfSpace(new Error("another"), probe)).toBe(false);
     disk.empty();
-    expect([isOutOfRoom(refused, probe), existsSync(probe)]).toEqual([false, false]);
+    expect([isOutOfSpace(refused, probe), existsSync(probe)]).toEqual([false, false]);
   });
 
   test("a backup that finds no room says so and leaves nothing", async () => {

@@ -14,7 +14,7 @@ import { temporaryFolder } from "./temporary.ts";
 
 type Callback = (error: Error | null) => void;
 
-const noRoom = Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+const noSpace = Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
 
 let folder: ReturnType<typeof temporaryFolder>;
 let path: string;
@@ -74,7 +74,7 @@ describe("a disk that has no room for what the log holds", () => {
     const disk: Faulty = { fault: null, aside: 0 };
     const store = open(disk);
     await start(store, "kept");
-    disk.fault = noRoom;
+    disk.fault = noSpace;
     const exhausted = { reason: "exhausted" };
     await expect(store.create(createRequest("e1"))).rejects.toMatchObject({
       outcome: "unknown",
@@ -96,7 +96,7 @@ describe("a disk that has no room for what the log holds", () => {
     ]);
     expect((await store.create(createRequest("e2"))).outcome).toBe("created");
     expect(lines).toEqual([
-      `The disk did not keep the log (${noRoom.message}); make room on it.`,
+      `The disk did not keep the log (${noSpace.message}); make room on it.`,
       "the disk has the log again",
     ]);
   });
@@ -105,7 +105,7 @@ describe("a disk that has no room for what the log holds", () => {
     const disk: Faulty = { fault: null, aside: 0 };
     const store = open(disk);
     await start(store, "kept");
-    disk.fault = noRoom;
+    disk.fault = noSpace;
     await expect(store.create(createRequest("e1"))).rejects.toMatchObject({ outcome: "unknown" });
     // A try has failed; until the next one nothing but the file holds the log.
     const before = disk.aside;

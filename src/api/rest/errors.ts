@@ -1,4 +1,4 @@
-/** Refusals and faults as answers: one form for `/v1`, one for the legacy routes. */
+/** Refusals and faults as responses: one form for `/v1`, one for the legacy routes. */
 import { defined } from "../../base/defined.ts";
 import { errorKinds, OrchyError } from "../../base/errors.ts";
 import { asError } from "../../telemetry/log.ts";

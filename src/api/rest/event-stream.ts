@@ -40,7 +40,7 @@ export async function eventStream(
     stream.error(new Error("The client did not read the events in time."));
     end();
   };
-  const untaken = backlogs.answers.open(letGo);
+  const untaken = backlogs.responses.open(letGo);
   const waitingBytes = () => -(stream.desiredSize ?? 0);
 
   function start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -55,7 +55,7 @@ export async function eventStream(
       const name = sequence === undefined ? "" : `id: ${sequence}\n`;
       send(`${name}event: ${type}\ndata: ${toJsonText(data)}\n\n`);
     }
-    function room(): Promise<void> | undefined {
+    function drained(): Promise<void> | undefined {
       if (waitingBytes() < limits.pacedResponseBytesMin) return;
       return new Promise((resolve) => {
         onTaken = resolve;
@@ -69,7 +69,7 @@ export async function eventStream(
     }
     async function follow(): Promise<void> {
       const listener = (entry: HistoryEntry) => event("entry", entryView(entry), entry.sequence);
-      await orchestrator.watch({ id, after, listener, room, abort: over.signal });
+      await orchestrator.watch({ id, after, listener, drained, abort: over.signal });
       if (over.signal.aborted) return;
       const status = await orchestrator.executionStatus(id);
       event("end", { id, status });

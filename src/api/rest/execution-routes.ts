@@ -8,10 +8,10 @@ import { decodeCursor } from "../../runtime/services/listing.ts";
 import type { ExecutionResult, StartAnswer } from "../../runtime/shared/orchestrator.ts";
 import { asError } from "../../telemetry/log.ts";
 import * as requests from "../schemas.ts";
-import * as answers from "./answer-schemas.ts";
 import { eventStream } from "./event-stream.ts";
 import { moment } from "./json.ts";
 import { payloadText } from "./payload.ts";
+import * as responses from "./response-schemas.ts";
 import { type Answer, type Call, type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
 import { entryView, executionView, listingView, pageView, resultView } from "./views.ts";
@@ -100,7 +100,7 @@ export const executionRoutes: readonly Route[] = [
     query: wait,
     body: requests.startSchema,
     headers: { "idempotency-key": v.optional(requests.idempotencyKeySchema) },
-    answers: { 200: answers.startedResultSchema, 202: answers.startedSchema },
+    responses: { 200: responses.startedResultSchema, 202: responses.startedSchema },
     errors: ["NOT_FOUND", "CONFLICT", "DELETED", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
     handle: start,
   }),
@@ -119,7 +119,7 @@ export const executionRoutes: readonly Route[] = [
       limit: requests.limitSchema,
       cursor: requests.cursorSchema((text) => decodeCursor(text) !== undefined),
     },
-    answers: { 200: answers.executionsSchema },
+    responses: { 200: responses.executionsSchema },
     async handle({ query, services, signal }) {
       const { startedAfter, startedBefore, ...rest } = query;
       const request = {
@@ -141,7 +141,7 @@ export const executionRoutes: readonly Route[] = [
     description:
       "Status, each action with its attempts and times, the data that templates see, the result and the error.",
     params: idPath,
-    answers: { 200: answers.executionSchema },
+    responses: { 200: responses.executionSchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params, services, signal }) {
       const execution = await services.orchestrator.getExecution(params.id, signal);
@@ -158,7 +158,7 @@ export const executionRoutes: readonly Route[] = [
       limit: requests.limitSchema,
       cursor: requests.cursorSchema((text) => /^\d{1,10}\.\d{1,6}$/.test(text)),
     },
-    answers: { 200: answers.historySchema },
+    responses: { 200: responses.historySchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params, query, services }) {
       const page = await services.orchestrator.history(params.id, defined(query));
@@ -175,7 +175,7 @@ export const executionRoutes: readonly Route[] = [
     params: idPath,
     query: { after: v.optional(requests.sequenceSchema) },
     headers: { "last-event-id": v.optional(requests.sequenceSchema) },
-    answers: { 200: "text/event-stream" },
+    responses: { 200: "text/event-stream" },
     errors: ["NOT_FOUND", "DELETED", "TOO_MANY"],
     handle({ params, query, headers, services, wait }) {
       // A browser that reconnects repeats the address, so its header is the newer of the two.
@@ -191,7 +191,7 @@ export const executionRoutes: readonly Route[] = [
       "With `wait`, waits up to that many seconds for the end: 200 once it has ended, else 202.",
     params: idPath,
     query: wait,
-    answers: { 200: answers.resultSchema, 202: answers.resultSchema },
+    responses: { 200: responses.resultSchema, 202: responses.resultSchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle(call) {
       const result = await waitFor(call.params.id, call.query.wait, call);

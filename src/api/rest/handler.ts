@@ -44,7 +44,7 @@ export function createRestHandler(
     const members = streamedMembers(answer.json);
     if (members === undefined) return answer;
     const onFault = (error: unknown) => void toOrchyError(error, services);
-    const body = await pacedPieces(jsonPieces(members), backlogs.answers, onFault);
+    const body = await pacedPieces(jsonPieces(members), backlogs.responses, onFault);
     return { ...answer, text: { type: "application/json", body } };
   }
 
@@ -96,7 +96,7 @@ export function createRestHandler(
       ms: clock.now() - startedAt,
     });
     const answeredAt = performance.now();
-    const response = toResponse(answer, request.method === "HEAD", named, backlogs.answers);
+    const response = toResponse(answer, request.method === "HEAD", named, backlogs.responses);
     mainThread.ran("request", nameOf(route), answeredAt);
     return response;
   };

@@ -5,8 +5,8 @@ import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { Key } from "../../model/key.ts";
 import * as requests from "../schemas.ts";
-import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";
+import * as responses from "./response-schemas.ts";
 import { type Route, route } from "./route.ts";
 import { pageView } from "./views.ts";
 
@@ -27,7 +27,7 @@ export const keyRoutes: readonly Route[] = [
     access: "first-key",
     body: requests.newKeySchema,
     bodyBytesMax: limits.controlBodyBytesMax,
-    answers: { 201: answers.createdKeySchema },
+    responses: { 201: responses.createdKeySchema },
     errors: ["INVALID_STATE", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
     async handle({ body, services, audit }) {
       const { name, scopes, actions } = body;
@@ -47,7 +47,7 @@ export const keyRoutes: readonly Route[] = [
       limit: requests.limitSchema,
       cursor: requests.cursorSchema((text) => v.is(requests.keyIdSchema, text)),
     },
-    answers: { 200: answers.keysSchema },
+    responses: { 200: responses.keysSchema },
     async handle({ query, services }) {
       const page = await services.keys.list(defined(query));
       return { status: 200, json: pageView(page, keyView) };
@@ -60,7 +60,7 @@ export const keyRoutes: readonly Route[] = [
     description: "Calls and event streams with the key end within seconds, on every server.",
     access: "admin",
     params: { id: requests.keyIdSchema },
-    answers: { 204: null },
+    responses: { 204: null },
     errors: ["NOT_FOUND", "UNKNOWN_OUTCOME"],
     async handle({ params, services, audit }) {
       await services.keys.revoke(params.id);

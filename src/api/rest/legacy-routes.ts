@@ -4,9 +4,9 @@ import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { ActionDefinition } from "../../model/definition.ts";
 import * as requests from "../schemas.ts";
-import * as answers from "./answer-schemas.ts";
 import { payloadText } from "./payload.ts";
 import type { AnyCall } from "./request.ts";
+import * as responses from "./response-schemas.ts";
 import { type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
 import { legacyExecutionView, legacyState } from "./views.ts";
@@ -25,15 +25,17 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
     description: "As `POST /v1/workflows`, but obsolete fields only cause a warning.",
     ...definitionBody,
     body: requests.legacyDefinitionSchema,
-    answers: { 200: answers.createdSchema },
+    responses: { 200: responses.createdSchema },
     async handle({ body, services, audit }) {
       const { orchestrator, log } = services;
       const saved = await orchestrator.saveWorkflow(body, { lenient: true });
       const { name, version, warnings } = saved;
       if (saved.created) audit("workflow saved", `${name} version ${version}`);
       if (warnings.length > 0) {
-        const told = warnings.map(({ pointer, message }) => `${pointer}: ${message}`).join(" ");
-        log.warn("a workflow was saved with warnings", { name, version, warnings: told });
+        const sentences = warnings
+          .map(({ pointer, message }) => `${pointer}: ${message}`)
+          .join(" ");
+        log.warn("a workflow was saved with warnings", { name, version, warnings: sentences });
       }
       return { status: 200, json: { created: true } };
     },
@@ -47,7 +49,7 @@ function readWorkflow(path: "/workflow/{name}" | "/metadata/workflow/{name}"): R
     summary: "The newest definition",
     description: "The definition alone, without its version.",
     params: namePath,
-    answers: { 200: answers.actionSchema },
+    responses: { 200: responses.actionSchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params, services }) {
       const { definition } = await services.orchestrator.getWorkflow(params.name);
@@ -64,7 +66,7 @@ function startFlow(path: "/flow/execute" | "/execution"): Route {
     description: "Returns its id as `flowId`; `POST /v1/executions` takes more.",
     access: "run",
     body: requests.legacyStartSchema,
-    answers: { 200: answers.flowSchema },
+    responses: { 200: responses.flowSchema },
     errors: ["NOT_FOUND", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
     async handle(call) {
       const input = payloadText(call, ["input"], "{}");
@@ -85,7 +87,7 @@ function operations(operation: "pause" | "resume"): readonly Route[] {
     description: `As \`POST /v1/executions/{id}/${operation}\`.`,
     changes: true,
     access: "run",
-    answers: { 200: answers.legacyOperationSchema },
+    responses: { 200: responses.legacyOperationSchema },
     errors: ["NOT_FOUND", "DELETED", "INVALID_STATE"],
   } as const;
   type Operated = Pick<AnyCall, "services" | "audit" | "who">;
@@ -120,7 +122,7 @@ function sendEvent(path: "/flow/event" | "/event"): Route {
     description: "As `POST /v1/executions/{id}/signal`, with the id in the body.",
     access: "run",
     body: requests.legacyEventSchema,
-    answers: { 200: null },
+    responses: { 200: null },
     errors: ["NOT_FOUND", "DELETED", "INVALID_STATE", "TOO_MANY"],
     async handle(call) {
       const { name: workflow, flowId: id, event } = call.body;
@@ -154,7 +156,7 @@ export const legacyRoutes: readonly Route[] = [
     description: "As `PUT /v1/actions/{name}`, with the name in the body.",
     body: requests.legacyActionDefinitionSchema,
     bodyBytesMax: limits.controlBodyBytesMax,
-    answers: { 200: answers.createdSchema },
+    responses: { 200: responses.createdSchema },
     errors: ["DEFINITION_REFUSED"],
     async handle({ body, services, audit }) {
       const saved = await services.orchestrator.saveAction(body, { lenient: true });
@@ -168,7 +170,7 @@ export const legacyRoutes: readonly Route[] = [
     summary: "The rules of a user action",
     description: "In snake case, with the values that apply where the definition is silent.",
     params: { name: requests.actionNameSchema },
-    answers: { 200: answers.legacyActionSchema },
+    responses: { 200: responses.legacyActionSchema },
     errors: ["NOT_FOUND"],
     async handle({ params, services }) {
       const { definition } = await services.orchestrator.getAction(params.name);
@@ -183,7 +185,7 @@ export const legacyRoutes: readonly Route[] = [
     summary: "State and data of an execution",
     description: "As the Go server sent it; `/v1/executions/{id}` returns more.",
     params: flowPath,
-    answers: { 200: answers.legacyExecutionSchema },
+    responses: { 200: responses.legacyExecutionSchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params: { name, id }, services, signal }) {
       const execution = await services.orchestrator.getExecution(id, signal);

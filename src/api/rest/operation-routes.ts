@@ -6,9 +6,9 @@ import { limits } from "../../base/limits.ts";
 import type { OperationRequest } from "../../model/event.ts";
 import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
 import * as requests from "../schemas.ts";
-import * as answers from "./answer-schemas.ts";
 import { payloadText } from "./payload.ts";
 import type { AnyCall } from "./request.ts";
+import * as responses from "./response-schemas.ts";
 import { type Answer, type Call, type Route, route } from "./route.ts";
 
 const idPath = { id: requests.executionIdSchema };
@@ -46,7 +46,7 @@ function operation(
     body: requests.operationSchema,
     bodyOptional: true,
     bodyBytesMax: limits.controlBodyBytesMax,
-    answers: { 200: answers.operationAnswerSchema },
+    responses: { 200: responses.operationAnswerSchema },
     errors: [...operationErrors, "CONFLICT"],
     handle: (call) =>
       operate(call, { id: call.params.id, operation: name, done, ...defined(call.body) }),
@@ -80,7 +80,7 @@ function onAction<
     body,
     bodyOptional: true,
     bodyExact: true,
-    answers: { 200: answers.operationAnswerSchema },
+    responses: { 200: responses.operationAnswerSchema },
     errors: [...operationErrors, "CONFLICT"],
     handle(call) {
       const { id, actionId: action } = call.params;
@@ -110,7 +110,7 @@ function later(id: string, path: `/${string}`, summary: string): Route {
     description: "Every call returns 501.",
     access: "run",
     params: { ...idPath, ...actionId },
-    answers: {},
+    responses: {},
     errors: ["NOT_IMPLEMENTED"],
     handle() {
       throw new OrchyError("NOT_IMPLEMENTED", "This operation is not built yet.");
@@ -146,7 +146,7 @@ export const operationRoutes: readonly Route[] = [
     access: "run",
     params: idPath,
     body: requests.signalSchema,
-    answers: { 200: answers.signalAnswerSchema },
+    responses: { 200: responses.signalAnswerSchema },
     errors: [...operationErrors, "CONFLICT", "TOO_MANY"],
     async handle(call) {
       const { event, signalId } = call.body;
@@ -165,7 +165,7 @@ export const operationRoutes: readonly Route[] = [
     summary: "Delete a finished execution",
     description: "Reading it returns 410 while its id is remembered, and 404 after that.",
     params: idPath,
-    answers: { 204: null },
+    responses: { 204: null },
     errors: operationErrors,
     async handle({ params, services, audit }) {
       await services.orchestrator.deleteExecution(params.id);

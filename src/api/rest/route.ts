@@ -120,8 +120,8 @@ export interface Route {
   readonly bodyExact: boolean;
   /** Headers it reads, with their schemas, for the document and the check. */
   readonly headers: Fields;
-  /** Its answers, by status; null: an empty body; a string: another content type. */
-  readonly answers: Readonly<Record<number, Schema | string | null>>;
+  /** Its responses, by status; null: an empty body; a string: another content type. */
+  readonly responses: Readonly<Record<number, Schema | string | null>>;
   readonly errors: readonly ErrorCode[];
   readonly handle: (call: Call<never, never, never>) => Promise<Answer> | Answer;
 }
@@ -145,7 +145,7 @@ interface RouteInput<P extends Fields, Q extends Fields, B extends Schema | unde
   readonly bodyPartsMax?: number;
   readonly bodyExact?: boolean;
   readonly headers?: Fields;
-  readonly answers: Route["answers"];
+  readonly responses: Route["responses"];
   readonly errors?: readonly ErrorCode[];
   readonly handle: (call: Call<Values<P>, Values<Q>, Value<B>>) => Promise<Answer> | Answer;
 }

@@ -1,8 +1,8 @@
 /** For operators and monitors: workers, servers, health, metrics, and a list of the routes. */
 import { schemaDocument } from "../../language/check/schema.ts";
 import { openapiDocument } from "../openapi.ts";
-import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";
+import * as responses from "./response-schemas.ts";
 import { type Route, route } from "./route.ts";
 
 const tag = "Server";
@@ -14,7 +14,7 @@ export const serverRoutes: readonly Route[] = [
     summary: "List workers that poll this server",
     description:
       "Workers that polled this server within the last minutes, with their actions and queues and the time of the last poll.",
-    answers: { 200: answers.workersSchema },
+    responses: { 200: responses.workersSchema },
     handle({ services }) {
       const { workers, leftOut } = services.orchestrator.workers();
       const items = workers.map((worker) => ({
@@ -30,7 +30,7 @@ export const serverRoutes: readonly Route[] = [
     summary: "Live servers",
     description:
       "Servers that share the store, with their addresses, versions and the format that each reads.",
-    answers: { 200: answers.serversSchema },
+    responses: { 200: responses.serversSchema },
     async handle({ services }) {
       const servers = await services.orchestrator.servers();
       const items = servers.map((one) => ({ ...one, startedAt: moment(one.startedAt) }));
@@ -43,7 +43,7 @@ export const serverRoutes: readonly Route[] = [
     summary: "Liveness: 200 while the process needs no restart",
     description: "For supervisors: 503 means that the process must be restarted.",
     access: "open",
-    answers: { 200: answers.liveSchema, 503: answers.brokenSchema },
+    responses: { 200: responses.liveSchema, 503: responses.brokenSchema },
     handle({ services }) {
       const reason = services.orchestrator.broken();
       if (reason === undefined) return { status: 200, json: { status: "live" } };
@@ -57,7 +57,7 @@ export const serverRoutes: readonly Route[] = [
     description:
       "For load balancers: 503 while the server takes no work, with the reason by check.",
     access: "open",
-    answers: { 200: answers.readinessSchema, 503: answers.readinessSchema },
+    responses: { 200: responses.readinessSchema, 503: responses.readinessSchema },
     async handle({ services }) {
       const readiness = await services.orchestrator.readiness();
       return { status: readiness.ready ? 200 : 503, json: readiness };
@@ -75,7 +75,7 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
       summary: "What is here",
       description: "A short list of the routes to begin with, as text.",
       access: "key",
-      answers: { 200: "text/plain; charset=utf-8" },
+      responses: { 200: "text/plain; charset=utf-8" },
       handle: () => ({ status: 200, text: { type: "text/plain; charset=utf-8", body: index } }),
     }),
     route("GET /openapi.json", {
@@ -84,7 +84,7 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
       summary: "This document",
       description: "All routes of this server and its worker service in JSON, as OpenAPI 3.1.",
       access: "key",
-      answers: { 200: "application/json" },
+      responses: { 200: "application/json" },
       handle() {
         document ??= openapiDocument(all());
         return { status: 200, json: document };
@@ -96,7 +96,7 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
       summary: "JSON Schema of workflow definitions, for editors",
       description: "The language as JSON Schema 2020-12, for editors and checks before a save.",
       access: "key",
-      answers: { 200: "application/json" },
+      responses: { 200: "application/json" },
       handle: () => ({ status: 200, json: workflowSchema }),
     }),
     route("GET /schemas/action.json", {
@@ -105,7 +105,7 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
       summary: "JSON Schema of action definitions, for editors",
       description: "The rules of a user action as JSON Schema 2020-12.",
       access: "key",
-      answers: { 200: "application/json" },
+      responses: { 200: "application/json" },
       handle: () => ({ status: 200, json: actionSchema }),
     }),
     route("GET /metrics", {
@@ -113,7 +113,7 @@ export function selfRoutes(all: () => readonly Route[]): readonly Route[] {
       tag,
       summary: "Metrics of this server, as Prometheus text",
       description: "Counters, gauges and histograms of this process.",
-      answers: { 200: metricsType },
+      responses: { 200: metricsType },
       async handle({ services }) {
         const body = await services.metrics.text();
         return { status: 200, text: { type: metricsType, body } };

@@ -6,8 +6,8 @@ import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { Orchestrator, Page } from "../../runtime/shared/orchestrator.ts";
 import * as requests from "../schemas.ts";
-import * as answers from "./answer-schemas.ts";
 import { moment } from "./json.ts";
+import * as responses from "./response-schemas.ts";
 import { type Route, route, type Schema, type Tag } from "./route.ts";
 import { actionStatsView, pageView, workflowSummaryView, workflowView } from "./views.ts";
 
@@ -50,7 +50,7 @@ function listRoute<Item>(at: `GET /${string}`, named: NamedList<Item>): Route {
       limit: requests.limitSchema,
       cursor: requests.cursorSchema((text) => v.is(name, text)),
     },
-    answers: { 200: answer },
+    responses: { 200: answer },
     async handle({ query, services }) {
       const page = await list(services.orchestrator, defined(query));
       return { status: 200, json: pageView(page, view) };
@@ -66,7 +66,7 @@ export const workflowRoutes: readonly Route[] = [
     description:
       "Checks a definition and saves it as the newest version of its name. Running executions stay on their version.",
     ...definitionBody,
-    answers: { 200: answers.savedWorkflowSchema, 201: answers.savedWorkflowSchema },
+    responses: { 200: responses.savedWorkflowSchema, 201: responses.savedWorkflowSchema },
     async handle({ body, services, audit }) {
       const saved = await services.orchestrator.saveWorkflow(body, { lenient: false });
       if (saved.created) audit("workflow saved", `${saved.name} version ${saved.version}`);
@@ -81,7 +81,7 @@ export const workflowRoutes: readonly Route[] = [
       "Returns the warnings that saving would return, or the same refusal with every problem.",
     access: "read",
     ...definitionBody,
-    answers: { 200: answers.validatedSchema },
+    responses: { 200: responses.validatedSchema },
     async handle({ body, services }) {
       const { warnings } = await services.orchestrator.validateWorkflow(body);
       return { status: 200, json: { valid: true, warnings } };
@@ -93,7 +93,7 @@ export const workflowRoutes: readonly Route[] = [
     description: "Sorted by name, one page at a time.",
     summary: "List workflows with their newest versions, without definitions",
     name: requests.nameSchema,
-    answer: answers.workflowsSchema,
+    answer: responses.workflowsSchema,
     list: (orchestrator, page) => orchestrator.listWorkflows(page),
     view: workflowSummaryView,
   }),
@@ -105,7 +105,7 @@ export const workflowRoutes: readonly Route[] = [
       "The definition as it was saved, with its version and the time; without `version` the newest.",
     params: namePath,
     query: { version: v.optional(requests.versionSchema) },
-    answers: { 200: answers.workflowSchema },
+    responses: { 200: responses.workflowSchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params, query, services }) {
       const workflow = await services.orchestrator.getWorkflow(params.name, query.version);
@@ -119,7 +119,7 @@ export const workflowRoutes: readonly Route[] = [
     description: "Version numbers with their times, without definitions.",
     params: namePath,
     query: byVersion,
-    answers: { 200: answers.versionsSchema },
+    responses: { 200: responses.versionsSchema },
     errors: ["NOT_FOUND"],
     async handle({ params, query, services }) {
       const page = await services.orchestrator.listVersions(params.name, defined(query));
@@ -136,7 +136,7 @@ export const workflowRoutes: readonly Route[] = [
     summary: "Delete a workflow: no new starts; running executions go on",
     description: "New starts return 404. Running executions go on to their end.",
     params: namePath,
-    answers: { 204: null },
+    responses: { 204: null },
     errors: ["NOT_FOUND"],
     async handle({ params, services, audit }) {
       await services.orchestrator.deleteWorkflow(params.name);
@@ -156,7 +156,7 @@ export const actionRoutes: readonly Route[] = [
     params: actionPath,
     body: requests.actionDefinitionSchema,
     bodyBytesMax: limits.controlBodyBytesMax,
-    answers: { 200: answers.actionSchema },
+    responses: { 200: responses.actionSchema },
     errors: ["DEFINITION_REFUSED"],
     async handle({ params, body, services, audit }) {
       const sent = Object.hasOwn(body, "name") ? body.name : params.name;
@@ -179,7 +179,7 @@ export const actionRoutes: readonly Route[] = [
       "Rules of each action, and the number of its queued and running tasks, one page at a time.",
     summary: "List registered actions with their queued and running tasks, by name",
     name: requests.actionNameSchema,
-    answer: answers.actionsSchema,
+    answer: responses.actionsSchema,
     list: (orchestrator, page) => orchestrator.listActions(page),
     view: actionStatsView,
   }),
@@ -189,7 +189,7 @@ export const actionRoutes: readonly Route[] = [
     summary: "Get an action with its queued and running tasks",
     description: "Its rules, and the number of its queued and running tasks in each queue.",
     params: actionPath,
-    answers: { 200: answers.actionStatsSchema },
+    responses: { 200: responses.actionStatsSchema },
     errors: ["NOT_FOUND"],
     async handle({ params, services }) {
       const stats = await services.orchestrator.getAction(params.name);

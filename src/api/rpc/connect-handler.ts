@@ -154,7 +154,7 @@ export function createConnectHandler(options: ConnectOptions): ConnectHandler {
       metrics?.mainThread.ran("request", method.path, startedAt);
       const output = await running;
       const encodedAt = performance.now();
-      const body = paced(encode(method, encoding, output), backlogs.answers);
+      const body = paced(encode(method, encoding, output), backlogs.responses);
       metrics?.mainThread.ran("request", method.path, encodedAt);
       return new Response(body, { headers: headers[encoding] });
     }

@@ -67,7 +67,7 @@ export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
     const sent = metered(received.body as AsyncIterable<Uint8Array>, entryOf(backlogs.bodies), sum);
     const body = checkedBody(sent, { handler, header: received.header, unpacker });
     const answered = await handler({ ...received, body });
-    const taken = answered.body && metered(answered.body, entryOf(backlogs.answers), newest);
+    const taken = answered.body && metered(answered.body, entryOf(backlogs.responses), newest);
     await universalResponseToNodeResponse({ ...answered, ...defined({ body: taken }) }, response);
 
     function entryOf(backlog: Backlog): BacklogEntry {

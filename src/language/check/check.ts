@@ -116,12 +116,12 @@ function warnOfUnregistered(
   knownActions: ReadonlySet<string>,
   report: Report,
 ): void {
-  const told = new Set<string>();
+  const reported = new Set<string>();
   for (const { pointer, spec } of actions) {
     const { name } = spec;
     if (spec.type !== "user" || typeof name !== "string") continue;
-    if (knownActions.has(name) || told.has(name)) continue;
-    told.add(name);
+    if (knownActions.has(name) || reported.has(name)) continue;
+    reported.add(name);
     report.warning(below(pointer, "name"), () => {
       const hint = report.hintAmongMany(name, [...knownActions].slice(0, 1_000));
       return `No worker has registered ${quoted(name)} so far${hint}. Its tasks will wait for one.`;

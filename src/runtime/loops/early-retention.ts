@@ -11,16 +11,16 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Executions } from "../services/executions.ts";
 import { logFault } from "../shared/faults.ts";
-import { percent, type Room } from "../shared/room.ts";
 import { Rounds } from "../shared/rounds.ts";
+import { percent, type StoreSpace } from "../shared/store-space.ts";
 import { RetentionEnds } from "./retention-ends.ts";
 
 /** Share below the bound at which early removals begin. */
 const earlyRetentionLead = 0.01;
 /** Time between two looks at the room. */
-const roomLookMs = 1_000;
+const spaceLookMs = 1_000;
 /** Pause between two rounds of removals while the store is too full. */
-const roomRestMs = 100;
+const spaceRestMs = 100;
 /** Executions of one round: few, as each may hold megabytes. */
 export const earlyRemovalsAtOnce = 64;
 
@@ -29,7 +29,7 @@ export interface EarlyRetentionOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly room: Room;
+  readonly space: StoreSpace;
   readonly executions: Executions;
   /** Partitions that this server looks after: others make room in the rest. */
   readonly prefers: (partition: number) => boolean;
@@ -52,14 +52,14 @@ export class EarlyRetention {
     this.#rounds = new Rounds({
       clock: options.clock,
       log: options.log,
-      round: async () => ((await this.#round()) ? roomRestMs : roomLookMs),
-      failedRestMs: roomLookMs,
+      round: async () => ((await this.#round()) ? spaceRestMs : spaceLookMs),
+      failedRestMs: spaceLookMs,
       failure: "early retention failed",
     });
   }
 
   start(): void {
-    this.#rounds.start(roomLookMs);
+    this.#rounds.start(spaceLookMs);
   }
 
   stop(): Promise<void> {
@@ -71,15 +71,15 @@ export class EarlyRetention {
    * at once: where executions end as fast as they are removed, resting would halve what is started.
    */
   async #round(): Promise<boolean> {
-    const { clock, log, metrics, room } = this.#options;
-    const endsAt = clock.now() + roomLookMs;
-    const first = await room.read();
+    const { clock, log, metrics, space } = this.#options;
+    const endsAt = clock.now() + spaceLookMs;
+    const first = await space.read();
     let removed = 0;
     try {
       for (
         let now = first;
         this.#rounds.isRunning && this.#lacksRoom(now);
-        now = await room.read()
+        now = await space.read()
       ) {
         const gone = await this.#removeSome();
         removed += gone ?? 0;

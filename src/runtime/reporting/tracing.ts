@@ -95,8 +95,8 @@ export class Tracing {
         error: attempt.failure?.code,
       });
       const more = { "orchy.attempt": attempt.number, "orchy.worker.id": attempt.worker };
-      const told: Attributes = { ...span.attributes, ...attributes, ...more };
-      this.#options.add({ ...span, kind: "client", attributes: told });
+      const all: Attributes = { ...span.attributes, ...attributes, ...more };
+      this.#options.add({ ...span, kind: "client", attributes: all });
     }
     const { endedAt } = record;
     if (endedAt === undefined || earlier?.endedAt !== undefined) return;

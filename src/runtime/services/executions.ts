@@ -17,7 +17,7 @@ import type { Formats } from "../peers/formats.ts";
 import type { Tracing } from "../reporting/tracing.ts";
 import { canonicalRequest, followUpId, hashId, hashRequest, seedOf } from "../shared/hash.ts";
 import type { StartAnswer, StartRequest } from "../shared/orchestrator.ts";
-import type { Room } from "../shared/room.ts";
+import type { StoreSpace } from "../shared/store-space.ts";
 
 /** Input of a repeated start that is compared by value with that of its execution. */
 export const comparedCharsMax = 1024 * 1024;
@@ -31,7 +31,7 @@ interface Options {
   readonly ids: Ids;
   readonly driver: Driver;
   readonly plans: Plans;
-  readonly room: Room;
+  readonly space: StoreSpace;
   readonly formats: Pick<Formats, "written">;
   readonly namespace: string;
   /** How long a deleted id is remembered that a caller or a message chose. */
@@ -47,12 +47,12 @@ export class Executions {
   }
 
   async start(request: StartRequest): Promise<StartAnswer> {
-    const { ids, namespace, room } = this.#options;
+    const { ids, namespace, space } = this.#options;
     const { idempotencyKey, workflow } = request;
     const chosenId =
       request.executionId ??
       (idempotencyKey === undefined ? undefined : hashId(namespace, workflow, idempotencyKey));
-    const leave = await room
+    const leave = await space
       .enter(Buffer.byteLength(request.input))
       .catch((refusal) => this.#mustBeKnown(chosenId, refusal));
     const id = chosenId ?? ids.uuid();

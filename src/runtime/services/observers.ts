@@ -99,7 +99,7 @@ export class Observers {
 
   /** First what has happened, then what happens, until the execution has ended. */
   async watch(request: Parameters<Orchestrator["watch"]>[0]): Promise<void> {
-    const { id, listener, room, abort } = request;
+    const { id, listener, drained, abort } = request;
     const { store, watchers, remote } = this.#options;
     const key = executionKey(id, store.partitions);
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
@@ -128,11 +128,11 @@ export class Observers {
       if (loaded.outcome === "tombstone") throw gone(key);
       if (!isOpen(loaded.status)) end();
       let { revision } = loaded.head;
-      let rows = await this.#replay({ id, from: 0, tell, abort, room });
+      let rows = await this.#replay({ id, from: 0, tell, abort, drained });
       // What happened meanwhile is in the store, and read from there: it may be long, too.
       while (missed) {
         missed = false;
-        rows = await this.#replay({ id, from: rows, tell, abort, room });
+        rows = await this.#replay({ id, from: rows, tell, abort, drained });
       }
       replaying = false;
       if (abort.aborted) return;
@@ -157,9 +157,9 @@ export class Observers {
     readonly from: number;
     readonly tell: (entry: HistoryEntry) => void;
     readonly abort: AbortSignal;
-    readonly room?: () => Promise<void> | undefined;
+    readonly drained?: () => Promise<void> | undefined;
   }): Promise<number> {
-    const { id, from, tell, abort, room } = request;
+    const { id, from, tell, abort, drained } = request;
     const { store } = this.#options;
     const key = executionKey(id, store.partitions);
     let after = from;
@@ -167,7 +167,7 @@ export class Observers {
       const rows = await store.history({ key, after, limit: rowsPerRead });
       for (const entry of rows.flatMap(readHistory)) {
         tell(entry);
-        const full = room?.();
+        const full = drained?.();
         if (full !== undefined) await full;
       }
       after += rows.length;

@@ -3,11 +3,11 @@ import type { Store } from "../../store/store.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Formats } from "../peers/formats.ts";
 import type { Readiness } from "../shared/orchestrator.ts";
-import type { Room } from "../shared/room.ts";
+import type { StoreSpace } from "../shared/store-space.ts";
 
 interface ReadinessOptions {
   readonly store: Store;
-  readonly room: Room;
+  readonly space: StoreSpace;
   readonly formats: Pick<Formats, "complaint">;
   readonly dispatcher: Pick<Dispatcher, "draining">;
 }
@@ -22,14 +22,14 @@ export async function readReadiness(options: ReadinessOptions): Promise<Readines
   return { ready: checks.store.ok && checks.server.ok, checks };
 }
 
-async function checkStore({ store, room, formats }: ReadinessOptions): Promise<Check> {
+async function checkStore({ store, space, formats }: ReadinessOptions): Promise<Check> {
   try {
-    await room.read();
+    await space.read();
     const outdated = formats.complaint();
     const complaints = [store.complaint?.(), outdated].filter((one) => one !== undefined);
     return {
-      ok: !room.isFull && outdated === undefined,
-      message: [`${store.traits.durability} ${room.sentence}`, ...complaints].join(" "),
+      ok: !space.isFull && outdated === undefined,
+      message: [`${store.traits.durability} ${space.sentence}`, ...complaints].join(" "),
     };
   } catch (error) {
     const reason = (error as Error).message.replace(/\.$/, "");

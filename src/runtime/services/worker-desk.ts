@@ -159,11 +159,11 @@ export class WorkerDesk {
   #settleOne(
     { token, outcome }: ResultSent,
     from: { readonly worker: string; readonly origin: Poll | undefined },
-    told: (answer: ResultAnswerType) => void,
+    settled: (answer: ResultAnswerType) => void,
   ): void {
     const held = this.#tokenOf(token);
     if (held === undefined) {
-      told(this.#told("stale"));
+      settled(this.#settled("stale"));
       return;
     }
     const { key, taskId } = held;
@@ -175,12 +175,12 @@ export class WorkerDesk {
       resolve: (answer) => {
         const answered = resultAnswer(answer);
         if (answered === "stale") this.#tellStale(key.id, taskId, worker);
-        told(this.#told(answered, leasedAt));
+        settled(this.#settled(answered, leasedAt));
       },
       reject: (error) => {
         // One result that could not be settled never spoils the others: its worker sends it again.
         logFault(this.#options.log, "a result could not be settled", error, { taskId });
-        told(this.#told("retry"));
+        settled(this.#settled("retry"));
       },
     });
   }
@@ -200,7 +200,7 @@ export class WorkerDesk {
     return { ...task, about: { ...about, traceContext: tracing.ofTask(task, about) } };
   }
 
-  #told(answer: ResultAnswerType, leasedAt?: number): ResultAnswerType {
+  #settled(answer: ResultAnswerType, leasedAt?: number): ResultAnswerType {
     const { metrics, clock } = this.#options;
     metrics.result(answer);
     if (answer === "accepted" && leasedAt !== undefined) metrics.taskRan(clock.now() - leasedAt);
@@ -209,7 +209,7 @@ export class WorkerDesk {
 
   async completeByHandout(result: HandoutResult): Promise<ResultAnswerType> {
     const found = await findHandout(this.#options.store, this.#options.plans, result);
-    if (typeof found === "string") return this.#told(found);
+    if (typeof found === "string") return this.#settled(found);
     const { outcome, workerId } = result;
     const [answer] = await this.#settle([{ token: found.token, outcome }], workerId, undefined);
     return answer!;

@@ -282,7 +282,7 @@ export interface Orchestrator {
     readonly after: number;
     readonly listener: (entry: HistoryEntry) => void;
     /** What has happened may be long: it waits until the listener has room for more of it. */
-    readonly room: () => Promise<void> | undefined;
+    readonly drained: () => Promise<void> | undefined;
     readonly abort: AbortSignal;
   }): Promise<void>;
   /** `workflow`, when given, must be the execution's; otherwise NOT_FOUND. */

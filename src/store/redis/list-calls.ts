@@ -5,9 +5,9 @@
  */
 import { defined } from "../../base/defined.ts";
 import type { ListAnswer, ListRequest } from "../store.ts";
-import { type Reply, readListing } from "./answers.ts";
 import { afterStart, callKeys, listMember, placeOfMember } from "./keys.ts";
 import { type Packable, pack } from "./pack.ts";
+import { type Reply, readListing } from "./replies.ts";
 import type { Argument } from "./resp.ts";
 
 interface Waiting {

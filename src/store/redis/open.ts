@@ -7,11 +7,11 @@ import type { Logger } from "../../telemetry/log.ts";
 import { StoreFault } from "../store.ts";
 import { parseRedisUrl } from "./address.ts";
 import { connectFault } from "./connect-fault.ts";
-import { durabilityOf, objection, readFacts } from "./facts.ts";
 import { type Keys, makeKeys, probeKeys } from "./keys.ts";
 import { RedisLink } from "./link.ts";
 import { claimNamespace } from "./namespace.ts";
 import { NodeClock } from "./node-clock.ts";
+import { durabilityOf, objection, readNodeInfo } from "./node-info.ts";
 import { probe } from "./probe.ts";
 import { RedisStore } from "./redis-store.ts";
 
@@ -40,8 +40,8 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
     await link.connect().catch(async (error: Error) => {
       throw await connectFault(address, options.tls ?? {}, error);
     });
-    const facts = await Promise.all(link.masters().map(readFacts));
-    for (const one of facts) {
+    const info = await Promise.all(link.masters().map(readNodeInfo));
+    for (const one of info) {
       const problem = objection(one);
       if (problem !== undefined) throw new Error(problem);
     }
@@ -51,7 +51,7 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
     if (nodeClock.objection !== undefined) throw new Error(nodeClock.objection);
     link.onSkewed = () => void nodeClock.measure();
     const usedMax = limits.redisUsedMax;
-    const traits = { name: "redis", durability: durabilityOf(facts), shared: true, usedMax };
+    const traits = { name: "redis", durability: durabilityOf(info), shared: true, usedMax };
     const { clockCheck = true } = options;
     const parts = { link, traits, nodeClock, clockCheck, format };
     const ids = options.ids ?? systemIds;

@@ -7,9 +7,9 @@ import { limits } from "../../base/limits.ts";
 import type { CommitRequest, CreateRequest, HandOff, Head, StoreEffects } from "../store.ts";
 import type { Bytes } from "./bytes.ts";
 import { listMember } from "./keys.ts";
-import { shortTaskId, shortToken } from "./names.ts";
 import { type Packable, type PackableMap, packInto, written } from "./pack.ts";
 import type { ArgumentWriter } from "./resp.ts";
+import { shortTaskId, shortToken } from "./short-ids.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 

@@ -1,7 +1,7 @@
 /** What the store reports where SQLite or the disk has refused something. */
 import { SQLiteError } from "bun:sqlite";
 import { StoreFault } from "../store.ts";
-import { isNoRoom } from "./full.ts";
+import { isNoSpace } from "./full.ts";
 
 /** By another process. */
 export function isLocked(error: unknown): boolean {
@@ -34,14 +34,14 @@ export function commitFault(error: unknown, reason: Reason): StoreFault {
 
 /** Written but perhaps not on disk; and a disk that has failed once may have forgotten more. */
 export function syncFault(cause: Error): StoreFault {
-  const reason = isNoRoom(cause) ? "exhausted" : "unavailable";
+  const reason = isNoSpace(cause) ? "exhausted" : "unavailable";
   const message = `SQLite's log could not be synced: ${cause.message}.`;
   return new StoreFault("unknown", message, { reason, cause });
 }
 
 export function syncRefusal(cause: Error): StoreFault {
   const problem = `The disk did not keep the log (${cause.message})`;
-  return isNoRoom(cause)
+  return isNoSpace(cause)
     ? new StoreFault("not_applied", `${problem}; make room on it.`, { reason: "exhausted", cause })
     : new StoreFault("not_applied", `${problem}; start the server anew.`, { cause });
 }

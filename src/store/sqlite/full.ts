@@ -10,7 +10,7 @@ export function isFull(error: unknown): boolean {
 }
 
 /** Of a call of the system: the disk, or the quota, is used up. */
-export function isNoRoom(error: unknown): boolean {
+export function isNoSpace(error: unknown): boolean {
   return ["EDQUOT", "ENOSPC"].includes((error as NodeJS.ErrnoException).code ?? "");
 }
 
@@ -20,7 +20,7 @@ const probeBytes = 4_096;
  * Also where a quota is used up, which SQLite reports as it does a broken disk: whether a file can be
  * written beside the store distinguishes them.
  */
-export function isOutOfRoom(error: unknown, probe: string): boolean {
+export function isOutOfSpace(error: unknown, probe: string): boolean {
   if (isFull(error)) return true;
   if (!(error instanceof SQLiteError) || error.code !== "SQLITE_IOERR_WRITE") return false;
   try {
@@ -31,7 +31,7 @@ export function isOutOfRoom(error: unknown, probe: string): boolean {
       closeSync(file);
     }
   } catch (fault) {
-    return isNoRoom(fault);
+    return isNoSpace(fault);
   } finally {
     rmSync(probe, { force: true });
   }

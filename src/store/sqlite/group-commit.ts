@@ -10,8 +10,8 @@ import { type Clock, pause } from "../../base/clock.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { StoreFault } from "../store.ts";
 import { commitFault, isLocked, notApplied, syncFault, syncRefusal } from "./commit-faults.ts";
-import type { DiskRoom, Urgency } from "./disk-room.ts";
-import { isNoRoom } from "./full.ts";
+import type { DiskSpace, Urgency } from "./disk-space.ts";
+import { isNoSpace } from "./full.ts";
 import type { LogSync } from "./log-sync.ts";
 
 /** Time that a transaction may take. */
@@ -49,7 +49,7 @@ export class GroupCommit {
   readonly #onRollback: () => void;
   readonly #onFlush: () => Promise<void> | undefined;
   readonly #onFull: (urgency: Urgency) => Promise<void>;
-  readonly #room: DiskRoom;
+  readonly #space: DiskSpace;
   readonly #log: LogSync;
   readonly #logger: Logger | undefined;
   readonly #begin: Statement;
@@ -84,7 +84,7 @@ export class GroupCommit {
     readonly onFlush: () => Promise<void> | undefined;
     /** The log found no room on the disk: resolves when it may be tried again. */
     readonly onFull: (urgency: Urgency) => Promise<void>;
-    readonly room: DiskRoom;
+    readonly space: DiskSpace;
     /** The disk may not have the log: puts it there, or resolves with what is in the way. */
     readonly keepLog: (hasFailed: boolean) => Promise<Error | null>;
   }) {
@@ -93,7 +93,7 @@ export class GroupCommit {
     this.#onRollback = options.onRollback;
     this.#onFlush = options.onFlush;
     this.#onFull = options.onFull;
-    this.#room = options.room;
+    this.#space = options.space;
     this.#log = options.log;
     this.#logger = options.logger;
     this.#keepLog = options.keepLog;
@@ -180,7 +180,7 @@ export class GroupCommit {
       this.#undo();
       if (this.#waitsForLock(error)) return;
       // Then all of them wait still, and are tried again.
-      if (this.#room.isFull(error) && this.#room.growFor("start")) return;
+      if (this.#space.isFull(error) && this.#space.growFor("start")) return;
       for (const operation of group.slice(0, answers.length + 1)) operation.isAlone = true;
       return;
     }
@@ -204,7 +204,7 @@ export class GroupCommit {
     const { urgency } = operation;
     let answer: unknown;
     try {
-      answer = this.#room.withPagesFor(urgency, () => {
+      answer = this.#space.withPagesFor(urgency, () => {
         this.#begin.run();
         return operation.run();
       });
@@ -214,8 +214,8 @@ export class GroupCommit {
         this.#waiting = [operation, ...this.#waiting];
         return;
       }
-      const isFull = this.#room.isFull(error);
-      if (isFull && this.#room.growFor(urgency)) this.#runAlone(operation);
+      const isFull = this.#space.isFull(error);
+      if (isFull && this.#space.growFor(urgency)) this.#runAlone(operation);
       else operation.reject(notApplied(error, isFull ? "exhausted" : "unavailable"));
       return;
     }
@@ -228,7 +228,7 @@ export class GroupCommit {
     try {
       const { total } = this.#countChanges.get() as { readonly total: number };
       hasWritten = total !== this.#changes;
-      if (hasWritten) this.#room.keepAhead();
+      if (hasWritten) this.#space.keepAhead();
       this.#commit.run();
       this.#lockedTries = 0;
       this.#changes = total;
@@ -263,13 +263,13 @@ export class GroupCommit {
     if (this.#refusal?.message !== refusal.message) this.#logger?.error(refusal.message);
     this.#refusal = refusal;
     for (const operation of this.#waiting.splice(0)) operation.reject(refusal);
-    if (!isNoRoom(cause)) this.#isBroken = true;
+    if (!isNoSpace(cause)) this.#isBroken = true;
     else if (!this.#isClosed) this.#recovering ??= this.#recover();
   }
 
   async #recover(): Promise<void> {
     let error = await this.#keepLog(true);
-    while (error !== null && isNoRoom(error) && !this.#isClosed) {
+    while (error !== null && isNoSpace(error) && !this.#isClosed) {
       await pause(logKeepMs, this.#clock);
       error = await this.#keepLog(true);
     }
@@ -284,7 +284,7 @@ export class GroupCommit {
 
   /** After a COMMIT that failed. Where the log found no room, room is made, and each tried again. */
   #refuse(operations: readonly Operation[], error: unknown): void {
-    const isFull = this.#room.isFull(error);
+    const isFull = this.#space.isFull(error);
     const fault = commitFault(error, isFull ? "exhausted" : "unavailable");
     const again = fault.outcome === "not_applied" && isFull;
     const others = operations.filter((operation) => {

@@ -1,6 +1,6 @@
 /** The thread of the housekeeper: a separate connection, for what may take long. */
 import { Database } from "bun:sqlite";
-import { keepLength } from "./disk-room.ts";
+import { keepLength } from "./disk-space.ts";
 
 export type Chore =
   | { readonly kind: "open"; readonly path: string }

@@ -40,13 +40,13 @@ function writeAt(file: number, bytes: Buffer, place: number): Promise<void> {
   return new Promise((resolve, reject) => {
     write(file, bytes, 0, bytes.length, place, (error, count) => {
       if (error !== null) reject(error);
-      else if (count < bytes.length) reject(noRoom("a write was cut short"));
+      else if (count < bytes.length) reject(noSpace("a write was cut short"));
       else resolve();
     });
   });
 }
 
-function noRoom(message: string): Error {
+function noSpace(message: string): Error {
   return Object.assign(new Error(message), { code: "ENOSPC" });
 }
 
@@ -141,7 +141,7 @@ export class LogSync {
     await this.#syncAgain();
     if (await this.#isOnDisk(piece, place)) return;
     await writeAt(this.file, piece, place);
-    throw noRoom("what was synced is not there");
+    throw noSpace("what was synced is not there");
   }
 
   async #isOnDisk(piece: Buffer, place: number): Promise<boolean> {

@@ -13,8 +13,8 @@ import { limits } from "../../base/limits.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Pressure } from "../store.ts";
 import { Ballast } from "./ballast.ts";
-import { DiskRoom, type Urgency } from "./disk-room.ts";
-import { isFull, isNoRoom } from "./full.ts";
+import { DiskSpace, type Urgency } from "./disk-space.ts";
+import { isFull, isNoSpace } from "./full.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import { type FileLock, lockFile } from "./lock.ts";
@@ -70,7 +70,7 @@ export class StoreFile {
   readonly #lock: FileLock;
   readonly #log: LogSync;
   readonly #ballast: Ballast;
-  readonly #room: DiskRoom;
+  readonly #space: DiskSpace;
   readonly #housekeeper: Housekeeper;
 
   /** `onRollback` is called when whatever was cached of the database may be wrong. */
@@ -92,7 +92,7 @@ export class StoreFile {
     this.database = database;
     const clock = options.clock ?? systemClock;
     this.#log = new LogSync(path, options.disk);
-    this.#room = new DiskRoom({
+    this.#space = new DiskSpace({
       database,
       path,
       log: this.#log.file,
@@ -102,21 +102,21 @@ export class StoreFile {
     this.#housekeeper = new Housekeeper({
       database,
       path,
-      logBytes: this.#room.shares.log,
+      logBytes: this.#space.shares.log,
       clock,
       log: options.log,
-      fileBytes: () => this.#room.fileBytes,
-      onCopied: () => this.#room.takeAgain(),
+      fileBytes: () => this.#space.fileBytes,
+      onCopied: () => this.#space.takeAgain(),
     });
     this.group = new GroupCommit({
       database,
       clock,
       log: this.#log,
-      room: this.#room,
+      space: this.#space,
       logger: options.log,
       onRollback,
       onFlush: () => this.#housekeeper.afterFlush(),
-      onFull: (urgency) => this.#makeLogRoom(urgency),
+      onFull: (urgency) => this.#makeLogSpace(urgency),
       keepLog: (hasFailed) => this.#keepLog(hasFailed),
     });
     if (leftBytes > 0) this.group.keepLog();
@@ -128,21 +128,21 @@ export class StoreFile {
       const isKept = await this.#log.keepAgain(this.#housekeeper.length, hasFailed);
       return isKept ? null : new Error("a part of it is lost");
     } catch (error) {
-      if (isNoRoom(error) && this.#ballast.letGo()) return await this.#keepLog(true);
+      if (isNoSpace(error) && this.#ballast.letGo()) return await this.#keepLog(true);
       return error as Error;
     }
   }
 
   /** The log could not grow: it is started anew if it can be; else the ballast makes way, not for a start. */
-  async #makeLogRoom(urgency: Urgency): Promise<void> {
+  async #makeLogSpace(urgency: Urgency): Promise<void> {
     await this.#housekeeper.clearLog();
     if (this.#housekeeper.logBytes > 0 && urgency !== "start") this.#ballast.letGo();
   }
 
   /** Within the group commit. */
   pressure(): Pressure {
-    const { used, left } = this.#room.read();
-    if (left > 0) this.#ballast.make(this.#room.shares.ballast);
+    const { used, left } = this.#space.read();
+    if (left > 0) this.#ballast.make(this.#space.shares.ballast);
     const isLogTooLong = this.#housekeeper.logBytes > limits.logBytesForStartsMax;
     return {
       used: isLogTooLong ? Math.max(1, used) : used,
@@ -169,7 +169,7 @@ export class StoreFile {
     this.#log.close();
     // Statements are finalized too: only then is the log copied into the file and removed.
     this.database.close(true);
-    this.#room.close();
+    this.#space.close();
     this.#lock.close();
   }
 }

@@ -10,7 +10,7 @@ import { createAudit } from "../../../src/api/audit.ts";
 import { createBacklogs } from "../../../src/api/backlog.ts";
 import { createDoor } from "../../../src/api/door.ts";
 import { startHttpServer } from "../../../src/api/http-server.ts";
-import { errorSchema, legacyErrorSchema } from "../../../src/api/rest/answer-schemas.ts";
+import { errorSchema, legacyErrorSchema } from "../../../src/api/rest/response-schemas.ts";
 import type { Route } from "../../../src/api/rest/route.ts";
 import { createRouter } from "../../../src/api/rest/router.ts";
 import { allRoutes } from "../../../src/api/rest/routes.ts";
@@ -155,7 +155,7 @@ function holdAgainstSchema({ method, path, status, text, json }: Answered): void
   } catch {
     // Refusals are answers too.
   }
-  const promised = route?.answers[status];
+  const promised = route?.responses[status];
   if (promised === null) expect(text).toBe("");
   if (promised === null || typeof promised === "string") return;
   const style = route?.style ?? router.styleOf(pathOnly);

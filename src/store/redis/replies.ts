@@ -4,8 +4,8 @@ import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type * as contract from "../store.ts";
 import type { EntryAnswer } from "./batch.ts";
-import { wholeTaskId, wholeToken } from "./names.ts";
 import { readTaskText } from "./requests.ts";
+import { wholeTaskId, wholeToken } from "./short-ids.ts";
 
 /** What RESP carries. */
 export type Reply = string | number | null | readonly Reply[];

@@ -18,7 +18,7 @@ const bytesPerStart = 4_096;
 /** How long starts wait for a new reading: the store may be partly away. */
 const patienceMs = 500;
 
-export class Room {
+export class StoreSpace {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Logger;

@@ -1,4 +1,4 @@
-/** Schemas of the answers: for the OpenAPI document, and for tests to check answers against. */
+/** Schemas of the responses: for the OpenAPI document, and for tests. */
 import * as v from "valibot";
 import { errorKinds } from "../../base/errors.ts";
 import { actionStatuses } from "../../model/execution.ts";

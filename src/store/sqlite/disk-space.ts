@@ -12,7 +12,7 @@ import { dirname } from "node:path";
 import { limits } from "../../base/limits.ts";
 import type { Ballast } from "./ballast.ts";
 import { findFunctions } from "./c-library.ts";
-import { isOutOfRoom } from "./full.ts";
+import { isOutOfSpace } from "./full.ts";
 
 /** Steps in which the file takes room on the disk. */
 const fileStepBytes = 1024 * 1024;
@@ -50,14 +50,14 @@ export function shareDisk(diskBytes: number): DiskShares {
   };
 }
 
-export interface RoomReading {
+export interface SpaceReading {
   /** Share of the room in use; above 1 where even what is kept for running work is. */
   readonly used: number;
   /** Bytes that new executions may take. */
   readonly left: number;
 }
 
-export class DiskRoom {
+export class DiskSpace {
   readonly shares: DiskShares;
   readonly #database: Database;
   readonly #path: string;
@@ -222,7 +222,7 @@ export class DiskRoom {
 
   /** Whether it failed for want of room. */
   isFull(error: unknown): boolean {
-    return isOutOfRoom(error, `${this.#path}.probe`);
+    return isOutOfSpace(error, `${this.#path}.probe`);
   }
 
   /** Lets the work take the pages that are kept for it. */
@@ -240,7 +240,7 @@ export class DiskRoom {
     closeSync(this.#file);
   }
 
-  read(): RoomReading {
+  read(): SpaceReading {
     const pages = this.#count();
     const free = this.#free;
     const { reserve, log, floor } = this.shares;

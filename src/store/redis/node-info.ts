@@ -1,7 +1,7 @@
 /** What each master says of itself: whether it can keep what Orchy gives it, and how well. */
 import type { Redis } from "ioredis";
 
-export interface RedisFacts {
+export interface NodeInfo {
   readonly name: string;
   readonly version: string;
   readonly maxmemory: number;
@@ -34,7 +34,7 @@ export async function readMemory(node: Redis): Promise<{ used: number; max: numb
   return { used: Number(memory.get("used_memory")), max: Number(memory.get("maxmemory")) };
 }
 
-export async function readFacts(node: Redis): Promise<RedisFacts> {
+export async function readNodeInfo(node: Redis): Promise<NodeInfo> {
   const memory = await readInfo(node, "memory");
   const keepsLog = (await readInfo(node, "persistence")).get("aof_enabled") === "1";
   const save = await readSetting(node, "save");
@@ -53,8 +53,8 @@ export async function readFacts(node: Redis): Promise<RedisFacts> {
 const versionMin = 7;
 
 /** Why this server cannot be used, in one sentence; undefined when it can. */
-export function objection(facts: RedisFacts): string | undefined {
-  const { name, version, policy, persistence, replicas } = facts;
+export function objection(info: NodeInfo): string | undefined {
+  const { name, version, policy, persistence, replicas } = info;
   if (Number.parseInt(version, 10) < versionMin) {
     return `Redis at ${name} is of version ${version}; Orchy needs ${versionMin} or newer.`;
   }
@@ -91,7 +91,7 @@ const durabilities: readonly (readonly [persistence: string, sentence: string])[
 ];
 
 /** As good as the worst of the servers. */
-export function durabilityOf(all: readonly RedisFacts[]): string {
+export function durabilityOf(all: readonly NodeInfo[]): string {
   const known = durabilities.map(([persistence]) => persistence);
   const worst = Math.max(...all.map(({ persistence }) => known.indexOf(persistence)));
   const sentence = durabilities[worst]?.[1] ?? "The durability of Redis is unknown";
