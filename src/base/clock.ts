@@ -3,6 +3,7 @@
  * Tests and the simulator pass their own.
  */
 
+/** Time as an argument: the system's, or a test's own. Moments are milliseconds since the epoch. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
@@ -14,6 +15,7 @@ export interface Clock {
   soon(callback: () => void): void;
 }
 
+/** Chance as an argument: the system's, or a test's own. */
 export interface Ids {
   /** UUIDv7: time-ordered, for executions. */
   uuid(): string;
@@ -21,6 +23,7 @@ export interface Ids {
   nonce(): string;
 }
 
+/** The clock of this machine; a monotonic one measures what `now` may jump over. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
@@ -78,6 +81,7 @@ export async function within(ms: number, work: Promise<unknown>, clock: Clock): 
   cancel();
 }
 
+/** Resolves after `ms` milliseconds of the clock. It cannot be cut short. */
 export function pause(ms: number, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
     clock.after(ms, resolve);

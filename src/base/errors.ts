@@ -3,6 +3,7 @@
  * Connect code: the one table that every edge uses.
  */
 
+/** One code of a refused call: its HTTP status, its Connect code, and a sentence for people. */
 export interface ErrorKind {
   readonly status: number;
   /** Name of the Connect / gRPC code, in Connect's snake case. */
@@ -10,6 +11,7 @@ export interface ErrorKind {
   readonly sentence: string;
 }
 
+/** Every code with which a call may be refused, in the form `error.code` of an answer. */
 export const errorKinds = {
   INVALID_ARGUMENT: {
     status: 400,

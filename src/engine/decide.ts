@@ -40,6 +40,7 @@ const systemActionsPerCommitMax = 50;
 /** Records of larger workflows in one chunk beside the state. */
 const largeChunkActions = 16;
 
+/** A new execution: its id, version and input, and what its parent or caller passes on. */
 export interface Beginning extends Surroundings {
   readonly id: string;
   readonly input: JsonText;

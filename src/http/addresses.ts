@@ -51,6 +51,7 @@ export function unmapped(address: string): string {
   return [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join(".");
 }
 
+/** Whether the address is globally routable; false for private, loopback and link-local ones. */
 export function isPublic(address: string): boolean {
   const plain = unmapped(address);
   const family = familyOf(plain);

@@ -13,6 +13,7 @@
 import { BlockList, isIP } from "node:net";
 import { familyOf, isPublic, unmapped } from "./addresses.ts";
 
+/** The parsed `--http-allow`. */
 export class AllowList {
   readonly #names = new Set<string>();
   readonly #suffixes: string[] = [];

@@ -17,6 +17,7 @@ import { familyOf } from "./addresses.ts";
 import { type AllowList, hostOf } from "./allow-list.ts";
 import { HttpFault } from "./fault.ts";
 
+/** A request with its bounds: time in milliseconds, response body in bytes. */
 export interface HttpRequest {
   readonly method: string;
   readonly url: URL;
@@ -27,6 +28,7 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
 }
 
+/** A whole response; the body is decompressed. */
 export interface HttpResponse {
   readonly status: number;
   /** Names in lower case; `set-cookie` is a list. */
@@ -42,6 +44,7 @@ export interface HttpClientOptions {
   readonly ca?: string;
 }
 
+/** Sends requests to hosts of the allow list, each hop checked. Throws HttpFault. */
 export class HttpClient {
   readonly #options: HttpClientOptions;
 

@@ -9,6 +9,7 @@ import { Ancestors, countIncoming, orderOf, type Targets } from "./graph.ts";
 import { optionalTemplate, type PlanActionBase, type PlanRoutes } from "./kinds/kind.ts";
 import { kindOf, kinds, type PlanAction } from "./kinds/table.ts";
 
+/** A compiled definition: immutable, shared by all executions of its version. */
 export interface Plan {
   readonly definition: WorkflowDefinition;
   readonly workflow: string;

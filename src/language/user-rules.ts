@@ -21,6 +21,9 @@ export function taskUserRules(
   return userRules(overrides, type === "user" ? registered(name) : undefined);
 }
 
+/**
+ * The rules of one task: those of the workflow, else of the action's definition, else the defaults.
+ */
 export function userRules(
   overrides: TaskOverrides,
   registered: ActionDefinition | undefined,

@@ -6,6 +6,7 @@ import type { EventAnswer } from "./event.ts";
 import type { ActionRecords, ExecutionState, Written } from "./execution.ts";
 import type { JsonText } from "./json.ts";
 
+/** A task to be queued; the header and parameters are JSON text. */
 export interface NewTask {
   readonly id: string;
   /** `queueKey(queue, action name)`, or `jsonQueueKey` of that. */
@@ -22,6 +23,7 @@ export interface NewTask {
   readonly parameters: JsonText;
 }
 
+/** A timer to be set: `at` in milliseconds since the epoch. */
 export interface NewTimer {
   /** Unique within the execution. */
   readonly id: string;
@@ -29,12 +31,14 @@ export interface NewTimer {
   readonly at: number;
 }
 
+/** A message for the outbox; the body is JSON text. */
 export interface NewMessage {
   /** Unique within the execution. */
   readonly id: string;
   readonly body: JsonText;
 }
 
+/** What one commit does besides writing the state. */
 export interface Effects {
   readonly tasks: readonly NewTask[];
   readonly dropTasks: readonly string[];
@@ -64,6 +68,7 @@ export interface WaitingScript {
   readonly until: number;
 }
 
+/** What follows from events: the next execution, its effects, and one answer for each event. */
 export interface Decision {
   readonly state: ExecutionState;
   /** Passed on from the execution. */

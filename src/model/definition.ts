@@ -8,6 +8,7 @@ import type { Json } from "./json.ts";
 /** An action's id as written: a non-negative integer or a word. Its text is the *action key*. */
 export type ActionId = number | string;
 
+/** Which incoming edges an action waits for; a number: that many taken ones. */
 export type JoinRule = "all" | "any" | "settled" | number;
 
 /** One key per route, each with the ids of the actions that follow. */
@@ -19,6 +20,7 @@ export type FollowUp =
   | "DELETE"
   | { readonly workflow: string; readonly parameters?: Json };
 
+/** An action of a workflow as it is saved; the fields of its kind beside those of every action. */
 export interface ActionSpec {
   readonly id: ActionId;
   readonly type: "user" | "system";
@@ -33,6 +35,7 @@ export interface ActionSpec {
   readonly [field: string]: Json | undefined;
 }
 
+/** A workflow as it is saved: checked, with its names and letter case made uniform. */
 export interface WorkflowDefinition {
   readonly name: string;
   readonly version?: number;

@@ -28,6 +28,7 @@ export interface ByHand {
   readonly who?: string;
 }
 
+/** What a worker returns for an attempt: an output as JSON text, or a failure. */
 export type TaskOutcome =
   | { readonly ok: true; readonly output: JsonText }
   | {
@@ -38,6 +39,7 @@ export type TaskOutcome =
       readonly retryAfterMs?: number;
     };
 
+/** What the sandbox returns for a script: an output as JSON text, or a failure. */
 export type ScriptOutcome =
   | { readonly ok: true; readonly output: JsonText; readonly route?: string }
   | {
@@ -56,6 +58,7 @@ export interface Cause {
   readonly hash: string;
 }
 
+/** Everything that can happen to an execution, and that a decision is made of. */
 export type ExecutionEvent =
   /** A worker's word on an attempt. `token` was given with the task. */
   | {

@@ -5,8 +5,10 @@
 import type { JsonText } from "./json.ts";
 
 export type OpenStatus = "RUNNING" | "PAUSED";
+/** `PAUSED` is open too: nothing new starts. The others are final. */
 export type ExecutionStatus = OpenStatus | "COMPLETED" | "FAILED" | "TIMED_OUT" | "CANCELLED";
 
+/** All of them, in the order in which documents list them. */
 export const executionStatuses: readonly ExecutionStatus[] = [
   "RUNNING",
   "PAUSED",
@@ -16,6 +18,7 @@ export const executionStatuses: readonly ExecutionStatus[] = [
   "CANCELLED",
 ];
 
+/** Whether the execution has not ended. */
 export function isOpen(status: ExecutionStatus): status is OpenStatus {
   return status === "RUNNING" || status === "PAUSED";
 }
@@ -34,6 +37,9 @@ export const actionStatuses = [
   "SKIPPED",
 ] as const;
 
+/**
+ * PENDING is not reached, or waits for its edges; SCHEDULED has a task; RETRYING is in its backoff.
+ */
 export type ActionStatus = (typeof actionStatuses)[number];
 
 /** Why an action, an attempt or an execution failed. */
@@ -111,6 +117,7 @@ export interface ActionRecord {
   readonly skippedBy?: "dead-path" | "failure" | "hand";
 }
 
+/** A signal that came before a wait for it; its payload is in a field of data. */
 export interface BufferedSignal {
   readonly event: string;
   /** Number of the field that holds its payload. */
@@ -118,11 +125,16 @@ export interface BufferedSignal {
   readonly receivedAt: number;
 }
 
+/** A timer that a pause has stopped: `at` is the moment for which it was set. */
 export interface HeldTimer {
   readonly id: string;
   readonly at: number;
 }
 
+/**
+ * What every commit rewrites. Times are milliseconds since the epoch, or a duration where `Ms` says
+ * so.
+ */
 export interface ExecutionState {
   readonly id: string;
   /** The server made its id, so no start can name it again; absent: unknown, or not so. */

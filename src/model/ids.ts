@@ -34,6 +34,7 @@ export function partitionOf(executionId: string, partitions: number): number {
   return (hash >>> 0) % partitions;
 }
 
+/** The id with its partition, which follows from a hash of it and never changes. */
 export function executionKey(id: string, partitions: number): ExecutionKey {
   return { partition: partitionOf(id, partitions), id };
 }
@@ -45,6 +46,7 @@ export interface ActionPlace {
   readonly item?: number;
 }
 
+/** The parts of a task's id, which names one hand-out of one action in one run. */
 export interface TaskId extends ActionPlace {
   readonly executionId: string;
   readonly run: number;
@@ -103,10 +105,12 @@ export function tokenPrefix(leasedAt: number, nonce: string): string {
   return `${leasedAt.toString(36)}.${nonce}`;
 }
 
+/** The token of a lease: the prefix of its claim, and the task. */
 export function formatToken(prefix: string, taskId: string): string {
   return `${prefix}.${taskId}`;
 }
 
+/** The parts of a token: who took the lease, when, and of which task. */
 export interface Token {
   readonly leasedAt: number;
   readonly nonce: string;
@@ -151,10 +155,12 @@ export function jsonQueueKey(plainKey: string): string {
   return jsonMark + plainKey;
 }
 
+/** Whether the queue is the one beside a plain queue, for workers that take JSON. */
 export function isJsonQueueKey(key: string): boolean {
   return key.startsWith(jsonMark);
 }
 
+/** The plain queue of a queue for JSON; any other is returned unchanged. */
 export function plainQueueKey(key: string): string {
   return isJsonQueueKey(key) ? key.slice(jsonMark.length) : key;
 }

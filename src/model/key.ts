@@ -8,8 +8,10 @@
  * results. `read`: look at everything. Only `admin` includes others.
  */
 export const scopes = ["admin", "run", "worker", "read"] as const;
+/** What a key may be used for; `admin` includes the others. */
 export type Scope = (typeof scopes)[number];
 
+/** A stored key: a digest of its secret, never the secret itself. */
 export interface Key {
   readonly id: string;
   readonly name: string;
@@ -46,6 +48,7 @@ export function parseKey(
   return parts === null ? undefined : { id: parts[1]!, secret: parts[2]! };
 }
 
+/** Whether the key has the scope, or `admin`, which includes all. */
 export function hasScope(key: Key, scope: Scope): boolean {
   return key.scopes.includes(scope) || key.scopes.includes("admin");
 }

@@ -32,6 +32,7 @@ interface HeaderRest {
   readonly item?: JsonText | undefined;
 }
 
+/** What travels with a task besides its parameters: names, ids, limits, trace. */
 export interface TaskHeader extends HeaderStart, HeaderRest {}
 
 /** The same part as JSON text, not closed. */

@@ -23,6 +23,7 @@ const actionTimers = {
 
 export type ActionTimerKind = keyof typeof actionTimers;
 
+/** The parts of the id of an action's timer. */
 export interface ActionTimer extends ActionPlace {
   readonly kind: ActionTimerKind;
   readonly run: number;
@@ -35,6 +36,7 @@ export type Timer =
   | { readonly kind: "timeout"; readonly run: number }
   | { readonly kind: "continue"; readonly handout: number };
 
+/** The id under which the store keeps it. */
 export function formatTimer(timer: Timer): string {
   switch (timer.kind) {
     case "retention":

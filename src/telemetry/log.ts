@@ -11,6 +11,7 @@ export type LogLevel = (typeof logLevels)[number];
 /** An Error becomes its name, message and stack. */
 export type LogFields = Readonly<Record<string, string | number | boolean | Error | undefined>>;
 
+/** Lines with a level, a message and fields; a secret is never a field. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -51,6 +52,7 @@ function printable(value: LogFields[string]): unknown {
   return { name: value.name, message: cut(value.message), stack: cut(value.stack ?? "") };
 }
 
+/** A logger that writes one JSON object a line. Lines beyond a rate are counted, not written. */
 export function createLogger(options: LoggerOptions): Logger {
   return loggerWith(options, new Ration(options.clock));
 }

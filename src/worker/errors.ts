@@ -4,6 +4,7 @@ import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { limits } from "../base/limits.ts";
 import { type Failure, FailureSchema } from "../gen/orchy/v1/worker_pb.ts";
 
+/** The code of a failure where the handler threw an error without one. */
 export const defaultFailureCode = "WORKER_ERROR";
 
 /** Thrown by a handler: the attempt fails, and no retry follows. */
@@ -71,6 +72,7 @@ export function read(thrown: unknown, name: string): unknown {
   }
 }
 
+/** The message of anything that may be thrown. */
 export function messageOf(thrown: unknown): string {
   const message = read(thrown, "message");
   if (typeof message === "string") return message;

@@ -23,6 +23,7 @@ import {
   type TransportKind,
 } from "./transport.ts";
 
+/** Where a worker writes its lines; console fits. */
 export interface Logger {
   info(message: string): void;
   warn(message: string): void;
@@ -120,6 +121,7 @@ const codeOfStatus: ReadonlyMap<number, string> = new Map([
   [505, "unimplemented"],
 ]);
 
+/** Calls to one of several servers, with a change of server after a fault. Throws CallError. */
 export class Link {
   private readonly options: LinkOptions;
   private readonly servers: readonly URL[];

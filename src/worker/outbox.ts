@@ -43,6 +43,7 @@ export interface OutboxEvents {
   onRefused(place: string, reason: string): void;
 }
 
+/** Results until a server has acknowledged them. */
 export class Outbox {
   private readonly events: OutboxEvents;
   private waiting: PendingResult[] = [];

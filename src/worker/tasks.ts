@@ -16,6 +16,7 @@ import {
 import { type FailureLog, placeOf } from "./failure-log.ts";
 import type { Outbox } from "./outbox.ts";
 
+/** What a handler gets besides the input: ids, attempt, a signal to stop, heartbeats. */
 export interface TaskContext {
   readonly executionId: string;
   readonly workflow: string;

@@ -16,6 +16,7 @@
  */
 import { defined } from "../base/defined.ts";
 
+/** The protocol of the connections to a server. */
 export type TransportKind = "http1" | "http2";
 
 export interface HttpAnswer {
@@ -32,6 +33,7 @@ export interface Post {
   readonly abort?: AbortSignal | undefined;
 }
 
+/** Calls to one server over one protocol. */
 export interface Connection {
   /** Throws a CallError without a complete answer. */
   post(post: Post): Promise<HttpAnswer>;

@@ -24,6 +24,7 @@ import { Slots } from "./slots.ts";
 import { type Handler, Tasks } from "./tasks.ts";
 import type { TlsOptions, TransportKind } from "./transport.ts";
 
+/** How a worker reaches its servers, and what it is called there. */
 export interface WorkerOptions {
   /** Address of a server's HTTP port, or of several: the next one is used when one fails. */
   readonly server: string | readonly string[];
@@ -46,6 +47,7 @@ export interface WorkerOptions {
   readonly logPayloads?: boolean;
 }
 
+/** How tasks of one action are run: how many at a time, and the rules that are registered. */
 export interface ActionOptions {
   /** How many tasks of this action may run in this worker at once. */
   readonly concurrency?: number;
@@ -66,6 +68,7 @@ export interface ActionOptions {
   readonly nonRetryable?: readonly string[];
 }
 
+/** How a stop waits for running tasks, in milliseconds. */
 export interface StopOptions {
   /** How long running handlers may go on; then their tasks are given back. Default 10 s. */
   readonly drainMs?: number;

@@ -50,6 +50,7 @@ type Keyed = Pick<PlanAction, "key">;
 
 const pending: ActionRecord = { status: "PENDING" };
 
+/** One decision under way. It throws MissingData and TooLarge. */
 export class Draft extends Effects {
   readonly plan: Plan;
   readonly now: number;

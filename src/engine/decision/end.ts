@@ -16,6 +16,7 @@ import { formatTimer } from "../../model/timer.ts";
 import type { Draft } from "./draft.ts";
 import { hasTemplate, resultNeeds, resultText } from "./result.ts";
 
+/** How an execution ends: with a status, and the failure or reason for it. */
 export interface Ending {
   readonly status: Exclude<ExecutionStatus, "RUNNING" | "PAUSED">;
   readonly failure?: Failure;
@@ -29,6 +30,7 @@ export function completeExecution(draft: Draft): void {
   else endExecution(draft, { status: "FAILED", failure });
 }
 
+/** Ends the execution, and all that it still has open. A further call has no effect. */
 export function endExecution(draft: Draft, ending: Ending): void {
   const { state } = draft;
   if (!isOpen(state.status)) return;
@@ -165,6 +167,7 @@ function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): vo
   draft.log("follow-up.sent", undefined, undefined, JSON.stringify({ workflow: message.workflow }));
 }
 
+/** Records in state and history that a follow-up could not be started. */
 export function recordFollowUpFailure(draft: Draft, reason: string): void {
   const message = cutMessage(reason);
   draft.state.followUpFailure = message;

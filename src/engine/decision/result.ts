@@ -39,6 +39,7 @@ function terminalKeys(plan: Plan, records: ActionRecords): string[] {
   return keys;
 }
 
+/** The fields of data that the result of a completed execution is made of. */
 export function resultNeeds(plan: Plan, records: ActionRecords): Needs {
   if (hasTemplate(plan, records)) return { outputs: [], input: false };
   return { outputs: terminalKeys(plan, records), input: false };

@@ -5,6 +5,7 @@ import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Draft } from "./draft.ts";
 
+/** An event that was sent to an execution; the payload is JSON text. */
 export interface Signal {
   readonly event: string;
   readonly payload: JsonText;

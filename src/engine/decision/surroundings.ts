@@ -2,6 +2,7 @@
 import type { Plan } from "../../language/plan.ts";
 import type { ActionDefinition } from "../../model/definition.ts";
 
+/** What a decision takes from its server: time, format, rules of user actions, room for scripts. */
 export interface Surroundings {
   readonly plan: Plan;
   readonly now: number;

@@ -127,6 +127,7 @@ export function advance(before: Execution, decision: Decision): Execution {
   return after;
 }
 
+/** Length of all texts of the data, in UTF-16 units. */
 export function charsOf(data: ReadonlyMap<string, JsonText>): number {
   let chars = 0;
   for (const text of data.values()) chars += text.length;

@@ -36,6 +36,7 @@ const first = {
   causes: [],
 } satisfies Partial<ExecutionState>;
 
+/** The memory of an encoder that has written nothing yet: see Written. */
 export function nothingWritten(): Written {
   return { identity: "", format: 0, records: [], texts: [] };
 }
@@ -102,12 +103,14 @@ function unlessEmpty<Item>(items: readonly Item[]): readonly Item[] | undefined 
   return items.length === 0 ? undefined : items;
 }
 
+/** A state as it was stored, in any format, with the defaults of fields that it lacks. */
 export function readState(stored: Partial<ExecutionState>): ExecutionState {
   return { ...first, ...stored } as ExecutionState;
 }
 
 const placeOf = new Map(actionStatuses.map((status, place) => [status, place]));
 
+/** The stored text of a record; moments are relative to the start of the execution. */
 export function writeRecord(record: ActionRecord, startedAt: number): JsonText {
   const { status, startedAt: began, endedAt, handout, attempt, route, attempts } = record;
   // In one call: text that is put together piece by piece is copied piece by piece, at every use.
@@ -174,6 +177,7 @@ export type StoredRecord = ActionRecord & {
   readonly t?: readonly StoredAttempt[];
 };
 
+/** The inverse of writeRecord. */
 export function readRecord(stored: StoredRecord, startedAt: number): ActionRecord {
   const { s, b, e, h, n, r, t, ...others } = stored;
   const record: Writable<ActionRecord> = { ...others, status: actionStatuses[s]! };

@@ -26,6 +26,7 @@ export interface CheckedDefinition {
   readonly newThings: readonly NewThing[];
 }
 
+/** Checks a workflow definition as sent; all problems have a JSON pointer. It never throws. */
 export function checkDefinition(
   value: unknown,
   options: { lenient: boolean; knownActions?: ReadonlySet<string> },
@@ -44,6 +45,7 @@ export function checkDefinition(
   };
 }
 
+/** The same for the definition of a user action. */
 export function checkActionDefinition(
   value: unknown,
   options: { lenient: boolean },

@@ -24,6 +24,7 @@ export interface ReadDefinition {
   readonly references: readonly FoundReference[];
 }
 
+/** Reports what spans actions: ids, routes, cycles, joins, and what references may read. */
 export function checkGraph(definition: ReadDefinition, report: Report): void {
   new GraphCheck(definition, report).run();
 }

@@ -5,6 +5,7 @@ import type { Failure } from "../../model/execution.ts";
 /** What stands in a sentence. */
 const shownCharsMax = 100;
 
+/** The text, cut to `charsMax` UTF-16 units with an ellipsis where it is longer. */
 export function cut(text: string, charsMax: number = shownCharsMax): string {
   if (text.length <= charsMax) return text;
   const kept = text.slice(0, charsMax - 1);
@@ -19,6 +20,7 @@ export function cutMessage(text: string): string {
   return cut(text, limits.errorMessageCharsMax);
 }
 
+/** The failure, its message cut to what is stored. */
 export function cutFailure(failure: Failure): Failure {
   if (failure.message.length <= limits.errorMessageCharsMax) return failure;
   return { ...failure, message: cutMessage(failure.message) };

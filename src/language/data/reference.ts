@@ -25,6 +25,7 @@ export type ReferenceRoot =
   | { readonly kind: "action"; readonly key: string }
   | { readonly kind: "all"; readonly key?: undefined };
 
+/** A parsed reference: the path, what it reads of the data, and whether it means one value. */
 export interface Reference {
   /** As written. */
   readonly text: string;

@@ -18,6 +18,7 @@ import { mergeNeeds, type Needs, type Scope } from "./scope.ts";
 import { TextIndexes } from "./text-index.ts";
 import { Work } from "./work.ts";
 
+/** A compiled template; `needs` says which data has to be loaded before it is resolved. */
 export interface Template {
   readonly needs: Needs;
   readonly references: readonly Reference[];
@@ -40,6 +41,7 @@ export interface TemplateProblem {
   readonly message: string;
 }
 
+/** A template that does not parse. */
 export class TemplateSyntaxError extends Error {
   override readonly name = "TemplateSyntaxError";
   readonly problems: readonly TemplateProblem[];

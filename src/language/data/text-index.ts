@@ -31,6 +31,7 @@ const width = 4;
 /** What is so short is looked through each time: its parts are not kept. */
 const shortChars = 512;
 
+/** The index of one JSON text, made at once; what it reads counts as work. */
 export class TextIndex {
   readonly #text: JsonText;
   readonly #work: Work;

@@ -52,6 +52,7 @@ export interface NewThing {
   readonly format: number;
 }
 
+/** Gathers the problems and warnings of one definition, up to a bound, with the nearest names. */
 export class Report {
   /** What would be refused as unknown is only warned about, and dropped. */
   readonly lenient: boolean;
@@ -134,6 +135,7 @@ export function nearestHint(name: string, known: readonly string[]): string {
   return found === undefined ? "" : `; the nearest is ${quoted(found)}`;
 }
 
+/** The name in double quotes, cut where it is long. */
 export function quoted(name: string | number): string {
   return JSON.stringify(typeof name === "string" ? cut(name) : name);
 }

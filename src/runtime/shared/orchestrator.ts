@@ -16,6 +16,7 @@ import type { JsonText } from "../../model/json.ts";
 import type { TaskHeader } from "../../model/task-header.ts";
 import type { LeasedTask, Listing, QueueStats } from "../../store/store.ts";
 
+/** A save: which version has the content now. */
 export interface SavedWorkflow {
   readonly name: string;
   readonly version: number;
@@ -36,6 +37,7 @@ export interface WorkflowVersion extends WorkflowSummary {
   readonly definition: WorkflowDefinition;
 }
 
+/** A start; the input is JSON text of at most limits.payloadBytesMax bytes. */
 export interface StartRequest {
   readonly workflow: string;
   readonly version?: number;
@@ -51,6 +53,7 @@ export interface StartRequest {
   readonly traceState?: string;
 }
 
+/** A started execution, or the one that an equal start has made before. */
 export interface StartAnswer {
   readonly id: string;
   /** False: an earlier start with the same key or id, and the same content. */
@@ -61,6 +64,7 @@ export interface StartAnswer {
   readonly endedAt?: number;
 }
 
+/** One action of an execution as people read it. Moments are milliseconds since the epoch. */
 export interface ActionView {
   /** As written in the definition. */
   readonly id: number | string;
@@ -89,6 +93,7 @@ export interface ActionView {
   })[];
 }
 
+/** An execution as people read it; its data is read while it is sent. */
 export interface ExecutionView extends Listing {
   readonly run: number;
   readonly pausedAt?: number;
@@ -110,6 +115,7 @@ export interface ExecutionView extends Listing {
   readonly bufferedSignals: readonly string[];
 }
 
+/** The status of an execution, and its result or failure once it has ended. */
 export interface ExecutionResult {
   readonly id: string;
   readonly status: ExecutionStatus;
@@ -118,6 +124,7 @@ export interface ExecutionResult {
   readonly failure?: Failure;
 }
 
+/** Filters of a list, all of which must hold, and the page. */
 export interface ListExecutions {
   readonly workflow?: string;
   readonly status?: ExecutionStatus;
@@ -128,6 +135,7 @@ export interface ListExecutions {
   readonly cursor?: string;
 }
 
+/** One page of a list. */
 export interface Page<Item> {
   readonly items: readonly Item[];
   /** Opaque; absent on the last page. */
@@ -136,18 +144,22 @@ export interface Page<Item> {
   readonly incomplete?: boolean;
 }
 
+/** The outcome of an attempt, under the token of its lease. */
 export interface ResultSent {
   readonly token: string;
   readonly outcome: TaskOutcome;
 }
 
+/** The sign of life of an attempt; `progress` is JSON text. */
 export interface HeartbeatSent {
   readonly token: string;
   readonly progress?: JsonText;
 }
 
+/** `retry`: it could not be stored now, send it again; `stale`: the lease is no longer held. */
 export type ResultAnswerType = "accepted" | "duplicate" | "stale" | "retry";
 
+/** A poll of a worker: its results are settled first, then it waits for tasks. */
 export interface PollRequest {
   readonly actions: readonly string[];
   readonly queues: readonly string[];
@@ -171,13 +183,14 @@ export interface PolledTask extends LeasedTask {
   readonly about: TaskHeader;
 }
 
-/** The legacy wire carries no token: its results name the lease by the task's hand-out number. */
+/** A registered action: its rules as they are stored. */
 export interface SavedAction {
   readonly definition: ActionDefinition;
   /** Whether it was not registered like this before. */
   readonly changed: boolean;
 }
 
+/** The legacy wire carries no token: its results name the lease by the task's hand-out number. */
 export interface HandoutResult {
   readonly executionId: string;
   /** Must be the execution's; otherwise stale. */
@@ -191,6 +204,7 @@ export interface HandoutResult {
   readonly admit?: (action: string) => void;
 }
 
+/** What a poll got; `results` in the order of those that were sent. */
 export interface PollAnswer {
   readonly tasks: readonly PolledTask[];
   readonly results: readonly ResultAnswerType[];
@@ -234,6 +248,7 @@ export interface ServerBeat extends ServerView {
   readonly sees?: readonly string[];
 }
 
+/** A registered action and its tasks, over all queues and in each. */
 export interface ActionStats {
   readonly definition: ActionDefinition;
   readonly queued: number;
@@ -242,11 +257,13 @@ export interface ActionStats {
   readonly queues: readonly QueueStats[];
 }
 
+/** Whether the server takes work, with a sentence for each check. */
 export interface Readiness {
   readonly ready: boolean;
   readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly message: string }>>;
 }
 
+/** All operations. They throw OrchyError; faults of the store come as its codes. */
 export interface Orchestrator {
   /** `lenient`: unknown fields become warnings (the legacy routes). */
   saveWorkflow(definition: unknown, options: { lenient: boolean }): Promise<SavedWorkflow>;
