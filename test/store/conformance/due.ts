@@ -202,6 +202,7 @@ function listingTests(test: Test): void {
 }
 
 function hidingTests(test: Test): void {
+  const withTasks = test.also("tasks");
   const token = "1.n.t1";
   const leaseEnd = { kind: "lease", taskId: "t1", token } as const;
 
@@ -244,7 +245,7 @@ function hidingTests(test: Test): void {
     expect(again.items).toMatchObject([{ ...leaseEnd, leaseUntil: t0 + 1_000 }]);
   });
 
-  test("a heartbeat that moves the lease ends the hiding", async (store) => {
+  withTasks("a heartbeat that moves the lease ends the hiding", async (store) => {
     const { key } = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
     const { partition } = key;
     const request = { partition, claimId: "c1", limit: 9, hideMs: 60_000, now: t0 + 1_000 };
@@ -258,7 +259,7 @@ function hidingTests(test: Test): void {
     expect(items).toMatchObject([{ ...leaseEnd, leaseUntil: t0 + 1_200 }]);
   });
 
-  test("a release ends the hiding, and the next lease has its own end", async (store) => {
+  withTasks("a release ends the hiding, and the next lease has its own end", async (store) => {
     const { key } = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
     const { partition } = key;
     const request = { partition, claimId: "c1", limit: 9, hideMs: 60_000, now: t0 + 1_000 };
@@ -278,9 +279,10 @@ function hidingTests(test: Test): void {
 }
 
 function queueTimeoutTests(test: Test): void {
+  const withTasks = test.also("tasks");
   const waiting = () => newTask("t1", { queueTimeoutMs: 500 });
 
-  test("a queued task expires by the moment that was seen", async (store) => {
+  withTasks("a queued task expires by the moment that was seen", async (store) => {
     const e = await start(store, "e1", { effects: { tasks: [waiting()] } });
     const { key } = e;
     const expire = (until: number, token: string | null = null) =>
@@ -299,18 +301,21 @@ function queueTimeoutTests(test: Test): void {
     expect(await claimDue(store, key.partition, t0 + 10 ** 11)).toEqual({ items: [] });
   });
 
-  test("a hand-out in between makes the queue's expiry stale, and resets the hiding", async (store) => {
-    const e = await start(store, "e1", { effects: { tasks: [waiting()] } });
-    const { partition } = e.key;
-    await claimDue(store, partition, t0 + 500, "c1");
-    await claim(store, partition, { now: t0 + 500, heartbeatMs: 50 });
-    const expire = [{ taskId: "t1", token: null, until: t0 + 500 }];
-    expect((await e.try({ expire })).outcome).toBe("stale");
-    const { items } = await claimDue(store, partition, t0 + 550, "c2");
-    expect(items).toMatchObject([{ kind: "lease", leaseUntil: t0 + 550 }]);
-  });
+  withTasks(
+    "a hand-out in between makes the queue's expiry stale, and resets the hiding",
+    async (store) => {
+      const e = await start(store, "e1", { effects: { tasks: [waiting()] } });
+      const { partition } = e.key;
+      await claimDue(store, partition, t0 + 500, "c1");
+      await claim(store, partition, { now: t0 + 500, heartbeatMs: 50 });
+      const expire = [{ taskId: "t1", token: null, until: t0 + 500 }];
+      expect((await e.try({ expire })).outcome).toBe("stale");
+      const { items } = await claimDue(store, partition, t0 + 550, "c2");
+      expect(items).toMatchObject([{ kind: "lease", leaseUntil: t0 + 550 }]);
+    },
+  );
 
-  test("the queue timeout stands still while the task is leased", async (store) => {
+  withTasks("the queue timeout stands still while the task is leased", async (store) => {
     const e = await start(store, "e1", { effects: { tasks: [waiting()] } });
     const { key } = e;
     await claim(store, key.partition, { now: t0 + 200 });
@@ -326,9 +331,10 @@ function queueTimeoutTests(test: Test): void {
 }
 
 function holdTests(test: Test): void {
+  const withTasks = test.also("tasks");
   const waiting = (id: string) => newTask(id, { queueTimeoutMs: 500 });
 
-  test("held tasks are not handed out, and are again afterwards", async (store) => {
+  withTasks("held tasks are not handed out, and are again afterwards", async (store) => {
     const e = await start(store, "e1", { effects: { tasks: [newTask("t1")] } });
     const { key } = e;
     const { partition } = key;
@@ -349,7 +355,7 @@ function holdTests(test: Test): void {
     expect(await claimIds(store, partition)).toEqual(["t1"]);
   });
 
-  test("one held execution does not stop another in the same queue", async (store) => {
+  withTasks("one held execution does not stop another in the same queue", async (store) => {
     const [one, two] = idsIn(2, 2) as [string, string];
     const held = await start(store, one, { effects: { tasks: [newTask("t1")] } });
     await start(store, two, { effects: { tasks: [newTask("t2")] } });
@@ -386,7 +392,7 @@ function holdTests(test: Test): void {
     expect(items).toMatchObject([{ kind: "queue", queueUntil: t0 + 900 }]);
   });
 
-  test("tasks added or released while held are held too", async (store) => {
+  withTasks("tasks added or released while held are held too", async (store) => {
     const e = await start(store, "e1", { effects: { tasks: [waiting("t1")] } });
     const { key } = e;
     const { partition } = key;
@@ -411,7 +417,7 @@ function holdTests(test: Test): void {
     ]);
   });
 
-  test("a leased task does not notice that its execution is held", async (store) => {
+  withTasks("a leased task does not notice that its execution is held", async (store) => {
     const token = "1.n.t1";
     const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
     const { key } = e;
@@ -424,7 +430,7 @@ function holdTests(test: Test): void {
     expect((await store.holdings(key)).tasks).toMatchObject([{ id: "t2", state: "leased" }]);
   });
 
-  test("held tasks can be dropped; timers run on", async (store) => {
+  withTasks("held tasks can be dropped; timers run on", async (store) => {
     const timers = [{ id: "x", at: t0 + 10 }];
     const e = await start(store, "e1", { effects: { tasks: [newTask("t1")], timers } });
     await e.commit({ hold: true });

@@ -158,6 +158,9 @@ function commitTests(test: Test): void {
 }
 
 function dataTests(test: Test): void {
+  const withDocumentsTasks = test.also("documents", "tasks");
+  const withTasks = test.also("tasks");
+  const withOutboxTasks = test.also("outbox", "tasks");
   test("fields are written one by one; null deletes", async (store) => {
     const e = await start(store, "e1", {
       data: new Map([
@@ -195,7 +198,7 @@ function dataTests(test: Test): void {
     expect(none).toMatchObject({ state: "{}", data: new Map() });
   });
 
-  test("text is kept byte for byte", async (store) => {
+  withOutboxTasks("text is kept byte for byte", async (store) => {
     const texts = [
       "[]",
       "{}",
@@ -232,7 +235,7 @@ function dataTests(test: Test): void {
     expect(tasks.map((task) => [task.header, task.parameters])).toEqual(texts.map((t) => [t, t]));
   });
 
-  test("a payload of the largest size comes back whole", async (store) => {
+  withTasks("a payload of the largest size comes back whole", async (store) => {
     const large = JSON.stringify("ü".repeat(limits.payloadBytesMax / 2 - 1));
     const e = await start(store, "e1", {
       data: new Map([["input", large]]),
@@ -245,30 +248,33 @@ function dataTests(test: Test): void {
     expect(task?.parameters === large).toBe(true);
   });
 
-  test("names that mean something to JavaScript are names like others", async (store) => {
-    for (const name of ["__proto__", "constructor", "toString"]) {
-      const e = await start(store, name, {
-        data: new Map([[name, '"value"']]),
-        effects: {
-          tasks: [newTask(name, { queue: name })],
+  withDocumentsTasks(
+    "names that mean something to JavaScript are names like others",
+    async (store) => {
+      for (const name of ["__proto__", "constructor", "toString"]) {
+        const e = await start(store, name, {
+          data: new Map([[name, '"value"']]),
+          effects: {
+            tasks: [newTask(name, { queue: name })],
+            timers: [{ id: name, at: t0 }],
+            messages: [{ id: name, body: "{}" }],
+          },
+        });
+        const loaded = await store.load({ key: e.key, fields: [name] });
+        expect(loaded).toMatchObject({ data: new Map([[name, '"value"']]) });
+        expect(await store.holdings(e.key)).toEqual({
+          tasks: [{ id: name, queue: name, state: "queued" }],
           timers: [{ id: name, at: t0 }],
-          messages: [{ id: name, body: "{}" }],
-        },
-      });
-      const loaded = await store.load({ key: e.key, fields: [name] });
-      expect(loaded).toMatchObject({ data: new Map([[name, '"value"']]) });
-      expect(await store.holdings(e.key)).toEqual({
-        tasks: [{ id: name, queue: name, state: "queued" }],
-        timers: [{ id: name, at: t0 }],
-        messages: [name],
-      });
-      const stats = await store.queueStats({ partition: e.key.partition, queue: name });
-      expect(stats).toEqual([{ queue: name, queued: 1, leased: 0, oldestAt: t0 }]);
-      const put = { kind: name, id: name, body: "1", expectedVersion: 0 };
-      expect(await store.getDocument(put)).toBeUndefined();
-      expect(await store.putDocument(put)).toEqual({ outcome: "saved", version: 1 });
-    }
-  });
+          messages: [name],
+        });
+        const stats = await store.queueStats({ partition: e.key.partition, queue: name });
+        expect(stats).toEqual([{ queue: name, queued: 1, leased: 0, oldestAt: t0 }]);
+        const put = { kind: name, id: name, body: "1", expectedVersion: 0 };
+        expect(await store.getDocument(put)).toBeUndefined();
+        expect(await store.putDocument(put)).toEqual({ outcome: "saved", version: 1 });
+      }
+    },
+  );
 
   test("a long life keeps its history in order, and its latest commit ids", async (store) => {
     const e = await start(store, "e1", { effects: { history: ["0"] } });
@@ -316,7 +322,10 @@ function dataTests(test: Test): void {
 }
 
 function atomicityTests(test: Test): void {
-  test("a stale commit writes nothing at all", async (store) => {
+  const withTasks = test.also("tasks");
+  const withDueTasks = test.also("due", "tasks");
+  const withLists = test.also("lists");
+  withLists("a stale commit writes nothing at all", async (store) => {
     const e = await start(store, "e1", {
       data: new Map([["f", "1"]]),
       effects: { tasks: [newTask("t1")], timers: [{ id: "x", at: t0 + 1 }], history: ["1"] },
@@ -344,7 +353,7 @@ function atomicityTests(test: Test): void {
     expect(listed).toEqual([]);
   });
 
-  test("everything that is stale is named, and what was right is kept", async (store) => {
+  withDueTasks("everything that is stale is named, and what was right is kept", async (store) => {
     const e = await start(store, "e1", {
       effects: { tasks: [newTask("t1"), newTask("t2")], timers: [{ id: "x", at: t0 }] },
     });
@@ -412,25 +421,28 @@ function atomicityTests(test: Test): void {
     expect(await store.history({ key: e.key, after: 0, limit: 1_000 })).toEqual(history);
   });
 
-  test("thousands of fields are removed, and thousands of entries added, by one commit", async (store) => {
-    const names = Array.from({ length: 9_000 }, (_, i) => `f${i}`);
-    const tasks = [handedOff("t1", "1.n.t1"), newTask("t2")];
-    const data = new Map(names.map((name) => [name, "1"]));
-    const e = await start(store, "e1", { data, effects: { tasks } });
-    await e.commit({
-      settle: [{ taskId: "t1", token: "1.n.t1" }],
-      tasks: [newTask("t3"), newTask("t4")],
-      data: new Map(names.map((name) => [name, null])),
-    });
-    const loaded = await store.load({ key: e.key });
-    expect(loaded.outcome === "loaded" && loaded.data.size).toBe(0);
-    for (let i = 0; i < 70; i++) await e.commit();
-    await e.commit({ history: names });
-    expect(await store.history({ key: e.key, after: 0, limit: 9_001 })).toEqual(names);
-    expect((await claimIds(store, e.key.partition)).sort()).toEqual(["t2", "t3", "t4"]);
-  });
+  withTasks(
+    "thousands of fields are removed, and thousands of entries added, by one commit",
+    async (store) => {
+      const names = Array.from({ length: 9_000 }, (_, i) => `f${i}`);
+      const tasks = [handedOff("t1", "1.n.t1"), newTask("t2")];
+      const data = new Map(names.map((name) => [name, "1"]));
+      const e = await start(store, "e1", { data, effects: { tasks } });
+      await e.commit({
+        settle: [{ taskId: "t1", token: "1.n.t1" }],
+        tasks: [newTask("t3"), newTask("t4")],
+        data: new Map(names.map((name) => [name, null])),
+      });
+      const loaded = await store.load({ key: e.key });
+      expect(loaded.outcome === "loaded" && loaded.data.size).toBe(0);
+      for (let i = 0; i < 70; i++) await e.commit();
+      await e.commit({ history: names });
+      expect(await store.history({ key: e.key, after: 0, limit: 9_001 })).toEqual(names);
+      expect((await claimIds(store, e.key.partition)).sort()).toEqual(["t2", "t3", "t4"]);
+    },
+  );
 
-  test("a large task is replaced by a commit of many fields", async (store) => {
+  withTasks("a large task is replaced by a commit of many fields", async (store) => {
     const parameters = JSON.stringify("x".repeat(3_000));
     const large = (id: string) => newTask(id, { parameters });
     const e = await start(store, "e1", { effects: { tasks: [large("t0")] } });
@@ -442,7 +454,7 @@ function atomicityTests(test: Test): void {
     for (const task of tasks) expect(task.parameters).toBe(parameters);
   });
 
-  test("the status of an end can be taken back by a later commit", async (store) => {
+  withLists("the status of an end can be taken back by a later commit", async (store) => {
     const e = await start(store, "e1");
     const { partition } = e.key;
     const all = { partition, limit: 9 };

@@ -40,7 +40,12 @@ async function expectGone(store: Store, e: Driven): Promise<void> {
 }
 
 export function removalTests(test: Test): void {
-  test("a removed execution leaves nothing but a tombstone", async (store) => {
+  const withDue = test.also("due");
+  const withDueNode = test.also("due", "node");
+  const withNode = test.also("node");
+  const withLists = test.also("lists");
+  const withAll = test.also("due", "lists", "outbox", "tasks");
+  withAll("a removed execution leaves nothing but a tombstone", async (store) => {
     const tasks = [newTask("t1"), handedOff("t2", "1.n.t2")];
     const timers = [{ id: "x", at: t0 }];
     const e = await start(store, "e1", {
@@ -89,7 +94,7 @@ export function removalTests(test: Test): void {
     expect(await store.history({ key: e.key, after: 0, limit: 9 })).toEqual(["9"]);
   });
 
-  test("a large execution is removed in chunks, behind its tombstone", async (store) => {
+  withLists("a large execution is removed in chunks, behind its tombstone", async (store) => {
     const history = Array.from({ length: 1_200 }, (_, i) => `${i}`);
     const e = await start(store, "e1", { effects: { history, tasks: [newTask("t1")] } });
     const other = await start(store, "e2", { effects: { history: ["1"] } });
@@ -141,14 +146,14 @@ export function removalTests(test: Test): void {
     expect(await again("not kept")).toEqual({ outcome: "tombstone" });
   });
 
-  test("tombstones are counted", async (store) => {
+  withNode("tombstones are counted", async (store) => {
     expect((await store.pressure()).tombstones).toBe(0);
     for (const id of ["a", "b", "c"]) await remove(await start(store, id));
     await start(store, "lives");
     expect((await store.pressure()).tombstones).toBe(3);
   });
 
-  test("each removal purges more ended tombstones than it makes", async (store) => {
+  withNode("each removal purges more ended tombstones than it makes", async (store) => {
     const ids = idsIn(0, 10);
     const old = ids.slice(0, 6);
     for (const id of old) await remove(await start(store, id), { tombstoneUntil: t0 + 10 });
@@ -163,18 +168,21 @@ export function removalTests(test: Test): void {
     expect((await store.pressure()).tombstones).toBe(3);
   });
 
-  test("while ended tombstones are left, claimDue asks to be called again", async (store) => {
-    const ids = idsIn(0, 2 * purgedPerClaim + 1);
-    for (const id of ids) await remove(await start(store, id), { tombstoneUntil: t0 + 10 });
-    const left: (number | undefined)[] = [];
-    for (let now = t0 + 10, next: number | undefined = now; next === now; ) {
-      next = (await claimDue(store, 0, now)).nextDue;
-      left.push((await store.pressure()).tombstones);
-    }
-    expect(left).toEqual([purgedPerClaim + 1, 1, 0]);
-  });
+  withDueNode(
+    "while ended tombstones are left, claimDue asks to be called again",
+    async (store) => {
+      const ids = idsIn(0, 2 * purgedPerClaim + 1);
+      for (const id of ids) await remove(await start(store, id), { tombstoneUntil: t0 + 10 });
+      const left: (number | undefined)[] = [];
+      for (let now = t0 + 10, next: number | undefined = now; next === now; ) {
+        next = (await claimDue(store, 0, now)).nextDue;
+        left.push((await store.pressure()).tombstones);
+      }
+      expect(left).toEqual([purgedPerClaim + 1, 1, 0]);
+    },
+  );
 
-  test("an ended tombstone that nobody creates again is forgotten in time", async (store) => {
+  withDue("an ended tombstone that nobody creates again is forgotten in time", async (store) => {
     const e = await start(store, "e1");
     await remove(e);
     await claimDue(store, e.key.partition, t0 + day - 1, "c1");

@@ -1,6 +1,7 @@
 /** What conformance tests share: a store under test, executions driven by it, and plain requests. */
 import { expect } from "bun:test";
 import { type ExecutionKey, executionKey } from "../../../src/model/ids.ts";
+import type { Facet } from "../../../src/store/facets.ts";
 import type {
   ClaimTasksRequest,
   CommitAnswer,
@@ -15,8 +16,12 @@ export const partitions = 4;
 /** The moment at which most tests begin. */
 export const t0 = 1_760_000_000_000;
 
-/** Registers one test of the suite; a skipped one is reported with its reason. */
-export type Test = (name: string, body: (store: Store) => Promise<void>) => void;
+/** Registers one test of a suite; a skipped one is reported with its reason. */
+export interface Test {
+  (name: string, body: (store: Store) => Promise<void>): void;
+  /** For a test that needs further facets than its suite. */
+  also(...facets: readonly Facet[]): Test;
+}
 
 type NewTask = StoreEffects["tasks"][number];
 

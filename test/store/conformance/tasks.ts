@@ -14,7 +14,7 @@ import {
   t0,
 } from "./subject.ts";
 
-export function leaseTests(test: Test): void {
+export function taskTests(test: Test): void {
   claimTests(test);
   fairnessTests(test);
   ticketTests(test);
@@ -269,6 +269,7 @@ function ticketTests(test: Test): void {
 }
 
 function extensionTests(test: Test): void {
+  const withDue = test.also("due");
   const token = "1.n.t1";
 
   test("a lease is extended up to its deadline, and never shortened", async (store) => {
@@ -286,7 +287,7 @@ function extensionTests(test: Test): void {
     expect(await at(t0 + 9_000, t0 + 5_001)).toEqual({ outcome: "stale" });
   });
 
-  test("an extension after the lease's end is stale and revives nothing", async (store) => {
+  withDue("an extension after the lease's end is stale and revives nothing", async (store) => {
     const { key } = await start(store, "e1", { effects: { tasks: [newTask("t1")] } });
     await claim(store, key.partition);
     const late = { key, taskId: "t1", token, until: t0 + 9_000, now: t0 + 1_001 };
@@ -295,21 +296,26 @@ function extensionTests(test: Test): void {
     expect(items).toMatchObject([{ kind: "lease", leaseUntil: t0 + 1_000 }]);
   });
 
-  test("after its end it is extended by who may be late, also while its end is claimed", async (store) => {
-    const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
-    const { key } = e;
-    const now = t0 + 1_200;
-    const lease = { key, taskId: "t1", token, until: now + 500, now };
-    expect(await claimDue(store, key.partition, now)).toMatchObject({ items: [{ kind: "lease" }] });
-    expect(await extend(store, lease, { lateMs: 199 })).toEqual({ outcome: "stale" });
-    const extended = { outcome: "extended" as const, leaseUntil: now + 500 };
-    expect(await extend(store, lease, { lateMs: 200 })).toEqual(extended);
-    const expire = [{ taskId: "t1", token, until: t0 + 1_000 }];
-    expect(await e.try({ expire, now })).toEqual({ outcome: "stale", tasks: ["t1"], timers: [] });
-    expect((await claimDue(store, key.partition, now)).items).toEqual([]);
-    const { items } = await claimDue(store, key.partition, now + 500);
-    expect(items).toMatchObject([{ kind: "lease", leaseUntil: now + 500 }]);
-  });
+  withDue(
+    "after its end it is extended by who may be late, also while its end is claimed",
+    async (store) => {
+      const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
+      const { key } = e;
+      const now = t0 + 1_200;
+      const lease = { key, taskId: "t1", token, until: now + 500, now };
+      expect(await claimDue(store, key.partition, now)).toMatchObject({
+        items: [{ kind: "lease" }],
+      });
+      expect(await extend(store, lease, { lateMs: 199 })).toEqual({ outcome: "stale" });
+      const extended = { outcome: "extended" as const, leaseUntil: now + 500 };
+      expect(await extend(store, lease, { lateMs: 200 })).toEqual(extended);
+      const expire = [{ taskId: "t1", token, until: t0 + 1_000 }];
+      expect(await e.try({ expire, now })).toEqual({ outcome: "stale", tasks: ["t1"], timers: [] });
+      expect((await claimDue(store, key.partition, now)).items).toEqual([]);
+      const { items } = await claimDue(store, key.partition, now + 500);
+      expect(items).toMatchObject([{ kind: "lease", leaseUntil: now + 500 }]);
+    },
+  );
 
   test("another token, a queued, an ended or an unknown task is stale", async (store) => {
     const tasks = [newTask("t1"), newTask("t2", { queue: "other" })];
@@ -372,6 +378,7 @@ function extensionTests(test: Test): void {
 }
 
 function releaseTests(test: Test): void {
+  const withDue = test.also("due");
   test("a released task goes to the front among equals", async (store) => {
     const tasks = ["t1", "t2", "t3"].map((id) => newTask(id));
     const { key } = await start(store, "e1", { effects: { tasks } });
@@ -395,7 +402,7 @@ function releaseTests(test: Test): void {
     expect(tasks).toMatchObject([{ state: "leased", token: "1.m.t1" }]);
   });
 
-  test("a released lease can be neither extended, nor settled, nor expired", async (store) => {
+  withDue("a released lease can be neither extended, nor settled, nor expired", async (store) => {
     const e = await start(store, "e1", { effects: { tasks: [newTask("t1")] } });
     const { key } = e;
     await claim(store, key.partition);
@@ -427,38 +434,45 @@ function releaseTests(test: Test): void {
 }
 
 function dropTests(test: Test): void {
+  const withDue = test.also("due");
   const token = "1.n.t1";
   const heartbeat = { taskId: "t1", token, until: t0 + 9_000 };
 
-  test("the worker of a dropped task hears cancelled until its lease would have ended", async (store) => {
-    const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
-    const { key } = e;
-    await e.commit({ dropTasks: ["t1"] });
-    expect((await store.holdings(key)).tasks).toEqual([]);
-    expect(await store.queueStats({ partition: key.partition })).toEqual([]);
-    const at = (now: number) => extend(store, { key, ...heartbeat, now });
-    expect(await at(t0 + 1)).toEqual({ outcome: "cancelled" });
-    expect(await claimDue(store, key.partition, t0 + 1_000, "c0")).toEqual({ items: [] });
-    expect(await at(t0 + 1_000)).toEqual({ outcome: "cancelled" });
-    expect(await extend(store, { key, ...heartbeat, token: "1.x.t1", now: t0 })).toEqual({
-      outcome: "stale",
-    });
-    expect(await at(t0 + 1_001)).toEqual({ outcome: "stale" });
-    expect(await claimDue(store, key.partition, t0 + 1_001)).toEqual({ items: [] });
-    expect(await at(t0 + 1_001)).toEqual({ outcome: "stale" });
-  });
+  withDue(
+    "the worker of a dropped task hears cancelled until its lease would have ended",
+    async (store) => {
+      const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
+      const { key } = e;
+      await e.commit({ dropTasks: ["t1"] });
+      expect((await store.holdings(key)).tasks).toEqual([]);
+      expect(await store.queueStats({ partition: key.partition })).toEqual([]);
+      const at = (now: number) => extend(store, { key, ...heartbeat, now });
+      expect(await at(t0 + 1)).toEqual({ outcome: "cancelled" });
+      expect(await claimDue(store, key.partition, t0 + 1_000, "c0")).toEqual({ items: [] });
+      expect(await at(t0 + 1_000)).toEqual({ outcome: "cancelled" });
+      expect(await extend(store, { key, ...heartbeat, token: "1.x.t1", now: t0 })).toEqual({
+        outcome: "stale",
+      });
+      expect(await at(t0 + 1_001)).toEqual({ outcome: "stale" });
+      expect(await claimDue(store, key.partition, t0 + 1_001)).toEqual({ items: [] });
+      expect(await at(t0 + 1_001)).toEqual({ outcome: "stale" });
+    },
+  );
 
-  test("a dropped task can be neither settled, nor expired, nor released, nor claimed", async (store) => {
-    const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
-    const { key } = e;
-    await e.commit({ dropTasks: ["t1"] });
-    expect((await e.try({ settle: [{ taskId: "t1", token }] })).outcome).toBe("stale");
-    const expire = [{ taskId: "t1", token, until: t0 + 1_000 }];
-    expect((await e.try({ expire })).outcome).toBe("stale");
-    expect(await release(store, { key, taskId: "t1", token, now: t0 })).toBe("stale");
-    expect(await claimIds(store, key.partition, { tokenPrefix: "1.m" })).toEqual([]);
-    expect((await claimDue(store, key.partition, t0 + 1_000)).items).toEqual([]);
-  });
+  withDue(
+    "a dropped task can be neither settled, nor expired, nor released, nor claimed",
+    async (store) => {
+      const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", token)] } });
+      const { key } = e;
+      await e.commit({ dropTasks: ["t1"] });
+      expect((await e.try({ settle: [{ taskId: "t1", token }] })).outcome).toBe("stale");
+      const expire = [{ taskId: "t1", token, until: t0 + 1_000 }];
+      expect((await e.try({ expire })).outcome).toBe("stale");
+      expect(await release(store, { key, taskId: "t1", token, now: t0 })).toBe("stale");
+      expect(await claimIds(store, key.partition, { tokenPrefix: "1.m" })).toEqual([]);
+      expect((await claimDue(store, key.partition, t0 + 1_000)).items).toEqual([]);
+    },
+  );
 
   test("a dropped queued task is gone without a trace; unknown ids are ignored", async (store) => {
     const e = await start(store, "e1", { effects: { tasks: [newTask("t1")] } });
@@ -481,7 +495,8 @@ function dropTests(test: Test): void {
 }
 
 function handOffTests(test: Test): void {
-  test("a task added with a lease belongs to its poller at once", async (store) => {
+  const withDue = test.also("due");
+  withDue("a task added with a lease belongs to its poller at once", async (store) => {
     const e = await start(store, "e1");
     const { key } = e;
     await e.commit({ tasks: [handedOff("t1", "1.n.t1")], now: t0 });
@@ -531,7 +546,7 @@ function handOffTests(test: Test): void {
     expect(await claimIds(store, key.partition, { tokenPrefix: "1.m" })).toEqual(["t2", "t3"]);
   });
 
-  test("of a chain of hand-offs only the last lease counts", async (store) => {
+  withDue("of a chain of hand-offs only the last lease counts", async (store) => {
     const e = await start(store, "e1", { effects: { tasks: [handedOff("t1", "1.n.t1")] } });
     const { key } = e;
     const first = [{ taskId: "t1", token: "1.n.t1" }];

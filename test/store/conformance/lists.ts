@@ -1,15 +1,13 @@
-/** Lists of executions, documents, servers, and what a store says of itself. */
+/** Lists of executions. */
 import { expect } from "bun:test";
 import { matches } from "../../../src/store/kit/lists.ts";
 import { comparePlaces } from "../../../src/store/kit/order.ts";
 import type { ListFilter, Listing, ListPlace, Store } from "../../../src/store/store.ts";
-import { idsIn, partitions, start, type Test, t0 } from "./subject.ts";
+import { idsIn, start, type Test, t0 } from "./subject.ts";
 
-export function recordTests(test: Test): void {
-  listTests(test);
+export function listTests(test: Test): void {
+  orderTests(test);
   filterTests(test);
-  documentTests(test);
-  serverTests(test);
 }
 
 async function startAt(store: Store, id: string, startedAt: number, more: Partial<Listing> = {}) {
@@ -17,7 +15,7 @@ async function startAt(store: Store, id: string, startedAt: number, more: Partia
   return await start(store, id, { listing: { ...listing, ...more } });
 }
 
-function listTests(test: Test): void {
+function orderTests(test: Test): void {
   test("lists are newest first, then by id, and go on where they ended", async (store) => {
     const ids = idsIn(1, 5);
     const moments = [t0 + 2, t0 + 1, t0 + 2, t0 + 3, t0 + 2];
@@ -136,90 +134,5 @@ function filterTests(test: Test): void {
     const removal = { key: e.key, expected: e.head, tombstoneUntil: t0 + 100, now: t0 + 10 };
     expect(await store.remove(removal)).toBe("removed");
     expect([await of("RUNNING"), await of("FAILED")]).toEqual([[], []]);
-  });
-}
-
-function documentTests(test: Test): void {
-  const document = { kind: "workflow", id: "orders" };
-
-  test("a document is written against its version", async (store) => {
-    expect(await store.getDocument(document)).toBeUndefined();
-    const put = (body: string, expectedVersion: number) =>
-      store.putDocument({ ...document, body, expectedVersion });
-    expect(await put('"a"', 1)).toEqual({ outcome: "conflict", version: 0 });
-    expect(await put('"a"', 0)).toEqual({ outcome: "saved", version: 1 });
-    expect(await put('"b"', 0)).toEqual({ outcome: "conflict", version: 1 });
-    expect(await put('"b"', 1)).toEqual({ outcome: "saved", version: 2 });
-    expect(await store.getDocument(document)).toEqual({ id: "orders", version: 2, body: '"b"' });
-    expect(await store.getDocument({ ...document, kind: "action" })).toBeUndefined();
-  });
-
-  test("a repeated put answers as the first did", async (store) => {
-    const put = { ...document, body: "1", expectedVersion: 0 };
-    expect(await store.putDocument(put)).toEqual({ outcome: "saved", version: 1 });
-    expect(await store.putDocument(put)).toEqual({ outcome: "saved", version: 1 });
-    expect(await store.getDocument(document)).toMatchObject({ version: 1 });
-  });
-
-  test("of two writers with one version, one is saved", async (store) => {
-    const answers = await Promise.all(
-      ["1", "2", "3"].map((body) => store.putDocument({ ...document, body, expectedVersion: 0 })),
-    );
-    const outcomes = answers.map((answer) => answer.outcome).sort();
-    expect(outcomes).toEqual(["conflict", "conflict", "saved"]);
-  });
-
-  test("a deleted document can be made anew", async (store) => {
-    await store.putDocument({ ...document, body: "1", expectedVersion: 0 });
-    expect(await store.deleteDocument(document)).toBe(true);
-    expect(await store.deleteDocument(document)).toBe(false);
-    expect(await store.getDocument(document)).toBeUndefined();
-    const again = { ...document, body: "2", expectedVersion: 0 };
-    expect(await store.putDocument(again)).toEqual({ outcome: "saved", version: 1 });
-  });
-
-  test("documents are listed by kind, in order of id, by prefix, in pieces", async (store) => {
-    const ids = ["b/2", "a", "b/10", "b/1", "c", "b", "ü", "😀", "\uffee"];
-    for (const id of ids) {
-      await store.putDocument({ kind: "k", id, body: `"${id}"`, expectedVersion: 0 });
-    }
-    await store.putDocument({ kind: "other", id: "b/1", body: "1", expectedVersion: 0 });
-    const list = async (more: { prefix?: string; after?: string; limit?: number }) =>
-      (await store.listDocuments({ kind: "k", limit: 100, ...more })).map(({ id }) => id);
-    const sorted = ["a", "b", "b/1", "b/10", "b/2", "c", "ü", "\uffee", "😀"];
-    expect(await list({})).toEqual(sorted);
-    expect(await list({ prefix: "b/" })).toEqual(["b/1", "b/10", "b/2"]);
-    expect(await list({ prefix: "b/", after: "b/1", limit: 1 })).toEqual(["b/10"]);
-    expect(await list({ after: "c", limit: 2 })).toEqual(["ü", "\uffee"]);
-    expect(await list({ prefix: "nobody" })).toEqual([]);
-    const [first] = await store.listDocuments({ kind: "other", limit: 1 });
-    expect(first).toEqual({ id: "b/1", version: 1, body: "1" });
-  });
-}
-
-function serverTests(test: Test): void {
-  test("servers live from beat to beat", async (store) => {
-    const beat = (id: string, now: number, body = "{}") =>
-      store.beatServer({ id, body, now, ttlMs: 100 });
-    await beat("s2", t0);
-    await beat("s1", t0 + 50, '{"n":1}');
-    const one = { id: "s1", body: '{"n":1}' };
-    const two = { id: "s2", body: "{}" };
-    expect(await store.listServers({ now: t0 + 99 })).toEqual([one, two]);
-    expect(await store.listServers({ now: t0 + 100 })).toEqual([one]);
-    await beat("s2", t0 + 120, '{"n":2}');
-    expect(await store.listServers({ now: t0 + 149 })).toEqual([one, { ...two, body: '{"n":2}' }]);
-    await store.leaveServer({ id: "s1" });
-    await store.leaveServer({ id: "nobody" });
-    expect((await store.listServers({ now: t0 + 149 })).map(({ id }) => id)).toEqual(["s2"]);
-  });
-
-  test("a store describes itself", async (store) => {
-    expect(store.partitions).toBe(partitions);
-    expect(store.traits.name).not.toBe("");
-    expect(store.traits.durability).toMatch(/^[A-Z].*\.$/);
-    const { used } = await store.pressure();
-    expect(used).toBeGreaterThanOrEqual(0);
-    expect(used).toBeLessThan(0.5);
   });
 }
