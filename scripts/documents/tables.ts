@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { allRoutes } from "../../src/api/rest/routes.ts";
+import { grouped, inBytes, inTime } from "../../src/base/amount.ts";
 import { errorKinds, failureKinds } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { describeFlags } from "../../src/config/flags.ts";
@@ -153,36 +154,6 @@ function amount(name: string, value: number): string {
   if (unit === "ms") return inTime(value);
   if (unit === "seconds") return inTime(value * 1000);
   return unit === "chars" ? `${grouped(value)} characters` : grouped(value);
-}
-
-function grouped(value: number): string {
-  return value.toLocaleString("en-US");
-}
-
-function inBytes(bytes: number): string {
-  const units = [
-    [1024 ** 3, "GiB"],
-    [1024 ** 2, "MiB"],
-    [1024, "KiB"],
-  ] as const;
-  for (const [size, unit] of units) {
-    if (bytes >= size) return `${Number((bytes / size).toFixed(1))} ${unit}`;
-  }
-  return `${bytes} bytes`;
-}
-
-function inTime(ms: number): string {
-  const units = [
-    [86_400_000, "days"],
-    [3_600_000, "hours"],
-    [60_000, "minutes"],
-    [1_000, "s"],
-  ] as const;
-  for (const [size, unit] of units) {
-    const enough = unit === "s" ? ms >= size : ms >= 2 * size;
-    if (enough && Number.isInteger((ms / size) * 10)) return `${grouped(ms / size)} ${unit}`;
-  }
-  return `${grouped(ms)} ms`;
 }
 
 /** What most callers meet first, in words. */

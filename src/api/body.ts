@@ -1,4 +1,5 @@
 /** Reads request bodies within bounds of size and time, whatever a content-length claims. */
+import { inBytes } from "../base/amount.ts";
 import { OrchyError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Backlog } from "./backlog.ts";
@@ -7,7 +8,7 @@ import type { Backlog } from "./backlog.ts";
 const wholeBodyBytesMax = 64 * 1024;
 
 export function tooLarge(bytesMax: number): OrchyError {
-  return new OrchyError("TOO_LARGE", `The body is larger than ${bytesMax} bytes.`);
+  return new OrchyError("TOO_LARGE", `The body is larger than ${inBytes(bytesMax)}.`);
 }
 
 export function tooLate(): OrchyError {

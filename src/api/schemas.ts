@@ -2,7 +2,9 @@
  * What requests may carry, as schemas: they check every request and become the OpenAPI document.
  * Each rule carries the sentence that a caller reads when it is broken.
  */
+
 import * as v from "valibot";
+import { inBytes } from "../base/amount.ts";
 import { limits } from "../base/limits.ts";
 import {
   actionDefinitionSchema as actionRules,
@@ -78,7 +80,7 @@ export const idempotencyKeySchema = v.pipe(
 /** Any JSON value; payloads are taken from the request's text, not from the parsed value. */
 export const payloadSchema = v.pipe(
   v.unknown(),
-  v.description(`Any JSON value, at most ${limits.payloadBytesMax} bytes; passed on exactly.`),
+  v.description(`Any JSON value, at most ${inBytes(limits.payloadBytesMax)}; passed on exactly.`),
 );
 
 const momentPattern = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/;
@@ -188,7 +190,7 @@ export const failSchema = v.strictObject({
   code: words(limits.errorCodeCharsMax),
   message: words(limits.errorMessageCharsMax),
   details: v.optional(
-    v.pipe(v.unknown(), v.description(`At most ${limits.errorDetailsBytesMax} bytes.`)),
+    v.pipe(v.unknown(), v.description(`At most ${inBytes(limits.errorDetailsBytesMax)}.`)),
   ),
   ...byHand,
 });

@@ -3,6 +3,7 @@
  * unpacker takes one body after the other: what many small requests may unpack to together is no more
  * than what one may.
  */
+
 import {
   brotliDecompress,
   constants,
@@ -11,6 +12,7 @@ import {
   inflateRaw,
   zstdDecompress,
 } from "node:zlib";
+import { inBytes } from "../base/amount.ts";
 import { type ErrorCode, OrchyError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Backlog } from "./backlog.ts";
@@ -126,7 +128,7 @@ function run(bytes: Bytes, coding: Coding, bytesMax: number): Promise<Decoded> {
     decoders[coding](bytes, options, (error, result) => {
       if (error === null) resolve(result as Decoded);
       else if ("code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
-        const message = `The body is larger than ${bytesMax} bytes when decompressed.`;
+        const message = `The body is larger than ${inBytes(bytesMax)} when decompressed.`;
         reject(new OrchyError("TOO_LARGE", message));
       } else reject(notEncoded(coding));
     });

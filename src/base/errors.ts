@@ -3,6 +3,9 @@
  * Connect code: the one table that every edge uses.
  */
 
+import { inTime } from "./amount.ts";
+import { limits } from "./limits.ts";
+
 /** One code of a refused call: its HTTP status, its Connect code, and a sentence for people. */
 export interface ErrorKind {
   readonly status: number;
@@ -117,14 +120,14 @@ export const failureKinds = {
   STRUCT_TOO_DEEP: {
     retried: false,
     sentence:
-      "The parameters nest too deeply for `google.protobuf.Struct`, and for 60 s no worker that takes " +
-      "JSON polled, but others did.",
+      "The parameters nest too deeply for `google.protobuf.Struct`, and for " +
+      `${inTime(limits.uncarriedMs)} no worker that takes JSON polled, but others did.`,
   },
   STRUCT_TOO_LARGE: {
     retried: false,
     sentence:
-      "The parameters are too large as `google.protobuf.Struct`, and for 60 s no worker that takes " +
-      "JSON polled, but others did.",
+      "The parameters are too large as `google.protobuf.Struct`, and for " +
+      `${inTime(limits.uncarriedMs)} no worker that takes JSON polled, but others did.`,
   },
   SCRIPT_ERROR: {
     retried: false,

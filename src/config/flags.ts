@@ -32,6 +32,8 @@ const readHost = matching(
 );
 const readPath = optional(matching(/^[^\0]+$/, "must be the path of a file"));
 
+const serviceNamePattern = new RegExp(`^.{1,${limits.nameCharsMax}}$`);
+
 export const flags = {
   host: flag({
     placeholder: "address",
@@ -229,7 +231,7 @@ export const flags = {
     default: "orchy",
     explanation: "service name in traces",
     standardVariable: "OTEL_SERVICE_NAME",
-    read: matching(/^.{1,128}$/, "must be at most 128 characters"),
+    read: matching(serviceNamePattern, `must be at most ${limits.nameCharsMax} characters`),
   }),
   "trace-ratio": flag({
     placeholder: "share",

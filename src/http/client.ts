@@ -11,6 +11,7 @@ import { request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { pipeline, type Readable, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
+import { inBytes } from "../base/amount.ts";
 import { defined } from "../base/defined.ts";
 import { limits } from "../base/limits.ts";
 import { familyOf } from "./addresses.ts";
@@ -191,7 +192,7 @@ async function readResponse(response: IncomingMessage, bytesMax: number): Promis
     for await (const part of body) {
       bytes += part.length;
       if (bytes > bytesMax) {
-        const message = `The response is larger than ${bytesMax} bytes; see responseBytesMax.`;
+        const message = `The response is larger than ${inBytes(bytesMax)}; see responseBytesMax.`;
         throw new HttpFault("HTTP_RESPONSE_TOO_LARGE", message);
       }
       parts.push(part);

@@ -2,9 +2,12 @@
 import { limits } from "../base/limits.ts";
 
 /** Of workflows, queues and executions. */
-export const plainNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+export const plainNamePattern = new RegExp(
+  `^[A-Za-z0-9][A-Za-z0-9._-]{0,${limits.nameCharsMax - 1}}$`,
+);
 export const plainNameForm =
-  '1 to 128 characters, ASCII letters, digits, ".", "_" and "-", that begin with a letter or a digit';
+  `1 to ${limits.nameCharsMax} characters, ASCII letters, digits, ".", "_" and "-", ` +
+  "that begin with a letter or a digit";
 
 /** Tasks that only servers take, as they run them themselves: see runtime/inner. */
 export const innerQueue = "orchy";

@@ -5,11 +5,12 @@
  */
 
 import type { QuickJSContext, QuickJSHandle } from "quickjs-emscripten";
+import { inBytes } from "../base/amount.ts";
 import { isTooDeep } from "../base/json-shape.ts";
 import type { ScriptOutcome } from "../model/event.ts";
 import type { LimitName, Machine, ScriptLimits } from "./machine.ts";
 import { baseBytes, LimitReached, openMachine } from "./machine.ts";
-import { deadlineMessage, mebibytes } from "./messages.ts";
+import { deadlineMessage } from "./messages.ts";
 import { outputTooLarge, refusalName } from "./prelude.ts";
 
 /** A member of `$`: its JSON text, as it is or as the `output` of an action. */
@@ -224,11 +225,11 @@ export class Interpreter {
       case "deadline":
         return deadlineMessage(limits.scriptMs);
       case "memory":
-        return `The script and its data used more than ${mebibytes(limits.memoryBytes)} of memory.`;
+        return `The script and its data used more than ${inBytes(limits.memoryBytes)} of memory.`;
       case "stack":
         return "The script nests or recurses too deeply: its stack is full.";
       case "output":
-        return `The output is larger than ${mebibytes(limits.outputBytesMax)} as JSON.`;
+        return `The output is larger than ${inBytes(limits.outputBytesMax)} as JSON.`;
       case "depth":
         return `The output is nested more than ${limits.outputDepthMax} levels deep.`;
       case "broken":

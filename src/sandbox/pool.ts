@@ -3,12 +3,13 @@
  * what, kills a process whose script does not end, replaces it, and repeats what a process lost
  * through no fault of its script. Scripts are pure, so repeating one is harmless.
  */
+import { inBytes } from "../base/amount.ts";
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { ScriptOutcome } from "../model/event.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { ScriptLimits } from "./machine.ts";
-import { deadlineMessage, mebibytes } from "./messages.ts";
+import { deadlineMessage } from "./messages.ts";
 import type { ScriptProcess } from "./process.ts";
 import { startScriptProcess } from "./process.ts";
 import { type Answer, type Job, JobQueue, settle } from "./queue.ts";
@@ -117,7 +118,7 @@ class ScriptPool implements Sandbox {
       return {
         ok: false,
         code: "SCRIPT_LIMIT",
-        message: `The script's data is larger than ${mebibytes(this.#limits.memoryBytes)}.`,
+        message: `The script's data is larger than ${inBytes(this.#limits.memoryBytes)}.`,
       };
     }
     const group = script.group ?? "";

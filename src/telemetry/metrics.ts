@@ -2,7 +2,9 @@
  * What this server counts and measures, as Prometheus text. The names of metrics and labels are all
  * here; labels are bounded, so that no caller can make the text grow.
  */
+
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { inTime } from "../base/amount.ts";
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { Logger } from "./log.ts";
@@ -93,7 +95,7 @@ export class Metrics {
   );
   readonly #held = this.#histogram(
     "main_thread_held_seconds",
-    "Holds of the main thread of more than 50 ms, by cause.",
+    `Holds of the main thread of more than ${inTime(limits.mainThreadMs)}, by cause.`,
     holdBuckets,
     "kind",
   );

@@ -2,6 +2,7 @@
  * The tasks that this worker holds: runs their handlers, and stops them when the server says so.
  */
 
+import { inBytes } from "../base/amount.ts";
 import { limits } from "../base/limits.ts";
 import type { Task } from "../gen/orchy/v1/worker_pb.ts";
 import {
@@ -199,7 +200,7 @@ function progressJson(progress: unknown): string | undefined {
   if (text === undefined)
     throw new TypeError("The progress cannot be written as JSON. Pass plain data.");
   if (Buffer.byteLength(text) > limits.progressBytesMax) {
-    throw new TypeError(`The progress has more than ${limits.progressBytesMax} bytes of JSON.`);
+    throw new TypeError(`The progress has more than ${inBytes(limits.progressBytesMax)} of JSON.`);
   }
   // Here, where the handler gets the error, not where the heartbeat is sent.
   if (jsonValue(text, limits.progressBytesMax) === undefined) {

@@ -3,9 +3,11 @@
  * It outlives its servers: it connects again, registers its actions again, repeats unanswered
  * calls.
  */
+
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { create } from "@bufbuild/protobuf";
+import { inTime } from "../base/amount.ts";
 import { limits } from "../base/limits.ts";
 import {
   type ActionDefinition,
@@ -243,7 +245,7 @@ export class Worker {
     await within(drainMs, tasks.idle());
     const abandoned = tasks.abandon();
     if (abandoned.length > 0) {
-      this.logger.warn(`${abandoned.length} tasks did not end in ${drainMs} ms: they go back`);
+      this.logger.warn(`${abandoned.length} tasks did not end in ${inTime(drainMs)}: they go back`);
       await within(flushMs, pump.release(abandoned));
     }
     const flushed = await within(flushMs, outbox.empty());

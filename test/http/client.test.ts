@@ -207,7 +207,7 @@ describe("responses", () => {
         local.send(request(at("127.0.0.1", path), { responseBytesMax: 4_999 })),
       );
       expect(said).toBe(
-        "HTTP_RESPONSE_TOO_LARGE The response is larger than 4999 bytes; see responseBytesMax.",
+        "HTTP_RESPONSE_TOO_LARGE The response is larger than 4,999 bytes; see responseBytesMax.",
       );
     }
   });

@@ -1,4 +1,5 @@
 /** Payloads of requests: taken as the text they were sent as, and bounded. */
+import { inBytes } from "../../base/amount.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -15,7 +16,7 @@ export function payloadText(
   const text = call.bodyText(...path);
   if (text === undefined) return absent;
   if (Buffer.byteLength(text) > bytesMax) {
-    const message = `It is larger than ${bytesMax} bytes.`;
+    const message = `It is larger than ${inBytes(bytesMax)}.`;
     const pointer = path.map(pointerStep).join("");
     throw new OrchyError("TOO_LARGE", "A payload is too large.", [{ pointer, message }]);
   }

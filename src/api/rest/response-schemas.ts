@@ -1,6 +1,9 @@
 /** Schemas of the responses: for the OpenAPI document, and for tests. */
+
 import * as v from "valibot";
+import { inTime } from "../../base/amount.ts";
 import { errorKinds } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import { actionStatuses } from "../../model/execution.ts";
 import { scopes } from "../../model/key.ts";
 import { statusSchema } from "../schemas.ts";
@@ -147,7 +150,9 @@ export const executionActionSchema = v.strictObject({
   unpolled: v.optional(
     v.pipe(
       v.boolean(),
-      v.description("Its task is queued, and no worker that can be given it has polled for 10 s."),
+      v.description(
+        `Its task is queued, and no worker that can be given it has polled for ${inTime(limits.unpolledMs)}.`,
+      ),
     ),
   ),
   waitingFor: v.optional(

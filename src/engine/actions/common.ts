@@ -1,4 +1,5 @@
 /** What several kinds of actions do alike: resolving their templates, and saying what was wrong. */
+import { inBytes } from "../../base/amount.ts";
 import { limits } from "../../base/limits.ts";
 import { resolveTemplate, type Template } from "../../language/data/template.ts";
 import { TooLarge } from "../../language/data/work.ts";
@@ -52,7 +53,7 @@ export function resolveOrFail(
     return undefined;
   }
   if (tooLarge(resolved.text)) {
-    const message = "The resolved parameters are larger than 3 MiB.";
+    const message = `The resolved parameters are larger than ${inBytes(limits.payloadBytesMax)}.`;
     failAction(draft, action, { failure: { code: "TOO_LARGE", message } });
     return undefined;
   }

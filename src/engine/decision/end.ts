@@ -2,6 +2,7 @@
  * How an execution ends: its status, what is still open is cancelled, its result, and what follows
  * (onSuccess, onFailure, retention). What the open actions own is dropped by close.ts.
  */
+import { inBytes } from "../../base/amount.ts";
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { cutMessage } from "../../language/data/cut.ts";
@@ -81,7 +82,10 @@ function writeResult(draft: Draft): Failure | undefined {
   const text = resolveAtEnd(draft, output);
   if (text instanceof TooLarge) return { code: "TOO_LARGE", message: text.message };
   if (Buffer.byteLength(text) > limits.payloadBytesMax) {
-    return { code: "TOO_LARGE", message: "The result is larger than 3 MiB." };
+    return {
+      code: "TOO_LARGE",
+      message: `The result is larger than ${inBytes(limits.payloadBytesMax)}.`,
+    };
   }
   draft.write(fields.result, text);
   return undefined;
@@ -147,7 +151,10 @@ function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): vo
     return;
   }
   if (input.length > limits.payloadBytesMax) {
-    recordFollowUpFailure(draft, "The follow-up's input is larger than 3 MiB.");
+    recordFollowUpFailure(
+      draft,
+      `The follow-up's input is larger than ${inBytes(limits.payloadBytesMax)}.`,
+    );
     return;
   }
   const message: Omit<StartMessage, "input"> = {

@@ -2,6 +2,7 @@
  * Conditions on data: `{"ref": "$.input.total", "gt": 100}`, and `all`, `any` and `not` of others. They
  * are decided here, without a script: numbers by their exact value, texts by code point.
  */
+import { inBytes } from "../../base/amount.ts";
 import { unreachable } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { Json, JsonText } from "../../model/json.ts";
@@ -180,7 +181,8 @@ export class Conditions {
       return value;
     }
     const text = this.#fill(template);
-    if (text.length > limits.payloadBytesMax) this.#work.tooLarge("becomes larger than 3 MiB");
+    if (text.length > limits.payloadBytesMax)
+      this.#work.tooLarge(`becomes larger than ${inBytes(limits.payloadBytesMax)}`);
     return text;
   }
 

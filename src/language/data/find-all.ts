@@ -1,4 +1,5 @@
 /** Follows paths that may find many values. */
+import { inBytes } from "../../base/amount.ts";
 import { unreachable } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -39,7 +40,8 @@ function listOf(index: TextIndex, found: readonly number[], work: Work): JsonTex
     while (last + 1 < found.length && index.isBefore(found[last]!, found[last + 1]!)) last++;
     const text = index.textOf(found[first]!, found[last]!);
     chars += text.length + 1;
-    if (chars > limits.payloadBytesMax) work.tooLarge("finds more than 3 MiB");
+    if (chars > limits.payloadBytesMax)
+      work.tooLarge(`finds more than ${inBytes(limits.payloadBytesMax)}`);
     texts.push(text);
   }
   return `[${texts.join(",")}]`;

@@ -10,6 +10,7 @@
  * several that want the same one, the first by its id reports and fails.
  */
 
+import { inBytes } from "../../base/amount.ts";
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isTooDeep } from "../../base/json-shape.ts";
@@ -253,7 +254,7 @@ export function unfitOutcome(parameters: string): TaskOutcome {
         code: "STRUCT_TOO_LARGE",
         message:
           "As google.protobuf.Struct the parameters take more than the " +
-          `${limits.pollResponseBytesMax} bytes of an answer to a worker. ${remedy}`,
+          `${inBytes(limits.pollResponseBytesMax)} of an answer to a worker. ${remedy}`,
       };
   return { ok: false, failure, retryable: false };
 }

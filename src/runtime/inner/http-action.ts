@@ -1,6 +1,7 @@
 /** One attempt at an http action: from the resolved request to the outcome. */
 
 import { createHash } from "node:crypto";
+import { inBytes } from "../../base/amount.ts";
 import { defined } from "../../base/defined.ts";
 import { failureKinds } from "../../base/errors.ts";
 import { holdsMoreParts, isTooDeep } from "../../base/json-shape.ts";
@@ -181,7 +182,7 @@ function outcomeOf(response: HttpResponse, expect: readonly number[] | undefined
   const headers = JSON.stringify(response.headers);
   const output = `{"status":${status},"headers":${headers},"body":${body}}`;
   if (Buffer.byteLength(output) > limits.payloadBytesMax) {
-    const message = `The response is larger than ${limits.payloadBytesMax} bytes as JSON.`;
+    const message = `The response is larger than ${inBytes(limits.payloadBytesMax)} as JSON.`;
     throw new HttpFault("HTTP_RESPONSE_TOO_LARGE", message);
   }
   return { ok: true, output };

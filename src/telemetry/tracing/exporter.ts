@@ -3,6 +3,7 @@
  * bounded: when the collector is slow or away, further spans are dropped and counted, and nothing
  * waits for it, not even the end of the server for longer than limits.traceFlushMs.
  */
+import { inTime } from "../../base/amount.ts";
 import { type Clock, within } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { Logger } from "../log.ts";
@@ -95,7 +96,7 @@ export class Exporter {
     const { url, headers, resource, version, clock } = this.#options;
     const late = new AbortController();
     const cancel = clock.after(limits.traceSendMs, () =>
-      late.abort(new Error(`No response within ${limits.traceSendMs} ms.`)),
+      late.abort(new Error(`No response within ${inTime(limits.traceSendMs)}.`)),
     );
     try {
       const response = await fetch(url, {
