@@ -162,6 +162,10 @@ export const failureKinds = {
     retried: false,
     sentence: "The value of a `switch`, or the `$.route` of a script, names no route in `next`.",
   },
+  JOIN_NOT_MET: {
+    retried: false,
+    sentence: "A join of a number of edges can no longer be met, and one of its edges is taken.",
+  },
   REFERENCE_NOT_FOUND: {
     retried: false,
     sentence: "A reference of an action with `strict` finds no value.",

@@ -1,4 +1,7 @@
-/** What open actions own is dropped: of one that is ended by hand, and, in portions, after an end. */
+/**
+ * What actions owned is dropped: of one that is ended by hand, and, in portions, of those that an end of
+ * the execution or a race has cancelled.
+ */
 import type { PlanAction } from "../language/kinds/table.ts";
 import { rulesOf } from "./actions/table.ts";
 import type { Draft } from "./decision/draft.ts";
@@ -14,6 +17,7 @@ export function close(draft: Draft): void {
   }
   // What could not be dropped yet must not be handed out in the meantime.
   if (draft.closing.length > 0) draft.hold = true;
+  else if (draft.wasClosing && draft.state.status === "RUNNING") draft.hold = false;
 }
 
 /** What it owns besides the timers that its record names. */

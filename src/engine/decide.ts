@@ -27,8 +27,9 @@ import { rulesOf } from "./actions/table.ts";
 import { causeFields, once } from "./causes.ts";
 import { close } from "./close.ts";
 import { Draft, MissingData } from "./decision/draft.ts";
+import { propagate } from "./decision/edges.ts";
 import { completeExecution, recordFollowUpFailure } from "./decision/end.ts";
-import { makeReady, propagate } from "./decision/flow.ts";
+import { makeReady } from "./decision/flow.ts";
 import type { Surroundings } from "./decision/surroundings.ts";
 import { applyOperation } from "./operations/apply.ts";
 import { repair } from "./repair.ts";
@@ -111,6 +112,7 @@ function firstState(beginning: Beginning): ExecutionState {
     signalSequence: 0,
     causes: [],
     historySequence: 0,
+    ...(beginning.format >= 4 && { failuresTravel: true }),
     depth: beginning.depth ?? 0,
   };
 }
@@ -286,7 +288,9 @@ function applyActionTimer(draft: Draft, { kind, run, actionKey }: ActionTimer, i
   const { state, plan } = draft;
   const index = plan.byKey.get(actionKey);
   if (index === undefined || run !== state.run || !isOpen(state.status)) return;
-  if (!draft.record(index).timers?.includes(id)) return;
+  const { status, timers } = draft.record(index);
+  // An action that lost a race may still own what there was no room to drop.
+  if (status === "CANCELLED" || !timers?.includes(id)) return;
   const action = plan.actions[index]!;
   rulesOf(action).timers?.[kind]?.(draft, action, id);
 }

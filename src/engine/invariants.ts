@@ -7,7 +7,7 @@ import type { PlanAction } from "../language/kinds/table.ts";
 import type { Plan } from "../language/plan.ts";
 import { type ActionRecord, type Execution, isOpenAction } from "../model/execution.ts";
 import { rulesOf } from "./actions/table.ts";
-import { joinVerdict } from "./decision/flow.ts";
+import { joinVerdict } from "./decision/edges.ts";
 
 /** What the store holds for the execution. */
 export interface Holdings {
@@ -69,9 +69,11 @@ function actionViolations(
     case "WAITING":
       return hasTimer || owned().signal === true ? [] : [`${action.key} waits for nothing`];
     case "PENDING": {
-      const verdict = record.edges === undefined ? "wait" : joinVerdict(action, record.edges);
-      if (verdict === "start" && !ready) return [`${action.key} may start and is not ready`];
-      return verdict === "skip" ? [`${action.key} should have been skipped`] : [];
+      const { edges } = record;
+      const verdict = edges === undefined ? "wait" : joinVerdict(state, action, edges);
+      if (verdict === "wait") return [];
+      if (verdict !== "start") return [`${action.key} is PENDING, and its join is decided`];
+      return ready ? [] : [`${action.key} may start and is not ready`];
     }
     default:
       return timers.some((timer) => store.timers.has(timer))

@@ -7,7 +7,8 @@ import type { PlanAction } from "../language/kinds/table.ts";
 import { isOpen } from "../model/execution.ts";
 import { rulesOf } from "./actions/table.ts";
 import type { Draft } from "./decision/draft.ts";
-import { joinVerdict, makeReady } from "./decision/flow.ts";
+import { joinVerdict } from "./decision/edges.ts";
+import { makeReady } from "./decision/flow.ts";
 import type { Holdings } from "./invariants.ts";
 
 export function repair(draft: Draft, held: Holdings): void {
@@ -45,7 +46,8 @@ function repairAction(draft: Draft, action: PlanAction, held: Holdings): void {
     }
     case "PENDING": {
       if (record.edges === undefined || draft.ready.includes(action.index)) return;
-      if (joinVerdict(action, record.edges) === "start") makeReady(draft, action.index);
+      if (joinVerdict(draft.state, action, record.edges) === "start")
+        makeReady(draft, action.index);
       return;
     }
     default:

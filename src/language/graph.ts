@@ -25,7 +25,7 @@ export function orderOf(targets: Targets): Order {
   const done = new Uint8Array(targets.length);
   const order: number[] = [];
   const cycles: number[][] = [];
-  const ready = new Ready();
+  const ready = new PlaceQueue();
   for (const [index, count] of undecided.entries()) if (count === 0) ready.add(index);
   while (order.length < targets.length) {
     if (ready.size === 0) {
@@ -45,8 +45,8 @@ export function orderOf(targets: Targets): Order {
   return { order, cycles };
 }
 
-/** Positions that may come next, smallest first. */
-class Ready {
+/** Positions, each once, of which the smallest comes first. */
+export class PlaceQueue {
   readonly #descending: number[] = [];
 
   get size(): number {

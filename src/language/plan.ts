@@ -2,7 +2,13 @@
  * A plan is a definition compiled once: edges, joins, parsed templates and paths. Versions are
  * immutable, so a plan never changes, and nothing is parsed on the hot path.
  */
-import type { ActionSpec, FollowUp, Routes, WorkflowDefinition } from "../model/definition.ts";
+import type {
+  ActionSpec,
+  FollowUp,
+  JoinRule,
+  Routes,
+  WorkflowDefinition,
+} from "../model/definition.ts";
 import { noNeeds } from "./data/scope.ts";
 import type { Template } from "./data/template.ts";
 import { Ancestors, countIncoming, orderOf, type Targets } from "./graph.ts";
@@ -99,13 +105,18 @@ function compileAction(context: Context, from: number, index: number): PlanActio
     targets: context.targets[from]!.map((target) => context.byKey.get(keyAt(context, target))!),
     nextTargets: new Set([...next.values()].flat()),
     incoming: context.incoming[from]!,
-    join: spec.join ?? "all",
+    ...compileJoin(spec.join),
     optional: spec.optional ?? false,
     strict: spec.strict ?? false,
     needs: parameters?.needs ?? noNeeds,
   };
   const ancestors = () => context.ancestors.of(from).map((source) => keyAt(context, source));
   return kinds[kind].compile(spec, base, { workflow, version, ancestors }) as PlanAction;
+}
+
+function compileJoin(join: JoinRule = "all"): Pick<PlanActionBase, "join" | "cancelRest"> {
+  if (typeof join === "object") return { join: join.count, cancelRest: true };
+  return { join, cancelRest: false };
 }
 
 function keyAt(context: Context, position: number): string {

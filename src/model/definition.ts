@@ -9,7 +9,13 @@ import type { Json } from "./json.ts";
 export type ActionId = number | string;
 
 /** Which incoming edges an action waits for; a number: that many taken ones. */
-export type JoinRule = "all" | "any" | "settled" | number;
+export type JoinRule = "all" | "succeeded" | "any" | "settled" | number | JoinRace;
+
+/** As "any" or a number; once it is decided, what is still on its way to it ends. */
+export type JoinRace = {
+  readonly count: "any" | number;
+  readonly cancelRest: true;
+};
 
 /** One key per route, each with the ids of the actions that follow. */
 export type Routes = Readonly<Record<string, ActionId | readonly ActionId[]>>;

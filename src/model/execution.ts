@@ -64,7 +64,10 @@ export interface AttemptRecord {
   readonly failure?: Failure;
 }
 
-/** Incoming edges: decided so far; of these taken; of the dead ones, dead by failure. */
+/** A set of plan indexes: bits in words of 32, without zero words at the end. */
+export type IndexSet = readonly number[];
+
+/** Incoming edges: decided so far; of these taken; of the dead ones, dead because of failures. */
 export interface EdgeCounts {
   readonly decided: number;
   readonly taken: number;
@@ -111,10 +114,16 @@ export interface ActionRecord {
   readonly route?: string;
   readonly failure?: Failure;
   /**
-   * SKIPPED: whether because of a failure upstream or only a branch not chosen. `hand`, from format 4
-   * on: it counts as completed, and has an output and a route.
+   * Why it is SKIPPED, or CANCELLED while the execution goes on (only by a lost race). `hand`, from
+   * format 4 on: it counts as completed, and has an output and a route.
    */
-  readonly skippedBy?: "dead-path" | "failure" | "hand";
+  readonly skippedBy?: "dead-path" | "failure" | "lost-race" | "hand";
+  /** SKIPPED because of failures: of which actions. Absent in executions of the earlier flow rule. */
+  readonly causes?: IndexSet;
+  /** Failures that `onError` routed: the place in history, which tells which one ended last. */
+  readonly failureSequence?: number;
+  /** While open: the action whose failure `$.execution.error` is, fixed when it started. */
+  readonly errorOf?: number;
 }
 
 /** A signal that came before a wait for it; its payload is in a field of data. */
@@ -175,6 +184,8 @@ export interface ExecutionState {
   readonly historySequence: number;
   readonly failure?: Failure;
   readonly cancelReason?: string;
+  /** The flow rule: failures travel until they are recovered. Absent: they block (format 3). */
+  readonly failuresTravel?: true;
   /** How deep in a chain of onSuccess / onFailure this execution is. */
   readonly depth: number;
   /** The number of chunks of action records, the first one in the state; absent: 1. */

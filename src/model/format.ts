@@ -14,7 +14,8 @@
  *        those of the values of their payloads (before, of their texts); tasks that fit no Struct are
  *        in queues of their own (`jsonQueueKey`); definitions hold http actions, and references filters.
  *     4  definitions hold what the checks report as new in it (`Report.isNew`); actions that were skipped
- *        by hand (`skippedBy: "hand"`) have a route and an output.
+ *        by hand (`skippedBy: "hand"`) have a route and an output; executions begin with the flow rule
+ *        that failures travel until they are recovered (`ExecutionState.failuresTravel`).
  *
  * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
  * (`Store.format`): never one that a server beside this one does not read.

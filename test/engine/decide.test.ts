@@ -40,13 +40,17 @@ describe("edges and joins", () => {
     expect(world.status).toBe("COMPLETED");
   });
 
-  test("a failure that onError routes kills the join behind it, and what follows", () => {
+  test("a failure that onError routes, and nothing recovers, skips the join behind it", () => {
     const world = new World(diamond());
     world.complete("a");
     world.fail("b");
-    expect(world.statusOf("d")).toBe("SKIPPED");
-    expect(world.record("d")?.skippedBy).toBe("failure");
+    expect(world.statusOf("d")).toBe("PENDING");
     world.complete("c");
+    expect(world.record("d")).toMatchObject({ status: "SKIPPED", skippedBy: "failure" });
+    expect(world.history.at(-2)).toMatchObject({
+      kind: "action.skipped",
+      details: { by: "failure", causes: ["b"] },
+    });
     expect(world.status).toBe("COMPLETED");
   });
 
@@ -70,11 +74,17 @@ describe("edges and joins", () => {
     expect(world.statusOf("d")).toBe("SCHEDULED");
   });
 
-  test("n is skipped when it cannot be reached any more", () => {
+  test("n fails when it cannot be reached any more, and an edge is taken", () => {
     const world = new World(diamond(2));
     world.complete("a");
     world.fail("b");
-    expect(world.statusOf("d")).toBe("SKIPPED");
+    expect(world.statusOf("d")).toBe("PENDING");
+    world.complete("c");
+    expect(world.execution.state.failure).toEqual({
+      code: "JOIN_NOT_MET",
+      message: "It waits for 2 edges, and only 1 can be taken.",
+      action: "d",
+    });
   });
 
   test("a merge after a switch does not wait for the branch not chosen", () => {

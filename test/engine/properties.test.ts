@@ -9,6 +9,7 @@ import { workflowArbitrary } from "../support/random-workflow.ts";
 import { World } from "../support/world.ts";
 
 const stepsMax = 3_000;
+const settled = ["COMPLETED", "SKIPPED", "FAILED", "TIMED_OUT"];
 const ended = ["COMPLETED", "FAILED", "TIMED_OUT", "CANCELLED", "SKIPPED", "PENDING"];
 
 /** One step of the world, chosen by a number; false when nothing at all can happen any more. */
@@ -91,11 +92,12 @@ function checkJoins(world: World): void {
   for (const action of world.plan.actions) {
     const starts = world.startsOf.get(action.key) ?? 0;
     expect(starts, `${action.key} started ${starts} times`).toBeLessThanOrEqual(1);
-    if (starts === 0 || action.join !== "all") continue;
+    if (starts === 0 || !["all", "succeeded", "settled"].includes(String(action.join))) continue;
     for (const source of world.plan.actions) {
       if (!source.targets.includes(action.index)) continue;
       const status = world.statusOf(source.key);
-      expect(["COMPLETED", "SKIPPED", "FAILED", "TIMED_OUT"]).toContain(status);
+      const lostRace = world.record(source.key)?.skippedBy === "lost-race";
+      expect(lostRace ? ["CANCELLED", "SKIPPED"] : settled).toContain(status);
     }
   }
 }
@@ -161,7 +163,7 @@ describe("any workflow, whatever happens", () => {
         if (world.status !== "COMPLETED") {
           // Only a routing or value problem of the workflow's own may end it otherwise.
           expect(world.execution.state.failure?.code).toMatch(
-            /NO_MATCHING_ROUTE|INVALID_VALUE|REFERENCE_NOT_FOUND|EXECUTION_TIMEOUT|TOTAL_TIMEOUT/,
+            /NO_MATCHING_ROUTE|JOIN_NOT_MET|INVALID_VALUE|REFERENCE_NOT_FOUND|EXECUTION_TIMEOUT|TOTAL_TIMEOUT/,
           );
           return;
         }
@@ -169,7 +171,8 @@ describe("any workflow, whatever happens", () => {
           // A failure that is left must have been routed.
           const handled = world.record(action.key)?.route !== undefined ? ["FAILED"] : [];
           const status = world.statusOf(action.key);
-          expect(["COMPLETED", "SKIPPED", ...handled]).toContain(status);
+          const lost = world.record(action.key)?.skippedBy === "lost-race" ? ["CANCELLED"] : [];
+          expect(["COMPLETED", "SKIPPED", ...handled, ...lost]).toContain(status);
         }
       }),
       { numRuns: 300 },

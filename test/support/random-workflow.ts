@@ -65,7 +65,7 @@ const gene: fc.Arbitrary<Gene> = fc.record({
   kind: fc.constantFrom(...randomKinds),
   wordId: fc.boolean(),
   edges: fc.array(edge, { maxLength: 4 }),
-  join: fc.nat(11),
+  join: fc.nat(41),
   optional: fc.boolean(),
   strict: fc.boolean(),
   shape: fc.nat(7),
@@ -189,7 +189,7 @@ function routes(ways: ReadonlyMap<string, readonly number[]>, at: Place): Routes
 }
 
 function joinOf(choice: number, incoming: number): JoinRule | undefined {
-  switch (choice % 5) {
+  switch (choice % 7) {
     case 0:
       return "all";
     case 1:
@@ -198,6 +198,10 @@ function joinOf(choice: number, incoming: number): JoinRule | undefined {
       return "settled";
     case 3:
       return 1 + (choice % incoming);
+    case 4:
+      return "succeeded";
+    case 5:
+      return { count: choice % 2 === 0 ? "any" : 1 + (choice % incoming), cancelRest: true };
     default:
       return undefined;
   }

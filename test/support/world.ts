@@ -12,6 +12,7 @@ import { readHistory } from "../../src/engine/stored/history.ts";
 import { compilePlan, type Plan } from "../../src/language/plan.ts";
 import type { Decision, NewTask, ScriptRequest, WaitingScript } from "../../src/model/decision.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../src/model/definition.ts";
+import type { HistoryEntry } from "../../src/model/entry.ts";
 import type { EventAnswer, ExecutionEvent, TaskOutcome } from "../../src/model/event.ts";
 import type { ActionRecord, Execution } from "../../src/model/execution.ts";
 import { currentFormat } from "../../src/model/format.ts";
@@ -27,12 +28,13 @@ export class World {
   readonly tasks = new Map<string, NewTask>();
   readonly timers = new Map<string, number>();
   readonly messages: string[] = [];
-  readonly history: { kind: string; action?: string }[] = [];
+  readonly history: HistoryEntry[] = [];
   scripts: ScriptRequest[] = [];
   /** How often each action was started: user actions by tasks, others by their history. */
   readonly startsOf = new Map<string, number>();
   held = false;
-  readonly #format: number;
+  /** What the servers beside it read, which may rise. */
+  format: number;
   readonly registered: Record<string, ActionDefinition>;
   /** How many scripts may be evaluated at the same time, and which are. */
   scriptRoom = Number.POSITIVE_INFINITY;
@@ -49,7 +51,7 @@ export class World {
       scriptRoom?: number;
     } = {},
   ) {
-    this.#format = options.format ?? currentFormat;
+    this.format = options.format ?? currentFormat;
     this.plan = compilePlan(definition, 1);
     this.registered = options.registered ?? {};
     this.scriptRoom = options.scriptRoom ?? Number.POSITIVE_INFINITY;
@@ -143,7 +145,7 @@ export class World {
       isUnderWay: (handout: number) => this.underWay.has(handout),
     };
     const registered = (name: string) => this.registered[name];
-    return { plan: this.plan, now: this.now, format: this.#format, registered, scripts };
+    return { plan: this.plan, now: this.now, format: this.format, registered, scripts };
   }
 
   #decide(events: readonly ExecutionEvent[]): Decision {
@@ -189,7 +191,7 @@ export class World {
     expect(violations(this.plan, this.execution, owned)).toEqual([]);
   }
 
-  #note(entry: { kind: string; action?: string; attempt?: number }): void {
+  #note(entry: HistoryEntry): void {
     this.history.push(entry);
     const first = entry.kind === "action.scheduled" && entry.attempt === 1;
     if (entry.action === undefined || !(first || entry.kind === "action.waiting")) return;

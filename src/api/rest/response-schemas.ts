@@ -164,7 +164,20 @@ export const executionActionSchema = v.strictObject({
       ),
     ),
   ),
-  skippedBy: v.optional(v.string()),
+  skippedBy: v.optional(
+    v.pipe(
+      v.picklist(["dead-path", "failure", "lost-race", "hand"]),
+      v.description("Why it did not run, or was cancelled while the execution went on."),
+    ),
+  ),
+  causes: v.optional(
+    v.pipe(
+      v.array(v.union([v.number(), v.string()])),
+      v.description(
+        `The failed actions because of which it was skipped: the first ${limits.skipCausesNamedMax}.`,
+      ),
+    ),
+  ),
   route: v.optional(v.string()),
   startedAt: optionalTime,
   endedAt: optionalTime,

@@ -131,7 +131,7 @@ async function* actionPieces({ actions, outputs }: ExecutionView): AsyncGenerato
 }
 
 function actionView(action: ActionView, output: RawJson | undefined): unknown {
-  const { id, type, name, status, unpolled, waitingFor, skippedBy, route, events } = action;
+  const { id, type, name, status, unpolled, waitingFor, skippedBy, causes, route, events } = action;
   return {
     id,
     type,
@@ -140,6 +140,7 @@ function actionView(action: ActionView, output: RawJson | undefined): unknown {
     unpolled,
     waitingFor,
     skippedBy,
+    causes,
     route,
     startedAt: moment(action.startedAt),
     endedAt: moment(action.endedAt),

@@ -21,6 +21,8 @@ export const executionLimits = {
   causeSeconds: 24 * 3600,
   /** Ids in the state, which servers of format 2 read. */
   causesInStateMax: 200,
+  /** Failed actions that the reason for a skipped action names. */
+  skipCausesNamedMax: 10,
   /** Attempts that are kept of an action. */
   attemptsKept: 10,
   /** Actions whose records are part of the state, which each commit writes. */

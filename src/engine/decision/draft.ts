@@ -24,6 +24,7 @@ import { chunkOf, encodeRecords, isInState } from "../stored/codec.ts";
 import { HistoryWriter } from "../stored/history.ts";
 import { nothingWritten } from "../stored/state.ts";
 import { Effects } from "./effects.ts";
+import { Recovery } from "./recovery.ts";
 import { emptyPlace, type ScriptPlace, type Surroundings } from "./surroundings.ts";
 import { View } from "./view.ts";
 
@@ -36,14 +37,6 @@ export class MissingData extends Error {
     super("data must be loaded");
     this.need = need;
   }
-}
-
-/** An action that has ended and whose edges are still to be decided. */
-interface EndedAction {
-  readonly index: number;
-  readonly taken: readonly number[];
-  /** Why the edges not taken are dead. */
-  readonly dead: "not-chosen" | "failure-routed" | "skipped" | "skipped-by-failure";
 }
 
 type Keyed = Pick<PlanAction, "key">;
@@ -60,10 +53,12 @@ export class Draft extends Effects {
   readonly state: Mutable<ExecutionState>;
   readonly records: (ActionRecord | undefined)[];
   /** Ended actions whose edges wait to be decided; drained before the decision is done. */
-  readonly ended: EndedAction[] = [];
+  readonly ended: number[] = [];
   /** Plan indexes that may start, in order. */
   readonly ready: number[];
   readonly closing: number[];
+  /** Whether an earlier commit had no room for all that was to be closed. */
+  readonly wasClosing: boolean;
   readonly answers: EventAnswer[] = [];
   hold: boolean | undefined;
   /** While an operation is applied: who does it, for the entries that it leaves in the history. */
@@ -81,6 +76,7 @@ export class Draft extends Effects {
   #dirtyChunks: Set<number> | undefined;
   readonly #history: HistoryWriter;
   #view: Scope | undefined;
+  #recovery: Recovery | undefined;
 
   constructor(execution: Execution, surroundings: Surroundings) {
     super();
@@ -96,6 +92,7 @@ export class Draft extends Effects {
     this.records = execution.records.slice();
     this.ready = [...execution.state.ready];
     this.closing = [...execution.state.closing];
+    this.wasClosing = this.closing.length > 0;
   }
 
   // Records
@@ -105,6 +102,8 @@ export class Draft extends Effects {
   }
 
   setRecord(index: number, record: ActionRecord): void {
+    // What was read off the records of its targets does not hold any more.
+    if (this.#recovery?.knows(index) === true) this.#recovery = undefined;
     this.records[index] = record;
     this.changed = true;
     const chunk = chunkOf(this.state, index);
@@ -118,6 +117,12 @@ export class Draft extends Effects {
     if (this.records[index]?.edges === undefined) return;
     const { edges, ...record } = this.record(index);
     this.records[index] = record.status === "PENDING" ? pending : record;
+  }
+
+  /** What the records say about failures; to be asked again after each change. */
+  recovery(): Recovery {
+    this.#recovery ??= new Recovery(this.plan.actions, this.records);
+    return this.#recovery;
   }
 
   nextHandout(): number {

@@ -66,6 +66,7 @@ function identityOf(state: ExecutionState) {
     depth: unless(first.depth, state.depth),
     recordChunks: state.recordChunks,
     chunkActions: state.chunkActions,
+    failuresTravel: state.failuresTravel,
   };
 }
 
@@ -131,6 +132,9 @@ export function writeRecord(record: ActionRecord, startedAt: number): JsonText {
     events: record.events,
     failure: record.failure,
     skippedBy: record.skippedBy,
+    causes: record.causes,
+    failureSequence: record.failureSequence,
+    errorOf: record.errorOf,
   } satisfies WrittenRecord);
 }
 

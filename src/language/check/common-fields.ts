@@ -1,8 +1,8 @@
 /** The fields that every action has, and their readers. */
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
-import { boolean, isObject, oneOf } from "../readers/fields.ts";
-import { type FieldList, reader } from "../readers/reader.ts";
+import { boolean, isObject, oneOf, readObject } from "../readers/fields.ts";
+import { type FieldList, fieldMap, propertiesOf, reader } from "../readers/reader.ts";
 import { below, nearestHint, quoted, shown } from "../readers/report.ts";
 
 const reservedIds: ReadonlySet<string> = new Set([
@@ -94,19 +94,55 @@ const routes = reader(routesSchema, (value, pointer, report) => {
   return Object.fromEntries(entries);
 });
 
-const joinSchema = {
-  anyOf: [{ enum: ["all", "any", "settled"] }, { type: "integer", minimum: 1 }],
+const edgeCount = { type: "integer", minimum: 1 };
+const count = reader({ anyOf: [{ enum: ["any"] }, edgeCount] }, (value, pointer, report) => {
+  if (value === "any" || isEdgeCount(value)) return value;
+  report.problem(pointer, `It must be "any" or a number of edges from 1, not ${shown(value)}.`);
+  return undefined;
+});
+const cancelRest = reader({ enum: [true] }, (value, pointer, report) => {
+  if (value === true) return value;
+  const instead = `for a join that lets the rest go on, "join" is the count itself`;
+  report.problem(pointer, `It must be true, not ${shown(value)}; ${instead}.`);
+  return undefined;
+});
+const raceFields: FieldList = [
+  ["count", count, "How many edges it waits for."],
+  ["cancelRest", cancelRest, "Once it is decided, what is still on its way to it ends."],
+];
+const raceRules = {
+  what: "A join that cancels the rest",
+  fields: fieldMap(raceFields),
+  required: raceFields.map(([name]) => name),
 };
+const raceSchema = {
+  type: "object",
+  properties: propertiesOf(raceFields),
+  required: raceRules.required,
+  additionalProperties: false,
+};
+const joinNames = ["all", "succeeded", "any", "settled"];
+const joinSchema = { anyOf: [{ enum: joinNames }, edgeCount, raceSchema] };
 const join = reader(joinSchema, (value, pointer, report) => {
-  if (value === "all" || value === "any" || value === "settled") return value;
-  if (Number.isInteger(value) && Number(value) >= 1) return Number(value);
+  if (isObject(value)) {
+    report.isNew({ pointer, what: "A join that cancels the rest", format: 4 });
+    return readObject(value, pointer, report, raceRules);
+  }
+  if (value === "succeeded") report.isNew({ pointer, what: `A join "succeeded"`, format: 4 });
+  if (typeof value === "string" && joinNames.includes(value)) return value;
+  if (isEdgeCount(value)) return value;
   report.problem(pointer, () => {
-    const hint = typeof value === "string" ? nearestHint(value, ["all", "any", "settled"]) : "";
-    const allowed = `"all", "any", "settled" or a number of edges from 1`;
+    const hint = typeof value === "string" ? nearestHint(value, joinNames) : "";
+    const names = joinNames.map(quoted).join(", ");
+    const allowed = `${names}, a number of edges from 1 or {"count": …, "cancelRest": true}`;
     return `It must be ${allowed}, not ${shown(value)}${hint}.`;
   });
   return undefined;
 });
+
+function isEdgeCount(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 1;
+}
 
 export const commonFields: FieldList = [
   ["id", id, "Names the action in this workflow: an integer or a word."],

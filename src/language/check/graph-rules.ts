@@ -176,9 +176,12 @@ class GraphCheck {
       if (spec.join === undefined) continue;
       if (roots.has(position)) {
         this.#report.problem(at, "A root action has no incoming edges to join; remove the join.");
-      } else if (typeof spec.join === "number" && spec.join > count && count > 0) {
-        const message = `It waits for ${spec.join} edges, but only ${count} lead here.`;
-        this.#report.problem(at, message);
+        continue;
+      }
+      const wanted = isObject(spec.join) ? spec.join.count : spec.join;
+      if (typeof wanted === "number" && wanted > count && count > 0) {
+        const message = `It waits for ${wanted} edges, but only ${count} lead here.`;
+        this.#report.problem(isObject(spec.join) ? below(at, "count") : at, message);
       }
     }
   }

@@ -2,7 +2,7 @@
  * What the language has to know of a kind of action. Each kind has a file here that says it, and a
  * place in table.ts; what happens when such an action runs is in engine/actions.
  */
-import type { ActionId, ActionSpec, JoinRule } from "../../model/definition.ts";
+import type { ActionId, ActionSpec, JoinRace, JoinRule } from "../../model/definition.ts";
 import type { Json } from "../../model/json.ts";
 import { mergeNeeds, type Needs, noNeeds } from "../data/scope.ts";
 import { compileTemplate, type Template } from "../data/template.ts";
@@ -34,7 +34,9 @@ export interface PlanActionBase {
   readonly nextTargets: ReadonlySet<number>;
   /** How many distinct actions lead here; 0 for roots. */
   readonly incoming: number;
-  readonly join: JoinRule;
+  readonly join: Exclude<JoinRule, JoinRace>;
+  /** Once the join is decided, what is still on its way to it ends. */
+  readonly cancelRest: boolean;
   readonly optional: boolean;
   readonly strict: boolean;
   /** What all its templates and references read when it starts; scripts: outputs they may touch. */

@@ -2,6 +2,7 @@
 
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
+import { nameCauses } from "../../engine/decision/edges.ts";
 import { isOneField, resultFields } from "../../engine/decision/result.ts";
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { Plan } from "../../language/plan.ts";
@@ -59,7 +60,7 @@ export class Views {
         cancelReason: state.cancelReason,
       }),
       actions: plan.actions.map((action) =>
-        actionView(execution, action, { holdings, beats, isUnpolled }),
+        actionView(execution, action, { plan, holdings, beats, isUnpolled }),
       ),
       input: () => oneField(reader, fields.input),
       outputs: () => outputsOf(plan, records, reader),
@@ -186,18 +187,19 @@ function hasEnded(record: ActionRecord | undefined): boolean {
 }
 
 interface ViewOptions extends Pick<Options, "beats" | "isUnpolled"> {
+  readonly plan: Plan;
   readonly holdings: Holdings | undefined;
 }
 
 function actionView(
   execution: Execution,
   action: PlanAction,
-  { holdings, beats, isUnpolled }: ViewOptions,
+  { plan, holdings, beats, isUnpolled }: ViewOptions,
 ): ActionView {
   const record = execution.records[action.index] ?? untouched;
   const task = openTask(execution, action, record, holdings);
   const ended = hasEnded(record);
-  const { skippedBy, route, startedAt, endedAt, dueAt, events, failure } = record;
+  const { skippedBy, causes, route, startedAt, endedAt, dueAt, events, failure } = record;
   return {
     id: action.id,
     key: action.key,
@@ -207,6 +209,7 @@ function actionView(
     ...(task?.state === "queued" && waitingView(task.queue, isUnpolled)),
     ...defined({
       skippedBy,
+      causes: causes && nameCauses(plan.actions, causes).causes,
       route: ended ? (route ?? "default") : undefined,
       startedAt,
       endedAt,

@@ -7,6 +7,7 @@ import type { ActionDefinition, WorkflowDefinition } from "../../model/definitio
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { ByHand, OperationRequest, TaskOutcome } from "../../model/event.ts";
 import type {
+  ActionRecord,
   ActionStatus,
   AttemptRecord,
   ExecutionStatus,
@@ -76,7 +77,9 @@ export interface ActionView {
   readonly unpolled?: true;
   /** Its task waits, and fits no Struct: a worker that takes JSON is needed. */
   readonly waitingFor?: "json";
-  readonly skippedBy?: "dead-path" | "failure" | "hand";
+  readonly skippedBy?: ActionRecord["skippedBy"];
+  /** The failed actions because of which it was skipped, as far as they are named. */
+  readonly causes?: readonly (number | string)[];
   readonly route?: string;
   readonly startedAt?: number;
   readonly endedAt?: number;

@@ -1,0 +1,150 @@
+/** Runs the same flow through the engine and through the naive rules, and compares all that they say. */
+import { expect, test } from "bun:test";
+import { indexesIn } from "../../../src/engine/decision/index-set.ts";
+import type { ActionId, ActionSpec } from "../../../src/model/definition.ts";
+import { Chance } from "../../support/chance.ts";
+import { World } from "../../support/world.ts";
+import { Naive } from "./naive.ts";
+import { type Flow, randomFlow } from "./random-flow.ts";
+
+/** All that a flow leads to; comparable with `toEqual`. */
+export interface FlowEnd {
+  readonly status: string;
+  readonly failed: { readonly action: string; readonly code: string } | undefined;
+  readonly statuses: Readonly<Record<string, string>>;
+  readonly skipped: Readonly<Record<string, readonly string[] | "lost race">>;
+}
+
+/** Which of the open actions ends next. */
+export type Pick = (open: readonly ActionId[]) => ActionId;
+
+export function runEngine({ definition, outcomes }: Flow, pick: Pick): FlowEnd {
+  const input: Record<string, string> = {};
+  for (const [id, outcome] of outcomes) input[id] = "route" in outcome ? outcome.route : "nowhere";
+  const world = new World(definition, { input });
+  while (world.status === "RUNNING") {
+    const open = [...world.tasks.keys()].map((id) => id.slice(id.lastIndexOf(":") + 1));
+    if (open.length === 0) throw new Error("it is RUNNING and nothing is open");
+    const next = String(pick(open));
+    const outcome = outcomes.get(next);
+    if (outcome !== undefined && "code" in outcome) world.fail(next, outcome.code);
+    else world.complete(next);
+  }
+  return endOf(world);
+}
+
+function endOf({ plan, execution }: World): FlowEnd {
+  const { state, records } = execution;
+  const statuses: Record<string, string> = {};
+  const skipped: Record<string, string[] | "lost race"> = {};
+  for (const { index, key } of plan.actions) {
+    const { status = "PENDING", skippedBy, causes = [] } = records[index] ?? {};
+    statuses[key] = status;
+    if (skippedBy === "lost-race") skipped[key] = "lost race";
+    else if (skippedBy !== undefined) {
+      skipped[key] = [...indexesIn(causes)].map((cause) => plan.actions[cause]!.key);
+      expect(skippedBy).toBe(causes.length > 0 ? "failure" : "dead-path");
+    }
+  }
+  const { failure } = state;
+  const failed = failure && { action: failure.action!, code: failure.code };
+  return { status: state.status, failed, statuses, skipped };
+}
+
+export function runNaive({ definition, outcomes }: Flow, pick: Pick): FlowEnd {
+  const end = new Naive({
+    definition,
+    outcomeOf: (id) => outcomes.get(id) ?? { route: "default" },
+    isImmediate: (id) => definition.actions.find((action) => action.id === id)?.name === "switch",
+    pick,
+  }).finish();
+  const { failed } = end;
+  return {
+    status: end.status,
+    failed: failed && { action: String(failed.action), code: failed.code },
+    statuses: Object.fromEntries(end.statuses),
+    skipped: Object.fromEntries(end.skipped) as FlowEnd["skipped"],
+  };
+}
+
+/** How many of each kind of thing were seen: a comparison of nothing would prove nothing. */
+type Seen = Record<string, number>;
+
+const mustSee = [
+  ...["COMPLETED", "FAILED", "fails with JOIN_NOT_MET", "handled failure", "settled"],
+  ...["dead path", "skipped by failure", "SKIPPED by a lost race", "CANCELLED by a lost race"],
+  ...["starts recovered"],
+];
+const ordersOfEach = 4;
+
+export function checkComparison(first: number, count: number): void {
+  test("the engine and the naive rules agree, and the order changes nothing", () => {
+    const seen = compareFlows(first, count);
+    expect(mustSee.filter((one) => (seen[one] ?? 0) < count / 50)).toEqual([]);
+  }, 300_000);
+}
+
+function compareFlows(first: number, count: number): Seen {
+  const seen: Seen = {};
+  for (let seed = first; seed < first + count; seed++) {
+    const ordered = seed % 2 === 0;
+    const flow = randomFlow(new Chance(seed), { ordered });
+    const ends = Array.from({ length: ordersOfEach }, (_, order) => {
+      const picks = (): Pick => {
+        const chance = new Chance(seed * ordersOfEach + order);
+        return (open) => chance.pick(open);
+      };
+      const engine = runEngine(flow, picks());
+      const naive = runNaive(flow, picks());
+      if (!Bun.deepEquals(engine, naive)) {
+        const of = { seed, order, definition: flow.definition, outcomes: [...flow.outcomes] };
+        expect({ end: engine, of }).toEqual({ end: naive, of });
+      }
+      note(seen, engine, flow);
+      return engine;
+    });
+    if (ordered) checkOrder(seed, ends);
+  }
+  return seen;
+}
+
+/** An unhandled failure ends it in any order; without one, the order changes nothing. */
+function checkOrder(seed: number, ends: readonly FlowEnd[]): void {
+  const [first] = ends;
+  for (const end of ends) {
+    expect({ seed, status: end.status }).toEqual({ seed, status: first!.status });
+    if (end.status === "FAILED") continue;
+    expect({ seed, end }).toEqual({ seed, end: first! });
+    const open = Object.values(end.statuses).filter((status) => status === "PENDING");
+    expect({ seed, open }).toEqual({ seed, open: [] });
+  }
+}
+
+function note(seen: Seen, { status, failed, statuses, skipped }: FlowEnd, flow: Flow): void {
+  const add = (what: string) => {
+    seen[what] = (seen[what] ?? 0) + 1;
+  };
+  add(status);
+  if (failed?.code === "JOIN_NOT_MET") add("fails with JOIN_NOT_MET");
+  const { actions } = flow.definition;
+  for (const { id, join = "all", onError } of actions) {
+    const reason = skipped[id];
+    if (reason === "lost race") add(`${statuses[id]} by a lost race`);
+    else if (reason !== undefined) add(reason.length === 0 ? "dead path" : "skipped by failure");
+    if (statuses[id] === "FAILED" && onError !== undefined) add("handled failure");
+    if (statuses[id] === "COMPLETED" && join === "settled") add("settled");
+    const isBehindFailure = actions.some(
+      ({ id: source, next }) =>
+        statuses[source] === "FAILED" &&
+        Object.values(next ?? {})
+          .flat()
+          .includes(id),
+    );
+    const isTaken = (source: ActionSpec) =>
+      Object.values(source.onError ?? {})
+        .flat()
+        .includes(id) && statuses[source.id] === "FAILED";
+    if (join !== "all" || statuses[id] !== "COMPLETED" || !isBehindFailure) continue;
+    if (!actions.some(isTaken)) add("starts recovered");
+  }
+}
