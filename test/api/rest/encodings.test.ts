@@ -9,6 +9,7 @@ import {
   zstdCompressSync,
 } from "node:zlib";
 import { endsWithFrame } from "../../../src/api/zstd-frames.ts";
+import { inBytes } from "../../../src/base/amount.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { startTestServer, type TestServer } from "./support.ts";
 
@@ -104,7 +105,7 @@ describe.each(packings)("%s", (encoding, pack) => {
       expect(fits.text).toMatch(/The body is (empty|not JSON)/);
       const bomb = await post(path, encoding, pack(Buffer.alloc(4 * bytesMax, " ")));
       expect([path, bomb.status]).toEqual([path, 413]);
-      expect(bomb.text).toContain(`${bytesMax} bytes when decompressed`);
+      expect(bomb.text).toContain(`${inBytes(bytesMax)} when decompressed`);
     }
   });
 });
