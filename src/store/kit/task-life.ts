@@ -12,7 +12,7 @@ import { formatToken } from "../../model/ids.ts";
 import type { CommitRequest, ExtendAnswer, HandOff, ReleaseAnswer } from "../store.ts";
 
 /** What the rules read and change of a task; all of it is stored. */
-export interface TaskLife {
+export interface TaskLife<Of extends LeaseTerms = Lease> {
   /** `dropped`: was dropped while leased; a tombstone for the heartbeat of its worker. */
   readonly state: "queued" | "leased" | "dropped";
   /** End of the lease; or of the wait in the queue, null where that has none or stands still. */
@@ -20,14 +20,19 @@ export interface TaskLife {
   /** What is left of the queue timeout while it stands still; null: it has none. */
   readonly queueLeft: number | null;
   /** Absent: it was never leased. Of a queued task: the lease that was released last. */
-  readonly lease: Lease | undefined;
+  readonly lease: Of | undefined;
 }
 
-export interface Lease {
+/** What the rules read of a lease. */
+export interface LeaseTerms {
   readonly token: string;
+  /** End of the attempt; no extension passes it. */
+  readonly deadline: number;
+}
+
+export interface Lease extends LeaseTerms {
   readonly workerId: string;
   readonly leasedAt: number;
-  readonly deadline: number;
 }
 
 /** Of whoever claims. */
@@ -48,10 +53,10 @@ interface Moment {
 type TaskTerms = Pick<NewTask, "timeoutMs" | "heartbeatMs">;
 
 /** What a request does to a task. */
-export interface Change<Answer> {
+export interface Change<Answer, Of extends LeaseTerms = Lease> {
   readonly answer: Answer;
   /** Absent: the row stays as it is. */
-  readonly row?: TaskLife;
+  readonly row?: TaskLife<Of>;
 }
 
 // Terms of a lease
@@ -80,14 +85,19 @@ export function dueOf({ state, until }: Pick<TaskLife, "state" | "until">): numb
 }
 
 /** On offer, or waiting until the execution is no longer held. */
-function queued(row: Omit<TaskLife, "state" | "until">, { held, now }: Moment): TaskLife {
+function queued<Of extends LeaseTerms>(
+  row: Pick<TaskLife<Of>, "queueLeft" | "lease">,
+  { held, now }: Moment,
+): TaskLife<Of> {
   const until = row.queueLeft === null || held ? null : now + row.queueLeft;
   return { state: "queued", until, queueLeft: row.queueLeft, lease: row.lease };
 }
 
-/** The queue timeout stops. */
-function queueLeftAt({ state, until, queueLeft }: TaskLife, now: number): number | null {
-  return state === "queued" && until !== null ? Math.max(0, until - now) : queueLeft;
+type Waiting = Pick<TaskLife, "until" | "queueLeft">;
+
+/** The queue timeout of a queued task stops. */
+function queueLeftAt({ until, queueLeft }: Waiting, now: number): number | null {
+  return until === null ? queueLeft : Math.max(0, until - now);
 }
 
 /** A task that a commit adds, leased at once where it is handed off. */
@@ -96,7 +106,7 @@ export function addTask(
   moment: Moment,
 ): TaskLife {
   const queueLeft = task.queueTimeoutMs > 0 ? task.queueTimeoutMs : null;
-  if (task.lease === undefined) return queued({ queueLeft, lease: undefined }, moment);
+  if (task.lease === undefined) return queued<Lease>({ queueLeft, lease: undefined }, moment);
   const { token, workerId, leaseUntil, deadline } = task.lease;
   const lease = { token, workerId, leasedAt: moment.now, deadline };
   return { state: "leased", until: leaseUntil, queueLeft, lease };
@@ -104,7 +114,7 @@ export function addTask(
 
 /** Of a task that is queued and not held. */
 export function claimTask(
-  row: TaskLife,
+  row: Waiting,
   task: TaskTerms & { readonly id: string },
   worker: Claimant,
 ): TaskLife {
@@ -138,15 +148,15 @@ export function claimByTicket(
 }
 
 /** An extension never shortens and never passes the deadline; too late it is stale. */
-export function extendLease(
-  row: TaskLife | undefined,
+export function extendLease<Of extends LeaseTerms>(
+  row: TaskLife<Of> | undefined,
   request: {
     readonly token: string;
     readonly until: number;
     readonly now: number;
     readonly lateMs: number;
   },
-): Change<ExtendAnswer> {
+): Change<ExtendAnswer, Of> {
   if (row?.lease?.token !== request.token || row.state === "queued") {
     return { answer: { outcome: "stale" } };
   }
@@ -159,10 +169,10 @@ export function extendLease(
 }
 
 /** The token stays with the queued task, so that a repeat is `released` until it is leased again. */
-export function releaseTask(
-  row: TaskLife | undefined,
+export function releaseTask<Of extends LeaseTerms>(
+  row: TaskLife<Of> | undefined,
   request: Moment & { readonly token: string },
-): Change<ReleaseAnswer> {
+): Change<ReleaseAnswer, Of> {
   if (row?.lease?.token !== request.token || row.state === "dropped") return { answer: "stale" };
   if (row.state === "queued") return { answer: "released" };
   return { answer: "released", row: queued(row, request) };

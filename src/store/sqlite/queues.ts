@@ -19,9 +19,12 @@ import { type LeaseRow, type TaskRow, taskLife } from "./task-row.ts";
 
 const { queued, leased } = taskState;
 
-interface Found extends TaskRow {
+/** On offer. */
+interface Offered {
+  readonly number: number;
   readonly executionId: string;
-  readonly held: number;
+  readonly until: number | null;
+  readonly queueLeft: number | null;
   readonly id: string;
   readonly queue: string;
   readonly timeoutMs: number;
@@ -30,30 +33,33 @@ interface Found extends TaskRow {
   readonly parameters: string;
 }
 
+interface Found extends Offered, TaskRow {
+  readonly held: number;
+}
+
 interface Worker extends Claimant {
   readonly partition: number;
 }
 
-const selectTask = `
-  SELECT tasks.number, executions.id AS executionId, state, held, tasks.id, queue,
-    timeout_ms AS timeoutMs, heartbeat_ms AS heartbeatMs, until, queue_left AS queueLeft, token,
-    worker_id AS workerId, leased_at AS leasedAt, deadline, header, parameters
-  FROM tasks JOIN executions ON executions.number = execution`;
+const offered = `
+  tasks.number, executions.id AS executionId, until, queue_left AS queueLeft, tasks.id, queue,
+  timeout_ms AS timeoutMs, heartbeat_ms AS heartbeatMs, header, parameters`;
+const leases = "state, held, token, worker_id AS workerId, leased_at AS leasedAt, deadline";
+const fromTasks = "FROM tasks JOIN executions ON executions.number = execution";
 
 const whereClaimable = `tasks.partition = ? AND queue = ? AND held = 0 AND state = ${queued}`;
 
 function prepareStatements(database: Database) {
   return {
-    selectClaimable: database.prepare<Found, [number, string, number]>(
-      `${selectTask} WHERE ${whereClaimable} ORDER BY priority DESC, place LIMIT ?`,
-    ),
+    selectClaimable: database.prepare<Offered, [number, string, number]>(`
+      SELECT ${offered} ${fromTasks}
+      WHERE ${whereClaimable} ORDER BY priority DESC, place LIMIT ?`),
     hasClaimable: database.prepare(`SELECT 1 FROM tasks WHERE ${whereClaimable} LIMIT 1`),
     selectById: database.prepare<Found, [number, string]>(
-      `${selectTask} WHERE execution = ? AND tasks.id = ?`,
+      `SELECT ${offered}, ${leases} ${fromTasks} WHERE execution = ? AND tasks.id = ?`,
     ),
-    selectLeased: database.prepare<Found & LeaseRow, [number]>(
-      `${selectTask} WHERE tasks.number = ? AND state = ${leased}`,
-    ),
+    selectLeased: database.prepare<Found & LeaseRow, [number]>(`
+      SELECT ${offered}, ${leases} ${fromTasks} WHERE tasks.number = ? AND state = ${leased}`),
     lease: database.prepare(`
       UPDATE tasks SET state = ${leased}, token = ?1, worker_id = ?2, leased_at = ?3, due = ?4,
         until = ?4, deadline = ?5, queue_left = ?6, claim_id = NULL
@@ -74,7 +80,7 @@ function prepareStatements(database: Database) {
   };
 }
 
-function leasedTask(row: Found, { until, lease }: life.TaskLife, worker: Worker): LeasedTask {
+function leasedTask(row: Offered, { until, lease }: life.TaskLife, worker: Worker): LeasedTask {
   const { token, leasedAt, deadline } = lease as life.Lease;
   const { executionId, id, queue, header, parameters } = row;
   return {
@@ -120,7 +126,7 @@ export class Queues {
       if (rows.length > room) more.add(name);
       else more.delete(name);
       for (const row of rows.slice(0, room)) {
-        const leasedRow = life.claimTask(taskLife(row), row, request);
+        const leasedRow = life.claimTask(row, row, request);
         this.#lease(row, leasedRow);
         tasks.push(leasedTask(row, leasedRow, request));
         numbers.push(row.number);
@@ -176,7 +182,7 @@ export class Queues {
     return tasks;
   }
 
-  #lease({ number }: Found, { until, queueLeft, lease }: life.TaskLife): void {
+  #lease({ number }: Offered, { until, queueLeft, lease }: life.TaskLife): void {
     const { token, workerId, leasedAt, deadline } = lease as life.Lease;
     this.#sql.lease.run(token, workerId, leasedAt, until, deadline, queueLeft, number);
   }

@@ -14,7 +14,7 @@ import type {
 import { isLeased, type LeasedNewTask } from "./lone-task.ts";
 import { Places } from "./places.ts";
 import { taskState } from "./schema.ts";
-import { type LeaseRow, taskLife } from "./task-row.ts";
+import { type HeldRow, heldTask } from "./task-row.ts";
 
 type NewTask = StoreEffects["tasks"][number];
 type Settled = CommitRequest["settle"][number];
@@ -67,10 +67,9 @@ function prepareStatements(database: Database) {
     unhold: database.prepare(`
       UPDATE tasks SET held = 0, due = ?1 + queue_left, until = ?1 + queue_left
       WHERE execution = ?2 AND state = ${queued}`),
-    findLease: database.prepare<LeaseRow, [number, string, string]>(`
-      SELECT number, state, until, queue_left AS queueLeft, token, worker_id AS workerId,
-        leased_at AS leasedAt, deadline
-      FROM tasks WHERE execution = ? AND id = ? AND token = ?`),
+    findLease: database.prepare<HeldRow, [number, string, string]>(`
+      SELECT number, state, until, queue_left AS queueLeft, deadline FROM tasks
+      WHERE execution = ? AND id = ? AND token = ?`),
     extend: database.prepare(
       "UPDATE tasks SET due = ?1, until = ?1, claim_id = NULL WHERE number = ?2",
     ),
@@ -188,7 +187,7 @@ export class Tasks {
     },
   ): ExtendAnswer {
     const found = this.#sql.findLease.get(execution, request.taskId, request.token);
-    const { answer, row } = life.extendLease(found === null ? undefined : taskLife(found), request);
+    const { answer, row } = life.extendLease(heldTask(found, request.token), request);
     if (found !== null && row !== undefined) this.#sql.extend.run(row.until, found.number);
     return answer;
   }
@@ -199,8 +198,8 @@ export class Tasks {
   ): ReleaseAnswer {
     const { number, held } = owner;
     const found = this.#sql.findLease.get(number, request.taskId, request.token);
-    const known = found === null ? undefined : taskLife(found);
-    const { answer, row } = life.releaseTask(known, { ...request, held });
+    const { token, now } = request;
+    const { answer, row } = life.releaseTask(heldTask(found, token), { token, now, held });
     if (found !== null && row !== undefined) {
       this.#sql.release.run(held ? 1 : 0, row.until, row.until, found.number);
     }
