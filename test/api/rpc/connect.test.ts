@@ -9,6 +9,7 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { rpcError } from "../../../src/api/rpc/rpc-error.ts";
+import { inBytes } from "../../../src/base/amount.ts";
 import { OrchyError } from "../../../src/base/errors.ts";
 import { limits } from "../../../src/base/limits.ts";
 import {
@@ -263,7 +264,7 @@ test("oversize requests are refused: announced, chunked, and unpacked", async ()
   const bomb = gzipSync(Buffer.alloc(200 * 1024 * 1024, " "));
   const answer = await call(pollUrl, bomb, { "content-encoding": "gzip" });
   expect([answer.status, answer.code]).toEqual([413, "resource_exhausted"]);
-  expect(answer.message).toContain(String(limits.requestBytesMax));
+  expect(answer.message).toContain(inBytes(limits.requestBytesMax));
 });
 
 test("gzip: what is not gzip is refused, what is cut off too", async () => {
