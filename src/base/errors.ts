@@ -166,6 +166,10 @@ export const failureKinds = {
     retried: false,
     sentence: "A join of a number of edges can no longer be met, and one of its edges is taken.",
   },
+  EVENT_INVALID: {
+    retried: false,
+    sentence: "A template for the name of an event does not become the name of one.",
+  },
   REFERENCE_NOT_FOUND: {
     retried: false,
     sentence: "A reference of an action with `strict` finds no value.",

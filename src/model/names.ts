@@ -30,7 +30,18 @@ export function isActionName(text: string): boolean {
 
 /** What a poll may name: earlier versions saved `.` and `..`, too, and their tasks must end. */
 export function isPolledAction(text: string): boolean {
-  const fits = text.length > 0 && text.length <= limits.nameCharsMax;
+  return isPlainText(text, limits.nameCharsMax);
+}
+
+/** What a signal may be named. */
+export function isEventName(text: string): boolean {
+  return isPlainText(text, limits.eventNameCharsMax);
+}
+
+export const eventNameForm = `1 to ${limits.eventNameCharsMax} characters without control characters, well-formed`;
+
+function isPlainText(text: string, charsMax: number): boolean {
+  const fits = text.length > 0 && text.length <= charsMax;
   return fits && text.isWellFormed() && !/\p{Cc}/u.test(text);
 }
 

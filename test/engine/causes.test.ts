@@ -10,8 +10,8 @@ import { World } from "../support/world.ts";
 const waiting = {
   name: "w",
   rootAction: "w",
-  actions: [{ id: "w", type: "system", name: "wait", parameters: { event: "never" } }],
-} as unknown as WorkflowDefinition;
+  actions: [{ id: "w", type: "system", name: "wait", event: "never" }],
+} satisfies WorkflowDefinition;
 
 const pause = (id: string, hash = "h", scope = "pause") =>
   ({ type: "operation", operation: "pause", cause: { id, scope, hash } }) as const;

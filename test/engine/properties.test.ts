@@ -80,11 +80,9 @@ function runScript(world: World, pick: number): void {
 }
 
 function signalSomething(world: World, pick: number): void {
-  const events = world.plan.actions.flatMap((action) =>
-    action.kind === "wait" ? action.events : [],
-  );
-  const event = events[pick % Math.max(events.length, 1)];
-  if (event !== undefined) world.send({ type: "signal", event, payload: "null" });
+  const event = ["go", "stop", "never"][pick % 3]!;
+  if (world.plan.actions.some(({ kind }) => kind === "wait"))
+    world.send({ type: "signal", event, payload: "null" });
 }
 
 /** Every edge of an action that started must have been decided as its join demands. */

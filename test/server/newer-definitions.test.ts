@@ -38,6 +38,12 @@ test.each([
   ...filters.map(([fields, at]) => ["A reference with a filter", at, fields, 3] as const),
   ["A http action", "/actions/0/name", { actions: system("http", { url: "http://a.example" }) }, 3],
   ["A reference with a default", "/output", { actions: plain, output: "{$.input.a ?? 1}" }, 4],
+  [
+    "A template as event of a wait",
+    "/actions/0/event/1",
+    { actions: system("wait", { event: ["a", "{$.input.b}"] }) },
+    4,
+  ],
   ["A switch with cases", "/actions/0/cases", { actions: system("switch", cases) }, 4],
 ])("%s at %s is saved once all servers know it", async (what, pointer, fields, since) => {
   const definition = { name: "newer", rootAction: 1, ...fields };

@@ -229,12 +229,17 @@ function particulars(at: Place): Partial<ActionSpec> {
       return { delaySeconds: "$.input.seconds" };
     case "wait":
       return {
-        event: shape % 2 === 0 ? ["go", "stop"] : ["stop", "go", "never"],
+        event: eventsOf(shape),
         ...(hasTimeout(at.gene) && { timeoutSeconds: 30 + shape }),
       };
     case "javascript":
       return { expression: "$.seen = $.input;" };
   }
+}
+
+function eventsOf(shape: number): Json {
+  if (shape === 5) return ['{$.input.event ?? "go"}', "stop"];
+  return shape % 2 === 0 ? ["go", "stop"] : ["stop", "go", "never"];
 }
 
 /** One for each of its routes. */

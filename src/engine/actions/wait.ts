@@ -4,9 +4,9 @@
  */
 import { defined } from "../../base/defined.ts";
 import { cut } from "../../language/data/cut.ts";
-import type { WaitPlanAction } from "../../language/kinds/wait.ts";
+import { isWaitedEvent, type WaitPlanAction, waitedEventForm } from "../../language/kinds/wait.ts";
 import type { Draft } from "../decision/draft.ts";
-import { completeAction } from "../decision/flow.ts";
+import { completeAction, failAction } from "../decision/flow.ts";
 import { type Signal, takeSignal } from "../decision/signals.ts";
 import { failValue, momentAfter, numberIn, resolveOrFail } from "./common.ts";
 import { type ActionRules, accepted } from "./rules.ts";
@@ -27,8 +27,10 @@ function start(draft: Draft, action: WaitPlanAction): void {
   const { now } = draft;
   const at = timeoutMoment(draft, action);
   if (at === "failed") return;
+  const events = eventsOf(draft, action);
+  if (events === undefined) return;
   const record = draft.record(action.index);
-  const early = takeSignal(draft, action.events);
+  const early = takeSignal(draft, events);
   if (early !== undefined) {
     draft.setRecord(action.index, { ...record, startedAt: now });
     receive(draft, action, early);
@@ -42,10 +44,28 @@ function start(draft: Draft, action: WaitPlanAction): void {
     status: "WAITING",
     startedAt: now,
     handout,
-    events: action.events,
+    events,
     ...defined({ timers: at === undefined ? undefined : [timer], dueAt: at }),
   });
-  draft.log("action.waiting", action, undefined, JSON.stringify({ events: action.events }));
+  draft.log("action.waiting", action, undefined, JSON.stringify({ events }));
+}
+
+/** Each once; undefined after the action has been failed. */
+function eventsOf(draft: Draft, action: WaitPlanAction): readonly string[] | undefined {
+  const names = new Set<string>();
+  for (const template of action.events) {
+    const text = resolveOrFail(draft, action, template);
+    if (text === undefined) return undefined;
+    const name: unknown = JSON.parse(text);
+    // What is no template was checked when it was saved.
+    if (template.slots.length > 0 && !isWaitedEvent(name)) {
+      const message = `An event must be ${waitedEventForm}; it is ${cut(text)}.`;
+      failAction(draft, action, { failure: { code: "EVENT_INVALID", message } });
+      return undefined;
+    }
+    names.add(name as string);
+  }
+  return [...names];
 }
 
 function timeOut(draft: Draft, action: WaitPlanAction, timer: string): void {

@@ -14,7 +14,7 @@ import {
   resolveReference,
   textsToIndex,
 } from "./reference.ts";
-import { mergeNeeds, type Needs, type Scope } from "./scope.ts";
+import { mergeNeeds, type Needs, noNeeds, type Scope } from "./scope.ts";
 import { TextIndexes } from "./text-index.ts";
 import { Work } from "./work.ts";
 
@@ -128,6 +128,12 @@ export function compileTemplate(value: Json): Template {
   const needs = mergeNeeds(references.map((reference) => reference.needs));
   const indexed = textsToIndex(references);
   return { needs, references, indexed, slots: compiler.slots, tail: compiler.literal };
+}
+
+/** Of a value that is no template, whatever it looks like. */
+export function literalTemplate(text: string): Template {
+  const tail = JSON.stringify(text);
+  return { needs: noNeeds, references: [], indexed: new Set(), slots: [], tail };
 }
 
 /** The reference that a template consists of; undefined: there is more to it, or less. */

@@ -1,16 +1,23 @@
 /** wait: until a signal of one of some names comes, or a time is over. */
 import { limits } from "../../base/limits.ts";
 import type { ActionSpec } from "../../model/definition.ts";
-import type { Template } from "../data/template.ts";
+import { eventNameForm, isEventName } from "../../model/names.ts";
+import {
+  compileTemplate,
+  literalTemplate,
+  type Template,
+  TemplateSyntaxError,
+} from "../data/template.ts";
 import { eventName, type ReadObject } from "../readers/fields.ts";
 import { reader } from "../readers/reader.ts";
 import { below, nearestHint, quoted, type Report } from "../readers/report.ts";
-import { secondsTemplate } from "../readers/templates.ts";
+import { isLiteral, literalText, secondsTemplate, template } from "../readers/templates.ts";
 import { type KindRules, needsOf, optionalTemplate, type PlanActionBase } from "./kind.ts";
 
 export interface WaitPlanAction extends PlanActionBase {
   readonly kind: "wait";
-  readonly events: readonly string[];
+  /** Each becomes the name of an event. */
+  readonly events: readonly Template[];
   readonly timeoutSeconds: Template | undefined;
 }
 
@@ -18,9 +25,27 @@ interface WaitSpec extends ActionSpec {
   readonly event: string | readonly string[];
 }
 
+/** Names of other routes of a wait. */
 const reserved = ["default", "timeout"];
-const waitedSchema = { ...eventName.schema, not: { enum: reserved } };
+
+/** What a template may become that names an event. */
+export function isWaitedEvent(name: unknown): name is string {
+  return typeof name === "string" && isEventName(name) && !reserved.includes(name);
+}
+
+export const waitedEventForm = `text of ${eventNameForm}, and not "default" or "timeout"`;
+
+const waitedSchema = {
+  anyOf: [
+    { ...eventName.schema, not: { enum: reserved } },
+    { type: "string", pattern: String.raw`\$` },
+  ],
+};
 const waitedEvent = reader(waitedSchema, (value, pointer, report) => {
+  if (typeof value === "string" && !isLiteral(value)) {
+    report.isNew({ pointer, what: "A template as event of a wait", format: 4 });
+    return template(value, pointer, report);
+  }
   if (typeof value === "string" && reserved.includes(value)) {
     report.problem(pointer, `The event name ${quoted(value)} is reserved for routes.`);
     return undefined;
@@ -50,7 +75,7 @@ const waitSeconds = reader(secondsTemplate.schema, (value, pointer, report) =>
   report.lenient && value === 0 ? undefined : secondsTemplate(value, pointer, report),
 );
 
-/** Its events, `timeout` where it has one, and `default`. */
+/** Its events, if they are known, `timeout` where it has one, and `default`. */
 function checkRoutes(
   action: ReadObject,
   next: readonly string[],
@@ -58,11 +83,14 @@ function checkRoutes(
   report: Report,
 ): void {
   if (action.event === undefined) return;
-  const events = [action.event].flat() as string[];
+  const names = ([action.event].flat() as string[]).map(literalText);
+  const events = names.filter((name) => name !== undefined);
+  const anyEvent = events.length < names.length;
   for (const route of next) {
     if (route === "default" || events.includes(route)) continue;
     const at = below(below(pointer, "next"), route);
     if (route !== "timeout") {
+      if (anyEvent) continue;
       report.problem(at, () => {
         const hint = nearestHint(route, [...events, "timeout", "default"]);
         return `The wait has no event ${quoted(route)}${hint}.`;
@@ -73,9 +101,23 @@ function checkRoutes(
   }
 }
 
+/** Before format 4 any text was the name of an event, and saved. */
+function compileEvent(text: string): Template {
+  try {
+    return compileTemplate(text);
+  } catch (error) {
+    if (!(error instanceof TemplateSyntaxError)) throw error;
+    return literalTemplate(text);
+  }
+}
+
 export const wait = {
   fields: [
-    ["event", waitedEvents, "The event that it waits for, or a list of them; each is a route."],
+    [
+      "event",
+      waitedEvents,
+      "The event that it waits for, or a list of them: templates; each is a route.",
+    ],
     [
       "timeoutSeconds",
       waitSeconds,
@@ -86,7 +128,8 @@ export const wait = {
   routes: checkRoutes,
   compile(spec: WaitSpec, base: PlanActionBase): WaitPlanAction {
     const timeoutSeconds = optionalTemplate(spec.timeoutSeconds);
-    const needs = needsOf([base.parameters, timeoutSeconds]);
-    return { ...base, kind: "wait", events: [spec.event].flat(), timeoutSeconds, needs };
+    const events = [spec.event].flat().map(compileEvent);
+    const needs = needsOf([base.parameters, timeoutSeconds, ...events]);
+    return { ...base, kind: "wait", events, timeoutSeconds, needs };
   },
 } satisfies KindRules;

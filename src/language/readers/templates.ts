@@ -88,6 +88,12 @@ function noteOne(reference: Reference, pointer: string, report: Report): void {
   for (const outer of reference.outer.values()) note(outer, pointer, report);
 }
 
+/** What text without references stands for; undefined where it has some, or does not parse. */
+export function literalText(value: string): string | undefined {
+  const parts = isLiteral(value) ? parseString(value) : [];
+  return parts.length > 0 ? parts.join("") : undefined;
+}
+
 /** Whether text refers to no data. What does not parse does not count: its reader reports it. */
 export function isLiteral(value: string): boolean {
   try {
