@@ -186,6 +186,15 @@ export const failureKinds = {
     retried: false,
     sentence: "This server does not implement the kind of action.",
   },
+  CHILD_FAILED: {
+    retried: false,
+    sentence:
+      "A child did not complete, or could not be started: `details` names it, with its status and error.",
+  },
+  NOT_STARTED: {
+    retried: false,
+    sentence: "Why a child could not be started; in the `details` of `CHILD_FAILED` only.",
+  },
   TERMINATED: {
     retried: false,
     sentence: "A `terminate` action without a `code` ended the execution as FAILED.",

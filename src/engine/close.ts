@@ -20,8 +20,11 @@ export function close(draft: Draft): void {
   else if (draft.wasClosing && draft.state.status === "RUNNING") draft.hold = false;
 }
 
-/** What it owns besides the timers that its record names. */
+/** What it owns besides the timers that its record names, and what it has set going elsewhere. */
 export function dropOwned(draft: Draft, action: PlanAction): void {
-  const { task } = rulesOf(action).owns?.(draft.state, action, draft.record(action.index)) ?? {};
+  const { owns, close } = rulesOf(action);
+  const record = draft.record(action.index);
+  const task = owns?.(draft.state, action, record).task;
   if (task !== undefined) draft.dropTask(task);
+  close?.(draft, action, record);
 }

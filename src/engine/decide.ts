@@ -8,6 +8,7 @@ import { defined } from "../base/defined.ts";
 import { unreachable } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { PlanAction } from "../language/kinds/table.ts";
+import type { ChildBeginning } from "../model/child.ts";
 import type { Decision, NeedData } from "../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
 import type { Execution, ExecutionState } from "../model/execution.ts";
@@ -28,7 +29,12 @@ import { causeFields, once } from "./causes.ts";
 import { close } from "./close.ts";
 import { Draft, MissingData } from "./decision/draft.ts";
 import { propagate } from "./decision/edges.ts";
-import { completeExecution, recordFollowUpFailure } from "./decision/end.ts";
+import {
+  completeExecution,
+  endExecution,
+  recordFollowUpFailure,
+  repeatEnd,
+} from "./decision/end.ts";
 import { makeReady } from "./decision/flow.ts";
 import type { Surroundings } from "./decision/surroundings.ts";
 import { applyOperation } from "./operations/apply.ts";
@@ -53,16 +59,22 @@ export interface Beginning extends Surroundings {
   readonly depth?: number;
   readonly signal?: { readonly event: string; readonly payload: JsonText };
   readonly generatedId?: boolean;
+  /** Of a child: whose it is. */
+  readonly child?: ChildBeginning;
+  /** It is a child that its parent has ended before it was there: why. */
+  readonly cancelled?: string;
+  /** What was looked up for its first actions; see `fields.version`. */
+  readonly lookups?: ReadonlyMap<string, JsonText>;
 }
 
 /** The first decision of a new execution: its roots start. */
-export function begin(beginning: Beginning): Decision {
-  const { plan, now, input } = beginning;
-  const empty: Execution = {
-    state: firstState(beginning),
-    records: [],
-    data: new Map(),
-  };
+export function begin(beginning: Beginning): Decision | NeedData {
+  return orNeed(() => firstDecision(beginning));
+}
+
+function firstDecision(beginning: Beginning): Decision {
+  const { plan, now, input, cancelled, lookups = new Map() } = beginning;
+  const empty: Execution = { state: firstState(beginning), records: [], data: lookups };
   const draft = new Draft(empty, beginning);
   draft.write(fields.input, input);
   const { state } = draft;
@@ -75,8 +87,19 @@ export function begin(beginning: Beginning): Decision {
   if (beginning.signal !== undefined) {
     applySignal(draft, { type: "signal", ...beginning.signal });
   }
-  for (const root of plan.roots) makeReady(draft, root);
+  if (cancelled === undefined) for (const root of plan.roots) makeReady(draft, root);
+  else endExecution(draft, { status: "CANCELLED", reason: cancelled, byParent: true });
   return proceed(draft);
+}
+
+/** When data must be loaded first, returns which. */
+function orNeed(run: () => Decision): Decision | NeedData {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof MissingData) return { need: error.need };
+    throw error;
+  }
 }
 
 function firstState(beginning: Beginning): ExecutionState {
@@ -114,6 +137,7 @@ function firstState(beginning: Beginning): ExecutionState {
     historySequence: 0,
     ...(beginning.format >= 4 && { failuresTravel: true }),
     depth: beginning.depth ?? 0,
+    ...beginning.child,
   };
 }
 
@@ -126,10 +150,10 @@ export function decide(
   events: readonly ExecutionEvent[],
   surroundings: Surroundings,
 ): Decision | NeedData {
-  try {
-    // All at once: a decision for each would miss the others.
+  return orNeed(() => {
+    // All at once: each would otherwise be missed by a decision of its own.
     const missing = causeFields(events).filter((name) => !execution.data.has(name));
-    if (missing.length > 0) return { need: missing };
+    if (missing.length > 0) throw new MissingData(missing);
     const draft = new Draft(execution, surroundings);
     for (const event of events) {
       if (!draft.hasRoom()) break;
@@ -137,10 +161,7 @@ export function decide(
       propagate(draft);
     }
     return proceed(draft);
-  } catch (error) {
-    if (error instanceof MissingData) return { need: error.need };
-    throw error;
-  }
+  });
 }
 
 /** Starts what may start and ends what has ended, as far as one commit goes. */
@@ -219,6 +240,15 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
       return once(draft, event.cause, () => applySignal(draft, event));
     case "operation":
       return once(draft, event.cause, () => applyOperation(draft, event));
+    case "child-ended":
+    case "child-lost":
+      return applyToParent(draft, event);
+    case "parent-ended":
+      endExecution(draft, { status: "CANCELLED", reason: event.reason, byParent: true });
+      return accepted;
+    case "parent-asks":
+      repeatEnd(draft);
+      return accepted;
     case "repair":
       repair(draft, event);
       return accepted;
@@ -240,6 +270,15 @@ function applyToTask(
   const index = draft.plan.byKey.get(task.actionKey);
   if (index === undefined) return stale;
   return applyToAction(draft, draft.plan.actions[index]!, event, task.handout);
+}
+
+/** Finds the action whose child it is about; the id of the parent may be that of an earlier one. */
+function applyToParent(draft: Draft, event: EventOf<"child-ended" | "child-lost">): EventAnswer {
+  const { action, handout, startedAt } = event.parent;
+  const index = draft.plan.byKey.get(action);
+  const { state } = draft;
+  if (index === undefined || startedAt !== state.startedAt || !isOpen(state.status)) return stale;
+  return applyToAction(draft, draft.plan.actions[index]!, event, handout);
 }
 
 /** Finds the action that is open under a hand-out. */

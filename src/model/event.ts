@@ -2,8 +2,11 @@
  * What can happen to an execution from outside the engine. Each event carries what makes its repeat
  * harmless: a lease token, a timer id, a hand-out number, or the id of its cause.
  */
+
+import type { ParentLink } from "./child.ts";
 import type { ActionStatus, Failure } from "./execution.ts";
 import type { JsonText } from "./json.ts";
+import type { ChildEnd } from "./message.ts";
 
 /** What can be done by hand: to a whole execution, or to the action of this key. */
 export type OperationRequest =
@@ -105,6 +108,14 @@ export type ExecutionEvent =
       readonly tasks: ReadonlySet<string>;
       readonly timers: ReadonlySet<string>;
     }
+  /** A child of an action has ended, or could not be started. */
+  | { readonly type: "child-ended"; readonly parent: ParentLink; readonly end: ChildEnd }
+  /** A child that was started is not there: the store has lost it. */
+  | { readonly type: "child-lost"; readonly parent: ParentLink }
+  /** The action that has started this child waits for it no more. */
+  | { readonly type: "parent-ended"; readonly reason: string }
+  /** The parent asks for this child's end, which it may have missed. */
+  | { readonly type: "parent-asks" }
   /** A message of this execution's outbox was delivered, or given up. */
   | { readonly type: "outbox"; readonly id: string; readonly failure?: string };
 

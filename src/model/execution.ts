@@ -2,6 +2,7 @@
  * The control state of an execution. It is small and rewritten by every commit; what grows (input,
  * outputs, signal payloads, records of large workflows) lives in data fields beside it.
  */
+import type { ParentLink } from "./child.ts";
 import type { JsonText } from "./json.ts";
 
 export type OpenStatus = "RUNNING" | "PAUSED";
@@ -110,6 +111,9 @@ export interface ActionRecord {
   readonly dueAt?: number;
   /** Waits: the events that end it. */
   readonly events?: readonly string[];
+  /** Kinds with children: id of the open or last child, and the version of what it runs. */
+  readonly child?: string;
+  readonly childVersion?: number;
   /** Route it took when it ended; absent: `default`. */
   readonly route?: string;
   readonly failure?: Failure;
@@ -197,6 +201,12 @@ export interface ExecutionState {
   /** W3C tracestate that came with it. */
   readonly traceState?: string;
   readonly followUpFailure?: string;
+  /** Of a child: the action that has started it. */
+  readonly parent?: ParentLink;
+  /** How many parents are above it; absent: 0. */
+  readonly nesting?: number;
+  /** It runs an inline definition of `workflow`: keys of the actions that hold it, outermost first. */
+  readonly inline?: readonly string[];
 }
 
 /** By plan index; undefined where nothing has happened yet. */
@@ -228,23 +238,4 @@ export interface Written {
   /** By plan index: the record that was written last, and its text. */
   readonly records: (ActionRecord | undefined)[];
   readonly texts: string[];
-}
-
-/**
- * The message that starts a follow-up workflow (onSuccess, onFailure). The id of what it starts is
- * a hash of the source's id, the message's and, from format 3 on, the source's start: a repeat
- * finds it there, and an execution that uses a deleted one's id again starts a separate follow-up.
- */
-export interface StartMessage {
-  readonly type: "start";
-  readonly workflow: string;
-  readonly input: JsonText;
-  readonly depth: number;
-  readonly correlationId?: string;
-  /** Run of the source. */
-  readonly run?: number;
-  /** Absent in format 2: a server that reads only that builds the id without it. */
-  readonly sourceStartedAt?: number;
-  readonly traceContext?: string;
-  readonly traceState?: string;
 }

@@ -15,7 +15,9 @@
  *        in queues of their own (`jsonQueueKey`); definitions hold http actions, and references filters.
  *     4  definitions hold what the checks report as new in it (`Report.isNew`); actions that were skipped
  *        by hand (`skippedBy: "hand"`) have a route and an output; executions begin with the flow rule
- *        that failures travel until they are recovered (`ExecutionState.failuresTravel`).
+ *        that failures travel until they are recovered (`ExecutionState.failuresTravel`);
+ *        children know their parent (`ExecutionState.parent`), and messages about them are in outboxes
+ *        (model/message.ts).
  *
  * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
  * (`Store.format`): never one that a server beside this one does not read.

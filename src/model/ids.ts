@@ -10,6 +10,7 @@
  * - *token*: the secret of one lease; its bearer may settle or extend the task.
  * - *timer*: something due at a moment. *signal*: an event sent to an execution from outside.
  * - *field*: a named piece of an execution's data. *head*: revision and commit id, compared as one.
+ * - *child*: an execution that an action of another one, its *parent*, has started.
  * - *partition*: where an execution lives, by a hash of its id. *outbox*: messages to others.
  */
 
@@ -186,7 +187,22 @@ export const fields = {
   items: (actionKey: string, chunk: number) => `items:${actionKey}:${chunk}`,
   itemRecords: (actionKey: string, chunk: number) => `item-records:${actionKey}:${chunk}`,
   itemOutcome: (actionKey: string, item: number) => `item-outcome:${actionKey}:${item}`,
+  /**
+   * Not stored: which version a hand-out of a workflow is going to run, as the catalogue says when it is
+   * looked up. Its text is a number, or a sentence that says why there is none.
+   */
+  version: (handout: number, workflow: string, version: number | undefined) =>
+    `version:${handout}:${workflow}:${version ?? ""}`,
 } as const;
+
+/** What is looked up in the catalogue; undefined for fields of an execution. */
+export function parseVersionField(
+  name: string,
+): { readonly workflow: string; readonly version: number | undefined } | undefined {
+  const [kind, , workflow, version] = name.split(":");
+  if (kind !== "version" || workflow === undefined) return undefined;
+  return { workflow, version: version ? Number(version) : undefined };
+}
 
 /** What a field means that was never written; undefined: it must be there. */
 export function unwrittenField(name: string): JsonText | undefined {

@@ -38,6 +38,7 @@ import { Sharing } from "./peers/sharing.ts";
 import { Standstill } from "./peers/standstill.ts";
 import { Journal } from "./reporting/journal.ts";
 import type { Tracing } from "./reporting/tracing.ts";
+import { Deliveries } from "./services/deliveries.ts";
 import { Executions } from "./services/executions.ts";
 import { facadeOf } from "./services/facade.ts";
 import { Lists } from "./services/listing.ts";
@@ -162,7 +163,6 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     formats,
     namespace: options.namespace,
     tombstoneSeconds: options.tombstoneSeconds ?? limits.tombstoneSecondsDefault,
-    tracing,
   });
   const timers = new TimerLoop({
     store,
@@ -175,14 +175,16 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   });
   const note = (partition: number, at: number) => timers.note(partition, at);
   const dueOptions = { clock, standstill, metrics, journal, driver, executions, note };
+  const { namespace } = options;
+  const deliveries = new Deliveries({ store, plans, driver, executions, namespace, tracing });
   const outbox = new OutboxLoop({
     store,
     clock,
     ids,
     log,
     restMs,
-    deliver: (message) => executions.deliver(message),
-    giveUp: (message, reason) => executions.giveUp(message, reason),
+    deliver: (message) => deliveries.deliver(message),
+    giveUp: (message, reason) => deliveries.giveUp(message, reason),
   });
   const workflows = new Workflows({ store, clock, log, sandbox, plans, registry, formats });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });

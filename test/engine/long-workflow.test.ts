@@ -36,7 +36,7 @@ function runChain(length: number, formatAt: (step: number) => number): Run {
     return { plan, now, format: formatAt(written.length), registered: () => undefined };
   };
   const start = { id: executionId, input: "{}", seed: 1 };
-  let decision: Decision = begin({ ...surroundings(), ...start });
+  let decision = begin({ ...surroundings(), ...start }) as Decision;
   let execution: Execution = { state: decision.state, records: [], data: new Map() };
   for (;;) {
     const records = [...decision.data].filter(([name]) => name.startsWith("records:"));

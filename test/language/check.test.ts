@@ -82,7 +82,6 @@ describe("what is right", () => {
   });
 
   test.each([
-    [{ name: "workflow", workflow: "child", version: 2, parameters: { a: "$.input" } }],
     [
       {
         name: "map",

@@ -6,6 +6,7 @@ import { parseReference, resolveReference } from "../../src/language/data/refere
 import { compileTemplate, resolveTemplate } from "../../src/language/data/template.ts";
 import { TooLarge, Work } from "../../src/language/data/work.ts";
 import { compilePlan } from "../../src/language/plan.ts";
+import type { Decision } from "../../src/model/decision.ts";
 import { currentFormat } from "../../src/model/format.ts";
 import { viewOf } from "../support/view.ts";
 import { executionId, World } from "../support/world.ts";
@@ -209,7 +210,7 @@ test("a decision that has read much is cut, and a timer that is due goes on", ()
     input,
     seed: 1,
     registered: () => undefined,
-  });
+  }) as Decision;
   expect(first.records.filter((record) => record?.status === "COMPLETED").length).toBe(5);
   expect(first.more).toBe(true);
   expect(first.effects.timers).toEqual([{ id: first.state.continueTimer!, at: 1_000 }]);

@@ -52,7 +52,8 @@ function describe({ records, data }: Execution, index: number, key: string): str
 function run(plan: Plan, { state, data }: Execution, evaluate: Evaluate): Execution {
   const surroundings = { plan, now: state.startedAt, format: currentFormat, registered };
   const { id, seed } = state;
-  const first = begin({ ...surroundings, id, seed, input: data.get(fields.input) ?? "null" });
+  const input = data.get(fields.input) ?? "null";
+  const first = begin({ ...surroundings, id, seed, input }) as Decision;
   let execution: Execution = { state: first.state, records: [], data: new Map() };
   const next: ExecutionEvent[] = [];
   const apply = (decision: Decision) => {

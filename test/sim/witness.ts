@@ -4,8 +4,9 @@
  */
 import type { PlanAction } from "../../src/language/kinds/table.ts";
 import type { Plan } from "../../src/language/plan.ts";
-import { executionStatuses, type StartMessage } from "../../src/model/execution.ts";
+import { executionStatuses } from "../../src/model/execution.ts";
 import { type ExecutionKey, executionKey } from "../../src/model/ids.ts";
+import type { StartMessage } from "../../src/model/message.ts";
 import { Plans } from "../../src/runtime/catalogue/plans.ts";
 import { followUpId } from "../../src/runtime/shared/hash.ts";
 import type * as contract from "../../src/store/store.ts";

@@ -5,18 +5,19 @@
  */
 import { expect } from "bun:test";
 import { causeFields } from "../../src/engine/causes.ts";
-import { begin, decide } from "../../src/engine/decide.ts";
+import { type Beginning, begin, decide } from "../../src/engine/decide.ts";
 import { violations } from "../../src/engine/invariants.ts";
 import { afterDecision, decodeExecution, encodeState } from "../../src/engine/stored/codec.ts";
 import { readHistory } from "../../src/engine/stored/history.ts";
 import { compilePlan, type Plan } from "../../src/language/plan.ts";
+import type { ChildBeginning } from "../../src/model/child.ts";
 import type { Decision, NewTask, ScriptRequest, WaitingScript } from "../../src/model/decision.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../src/model/definition.ts";
 import type { HistoryEntry } from "../../src/model/entry.ts";
 import type { EventAnswer, ExecutionEvent, TaskOutcome } from "../../src/model/event.ts";
 import type { ActionRecord, Execution } from "../../src/model/execution.ts";
 import { currentFormat } from "../../src/model/format.ts";
-import { formatToken, tokenPrefix } from "../../src/model/ids.ts";
+import { formatToken, parseVersionField, tokenPrefix } from "../../src/model/ids.ts";
 import { withUnwritten } from "../../src/runtime/driving/load.ts";
 
 export const executionId = "018f0000-0000-7000-8000-000000000001";
@@ -35,6 +36,8 @@ export class World {
   held = false;
   /** What the servers beside it read, which may rise. */
   format: number;
+  /** The newest versions of other workflows; all others are unknown. */
+  readonly #versions: Readonly<Record<string, number>>;
   readonly registered: Record<string, ActionDefinition>;
   /** How many scripts may be evaluated at the same time, and which are. */
   scriptRoom = Number.POSITIVE_INFINITY;
@@ -49,18 +52,22 @@ export class World {
       signal?: { event: string; payload: string };
       format?: number;
       scriptRoom?: number;
+      versions?: Record<string, number>;
+      child?: ChildBeginning;
     } = {},
   ) {
     this.format = options.format ?? currentFormat;
     this.plan = compilePlan(definition, 1);
     this.registered = options.registered ?? {};
     this.scriptRoom = options.scriptRoom ?? Number.POSITIVE_INFINITY;
-    const decision = begin({
+    this.#versions = options.versions ?? {};
+    const decision = this.#begin({
       ...this.#surroundings(),
       id: executionId,
       input: JSON.stringify(options.input ?? {}),
       seed: 42,
       ...(options.signal !== undefined && { signal: options.signal }),
+      ...(options.child !== undefined && { child: options.child }),
     });
     const empty = { state: decision.state, records: [], data: new Map() };
     this.execution = empty;
@@ -152,10 +159,32 @@ export class World {
     const data = withUnwritten(this.execution.data, causeFields(events));
     this.execution = { ...this.execution, data };
     const decision = decide(this.execution, events, this.#surroundings());
+    if ("need" in decision) {
+      const found = this.#lookUp(decision.need);
+      this.execution = { ...this.execution, data: new Map([...data, ...found]) };
+      return this.#decide(events);
+    }
     const again = decide(this.execution, events, this.#surroundings());
-    if ("need" in decision) throw new Error(`needs ${decision.need}`);
     expect(again).toEqual(decision);
     return decision;
+  }
+
+  #begin(beginning: Beginning): Decision {
+    const decision = begin(beginning);
+    if (!("need" in decision)) return decision;
+    const { lookups = new Map() } = beginning;
+    const found = this.#lookUp(decision.need);
+    return this.#begin({ ...beginning, lookups: new Map([...lookups, ...found]) });
+  }
+
+  #lookUp(names: readonly string[]): ReadonlyMap<string, string> {
+    const found = names.map((name): [string, string] => {
+      const sought = parseVersionField(name);
+      if (sought === undefined) throw new Error(`needs ${names}`);
+      const version = sought.version ?? this.#versions[sought.workflow];
+      return [name, JSON.stringify(version ?? `There is no workflow ${sought.workflow}.`)];
+    });
+    return new Map(found);
   }
 
   #goOn(more: boolean): void {

@@ -183,16 +183,30 @@ export const executionActionSchema = v.strictObject({
   endedAt: optionalTime,
   dueAt: optionalTime,
   events: v.optional(v.array(v.string())),
+  child: v.optional(
+    v.pipe(v.string(), v.description("The execution that it has started: the last one.")),
+  ),
   error: v.optional(failureSchema),
   attempts: v.array(attemptSchema),
   output: v.optional(json),
 });
+
+const parentSchema = v.pipe(
+  v.strictObject({
+    id: v.string(),
+    action: v.pipe(v.string(), v.description("The id of the action that has started it.")),
+    item: v.optional(v.pipe(v.number(), v.description("Of a map: the index of the item."))),
+    detached: v.optional(v.boolean()),
+  }),
+  v.description("The execution that has started this one."),
+);
 
 export const executionSchema = v.strictObject({
   ...listing,
   run: v.number(),
   pausedAt: optionalTime,
   cancelReason: v.optional(v.string()),
+  parent: v.optional(parentSchema),
   input: json,
   result: v.optional(json),
   error: v.optional(failureSchema),

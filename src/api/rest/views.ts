@@ -1,5 +1,6 @@
 /** Results of the orchestrator, in the form of REST answers. */
 
+import type { ParentLink } from "../../model/child.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { Failure } from "../../model/execution.ts";
 import { isOpen } from "../../model/execution.ts";
@@ -100,6 +101,7 @@ export function executionView(execution: ExecutionView): unknown {
     run,
     pausedAt: moment(pausedAt),
     cancelReason,
+    parent: parentView(execution.parent),
     input: streamed(execution.input()),
     result: streamed(result),
     error: failureView(failure),
@@ -107,6 +109,12 @@ export function executionView(execution: ExecutionView): unknown {
     data: streamed(dataPieces(execution)),
     bufferedSignals,
   };
+}
+
+function parentView(parent: ParentLink | undefined): unknown {
+  if (parent === undefined) return undefined;
+  const { id, action, item, detached } = parent;
+  return { id, action, item, detached };
 }
 
 /** Each with its output, in the order in which outputs are read. */
@@ -146,6 +154,7 @@ function actionView(action: ActionView, output: RawJson | undefined): unknown {
     endedAt: moment(action.endedAt),
     dueAt: moment(action.dueAt),
     events,
+    child: action.child,
     error: failureView(action.failure),
     attempts: action.attempts.map((attempt) => ({
       number: attempt.number,

@@ -31,6 +31,8 @@ export const executionLimits = {
   historyEntriesMax: 10_000,
   /** Follow-ups in a chain. */
   followUpDepthMax: 3,
+  /** Parents above an execution. */
+  nestingMax: 20,
   /** Retention of a completed execution. */
   retentionSecondsDefault: 7 * 24 * 3600,
   /** Retention of one that did not complete. */

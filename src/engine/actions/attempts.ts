@@ -20,10 +20,10 @@ import type { KeptAttempts } from "./kept-attempts.ts";
 import { randomOf } from "./random.ts";
 import { accepted, type EventOf, stale } from "./rules.ts";
 
-/** What attempts are made at. */
-export interface Subject {
+/** What is tried again when an attempt has failed. */
+export interface Repeated {
   readonly draft: Draft;
-  readonly task: TaskPlanAction;
+  readonly task: Pick<TaskPlanAction, "key">;
   /** The index of an item, from 0. */
   readonly item: number | undefined;
   readonly record: ActionRecord;
@@ -31,8 +31,13 @@ export interface Subject {
   /** What its record keeps of its attempts with one more. */
   withAttempt(attempt: AttemptRecord): KeptAttempts;
   log(kind: string, attempt: number | undefined, details?: JsonText): void;
-  complete(output: JsonText, kept: KeptAttempts): void;
   fail(failure: Failure, kept?: KeptAttempts): void;
+}
+
+/** What attempts are made at by workers. */
+export interface Subject extends Repeated {
+  readonly task: TaskPlanAction;
+  complete(output: JsonText, kept: KeptAttempts): void;
 }
 
 /** What a worker is given. */
@@ -144,7 +149,8 @@ export function applyResult(
   if (outcome.ok) {
     subject.complete(outcome.output, subject.withAttempt(attempt));
   } else {
-    endAttempt(subject, { ...attempt, failure: outcome.failure }, outcome);
+    const rules = rulesOf(subject);
+    endAttempt(subject, { ...attempt, failure: outcome.failure }, { ...outcome, rules });
   }
   return accepted;
 }
@@ -175,7 +181,7 @@ export function applyLeaseExpiry(
     ...defined({ startedAt: token?.leasedAt, worker: expiry.worker }),
     failure,
   };
-  endAttempt(subject, attempt, { retryable: true });
+  endAttempt(subject, attempt, { retryable: true, rules: rulesOf(subject) });
   return accepted;
 }
 
@@ -209,15 +215,21 @@ export function endTotalTime(subject: Subject, timer: string): void {
   subject.fail({ code: "TOTAL_TIMEOUT", message });
 }
 
+interface AttemptEnd {
+  readonly rules: UserRules;
+  readonly retryable: boolean;
+  /** The next attempt should not begin earlier, as far as the rules let it. */
+  readonly retryAfterMs?: number;
+}
+
 /** An attempt failed: try again after a backoff, or it has finally failed. */
-function endAttempt(
-  subject: Subject,
-  attempt: AttemptRecord & { failure: Failure },
-  { retryable, retryAfterMs = 0 }: { readonly retryable: boolean; readonly retryAfterMs?: number },
+export function endAttempt(
+  subject: Repeated,
+  attempt: AttemptRecord & { readonly failure: Failure },
+  { rules, retryable, retryAfterMs = 0 }: AttemptEnd,
 ): void {
   const { draft, record } = subject;
   const failure = cutFailure(attempt.failure);
-  const rules = rulesOf(subject);
   const kept = subject.withAttempt({ ...attempt, failure });
   const again =
     retryable && attempt.number <= rules.retryCount && !rules.nonRetryable.includes(failure.code);

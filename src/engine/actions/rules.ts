@@ -22,6 +22,8 @@ export interface ActionRules<Action extends PlanAction = PlanAction> {
   };
   /** What it owns while it is open, besides the timers that its record names. */
   readonly owns?: (state: ExecutionState, action: Action, record: ActionRecord) => Owned;
+  /** It ends before its time: what it has set going elsewhere is told. Its record is as it was open. */
+  readonly close?: (draft: Draft, action: Action, record: ActionRecord) => void;
   /** The store has lost its task: it makes another. */
   readonly replaceTask?: (draft: Draft, action: Action) => void;
 }
@@ -38,7 +40,14 @@ export type EventOf<Type extends ExecutionEvent["type"]> = Extract<ExecutionEven
 
 /** Events that are about one action. */
 export type ActionEvent = EventOf<
-  "result" | "lease-expired" | "queue-timeout" | "signal" | "script" | "script-turn"
+  | "result"
+  | "lease-expired"
+  | "queue-timeout"
+  | "signal"
+  | "script"
+  | "script-turn"
+  | "child-ended"
+  | "child-lost"
 >;
 
 export type EventRule<Event extends ActionEvent, Action = PlanAction> = (

@@ -10,6 +10,7 @@ import { terminate } from "./terminate.ts";
 import { transform } from "./transform.ts";
 import { user } from "./user.ts";
 import { wait } from "./wait.ts";
+import { workflow } from "./workflow.ts";
 
 const table: { readonly [K in Kind]: ActionRules<PlanActionOf<K>> } = {
   user,
@@ -19,7 +20,7 @@ const table: { readonly [K in Kind]: ActionRules<PlanActionOf<K>> } = {
   wait,
   transform,
   http,
-  workflow: notBuilt,
+  workflow,
   map: notBuilt,
   loop: notBuilt,
   terminate,

@@ -1,75 +1,22 @@
 /** Kinds that run as tasks: the attempts are made at the action itself. */
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { TaskPlanAction } from "../../language/kinds/task.ts";
-import type {
-  ActionRecord,
-  AttemptRecord,
-  ExecutionState,
-  Failure,
-} from "../../model/execution.ts";
+import type { ActionRecord, ExecutionState } from "../../model/execution.ts";
 import { formatTaskId } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Draft } from "../decision/draft.ts";
-import { completeAction, failAction } from "../decision/flow.ts";
+import { ActionSubject, endBackoff } from "./action-subject.ts";
 import {
   applyLeaseExpiry,
   applyQueueTimeout,
   applyResult,
   endTotalTime,
   offer,
-  type Subject,
 } from "./attempts.ts";
 import { withNeeds } from "./common.ts";
-import { type KeptAttempts, withAttempt } from "./kept-attempts.ts";
 import type { ActionRules } from "./rules.ts";
 
 type TaskAction = PlanAction & TaskPlanAction;
-
-class ActionSubject implements Subject {
-  readonly draft: Draft;
-  readonly task: TaskAction;
-  readonly item = undefined;
-
-  constructor(draft: Draft, action: TaskAction) {
-    this.draft = draft;
-    this.task = action;
-  }
-
-  get record(): ActionRecord {
-    return this.draft.record(this.task.index);
-  }
-
-  setRecord(record: ActionRecord): void {
-    this.draft.setRecord(this.task.index, record);
-  }
-
-  withAttempt(attempt: AttemptRecord): KeptAttempts {
-    return withAttempt(this.record, attempt);
-  }
-
-  log(kind: string, attempt: number | undefined, details?: JsonText): void {
-    this.draft.log(kind, this.task, attempt, details);
-  }
-
-  complete(output: JsonText, kept: KeptAttempts): void {
-    const attempts = this.#keep(kept);
-    completeAction(this.draft, this.task, { output, route: "default", attempts });
-  }
-
-  fail(failure: Failure, kept: KeptAttempts = this.record): void {
-    // Its backoff may be over: the attempt that is about to start must not.
-    const { ready } = this.draft;
-    const place = ready.indexOf(this.task.index);
-    if (place >= 0) ready.splice(place, 1);
-    failAction(this.draft, this.task, { failure, attempts: this.#keep(kept) });
-  }
-
-  /** How many are not kept one by one is seldom anything. */
-  #keep({ attempts, attemptsDropped }: KeptAttempts): ActionRecord["attempts"] {
-    if (attemptsDropped !== undefined) this.setRecord({ ...this.record, attemptsDropped });
-    return attempts;
-  }
-}
 
 /** The rules of a kind that runs as tasks. `parametersOf` returns undefined after it has failed it. */
 export function taskRules<Action extends TaskAction>(
@@ -111,11 +58,4 @@ function ownTask(
 ): string | undefined {
   if (status === "RETRYING" || handout === undefined) return undefined;
   return formatTaskId({ executionId: id, run, handout, actionKey });
-}
-
-/** The backoff is over. A pause in the meantime holds the attempt back in the row. */
-function endBackoff(draft: Draft, action: TaskAction, timer: string): void {
-  const record = draft.record(action.index);
-  draft.spendTimer(action, timer);
-  if (record.status === "RETRYING") draft.ready.push(action.index);
 }

@@ -9,11 +9,13 @@ import { cutMessage } from "../../language/data/cut.ts";
 import { resolveTemplate, type Template } from "../../language/data/template.ts";
 import { TooLarge } from "../../language/data/work.ts";
 import type { PlanFollowUp } from "../../language/plan.ts";
-import type { ExecutionStatus, Failure, StartMessage } from "../../model/execution.ts";
+import type { ExecutionStatus, Failure } from "../../model/execution.ts";
 import { isOpen } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import type { StartMessage } from "../../model/message.ts";
 import { formatTimer } from "../../model/timer.ts";
+import { tellParent } from "./children.ts";
 import type { Draft } from "./draft.ts";
 import { hasTemplate, resultNeeds, resultText } from "./result.ts";
 
@@ -22,6 +24,8 @@ export interface Ending {
   readonly status: Exclude<ExecutionStatus, "RUNNING" | "PAUSED">;
   readonly failure?: Failure;
   readonly reason?: string;
+  /** Its parent has ended it, and waits for it no more. */
+  readonly byParent?: true;
 }
 
 /** Nothing is open any more: the execution has its result. */
@@ -51,7 +55,14 @@ export function endExecution(draft: Draft, ending: Ending): void {
     delete state.timeoutTimer;
   }
   draft.log(`execution.${ending.status.toLowerCase()}`, undefined, undefined, endDetails(ending));
+  if (ending.byParent !== true) tellParent(draft, () => readWholeResult(draft));
   follow(draft);
+}
+
+/** For a parent that has missed the end of this child. */
+export function repeatEnd(draft: Draft): void {
+  if (isOpen(draft.state.status)) return;
+  tellParent(draft, () => readWholeResult(draft));
 }
 
 function endDetails(ending: Ending): JsonText | undefined {
@@ -189,12 +200,16 @@ function followUpInput(draft: Draft, followUp: Extract<PlanFollowUp, object>): J
   const { state } = draft;
   const failure = state.failure === undefined ? undefined : JSON.stringify(state.failure);
   return orTooLarge(draft, () => {
-    draft.require(resultNeeds(draft.plan, draft.records));
-    const outcome = failure !== undefined ? `"error":${failure}` : `"output":${result(draft)}`;
+    const outcome = failure !== undefined ? `"error":${failure}` : `"output":${wholeResult(draft)}`;
     return `{"input":${input},${outcome},"execution":${draft.view().execution}}`;
   });
 }
 
-function result(draft: Draft): JsonText {
+function readWholeResult(draft: Draft): JsonText | TooLarge {
+  return orTooLarge(draft, () => wholeResult(draft));
+}
+
+function wholeResult(draft: Draft): JsonText {
+  draft.require(resultNeeds(draft.plan, draft.records));
   return resultText(draft.plan, draft.records, (field) => draft.read(field)) ?? "null";
 }

@@ -100,5 +100,6 @@ function closeRecord(
   if (record.attempt !== undefined) closed.attempt = record.attempt;
   if (kept !== undefined) closed.attempts = kept;
   if (record.attemptsDropped !== undefined) closed.attemptsDropped = record.attemptsDropped;
+  if (record.child !== undefined) closed.child = record.child;
   return closed;
 }

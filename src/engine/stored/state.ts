@@ -67,6 +67,9 @@ function identityOf(state: ExecutionState) {
     recordChunks: state.recordChunks,
     chunkActions: state.chunkActions,
     failuresTravel: state.failuresTravel,
+    parent: state.parent,
+    nesting: state.nesting,
+    inline: state.inline,
   };
 }
 
@@ -130,6 +133,8 @@ export function writeRecord(record: ActionRecord, startedAt: number): JsonText {
     timers: record.timers,
     dueAt: record.dueAt,
     events: record.events,
+    child: record.child,
+    childVersion: record.childVersion,
     failure: record.failure,
     skippedBy: record.skippedBy,
     causes: record.causes,

@@ -21,6 +21,8 @@ export interface CheckedDefinition {
   readonly warnings: readonly Problem[];
   /** Scripts: only the sandbox can check whether they parse. */
   readonly scripts: readonly { pointer: string; expression: string }[];
+  /** Other workflows that are named: whether there are any, only the catalogue can tell. */
+  readonly workflows: readonly { readonly pointer: string; readonly name: string }[];
   /** Where the first number stands that a double would round. */
   readonly exactNumber: string | undefined;
   readonly newThings: readonly NewThing[];
@@ -40,6 +42,7 @@ export function checkDefinition(
     problems: report.problems,
     warnings: report.warnings,
     scripts: report.scripts,
+    workflows: report.workflows,
     exactNumber: report.exactNumber,
     newThings: report.newThings,
   };

@@ -4,7 +4,7 @@ import type { Json } from "../../model/json.ts";
 import {
   description,
   isObject,
-  plainName,
+  otherWorkflow,
   readObject,
   schemaReference,
   seconds,
@@ -20,7 +20,7 @@ import { soughtId } from "./common-fields.ts";
 const followUpForm = `"NOOP", "DELETE" or {"workflow": "…", "parameters": {…}}`;
 
 const followUpFields: FieldList = [
-  ["workflow", plainName, "The workflow to start."],
+  ["workflow", otherWorkflow, "The workflow to start."],
   ["parameters", template, "Template for its input."],
 ];
 const followUpRules = {

@@ -181,6 +181,13 @@ export const plainName = text(limits.nameCharsMax, {
   says: `a name of ${plainNameForm}`,
 });
 
+/** The name of a workflow that is to run: it may not be there. */
+export const otherWorkflow = reader(plainName.schema, (value, pointer, report) => {
+  const name = plainName(value, pointer, report);
+  if (typeof name === "string") report.workflows.push({ pointer, name });
+  return name;
+});
+
 function except({ schema }: Reader, reserved: readonly string[]): JsonSchema {
   return { ...schema, not: { enum: reserved } };
 }

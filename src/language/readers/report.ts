@@ -58,6 +58,7 @@ export class Report {
   readonly lenient: boolean;
   readonly references: FoundReference[] = [];
   readonly scripts: { readonly pointer: string; readonly expression: string }[] = [];
+  readonly workflows: { readonly pointer: string; readonly name: string }[] = [];
   /** Where the first number stands in a template that a double would round. */
   exactNumber: string | undefined;
   readonly #new = new Map<string, NewThing>();

@@ -9,6 +9,7 @@
 import { BoundedMap } from "../../base/bounded-map.ts";
 import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
+import { hashText } from "../../base/hash.ts";
 import { limits } from "../../base/limits.ts";
 import { nearest } from "../../base/nearest.ts";
 import { compilePlan, type Plan } from "../../language/plan.ts";
@@ -18,7 +19,6 @@ import type { JsonText } from "../../model/json.ts";
 import { parseExact } from "../../model/numbers.ts";
 import type { Store } from "../../store/store.ts";
 import type { Formats } from "../peers/formats.ts";
-import { hashText } from "../shared/hash.ts";
 import type { Page, WorkflowSummary, WorkflowVersion } from "../shared/orchestrator.ts";
 import { type VersionEntry, type WorkflowHead, WorkflowHeads } from "./workflow-heads.ts";
 
@@ -202,6 +202,12 @@ export class Plans {
     const last = items.at(-1);
     if (rest.length <= page.limit || last === undefined) return { items };
     return { items, cursor: String(last.version) };
+  }
+
+  /** A sentence that there is no such workflow; undefined: there is one. */
+  async unknown(name: string): Promise<string | undefined> {
+    const head = await this.#heads.read(name);
+    return head === undefined || head.deletedAt !== undefined ? this.#unknown(name) : undefined;
   }
 
   async delete(name: string, now: number): Promise<void> {

@@ -35,6 +35,9 @@ const registeredMax = 10_000;
 /** Servers of older formats read the numbers of definitions as doubles. */
 const exactFormat = 3;
 
+/** Names of other workflows that are looked up when a definition is saved. */
+const workflowsSoughtMax = 20;
+
 export class Workflows {
   readonly #options: Options;
 
@@ -71,7 +74,23 @@ export class Workflows {
       const message = "Servers of an earlier version, which may run now, round this number.";
       warnings.push({ pointer: checked.exactNumber, message });
     }
+    warnings.push(...(await this.#unknownWorkflows(checked)));
     return { definition: checked.definition, warnings };
+  }
+
+  /** Workflows that are named and not there: they may be saved later. */
+  async #unknownWorkflows({ definition, workflows }: CheckedDefinition): Promise<Problem[]> {
+    const warnings: Problem[] = [];
+    const names = new Set(workflows.map(({ name }) => name));
+    names.delete(definition?.name ?? "");
+    for (const name of [...names].slice(0, workflowsSoughtMax)) {
+      const unknown = await this.#options.plans.unknown(name);
+      if (unknown === undefined) continue;
+      const message = `${unknown} It has to be saved before it is to run.`;
+      const named = workflows.filter((found) => found.name === name);
+      warnings.push(...named.map(({ pointer }) => ({ pointer, message })));
+    }
+    return warnings;
   }
 
   async saveAction(value: unknown, options: { lenient: boolean }): Promise<SavedAction> {

@@ -41,7 +41,12 @@ export class Creator {
     const { plan } = beginning;
     await registry.ensure(plan);
     const startedAt = performance.now();
-    const first = begin({ ...beginning, ...this.#options.decider.surroundings(box, plan) });
+    const surroundings = this.#options.decider.surroundings(box, plan);
+    let first = begin({ ...beginning, ...surroundings });
+    for (let lookups = noLookups; "need" in first; ) {
+      lookups = new Map([...lookups, ...(await this.#options.decider.lookUp(first.need))]);
+      first = begin({ ...beginning, ...surroundings, lookups });
+    }
     this.#options.mainThread.ran("execution", box.key.id, startedAt);
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
@@ -91,6 +96,8 @@ export class Creator {
     return { ...answer, status: decision.state.status };
   }
 }
+
+const noLookups: ReadonlyMap<string, JsonText> = new Map();
 
 /** Throws an OrchyError when the store did not say what became of it. */
 async function createSurely(

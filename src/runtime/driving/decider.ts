@@ -5,6 +5,7 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
+import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { decide } from "../../engine/decide.ts";
 import type { Surroundings } from "../../engine/decision/surroundings.ts";
@@ -12,7 +13,7 @@ import { afterDecision, effectCount, mergeDecisions } from "../../engine/stored/
 import type { Plan } from "../../language/plan.ts";
 import type { Decision, NeedData } from "../../model/decision.ts";
 import type { Execution } from "../../model/execution.ts";
-import type { ExecutionKey } from "../../model/ids.ts";
+import { type ExecutionKey, parseVersionField } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { type Store, StoreFault } from "../../store/store.ts";
 import type { MainThread } from "../../telemetry/main-thread.ts";
@@ -147,6 +148,7 @@ export class Decider {
     key: ExecutionKey,
     names: readonly string[],
   ): Promise<ReadonlyMap<string, JsonText> | "removed"> {
+    if (names.every((name) => parseVersionField(name) !== undefined)) return this.lookUp(names);
     const answer = await this.#options.store.load({ key, fields: names });
     if (answer.outcome !== "loaded") return "removed";
     const loaded = withUnwritten(answer.data, names);
@@ -154,6 +156,20 @@ export class Decider {
     const missing = names.find((name) => !loaded.has(name));
     if (missing !== undefined) throw new StoreFault("not_applied", `${key.id} lacks ${missing}`);
     return loaded;
+  }
+
+  /** What is not part of the execution, and the catalogue says: see `fields.version`. */
+  async lookUp(names: readonly string[]): Promise<ReadonlyMap<string, JsonText>> {
+    const found = new Map<string, JsonText>();
+    for (const name of names) {
+      const { workflow, version } = parseVersionField(name)!;
+      const plan = await this.#options.plans.forStart(workflow, version).catch((error) => {
+        if (error instanceof OrchyError && error.code === "NOT_FOUND") return error;
+        throw error;
+      });
+      found.set(name, JSON.stringify(plan instanceof OrchyError ? plan.message : plan.version));
+    }
+    return found;
   }
 
   async foldScripts(box: Mailbox, decided: Decided): Promise<Decided> {

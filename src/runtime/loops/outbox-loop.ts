@@ -88,7 +88,7 @@ export class OutboxLoop {
     try {
       const { undeliverable } = await deliver(message);
       if (undeliverable !== undefined) {
-        log.warn("a follow-up cannot be started", {
+        log.warn("a message cannot be delivered", {
           source: message.key.id,
           reason: undeliverable,
         });

@@ -3,19 +3,17 @@
 import type { Clock, Ids } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { OrchyError, unreachable } from "../../base/errors.ts";
+import { hashId } from "../../base/hash.ts";
 import { limits } from "../../base/limits.ts";
 import { decodeExecution } from "../../engine/stored/codec.ts";
-import { pick } from "../../language/data/json-text.ts";
 import { isSameJson } from "../../model/canonical.ts";
-import type { StartMessage } from "../../model/execution.ts";
 import { type ExecutionStatus, isOpen } from "../../model/execution.ts";
 import { type ExecutionKey, executionKey, fields } from "../../model/ids.ts";
-import type { OutboxMessage, Store } from "../../store/store.ts";
+import type { Store } from "../../store/store.ts";
 import type { Plans } from "../catalogue/plans.ts";
 import type { Driver } from "../driving/driver.ts";
 import type { Formats } from "../peers/formats.ts";
-import type { Tracing } from "../reporting/tracing.ts";
-import { canonicalRequest, followUpId, hashId, hashRequest, seedOf } from "../shared/hash.ts";
+import { canonicalRequest, hashRequest, seedOf } from "../shared/hash.ts";
 import type { StartAnswer, StartRequest } from "../shared/orchestrator.ts";
 import type { StoreSpace } from "../shared/store-space.ts";
 
@@ -36,7 +34,6 @@ interface Options {
   readonly namespace: string;
   /** How long a deleted id is remembered that a caller or a message chose. */
   readonly tombstoneSeconds: number;
-  readonly tracing: Tracing | undefined;
 }
 
 export class Executions {
@@ -57,7 +54,7 @@ export class Executions {
       .catch((refusal) => this.#mustBeKnown(chosenId, refusal));
     const id = chosenId ?? ids.uuid();
     const about = { depth: 0, generatedId: chosenId === undefined };
-    return await this.#create(id, request, about).finally(leave);
+    return await this.create(id, request, about).finally(leave);
   }
 
   /** A start that is only repeated takes no room. Throws the refusal for any other. */
@@ -73,7 +70,8 @@ export class Executions {
     return outcome !== "not_found";
   }
 
-  async #create(
+  /** Under this id; a repeat of the start that made it finds it. */
+  async create(
     id: string,
     request: StartRequest,
     about: { readonly depth: number; readonly generatedId: boolean },
@@ -144,42 +142,6 @@ export class Executions {
     if (Math.max(input.length, request.input.length) > comparedCharsMax) return false;
     const isSameBeside = hashesOf({ ...request, input }).includes(kept);
     return isSameBeside && isSameJson(input, request.input);
-  }
-
-  /** A message from another execution's outbox; safe to repeat, as its id names what it starts. */
-  async deliver(message: OutboxMessage): Promise<{ undeliverable?: string }> {
-    const start = JSON.parse(message.body) as StartMessage;
-    const { workflow, depth, correlationId, run = 1, sourceStartedAt, traceState } = start;
-    const { tracing, namespace } = this.#options;
-    const traceContext =
-      tracing?.ofExecution(message.key.id, run, start.traceContext) ?? start.traceContext;
-    const id = followUpId(namespace, message, sourceStartedAt);
-    const request: StartRequest = {
-      workflow,
-      // Taken as text: large integers in it stay exact.
-      input: pick(message.body, ["input"]) ?? "null",
-      ...defined({ correlationId, traceContext, traceState }),
-    };
-    try {
-      await this.#create(id, request, { depth, generatedId: false });
-      return {};
-    } catch (error) {
-      if (!(error instanceof OrchyError)) throw error;
-      switch (error.code) {
-        case "DELETED":
-          return {};
-        case "NOT_FOUND":
-        case "CONFLICT":
-          return { undeliverable: error.message };
-        default:
-          throw error;
-      }
-    }
-  }
-
-  async giveUp(message: OutboxMessage, failure: string): Promise<void> {
-    const event = { type: "outbox", id: message.id, failure } as const;
-    await this.#options.driver.submit(message.key.id, event);
   }
 
   async status(id: string): Promise<ExecutionStatus> {

@@ -58,6 +58,7 @@ export class Views {
         pausedAt: state.pausedAt,
         failure: state.failure,
         cancelReason: state.cancelReason,
+        parent: state.parent,
       }),
       actions: plan.actions.map((action) =>
         actionView(execution, action, { plan, holdings, beats, isUnpolled }),
@@ -199,7 +200,7 @@ function actionView(
   const record = execution.records[action.index] ?? untouched;
   const task = openTask(execution, action, record, holdings);
   const ended = hasEnded(record);
-  const { skippedBy, causes, route, startedAt, endedAt, dueAt, events, failure } = record;
+  const { skippedBy, causes, route, startedAt, endedAt, dueAt, events, child, failure } = record;
   return {
     id: action.id,
     key: action.key,
@@ -215,6 +216,7 @@ function actionView(
       endedAt,
       dueAt,
       events,
+      child,
       failure,
     }),
     attempts: [...finishedAttempts(record), ...openAttempt(record, task, beats)],

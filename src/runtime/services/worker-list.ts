@@ -4,8 +4,9 @@
  * JSON is there. It is kept in memory, and bounded in bytes. Workers that poll for the same share the
  * names; the longest unseen are forgotten first.
  */
+
+import { hashText } from "../../base/hash.ts";
 import { limits } from "../../base/limits.ts";
-import { hashText } from "../shared/hash.ts";
 import type { PollRequest, WorkersView, WorkerView } from "../shared/orchestrator.ts";
 
 type Named = Pick<PollRequest, "actions" | "queues" | "structOnly">;

@@ -1,28 +1,12 @@
 /** Hashes that the runtime builds ids and comparisons from: SHA-256, the same on every server. */
 
 import { defined } from "../../base/defined.ts";
+import { hashId, hashText } from "../../base/hash.ts";
 import { canonicalJson } from "../../model/canonical.ts";
 import type { Cause } from "../../model/event.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { StartRequest } from "./orchestrator.ts";
-
-export function hashText(text: string): string {
-  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
-}
-
-/** An id in the form of a UUID (version 8: by an application's own rule) made of a hash. */
-export function hashId(...parts: readonly string[]): string {
-  const hex = hashText(JSON.stringify(parts));
-  const variant = ((Number.parseInt(hex[16]!, 16) & 0x3) | 0x8).toString(16);
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `8${hex.slice(13, 16)}`,
-    `${variant}${hex.slice(17, 20)}`,
-    hex.slice(20, 32),
-  ].join("-");
-}
 
 /** Of what a message starts; without the source's start as in format 2. */
 export function followUpId(

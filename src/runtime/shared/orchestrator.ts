@@ -3,6 +3,7 @@
  * legacy wire are thin translations of it. Refusals are thrown as OrchyError; payloads are text.
  */
 import type { OrchyError, Problem } from "../../base/errors.ts";
+import type { ParentLink } from "../../model/child.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
 import type { ByHand, OperationRequest, TaskOutcome } from "../../model/event.ts";
@@ -85,6 +86,8 @@ export interface ActionView {
   readonly endedAt?: number;
   readonly dueAt?: number;
   readonly events?: readonly string[];
+  /** The execution that it has started; the last one. */
+  readonly child?: string;
   readonly failure?: Failure;
   /** Finished attempts, then the open one if it is leased. */
   readonly attempts: readonly (Omit<AttemptRecord, "endedAt" | "nonce"> & {
@@ -102,6 +105,7 @@ export interface ExecutionView extends Listing {
   readonly pausedAt?: number;
   readonly failure?: Failure;
   readonly cancelReason?: string;
+  readonly parent?: ParentLink;
   readonly actions: readonly ActionView[];
   /** Its text, read when it is requested. */
   readonly input: () => AsyncIterable<JsonText>;

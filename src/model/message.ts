@@ -1,0 +1,73 @@
+/**
+ * What executions send to each other through the outbox: the bodies of its messages. They are delivered
+ * in the order of their source, each at least once, so every one is harmless when it is repeated.
+ */
+import type { ChildBeginning, ChildPlan, ParentLink } from "./child.ts";
+import type { ExecutionStatus, Failure } from "./execution.ts";
+import type { JsonText } from "./json.ts";
+
+/**
+ * The message that starts a follow-up workflow (onSuccess, onFailure). The id of what it starts is
+ * a hash of the source's id, the message's and, from format 3 on, the source's start: a repeat
+ * finds it there, and an execution that uses a deleted one's id again starts a separate follow-up.
+ */
+export interface StartMessage {
+  readonly type: "start";
+  readonly workflow: string;
+  readonly input: JsonText;
+  readonly depth: number;
+  readonly correlationId?: string;
+  /** Run of the source. */
+  readonly run?: number;
+  /** Absent in format 2: a server that reads only that builds the id without it. */
+  readonly sourceStartedAt?: number;
+  readonly traceContext?: string;
+  readonly traceState?: string;
+}
+
+/** How a child has ended, as its parent hears it. */
+export type ChildEnd =
+  | { readonly output: JsonText }
+  | {
+      /** Absent: it could not be started. COMPLETED: its result cannot be passed on. */
+      readonly status?: ExecutionStatus;
+      readonly failure: Failure;
+    };
+
+/** Starts a child. Its input is the last member, as text. */
+export interface StartChildMessage extends ChildPlan, ChildBeginning {
+  readonly type: "start-child";
+  readonly depth: number;
+  readonly priority: number;
+  readonly correlationId?: string;
+  readonly traceContext?: string;
+  readonly traceState?: string;
+}
+
+/** Ends a child; one that is not there is left CANCELLED, so that a late start finds it. */
+export interface CancelChildMessage extends ChildPlan, ChildBeginning {
+  readonly type: "cancel-child";
+  readonly reason: string;
+}
+
+/** Asks whether a child is still there, and for its end if the parent has missed it. */
+export interface AskChildMessage {
+  readonly type: "ask-child";
+  readonly parent: ParentLink;
+}
+
+/** Tells the parent of the end. The output is the last member, as text. */
+export interface ChildEndedMessage {
+  readonly type: "child-ended";
+  readonly parent: ParentLink;
+  readonly status: ExecutionStatus;
+  /** Absent: there is an output. */
+  readonly failure?: Failure;
+}
+
+export type Message =
+  | StartMessage
+  | StartChildMessage
+  | CancelChildMessage
+  | AskChildMessage
+  | ChildEndedMessage;
