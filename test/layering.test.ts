@@ -200,9 +200,4 @@ describe("src", () => {
     }
     expect(wrong).toEqual([]);
   });
-
-  test("spreads no literal of an object into another", () => {
-    const spread = [...files.values()].filter(({ text }) => /[{,]\s*\.\.\.\{/.test(text));
-    expect(spread.map(({ path }) => path)).toEqual([]);
-  });
 });

@@ -32,7 +32,7 @@ export interface Access {
   watch(caller: Caller, onRevoked: () => void): () => void;
 }
 
-export interface AccessOptions {
+interface AccessOptions {
   readonly keys: Keys;
   /** Absent: the first key is made at the store only. */
   readonly firstKey?: FirstKey | undefined;

@@ -6,7 +6,7 @@
 import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 
-export interface BacklogLimits {
+interface BacklogLimits {
   readonly bytesMax: number;
   readonly ageMs: number;
 }
@@ -112,7 +112,7 @@ export class Backlog {
 }
 
 /** How many of something each holder has open. */
-export class OpenCount {
+class OpenCount {
   readonly #max: number;
   readonly #open = new Map<string, number>();
 

@@ -10,7 +10,7 @@ import { limits } from "../base/limits.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 /** What a request says of where it goes and comes from. */
-export interface Sent {
+interface Sent {
   readonly host: string | null | undefined;
   readonly origin: string | null | undefined;
   /**
@@ -24,7 +24,7 @@ export interface Door {
   admit(sent: Sent): void | Promise<void>;
 }
 
-export interface DoorOptions {
+interface DoorOptions {
   /** Names that the operator gave this server (`host` or `host:port`): its pages are there, too. */
   readonly given: readonly string[];
   /**

@@ -26,14 +26,14 @@ import type { Unpacker } from "./unpacker.ts";
 const requestsPerTurnMax = 256;
 
 /** The RPC services as they are mounted here. */
-export interface RpcHandler {
+interface RpcHandler {
   handles(pathname: string): boolean;
   readonly paths: readonly string[];
   readonly unpacker: Unpacker;
   fetch(request: Request, server: Server<undefined>, sentTo: string | undefined): Promise<Response>;
 }
 
-export interface HttpServerOptions {
+interface HttpServerOptions {
   readonly host: string;
   /** 0 takes a free port. */
   readonly port: number;
@@ -54,7 +54,7 @@ export interface HttpServerOptions {
   readonly tellMs?: number;
 }
 
-export interface HttpServer {
+interface HttpServer {
   readonly port: number;
   /**
    * Ends waits and event streams, sends callers elsewhere, takes no new connections, and waits

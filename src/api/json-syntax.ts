@@ -5,7 +5,7 @@
 import { visit } from "jsonc-parser";
 import { OrchyError } from "../base/errors.ts";
 
-export interface SyntaxProblem {
+interface SyntaxProblem {
   /** From 0, in UTF-16 units. In a number: where it begins. */
   readonly offset: number;
   /** From 1. */

@@ -4,7 +4,7 @@
  */
 
 import * as v from "valibot";
-import { inBytes } from "../base/amount.ts";
+import { inBytes, inTime } from "../base/amount.ts";
 import { limits } from "../base/limits.ts";
 import {
   actionDefinitionSchema as actionRules,
@@ -166,7 +166,12 @@ const byHand = {
     v.pipe(reasonSchema, v.description("Why; kept in the history and in the audit log.")),
   ),
   operationId: v.optional(
-    v.pipe(causeIdSchema, v.description("Makes a repeat of the call harmless for 24 hours.")),
+    v.pipe(
+      causeIdSchema,
+      v.description(
+        `Makes a repeat of the call harmless for ${inTime(limits.causeSeconds * 1000)}.`,
+      ),
+    ),
   ),
 };
 

@@ -20,7 +20,7 @@ import { endsWithFrame } from "./zstd-frames.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-export type Coding = "gzip" | "deflate" | "br" | "zstd";
+type Coding = "gzip" | "deflate" | "br" | "zstd";
 
 /** For the library's threads: the main thread only puts the chunks together. */
 type Decoder = (
@@ -41,7 +41,7 @@ const decoders: Readonly<Record<Coding, Decoder>> = {
 
 const zstdParameters = { [constants.ZSTD_d_windowLogMax]: limits.zstdWindowLogMax };
 
-export const codings = Object.keys(decoders) as readonly Coding[];
+const codings = Object.keys(decoders) as readonly Coding[];
 
 /**
  * What a Content-Encoding header names, in the order in which it is unpacked. Throws OrchyError with

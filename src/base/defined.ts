@@ -10,7 +10,7 @@ export function defined<Members extends object>(members: Members): Defined<Membe
   return kept as unknown as Defined<Members>;
 }
 
-export type Defined<Members> = {
+type Defined<Members> = {
   [Name in keyof Members as undefined extends Members[Name] ? never : Name]: Members[Name];
 } & {
   [Name in keyof Members as undefined extends Members[Name] ? Name : never]?: Exclude<

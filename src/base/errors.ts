@@ -7,7 +7,7 @@ import { inTime } from "./amount.ts";
 import { limits } from "./limits.ts";
 
 /** One code of a refused call: its HTTP status, its Connect code, and a sentence for people. */
-export interface ErrorKind {
+interface ErrorKind {
   readonly status: number;
   /** Name of the Connect / gRPC code, in Connect's snake case. */
   readonly connect: string;

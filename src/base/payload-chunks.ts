@@ -7,7 +7,7 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 /** Smaller payloads are cheaper to copy than to put aside. */
 export const largePayloadBytesMin = 4 * 1024;
 
-export interface PayloadItem {
+interface PayloadItem {
   /** The item without its payload. */
   readonly head: Uint8Array;
   readonly payload: Uint8Array;

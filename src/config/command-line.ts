@@ -4,7 +4,7 @@ import { nearest } from "../base/nearest.ts";
 import { type FlagName, flagNames, flags, isFlagName } from "./flags.ts";
 import { insteadOfLegacyFlag } from "./legacy-flags.ts";
 
-export interface GivenFlags {
+interface GivenFlags {
   readonly help: boolean;
   readonly version: boolean;
   readonly values: ReadonlyMap<FlagName, string>;

@@ -84,7 +84,7 @@ export interface Config {
 }
 
 /** Where spans are sent over OTLP/HTTP, and under which name. */
-export interface TracingConfig {
+interface TracingConfig {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly serviceName: string;
@@ -92,7 +92,7 @@ export interface TracingConfig {
   readonly ratio: number;
 }
 
-export type ParsedConfig =
+type ParsedConfig =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly string[] }
   /** The text of `--help` or `--version`: the program prints it and ends. */

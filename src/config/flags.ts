@@ -18,7 +18,7 @@ import {
   readSwitch,
 } from "./settings.ts";
 
-export const legacyWorkerRules = ["loopback", "mtls", "open"] as const;
+const legacyWorkerRules = ["loopback", "mtls", "open"] as const;
 export type LegacyWorkers = (typeof legacyWorkerRules)[number];
 
 function flag<Value>(one: Flag<Value>): Flag<Value> {

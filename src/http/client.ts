@@ -37,7 +37,7 @@ export interface HttpResponse {
   readonly body: Buffer;
 }
 
-export interface HttpClientOptions {
+interface HttpClientOptions {
   readonly allow: AllowList;
   /** All addresses of a name; the system's resolver by default. */
   readonly lookup?: (name: string) => Promise<readonly LookupAddress[]>;

@@ -1,7 +1,7 @@
 /** Why an http action has no output, by the code that it fails with. */
 import type { failureKinds } from "../base/errors.ts";
 
-export type HttpFaultCode = Extract<keyof typeof failureKinds, `HTTP_${string}`>;
+type HttpFaultCode = Extract<keyof typeof failureKinds, `HTTP_${string}`>;
 
 export class HttpFault extends Error {
   override readonly name = "HttpFault";

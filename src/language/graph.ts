@@ -6,7 +6,7 @@
 /** `targets[i]`: positions of the distinct actions that action i leads to. */
 export type Targets = readonly (readonly number[])[];
 
-export interface Order {
+interface Order {
   /** Each position after all that lead to it; as near to the given order as that allows. */
   readonly order: readonly number[];
   /** Disjoint cycles, each in the order of its edges. Not empty: `order` ignores some edges. */

@@ -39,7 +39,7 @@ export interface NewMessage {
 }
 
 /** What one commit does besides writing the state. */
-export interface Effects {
+interface Effects {
   readonly tasks: readonly NewTask[];
   readonly dropTasks: readonly string[];
   readonly timers: readonly NewTimer[];

@@ -55,7 +55,7 @@ export interface WorkflowDefinition {
   readonly retentionSeconds?: number;
 }
 
-export type RetryPolicy = "FIXED" | "BACKOFF" | "EXPONENTIAL";
+type RetryPolicy = "FIXED" | "BACKOFF" | "EXPONENTIAL";
 
 /** Overrides of an action's retry rules inside a workflow. */
 export interface RetrySpec {

@@ -5,7 +5,7 @@
 import type { ParentLink } from "./child.ts";
 import type { JsonText } from "./json.ts";
 
-export type OpenStatus = "RUNNING" | "PAUSED";
+type OpenStatus = "RUNNING" | "PAUSED";
 /** `PAUSED` is open too: nothing new starts. The others are final. */
 export type ExecutionStatus = OpenStatus | "COMPLETED" | "FAILED" | "TIMED_OUT" | "CANCELLED";
 
@@ -131,7 +131,7 @@ export interface ActionRecord {
 }
 
 /** A signal that came before a wait for it; its payload is in a field of data. */
-export interface BufferedSignal {
+interface BufferedSignal {
   readonly event: string;
   /** Number of the field that holds its payload. */
   readonly sequence: number;
@@ -139,7 +139,7 @@ export interface BufferedSignal {
 }
 
 /** A timer that a pause has stopped: `at` is the moment for which it was set. */
-export interface HeldTimer {
+interface HeldTimer {
   readonly id: string;
   readonly at: number;
 }

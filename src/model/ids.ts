@@ -48,7 +48,7 @@ export interface ActionPlace {
 }
 
 /** The parts of a task's id, which names one hand-out of one action in one run. */
-export interface TaskId extends ActionPlace {
+interface TaskId extends ActionPlace {
   readonly executionId: string;
   readonly run: number;
   readonly handout: number;
@@ -112,7 +112,7 @@ export function formatToken(prefix: string, taskId: string): string {
 }
 
 /** The parts of a token: who took the lease, when, and of which task. */
-export interface Token {
+interface Token {
   readonly leasedAt: number;
   readonly nonce: string;
   readonly taskId: string;

@@ -32,7 +32,7 @@ export interface ActionTimer extends ActionPlace {
   readonly handout: number;
 }
 
-export type Timer =
+type Timer =
   | ActionTimer
   | { readonly kind: "retention" }
   | { readonly kind: "timeout"; readonly run: number }

@@ -54,7 +54,7 @@ import { StoreSpace } from "./shared/store-space.ts";
 /** Time between two looks at the partitions that prefer this server. */
 const preferredLookMs = 1_000;
 
-export interface RuntimeOptions {
+interface RuntimeOptions {
   readonly store: Store;
   readonly sandbox: Sandbox;
   readonly clock: Clock;

@@ -14,13 +14,13 @@ import { deadlineMessage } from "./messages.ts";
 import { outputTooLarge, refusalName } from "./prelude.ts";
 
 /** A member of `$`: its JSON text, as it is or as the `output` of an action. */
-export interface Member {
+interface Member {
   readonly name: string;
   readonly text: string;
   readonly isOutput: boolean;
 }
 
-export interface Script {
+interface Script {
   readonly expression: string;
   readonly members: readonly Member[];
 }

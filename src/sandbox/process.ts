@@ -19,7 +19,7 @@ export interface ScriptProcess {
   readonly ended: Promise<void>;
 }
 
-export interface ScriptProcessListener {
+interface ScriptProcessListener {
   /** One frame: whether the process is `ready` or `busy`, then the answer, if it is one. */
   heard(texts: string[]): void;
   /** Everything that it wrote has been heard; nothing comes after this. */

@@ -12,7 +12,7 @@ import type { Store } from "../store/store.ts";
 import { AuditFile } from "../telemetry/audit-file.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 
-export interface Guard {
+interface Guard {
   readonly keys: Keys;
   readonly access: Access;
   readonly door: Door;

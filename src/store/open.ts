@@ -6,7 +6,7 @@ import { MemoryStore } from "./memory/memory-store.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { Store } from "./store.ts";
 
-export interface OpenOptions {
+interface OpenOptions {
   /** Absent: as the namespace was created, or the default of its kind of store. */
   readonly partitions?: number;
   /** Keeps the records of one installation apart from others'. */

@@ -21,7 +21,7 @@ export interface Logger {
   with(fields: LogFields): Logger;
 }
 
-export interface LoggerOptions {
+interface LoggerOptions {
   readonly level: LogLevel;
   readonly clock: Clock;
   /** Takes one line without its line end. */

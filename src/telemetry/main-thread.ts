@@ -10,9 +10,9 @@ import type { Logger } from "./log.ts";
 export const mainThreadLogMs = 1_000;
 
 /** `other`: nothing has measured it, or the machine gave the process no CPU time. */
-export type BlockKind = "execution" | "request" | "other";
+type BlockKind = "execution" | "request" | "other";
 
-export interface MainThreadOptions {
+interface MainThreadOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly onBlocked: (kind: BlockKind, ms: number) => void;

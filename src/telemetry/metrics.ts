@@ -20,7 +20,7 @@ const taskBuckets = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_
 const holdBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 
 /** Values that are read when the metrics are. */
-export interface Readings {
+interface Readings {
   readonly parkedPolls: () => number;
   readonly mailboxes: () => number;
   readonly waitingScripts: () => number;

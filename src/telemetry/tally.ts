@@ -37,7 +37,7 @@ export class Tally {
 }
 
 /** How long something took, in seconds, by upper bounds of buckets. */
-export class Spread {
+class Spread {
   readonly #bounds: readonly number[];
   readonly #counts: Float64Array;
   sum = 0;

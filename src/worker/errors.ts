@@ -5,7 +5,7 @@ import { limits } from "../base/limits.ts";
 import { type Failure, FailureSchema } from "../gen/orchy/v1/worker_pb.ts";
 
 /** The code of a failure where the handler threw an error without one. */
-export const defaultFailureCode = "WORKER_ERROR";
+const defaultFailureCode = "WORKER_ERROR";
 
 /** Thrown by a handler: the attempt fails, and no retry follows. */
 export class NonRetryableError extends Error {

@@ -7,7 +7,7 @@ import { Ration } from "../base/ration.ts";
 import { messageOf, read, textOfJson } from "./errors.ts";
 import type { Logger } from "./link.ts";
 
-export interface FailedTask {
+interface FailedTask {
   readonly executionId: string;
   readonly workflow: string;
   readonly actionId: string;

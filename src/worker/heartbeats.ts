@@ -7,7 +7,7 @@ import { HeartbeatLoop, type Lease, type LeaseChange, type OnStop } from "./hear
 import type { FromThread, ThreadData } from "./heartbeat-thread.ts";
 import { Link, type Logger, quietLogger } from "./link.ts";
 
-export interface HeartbeatsOptions extends ThreadData {
+interface HeartbeatsOptions extends ThreadData {
   readonly logger: Logger;
   readonly onStop: OnStop;
 }

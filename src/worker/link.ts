@@ -32,12 +32,12 @@ export interface Logger {
 
 export const quietLogger: Logger = { info() {}, warn() {}, error() {} };
 
-export interface CallOptions {
+interface CallOptions {
   readonly timeoutMs: number;
   readonly abort?: AbortSignal | undefined;
 }
 
-export interface LinkOptions {
+interface LinkOptions {
   readonly servers: readonly string[];
   readonly transport: TransportKind;
   readonly credentials: Credentials;

@@ -15,7 +15,7 @@ import {
 import { backoffMs } from "./pause.ts";
 
 /** The task that a result is of. */
-export interface ResultSource {
+interface ResultSource {
   readonly token: string;
   /** Names the task in the log. */
   readonly place: string;
@@ -35,7 +35,7 @@ const otherBytesMax = 1024 * 1024;
 const batchBytesMax = limits.requestBytesMax - otherBytesMax;
 const frameBytes = 16;
 
-export interface OutboxEvents {
+interface OutboxEvents {
   /** Something is to be sent. */
   onReady(): void;
   /** These need no more heartbeats. */

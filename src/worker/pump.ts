@@ -22,7 +22,7 @@ import type { Ask, Slots } from "./slots.ts";
 import type { Tasks } from "./tasks.ts";
 import { CallError, finalCodes } from "./transport.ts";
 
-export interface PumpOptions {
+interface PumpOptions {
   readonly link: Link;
   readonly outbox: Outbox;
   readonly slots: Slots;

@@ -46,7 +46,7 @@ export interface TaskContext {
 export type Handler = (input: any, context: TaskContext) => unknown;
 
 /** Sends a heartbeat soon, with the progress (JSON text) if there is any. */
-export type SendHeartbeat = (token: string, progressJson: string | undefined) => void;
+type SendHeartbeat = (token: string, progressJson: string | undefined) => void;
 
 class RunningTask implements TaskContext {
   readonly executionId: string;
@@ -104,7 +104,7 @@ class RunningTask implements TaskContext {
   }
 }
 
-export interface TasksOptions {
+interface TasksOptions {
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly outbox: Outbox;
   readonly beat: SendHeartbeat;

@@ -10,7 +10,7 @@ import type { Fields, Schema } from "./route.ts";
 
 type Entries = Readonly<Record<string, Schema>>;
 
-export type Checked =
+type Checked =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 

@@ -15,7 +15,7 @@ import { createRouter } from "./router.ts";
 import { watchWaiting } from "./watched.ts";
 
 /** What the handler needs of the HTTP server that received the request. */
-export interface Connection {
+interface Connection {
   /** Lets the connection be silent for as long as the request waits. */
   readonly wait: () => WaitingRequest;
   /** Of the caller; undefined when it is gone. */
@@ -24,7 +24,7 @@ export interface Connection {
   readonly sentTo: string | undefined;
 }
 
-export type RestHandler = (request: Request, connection: Connection) => Promise<Response>;
+type RestHandler = (request: Request, connection: Connection) => Promise<Response>;
 
 /** `corsOrigins`: whose pages may read answers, and change things with a key. */
 export function createRestHandler(

@@ -19,7 +19,7 @@ import type { Door } from "../door.ts";
 import type { Body } from "../paced.ts";
 import type { Unpacker } from "../unpacker.ts";
 
-export type Method = "GET" | "POST" | "PUT" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "DELETE";
 export type Schema = v.GenericSchema;
 export type Fields = v.ObjectEntries;
 

@@ -3,7 +3,7 @@ import { OrchyError } from "../../base/errors.ts";
 import { nearest } from "../../base/nearest.ts";
 import type { Route, Style } from "./route.ts";
 
-export interface Match {
+interface Match {
   readonly route: Route;
   /** Decoded, not checked yet. */
   readonly params: ReadonlyMap<string, string>;
@@ -14,7 +14,7 @@ export interface Match {
   readonly nearest: string;
 }
 
-export interface Router {
+interface Router {
   /** HEAD is routed as GET. Throws NOT_FOUND or METHOD_NOT_ALLOWED. */
   match(method: string, path: string): Match;
   /** How to refuse a request to a path that may have no route. */

@@ -39,12 +39,12 @@ import {
 import { isNativeGrpc, needsGrpcPort } from "./wrong-port.ts";
 
 /** What it needs of the server that received the request: a `Bun.Server`. */
-export interface RequestSource {
+interface RequestSource {
   requestIP(request: Request): { readonly address: string } | null;
   timeout(request: Request, seconds: number): void;
 }
 
-export interface ConnectHandler {
+interface ConnectHandler {
   /** Whether a path belongs to an RPC service, be its method known or not. */
   handles(pathname: string): boolean;
   /** Of all methods. */
@@ -55,7 +55,7 @@ export interface ConnectHandler {
   fetch(request: Request, server: RequestSource, sentTo: string | undefined): Promise<Response>;
 }
 
-export interface ConnectOptions extends ServiceOptions {
+interface ConnectOptions extends ServiceOptions {
   /** No call gets here without a verified certificate. */
   readonly clientsVerified: boolean;
   /** Where clients of gRPC belong. */

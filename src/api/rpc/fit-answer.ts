@@ -16,7 +16,7 @@ import type { CallContext } from "./call.ts";
 /** Tag and length of a task in the answer. */
 const frameBytes = 6;
 
-export interface FitRequest<Message> {
+interface FitRequest<Message> {
   readonly orchestrator: Orchestrator;
   readonly call: CallContext;
   readonly tasks: readonly PolledTask[];

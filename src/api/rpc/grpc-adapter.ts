@@ -27,7 +27,7 @@ import { rpcError } from "./rpc-error.ts";
 import { routerOptions } from "./services.ts";
 import { isNativeGrpc, needsHttpPort } from "./wrong-port.ts";
 
-export interface GrpcAdapterOptions {
+interface GrpcAdapterOptions {
   readonly door: Door;
   /** The answer to callers of anything but gRPC. */
   readonly httpPort: number;
@@ -39,10 +39,7 @@ export interface GrpcAdapterOptions {
 }
 
 /** Serves one call; resolves when it is over, however it ended. */
-export type GrpcAdapter = (
-  request: Http2ServerRequest,
-  response: Http2ServerResponse,
-) => Promise<void>;
+type GrpcAdapter = (request: Http2ServerRequest, response: Http2ServerResponse) => Promise<void>;
 
 export function createGrpcAdapter(options: GrpcAdapterOptions): GrpcAdapter {
   const { door, backlogs, log } = options;

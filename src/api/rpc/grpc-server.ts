@@ -45,7 +45,7 @@ export interface GrpcServerOptions extends ServiceOptions {
   readonly clock: Clock;
 }
 
-export interface GrpcServer {
+interface GrpcServer {
   readonly port: number;
   /**
    * Takes no new calls, lets those under way end. Parked polls end when the orchestrator drains.

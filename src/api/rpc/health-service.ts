@@ -13,7 +13,7 @@ import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
 /** Time between two checks of the status for a stream of health. */
 const healthWatchMs = 1_000;
 
-export interface HealthOptions {
+interface HealthOptions {
   readonly orchestrator: Orchestrator;
   /** Full names of the services whose health is served. */
   readonly services: ReadonlySet<string>;

@@ -13,9 +13,9 @@ import type { Caller, Sender } from "../caller.ts";
 import type { CallContext, Peer } from "./call.ts";
 
 /** From where workers of the legacy wire are served. */
-export type LegacyWorkers = "loopback" | "mtls" | "open";
+type LegacyWorkers = "loopback" | "mtls" | "open";
 
-export interface LegacyAccessOptions {
+interface LegacyAccessOptions {
   readonly access: Access;
   readonly audit: Audit;
   readonly log?: Logger | undefined;

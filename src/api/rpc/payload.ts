@@ -10,7 +10,7 @@ import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
 import { notedNumber, noteNumbers } from "./json-notes.ts";
 
-export type Checked =
+type Checked =
   | { readonly ok: true; readonly text: JsonText }
   | { readonly ok: false; readonly message: string };
 
@@ -130,7 +130,7 @@ export function parseForStruct(
   return isObject ? (value as JsonObject) : {};
 }
 
-export function toValue(json: unknown): Value {
+function toValue(json: unknown): Value {
   return create(ValueSchema, { kind: toKind(json) });
 }
 

@@ -21,7 +21,7 @@ import { checkJsonBytes, checkValue } from "./payload.ts";
 /** Outputs of one call that are parsed in one turn of the event loop, but one at least. */
 export const outputBytesPerTurnMax = 1024 * 1024;
 
-export interface CheckedResults {
+interface CheckedResults {
   readonly sent: readonly ResultSent[];
   readonly anyInvalid: boolean;
   /** Merges the orchestrator's answers to `sent` with those to invalid results. */

@@ -5,7 +5,7 @@
 import type { Http2Server } from "node:http2";
 import type { Socket } from "node:net";
 
-export interface WrongPort {
+interface WrongPort {
   readonly code: "unimplemented";
   readonly message: string;
 }

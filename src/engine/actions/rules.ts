@@ -29,7 +29,7 @@ export interface ActionRules<Action extends PlanAction = PlanAction> {
 }
 
 /** What moves an open action on: promise 3 of the design. */
-export interface Owned {
+interface Owned {
   /** Id of a task. */
   readonly task?: string | undefined;
   /** A signal that somebody may send. */

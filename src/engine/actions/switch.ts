@@ -55,7 +55,7 @@ function ofCases(draft: Draft, { cases }: SwitchPlanAction): Choice {
 }
 
 /** 200, 200.0 and 2e2 are "200", true is "true"; null names nothing. */
-export function routeName(text: string): string | undefined {
+function routeName(text: string): string | undefined {
   if (text === "null") return undefined;
   if (text.startsWith('"')) return JSON.parse(text);
   if (text.startsWith("{") || text.startsWith("["))

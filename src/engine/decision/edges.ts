@@ -22,7 +22,7 @@ import { endLosers } from "./race.ts";
 import { causesOf, takenTargets } from "./recovery.ts";
 
 /** `recover`: it starts if every cause on its dead edges is recovered at it. */
-export type Verdict = "start" | "skip" | "fail" | "wait" | "recover";
+type Verdict = "start" | "skip" | "fail" | "wait" | "recover";
 
 const noEdges: EdgeCounts = { decided: 0, taken: 0, failed: 0 };
 
@@ -174,7 +174,7 @@ class Sweep {
 }
 
 /** The first failed actions because of which one is SKIPPED, and how many more there are. */
-export interface NamedCauses {
+interface NamedCauses {
   readonly causes: readonly ActionId[];
   readonly more?: number;
 }

@@ -20,7 +20,7 @@ import type { Draft } from "./draft.ts";
 import { hasTemplate, resultNeeds, resultText } from "./result.ts";
 
 /** How an execution ends: with a status, and the failure or reason for it. */
-export interface Ending {
+interface Ending {
   readonly status: Exclude<ExecutionStatus, "RUNNING" | "PAUSED">;
   readonly failure?: Failure;
   readonly reason?: string;

@@ -3,7 +3,7 @@ import type { PlanAction } from "../../language/kinds/table.ts";
 import type { Draft } from "./draft.ts";
 
 /** Actions from which every way along `next` passes through the join, in the order of the plan. */
-export function losersOf(actions: readonly PlanAction[], join: PlanAction): PlanAction[] {
+function losersOf(actions: readonly PlanAction[], join: PlanAction): PlanAction[] {
   const passes = new Uint8Array(join.index + 1);
   passes[join.index] = 1;
   const found: PlanAction[] = [];

@@ -11,7 +11,7 @@ import { handDetails, type OperationEvent, type OperationRules } from "./rules.t
 type ActionEvent = Extract<OperationEvent, { readonly action: string }>;
 
 /** The format that knows what they leave behind. */
-export const byHandFormat = 4;
+const byHandFormat = 4;
 
 export function onAction<Name extends ActionEvent["operation"]>(rules: {
   /** Absent: any that is open. */

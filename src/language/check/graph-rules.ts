@@ -17,7 +17,7 @@ export interface ReadAction {
   readonly references: readonly FoundReference[];
 }
 
-export interface ReadDefinition {
+interface ReadDefinition {
   readonly actions: readonly ReadAction[];
   readonly rootAction: Json | undefined;
   /** References in the definition's own templates: any action may have run before. */

@@ -34,7 +34,7 @@ export const operators = [
   "contains",
   "type",
 ] as const;
-export type Operator = (typeof operators)[number];
+type Operator = (typeof operators)[number];
 
 export const jsonTypes = ["string", "number", "boolean", "null", "array", "object"] as const;
 

@@ -13,7 +13,7 @@ import {
 import type { TextIndex } from "./text-index.ts";
 import type { Work } from "./work.ts";
 
-export interface FilteredText {
+interface FilteredText {
   readonly index: TextIndex;
   readonly work: Work;
   /** Text of what a path finds that begins with `$`; undefined when that is nothing. */

@@ -1,6 +1,6 @@
 /** Times of RFC 3339 with an offset, compared by the moment that they mean, to any fraction. */
 
-export interface Instant {
+interface Instant {
   /** Whole seconds since 1970. */
   readonly seconds: number;
   /** Digits after the point, without zeros at their end. */

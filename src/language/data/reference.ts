@@ -19,7 +19,7 @@ import { Work } from "./work.ts";
 export { ReferenceSyntaxError };
 
 /** What the first step after `$` names. `all`: it ranges over `$`, or is `$` itself. */
-export type ReferenceRoot =
+type ReferenceRoot =
   | { readonly kind: "input"; readonly key?: undefined }
   | { readonly kind: "execution"; readonly key?: undefined }
   | { readonly kind: "action"; readonly key: string }

@@ -19,7 +19,7 @@ import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
 import { isSpace, skipScalar } from "./json-text.ts";
 
-export type StructFault = "too-deep" | "too-large";
+type StructFault = "too-deep" | "too-large";
 
 interface TaskTexts {
   readonly header: JsonText;

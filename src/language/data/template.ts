@@ -36,7 +36,7 @@ interface Slot {
   readonly embedded: boolean;
 }
 
-export interface TemplateProblem {
+interface TemplateProblem {
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
@@ -213,7 +213,7 @@ class Compiler {
   }
 }
 
-export type Resolved =
+type Resolved =
   | { readonly ok: true; readonly text: JsonText }
   | { readonly ok: false; readonly missing: string };
 

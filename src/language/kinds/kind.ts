@@ -68,7 +68,7 @@ export interface KindRules {
 }
 
 /** Reports the routes in `next` that are wrong, or would never be taken. */
-export type RouteCheck = (
+type RouteCheck = (
   action: ReadObject,
   next: readonly string[],
   pointer: string,

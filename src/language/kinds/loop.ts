@@ -4,7 +4,7 @@ import { integer, plainName, version } from "../readers/fields.ts";
 import { script } from "../readers/templates.ts";
 import type { KindRules, PlanActionBase } from "./kind.ts";
 
-export interface LoopPlanAction extends PlanActionBase {
+interface LoopPlanAction extends PlanActionBase {
   readonly kind: "loop";
 }
 

@@ -6,7 +6,7 @@ import { shown } from "../readers/report.ts";
 import { reference } from "../readers/templates.ts";
 import type { KindRules, PlanActionBase } from "./kind.ts";
 
-export interface MapPlanAction extends PlanActionBase {
+interface MapPlanAction extends PlanActionBase {
   readonly kind: "map";
 }
 

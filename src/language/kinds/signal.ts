@@ -4,7 +4,7 @@ import { eventName } from "../readers/fields.ts";
 import { template } from "../readers/templates.ts";
 import type { KindRules, PlanActionBase } from "./kind.ts";
 
-export interface SignalPlanAction extends PlanActionBase {
+interface SignalPlanAction extends PlanActionBase {
   readonly kind: "signal";
 }
 

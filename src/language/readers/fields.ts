@@ -19,7 +19,7 @@ import { below, nearestHint, quoted, Report, shown } from "./report.ts";
 
 export type ReadObject = { readonly [field: string]: Json };
 
-export interface ObjectRules {
+interface ObjectRules {
   /** For messages: `an action`. */
   readonly what: string;
   readonly fields: Fields;

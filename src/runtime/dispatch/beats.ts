@@ -6,7 +6,7 @@ import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
 
-export interface Beat {
+interface Beat {
   readonly at: number;
   readonly progress?: JsonText;
 }

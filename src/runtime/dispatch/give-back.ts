@@ -10,7 +10,7 @@ import { logFault } from "../shared/faults.ts";
 const triesMax = 60;
 const retryMs = 1_000;
 
-export interface GiveBackOptions {
+interface GiveBackOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;

@@ -43,7 +43,7 @@ export interface CommitterOptions {
 }
 
 /** What became of a commit. */
-export type Outcome =
+type Outcome =
   | { readonly outcome: "done" }
   | { readonly outcome: "conflict" }
   | {

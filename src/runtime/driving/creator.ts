@@ -20,7 +20,7 @@ import {
 import { offerTasks } from "./offers.ts";
 import type { ScriptRunner } from "./scripts.ts";
 
-export interface CreatorOptions extends CommitterOptions {
+interface CreatorOptions extends CommitterOptions {
   readonly registry: ActionRegistry;
   readonly decider: Decider;
   readonly committer: Committer;

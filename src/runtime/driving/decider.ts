@@ -40,7 +40,7 @@ export interface Decided {
   readonly plan: Plan;
 }
 
-export interface DeciderOptions {
+interface DeciderOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly formats: Pick<Formats, "written">;

@@ -40,7 +40,7 @@ import type { ScriptTurns } from "./script-turns.ts";
 import { ScriptRunner } from "./scripts.ts";
 import { withoutWrongTokens } from "./wrong-tokens.ts";
 
-export interface DriverOptions extends Omit<CommitterOptions, "cache"> {
+interface DriverOptions extends Omit<CommitterOptions, "cache"> {
   readonly log: Logger;
   readonly plans: Plans;
   readonly registry: ActionRegistry;

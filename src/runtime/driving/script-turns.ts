@@ -17,7 +17,7 @@ import { findWaitingScripts } from "./waiting-scripts.ts";
 /** Scripts waiting in the store that a server remembers, to take them as soon as it has room. */
 const scriptsRememberedMax = 100_000;
 
-export interface ScriptTurnsOptions {
+interface ScriptTurnsOptions {
   readonly store: Store;
   readonly sandbox: Sandbox;
   readonly clock: Clock;

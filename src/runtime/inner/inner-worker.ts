@@ -24,7 +24,7 @@ const innerBeatMsMin = 100;
 /** Makes one attempt. It must not throw; once the signal is aborted, what it returns is not needed. */
 export type InnerAction = (task: PolledTask, signal: AbortSignal) => Promise<TaskOutcome>;
 
-export interface InnerWorkerOptions {
+interface InnerWorkerOptions {
   readonly desk: Pick<WorkerDesk, "poll" | "complete" | "heartbeat" | "release">;
   readonly clock: Clock;
   readonly log: Logger;

@@ -24,7 +24,7 @@ const spaceRestMs = 100;
 /** Executions of one round: few, as each may hold megabytes. */
 export const earlyRemovalsAtOnce = 64;
 
-export interface EarlyRetentionOptions {
+interface EarlyRetentionOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;

@@ -22,7 +22,7 @@ const indexLookMs = 1_000;
 /** Servers that read it maintain all indexes. */
 const indexedFormat = 3;
 
-export interface IndexingOptions {
+interface IndexingOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;

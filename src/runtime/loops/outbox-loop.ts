@@ -12,7 +12,7 @@ import { PartitionAlarm } from "./partition-alarm.ts";
 /** Messages of one claim. */
 export const outboxPerClaimMax = 100;
 
-export interface OutboxLoopOptions {
+interface OutboxLoopOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;

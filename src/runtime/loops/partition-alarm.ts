@@ -5,7 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 
-export interface PartitionAlarmOptions {
+interface PartitionAlarmOptions {
   readonly partitions: number;
   readonly clock: Clock;
   /** Looks after a partition; returns when to look at it again, if it knows. */

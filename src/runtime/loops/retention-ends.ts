@@ -23,7 +23,7 @@ interface Walk {
   isOver: boolean;
 }
 
-export interface Ends {
+interface Ends {
   /** In the order of their moments, as far as the partitions have been read. */
   readonly timers: readonly TimerPlace[];
   /** All partitions have been read, and what was found in them has been returned. */

@@ -14,7 +14,7 @@ import { PartitionAlarm } from "./partition-alarm.ts";
 /** Due timers of one claim. */
 const timersPerClaimMax = 200;
 
-export interface TimerLoopOptions {
+interface TimerLoopOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly ids: Ids;

@@ -13,7 +13,7 @@ type Listener = (texts: readonly string[]) => void;
 
 const separator = "\0";
 
-export interface NotesOptions {
+interface NotesOptions {
   readonly store: Store;
   readonly ids: Ids;
   /** Whether other servers are live. */

@@ -27,7 +27,7 @@ const tellingFormat = 3;
 
 const kinds = { watched: "watched", changed: "changed", ended: "ended" } as const;
 
-export interface RemoteChangesOptions {
+interface RemoteChangesOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly notes: Notes;

@@ -17,7 +17,7 @@ import {
 } from "../../telemetry/tracing/trace-context.ts";
 import { type Committed, isEnding } from "../driving/committed.ts";
 
-export interface TracingOptions {
+interface TracingOptions {
   /** Share of the executions that are traced, of those started outside of any trace. */
   readonly ratio: number;
   /** Takes a span; must not wait, and must not throw. */

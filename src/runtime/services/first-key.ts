@@ -9,7 +9,7 @@ import { firstKeyPattern, formatFirstKeySecret, keySecretBytes } from "../../mod
 import { asError, type Logger } from "../../telemetry/log.ts";
 
 /** Beside the file of an embedded store. */
-export const firstKeyFile = (storePath: string): string => `${storePath}.first-key`;
+const firstKeyFile = (storePath: string): string => `${storePath}.first-key`;
 
 /** Undefined where no server without keys has that store open. */
 export function readFirstKeySecret(storePath: string): string | undefined {

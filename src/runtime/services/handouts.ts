@@ -8,7 +8,7 @@ import type { Plans } from "../catalogue/plans.ts";
 import { loadExecution } from "../driving/load.ts";
 import type { HandoutResult } from "../shared/orchestrator.ts";
 
-export type FoundHandout = { readonly token: string } | "duplicate" | "stale";
+type FoundHandout = { readonly token: string } | "duplicate" | "stale";
 
 export async function findHandout(
   store: Store,

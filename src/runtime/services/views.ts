@@ -105,7 +105,7 @@ interface FieldReader {
 }
 
 /** Its text where it is one field, so that an error still has its status; otherwise its pieces. */
-export async function resultOf(
+async function resultOf(
   plan: Plan,
   { state, records }: Pick<Execution, "state" | "records">,
   reader: FieldReader,

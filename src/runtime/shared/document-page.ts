@@ -6,7 +6,7 @@ import type { Document, Store } from "../../store/store.ts";
 /** Documents that are read at once for a list. */
 const documentsPerReadMax = 20;
 
-export interface DocumentPage {
+interface DocumentPage {
   /** At least one, unless none is left. */
   readonly documents: readonly Document[];
   /** The cursor of the next page; undefined: this is the last one. */

@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "./faults.ts";
 
-export interface RoundsOptions {
+interface RoundsOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** Resolves with the milliseconds of the rest after it. */

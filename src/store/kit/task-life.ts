@@ -53,7 +53,7 @@ interface Moment {
 type TaskTerms = Pick<NewTask, "timeoutMs" | "heartbeatMs">;
 
 /** What a request does to a task. */
-export interface Change<Answer, Of extends LeaseTerms = Lease> {
+interface Change<Answer, Of extends LeaseTerms = Lease> {
   readonly answer: Answer;
   /** Absent: the row stays as it is. */
   readonly row?: TaskLife<Of>;

@@ -20,7 +20,7 @@ const gatheredMin = 32;
 export type EntryAnswer = number | readonly [outcome: string, ...details: unknown[]];
 
 /** A number: all were done. */
-export type BatchAnswer = number | readonly EntryAnswer[];
+type BatchAnswer = number | readonly EntryAnswer[];
 
 interface Waiting<Request> {
   readonly request: Request;
@@ -29,7 +29,7 @@ interface Waiting<Request> {
   readonly reject: (error: unknown) => void;
 }
 
-export interface BatchOptions<Request> {
+interface BatchOptions<Request> {
   /** Writes its entry and its fields. */
   readonly encode: (request: Request, base: string, call: Call) => void;
   /** With the numbers first, and then what was written. */

@@ -37,7 +37,7 @@ export function sentenceOf(message: string, connection?: string): string {
   return `${sentence}: ${sentenceOf(connection)}`;
 }
 
-export interface Fault {
+interface Fault {
   readonly fault: StoreFault;
   /** It was certainly not applied, and may succeed when it is tried again soon. */
   readonly passes: boolean;
@@ -63,7 +63,7 @@ export function skewedFault(tookMs: number, cause?: unknown): StoreFault {
   return new StoreFault("not_applied", message, { cause });
 }
 
-export interface Circumstances {
+interface Circumstances {
   /** The time since the call was made. */
   readonly tookMs?: number;
   /** Why the connection is down now. */

@@ -49,7 +49,7 @@ export interface Operation {
   readonly script: () => string;
 }
 
-export interface Library {
+interface Library {
   /** What FUNCTION LOAD takes. */
   readonly text: string;
   readonly operations: ReadonlyMap<OperationName, Operation>;

@@ -5,7 +5,7 @@ import { settingsKey } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 
 /** What a namespace is, as its first server made it. */
-export interface Namespace {
+interface Namespace {
   readonly partitions: number;
   /** Older servers know it as `layout`, and refuse to start on another than theirs. */
   readonly format: number;

@@ -1,7 +1,7 @@
 /** What each master says of itself: whether it can keep what Orchy gives it, and how well. */
 import type { Redis } from "ioredis";
 
-export interface NodeInfo {
+interface NodeInfo {
   readonly name: string;
   readonly version: string;
   readonly maxmemory: number;

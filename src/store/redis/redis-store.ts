@@ -28,7 +28,7 @@ import { type WakeListener, Wakes } from "./wakes.ts";
 /** How long a repeated claim finds what the first one was given. */
 const claimSeconds = 600;
 
-export interface RedisStoreOptions {
+interface RedisStoreOptions {
   readonly link: RedisLink;
   readonly keys: Keys;
   readonly traits: contract.Traits;

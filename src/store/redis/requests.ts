@@ -25,7 +25,7 @@ export interface Call {
 }
 
 /** The fixed text of a task: what the store only keeps and gives back. */
-export function taskText(task: { readonly header: string; readonly parameters: string }): string {
+function taskText(task: { readonly header: string; readonly parameters: string }): string {
   return `${task.header.length}:${task.header}${task.parameters}`;
 }
 

@@ -52,13 +52,13 @@ function entriesOf(added: Added): Entry[] {
   return entries;
 }
 
-export interface Added {
+interface Added {
   readonly data: ReadonlyMap<string, JsonText | null>;
   readonly history: readonly JsonText[];
 }
 
 /** What becomes of the log in the row: it is emptied first, or not; then this is appended. */
-export interface LogChange {
+interface LogChange {
   readonly empty: boolean;
   readonly append: string;
 }

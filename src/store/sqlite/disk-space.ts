@@ -20,7 +20,7 @@ const fileStepBytes = 1024 * 1024;
 const removalPages = 64;
 
 /** How a disk of this size is divided, in bytes. */
-export interface DiskShares {
+interface DiskShares {
   /** Kept for the log and for what runs already; `log` and `floor` are parts of it. */
   readonly reserve: number;
   readonly log: number;
@@ -50,7 +50,7 @@ export function shareDisk(diskBytes: number): DiskShares {
   };
 }
 
-export interface SpaceReading {
+interface SpaceReading {
   /** Share of the room in use; above 1 where even what is kept for running work is. */
   readonly used: number;
   /** Bytes that new executions may take. */

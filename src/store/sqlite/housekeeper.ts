@@ -29,7 +29,7 @@ interface Log {
   readonly checkpointed: number;
 }
 
-export interface HousekeeperOptions {
+interface HousekeeperOptions {
   readonly database: Database;
   readonly path: string;
   /** The bound of the log. */

@@ -15,7 +15,7 @@ const traceBatchMax = 256;
 /** Time for which a request collects spans. */
 const traceBatchMs = 1_000;
 
-export interface ExporterOptions {
+interface ExporterOptions {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly resource: Attributes;

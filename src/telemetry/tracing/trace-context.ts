@@ -3,7 +3,7 @@
  * server can report an action's end, and name its parent, without having seen its start.
  */
 /** `traceparent` as it was sent, taken apart. */
-export interface TraceParent {
+interface TraceParent {
   readonly traceId: string;
   readonly spanId: string;
   readonly sampled: boolean;

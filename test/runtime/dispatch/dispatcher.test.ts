@@ -134,7 +134,7 @@ test("polls that name very much are answered first, or refused, and those that n
   for (let i = 1; i < fitting; i++) wait(namesOf(i));
   expect(dispatcher.parked).toBe(fitting + 1);
   // Another one as large does not fit; for a small one the first of the largest makes room.
-  expect(() => wait(namesOf(0))).toThrow("Name fewer queues and actions");
+  expect(() => wait(namesOf(0))).toThrow("Name fewer");
   const closed: string[] = [];
   small.answered.then(() => closed.push("small"));
   first.answered.then(() => closed.push("first"));
