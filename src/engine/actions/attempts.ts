@@ -35,7 +35,7 @@ export interface Repeated {
 }
 
 /** What attempts are made at by workers. */
-export interface Subject extends Repeated {
+interface Subject extends Repeated {
   readonly task: TaskPlanAction;
   complete(output: JsonText, kept: KeptAttempts): void;
 }

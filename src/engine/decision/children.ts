@@ -24,14 +24,14 @@ const askMsMin = 60_000;
 const askMsMax = 3_600_000;
 
 /** One child of an action: a hand-out is for one child. */
-export interface ChildHandout {
+interface ChildHandout {
   readonly handout: number;
   /** Of a map: the index of the item. */
   readonly item?: number;
   readonly detached?: true;
 }
 
-export function linkOf(draft: Draft, action: PlanAction, child: ChildHandout): ParentLink {
+function linkOf(draft: Draft, action: PlanAction, child: ChildHandout): ParentLink {
   const { id, startedAt } = draft.state;
   return { id, startedAt, action: action.key, ...child };
 }

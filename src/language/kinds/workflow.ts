@@ -5,7 +5,7 @@ import { retry } from "../readers/user-rules.ts";
 import { type ChildTarget, childFields, compileTarget } from "./child.ts";
 import type { KindRules, PlanActionBase, PlanContext } from "./kind.ts";
 
-interface WorkflowPlanAction extends PlanActionBase {
+export interface WorkflowPlanAction extends PlanActionBase {
   readonly kind: "workflow";
   readonly target: ChildTarget;
   readonly detach: boolean;
