@@ -2,6 +2,7 @@
  * What the actions of a parent ask of their children, and what a child tells its parent: messages of
  * the outbox. Kinds of actions with children (workflow, map, loop) are built on this.
  */
+import { inBytes } from "../../base/amount.ts";
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { TooLarge } from "../../language/data/work.ts";
@@ -145,7 +146,10 @@ function failureToTell(
   if (output instanceof TooLarge) return { code: "TOO_LARGE", message: output.message };
   if (output !== undefined) {
     if (Buffer.byteLength(output) <= limits.payloadBytesMax) return undefined;
-    return { code: "TOO_LARGE", message: "Its result is larger than 3 MiB." };
+    return {
+      code: "TOO_LARGE",
+      message: `Its result is larger than ${inBytes(limits.payloadBytesMax)}.`,
+    };
   }
   const { failure, status, cancelReason = "No reason was given." } = state;
   return failure ?? { code: status, message: cancelReason };
