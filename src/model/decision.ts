@@ -57,8 +57,8 @@ export interface ScriptRequest {
   readonly expression: string;
   readonly input: JsonText;
   readonly execution: JsonText;
-  /** Outputs by action key. */
-  readonly outputs: Readonly<Record<string, JsonText>>;
+  /** What `$` holds of each action, by its key. */
+  readonly actions: Readonly<Record<string, JsonText>>;
 }
 
 /** A script that found no room: it waits in the store for its turn. */

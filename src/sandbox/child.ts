@@ -46,7 +46,7 @@ function answer(interpreter: Interpreter, texts: readonly string[]): string[] {
   }
   const members = [];
   for (let at = 0; at + 2 < rest.length; at += 3) {
-    members.push({ name: rest[at]!, isOutput: rest[at + 1] === "output", text: rest[at + 2]! });
+    members.push({ name: rest[at]!, isAction: rest[at + 1] === "action", text: rest[at + 2]! });
   }
   const outcome = interpreter.evaluate({ expression, members });
   if (!outcome.ok) return [outcome.code === "SCRIPT_LIMIT" ? "limit" : "error", outcome.message];

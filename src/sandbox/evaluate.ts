@@ -13,11 +13,11 @@ import { baseBytes, LimitReached, openMachine } from "./machine.ts";
 import { deadlineMessage } from "./messages.ts";
 import { outputTooLarge, refusalName } from "./prelude.ts";
 
-/** A member of `$`: its JSON text, as it is or as the `output` of an action. */
+/** A member of `$`: its JSON text. That of an action is output once the script assigns it. */
 interface Member {
   readonly name: string;
   readonly text: string;
-  readonly isOutput: boolean;
+  readonly isAction: boolean;
 }
 
 interface Script {
@@ -160,8 +160,8 @@ export class Interpreter {
       this.#unwrap(machine, context.callFunction(part, context.undefined, ...values));
     const [a = 0, b = 0, c = 0, d = 0] = crypto.getRandomValues(new Int32Array(4));
     call(machine.seed, ...[a, b, c, d].map((number) => context.newNumber(number)));
-    for (const { name, text, isOutput } of script.members) {
-      const flag = isOutput ? context.true : context.false;
+    for (const { name, text, isAction } of script.members) {
+      const flag = isAction ? context.true : context.false;
       call(machine.define, context.newString(name), context.newString(text), flag);
     }
   }

@@ -316,6 +316,6 @@ function requestOf(script: ScriptInput): string[] {
   const request = ["evaluate", script.expression];
   request.push("input", "member", script.input, "execution", "member", script.execution);
   for (const [name, text] of Object.entries(members)) request.push(name, "member", text);
-  for (const [name, text] of Object.entries(script.outputs)) request.push(name, "output", text);
+  for (const [name, text] of Object.entries(script.actions)) request.push(name, "action", text);
   return request;
 }

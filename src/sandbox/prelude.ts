@@ -43,27 +43,27 @@ export const prelude = `((outputCharsMax) => {
   defineProperty(world, "$", { __proto__: null, value: root, writable: true });
 
   // A member is parsed when it is touched, and is a plain property from then on, which is read in
-  // half the time. The output of an action stays an accessor until it is assigned: so what the
+  // half the time. That of an action stays an accessor until it is assigned: so what the
   // script has set is told from what it has only changed inside.
-  const define = (name, text, isOutput) => {
+  const define = (name, text, isAction) => {
     let value;
     const get = () => {
       if (text !== undefined) {
-        value = isOutput ? { output: parse(text) } : parse(text);
+        value = parse(text);
         text = undefined;
-        if (!isOutput) try { defineProperty(root, name, data(value)); } catch {}
+        if (!isAction) try { defineProperty(root, name, data(value)); } catch {}
       }
       return value;
     };
     const set = function (changed) { defineProperty(this, name, data(changed)); };
-    given[name] = { __proto__: null, get, isOutput };
+    given[name] = { __proto__: null, get, isAction };
     defineProperty(root, name, { __proto__: null, get, set, enumerable: true, configurable: true });
   };
   // Outputs of actions are given until they are assigned, or copied into another object that takes
   // the place of \`$\`; the other members always are.
   const isGiven = (dollar, name) => {
     const member = given[name];
-    if (member === undefined || !member.isOutput) return member !== undefined;
+    if (member === undefined || !member.isAction) return member !== undefined;
     if (dollar !== root) return dollar[name] === member.get();
     return propertyOf(root, name).get === member.get;
   };

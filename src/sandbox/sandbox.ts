@@ -11,8 +11,8 @@ export interface ScriptInput {
   readonly input: JsonText;
   /** `$.execution` */
   readonly execution: JsonText;
-  /** Output of each completed action by its key: `$[key] = {output}`. */
-  readonly outputs: Readonly<Record<string, JsonText>>;
+  /** What `$` holds of each action by its key, such as `{"output":1}`; output once it is assigned. */
+  readonly actions: Readonly<Record<string, JsonText>>;
   /** Further members of `$` as they are (e.g. `last` and `iteration` of a loop); never output. */
   readonly members?: Readonly<Record<string, JsonText>>;
 }

@@ -458,10 +458,20 @@ describe("references", () => {
   });
 
   test("to what data never has are warned about", () => {
-    const parameters = ["$.first.status", "$.execution.sartedAt"];
+    const parameters = ["$.first.statsu", "$.execution.sartedAt"];
     const [status, startedAt] = warningsOf(withAction({ name: "transform", parameters }));
-    expect(status).toContain('"output"');
+    expect(status).toContain('the nearest is "status"');
     expect(startedAt).toContain('"startedAt"');
+    expect(warningsOf(withAction({ name: "transform", parameters: "$.first.status" }))).toEqual([]);
+  });
+
+  test("to the status of what does not come before are warned about", () => {
+    const first = { id: "first", type: "system", name: "transform", parameters: "$.next.status" };
+    const next = { id: "next", type: "system", name: "transform" };
+    const actions = [{ ...first, next: { default: "next" } }, next];
+    expect(warningsOf({ name: "w", rootAction: "first", actions })).toEqual([
+      '/actions/0/parameters: "$.next.status" may be read too early: action "next" does not come before this one.',
+    ]);
   });
 
   test("that do not parse are refused at their places, all of them", () => {

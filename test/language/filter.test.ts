@@ -69,7 +69,7 @@ describe("a filter", () => {
     const both = "$.1.output[?@.a[?@.b == $.2.output && $.1.output[?$.3.output]]]";
     expect(needs(both)).toEqual({ outputs: ["1", "2", "3"], input: false });
     expect(needs("$.1.output[?@ == $.input.a]")).toEqual({ outputs: ["1"], input: true });
-    expect(needs("$.1.output[?$..a]")).toEqual({ outputs: "all", input: true });
+    expect(needs("$.1.output[?$..a]")).toEqual({ outputs: "all", input: true, failure: true });
   });
 
   test("may stand in a longer text, with braces in quotes", () => {

@@ -131,7 +131,7 @@ describe("actions", () => {
     expect(actionOf(plan, "s").needs).toEqual({ outputs: ["1"], input: false });
     expect(actionOf(plan, "d").needs).toEqual({ outputs: ["1"], input: true });
     expect(actionOf(plan, "w").needs).toEqual({ outputs: ["1"], input: false });
-    expect(actionOf(plan, "j").needs).toEqual({ outputs: ["1"], input: true });
+    expect(actionOf(plan, "j").needs).toEqual({ outputs: ["1"], input: true, failure: true });
     expect(actionOf(plan, "s").strict).toBe(true);
   });
 

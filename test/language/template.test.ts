@@ -181,7 +181,9 @@ test("needs: what must be loaded to resolve it", () => {
     outputs: ["1", "price"],
     input: true,
   });
-  expect(needsOf("$.*.output")).toEqual({ outputs: "all", input: true });
+  expect(needsOf("$.*.output")).toEqual({ outputs: "all", input: true, failure: true });
+  expect(needsOf(["$.1.status", "{$.2.error.code}"])).toEqual({ outputs: [], input: false });
+  expect(needsOf("$.execution.error.code")).toEqual({ outputs: [], input: false, failure: true });
 });
 
 test("a text beyond the size of a payload is cut off instead of growing without end", () => {

@@ -24,7 +24,9 @@ const scriptOf = (expression: string, outputs: Record<string, string> = {}) => (
   expression,
   input: '{"x":5}',
   execution: "{}",
-  outputs,
+  actions: Object.fromEntries(
+    Object.entries(outputs).map(([key, text]) => [key, `{"output":${text}}`]),
+  ),
 });
 const evaluate = (expression: string, outputs?: Record<string, string>) =>
   sandbox.evaluate(scriptOf(expression, outputs));

@@ -3,7 +3,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 
 const sandbox = createSandbox({ clock: systemClock, processes: 1, scriptMs: 300_000 });
-const data = { input: "{}", execution: "{}", outputs: {} };
+const data = { input: "{}", execution: "{}", actions: {} };
 await sandbox.evaluate({ ...data, expression: "1" });
 const burning = sandbox.evaluate({
   ...data,

@@ -22,7 +22,7 @@ const script = (expression: string) => ({
   expression,
   input: '{"x":5}',
   execution: "{}",
-  outputs: {},
+  actions: {},
 });
 /** Burns for minutes; no interrupt reaches it. */
 const native = "'a'.repeat(3e7).indexOf('a'.repeat(1e6) + 'b')";

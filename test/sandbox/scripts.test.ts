@@ -15,7 +15,7 @@ afterAll(() => sandbox.stop());
 const data = {
   input: JSON.stringify({ x: 5, list: [1, 2, 3], text: "grüße \u{1f600}" }),
   execution: '{"id":"e-1","workflow":"w","version":3}',
-  outputs: { "1": '{"key1":"200","key2":39}', price: '{"total":120}' },
+  actions: { "1": '{"output":{"key1":"200","key2":39}}', price: '{"output":{"total":120}}' },
 };
 
 async function run(expression: string, rest: Partial<ScriptInput> = {}) {
@@ -41,7 +41,9 @@ const scriptOf = (definition: { actions: object[] }) =>
 
 describe("the example workflows", () => {
   test("seed.json", async () => {
-    const outputs = (key1: string) => ({ outputs: { "1": JSON.stringify({ key1, key2: 39 }) } });
+    const outputs = (key1: string) => ({
+      actions: { "1": JSON.stringify({ output: { key1, key2: 39 } }) },
+    });
     expect(await outputOf(scriptOf(seed), outputs("200"))).toEqual({ x: "nesX" });
     expect(await outputOf(scriptOf(seed), outputs("404"))).toEqual({});
   });
@@ -50,11 +52,11 @@ describe("the example workflows", () => {
     const input = (quantity: number, shipping: string) =>
       JSON.stringify({ shipping, lines: [{ quantity, unitPrice: 30 }] });
     const script = scriptOf(order);
-    expect(await outputOf(script, { input: input(4, "express"), outputs: {} })).toEqual({
+    expect(await outputOf(script, { input: input(4, "express"), actions: {} })).toEqual({
       total: 120,
       express: true,
     });
-    expect(await outputOf(script, { input: input(1, "slow"), outputs: {} })).toEqual({
+    expect(await outputOf(script, { input: input(1, "slow"), actions: {} })).toEqual({
       total: 35,
       express: false,
     });
@@ -190,7 +192,7 @@ const readings: [script: string, value: unknown][] = [
   [
     "JSON.stringify($).length",
     JSON.stringify({
-      "1": { output: JSON.parse(data.outputs["1"]) },
+      "1": { output: JSON.parse(data.actions["1"]).output },
       input: JSON.parse(data.input),
       execution: JSON.parse(data.execution),
       price: { output: { total: 120 } },
@@ -216,7 +218,7 @@ describe("the data", () => {
 
   test("a __proto__ key is data, in and out", async () => {
     const input = '{"__proto__":{"evil":1},"constructor":2}';
-    const names = { outputs: JSON.parse('{"__proto__":"{\\"a\\":7}"}') };
+    const names = { actions: JSON.parse('{"__proto__":"{\\"output\\":{\\"a\\":7}}"}') };
     expect(
       await outputOf("$.a = Object.keys($.input); $.b = $.input.evil === undefined", { input }),
     ).toEqual({ a: ["__proto__", "constructor"], b: true });
@@ -225,8 +227,8 @@ describe("the data", () => {
   });
 
   test("members are parsed only when they are touched", async () => {
-    expect(await outputOf("$.a = 1", { outputs: { bad: "{not json" } })).toEqual({ a: 1 });
-    expect(await failureOf("$.bad", { outputs: { bad: "{not json" } })).toStartWith(
+    expect(await outputOf("$.a = 1", { actions: { bad: "{not json" } })).toEqual({ a: 1 });
+    expect(await failureOf("$.bad", { actions: { bad: "{not json" } })).toStartWith(
       "SCRIPT_ERROR SyntaxError",
     );
   });

@@ -65,7 +65,7 @@ test("the queue has room for some scripts, for many quick ones, and for so many 
 test("one script of a second group waits for one of the first, not for all of them", async () => {
   const sandbox = createSandbox({ clock: systemClock, processes: 1 });
   opened.push(sandbox);
-  const data = { input: "{}", execution: "{}", outputs: {} };
+  const data = { input: "{}", execution: "{}", actions: {} };
   const evaluate = (group: string) => sandbox.evaluate({ ...data, group, expression: "1" });
   await evaluate("first");
   let before = 0;

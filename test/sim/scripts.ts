@@ -22,11 +22,11 @@ export async function openEvaluator(): Promise<Evaluate> {
     outputDepthMax: limits.jsonDepthMax,
     messageCharsMax: limits.errorMessageCharsMax,
   });
-  return ({ expression, input, execution, outputs }) => {
+  return ({ expression, input, execution, actions }) => {
     const members = [
-      { name: "input", text: input, isOutput: false },
-      { name: "execution", text: execution, isOutput: false },
-      ...Object.entries(outputs).map(([name, text]) => ({ name, text, isOutput: true })),
+      { name: "input", text: input, isAction: false },
+      { name: "execution", text: execution, isAction: false },
+      ...Object.entries(actions).map(([name, text]) => ({ name, text, isAction: true })),
     ];
     const outcome = interpreter.evaluate({ expression, members });
     // Nothing is awaited: what a fresh world needs is done before this call returns.

@@ -7,6 +7,7 @@ export function viewOf(data: { input?: string; outputs?: Record<string, string> 
     input: data.input ?? "null",
     execution: '{"id":"e-1","workflow":"order","version":3,"startedAt":"2030-01-31T12:00:00.000Z"}',
     output: (key) => outputs.get(key),
-    outputKeys: () => [...outputs.keys()],
+    facts: () => undefined,
+    actionKeys: () => [...outputs.keys()],
   };
 }

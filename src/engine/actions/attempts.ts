@@ -78,7 +78,7 @@ export function offer(subject: Subject, { parameters, item }: Offered): void {
     parameters,
   });
   subject.setRecord({
-    ...(before.status !== "PENDING" && earlierAttempts(before)),
+    ...earlierAttempts(before),
     ...total,
     status: "SCHEDULED",
     startedAt: before.startedAt ?? draft.now,

@@ -16,11 +16,14 @@ export function failValue(draft: Draft, action: PlanAction, message: string): vo
 /** Data is read before anything is changed: an action that reads too much leaves no other trace. */
 export function failIfTooLarge(draft: Draft, action: PlanAction, run: () => void): void {
   draft.work.beginAction();
+  draft.reader = action.index;
   try {
     run();
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
     failAction(draft, action, { failure: { code: "TOO_LARGE", message: error.message } });
+  } finally {
+    draft.reader = undefined;
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { limits } from "../../base/limits.ts";
 import { cut } from "../../language/data/cut.ts";
+import { actionText } from "../../language/data/scope.ts";
 import type { JavascriptPlanAction } from "../../language/kinds/javascript.ts";
 import type { ScriptOutcome } from "../../model/event.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -102,10 +103,11 @@ function leave(draft: Draft, action: JavascriptPlanAction): void {
 
 function request(draft: Draft, action: JavascriptPlanAction, handout: number): void {
   const view = draft.view();
-  const outputs: Record<string, JsonText> = {};
-  for (const key of view.outputKeys()) {
-    const text = view.output(key);
-    if (text !== undefined) outputs[key] = text;
+  const actions: Record<string, JsonText> = {};
+  const { outputs: keys } = action.needs;
+  for (const key of keys === "all" ? view.actionKeys() : keys) {
+    const text = actionText(view.output(key), view.facts(key));
+    if (text !== undefined) actions[key] = text;
   }
   draft.scripts.push({
     handout,
@@ -114,7 +116,7 @@ function request(draft: Draft, action: JavascriptPlanAction, handout: number): v
     expression: action.expression,
     input: view.input,
     execution: view.execution,
-    outputs,
+    actions,
   });
 }
 

@@ -66,6 +66,8 @@ export class Draft extends Effects {
   systemActionsStarted = 0;
   /** What this decision has read of the data. */
   readonly work = new Work();
+  /** The action whose templates are resolved, if any. */
+  reader: number | undefined;
   /** Data that its actions needed, which is in memory until it is done. */
   neededChars = 0;
 
@@ -216,6 +218,14 @@ export class Draft extends Effects {
   view(): Scope {
     this.#view ??= new View(this);
     return this.#view;
+  }
+
+  /** `$.execution.error` of the action that reads it: the failure that it handles. */
+  handledFailure(): JsonText {
+    const { errorOf } = this.record(this.reader ?? -1);
+    if (errorOf === undefined) return "null";
+    const { key: action } = this.plan.actions[errorOf]!;
+    return JSON.stringify({ action, ...this.record(errorOf).failure });
   }
 
   // Effects

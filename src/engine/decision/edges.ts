@@ -17,7 +17,7 @@ import {
 import { blockingVerdict, propagateBlocking } from "./blocking.ts";
 import type { Draft } from "./draft.ts";
 import { failAction, makeReady } from "./flow.ts";
-import { indexesIn, noIndexes, without } from "./index-set.ts";
+import { addAll, indexesIn, noIndexes, without } from "./index-set.ts";
 import { endLosers } from "./race.ts";
 import { causesOf, takenTargets } from "./recovery.ts";
 
@@ -171,6 +171,21 @@ class Sweep {
     }
     draft.ended.push(index);
   }
+}
+
+/** Of the failures that are recovered at an action, the one that came last in history. */
+export function lastRecovered(draft: Draft, { index, join }: PlanAction): number | undefined {
+  // Nearly always there is none.
+  if (!draft.records.some((record) => record?.failureSequence !== undefined)) return undefined;
+  const recovery = draft.recovery();
+  const recovered = [...recovery.recoveredAt(index)];
+  if (join === "settled") addAll(recovered, recovery.causesAt(index));
+  let last: number | undefined;
+  for (const cause of indexesIn(recovered)) {
+    const { failureSequence = 0 } = draft.record(cause);
+    if (last === undefined || failureSequence > draft.record(last).failureSequence!) last = cause;
+  }
+  return last;
 }
 
 /** The first failed actions because of which one is SKIPPED, and how many more there are. */

@@ -2,7 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import type { Scope } from "../../language/data/scope.ts";
 import type { Plan } from "../../language/plan.ts";
-import type { ExecutionState } from "../../model/execution.ts";
+import type { ActionRecord, ExecutionState } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 
@@ -12,6 +12,8 @@ interface Viewed {
   readonly state: ExecutionState;
   read(field: string): JsonText | undefined;
   hasOutput(index: number): boolean;
+  record(index: number): ActionRecord;
+  handledFailure(): JsonText;
 }
 
 export class View implements Scope {
@@ -28,7 +30,8 @@ export class View implements Scope {
 
   get execution(): JsonText {
     this.#execution ??= executionText(this.#of.state);
-    return this.#execution;
+    if (!hasFacts(this.#of)) return this.#execution;
+    return `${this.#execution.slice(0, -1)},"error":${this.#of.handledFailure()}}`;
   }
 
   output(key: string): JsonText | undefined {
@@ -37,10 +40,32 @@ export class View implements Scope {
     return this.#of.read(fields.output(key));
   }
 
-  outputKeys(): readonly string[] {
-    const withOutput = this.#of.plan.actions.filter(({ index }) => this.#of.hasOutput(index));
-    return withOutput.map(({ key }) => key);
+  facts(key: string): JsonText | undefined {
+    const index = this.#of.plan.byKey.get(key);
+    if (index === undefined || !hasFacts(this.#of)) return undefined;
+    const { status, failure, startedAt, endedAt } = this.#of.record(index);
+    return JSON.stringify({
+      status,
+      error: failure ?? null,
+      startedAt: isoTime(startedAt),
+      endedAt: isoTime(endedAt),
+    });
   }
+
+  actionKeys(): readonly string[] {
+    const { plan } = this.#of;
+    if (hasFacts(this.#of)) return [...plan.byKey.keys()];
+    return plan.actions.filter(({ index }) => this.#of.hasOutput(index)).map(({ key }) => key);
+  }
+}
+
+/** Executions that began before format 4 read what they read then. */
+function hasFacts({ state }: Viewed): boolean {
+  return state.failuresTravel === true;
+}
+
+function isoTime(moment: number | undefined): string | null {
+  return moment === undefined ? null : new Date(moment).toISOString();
 }
 
 /** `$.execution` as text. */

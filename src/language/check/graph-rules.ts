@@ -2,6 +2,7 @@
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
 import type { Reference } from "../data/reference.ts";
+import { factNames } from "../data/scope.ts";
 import { Ancestors, countIncoming, orderOf, reachable } from "../graph.ts";
 import type { KindRules } from "../kinds/kind.ts";
 import { kindOf, kinds } from "../kinds/table.ts";
@@ -205,11 +206,19 @@ class GraphCheck {
       return;
     }
     const first = reference.steps[0];
+    if (reference.where === "facts") {
+      this.#report.isNew({ pointer, what: "A reference to more than an output", format: 4 });
+    }
     if (reference.where === "root" && first?.kind === "member") {
-      const message = `${quoted(reference.text)} finds nothing: an action has only the member "output".`;
-      this.#report.warning(pointer, message);
+      this.#report.warning(pointer, () => {
+        const members = ["output", ...factNames];
+        const hint = nearestHint(String(first.key), members);
+        const which = members.map(quoted).join(", ");
+        return `${quoted(reference.text)} finds nothing: an action has the members ${which}${hint}.`;
+      });
     } else if (within?.before !== undefined && !within.before(position)) {
-      const message = `${quoted(reference.text)} may find nothing: action ${quoted(root.key)} does not come before this one.`;
+      const may = reference.where === "facts" ? "may be read too early" : "may find nothing";
+      const message = `${quoted(reference.text)} ${may}: action ${quoted(root.key)} does not come before this one.`;
       this.#report.warning(pointer, message);
     }
   }
@@ -235,7 +244,11 @@ class GraphCheck {
 
   #checkExecutionMember(reference: Reference, pointer: string): void {
     const first = reference.steps[0];
-    if (first?.kind !== "member" || executionMembers.includes(String(first.key))) return;
+    if (first?.kind !== "member") return;
+    if (first.key === "error") {
+      this.#report.isNew({ pointer, what: "A reference to $.execution.error", format: 4 });
+    }
+    if (executionMembers.includes(String(first.key))) return;
     this.#report.warning(pointer, () => {
       const hint = nearestHint(String(first.key), executionMembers);
       return `${quoted(reference.text)} finds nothing: $.execution has no such member${hint}.`;
@@ -243,7 +256,7 @@ class GraphCheck {
   }
 }
 
-const executionMembers = ["id", "workflow", "version", "startedAt", "correlationId"];
+const executionMembers = ["id", "workflow", "version", "startedAt", "correlationId", "error"];
 
 function rulesOf(spec: ReadObject): KindRules | undefined {
   const kind = kindOf(spec);

@@ -12,7 +12,7 @@ import { pick } from "./json-text.ts";
 import { parsePath, shortFormAt } from "./path.ts";
 import { type FilterQuery, isDefinite, outerQueries, type PathStep } from "./path-step.ts";
 import { ReferenceSyntaxError } from "./path-text.ts";
-import { mergeNeeds, type Needs, noNeeds, type Scope } from "./scope.ts";
+import { actionText, factNames, mergeNeeds, type Needs, noNeeds, type Scope } from "./scope.ts";
 import { namesToIndex, TextIndexes } from "./text-index.ts";
 import { Work } from "./work.ts";
 
@@ -37,8 +37,8 @@ export interface Reference {
   readonly steps: readonly PathStep[];
   /** The keys of a definite path, within what `where` names. */
   readonly keys: readonly (string | number)[];
-  /** Text that the steps or keys are looked up in: the root's own, or an action's output. */
-  readonly where: "root" | "output";
+  /** Text that the steps or keys are looked up in: the root's own, or a part of an action. */
+  readonly where: "root" | "output" | "facts";
   /** The same for all references that are looked up in the same text. */
   readonly textName: string;
   /** What the paths in its filters that begin with `$` refer to. */
@@ -169,22 +169,23 @@ function referenceTo(text: string, all: readonly PathStep[]): Reference {
   const root = rootOf(all[0]);
   const within = root.kind === "all" ? all : all.slice(1);
   const definite = isDefinite(all);
-  // An action's only member is its output: the walk can begin there.
-  const first = within[0];
-  const inOutput = root.kind === "action" && first?.kind === "member" && first.key === "output";
-  const steps = inOutput ? within.slice(1) : within;
+  const where = whereOf(root, within[0]);
+  const steps = where === "output" ? within.slice(1) : within;
   const outer = new Map(
     outerQueries(all).map((query) => [query, referenceTo(query.text, query.steps)]),
   );
   return {
     text,
     definite,
-    needs: mergeNeeds([needsOf(root), ...[...outer.values()].map((each) => each.needs)]),
+    needs: mergeNeeds([
+      needsOf(root, where, within[0]),
+      ...[...outer.values()].map((each) => each.needs),
+    ]),
     root,
     steps,
     keys: definite ? steps.map((step) => (step as { key: string | number }).key) : [],
-    where: inOutput ? "output" : "root",
-    textName: `${root.kind}:${inOutput ? "output" : "root"}:${root.key ?? ""}`,
+    where,
+    textName: `${root.kind}:${where}:${root.key ?? ""}`,
     outer,
     otherwise: undefined,
   };
@@ -196,16 +197,29 @@ function rootOf(first: PathStep | undefined): ReferenceRoot {
   return { kind: "action", key: String(first.key) };
 }
 
-function needsOf(root: ReferenceRoot): Needs {
+/** The walk can begin at an action's output, and its facts do without the output. */
+function whereOf({ kind }: ReferenceRoot, first: PathStep | undefined): Reference["where"] {
+  if (kind !== "action" || first?.kind !== "member") return "root";
+  if (first.key === "output") return "output";
+  return factNames.includes(String(first.key)) ? "facts" : "root";
+}
+
+function needsOf(
+  root: ReferenceRoot,
+  where: Reference["where"],
+  first: PathStep | undefined,
+): Needs {
   switch (root.kind) {
     case "input":
       return { outputs: [], input: true };
-    case "execution":
-      return { outputs: [], input: false };
+    case "execution": {
+      const failure = first?.kind !== "member" || first.key === "error";
+      return failure ? { ...noNeeds, failure } : noNeeds;
+    }
     case "action":
-      return { outputs: [root.key], input: false };
+      return where === "facts" ? noNeeds : { outputs: [root.key], input: false };
     case "all":
-      return { outputs: "all", input: true };
+      return { outputs: "all", input: true, failure: true };
   }
 }
 
@@ -263,11 +277,10 @@ function lookedUpIn(reference: Reference, view: Scope, work: Work): JsonText | u
       return view.input;
     case "execution":
       return view.execution;
-    case "action": {
-      const output = view.output(root.key);
-      if (output === undefined || reference.where === "output") return output;
-      return `{"output":${output}}`;
-    }
+    case "action":
+      if (reference.where === "output") return view.output(root.key);
+      if (reference.where === "facts") return view.facts(root.key);
+      return actionText(view.output(root.key), view.facts(root.key));
     case "all":
       return wholeText(view, work);
   }
@@ -276,9 +289,9 @@ function lookedUpIn(reference: Reference, view: Scope, work: Work): JsonText | u
 /** `$` itself. */
 function wholeText(view: Scope, work: Work): JsonText {
   const members = [`"input":${view.input}`];
-  for (const key of view.outputKeys()) {
-    const output = view.output(key);
-    if (output !== undefined) members.push(`${JSON.stringify(key)}:{"output":${output}}`);
+  for (const key of view.actionKeys()) {
+    const text = actionText(view.output(key), view.facts(key));
+    if (text !== undefined) members.push(`${JSON.stringify(key)}:${text}`);
   }
   members.push(`"execution":${view.execution}`);
   for (const member of members) work.readText(member);

@@ -21,6 +21,6 @@ export const javascript = {
     ...base,
     kind: "javascript",
     expression,
-    needs: { outputs: ancestors(), input: true },
+    needs: { outputs: ancestors(), input: true, failure: true },
   }),
 } satisfies KindRules;

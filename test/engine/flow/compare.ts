@@ -13,6 +13,8 @@ export interface FlowEnd {
   readonly failed: { readonly action: string; readonly code: string } | undefined;
   readonly statuses: Readonly<Record<string, string>>;
   readonly skipped: Readonly<Record<string, readonly string[] | "lost race">>;
+  /** What `$.execution.error` named in the tasks that were offered. */
+  readonly errors: Readonly<Record<string, string | null>>;
 }
 
 /** Which of the open actions ends next. */
@@ -21,19 +23,28 @@ export type Pick = (open: readonly ActionId[]) => ActionId;
 export function runEngine({ definition, outcomes }: Flow, pick: Pick): FlowEnd {
   const input: Record<string, string> = {};
   for (const [id, outcome] of outcomes) input[id] = "route" in outcome ? outcome.route : "nowhere";
-  const world = new World(definition, { input });
+  const parameters = { handles: "$.execution.error.action" };
+  const actions = definition.actions.map((spec) =>
+    spec.type === "user" ? { ...spec, parameters } : spec,
+  );
+  const world = new World({ ...definition, actions }, { input });
+  const errors: Record<string, string | null> = {};
   while (world.status === "RUNNING") {
-    const open = [...world.tasks.keys()].map((id) => id.slice(id.lastIndexOf(":") + 1));
+    const open = [...world.tasks.values()].map(({ id, parameters }) => {
+      const key = id.slice(id.lastIndexOf(":") + 1);
+      errors[key] = JSON.parse(parameters).handles;
+      return key;
+    });
     if (open.length === 0) throw new Error("it is RUNNING and nothing is open");
     const next = String(pick(open));
     const outcome = outcomes.get(next);
     if (outcome !== undefined && "code" in outcome) world.fail(next, outcome.code);
     else world.complete(next);
   }
-  return endOf(world);
+  return { ...endOf(world), errors };
 }
 
-function endOf({ plan, execution }: World): FlowEnd {
+function endOf({ plan, execution }: World): Omit<FlowEnd, "errors"> {
   const { state, records } = execution;
   const statuses: Record<string, string> = {};
   const skipped: Record<string, string[] | "lost race"> = {};
@@ -64,6 +75,7 @@ export function runNaive({ definition, outcomes }: Flow, pick: Pick): FlowEnd {
     failed: failed && { action: String(failed.action), code: failed.code },
     statuses: Object.fromEntries(end.statuses),
     skipped: Object.fromEntries(end.skipped) as FlowEnd["skipped"],
+    errors: Object.fromEntries(end.errors) as FlowEnd["errors"],
   };
 }
 
@@ -73,7 +85,7 @@ type Seen = Record<string, number>;
 const mustSee = [
   ...["COMPLETED", "FAILED", "fails with JOIN_NOT_MET", "handled failure", "settled"],
   ...["dead path", "skipped by failure", "SKIPPED by a lost race", "CANCELLED by a lost race"],
-  ...["starts recovered"],
+  ...["starts recovered", "$.execution.error"],
 ];
 const ordersOfEach = 4;
 
@@ -95,7 +107,9 @@ function compareFlows(first: number, count: number): Seen {
         return (open) => chance.pick(open);
       };
       const engine = runEngine(flow, picks());
-      const naive = runNaive(flow, picks());
+      const { errors, ...rest } = runNaive(flow, picks());
+      const seenErrors = Object.entries(errors).filter(([id]) => id in engine.errors);
+      const naive: FlowEnd = { ...rest, errors: Object.fromEntries(seenErrors) };
       if (!Bun.deepEquals(engine, naive)) {
         const of = { seed, order, definition: flow.definition, outcomes: [...flow.outcomes] };
         expect({ end: engine, of }).toEqual({ end: naive, of });
@@ -114,13 +128,15 @@ function checkOrder(seed: number, ends: readonly FlowEnd[]): void {
   for (const end of ends) {
     expect({ seed, status: end.status }).toEqual({ seed, status: first!.status });
     if (end.status === "FAILED") continue;
-    expect({ seed, end }).toEqual({ seed, end: first! });
+    // Which failure came last may differ.
+    expect({ seed, end: { ...end, errors: {} } }).toEqual({ seed, end: { ...first!, errors: {} } });
     const open = Object.values(end.statuses).filter((status) => status === "PENDING");
     expect({ seed, open }).toEqual({ seed, open: [] });
   }
 }
 
-function note(seen: Seen, { status, failed, statuses, skipped }: FlowEnd, flow: Flow): void {
+function note(seen: Seen, end: FlowEnd, flow: Flow): void {
+  const { status, failed, statuses, skipped, errors } = end;
   const add = (what: string) => {
     seen[what] = (seen[what] ?? 0) + 1;
   };
@@ -128,6 +144,7 @@ function note(seen: Seen, { status, failed, statuses, skipped }: FlowEnd, flow: 
   if (failed?.code === "JOIN_NOT_MET") add("fails with JOIN_NOT_MET");
   const { actions } = flow.definition;
   for (const { id, join = "all", onError } of actions) {
+    if (errors[id]) add("$.execution.error");
     const reason = skipped[id];
     if (reason === "lost race") add(`${statuses[id]} by a lost race`);
     else if (reason !== undefined) add(reason.length === 0 ? "dead path" : "skipped by failure");

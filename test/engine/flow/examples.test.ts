@@ -44,8 +44,10 @@ function run(
     ),
   };
   const pick = (open: readonly ActionId[]) => order.find((id) => open.includes(id)) ?? open[0]!;
-  const engine = runEngine(flow, pick);
-  expect(engine).toEqual(runNaive(flow, pick));
+  const { errors, ...engine } = runEngine(flow, pick);
+  const { errors: wanted, ...naive } = runNaive(flow, pick);
+  expect(engine).toEqual(naive);
+  expect(wanted).toMatchObject(errors);
   const lines = Object.entries(engine.statuses).map(([id, status]): [string, string] => {
     const reason = engine.skipped[id];
     if (reason === undefined) return [id, status];
