@@ -186,6 +186,10 @@ export const failureKinds = {
     retried: false,
     sentence: "This server does not implement the kind of action.",
   },
+  SIGNAL_REFUSED: {
+    retried: false,
+    sentence: "No open execution took what a `signal` action sent, or it named too many of them.",
+  },
   CHILD_FAILED: {
     retried: false,
     sentence:

@@ -231,6 +231,7 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
       return applyToTask(draft, event);
     case "script":
     case "script-turn":
+    case "signal-sent":
       return applyToOpen(draft, event);
     case "timer":
       return applyTimer(draft, event);
@@ -282,7 +283,10 @@ function applyToParent(draft: Draft, event: EventOf<"child-ended" | "child-lost"
 }
 
 /** Finds the action that is open under a hand-out. */
-function applyToOpen(draft: Draft, event: EventOf<"script" | "script-turn">): EventAnswer {
+function applyToOpen(
+  draft: Draft,
+  event: EventOf<"script" | "script-turn" | "signal-sent">,
+): EventAnswer {
   for (const [index, record] of draft.records.entries()) {
     if (record?.handout !== event.handout) continue;
     if (record.status !== "RUNNING" && record.status !== "WAITING") continue;

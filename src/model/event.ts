@@ -6,7 +6,7 @@
 import type { ParentLink } from "./child.ts";
 import type { ActionStatus, Failure } from "./execution.ts";
 import type { JsonText } from "./json.ts";
-import type { ChildEnd } from "./message.ts";
+import type { ChildEnd, SignalSent } from "./message.ts";
 
 /** What can be done by hand: to a whole execution, or to the action of this key. */
 export type OperationRequest =
@@ -107,6 +107,14 @@ export type ExecutionEvent =
       readonly type: "repair";
       readonly tasks: ReadonlySet<string>;
       readonly timers: ReadonlySet<string>;
+    }
+  /** The store of its targets has the signal that an action sends. */
+  | {
+      readonly type: "signal-sent";
+      readonly handout: number;
+      readonly sent: readonly SignalSent[];
+      /** Why the action fails: none of them has taken it. */
+      readonly refusal?: string;
     }
   /** A child of an action has ended, or could not be started. */
   | { readonly type: "child-ended"; readonly parent: ParentLink; readonly end: ChildEnd }

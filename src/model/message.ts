@@ -65,7 +65,28 @@ export interface ChildEndedMessage {
   readonly failure?: Failure;
 }
 
+/**
+ * Sends an event to one execution, or to all open ones of a correlationId but the source. The payload is
+ * the last member, as text.
+ */
+export interface SignalMessage {
+  readonly type: "signal";
+  /** Hand-out of the action that sends it. */
+  readonly handout: number;
+  readonly sentAt: number;
+  readonly event: string;
+  readonly executionId?: string;
+  readonly correlationId?: string;
+}
+
+/** What became of a signal at one of its targets. */
+export interface SignalSent {
+  readonly executionId: string;
+  readonly outcome: "accepted" | "ended" | "not-found" | "too-many";
+}
+
 export type Message =
+  | SignalMessage
   | StartMessage
   | StartChildMessage
   | CancelChildMessage

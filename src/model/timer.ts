@@ -19,6 +19,8 @@ const actionTimers = {
   total: { isDeadline: true },
   /** A script that waits for its turn, or one that a server may have taken along when it died. */
   script: { isDeadline: false },
+  /** A signal that has not been confirmed for long is sent again. */
+  send: { isDeadline: false },
   /** A child that has not been heard of for long is asked for. */
   child: { isDeadline: false },
 } as const satisfies Readonly<Record<string, { readonly isDeadline: boolean }>>;

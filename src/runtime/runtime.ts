@@ -176,7 +176,15 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const note = (partition: number, at: number) => timers.note(partition, at);
   const dueOptions = { clock, standstill, metrics, journal, driver, executions, note };
   const { namespace } = options;
-  const deliveries = new Deliveries({ store, plans, driver, executions, namespace, tracing });
+  const deliveries = new Deliveries({
+    store,
+    plans,
+    driver,
+    executions,
+    lists,
+    namespace,
+    tracing,
+  });
   const outbox = new OutboxLoop({
     store,
     clock,

@@ -92,7 +92,6 @@ describe("what is right", () => {
     ],
     [{ name: "map", items: "{$.input.list}", workflow: "w", tolerate: "20%", maxConcurrency: 5 }],
     [{ name: "loop", workflow: "w", while: "$.last", maxIterations: 3, parameters: "$.last.x" }],
-    [{ name: "signal", executionId: "$.input.id", event: "go", payload: { a: 1 } }],
   ])("kinds that are not built yet are accepted, with a warning: %j", (action) => {
     const warnings = warningsOf(withAction(action));
     expect(warnings).toHaveLength(1);

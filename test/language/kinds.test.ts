@@ -34,6 +34,7 @@ test("no two kinds have the same name, and all names are in lower case", () => {
 const leftOut: ReadonlyMap<Kind, string> = new Map([
   ["http", "to the engine it is a user action, and to other servers nobody is there to be called"],
   ["workflow", "its children are executions of their own: the simulator runs them"],
+  ["signal", "it needs others that it can send to: test/server/signals.test.ts"],
   ["terminate", "most workflows would end before much of them has run"],
 ]);
 

@@ -31,6 +31,8 @@ export const executionLimits = {
   historyEntriesMax: 10_000,
   /** Follow-ups in a chain. */
   followUpDepthMax: 3,
+  /** Executions that a signal action sends to. */
+  signalTargetsMax: 100,
   /** Parents above an execution. */
   nestingMax: 20,
   /** Retention of a completed execution. */

@@ -9,7 +9,7 @@ import type { ChildEnd } from "../../model/message.ts";
 import { nestingFault, versionFor } from "../decision/children.ts";
 import type { Draft } from "../decision/draft.ts";
 import { failAction } from "../decision/flow.ts";
-import { notBuilt } from "./not-built.ts";
+import { failsAsOlder } from "./not-built.ts";
 
 type Failed = Exclude<ChildEnd, { output: unknown }>;
 
@@ -19,11 +19,7 @@ export function runsOrFail(
   action: PlanAction & { readonly target: ChildTarget },
   handout: number,
 ): number | undefined {
-  // Servers of older formats saved such definitions, as nothing ran them.
-  if (draft.format < 4) {
-    notBuilt.start(draft, action);
-    return undefined;
-  }
+  if (failsAsOlder(draft, action)) return undefined;
   const fault = nestingFault(draft);
   if (fault !== undefined) return refuse(draft, action, fault);
   const { childVersion } = draft.record(action.index);

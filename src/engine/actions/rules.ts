@@ -46,6 +46,7 @@ export type ActionEvent = EventOf<
   | "signal"
   | "script"
   | "script-turn"
+  | "signal-sent"
   | "child-ended"
   | "child-lost"
 >;

@@ -5,6 +5,7 @@ import { http } from "./http.ts";
 import { javascript } from "./javascript.ts";
 import { notBuilt } from "./not-built.ts";
 import type { ActionRules } from "./rules.ts";
+import { signal } from "./signal.ts";
 import { switchRules } from "./switch.ts";
 import { terminate } from "./terminate.ts";
 import { transform } from "./transform.ts";
@@ -24,7 +25,7 @@ const table: { readonly [K in Kind]: ActionRules<PlanActionOf<K>> } = {
   map: notBuilt,
   loop: notBuilt,
   terminate,
-  signal: notBuilt,
+  signal,
 };
 
 /** Made for its kind, so they may be used with this action and no other. */

@@ -162,7 +162,7 @@ function childPlan(draft: Draft, target: ChildTarget, version: number): ChildPla
   return { workflow: draft.state.workflow, version, inline: [...outer, inline] };
 }
 
-/** The last member is text, in which large integers stay exact. */
-function withText(message: object, name: string, text: JsonText): JsonText {
+/** A message whose last member is text, in which large integers stay exact. */
+export function withText(message: object, name: string, text: JsonText): JsonText {
   return `${JSON.stringify(message).slice(0, -1)},"${name}":${text}}`;
 }

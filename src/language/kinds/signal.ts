@@ -1,23 +1,55 @@
-/** signal: sends an event to another execution. */
+/** signal: sends an event to other executions. */
 import type { ActionSpec } from "../../model/definition.ts";
+import type { Json } from "../../model/json.ts";
+import { compileTemplate, type Template } from "../data/template.ts";
 import { eventName } from "../readers/fields.ts";
-import { template } from "../readers/templates.ts";
-import type { KindRules, PlanActionBase } from "./kind.ts";
+import { reader } from "../readers/reader.ts";
+import { shown } from "../readers/report.ts";
+import { isLiteral, template } from "../readers/templates.ts";
+import { type KindRules, needsOf, optionalTemplate, type PlanActionBase } from "./kind.ts";
 
-interface SignalPlanAction extends PlanActionBase {
+export interface SignalPlanAction extends PlanActionBase {
   readonly kind: "signal";
+  /** Exactly one of these two. */
+  readonly executionId: Template | undefined;
+  readonly correlationId: Template | undefined;
+  readonly event: Template;
+  readonly payload: Template | undefined;
 }
+
+const textTemplate = reader({ type: "string", minLength: 1 }, (value, pointer, report) => {
+  if (typeof value === "string" && value !== "") return template(value, pointer, report);
+  report.problem(pointer, `It must be text, or a template for it, not ${shown(value)}.`);
+  return undefined;
+});
+
+const sentSchema = { anyOf: [eventName.schema, { type: "string", pattern: String.raw`\$` }] };
+const sentEvent = reader(sentSchema, (value, pointer, report) =>
+  typeof value === "string" && !isLiteral(value)
+    ? template(value, pointer, report)
+    : eventName(value, pointer, report),
+);
 
 export const signal = {
   fields: [
-    ["executionId", template, "Template for the execution that gets the signal."],
-    ["event", eventName, "The name of the event."],
-    ["payload", template, "Template for what the signal carries."],
+    ["executionId", textTemplate, "Template for the execution that gets the event."],
+    [
+      "correlationId",
+      textTemplate,
+      "Template for the correlationId of the executions that get it, all that are open.",
+    ],
+    ["event", sentEvent, "The name of the event, or a template for it."],
+    ["payload", template, "Template for what the signal carries; null by default."],
   ],
-  required: ["executionId", "event"],
-  isBuilt: false,
-  compile: (_: ActionSpec, base: PlanActionBase): SignalPlanAction => ({
-    ...base,
-    kind: "signal",
-  }),
+  required: ["event"],
+  either: ["executionId", "correlationId"],
+  format: 4,
+  compile(spec: ActionSpec, base: PlanActionBase): SignalPlanAction {
+    const executionId = optionalTemplate(spec.executionId);
+    const correlationId = optionalTemplate(spec.correlationId);
+    const event = compileTemplate(spec.event as Json);
+    const payload = optionalTemplate(spec.payload);
+    const needs = needsOf([base.parameters, executionId, correlationId, event, payload]);
+    return { ...base, kind: "signal", executionId, correlationId, event, payload, needs };
+  },
 } satisfies KindRules;

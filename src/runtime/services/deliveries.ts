@@ -27,12 +27,15 @@ import type { NewBeginning } from "../driving/mailbox.ts";
 import type { Tracing } from "../reporting/tracing.ts";
 import { followUpId, seedOf } from "../shared/hash.ts";
 import type { Executions } from "./executions.ts";
+import type { Lists } from "./listing.ts";
+import { deliverSignal } from "./signal-delivery.ts";
 
 interface Options {
   readonly store: Store;
   readonly plans: Plans;
   readonly driver: Driver;
   readonly executions: Pick<Executions, "create">;
+  readonly lists: Lists;
   readonly namespace: string;
   readonly tracing: Tracing | undefined;
 }
@@ -63,6 +66,9 @@ export class Deliveries {
         return this.#askChild(body);
       case "child-ended":
         return this.#tell(body.parent, endOf(message, body));
+      case "signal":
+        await deliverSignal(this.#options, message, body);
+        return delivered;
       default:
         return this.#startFollowUp(message, body);
     }
@@ -76,6 +82,9 @@ export class Deliveries {
     } else if (message.type === "start-child") {
       const error = { code: "NOT_STARTED", message: failure };
       await this.#tell(message.parent, { failure: error });
+    } else if (message.type === "signal") {
+      const refused = { handout: message.handout, sent: [], refusal: failure };
+      await this.#options.driver.submit(key.id, { type: "signal-sent", ...refused });
     }
   }
 
