@@ -13,11 +13,14 @@ import {
 import type { JsonSchema } from "../language/readers/reader.ts";
 import { executionStatuses } from "../model/execution.ts";
 import { scopes } from "../model/key.ts";
-import { actionNameForm, isActionName, plainNameForm, plainNamePattern } from "../model/names.ts";
-
-/** In a dialect that every engine of patterns knows, as it is part of the OpenAPI document. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
-const noControls = /^[^\u0000-\u001f\u007f-\u009f]*$/;
+import {
+  actionNameForm,
+  isActionName,
+  noControlsPattern,
+  plainNameForm,
+  plainNamePattern,
+  wordIdPattern,
+} from "../model/names.ts";
 
 /** Text that can be stored, compared and logged: no control characters, no halves of characters. */
 function words(charsMax: number) {
@@ -25,7 +28,7 @@ function words(charsMax: number) {
     v.string(),
     v.minLength(1, "It must not be empty."),
     v.maxLength(charsMax, `It must be at most ${charsMax} characters long.`),
-    v.regex(noControls, "It must not contain control characters."),
+    v.regex(noControlsPattern, "It must not contain control characters."),
     v.check((text) => text.isWellFormed(), "It must be well-formed Unicode."),
   );
 }
@@ -55,7 +58,10 @@ export const executionIdSchema = v.pipe(v.string(), v.regex(plainNamePattern, na
 /** A number or a word, as text. */
 export const actionIdSchema = v.pipe(
   v.string(),
-  v.regex(/^(?:\d{1,10}|[A-Za-z_][A-Za-z0-9_-]{0,63})$/, "It must be the id of an action."),
+  v.regex(
+    new RegExp(`^(?:\\d{1,10}|${wordIdPattern.source.slice(1, -1)})$`),
+    "It must be the id of an action.",
+  ),
 );
 /** A place in a history: everything after the entry of this number; 0: from the beginning. */
 export const sequenceSchema = wholeNumber(0, Number.MAX_SAFE_INTEGER);

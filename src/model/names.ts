@@ -9,6 +9,14 @@ export const plainNameForm =
   `1 to ${limits.nameCharsMax} characters, ASCII letters, digits, ".", "_" and "-", ` +
   "that begin with a letter or a digit";
 
+/** In a dialect that every engine of patterns knows, as it is part of the published schemas. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+export const noControlsPattern = /^[^\u0000-\u001f\u007f-\u009f]*$/;
+
+/** The id of an action that is a word, not a number. */
+export const wordIdPattern = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
+export const wordIdForm = "a word of letters, digits, _ and - that begins with a letter or _";
+
 /** Tasks that only servers take, as they run them themselves: see runtime/inner. */
 export const innerQueue = "orchy";
 
@@ -42,7 +50,7 @@ export const eventNameForm = `1 to ${limits.eventNameCharsMax} characters withou
 
 function isPlainText(text: string, charsMax: number): boolean {
   const fits = text.length > 0 && text.length <= charsMax;
-  return fits && text.isWellFormed() && !/\p{Cc}/u.test(text);
+  return fits && text.isWellFormed() && noControlsPattern.test(text);
 }
 
 /** A path that is made of the name would lead to another route than that of a workflow. */

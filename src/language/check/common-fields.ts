@@ -1,6 +1,8 @@
 /** The fields that every action has, and their readers. */
+
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
+import { wordIdForm, wordIdPattern } from "../../model/names.ts";
 import { boolean, isObject, oneOf, readObject } from "../readers/fields.ts";
 import { type FieldList, fieldMap, propertiesOf, reader } from "../readers/reader.ts";
 import { below, nearestHint, quoted, shown } from "../readers/report.ts";
@@ -14,19 +16,18 @@ const reservedIds: ReadonlySet<string> = new Set([
   "last",
   "iteration",
 ]);
-const wordId = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
-const idForm = `an integer from 0 to ${limits.actionIdNumberMax}, or a word of letters, digits, _ and - that begins with a letter or _`;
+const idForm = `an integer from 0 to ${limits.actionIdNumberMax}, or ${wordIdForm}`;
 
 const idSchema = {
   anyOf: [
     { type: "integer", minimum: 0, maximum: limits.actionIdNumberMax },
-    { type: "string", pattern: wordId.source },
+    { type: "string", pattern: wordIdPattern.source },
   ],
 };
 
 /** An id that points at an action: that the action exists is checked with the graph. */
 export const soughtId = reader(idSchema, (value, pointer, report) => {
-  if (typeof value === "string" && wordId.test(value)) return value;
+  if (typeof value === "string" && wordIdPattern.test(value)) return value;
   if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= limits.actionIdNumberMax) {
     return Number(value);
   }

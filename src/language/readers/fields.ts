@@ -9,6 +9,7 @@ import {
   actionNameForm,
   innerQueue,
   isActionName,
+  noControlsPattern,
   plainNameForm,
   plainNamePattern,
   reservedWorkflowNames,
@@ -205,7 +206,7 @@ const actionNameSchema = {
   type: "string",
   minLength: 1,
   maxLength: limits.nameCharsMax,
-  pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+  pattern: noControlsPattern.source,
   not: { enum: [".", ".."] },
 };
 export const actionName = reader(actionNameSchema, (value, pointer, report) => {
