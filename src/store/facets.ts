@@ -2,7 +2,7 @@
 import type { Store } from "./store.ts";
 
 /** What every store has, and what may fail because it goes to the store. */
-type Operation = Exclude<
+export type Operation = Exclude<
   {
     [Name in keyof Store]-?: Store[Name] extends (request: never) => Promise<unknown>
       ? Name

@@ -1,8 +1,11 @@
 /** The memory store keeps the contract, and facets of it do alone. */
+import { expect, test } from "bun:test";
 import { MemoryDocuments } from "../../src/store/memory/documents.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { MemoryServers } from "../../src/store/memory/servers.ts";
+import type { Store } from "../../src/store/store.ts";
 import { storeConformance } from "./conformance.ts";
+import { runDifferential } from "./differential/differential.ts";
 
 const cleanUp = async () => {};
 
@@ -16,6 +19,25 @@ storeConformance(
   async () => ({ store: new MemoryDocuments(), cleanUp }),
   { facets: ["documents"] },
 );
+
+test("a store that has documents only is compared by them", async () => {
+  const facets = ["documents"] as const;
+  const reached = new Set<string>();
+  for (const seed of [1, 2, 3]) {
+    await runDifferential({
+      seed,
+      operations: 150,
+      together: 1,
+      partitions: 1,
+      smallLimits: true,
+      facets,
+      reference: new MemoryStore({ partitions: 1 }),
+      others: [new MemoryDocuments() as Partial<Store> as Store],
+      reached,
+    });
+  }
+  expect([...reached].sort()).toEqual(["putDocument conflict", "putDocument saved"]);
+});
 
 storeConformance(
   "a store that has servers only",

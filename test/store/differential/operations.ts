@@ -3,6 +3,7 @@
  * is made: every store is given the same one.
  */
 import { type ExecutionKey, executionKey, formatToken } from "../../../src/model/ids.ts";
+import { type Facet, facetOf, type Operation as Name } from "../../../src/store/facets.ts";
 import type * as contract from "../../../src/store/store.ts";
 import { Chance } from "../../support/chance.ts";
 import type { Knowledge, Lease } from "./knowledge.ts";
@@ -16,6 +17,8 @@ export interface Space {
   readonly partitions: number;
   /** Small limits make the order of ties visible, which stores may choose. */
   readonly smallLimits: boolean;
+  /** Only operations of these; absent: of all. */
+  readonly facets?: readonly Facet[];
 }
 
 const executionIds = ["e0", "e1", "e2", "e3", "__proto__"];
@@ -55,21 +58,27 @@ const weights = [
   ["leaveServer", 1],
 ] as const;
 
-const names = weights.flatMap(([name, weight]) => Array<typeof name>(weight).fill(name));
-
 export class Operations {
   readonly #chance: Chance;
   readonly #known: Knowledge;
   readonly #space: Space;
+  readonly #names: readonly (typeof weights)[number][0][];
   /** Apart from the other, so that the requests of lists move nothing else. */
   readonly #listChance = new Chance(1);
   #now = 1_760_000_000_000;
-  #names = 0;
+  #named = 0;
 
   constructor(chance: Chance, known: Knowledge, space: Space) {
     this.#chance = chance;
     this.#known = known;
     this.#space = space;
+    this.#names = weights
+      .filter(([name]) => this.#has(name))
+      .flatMap(([name, weight]) => Array<typeof name>(weight).fill(name));
+  }
+
+  #has(name: Name): boolean {
+    return this.#space.facets?.includes(facetOf[name]) ?? true;
   }
 
   get now(): number {
@@ -79,7 +88,7 @@ export class Operations {
   next(): Operation {
     const chance = this.#chance;
     if (chance.percent(60)) this.#now += chance.below(chance.percent(5) ? 3_000 : 40);
-    const name = chance.pick(names);
+    const name = chance.pick(this.#names);
     const request = this.#make[name]() as never;
     const isIndexing = name === "list" && this.#listChance.percent(20);
     return isIndexing ? { name: "indexExecutions", request } : { name, request };
@@ -87,7 +96,7 @@ export class Operations {
 
   /** Reads of everything: what differs now and was not noticed yet. */
   all(): Operation[] {
-    const operations: { name: keyof contract.Store; request: unknown }[] = [];
+    const operations: { name: Name; request: unknown }[] = [];
     for (const id of executionIds) {
       const key = executionKey(id, this.#space.partitions);
       operations.push({ name: "load", request: { key } }, { name: "holdings", request: key });
@@ -98,7 +107,7 @@ export class Operations {
       operations.push({ name: "queueStats", request: { partition } });
       operations.push({ name: "queueHints", request: { partition } });
     }
-    return operations as Operation[];
+    return operations.filter(({ name }) => this.#has(name)) as Operation[];
   }
 
   readonly #make = {
@@ -168,7 +177,7 @@ export class Operations {
   };
 
   #name(): string {
-    return `n${++this.#names}`;
+    return `n${++this.#named}`;
   }
 
   #text(): string {
