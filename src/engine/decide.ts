@@ -15,6 +15,7 @@ import type { Execution, ExecutionState } from "../model/execution.ts";
 import { isOpen } from "../model/execution.ts";
 import { fields, parseTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
+import { runEndedWith } from "../model/message.ts";
 import { type ActionTimer, formatTimer, parseTimer } from "../model/timer.ts";
 import {
   type ActionEvent,
@@ -37,7 +38,7 @@ import {
 } from "./decision/end.ts";
 import { makeReady } from "./decision/flow.ts";
 import type { Surroundings } from "./decision/surroundings.ts";
-import { applyOperation } from "./operations/apply.ts";
+import { applyOperation, isApplicable } from "./operations/apply.ts";
 import { repair } from "./repair.ts";
 import { applySignal } from "./signals.ts";
 import { applyExecutionTimeout } from "./timeout.ts";
@@ -156,7 +157,7 @@ export function decide(
     if (missing.length > 0) throw new MissingData(missing);
     const draft = new Draft(execution, surroundings);
     for (const event of events) {
-      if (!draft.hasRoom()) break;
+      if (!draft.hasRoom() || !isApplicable(draft, event)) break;
       draft.answers.push(apply(draft, event));
       propagate(draft);
     }
@@ -254,7 +255,10 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
       repair(draft, event);
       return accepted;
     case "outbox":
-      if (event.failure !== undefined) recordFollowUpFailure(draft, event.failure);
+      // What an earlier run has sent says nothing about the end of this one.
+      if (event.failure !== undefined && runEndedWith(event.id) === draft.state.run) {
+        recordFollowUpFailure(draft, event.failure);
+      }
       return accepted;
     default:
       return unreachable(event);

@@ -13,6 +13,7 @@ export type OperationRequest =
   | { readonly operation: "pause" }
   | { readonly operation: "resume" }
   | { readonly operation: "cancel" }
+  | { readonly operation: "retry" }
   | { readonly operation: "skip"; readonly action: string; readonly output: JsonText }
   | {
       readonly operation: "complete";

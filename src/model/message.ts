@@ -92,3 +92,17 @@ export type Message =
   | CancelChildMessage
   | AskChildMessage
   | ChildEndedMessage;
+
+/** Messages that an end brings about, by their kind: each end of an execution is the end of a run. */
+type EndMessage = "follow-up" | "child-ended";
+
+/** The id of a message that the end of a run brings about. */
+export function endMessageId(kind: EndMessage, run: number): string {
+  return `${kind}:${run}`;
+}
+
+/** The run whose end has brought a message about; undefined: another thing has. */
+export function runEndedWith(messageId: string): number | undefined {
+  const run = /^(?:follow-up|child-ended):(\d+)$/.exec(messageId)?.[1];
+  return run === undefined ? undefined : Number(run);
+}

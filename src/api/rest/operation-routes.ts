@@ -34,7 +34,7 @@ async function operate(
 
 /** An operation on a whole execution that needs no more than its name. */
 function operation(
-  name: "pause" | "resume" | "cancel",
+  name: "pause" | "resume" | "cancel" | "retry",
   { done, ...documented }: Documented,
 ): Route {
   return route(`POST /v1/executions/{id}/${name}`, {
@@ -137,6 +137,13 @@ export const operationRoutes: readonly Route[] = [
       "Workers learn of it with their next heartbeat or poll; later results are ignored.",
     done: "execution cancelled",
   }),
+  operation("retry", {
+    summary: "Run what failed or was cancelled again",
+    description:
+      "Of an execution that is FAILED, TIMED_OUT or CANCELLED: a new run with a fresh timeout, in which the failures " +
+      "that ended it and what was cancelled with them start anew. Failures that were handled and outputs stand.",
+    done: "execution retried",
+  }),
   route("POST /v1/executions/{id}/signal", {
     id: "signalExecution",
     tag: "Operations",
@@ -173,7 +180,6 @@ export const operationRoutes: readonly Route[] = [
       return { status: 204 };
     },
   }),
-  later("retryExecution", "/v1/executions/{id}/retry", "Retry the failed actions"),
   later("rerunExecution", "/v1/executions/{id}/rerun", "Rerun from an action"),
   onAction("skip", {
     summary: "Skip an open action",

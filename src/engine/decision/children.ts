@@ -12,11 +12,12 @@ import { type ChildPlan, childIdOf, type ParentLink } from "../../model/child.ts
 import type { Failure } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import type {
-  AskChildMessage,
-  CancelChildMessage,
-  ChildEndedMessage,
-  StartChildMessage,
+import {
+  type AskChildMessage,
+  type CancelChildMessage,
+  type ChildEndedMessage,
+  endMessageId,
+  type StartChildMessage,
 } from "../../model/message.ts";
 import { type Draft, MissingData } from "./draft.ts";
 
@@ -136,7 +137,7 @@ export function tellParent(draft: Draft, result: () => JsonText | TooLarge): voi
   };
   const isOutput = failure === undefined && typeof output === "string";
   const body = isOutput ? withText(message, "output", output) : JSON.stringify(message);
-  draft.addMessage(`child-ended:${run}`, body);
+  draft.addMessage(endMessageId("child-ended", run), body);
 }
 
 function failureToTell(

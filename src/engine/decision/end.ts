@@ -13,7 +13,7 @@ import type { ExecutionStatus, Failure } from "../../model/execution.ts";
 import { isOpen } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import type { StartMessage } from "../../model/message.ts";
+import { endMessageId, type StartMessage } from "../../model/message.ts";
 import { formatTimer } from "../../model/timer.ts";
 import { tellParent } from "./children.ts";
 import type { Draft } from "./draft.ts";
@@ -181,7 +181,7 @@ function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): vo
     }),
   };
   const body = `${JSON.stringify(message).slice(0, -1)},"input":${input}}`;
-  draft.addMessage(`follow-up:${state.run}`, body);
+  draft.addMessage(endMessageId("follow-up", state.run), body);
   draft.log("follow-up.sent", undefined, undefined, JSON.stringify({ workflow: message.workflow }));
 }
 

@@ -33,7 +33,7 @@ export function causesOf(index: number, { status, route, causes }: ActionRecord)
 }
 
 /** A join that failed never started; workers and scripts may use its code as well. */
-function isUnmetJoin({ failure, startedAt }: ActionRecord): boolean {
+export function isUnmetJoin({ failure, startedAt }: ActionRecord): boolean {
   return failure?.code === "JOIN_NOT_MET" && startedAt === undefined;
 }
 

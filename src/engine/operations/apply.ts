@@ -1,5 +1,6 @@
 /** Applies an operation by hand, whichever it is: refused with the reason where it does not apply. */
-import type { EventAnswer } from "../../model/event.ts";
+import type { EventAnswer, ExecutionEvent } from "../../model/event.ts";
+import { close } from "../close.ts";
 import type { Draft } from "../decision/draft.ts";
 import type { OperationEvent } from "./rules.ts";
 import { operationRules } from "./table.ts";
@@ -13,4 +14,11 @@ export function applyOperation(draft: Draft, event: OperationEvent): EventAnswer
   apply(draft, event);
   draft.who = undefined;
   return { type: "accepted" };
+}
+
+/** Whether the event can be applied now; otherwise what stands in its way goes first, in portions. */
+export function isApplicable(draft: Draft, event: ExecutionEvent): boolean {
+  if (event.type !== "operation" || !operationRules(event.operation).beginsRun) return true;
+  close(draft);
+  return draft.closing.length === 0 && draft.hasRoom();
 }

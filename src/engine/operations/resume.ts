@@ -13,7 +13,7 @@ export const resume: OperationRules<"resume"> = {
 };
 
 /** Timeouts stood still meanwhile: those that came due are set again for what was left of them. */
-function endPause(draft: Draft): void {
+export function endPause(draft: Draft): void {
   const { state, now } = draft;
   const pausedMs = now - (state.pausedAt ?? now);
   state.status = "RUNNING";

@@ -16,6 +16,8 @@ export type OperationEvent<Name extends Operation = Operation> = Extract<
 export interface OperationRules<Name extends Operation = Operation> {
   /** The oldest format of a store that it may write to; absent: any. */
   readonly format?: number;
+  /** What an end before it has left to drop is dropped first. */
+  readonly beginsRun?: true;
   /** Why it does not apply; undefined: it does. Changes nothing. */
   readonly refusal: (draft: Draft, event: OperationEvent<Name>) => EventAnswer | undefined;
   readonly apply: (draft: Draft, event: OperationEvent<Name>) => void;

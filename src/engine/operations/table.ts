@@ -5,6 +5,7 @@ import { complete } from "./complete.ts";
 import { fail } from "./fail.ts";
 import { pause } from "./pause.ts";
 import { resume } from "./resume.ts";
+import { retry } from "./retry.ts";
 import { retryNow } from "./retry-now.ts";
 import type { OperationRules } from "./rules.ts";
 import { skip } from "./skip.ts";
@@ -17,6 +18,7 @@ const table: { readonly [Name in Operation]: OperationRules<Name> } = {
   complete,
   fail,
   "retry-now": retryNow,
+  retry,
 };
 
 /** Made for its events, so they may be used with this operation and no other. */

@@ -59,8 +59,11 @@ export async function handleDue(
   }
 }
 
-async function remove({ clock, executions, note }: DueOptions, { key }: DueItem): Promise<void> {
-  const removed = await executions.remove(key);
+/** What ended later has run again since the timer was claimed, and has a timer of its new end. */
+async function remove(options: DueOptions, item: DueItem & { kind: "timer" }): Promise<void> {
+  const { clock, executions, note } = options;
+  const { key, at: endedBefore } = item;
+  const removed = await executions.remove(key, { endedBefore });
   if (removed === "sending") note(key.partition, clock.now() + limits.timerHideMs);
 }
 

@@ -5,20 +5,22 @@
 import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { hashText } from "../../base/hash.ts";
+import { decodeExecution } from "../../engine/stored/codec.ts";
 import { pick } from "../../language/data/json-text.ts";
 import { planWithin } from "../../language/plan.ts";
 import { type ChildPlan, childIdOf, type ParentLink } from "../../model/child.ts";
 import { isOpen } from "../../model/execution.ts";
 import { executionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import type {
-  AskChildMessage,
-  CancelChildMessage,
-  ChildEnd,
-  ChildEndedMessage,
-  Message,
-  StartChildMessage,
-  StartMessage,
+import {
+  type AskChildMessage,
+  type CancelChildMessage,
+  type ChildEnd,
+  type ChildEndedMessage,
+  type Message,
+  runEndedWith,
+  type StartChildMessage,
+  type StartMessage,
 } from "../../model/message.ts";
 import type { OutboxMessage, Store } from "../../store/store.ts";
 import type { Plans } from "../catalogue/plans.ts";
@@ -57,6 +59,7 @@ export class Deliveries {
 
   async deliver(message: OutboxMessage): Promise<Delivered> {
     const body = JSON.parse(message.body) as Message;
+    if (await this.#isOvertaken(message)) return delivered;
     switch (body.type) {
       case "start-child":
         return this.#startChild(message, body);
@@ -72,6 +75,15 @@ export class Deliveries {
       default:
         return this.#startFollowUp(message, body);
     }
+  }
+
+  /** A new run was faster than what follows the end of the run before it. */
+  async #isOvertaken({ key, id }: OutboxMessage): Promise<boolean> {
+    const run = runEndedWith(id);
+    if (run === undefined) return false;
+    const loaded = await this.#options.store.load({ key, fields: [] });
+    if (loaded.outcome !== "loaded") return false;
+    return decodeExecution(loaded.state, loaded.data).state.run > run;
   }
 
   /** The source hears that a message was given up. */

@@ -263,7 +263,7 @@ describe("executions", () => {
 
   test("say of what is not built that it is not built", async () => {
     const id = await start("waiting");
-    for (const path of ["retry", "rerun"]) {
+    for (const path of ["rerun"]) {
       const reply = await post(`/v1/executions/${id}/${path}`, {});
       expect([path, reply.status]).toEqual([path, 501]);
     }

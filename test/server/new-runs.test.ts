@@ -1,0 +1,179 @@
+/** retry, over REST: in every status, beside another server, and after lost answers. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import {
+  type Answer,
+  call,
+  type Reachable,
+  saveWorkflow,
+  startExecution,
+  startTestServer,
+  type TestServer,
+  untilEnded,
+} from "../support/orchy.ts";
+import { type RedisServer, redisMissing, startRedis } from "../support/redis.ts";
+import { complete, done, failed, heartbeat, pollOne, single } from "./calls.ts";
+import { startUnsureServer } from "./unsure-store.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+});
+afterAll(() => server.remove());
+
+const operate = (id: string, operation: string, body: object = {}, at: Reachable = server) =>
+  call(at, "POST", `/v1/executions/${id}/${operation}`, body);
+
+const codeOf = ({ status, body }: Answer) => [status, body.error?.code, body.error?.status];
+
+async function fail(action: string, at: Reachable = server): Promise<{ token: string }> {
+  const task = await pollOne(at, action);
+  expect(await complete(at, failed(task, "NO", false))).toEqual(["ACCEPTED"]);
+  return task;
+}
+
+async function finish(action: string, at: Reachable = server): Promise<void> {
+  expect(await complete(at, done(await pollOne(at, action), "good"))).toEqual(["ACCEPTED"]);
+}
+
+/** How executions come to each status. */
+const reached: Readonly<Record<string, (id: string) => Promise<unknown>>> = {
+  RUNNING: async () => {},
+  PAUSED: (id) => operate(id, "pause"),
+  COMPLETED: () => finish("a"),
+  FAILED: () => fail("a"),
+  CANCELLED: (id) => operate(id, "cancel", { reason: "no need" }),
+  TIMED_OUT: (id) => untilEnded(server, id),
+};
+
+describe("retry", () => {
+  test.each(Object.keys(reached))("of an execution that is %s", async (status) => {
+    const timeout = status === "TIMED_OUT" && { timeoutSeconds: 0.01 };
+    await saveWorkflow(server, { ...single("a"), name: status, ...timeout });
+    const id = await startExecution(server, status);
+    await reached[status]!(id);
+    const answer = await operate(id, "retry", { reason: "once more" });
+    if (["RUNNING", "PAUSED", "COMPLETED"].includes(status)) {
+      expect(codeOf(answer)).toEqual([409, "INVALID_STATE", status]);
+      await operate(id, "cancel");
+      return;
+    }
+    expect([answer.status, answer.body.error]).toEqual([200, undefined]);
+    const { items } = (await call(server, "GET", `/v1/executions/${id}/history`)).body;
+    const details = { run: 2, reason: "once more" };
+    expect(items).toContainEqual(expect.objectContaining({ kind: "execution.retried", details }));
+    if (status === "TIMED_OUT") {
+      expect((await untilEnded(server, id)).run).toBe(2);
+      return;
+    }
+    const running = (await call(server, "GET", `/v1/executions/${id}`)).body;
+    expect(running).toMatchObject({ status: "RUNNING", run: 2 });
+    for (const gone of ["endedAt", "error", "cancelReason"]) expect(running[gone]).toBeUndefined();
+    const listed = await call(server, "GET", `/v1/executions?workflow=${status}&status=RUNNING`);
+    expect(listed.body.items).toMatchObject([{ id }]);
+    expect(listed.body.items[0].endedAt).toBeUndefined();
+    await finish("a");
+    expect((await untilEnded(server, id)).result).toBe("good");
+  });
+
+  test("the older run's workers have no say, and each failure has one follow-up", async () => {
+    await saveWorkflow(server, {
+      name: "followed",
+      rootAction: ["a", "b"],
+      actions: [
+        { id: "a", type: "user", name: "followed-a" },
+        { id: "b", type: "user", name: "followed-b" },
+      ],
+      onFailure: { workflow: "follower" },
+    });
+    const transform = { id: 1, type: "system", name: "transform" };
+    await saveWorkflow(server, { name: "follower", rootAction: 1, actions: [transform] });
+    const followers = async () =>
+      (await call(server, "GET", "/v1/executions?workflow=follower")).body.items.length;
+    const id = await startExecution(server, "followed");
+    const old = await pollOne(server, "followed-b");
+    for (const run of [1, 2]) {
+      await fail("followed-a");
+      while ((await followers()) < run) await new Promise((resolve) => setImmediate(resolve));
+      expect((await operate(id, "retry")).body.status).toBe("RUNNING");
+    }
+    expect(await heartbeat(server, old.token)).toEqual(["CANCELLED"]);
+    expect(await complete(server, done(old))).toEqual(["STALE"]);
+    await finish("followed-a");
+    await finish("followed-b");
+    expect((await untilEnded(server, id)).status).toBe("COMPLETED");
+    expect(await followers()).toBe(2);
+  });
+
+  test("an operationId makes its repeat harmless, also after lost answers", async () => {
+    const unsure = await startUnsureServer(2);
+    try {
+      await saveWorkflow(unsure, single("unsure"));
+      for (let round = 0; round < 4; round++) {
+        const id = await startExecution(unsure, "unsure");
+        while ((await operate(id, "cancel", { operationId: "c" }, unsure)).status === 503);
+        const retry = () => operate(id, "retry", { operationId: "r" }, unsure);
+        while ((await retry()).status === 503);
+        expect((await retry()).body.status).toBe("RUNNING");
+        expect((await call(unsure, "GET", `/v1/executions/${id}`)).body.run).toBe(2);
+        while ((await operate(id, "cancel", { operationId: "d" }, unsure)).status === 503);
+        expect((await retry()).body.status).toBe("CANCELLED");
+      }
+      expect(unsure.lost()).toBeGreaterThan(0);
+    } finally {
+      await unsure.remove();
+    }
+  });
+});
+
+describe.skipIf(redisMissing !== undefined)("beside another server", () => {
+  let redis: RedisServer;
+  let pair: readonly [TestServer, TestServer];
+  beforeAll(async () => {
+    redis = await startRedis();
+    const store = `redis://127.0.0.1:${redis.port}`;
+    pair = [await startTestServer({ store }), await startTestServer({ store })];
+  }, 120_000);
+  afterAll(async () => {
+    for (const one of pair ?? []) await one.remove();
+    await redis?.stop();
+  });
+
+  test("of two retries one counts, and the task comes once", async () => {
+    const [one, other] = pair;
+    await saveWorkflow(one, single("raced"));
+    for (let round = 0; round < 10; round++) {
+      const id = await startExecution(one, "raced");
+      await fail("raced", other);
+      const answers = await Promise.all([
+        operate(id, "retry", {}, one),
+        operate(id, "retry", {}, other),
+      ]);
+      expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409]);
+      await finish("raced", round % 2 === 0 ? one : other);
+      expect((await untilEnded(one, id)).run).toBe(2);
+    }
+  });
+});
+
+test("a retry before its end is followed keeps the follow-up from being started", async () => {
+  const store = new MemoryStore({ partitions: 1 });
+  const claim = store.claimOutbox.bind(store);
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  store.claimOutbox = (request) => released.then(() => claim(request));
+  const at = await startTestServer({ parts: { store } });
+  try {
+    await saveWorkflow(at, { ...single("held"), onFailure: { workflow: "held" } });
+    const id = await startExecution(at, "held");
+    await fail("held", at);
+    await operate(id, "retry", {}, at);
+    release();
+    await finish("held", at);
+    await untilEnded(at, id);
+    // With the message still there, the execution could not be deleted.
+    while ((await call(at, "DELETE", `/v1/executions/${id}`)).status === 503);
+    expect((await call(at, "GET", "/v1/executions?workflow=held")).body.items).toEqual([]);
+  } finally {
+    await at.remove();
+  }
+});
