@@ -9,6 +9,7 @@ import type {
   Routes,
   WorkflowDefinition,
 } from "../model/definition.ts";
+import { currentFormat } from "../model/format.ts";
 import { noNeeds } from "./data/scope.ts";
 import type { Template } from "./data/template.ts";
 import { Ancestors, countIncoming, orderOf, type Targets } from "./graph.ts";
@@ -37,8 +38,12 @@ export type PlanFollowUp =
   | Exclude<FollowUp, object>
   | { readonly workflow: string; readonly parameters: Template | undefined };
 
-/** Compiles a definition that has passed the checks. */
-export function compilePlan(definition: WorkflowDefinition, version: number): Plan {
+/** Compiles a definition that has passed the checks, of servers of this format. */
+export function compilePlan(
+  definition: WorkflowDefinition,
+  version: number,
+  format: number = currentFormat,
+): Plan {
   const specs = definition.actions;
   const position = new Map(specs.map((spec, index) => [String(spec.id), index]));
   const targets = specs.map((spec) => targetsOf(spec, position));
@@ -47,6 +52,7 @@ export function compilePlan(definition: WorkflowDefinition, version: number): Pl
   const context: Context = {
     workflow: definition.name,
     version,
+    format,
     specs,
     targets,
     incoming: countIncoming(targets),
@@ -82,6 +88,7 @@ export function planWithin(plan: Plan, inline: readonly string[] = []): Plan {
 interface Context {
   readonly workflow: string;
   readonly version: number;
+  readonly format: number;
   readonly specs: readonly ActionSpec[];
   /** By position in the definition, as are `incoming`, `numbers` and `ancestors`. */
   readonly targets: Targets;
@@ -92,7 +99,7 @@ interface Context {
 }
 
 function compileAction(context: Context, from: number, index: number): PlanAction {
-  const { workflow, version } = context;
+  const { workflow, version, format } = context;
   const spec = context.specs[from]!;
   const kind = kindOf(spec);
   if (kind === undefined) throw new Error(`action ${spec.name} has not passed the checks`);
@@ -117,7 +124,7 @@ function compileAction(context: Context, from: number, index: number): PlanActio
     needs: parameters?.needs ?? noNeeds,
   };
   const ancestors = () => context.ancestors.of(from).map((source) => keyAt(context, source));
-  return kinds[kind].compile(spec, base, { workflow, version, ancestors }) as PlanAction;
+  return kinds[kind].compile(spec, base, { workflow, version, format, ancestors }) as PlanAction;
 }
 
 function compileJoin(join: JoinRule = "all"): Pick<PlanActionBase, "join" | "cancelRest"> {

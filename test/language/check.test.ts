@@ -185,7 +185,7 @@ describe("fields", () => {
     ["a delay without a time", withAction({ name: "delay" }), "/actions/1", "has neither"],
     [
       "a delay with two times",
-      withAction({ name: "delay", delaySeconds: 1, until: "2030-01-01" }),
+      withAction({ name: "delay", delaySeconds: 1, until: "2030-01-01T00:00Z" }),
       "/actions/1",
       "has both",
     ],
@@ -283,7 +283,7 @@ describe("fields", () => {
     for (const delaySeconds of [0, 0.5, "10", "$.input.s", "{$.input.s}", "1{$.input.zeros}"]) {
       expect(problemsOf(withAction({ name: "delay", delaySeconds }))).toEqual([]);
     }
-    for (const until of ["2030-01-31", "2030-01-31T10:00:00.5+02:00", "$.input.at"]) {
+    for (const until of ["2030-01-31T10:00Z", "2030-01-31T10:00:00.5+02:00", "$.input.at"]) {
       expect(problemsOf(withAction({ name: "delay", until }))).toEqual([]);
     }
     for (const delaySeconds of ["soon", true, {}, "-1"]) {

@@ -44,6 +44,12 @@ test.each([
     { actions: system("wait", { event: ["a", "{$.input.b}"] }) },
     4,
   ],
+  [
+    "A delay with a time zone",
+    "/actions/0/timeZone",
+    { actions: system("delay", { until: "2030-01-01", timeZone: "Asia/Tokyo" }) },
+    4,
+  ],
   ["A switch with cases", "/actions/0/cases", { actions: system("switch", cases) }, 4],
 ])("%s at %s is saved once all servers know it", async (what, pointer, fields, since) => {
   const definition = { name: "newer", rootAction: 1, ...fields };

@@ -1,6 +1,8 @@
 /** delay: waits for a number of seconds or until a moment. What is past is over at once. */
 import { cut } from "../../language/data/cut.ts";
+import { parseMoment, timeZoneOf } from "../../language/data/moment.ts";
 import type { DelayPlanAction } from "../../language/kinds/delay.ts";
+import type { JsonText } from "../../model/json.ts";
 import type { Draft } from "../decision/draft.ts";
 import { completeAction } from "../decision/flow.ts";
 import { failValue, momentAfter, numberIn, resolveOrFail } from "./common.ts";
@@ -55,11 +57,30 @@ function dueMoment(draft: Draft, action: DelayPlanAction): number | undefined {
     failValue(draft, action, `delaySeconds must be a number, not ${cut(text)}.`);
     return undefined;
   }
+  const at = momentIn(draft, action, text);
+  return at && Math.min(at, momentAfter(draft.now, Number.POSITIVE_INFINITY));
+}
+
+function momentIn(draft: Draft, action: DelayPlanAction, text: JsonText): number | undefined {
   const value: unknown = JSON.parse(text);
-  const moment = typeof value === "string" ? Date.parse(value) : Number.NaN;
-  if (!Number.isNaN(moment)) {
-    return Math.min(moment, momentAfter(draft.now, Number.POSITIVE_INFINITY));
+  const moment = typeof value === "string" ? parseMoment(value) : undefined;
+  if (moment?.kind === "moment") return moment.at;
+  if (moment?.kind === "local" && action.timeZone !== undefined) {
+    const name = resolveOrFail(draft, action, action.timeZone);
+    if (name === undefined) return undefined;
+    const zone = name.startsWith('"') ? timeZoneOf(JSON.parse(name)) : undefined;
+    if (zone !== undefined) return moment.in(zone);
+    failValue(
+      draft,
+      action,
+      `timeZone must be a time zone such as "Europe/Berlin", not ${cut(name)}.`,
+    );
+    return undefined;
   }
-  failValue(draft, action, `until must be an ISO 8601 time, not ${cut(text)}.`);
+  const other = action.takesAnyTime && typeof value === "string" ? Date.parse(value) : Number.NaN;
+  if (!Number.isNaN(other)) return other;
+  const wanted =
+    moment === undefined ? "an ISO 8601 time" : "a time with an offset, as there is no timeZone";
+  failValue(draft, action, `until must be ${wanted}, not ${cut(text)}.`);
   return undefined;
 }

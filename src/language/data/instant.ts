@@ -14,18 +14,26 @@ const form =
 export function instantOf(text: string): Instant | undefined {
   const [whole, year, month, day, hour, minute, second, digits = "", sign, hours, minutes] =
     form.exec(text) ?? [];
-  if (whole === undefined) return undefined;
+  if (whole === undefined || hour === "24") return undefined;
+  const utc = utcOf([year, month, day, hour, minute, second].map(Number));
   const [offsetHours, offsetMinutes] = [Number(hours ?? 0), Number(minutes ?? 0)];
-  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
-  if (offsetHours > 23 || offsetMinutes > 59) return undefined;
-  const date = new Date(0);
-  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  if (date.getUTCDate() !== Number(day) || date.getUTCMonth() !== Number(month) - 1) {
-    return undefined;
-  }
-  date.setUTCHours(Number(hour), Number(minute), Number(second));
+  if (utc === undefined || offsetHours > 23 || offsetMinutes > 59) return undefined;
   const offset = (offsetHours * 60 + offsetMinutes) * 60 * (sign === "-" ? -1 : 1);
-  return { seconds: date.getTime() / 1000 - offset, fraction: digits.replace(/0+$/, "") };
+  return { seconds: utc / 1000 - offset, fraction: digits.replace(/0+$/, "") };
+}
+
+/**
+ * Milliseconds since 1970 of year, month, day, hour, minute and second; undefined where there is no
+ * such day or time. As in ISO 8601 a day may end at 24:00.
+ */
+export function utcOf(parts: readonly number[]): number | undefined {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts;
+  if (hour > 24 || minute > 59 || second > 59) return undefined;
+  if (hour === 24 && minute + second > 0) return undefined;
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
+  return date.setUTCHours(hour, minute, second);
 }
 
 /** Below 0, 0 or above 0. */

@@ -79,6 +79,8 @@ type RouteCheck = (
 export interface PlanContext {
   readonly workflow: string;
   readonly version: number;
+  /** The format in which the definition was saved: see model/format.ts. */
+  readonly format: number;
   /** Keys of all actions that come before it. */
   readonly ancestors: () => readonly string[];
 }

@@ -2,17 +2,18 @@
 import { limits } from "../../base/limits.ts";
 import type { ActionSpec } from "../../model/definition.ts";
 import { eventNameForm, isEventName } from "../../model/names.ts";
-import {
-  compileTemplate,
-  literalTemplate,
-  type Template,
-  TemplateSyntaxError,
-} from "../data/template.ts";
+import { compileTemplate, literalTemplate, type Template } from "../data/template.ts";
 import { eventName, type ReadObject } from "../readers/fields.ts";
 import { reader } from "../readers/reader.ts";
 import { below, nearestHint, quoted, type Report } from "../readers/report.ts";
 import { isLiteral, literalText, secondsTemplate, template } from "../readers/templates.ts";
-import { type KindRules, needsOf, optionalTemplate, type PlanActionBase } from "./kind.ts";
+import {
+  type KindRules,
+  needsOf,
+  optionalTemplate,
+  type PlanActionBase,
+  type PlanContext,
+} from "./kind.ts";
 
 export interface WaitPlanAction extends PlanActionBase {
   readonly kind: "wait";
@@ -43,7 +44,7 @@ const waitedSchema = {
 };
 const waitedEvent = reader(waitedSchema, (value, pointer, report) => {
   if (typeof value === "string" && !isLiteral(value)) {
-    report.isNew({ pointer, what: "A template as event of a wait", format: 4 });
+    report.isNew({ pointer, what: "A template as event of a wait", format: templateFormat });
     return template(value, pointer, report);
   }
   if (typeof value === "string" && reserved.includes(value)) {
@@ -101,15 +102,8 @@ function checkRoutes(
   }
 }
 
-/** Before format 4 any text was the name of an event, and saved. */
-function compileEvent(text: string): Template {
-  try {
-    return compileTemplate(text);
-  } catch (error) {
-    if (!(error instanceof TemplateSyntaxError)) throw error;
-    return literalTemplate(text);
-  }
-}
+/** In definitions before this format any text is the name of an event. */
+const templateFormat = 4;
 
 export const wait = {
   fields: [
@@ -126,8 +120,9 @@ export const wait = {
   ],
   required: ["event"],
   routes: checkRoutes,
-  compile(spec: WaitSpec, base: PlanActionBase): WaitPlanAction {
+  compile(spec: WaitSpec, base: PlanActionBase, { format }: PlanContext): WaitPlanAction {
     const timeoutSeconds = optionalTemplate(spec.timeoutSeconds);
+    const compileEvent = format < templateFormat ? literalTemplate : compileTemplate;
     const events = [spec.event].flat().map(compileEvent);
     const needs = needsOf([base.parameters, timeoutSeconds, ...events]);
     return { ...base, kind: "wait", events, timeoutSeconds, needs };

@@ -5,12 +5,13 @@
 import { limits } from "../../base/limits.ts";
 import type { Json } from "../../model/json.ts";
 import { type ExactNumber, isExactNumber } from "../../model/numbers.ts";
+import { parseMoment, timeZoneOf } from "../data/moment.ts";
 import { hasFilter } from "../data/path-step.ts";
 import { type Reference, ReferenceSyntaxError, withDefaults } from "../data/reference.ts";
 import { parseString, parseWholeReference, type StringPart } from "../data/template.ts";
 import { isObject, text } from "./fields.ts";
 import { type Read, reader } from "./reader.ts";
-import { below, type Report, shown } from "./report.ts";
+import { below, nearestHint, type Report, shown } from "./report.ts";
 
 /** Any JSON value. The depth has been checked before, so recursion is bounded. */
 const readTemplate: Read = (value, pointer, report) => {
@@ -166,38 +167,29 @@ function inRange(number: number): boolean {
   return number >= 0 && number <= limits.secondsMax;
 }
 
-const isoMoment =
-  /^[+-]?\d{4,6}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(Z|z|[+-]\d\d:?\d\d)?)?$/;
-
 /** A moment in ISO 8601, or text that becomes one. */
 const momentText = { type: "string", minLength: 1 };
 export const momentTemplate = reader(momentText, (value, pointer, report) => {
-  if (typeof value === "string") {
-    const parts = readString(value, pointer, report);
-    if (parts === undefined || parts.some((part) => typeof part === "object")) return value;
-    const found = isoMoment.exec(value);
-    if (found !== null && isCalendarDay(value) && !Number.isNaN(Date.parse(value))) {
-      if (value.length > 10 && found[1] === undefined) {
-        report.warning(
-          pointer,
-          "It has no time zone: the server's zone applies. Add one, such as Z.",
-        );
-      }
-      return value;
-    }
-  }
+  if (typeof value === "string" && !isLiteral(value)) return template(value, pointer, report);
+  if (typeof value === "string" && parseMoment(literalText(value)!) !== undefined) return value;
   const example = '"2030-01-31T12:00:00Z"';
   const message = `It must be an ISO 8601 time such as ${example}, or a template for one, not ${shown(value)}.`;
   report.problem(pointer, message);
   return undefined;
 });
 
-/** Date.parse takes the 31st of April for the 1st of May. */
-function isCalendarDay(text: string): boolean {
-  const [, year, month, day] = /^([+-]?\d+)-(\d\d)-(\d\d)/.exec(text) ?? [];
-  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
-  return date.getUTCDate() === Number(day) && date.getUTCMonth() === Number(month) - 1;
-}
+/** The name of a time zone, or text that becomes one. */
+export const timeZoneTemplate = reader(momentText, (value, pointer, report) => {
+  if (typeof value === "string" && !isLiteral(value)) return template(value, pointer, report);
+  if (typeof value === "string" && timeZoneOf(value) !== undefined) return value;
+  report.problem(pointer, () => {
+    const known = Intl.supportedValuesOf("timeZone");
+    const hint = typeof value === "string" ? nearestHint(value, known) : "";
+    return `It must be a time zone such as "Europe/Berlin", or a template for one, not ${shown(value)}${hint}.`;
+  });
+  // That there is one, however wrong, counts where the time is checked.
+  return typeof value === "string" ? value : undefined;
+});
 
 const scriptText = text(limits.expressionCharsMax);
 export const script = reader(scriptText.schema, (value, pointer, report) => {

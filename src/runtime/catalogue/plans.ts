@@ -15,6 +15,7 @@ import { nearest } from "../../base/nearest.ts";
 import { compilePlan, type Plan } from "../../language/plan.ts";
 import { isSameValue } from "../../model/canonical.ts";
 import type { WorkflowDefinition } from "../../model/definition.ts";
+import { currentFormat } from "../../model/format.ts";
 import type { JsonText } from "../../model/json.ts";
 import { parseExact } from "../../model/numbers.ts";
 import type { Store } from "../../store/store.ts";
@@ -26,6 +27,9 @@ import { type VersionEntry, type WorkflowHead, WorkflowHeads } from "./workflow-
 const namesSuggested = 1_000;
 
 const versionKind = "workflow-version";
+
+/** From this format on the entry of a version tells in which one it was saved. */
+const entryFormat = 4;
 
 /** Whether what was cached is what the store has under this number now, where that is known. */
 function isOf(cached: { readonly hash: string }, version: number, known?: WorkflowHead): boolean {
@@ -50,9 +54,11 @@ export class Plans {
     limits.cachedPlansMax,
   );
   readonly #heads: WorkflowHeads;
+  readonly #formats: Pick<Formats, "written">;
 
-  constructor(store: Store, formats?: Pick<Formats, "written">) {
+  constructor(store: Store, formats: Pick<Formats, "written"> = { written: () => currentFormat }) {
     this.#store = store;
+    this.#formats = formats;
     this.#heads = new WorkflowHeads(store, formats);
   }
 
@@ -76,7 +82,9 @@ export class Plans {
       const version = (newest?.version ?? 0) + 1;
       saved = { version, created: true };
       await this.#writeContent(name, { version, hash, text });
-      return { versions: [...(head?.versions ?? []), { version, hash, savedAt: now }] };
+      const format = this.#formats.written();
+      const entry = { version, hash, savedAt: now, ...(format >= entryFormat && { format }) };
+      return { versions: [...(head?.versions ?? []), entry] };
     });
     return saved;
   }
@@ -124,8 +132,8 @@ export class Plans {
     const key = `${name}/${version}`;
     const cached = this.#plans.get(key);
     if (cached !== undefined && isOf(cached, version, known)) return cached.plan;
-    const { definition, hash } = await this.#read(name, version, known);
-    const plan = compilePlan(definition, version);
+    const { definition, hash, format } = await this.#read(name, version, known);
+    const plan = compilePlan(definition, version, format);
     this.#plans.set(key, { plan, hash });
     return plan;
   }
@@ -148,7 +156,7 @@ export class Plans {
     if (head.deletedAt !== undefined && version === undefined) {
       throw new OrchyError("DELETED", `The workflow ${name} has been deleted.`);
     }
-    const { hash: _, ...found } = await this.#read(name, version ?? newest, head);
+    const { hash: _, format: _format, ...found } = await this.#read(name, version ?? newest, head);
     return found;
   }
 
@@ -156,7 +164,7 @@ export class Plans {
     name: string,
     version: number,
     known: WorkflowHead | undefined,
-  ): Promise<WorkflowVersion & { readonly hash: string }> {
+  ): Promise<WorkflowVersion & { readonly hash: string; readonly format: number }> {
     const head = known ?? (await this.#heads.read(name));
     const entry = head && (await this.#heads.entry(name, head, version));
     if (entry === undefined) {
@@ -169,7 +177,8 @@ export class Plans {
       throw new Error(`the content of ${at.id} is missing from the store`);
     const content = parseExact(document.body) as Omit<WorkflowDefinition, "version">;
     const definition: WorkflowDefinition = { ...content, version };
-    return { name, version, savedAt: entry.savedAt, definition, hash: entry.hash };
+    const { savedAt, hash, format = entryFormat - 1 } = entry;
+    return { name, version, savedAt, definition, hash, format };
   }
 
   async list(page: { limit: number; cursor?: string }): Promise<Page<WorkflowSummary>> {

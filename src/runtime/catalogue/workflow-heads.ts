@@ -5,7 +5,6 @@
  */
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
-import { currentFormat } from "../../model/format.ts";
 import type { Store } from "../../store/store.ts";
 import type { Formats } from "../peers/formats.ts";
 import { documentPage } from "../shared/document-page.ts";
@@ -17,6 +16,8 @@ export interface VersionEntry {
   readonly version: number;
   readonly hash: string;
   readonly savedAt: number;
+  /** In which it was saved: see model/format.ts. Absent before format 4. */
+  readonly format?: number;
 }
 
 export interface WorkflowHead {
@@ -46,7 +47,7 @@ export class WorkflowHeads {
   readonly #reading = new Map<string, Promise<WorkflowHead | undefined>>();
   readonly #shortening = new Set<string>();
 
-  constructor(store: Store, formats: Pick<Formats, "written"> = { written: () => currentFormat }) {
+  constructor(store: Store, formats: Pick<Formats, "written">) {
     this.#store = store;
     this.#formats = formats;
   }

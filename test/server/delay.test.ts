@@ -1,0 +1,128 @@
+/** delay over REST: which times are refused, in definitions and in data, and what older ones mean. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import {
+  call,
+  saveWorkflow,
+  startExecution,
+  startTestServer,
+  type TestServer,
+  untilEnded,
+} from "../support/orchy.ts";
+
+const store = new MemoryStore({ partitions: 2 });
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer({ parts: { store } });
+});
+afterAll(() => server.remove());
+
+const delaying = (fields: object) => ({
+  name: "delaying",
+  rootAction: "d",
+  actions: [{ id: "d", type: "system", name: "delay", ...fields }],
+});
+
+const noOffset =
+  'It has no offset. Add one, such as Z, or name a time zone beside it, such as "timeZone": "Europe/Berlin".';
+const noTime = (shown: string) =>
+  `It must be an ISO 8601 time such as "2030-01-31T12:00:00Z", or a template for one, not ${shown}.`;
+const noZone = (shown: string) =>
+  `It must be a time zone such as "Europe/Berlin", or a template for one, not ${shown}.`;
+
+test.each([
+  [{ until: "2030-01-31T12:00:00" }, "/actions/0/until", noOffset],
+  [{ until: "2030-01-31" }, "/actions/0/until", noOffset],
+  [{ until: "2030-02-30T12:00:00Z" }, "/actions/0/until", noTime('"2030-02-30T12:00:00Z"')],
+  [{ until: 1893456000 }, "/actions/0/until", noTime("1893456000")],
+  [{ until: "tomorrow" }, "/actions/0/until", noTime('"tomorrow"')],
+  [
+    { until: "2030-01-31", timeZone: "Europe/Berln" },
+    "/actions/0/timeZone",
+    noZone('"Europe/Berln"; the nearest is "Europe/Berlin"'),
+  ],
+  [{ until: "2030-01-31", timeZone: "+01:00" }, "/actions/0/timeZone", noZone('"+01:00"')],
+  [
+    { delaySeconds: 1, timeZone: "Asia/Tokyo" },
+    "/actions/0/timeZone",
+    'It has no effect without "until".',
+  ],
+])("refused: %j", async (fields, pointer, message) => {
+  for (const path of ["/v1/workflows", "/workflow"]) {
+    const { status, body } = await call(server, "POST", path, delaying(fields));
+    expect(status).toBe(422);
+    if (path !== "/workflow") expect(body.error.details).toEqual([{ pointer, message }]);
+  }
+});
+
+test("a time zone beside an offset is saved with a warning", async () => {
+  const fields = { until: "2030-01-31T00:00Z", timeZone: "Asia/Tokyo" };
+  const { body } = await call(server, "POST", "/v1/workflows/validate", delaying(fields));
+  const message = 'It has no effect: "until" has an offset.';
+  expect(body.warnings).toEqual([{ pointer: "/actions/0/timeZone", message }]);
+});
+
+/** Until when it waits, or why it fails. */
+async function waitsUntil(workflow: string, input: unknown): Promise<string> {
+  const id = await startExecution(server, workflow, input);
+  const { body } = await call(server, "GET", `/v1/executions/${id}`);
+  if (body.status === "FAILED") return `${body.error.code}: ${body.error.message}`;
+  if (body.status === "COMPLETED") return "over";
+  await call(server, "POST", `/v1/executions/${id}/cancel`);
+  return new Date(body.actions[0].dueAt).toISOString();
+}
+
+test.each([
+  [{ at: "2031-01-31T12:00:00+02:00" }, "2031-01-31T10:00:00.000Z"],
+  [{ at: "2031-01-31T12:00", zone: "Asia/Tokyo" }, "2031-01-31T03:00:00.000Z"],
+  [{ at: "2031-03-30T02:30", zone: "Europe/Berlin" }, "2031-03-30T01:30:00.000Z"],
+  [{ at: "2020-01-01T00:00:00Z" }, "over"],
+  [
+    { at: "2031-02-30T12:00:00Z" },
+    'INVALID_VALUE: until must be an ISO 8601 time, not "2031-02-30T12:00:00Z".',
+  ],
+  [{ at: 1893456000 }, "INVALID_VALUE: until must be an ISO 8601 time, not 1893456000."],
+  [{}, "INVALID_VALUE: until must be an ISO 8601 time, not null."],
+  [
+    { at: "2031-01-31T12:00" },
+    'INVALID_VALUE: timeZone must be a time zone such as "Europe/Berlin", not null.',
+  ],
+  [
+    { at: "2031-01-31T12:00", zone: "Nowhere" },
+    'INVALID_VALUE: timeZone must be a time zone such as "Europe/Berlin", not "Nowhere".',
+  ],
+])("data %j is checked as literals are", async (input, expected) => {
+  await saveWorkflow(server, delaying({ until: "$.input.at", timeZone: "$.input.zone" }));
+  expect(await waitsUntil("delaying", input)).toBe(expected);
+});
+
+test("without a time zone, data needs an offset", async () => {
+  await saveWorkflow(server, delaying({ until: "$.input.at" }));
+  expect(await waitsUntil("delaying", { at: "2031-01-31T12:00" })).toBe(
+    'INVALID_VALUE: until must be a time with an offset, as there is no timeZone, not "2031-01-31T12:00".',
+  );
+});
+
+test("what an earlier version saved goes on: local times are in UTC, events are no templates", async () => {
+  const literal = { id: "d", type: "system", name: "delay", until: "2031-01-31T12:00:00" };
+  const data = { id: "d", type: "system", name: "delay", until: "$.input.at" };
+  const wait = { id: "d", type: "system", name: "wait", event: "{$.input.at}" };
+  for (const [index, action] of [literal, data, wait].entries()) {
+    const name = `earlier-${index}`;
+    const body = JSON.stringify({ name, rootAction: "d", actions: [action] });
+    const version = { version: 1, hash: "h", savedAt: 1 };
+    const kept = { kind: "workflow-version", id: `${name}/1/h`, body };
+    await store.putDocument({ ...kept, expectedVersion: 0 });
+    const head = { kind: "workflow", id: name, body: JSON.stringify({ versions: [version] }) };
+    await store.putDocument({ ...head, expectedVersion: 0 });
+  }
+  expect(await waitsUntil("earlier-0", {})).toBe("2031-01-31T12:00:00.000Z");
+  const noon = { at: "2031-01-31T12:00" };
+  expect(await waitsUntil("earlier-1", noon)).toBe("2031-01-31T12:00:00.000Z");
+  const other = { at: "Fri, 31 Jan 2031 12:00:00 GMT" };
+  expect(await waitsUntil("earlier-1", other)).toBe("2031-01-31T12:00:00.000Z");
+  const id = await startExecution(server, "earlier-2", noon);
+  const signal = { event: "{$.input.at}", payload: 1 };
+  await call(server, "POST", `/v1/executions/${id}/signal`, signal);
+  expect((await untilEnded(server, id)).result).toEqual(signal);
+});
