@@ -49,7 +49,7 @@ describe("messages", () => {
     const cancelled = worldOf({ type: "system", name: "wait", event: "e" });
     cancelled.send({ type: "operation", operation: "cancel", reason: huge });
     expect(cancelled.execution.state.cancelReason!.length).toBe(most);
-    cancelled.send({ type: "outbox", id: "m", failure: huge });
+    cancelled.send({ type: "outbox", id: "follow-up:1", failure: huge });
     expect(cancelled.execution.state.followUpFailure!.length).toBe(most);
   });
 
