@@ -37,7 +37,7 @@ const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
   engine: [
     ["decide.ts"],
     ["operations", "repair.ts"],
-    ["causes.ts", "close.ts", "invariants.ts", "signals.ts", "timeout.ts"],
+    ["causes.ts", "close.ts", "invariants.ts", "signals.ts", "timeout.ts", "waits.ts"],
     ["actions"],
     ["decision"],
     ["stored"],

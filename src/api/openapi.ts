@@ -9,6 +9,7 @@ import { defined } from "../base/defined.ts";
 import { type ErrorCode, errorKinds } from "../base/errors.ts";
 import { version } from "../config/version.ts";
 import { actionDefinitionSchema, definitionSchemas } from "../language/check/schema.ts";
+import * as explanations from "./rest/explanation-schemas.ts";
 import * as responses from "./rest/response-schemas.ts";
 import { type Fields, type Route, type Schema, tags } from "./rest/route.ts";
 import { workerDocument } from "./rpc/worker-document.ts";
@@ -144,7 +145,7 @@ function content(answer: Schema | string | null): JsonObject {
 
 /** Objects and enumerations are named after what exports them: `startSchema` is `Start`. */
 const named = new Map<Schema, string>(
-  Object.entries({ ...requests, ...responses }).flatMap(([name, schema]) =>
+  Object.entries({ ...requests, ...responses, ...explanations }).flatMap(([name, schema]) =>
     typeof schema !== "function" && /object$|^picklist$/.test(schema.type)
       ? [[schema, capitalized(name.replace(/Schema$/, ""))]]
       : [],

@@ -40,10 +40,12 @@ import { Journal } from "./reporting/journal.ts";
 import type { Tracing } from "./reporting/tracing.ts";
 import { Deliveries } from "./services/deliveries.ts";
 import { Executions } from "./services/executions.ts";
+import { Explainer } from "./services/explainer.ts";
 import { facadeOf } from "./services/facade.ts";
 import { Lists } from "./services/listing.ts";
 import { Observers } from "./services/observers.ts";
 import { Operations } from "./services/operations.ts";
+import { Pollers } from "./services/pollers.ts";
 import { readReadiness } from "./services/readiness.ts";
 import { Views } from "./services/views.ts";
 import { Watchers } from "./services/watchers.ts";
@@ -213,6 +215,9 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const unpolled = new Unpolled({ store, clock, log, dispatcher, notes, prefers, isRefused });
   const deskOptions = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
   const desk = new WorkerDesk({ ...deskOptions, unpolled, uncarried, cancellations, standstill });
+  const here = (queues: readonly string[]) => desk.countWorkers(queues);
+  const pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
+  const explainer = new Explainer({ store, clock, plans, pollers });
   let inner: InnerWorker | undefined;
   let innerStopped: Promise<void> | undefined;
   metrics.read({
@@ -259,6 +264,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       executions,
       operations: new Operations({ store, driver, executions }),
       views,
+      explainer,
       lists,
       observers,
       desk,

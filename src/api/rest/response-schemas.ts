@@ -8,9 +8,9 @@ import { actionStatuses } from "../../model/execution.ts";
 import { scopes } from "../../model/key.ts";
 import { statusSchema } from "../schemas.ts";
 
-const time = v.pipe(v.string(), v.isoTimestamp());
+export const time = v.pipe(v.string(), v.isoTimestamp());
 const json = v.unknown();
-const optionalTime = v.optional(time);
+export const optionalTime = v.optional(time);
 
 export const problemSchema = v.strictObject({
   pointer: v.pipe(

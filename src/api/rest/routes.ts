@@ -1,5 +1,6 @@
 /** The route table of REST. */
 import { executionRoutes } from "./execution-routes.ts";
+import { explainRoutes } from "./explain-routes.ts";
 import { keyRoutes } from "./key-routes.ts";
 import { legacyRoutes } from "./legacy-routes.ts";
 import { operationRoutes } from "./operation-routes.ts";
@@ -12,6 +13,7 @@ export function allRoutes(): readonly Route[] {
     ...workflowRoutes,
     ...actionRoutes,
     ...executionRoutes,
+    ...explainRoutes,
     ...operationRoutes,
     ...serverRoutes,
     ...keyRoutes,

@@ -47,7 +47,7 @@ export function actionStatsView({ definition, queued, running, ...stats }: Actio
   };
 }
 
-function failureView(failure: Failure | undefined): unknown {
+export function failureView(failure: Failure | undefined): unknown {
   if (!failure) return undefined;
   const { code, message, details, action } = failure;
   return { code, message, details, action };

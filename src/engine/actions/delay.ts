@@ -10,6 +10,7 @@ import type { ActionRules } from "./rules.ts";
 
 export const delay: ActionRules<DelayPlanAction> = {
   start,
+  waits: () => "delay",
   timers: {
     delay(draft, action, timer) {
       draft.spendTimer(action, timer);

@@ -18,6 +18,7 @@ import { type ActionRules, accepted } from "./rules.ts";
 
 export const javascript: ActionRules<JavascriptPlanAction> = {
   start,
+  waits: ({ status }) => (status === "WAITING" ? "script-turn" : "script"),
   timers: {
     script: (draft, action) => failIfTooLarge(draft, action, () => due(draft, action)),
   },

@@ -24,9 +24,26 @@ export interface ActionRules<Action extends PlanAction = PlanAction> {
   readonly owns?: (state: ExecutionState, action: Action, record: ActionRecord) => Owned;
   /** It ends before its time: what it has set going elsewhere is told. Its record is as it was open. */
   readonly close?: (draft: Draft, action: Action, record: ActionRecord) => void;
+  /** What it waits for while it is open: must be there where an action of the kind can be open. */
+  readonly waits?: (record: ActionRecord) => ActionWait;
   /** The store has lost its task: it makes another. */
   readonly replaceTask?: (draft: Draft, action: Action) => void;
 }
+
+/**
+ * What an open action waits for. `task`: a worker's result. `backoff`: the next attempt. `delay`:
+ * its moment. `signal`: an event, or its timeout. `script`: its evaluation. `script-turn`: room for
+ * that. `child`: the end of the execution that it has started. `sending`: that its signal is stored.
+ */
+export type ActionWait =
+  | "task"
+  | "backoff"
+  | "delay"
+  | "signal"
+  | "script"
+  | "script-turn"
+  | "child"
+  | "sending";
 
 /** What moves an open action on: promise 3 of the design. */
 interface Owned {

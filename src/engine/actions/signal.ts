@@ -24,6 +24,7 @@ function isTarget(text: string): boolean {
 
 export const signal: ActionRules<SignalPlanAction> = {
   start,
+  waits: () => "sending",
   timers: {
     send(draft, action, timer) {
       const { handout, startedAt = draft.now } = draft.record(action.index);

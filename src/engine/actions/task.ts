@@ -40,6 +40,7 @@ export function taskRules<Action extends TaskAction>(
       "queue-timeout": (draft, action, _event, handout) =>
         applyQueueTimeout(new ActionSubject(draft, action), handout),
     },
+    waits: ({ status }) => (status === "RETRYING" ? "backoff" : "task"),
     owns: (state, action, record) => ({ task: ownTask(state, action, record) }),
     /** The same attempt under a new hand-out: a worker that holds the lost one is fenced off. */
     replaceTask(draft, action) {

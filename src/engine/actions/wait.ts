@@ -20,6 +20,7 @@ export const wait: ActionRules<WaitPlanAction> = {
       return accepted;
     },
   },
+  waits: () => "signal",
   owns: (_state, _action, { events }) => ({ signal: events !== undefined }),
 };
 

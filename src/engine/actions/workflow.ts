@@ -18,6 +18,7 @@ import { type ActionRules, accepted, type EventOf, stale } from "./rules.ts";
 
 export const workflow: ActionRules<WorkflowPlanAction> = {
   start,
+  waits: ({ status }) => (status === "RETRYING" ? "backoff" : "child"),
   timers: { child: ask, retry: endBackoff },
   events: { "child-ended": applyEnd, "child-lost": replaceChild },
   close(draft, action, { handout, childVersion: version }) {

@@ -194,6 +194,11 @@ export class Dispatcher {
     return { json, structOnly: polls.some((poll) => !poll.takes(queue)) };
   }
 
+  /** Ids of the workers whose polls wait for tasks of a queue. */
+  waitingWorkers(queue: string): readonly string[] {
+    return [...this.#polls.for(queue)].map(({ workerId }) => workerId);
+  }
+
   /** Forgets where it was hinted to hold something, and returns that. */
   unhintAll(queue: string): readonly number[] {
     return this.#hints.removeAll(queue);

@@ -35,6 +35,7 @@ export class Sharing {
   readonly #onGained: (partition: number) => void;
   #preferred: ReadonlySet<number> = new Set();
   #hasPeers = false;
+  #peers = 0;
 
   /** `onGained`: this server is to look after one more partition. */
   constructor(partitions: number, onGained: (partition: number) => void) {
@@ -51,7 +52,13 @@ export class Sharing {
     return this.#hasPeers;
   }
 
+  /** How many other servers are live. */
+  get peers(): number {
+    return this.#peers;
+  }
+
   update(self: string, servers: readonly string[]): void {
+    this.#peers = servers.filter((server) => server !== self).length;
     this.#hasPeers ||= servers.some((server) => server !== self);
     const before = this.#preferred;
     const preferred = new Set<number>();

@@ -10,6 +10,7 @@ import type { ServerRegistry } from "../peers/server-registry.ts";
 import { tellFaults } from "../shared/faults.ts";
 import type { Orchestrator } from "../shared/orchestrator.ts";
 import type { Executions } from "./executions.ts";
+import type { Explainer } from "./explainer.ts";
 import type { Lists } from "./listing.ts";
 import type { Observers } from "./observers.ts";
 import type { Operations } from "./operations.ts";
@@ -25,6 +26,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
   readonly executions: Executions;
   readonly operations: Operations;
   readonly views: Views;
+  readonly explainer: Explainer;
   readonly lists: Lists;
   readonly observers: Observers;
   readonly desk: WorkerDesk;
@@ -33,7 +35,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
 
 export function facadeOf(services: Services): Orchestrator {
   const { store, clock, workflows, plans, executions, operations } = services;
-  const { views, lists, observers, desk, servers } = services;
+  const { views, explainer, lists, observers, desk, servers } = services;
   return {
     saveWorkflow: (definition, options) => tellFaults(() => workflows.save(definition, options)),
     validateWorkflow: (definition) =>
@@ -53,6 +55,8 @@ export function facadeOf(services: Services): Orchestrator {
     executionStatus: (id) => tellFaults(() => executions.status(id)),
     listExecutions: (request, abort) => tellFaults(() => lists.page(request, abort)),
     history: (id, page) => tellFaults(() => observers.history(id, page)),
+    explainExecution: (id, abort) => tellFaults(() => explainer.execution(id, abort)),
+    explainQueue: (queue, abort) => tellFaults(() => explainer.queue(queue, abort)),
     waitForResult: (id, waitMs, abort) =>
       tellFaults(() => observers.waitForResult(id, waitMs, abort)),
     watch: (request) => tellFaults(() => observers.watch(request)),

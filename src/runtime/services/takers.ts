@@ -5,15 +5,18 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
-import { parseQueueKey, parseToken } from "../../model/ids.ts";
+import { isJsonQueueKey, parseQueueKey, parseToken } from "../../model/ids.ts";
 import type { Beats } from "../dispatch/beats.ts";
 import type { Cancellations } from "../dispatch/cancellations.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { WorkerCount } from "../shared/explanation.ts";
 import type { WorkerList } from "./worker-list.ts";
 
 interface TakersOptions {
   readonly clock: Clock;
   readonly beats: Beats;
   readonly cancellations: Cancellations;
+  readonly dispatcher: Pick<Dispatcher, "waitingWorkers">;
   readonly workers: WorkerList;
 }
 
@@ -43,15 +46,43 @@ export class Takers {
     return this.#options.workers.takerSeenAt(parseQueueKey(queue), now, (id) => workers.has(id));
   }
 
+  /** The workers of this server that take tasks of these queues. */
+  count(queues: readonly string[]): ReadonlyMap<string, WorkerCount> {
+    const { clock, workers, dispatcher } = this.#options;
+    const now = clock.now();
+    const holders = this.#busyWorkers(now);
+    return new Map(
+      queues.map((key) => {
+        const waiting = new Set(dispatcher.waitingWorkers(key));
+        const busy = new Set<string>();
+        for (const { id, at } of workers.takersOf({
+          ...parseQueueKey(key),
+          isJson: isJsonQueueKey(key),
+        })) {
+          if (waiting.has(id)) continue;
+          if (holders.has(id)) busy.add(id);
+          // It is between two polls.
+          else if (at >= now - limits.unpolledMs) waiting.add(id);
+        }
+        return [key, { waiting: waiting.size, busy: busy.size }];
+      }),
+    );
+  }
+
+  #busyWorkers(now: number): ReadonlySet<string> {
+    const { beats, cancellations } = this.#options;
+    const from = now - limits.uncarriedMs;
+    return cancellations.busyWorkers(now, (token) => (beats.of(token)?.at ?? 0) > from);
+  }
+
   /** Looked up once for all queues of one request. */
   #busyAt(now: number): Busy {
     if (this.#busy === undefined || Math.abs(now - this.#busy.at) >= limits.unpolledLookMs / 2) {
-      const { beats, cancellations } = this.#options;
+      const { beats } = this.#options;
       const from = now - limits.uncarriedMs;
-      const isBeaten = (token: string) => (beats.of(token)?.at ?? 0) > from;
       // What the holders of earlier tasks take is unknown until they poll.
       const isEarlier = (token: string) => (parseToken(token)?.leasedAt ?? now) < this.#startedAt;
-      const workers = cancellations.busyWorkers(now, isBeaten);
+      const workers = this.#busyWorkers(now);
       this.#busy = { at: now, workers, areAllKnown: !beats.hasSince(from, isEarlier) };
     }
     return this.#busy;

@@ -24,6 +24,7 @@ import type { Driver } from "../driving/driver.ts";
 import type { SubmitAnswer } from "../driving/mailbox.ts";
 import type { Standstill } from "../peers/standstill.ts";
 import type { Tracing } from "../reporting/tracing.ts";
+import type { WorkerCount } from "../shared/explanation.ts";
 import { logFault } from "../shared/faults.ts";
 import type {
   HandoutResult,
@@ -303,6 +304,11 @@ export class WorkerDesk {
   /** See Takers. */
   takerSeenAt(queue: string): number {
     return this.#takers.seenAt(queue);
+  }
+
+  /** See Takers. */
+  countWorkers(queues: readonly string[]): ReadonlyMap<string, WorkerCount> {
+    return this.#takers.count(queues);
   }
 
   workers(): WorkersView {

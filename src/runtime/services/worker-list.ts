@@ -74,20 +74,29 @@ export class WorkerList {
     isBusy: (id: string) => boolean,
   ): number {
     let latest = Number.NEGATIVE_INFINITY;
+    for (const { id, at } of this.takersOf({ queue, action, isJson: true })) {
+      const seenAt = isBusy(id) ? now : at;
+      if (seenAt <= now) latest = Math.max(latest, seenAt);
+    }
+    return latest;
+  }
+
+  /** The workers that have polled for a queue, and when last. `isJson`: those that take JSON. */
+  *takersOf(taken: {
+    readonly queue: string;
+    readonly action: string;
+    readonly isJson: boolean;
+  }): Generator<{ readonly id: string; readonly at: number }> {
     const fitting = new Set<Names>();
     for (const names of this.#names.values()) {
       const { actions, queues, structOnly } = names;
-      if (!structOnly && actions.includes(action) && queues.includes(queue)) fitting.add(names);
+      if (structOnly && taken.isJson) continue;
+      if (actions.includes(taken.action) && queues.includes(taken.queue)) fitting.add(names);
     }
-    if (fitting.size === 0) return latest;
+    if (fitting.size === 0) return;
     for (const [id, polls] of this.#workers) {
-      for (const [names, { at }] of polls) {
-        if (!fitting.has(names)) continue;
-        const seenAt = isBusy(id) ? now : at;
-        if (seenAt <= now) latest = Math.max(latest, seenAt);
-      }
+      for (const [names, { at }] of polls) if (fitting.has(names)) yield { id, at };
     }
-    return latest;
   }
 
   /** The latest first, as many as an answer can hold. */

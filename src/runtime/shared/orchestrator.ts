@@ -17,6 +17,7 @@ import type {
 import type { JsonText } from "../../model/json.ts";
 import type { TaskHeader } from "../../model/task-header.ts";
 import type { LeasedTask, Listing, QueueStats } from "../../store/store.ts";
+import type { ExecutionExplanation, QueueExplanation } from "./explanation.ts";
 
 /** A save: which version has the content now. */
 export interface SavedWorkflow {
@@ -295,6 +296,10 @@ export interface Orchestrator {
   /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
   listExecutions(request: ListExecutions, abort?: AbortSignal): Promise<Page<Listing>>;
   history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>>;
+  /** What the execution waits for, and what would move it. */
+  explainExecution(id: string, abort?: AbortSignal): Promise<ExecutionExplanation>;
+  /** Why the tasks of a queue are, or are not, under way. */
+  explainQueue(queue: string, abort?: AbortSignal): Promise<QueueExplanation>;
   /** Resolves when the execution has ended, the time is up, or the caller is gone. */
   waitForResult(id: string, waitMs: number, abort?: AbortSignal): Promise<ExecutionResult>;
   /**
