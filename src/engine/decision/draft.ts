@@ -104,8 +104,8 @@ export class Draft extends Effects {
   }
 
   setRecord(index: number, record: ActionRecord): void {
-    // What was read off the records of its targets does not hold any more.
-    if (this.#recovery?.knows(index) === true) this.#recovery = undefined;
+    if (this.records[index]?.endedAt !== undefined) this.#recovery = undefined;
+    else if (record.endedAt !== undefined) this.#recovery?.ends(index);
     this.records[index] = record;
     this.changed = true;
     const chunk = chunkOf(this.state, index);

@@ -9,8 +9,15 @@ export function indexSet(index: number): number[] {
   return words;
 }
 
-export function addAll(to: number[], from: IndexSet): void {
-  for (let word = 0; word < from.length; word++) to[word] = (to[word] ?? 0) | from[word]!;
+/** Returns whether any of them was new. */
+export function addAll(to: number[], from: IndexSet): boolean {
+  let isNew = 0;
+  for (let word = 0; word < from.length; word++) {
+    const before = to[word] ?? 0;
+    isNew |= from[word]! & ~before;
+    to[word] = before | from[word]!;
+  }
+  return isNew !== 0;
 }
 
 export function without(some: IndexSet, others: IndexSet): IndexSet {

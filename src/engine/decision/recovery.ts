@@ -1,8 +1,9 @@
 /**
  * Which failures lie on the dead edges of an action, and which of them are recovered at it: read off
  * the records, as an ended action's route tells its taken edges, and a SKIPPED one keeps its causes.
- * The actions are followed in the order of the plan, each once, so that all questions of a decision
- * together cost what the edges of the graph are (times the words of a set).
+ * The actions are followed in the order of the plan, and again only where something was added, so
+ * that all questions of a decision together cost what the edges of the graph are (times the words of
+ * a set).
  */
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { ActionRecord, ActionRecords, IndexSet } from "../../model/execution.ts";
@@ -42,17 +43,21 @@ export class Recovery {
   readonly #records: ActionRecords;
   readonly #dead: (number[] | undefined)[] = [];
   readonly #recovered: (number[] | undefined)[] = [];
-  #followed = 0;
+  /** Actions whose edges are to be followed, all of them from this index on. */
+  readonly #due: Uint8Array;
+  #next = 0;
 
-  /** The records may change; what is known is then asked of `knows`. */
+  /** The records may change: actions may end, which `ends` is told. */
   constructor(actions: readonly PlanAction[], records: ActionRecords) {
     this.#actions = actions;
     this.#records = records;
+    this.#due = new Uint8Array(actions.length).fill(1);
   }
 
-  /** Whether the edges of this action have been followed. */
-  knows(index: number): boolean {
-    return index < this.#followed;
+  /** Sets only grow: what is known of all others stays true. */
+  ends(index: number): void {
+    this.#due[index] = 1;
+    this.#next = Math.min(this.#next, index);
   }
 
   /** Causes on the dead edges of an action. */
@@ -68,10 +73,11 @@ export class Recovery {
   }
 
   #followTo(index: number): void {
-    while (this.#followed < index) {
-      const record = this.#records[this.#followed];
-      if (record?.endedAt !== undefined) this.#follow(this.#actions[this.#followed]!, record);
-      this.#followed += 1;
+    for (; this.#next < index; this.#next++) {
+      if (this.#due[this.#next] === 0) continue;
+      this.#due[this.#next] = 0;
+      const record = this.#records[this.#next];
+      if (record?.endedAt !== undefined) this.#follow(this.#actions[this.#next]!, record);
     }
   }
 
@@ -79,22 +85,26 @@ export class Recovery {
     const { index } = action;
     const taken = takenTargets(action, record);
     const causes = causesOf(index, record);
-    const recovered = [...(this.#recovered[index] ?? noIndexes)];
-    if (record.status !== "SKIPPED") addAll(recovered, causes);
-    if (action.join === "settled" || isUnmetJoin(record)) {
-      addAll(recovered, this.#dead[index] ?? noIndexes);
+    if (taken.length > 0) {
+      const recovered = [...(this.#recovered[index] ?? noIndexes)];
+      if (record.status !== "SKIPPED") addAll(recovered, causes);
+      if (action.join === "settled" || isUnmetJoin(record)) {
+        addAll(recovered, this.#dead[index] ?? noIndexes);
+      }
+      for (const target of taken) this.#add(this.#recovered, target, recovered);
     }
-    if (recovered.length > 0) for (const target of taken) add(this.#recovered, target, recovered);
     if (causes.length === 0) return;
     const alive = new Set(taken);
     for (const target of action.nextTargets) {
-      if (!alive.has(target)) add(this.#dead, target, causes);
+      if (!alive.has(target)) this.#add(this.#dead, target, causes);
     }
   }
-}
 
-function add(sets: (number[] | undefined)[], index: number, causes: IndexSet): void {
-  const set = sets[index];
-  if (set === undefined) sets[index] = [...causes];
-  else addAll(set, causes);
+  /** What has been followed with less is followed again; it comes later in the plan. */
+  #add(sets: (number[] | undefined)[], index: number, causes: IndexSet): void {
+    if (causes.length === 0) return;
+    const set = sets[index] ?? [];
+    sets[index] = set;
+    if (addAll(set, causes)) this.#due[index] = 1;
+  }
 }
