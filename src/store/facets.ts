@@ -1,14 +1,16 @@
 /** Which operation belongs to which facet: stores are measured, and tested, by this table. */
 import type { Store } from "./store.ts";
 
-/** What every store has, and what may fail because it goes to the store. */
+type Calls = {
+  [Name in keyof Store]-?: NonNullable<Store[Name]> extends (request: never) => Promise<unknown>
+    ? Name
+    : never;
+}[keyof Store];
+
+/** What goes to the store and may fail, but for what runs in the background. */
 export type Operation = Exclude<
-  {
-    [Name in keyof Store]-?: Store[Name] extends (request: never) => Promise<unknown>
-      ? Name
-      : never;
-  }[keyof Store],
-  "close"
+  Calls,
+  "close" | "indexExecutions" | "onWake" | "sendNote" | "raiseFormat"
 >;
 
 export type Facet =

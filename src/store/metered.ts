@@ -12,7 +12,7 @@ type Call = (request?: unknown) => Promise<unknown>;
  * The store's own promises are passed on: no caller waits for the measurement.
  */
 export function meterStore(store: Store, metrics: Metrics, outage: Outage): Store {
-  const calls = store as unknown as Record<string, Call>;
+  const calls = store as unknown as Partial<Record<string, Call>>;
   const metered = {
     traits: store.traits,
     partitions: store.partitions,
@@ -31,7 +31,7 @@ export function meterStore(store: Store, metrics: Metrics, outage: Outage): Stor
     }),
   } satisfies Partial<Store> & Record<string, unknown>;
   for (const operation of operations) {
-    if (operation === "commit") continue;
+    if (calls[operation] === undefined || operation === "commit") continue;
     (metered as Record<string, unknown>)[operation] = (request?: unknown) => {
       const tell = metrics.timeStoreCall(operation);
       const answering = calls[operation]!(request);

@@ -14,7 +14,9 @@ const breakable = ["create", "commit", "claimTasks", "ackOutbox"] as const;
  * name.
  */
 export type Hooks = {
-  readonly [Name in keyof Store]?: Store[Name] extends (...args: infer Args) => infer Answer
+  readonly [Name in keyof Store]?: Required<Store>[Name] extends (
+    ...args: infer Args
+  ) => infer Answer
     ? (call: (...args: Args) => Answer, count: number, ...args: Args) => Answer
     : never;
 };

@@ -22,7 +22,7 @@ export async function findWaitingScripts(
     let page: readonly TimerPlace[] = [];
     do {
       const after = page.at(-1);
-      page = await store.listTimers({ partition, limit, ...defined({ after }) });
+      page = (await store.listTimers?.({ partition, limit, ...defined({ after }) })) ?? [];
       for (const { key, id, due } of page) {
         const timer = parseTimer(id);
         if (timer?.kind !== "script" || due > latest) continue;

@@ -88,11 +88,8 @@ export class RetentionEnds {
     const { partition, after } = walk;
     const limit = limits.timersListedMax;
     walk.pages += 1;
-    const page = await this.#store.listTimers({
-      partition,
-      limit,
-      ...defined({ after }),
-    });
+    const request = { partition, limit, ...defined({ after }) };
+    const page = (await this.#store.listTimers?.(request)) ?? [];
     walk.found = page.filter(({ id }) => parseTimer(id)?.kind === "retention");
     walk.isOver = page.length < limit;
     walk.after = page.at(-1) ?? after;

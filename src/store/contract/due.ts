@@ -57,6 +57,9 @@ export interface ListTimersRequest {
 export interface DueStore {
   /** Repeated with its claim id: what is still under it, if anything is, and nothing else. */
   claimDue(request: ClaimDueRequest): Promise<ClaimDueAnswer>;
-  /** In the order of their moments, due or not, after the given one; nothing is claimed. */
-  listTimers(request: ListTimersRequest): Promise<readonly TimerPlace[]>;
+  /**
+   * In the order of their moments, due or not, after the given one; nothing is claimed. Absent: the
+   * store is shared, and has no bound of room in which removals would have to make place.
+   */
+  listTimers?(request: ListTimersRequest): Promise<readonly TimerPlace[]>;
 }

@@ -105,9 +105,7 @@ export class RedisStore implements contract.Store {
     return answers.readClaim(partition, reply);
   }
 
-  async claimTask(
-    request: Parameters<contract.Store["claimTask"]>[0],
-  ): Promise<contract.LeasedTask | undefined> {
+  async claimTask(request: contract.ClaimTaskRequest): Promise<contract.LeasedTask | undefined> {
     const { key, taskId, tokenPrefix, workerId, heartbeatMs, now } = request;
     const reply = await this.#callTimed("claim-task", key.partition, [
       ...[key.id, shortTaskId(key.id, taskId), tokenPrefix, workerId, heartbeatMs, now],
@@ -115,9 +113,7 @@ export class RedisStore implements contract.Store {
     return reply === null ? undefined : answers.readTask(key.partition, reply);
   }
 
-  async extendLeases(
-    request: Parameters<contract.Store["extendLeases"]>[0],
-  ): Promise<readonly contract.ExtendAnswer[]> {
+  async extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
     const { partition, now, lateMs = 0 } = request;
     const leases = request.leases.flatMap(({ key, taskId, token, until }) => [
       ...[key.id, shortTaskId(key.id, taskId), shortToken(taskId, token), until],
@@ -126,9 +122,7 @@ export class RedisStore implements contract.Store {
     return (reply as number[]).map(answers.readExtension);
   }
 
-  async releaseTasks(
-    request: Parameters<contract.Store["releaseTasks"]>[0],
-  ): Promise<readonly ("released" | "stale")[]> {
+  async releaseTasks(request: contract.ReleaseRequest): Promise<readonly contract.ReleaseAnswer[]> {
     const { partition, now } = request;
     const leases = request.tasks.flatMap(({ key, taskId, token }) => [
       ...[key.id, shortTaskId(key.id, taskId), shortToken(taskId, token)],
@@ -141,9 +135,7 @@ export class RedisStore implements contract.Store {
     return answers.readDue(request.partition, await this.#claim("claim-due", request));
   }
 
-  async listTimers(
-    request: Parameters<contract.Store["listTimers"]>[0],
-  ): Promise<readonly contract.TimerPlace[]> {
+  async listTimers(request: contract.ListTimersRequest): Promise<readonly contract.TimerPlace[]> {
     const { partition, after, limit } = request;
     const from = after === undefined ? [0, ""] : [after.due, ownedMember(after.key.id, after.id)];
     return answers.readTimers(
@@ -152,25 +144,21 @@ export class RedisStore implements contract.Store {
     );
   }
 
-  async claimOutbox(
-    request: contract.ClaimDueRequest,
-  ): Promise<{ readonly messages: readonly contract.OutboxMessage[]; readonly nextDue?: number }> {
+  async claimOutbox(request: contract.ClaimDueRequest): Promise<contract.ClaimOutboxAnswer> {
     return answers.readOutbox(request.partition, await this.#claim("claim-outbox", request));
   }
 
-  async ackOutbox(request: Parameters<contract.Store["ackOutbox"]>[0]): Promise<void> {
+  async ackOutbox(request: contract.AckOutboxRequest): Promise<void> {
     const acknowledged = request.messages.flatMap(({ key, id }) => [key.id, id]);
     await this.#call("ack-outbox", request.partition, acknowledged);
   }
 
-  async remove(
-    request: Parameters<contract.Store["remove"]>[0],
-  ): Promise<"removed" | "more" | "conflict" | "not_found"> {
+  async remove(request: contract.RemoveRequest): Promise<contract.RemoveAnswer> {
     const { key, expected, tombstoneUntil, keepStart, now } = request;
     const reply = await this.#callTimed("remove", key.partition, [
       ...[key.id, headText(expected), tombstoneUntil, now, keepStart ? 1 : 0],
     ]);
-    return reply as "removed" | "more" | "conflict" | "not_found";
+    return reply as contract.RemoveAnswer;
   }
 
   async holdings(key: ExecutionKey): Promise<contract.Holdings> {
@@ -189,20 +177,13 @@ export class RedisStore implements contract.Store {
     return (await this.#call("index-executions", partition, [limit])) === 1 ? "done" : "more";
   }
 
-  async history(request: {
-    readonly key: ExecutionKey;
-    readonly after: number;
-    readonly limit: number;
-  }): Promise<readonly JsonText[]> {
+  async history(request: contract.HistoryRequest): Promise<readonly JsonText[]> {
     const { key, after, limit } = request;
     const reply = await this.#call("history", key.partition, [key.id, after, limit]);
     return reply as string[];
   }
 
-  async queueStats(request: {
-    readonly partition: number;
-    readonly queue?: string;
-  }): Promise<readonly contract.QueueStats[]> {
+  async queueStats(request: contract.QueueStatsRequest): Promise<readonly contract.QueueStats[]> {
     const { partition, queue } = request;
     const reply = await this.#call("queue-stats", partition, queue === undefined ? [] : [queue]);
     return (reply as answers.Reply[])
@@ -258,10 +239,7 @@ export class RedisStore implements contract.Store {
     return this.#wakes.sendNote(this.#base(partition), text);
   }
 
-  async getDocument(request: {
-    readonly kind: string;
-    readonly id: string;
-  }): Promise<contract.Document | undefined> {
+  async getDocument(request: contract.DocumentPlace): Promise<contract.Document | undefined> {
     const [documents] = this.#keys.documents(request.kind);
     const reply = await this.#link.call("get-document", [documents], [request.id]);
     if (reply === null) return undefined;
@@ -269,9 +247,7 @@ export class RedisStore implements contract.Store {
     return { id: request.id, version, body };
   }
 
-  async putDocument(
-    request: Parameters<contract.Store["putDocument"]>[0],
-  ): Promise<contract.PutAnswer> {
+  async putDocument(request: contract.PutRequest): Promise<contract.PutAnswer> {
     const { kind, id, expectedVersion, body } = request;
     const keys = this.#keys.documents(kind);
     const reply = await this.#link.call("put-document", keys, [id, expectedVersion, body]);
@@ -280,7 +256,7 @@ export class RedisStore implements contract.Store {
   }
 
   async listDocuments(
-    request: Parameters<contract.Store["listDocuments"]>[0],
+    request: contract.ListDocumentsRequest,
   ): Promise<readonly contract.Document[]> {
     const { kind, prefix = "", after, limit } = request;
     const args = [prefix, limit, ...(after === undefined ? [] : [after])];
@@ -289,20 +265,18 @@ export class RedisStore implements contract.Store {
     return list.map(([id, version, body]) => ({ id, version, body }));
   }
 
-  async deleteDocument(request: { readonly kind: string; readonly id: string }): Promise<boolean> {
+  async deleteDocument(request: contract.DocumentPlace): Promise<boolean> {
     const keys = this.#keys.documents(request.kind);
     return (await this.#link.call("delete-document", keys, [request.id])) === 1;
   }
 
-  async beatServer(request: Parameters<contract.Store["beatServer"]>[0]): Promise<void> {
+  async beatServer(request: contract.BeatRequest): Promise<void> {
     const { id, body, now, ttlMs } = request;
     const args = [this.#tolerance, pack([id, body, now, ttlMs])];
     await this.#link.call("beat-server", [this.#keys.servers], args);
   }
 
-  async listServers(request: {
-    readonly now: number;
-  }): Promise<readonly { readonly id: string; readonly body: JsonText }[]> {
+  async listServers(request: { readonly now: number }): Promise<readonly contract.LiveServer[]> {
     const args = [this.#tolerance, request.now];
     const reply = await this.#link.call("list-servers", [this.#keys.servers], args);
     return (reply as readonly (readonly [string, string])[])

@@ -4,6 +4,7 @@ import { limits } from "../../../src/base/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
 import { RetentionEnds, timerPagesPerWalk } from "../../../src/runtime/loops/retention-ends.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
+import type { Store } from "../../../src/store/store.ts";
 import { createRequest, effects, partitions, start, t0 } from "../../store/conformance/subject.ts";
 import { Chance } from "../../support/chance.ts";
 
@@ -73,4 +74,12 @@ test("very many other timers are passed over a bounded number at a time", async 
   expect(await next()).toEqual({ partitions: [little], isOver: false });
   expect(await next()).toEqual({ partitions: [much], isOver: false });
   expect(await next()).toEqual({ partitions: [], isOver: true });
+});
+
+test("a store that lists no timers has nothing to remove early", async () => {
+  const store: Store = new MemoryStore({ partitions });
+  await start(store, "e1", { effects: { timers: [{ id: "retention", at: t0 }] } });
+  Object.assign(store, { listTimers: undefined });
+  const ends = await new RetentionEnds(store).next([0, 1, 2, 3], 64);
+  expect(ends).toEqual({ timers: [], isOver: true });
 });

@@ -153,7 +153,11 @@ function listingTests(test: Test): void {
     const found: TimerPlace[] = [];
     for (let page: readonly TimerPlace[] = [], first = true; first || page.length === limit; ) {
       const after = page.at(-1);
-      page = await store.listTimers({ partition: 3, limit, ...(after !== undefined && { after }) });
+      page = await store.listTimers!({
+        partition: 3,
+        limit,
+        ...(after !== undefined && { after }),
+      });
       found.push(...page);
       first = false;
     }
@@ -195,7 +199,7 @@ function listingTests(test: Test): void {
     expect(await pages(store, 9)).toEqual(listed);
     // A place does not need to be taken any more.
     const after = { key, id: "x4", due: t0 + 4 };
-    const rest = await store.listTimers({ partition: 3, after, limit: 9 });
+    const rest = await store.listTimers!({ partition: 3, after, limit: 9 });
     const isLater = compareText(id, other) > 0;
     expect(rest.map((timer) => timer.id)).toEqual(isLater ? ["x4", "x2", "x1"] : ["x2", "x1"]);
   });
