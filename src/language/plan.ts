@@ -25,6 +25,8 @@ export interface Plan {
   readonly actions: readonly PlanAction[];
   readonly byKey: ReadonlyMap<string, number>;
   readonly roots: readonly number[];
+  /** Of inline definitions, by the key of the action that holds each. */
+  readonly inline: ReadonlyMap<string, Plan>;
   /** Distinct names of its user actions, whose registered rules are needed to decide. */
   readonly userActionNames: readonly string[];
   readonly output: Template | undefined;
@@ -69,6 +71,7 @@ export function compilePlan(
     version,
     actions,
     byKey: context.byKey,
+    inline: compileInline(definition, version),
     roots: [...new Set(roots)].sort((one, other) => one - other),
     userActionNames: [...new Set(userNames)],
     output: optionalTemplate(definition.output),
@@ -81,8 +84,24 @@ export function compilePlan(
 
 /** The plan of an inline definition, by the keys of the actions that hold it, outermost first. */
 export function planWithin(plan: Plan, inline: readonly string[] = []): Plan {
-  if (inline.length === 0) return plan;
-  throw new Error("inline definitions are not built yet");
+  let found = plan;
+  for (const key of inline) {
+    const inner = found.inline.get(key);
+    if (inner === undefined) throw new Error(`action ${key} has no inline definition`);
+    found = inner;
+  }
+  return found;
+}
+
+/** Compiled with what they are part of; their executions have its name and version. */
+function compileInline(definition: WorkflowDefinition, version: number): Plan["inline"] {
+  const plans = new Map<string, Plan>();
+  for (const { id, definition: inner } of definition.actions) {
+    if (inner === undefined) continue;
+    const body = inner as unknown as Omit<WorkflowDefinition, "name">;
+    plans.set(String(id), compilePlan({ ...body, name: definition.name }, version));
+  }
+  return plans;
 }
 
 interface Context {

@@ -181,6 +181,39 @@ describe.each(stores)("on %s", (name, startStore) => {
     },
   );
 
+  test.skipIf(isMissing)("an inline definition is pinned with its parent, and nests", async () => {
+    const inner = (text: string) => ({
+      rootAction: "u",
+      actions: [
+        { id: "u", type: "user", name: "inside", parameters: { says: text, all: "$.input" } },
+      ],
+      output: { says: "$.u.output", at: "$.execution.version" },
+    });
+    const nested = (text: string) => {
+      const held = runs("", "", { workflow: undefined, definition: inner(text) }).actions;
+      return { rootAction: "a", actions: held };
+    };
+    const parent = (text: string) =>
+      runs("pinned", "", { workflow: undefined, definition: nested(text), parameters: [1] });
+    await saveWorkflow(server, parent("first"));
+    const id = await startExecution(server, "pinned");
+    const task = await pollOne(other, "inside");
+    // What is saved meanwhile is for those that start later.
+    await saveWorkflow(server, parent("second"));
+    expect(task.parameters).toEqual({ says: "first", all: [1] });
+    const child = await childOf(server, id);
+    const body = await read(other, await childOf(server, child));
+    expect([body.id, body.workflow, body.version, body.parent]).toEqual([
+      task.executionId,
+      "pinned",
+      1,
+      { id: child, action: "a" },
+    ]);
+    expect(body.actions).toHaveLength(1);
+    await complete(other, done(task, "ok"));
+    expect((await untilEnded(server, id)).result).toEqual({ says: "ok", at: 1 });
+  });
+
   test.skipIf(isMissing)(
     "what is not there warns when it is saved, and fails when it runs",
     async () => {

@@ -107,20 +107,21 @@ function readKind(
   return undefined;
 }
 
-/** Exactly one of two fields must be there. */
+/** Exactly one of some fields must be there. */
 function eitherOr(
   value: unknown,
-  fields: readonly [string, string],
+  fields: readonly string[],
   pointer: string,
   report: Report,
 ): void {
-  const [one, other] = fields.map(
+  const given = fields.filter(
     (field) => isObject(value) && (memberOf(value, field, report) ?? null) !== null,
   );
-  if (one !== other) return;
-  const found = one ? "has both" : "has neither";
-  const [first, second] = fields.map(quoted);
-  report.problem(pointer, `It must have exactly one of ${first} and ${second}; it ${found}.`);
+  if (given.length === 1) return;
+  const isPair = fields.length === 2;
+  const found = given.length === 0 ? (isPair ? "neither" : "none") : isPair ? "both" : "several";
+  const names = listed(fields.map(quoted));
+  report.problem(pointer, `It must have exactly one of ${names}; it has ${found}.`);
 }
 
 /** Routes that cannot be taken, where that can be known; what leads nowhere else would never run. */

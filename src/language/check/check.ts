@@ -6,13 +6,18 @@ import type { Problem } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import type { Json } from "../../model/json.ts";
-import { readObject } from "../readers/fields.ts";
+import { type ReadObject, readObject } from "../readers/fields.ts";
 import { fieldMap, type Read } from "../readers/reader.ts";
 import { below, type NewThing, quoted, Report, shown } from "../readers/report.ts";
 import { readActionDefinition } from "./action-definition.ts";
 import { readAction } from "./actions.ts";
 import { checkGraph, type ReadAction } from "./graph-rules.ts";
-import { workflowFields, workflowRequired } from "./workflow-fields.ts";
+import {
+  inlineFields,
+  inlineRequired,
+  workflowFields,
+  workflowRequired,
+} from "./workflow-fields.ts";
 
 export interface CheckedDefinition {
   /** Letter case and old names made uniform; undefined when there are problems. */
@@ -65,30 +70,74 @@ export function checkActionDefinition(
   return { definition, problems, warnings };
 }
 
-const workflowRules = fieldMap(workflowFields);
+const workflowRules = {
+  what: "A workflow",
+  fields: fieldMap(workflowFields),
+  required: workflowRequired,
+};
+const inlineRules = {
+  what: "An inline definition",
+  fields: fieldMap(inlineFields),
+  required: inlineRequired,
+};
+
+type KnownActions = ReadonlySet<string> | undefined;
 
 function readDefinition(
   value: unknown,
   report: Report,
-  knownActions: ReadonlySet<string> | undefined,
+  knownActions: KnownActions,
 ): WorkflowDefinition | undefined {
-  const actions: ReadAction[] = [];
-  const fields = new Map([...workflowRules, ["actions", actionsReader(actions)]]);
-  const read = readObject(value, "", report, {
-    what: "A workflow",
-    fields,
-    required: workflowRequired,
-  });
+  report.readInline = (inline, pointer) => readInline(inline, pointer, report, knownActions);
+  const read = readBody(value, { pointer: "", report, rules: workflowRules, knownActions });
   if (read === undefined) return undefined;
-  const own = new Set(actions.flatMap((action) => action.references));
-  const references = report.references.filter((found) => !own.has(found));
-  if (actions.length > 0) {
-    checkGraph({ actions, rootAction: read.rootAction, references }, report);
-  }
-  if (knownActions !== undefined) warnOfUnregistered(actions, knownActions, report);
   const { version: _given, ...definition } = read;
   // The readers have made sure of every field.
   return definition as unknown as WorkflowDefinition;
+}
+
+/** A definition inside an action: its ids and references are its own. */
+function readInline(
+  value: unknown,
+  pointer: string,
+  report: Report,
+  knownActions: KnownActions,
+): ReadObject | undefined {
+  const nesting = pointer.match(/\/definition(?=\/|$)/g)?.length ?? 0;
+  if (nesting > limits.nestingMax) {
+    report.problem(pointer, `Inline definitions nest at most ${limits.nestingMax} deep.`);
+    return undefined;
+  }
+  const kept = report.references.length;
+  const read = readBody(value, { pointer, report, rules: inlineRules, knownActions });
+  report.forgetReferences(kept);
+  return read;
+}
+
+interface BodyOptions {
+  readonly pointer: string;
+  readonly report: Report;
+  readonly rules: typeof workflowRules;
+  readonly knownActions: KnownActions;
+}
+
+/** What has actions, with all that spans them. */
+function readBody(
+  value: unknown,
+  { pointer, report, rules, knownActions }: BodyOptions,
+): ReadObject | undefined {
+  const actions: ReadAction[] = [];
+  const fields = new Map([...rules.fields, ["actions", actionsReader(actions)]]);
+  const before = report.references.length;
+  const read = readObject(value, pointer, report, { ...rules, fields });
+  if (read === undefined) return undefined;
+  const own = new Set(actions.flatMap((action) => action.references));
+  const references = report.references.slice(before).filter((found) => !own.has(found));
+  if (actions.length > 0) {
+    checkGraph({ pointer, actions, rootAction: read.rootAction, references }, report);
+  }
+  if (knownActions !== undefined) warnOfUnregistered(actions, knownActions, report);
+  return read;
 }
 
 /** Reads the actions, and keeps of each what the graph is checked by. */

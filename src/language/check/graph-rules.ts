@@ -19,6 +19,8 @@ export interface ReadAction {
 }
 
 interface ReadDefinition {
+  /** Where it stands; an inline definition stands in an action. */
+  readonly pointer: string;
   readonly actions: readonly ReadAction[];
   readonly rootAction: Json | undefined;
   /** References in the definition's own templates: any action may have run before. */
@@ -94,7 +96,7 @@ class GraphCheck {
     }
     if (edges > limits.definitionEdgesMax) {
       const message = `The actions have ${edges} edges; at most ${limits.definitionEdgesMax} are allowed.`;
-      this.#report.problem("/actions", message);
+      this.#report.problem(below(this.#definition.pointer, "actions"), message);
     }
   }
 
@@ -121,13 +123,14 @@ class GraphCheck {
 
   /** Positions of the roots that exist. */
   #checkRoots(incoming: readonly number[]): number[] {
-    const { rootAction } = this.#definition;
+    const { rootAction, pointer } = this.#definition;
+    const field = below(pointer, "rootAction");
     const roots: number[] = [];
     if (rootAction === undefined) return roots;
     const list = Array.isArray(rootAction) ? rootAction : [rootAction];
     for (const [index, id] of list.entries()) {
       if (id === null) continue;
-      const at = Array.isArray(rootAction) ? below("/rootAction", index) : "/rootAction";
+      const at = Array.isArray(rootAction) ? below(field, index) : field;
       const root = this.#positions.get(String(id));
       if (root === undefined) {
         this.#report.problem(at, () => this.#unknown(String(id)));
@@ -197,7 +200,9 @@ class GraphCheck {
     const position = this.#positions.get(root.key);
     if (position === undefined) {
       if (within && rulesOf(within.action.spec)?.ownNames?.includes(root.key)) return;
-      const literal = "to write text that begins with $, write $$";
+      const isInline = this.#definition.pointer !== "";
+      const inline = "an inline definition reads its own actions and $.input, its parameters";
+      const literal = isInline ? inline : "to write text that begins with $, write $$";
       this.#report.problem(pointer, () => {
         const names = [...this.#keys, "input", "execution"];
         const what = `${quoted(reference.text)} refers to the unknown action ${quoted(root.key)}`;

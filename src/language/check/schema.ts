@@ -10,7 +10,12 @@ import { anyCase, anyCasePattern, type JsonSchema, propertiesOf } from "../reade
 import { inBothCases } from "../readers/user-rules.ts";
 import { actionDefinitionFields } from "./action-definition.ts";
 import { commonFields, defaultRouteSchema } from "./common-fields.ts";
-import { workflowFields, workflowRequired } from "./workflow-fields.ts";
+import {
+  inlineFields,
+  inlineRequired,
+  workflowFields,
+  workflowRequired,
+} from "./workflow-fields.ts";
 
 const dialect = "https://json-schema.org/draft/2020-12/schema";
 
@@ -31,6 +36,7 @@ export function definitionSchemas(
     Definition: workflowDefinition("DefinedAction"),
     DefinedAction: definedAction((kind) => ({ $ref: nameOf(kind) })),
     Condition: conditionSchema,
+    InlineDefinition: inlineDefinition("DefinedAction"),
     ...Object.fromEntries(ofKinds),
   };
   return withReferences(schemas, referenceTo) as typeof schemas;
@@ -55,19 +61,32 @@ export function schemaDocument(of: "workflow" | "action"): JsonSchema {
 }
 
 function workflowDefinition(action: string): JsonSchema {
-  const actions = {
+  return {
+    description: "A workflow definition.",
+    type: "object",
+    properties: { ...propertiesOf(workflowFields), actions: actionsOf(action) },
+    required: workflowRequired,
+    additionalProperties: false,
+  };
+}
+
+function inlineDefinition(action: string): JsonSchema {
+  return {
+    description: "Actions that run as a child execution of the action that holds them.",
+    type: "object",
+    properties: { ...propertiesOf(inlineFields), actions: actionsOf(action) },
+    required: inlineRequired,
+    additionalProperties: false,
+  };
+}
+
+function actionsOf(action: string): JsonSchema {
+  return {
     description: "The actions, each with id, type, name and the fields of its kind.",
     type: "array",
     items: { $ref: action },
     minItems: 1,
     maxItems: limits.definitionActionsMax,
-  };
-  return {
-    description: "A workflow definition.",
-    type: "object",
-    properties: { ...propertiesOf(workflowFields), actions },
-    required: workflowRequired,
-    additionalProperties: false,
   };
 }
 

@@ -90,3 +90,9 @@ export const workflowFields: FieldList = [
 ];
 
 export const workflowRequired = ["name", "rootAction", "actions"];
+
+/** Fields of an inline definition, which has no name: what it is part of has one. */
+const inlineNames: ReadonlySet<string> = new Set(["rootAction", "output", "timeoutSeconds"]);
+export const inlineFields: FieldList = workflowFields.filter(([name]) => inlineNames.has(name));
+
+export const inlineRequired = ["rootAction", "actions"];

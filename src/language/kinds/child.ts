@@ -1,7 +1,8 @@
 /** What is the same for all kinds that run children. */
 import type { ActionSpec } from "../../model/definition.ts";
-import { otherWorkflow, version } from "../readers/fields.ts";
-import type { FieldList } from "../readers/reader.ts";
+import { otherWorkflow, type ReadObject, version } from "../readers/fields.ts";
+import { type FieldList, reader } from "../readers/reader.ts";
+import { below, type Report } from "../readers/report.ts";
 import type { PlanContext } from "./kind.ts";
 
 /** What the children of an action run. */
@@ -18,12 +19,29 @@ interface ChildSpec extends ActionSpec {
   readonly version?: number;
 }
 
+const inlineDefinition = reader({ $ref: "InlineDefinition" }, (value, pointer, report) => {
+  const what = "An inline definition";
+  report.isNew({ pointer, what, format: 4 });
+  return report.readInline?.(value, pointer);
+});
+
 export const childFields: FieldList = [
   ["workflow", otherWorkflow, "The workflow to run."],
   ["version", version, "Its version; by default the newest when the action starts."],
+  ["definition", inlineDefinition, "In place of `workflow`: actions of its own, and their result."],
 ];
+
+/** For kinds that run either a workflow or an inline definition, and nothing else. */
+export const childTargets = ["workflow", "definition"];
+
+export function checkVersion(action: ReadObject, pointer: string, report: Report): void {
+  if (action.version === undefined || action.workflow !== undefined) return;
+  const message = 'It is the version of a "workflow", which the action does not have.';
+  report.problem(below(pointer, "version"), message);
+}
 
 export function compileTarget(spec: ActionSpec, of: PlanContext): ChildTarget {
   const { workflow = of.workflow, version: given } = spec as ChildSpec;
-  return { workflow, version: given, inline: undefined };
+  const inline = spec.definition === undefined ? undefined : String(spec.id);
+  return { workflow, version: given, inline };
 }

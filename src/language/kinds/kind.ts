@@ -49,8 +49,8 @@ export interface KindRules {
   /** Its fields besides those of every action. */
   readonly fields: FieldList;
   readonly required?: readonly string[];
-  /** Exactly one of these two fields must be given. */
-  readonly either?: readonly [string, string];
+  /** Exactly one of these fields must be given. */
+  readonly either?: readonly string[];
   /** Checks what spans its fields. */
   readonly check?: (action: ReadObject, pointer: string, report: Report) => void;
   /** Which routes `next` may have. Absent: only `default`, as it takes no other. */

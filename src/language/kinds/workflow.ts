@@ -2,7 +2,13 @@
 import type { ActionSpec, RetrySpec } from "../../model/definition.ts";
 import { boolean } from "../readers/fields.ts";
 import { retry } from "../readers/user-rules.ts";
-import { type ChildTarget, childFields, compileTarget } from "./child.ts";
+import {
+  type ChildTarget,
+  checkVersion,
+  childFields,
+  childTargets,
+  compileTarget,
+} from "./child.ts";
 import type { KindRules, PlanActionBase, PlanContext } from "./kind.ts";
 
 export interface WorkflowPlanAction extends PlanActionBase {
@@ -24,7 +30,8 @@ export const workflow = {
     ["detach", boolean, "It starts the child and goes on; the child outlives this execution."],
     ["retry", retry, "How a child that fails is repeated; by default it is not."],
   ],
-  required: ["workflow"],
+  either: childTargets,
+  check: checkVersion,
   format: 4,
   compile(spec: WorkflowSpec, base: PlanActionBase, of: PlanContext): WorkflowPlanAction {
     const { detach = false } = spec;

@@ -5,6 +5,7 @@
 import type { Problem } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { nearest } from "../../base/nearest.ts";
+import type { Json } from "../../model/json.ts";
 import { isExactNumber } from "../../model/numbers.ts";
 import type { Reference } from "../data/reference.ts";
 
@@ -62,6 +63,10 @@ export class Report {
   /** Where the first number stands in a template that a double would round. */
   exactNumber: string | undefined;
   readonly #new = new Map<string, NewThing>();
+  /** Reads an inline definition; set by the check, which knows how to read actions. */
+  readInline: ((value: unknown, pointer: string) => Json | undefined) | undefined;
+  /** References that were checked and are not kept. */
+  #checked = 0;
   #hasTooMany = false;
   #longLooks = 0;
   readonly #problems = new Findings();
@@ -74,12 +79,18 @@ export class Report {
   /** False once too many problems were found; the last one says so. */
   hasRoomForReferences(count: number, pointer: string): boolean {
     const most = limits.definitionReferencesMax;
-    if (count === 0 || this.references.length + count <= most) return true;
+    if (count === 0 || this.#checked + this.references.length + count <= most) return true;
     if (!this.#hasTooMany) {
       this.problem(pointer, `With this the definition has more than ${most} references.`);
       this.#hasTooMany = true;
     }
     return false;
+  }
+
+  /** Those after the first `kept` belong to a definition of their own, which has been checked. */
+  forgetReferences(kept: number): void {
+    this.#checked += this.references.length - kept;
+    this.references.length = kept;
   }
 
   /** As `nearestHint`, for a list that may be long: only the first findings have it looked through. */

@@ -12,9 +12,10 @@ import { OrchyError } from "../../base/errors.ts";
 import { hashText } from "../../base/hash.ts";
 import { limits } from "../../base/limits.ts";
 import { nearest } from "../../base/nearest.ts";
-import { compilePlan, type Plan } from "../../language/plan.ts";
+import { compilePlan, type Plan, planWithin } from "../../language/plan.ts";
 import { isSameValue } from "../../model/canonical.ts";
 import type { WorkflowDefinition } from "../../model/definition.ts";
+import type { ExecutionState } from "../../model/execution.ts";
 import { currentFormat } from "../../model/format.ts";
 import type { JsonText } from "../../model/json.ts";
 import { parseExact } from "../../model/numbers.ts";
@@ -47,6 +48,8 @@ function contentOf(text: JsonText): unknown {
   const { description, ...content } = parseExact(text) as WorkflowDefinition;
   return description ? { ...content, description } : content;
 }
+
+type PlanOf = Pick<ExecutionState, "workflow" | "version" | "inline">;
 
 export class Plans {
   readonly #store: Store;
@@ -138,8 +141,15 @@ export class Plans {
     return plan;
   }
 
-  cached(name: string, version: number): Plan | undefined {
-    return this.#plans.get(`${name}/${version}`)?.plan;
+  /** Of an execution, which may be that of an inline definition. */
+  async of({ workflow, version, inline }: PlanOf): Promise<Plan> {
+    return planWithin(await this.get(workflow, version), inline);
+  }
+
+  /** The same if it is in memory. */
+  cachedOf({ workflow, version, inline }: PlanOf): Plan | undefined {
+    const cached = this.#plans.get(`${workflow}/${version}`);
+    return cached && planWithin(cached.plan, inline);
   }
 
   /** The store was away: it may have lost versions, and their numbers may be given again. */

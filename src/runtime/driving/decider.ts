@@ -61,11 +61,11 @@ export class Decider {
 
   /** Synchronous in the steady state: an await costs a turn of the queue for each step. */
   planOf(execution: Execution): Plan | Promise<Plan> {
-    const { workflow, version } = execution.state;
+    const { state } = execution;
     const { plans, registry } = this.#options;
-    const plan = plans.cached(workflow, version);
+    const plan = plans.cachedOf(state);
     if (plan === undefined) {
-      return plans.get(workflow, version).then(async (read) => {
+      return plans.of(state).then(async (read) => {
         await registry.ensure(read);
         return read;
       });

@@ -114,7 +114,7 @@ export class Sweeper {
     if (loaded.outcome !== "loaded") return [];
     const holdings = await store.holdings(key);
     const execution = decodeExecution(loaded.state, loaded.data);
-    const plan = await plans.get(execution.state.workflow, execution.state.version);
+    const plan = await plans.of(execution.state);
     const tasks = new Set(holdings.tasks.map((task) => task.id));
     const timers = new Set(holdings.timers.map((timer) => timer.id));
     const found = violations(plan, execution, { tasks, timers });

@@ -7,8 +7,7 @@ import { OrchyError } from "../../base/errors.ts";
 import { hashText } from "../../base/hash.ts";
 import { decodeExecution } from "../../engine/stored/codec.ts";
 import { pick } from "../../language/data/json-text.ts";
-import { planWithin } from "../../language/plan.ts";
-import { type ChildPlan, childIdOf, type ParentLink } from "../../model/child.ts";
+import { childIdOf, type ParentLink } from "../../model/child.ts";
 import { isOpen } from "../../model/execution.ts";
 import { executionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -136,15 +135,11 @@ export class Deliveries {
   ): Promise<void> {
     const { parent, nesting, inline } = of;
     const id = childIdOf(parent);
-    const plan = await this.#planOf(of);
+    // Also of a deleted workflow, whose versions are kept.
+    const plan = await this.#options.plans.of(of);
     const child = { parent, nesting, ...defined({ inline }) };
     // Nobody else chooses this id, so what it was started with needs no comparison.
     await this.#options.driver.create({ id, plan, seed: seedOf(id), child, ...rest }, hashText(id));
-  }
-
-  /** Also of a deleted workflow, whose versions are kept. */
-  async #planOf({ workflow, version, inline }: ChildPlan) {
-    return planWithin(await this.#options.plans.get(workflow, version), inline);
   }
 
   async #cancelChild(cancel: CancelChildMessage): Promise<Delivered> {

@@ -22,7 +22,7 @@ export async function findHandout(
   if (typeof loaded === "string") return "stale";
   const { state, records } = loaded.execution;
   if (state.workflow !== result.workflow) return "stale";
-  const plan = await plans.get(state.workflow, state.version);
+  const plan = await plans.of(state);
   for (const action of plan.actions) {
     if (action.type !== "user") continue;
     const isNamed = result.actionNumber === undefined || result.actionNumber === action.number;

@@ -26,8 +26,7 @@ export async function actionNames(
     if (task === undefined) return undefined;
     const loaded = await load(task.executionId);
     if (typeof loaded === "string") return undefined;
-    const { workflow, version } = loaded.execution.state;
-    const plan = await plans.get(workflow, version);
+    const plan = await plans.of(loaded.execution.state);
     const action = plan.actions[plan.byKey.get(task.actionKey) ?? -1];
     return action?.type === "user" ? action.name : undefined;
   }

@@ -45,7 +45,7 @@ export class Views {
     const { store, plans, beats, isUnpolled } = this.#options;
     const execution = await this.#gate.pass(() => this.#load(id, [fields.input]), abort);
     const { state, records } = execution;
-    const plan = await plans.get(state.workflow, state.version);
+    const plan = await plans.of(state);
     const holdings = isOpen(state.status)
       ? await store.holdings(executionKey(id, store.partitions))
       : undefined;
@@ -75,7 +75,7 @@ export class Views {
     const execution = await this.#load(id, []);
     const { state } = execution;
     if (state.status !== "COMPLETED") return unfinished(state);
-    const plan = await this.#options.plans.get(state.workflow, state.version);
+    const plan = await this.#options.plans.of(state);
     return resultOf(plan, execution, this.#reader(execution, abort));
   }
 
