@@ -130,7 +130,11 @@ export type ExecutionEvent =
 
 /** What became of one event; the caller of the event gets it. */
 export type EventAnswer =
-  | { readonly type: "accepted" }
+  | {
+      readonly type: "accepted";
+      /** Of a signal that no action waits for yet, with what makes that strange. */
+      readonly buffered?: { readonly warning?: string };
+    }
   | { readonly type: "duplicate" }
   /** The id of its cause was used in the same scope for something else. */
   | { readonly type: "reused" }

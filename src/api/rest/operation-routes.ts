@@ -149,7 +149,8 @@ export const operationRoutes: readonly Route[] = [
     tag: "Operations",
     summary: "Send a signal; a `signalId` makes a repeat harmless",
     description:
-      "Sends an event to an execution that waits for it, now or later. A `signalId` makes a repeat harmless.",
+      "Sends an event to an execution that waits for it, now or later. A `signalId` makes a repeat harmless. " +
+      "The answer says whether an action took it, and warns when none of the workflow waits for such an event.",
     access: "run",
     params: idPath,
     body: requests.signalSchema,
@@ -157,13 +158,15 @@ export const operationRoutes: readonly Route[] = [
     errors: [...operationErrors, "CONFLICT", "TOO_MANY"],
     async handle(call) {
       const { event, signalId } = call.body;
-      const outcome = await call.services.orchestrator.signal({
+      const { warning, ...answer } = await call.services.orchestrator.signal({
         id: call.params.id,
         event,
         payload: payloadText(call, ["payload"], "null"),
         ...defined({ signalId }),
       });
-      return { status: 200, json: { outcome } };
+      const warnings =
+        warning === undefined ? undefined : [{ pointer: "/event", message: warning }];
+      return { status: 200, json: { ...answer, warnings } };
     },
   }),
   route("DELETE /v1/executions/{id}", {

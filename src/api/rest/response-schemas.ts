@@ -235,6 +235,13 @@ export const historySchema = page(
 export const operationAnswerSchema = v.strictObject({ id: v.string(), status: statusSchema });
 export const signalAnswerSchema = v.strictObject({
   outcome: v.picklist(["accepted", "duplicate"]),
+  delivery: v.optional(
+    v.pipe(
+      v.picklist(["delivered", "buffered"]),
+      v.description("Whether an action took it, or it is kept for one; absent for a duplicate."),
+    ),
+  ),
+  warnings: v.optional(warnings),
 });
 
 export const workersSchema = v.strictObject({

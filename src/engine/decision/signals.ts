@@ -1,5 +1,7 @@
 /** Signals that came before anything waited for them. */
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
+import { nearestHint, quoted } from "../../language/readers/report.ts";
 import type { EventAnswer } from "../../model/event.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -23,7 +25,22 @@ export function keepSignal(draft: Draft, { event, payload }: Signal): EventAnswe
   state.signals = [...state.signals, { event, sequence, receivedAt: draft.now }];
   draft.write(fields.signal(sequence), payload);
   draft.log("signal.kept", undefined, undefined, JSON.stringify({ event }));
-  return { type: "accepted" };
+  return { type: "accepted", buffered: defined({ warning: warningOf(draft, event) }) };
+}
+
+/** Undefined when a wait of the definition is for the event, or may turn out to be. */
+function warningOf({ plan }: Draft, event: string): string | undefined {
+  const known = new Set<string>();
+  for (const action of plan.actions) {
+    if (action.kind !== "wait") continue;
+    for (const { slots, tail } of action.events) {
+      if (slots.length > 0) return undefined;
+      known.add(JSON.parse(tail));
+    }
+  }
+  if (known.has(event)) return undefined;
+  if (known.size === 0) return "No action of the workflow waits for signals.";
+  return `No action of the workflow waits for ${quoted(event)}${nearestHint(event, [...known])}.`;
 }
 
 /** Takes the first one of these events out of those that were kept. */

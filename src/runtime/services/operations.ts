@@ -8,7 +8,7 @@ import type { Store } from "../../store/store.ts";
 import type { Driver } from "../driving/driver.ts";
 import type { SubmitAnswer } from "../driving/mailbox.ts";
 import { causeOf } from "../shared/hash.ts";
-import type { Orchestrator } from "../shared/orchestrator.ts";
+import type { Orchestrator, SignalAnswer } from "../shared/orchestrator.ts";
 import { type Executions, gone, notFound } from "./executions.ts";
 
 interface Options {
@@ -24,7 +24,7 @@ export class Operations {
     this.#options = options;
   }
 
-  async signal(request: Parameters<Orchestrator["signal"]>[0]): Promise<"accepted" | "duplicate"> {
+  async signal(request: Parameters<Orchestrator["signal"]>[0]): Promise<SignalAnswer> {
     await this.#mustBelong(request.id, request.workflow);
     const { event, payload, signalId } = request;
     const answer = await this.#options.driver.submit(request.id, {
@@ -40,7 +40,12 @@ export class Operations {
     });
     const reused =
       "This signalId was used before for another payload of this event. Use a new one for each signal.";
-    return this.#accepted(request.id, answer, reused);
+    const outcome = await this.#accepted(request.id, answer, reused);
+    if (answer.type !== "accepted") return { outcome };
+    const { buffered } = answer;
+    return buffered === undefined
+      ? { outcome, delivery: "delivered" }
+      : { outcome, delivery: "buffered", ...buffered };
   }
 
   async operate(request: Parameters<Orchestrator["operate"]>[0]): Promise<ExecutionStatus> {

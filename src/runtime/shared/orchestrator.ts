@@ -132,6 +132,14 @@ export interface ExecutionResult {
   readonly failure?: Failure;
 }
 
+export interface SignalAnswer {
+  readonly outcome: "accepted" | "duplicate";
+  /** Whether an action took it, or it is kept for one; absent: a duplicate. */
+  readonly delivery?: "delivered" | "buffered";
+  /** Why it may stay buffered. */
+  readonly warning?: string;
+}
+
 /** Filters of a list, all of which must hold, and the page. */
 export interface ListExecutions {
   readonly workflow?: string;
@@ -321,7 +329,7 @@ export interface Orchestrator {
     readonly event: string;
     readonly payload: JsonText;
     readonly signalId?: string;
-  }): Promise<"accepted" | "duplicate">;
+  }): Promise<SignalAnswer>;
   /** Returns the status that follows. */
   operate(
     request: OperationRequest &
