@@ -9,7 +9,9 @@ import type { Draft } from "./decision/draft.ts";
 /** As many as fit this commit. */
 export function close(draft: Draft): void {
   while (draft.closing.length > 0 && draft.hasRoom()) {
-    const action = draft.plan.actions[draft.closing.shift()!]!;
+    const action = draft.plan.actions[draft.closing[0]!]!;
+    if (rulesOf(action).closeParts?.(draft, action) === false) break;
+    draft.closing.shift();
     dropOwned(draft, action);
     const { timers = [], handout: _handout, ...record } = draft.record(action.index);
     for (const timer of timers) draft.dropTimer(timer);

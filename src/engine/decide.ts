@@ -28,7 +28,8 @@ import { startAction } from "./actions/start.ts";
 import { rulesOf } from "./actions/table.ts";
 import { causeFields, once } from "./causes.ts";
 import { close } from "./close.ts";
-import { Draft, MissingData } from "./decision/draft.ts";
+import { MissingData } from "./decision/data.ts";
+import { Draft } from "./decision/draft.ts";
 import { propagate } from "./decision/edges.ts";
 import {
   completeExecution,
@@ -43,8 +44,6 @@ import { repair } from "./repair.ts";
 import { applySignal } from "./signals.ts";
 import { applyExecutionTimeout } from "./timeout.ts";
 
-/** System actions that one commit starts. */
-const systemActionsPerCommitMax = 50;
 /** Records of larger workflows in one chunk beside the state. */
 const largeChunkActions = 16;
 
@@ -170,26 +169,16 @@ function proceed(draft: Draft): Decision {
   const { state, plan } = draft;
   propagate(draft);
   restoreHeldTimers(draft);
-  while (state.status === "RUNNING" && draft.ready.length > 0 && hasRoomToStart(draft)) {
+  while (state.status === "RUNNING" && draft.ready.length > 0 && draft.hasRoomToStart()) {
     const action = plan.actions[draft.ready.shift()!]!;
     draft.forgetEdges(action.index);
     startAction(draft, action);
     propagate(draft);
   }
-  if (state.status === "RUNNING" && state.open === 0 && hasWorkLeft(draft))
+  if (state.status === "RUNNING" && state.open === 0 && draft.hasWorkLeft())
     completeExecution(draft);
   close(draft);
   return draft.finish(guardCut(draft));
-}
-
-function hasRoomToStart(draft: Draft): boolean {
-  if (draft.systemActionsStarted >= systemActionsPerCommitMax) return false;
-  return draft.hasRoom() && hasWorkLeft(draft);
-}
-
-/** Reading much data takes long, and memory: what follows is left to the next decision. */
-function hasWorkLeft({ work, neededChars }: Draft): boolean {
-  return work.spent < limits.decisionWorkMax && neededChars < limits.actionDataCharsMax;
 }
 
 function restoreHeldTimers(draft: Draft): void {
@@ -331,13 +320,16 @@ function applyTimer(draft: Draft, event: EventOf<"timer">): EventAnswer {
   return accepted;
 }
 
-function applyActionTimer(draft: Draft, { kind, run, actionKey }: ActionTimer, id: string): void {
+function applyActionTimer(draft: Draft, timer: ActionTimer, id: string): void {
+  const { kind, run, actionKey, item } = timer;
   const { state, plan } = draft;
   const index = plan.byKey.get(actionKey);
   if (index === undefined || run !== state.run || !isOpen(state.status)) return;
   const { status, timers } = draft.record(index);
   // An action that lost a race may still own what there was no room to drop.
-  if (status === "CANCELLED" || !timers?.includes(id)) return;
+  if (status === "CANCELLED") return;
+  // Those of items are in records of their own.
+  if (item === undefined && !timers?.includes(id)) return;
   const action = plan.actions[index]!;
   rulesOf(action).timers?.[kind]?.(draft, action, id);
 }

@@ -6,20 +6,30 @@
 import type { PlanAction } from "../language/kinds/table.ts";
 import type { Plan } from "../language/plan.ts";
 import { type ActionRecord, type Execution, isOpenAction } from "../model/execution.ts";
+import type { Holdings } from "./actions/rules.ts";
 import { rulesOf } from "./actions/table.ts";
 import { joinVerdict } from "./decision/edges.ts";
+import { openRecordFields } from "./stored/items.ts";
 
-/** What the store holds for the execution. */
-export interface Holdings {
-  readonly tasks: ReadonlySet<string>;
-  readonly timers: ReadonlySet<string>;
+export type { Holdings };
+
+const pending: ActionRecord = { status: "PENDING" };
+
+/** Fields of data that say what an execution should own, besides its state and records. */
+export function owningFields(
+  plan: Plan,
+  { records }: Pick<Execution, "records">,
+): readonly string[] {
+  return records.flatMap((record, index) =>
+    record?.items === undefined ? [] : openRecordFields(plan.actions[index]!.key, record.items),
+  );
 }
 
 /** Sentences about what is broken; none when all is well. */
 export function violations(plan: Plan, execution: Execution, store: Holdings): string[] {
   const { state, records } = execution;
   const found: string[] = [];
-  let open = state.ready.filter((index) => records[index]?.status !== "RETRYING").length;
+  let open = state.ready.filter((index) => !isOpenAction(records[index] ?? pending)).length;
   for (const action of plan.actions) {
     const record = records[action.index];
     if (record === undefined) continue;
@@ -47,11 +57,12 @@ function ownsContinue({ state }: Execution, store: Holdings): boolean {
 }
 
 function actionViolations(
-  { state }: Execution,
+  execution: Execution,
   action: PlanAction,
   record: ActionRecord,
   store: Holdings,
 ): string[] {
+  const { state } = execution;
   const timers = record.timers ?? [];
   const held = new Set(state.heldTimers.map((timer) => timer.id));
   const owned = () => rulesOf(action).owns?.(state, action, record) ?? {};
@@ -66,8 +77,11 @@ function actionViolations(
     case "RUNNING":
     case "RETRYING":
       return hasTimer || ready ? [] : [`${action.key} is ${record.status} without a timer`];
-    case "WAITING":
+    case "WAITING": {
+      const further = rulesOf(action).violations?.(execution, action, record, store);
+      if (further !== undefined) return further;
       return hasTimer || owned().signal === true ? [] : [`${action.key} waits for nothing`];
+    }
     case "PENDING": {
       const { edges } = record;
       const verdict = edges === undefined ? "wait" : joinVerdict(state, action, edges);

@@ -38,6 +38,11 @@ function repairAction(draft: Draft, action: PlanAction, held: Holdings): void {
     case "RUNNING":
     case "RETRYING":
     case "WAITING": {
+      const { repair: further } = rulesOf(action);
+      if (further !== undefined) {
+        further(draft, action, held);
+        return;
+      }
       const lost = (record.timers ?? []).filter((timer) => !held.timers.has(timer));
       if (lost.length === 0 || draft.ready.includes(action.index)) return;
       draft.log("action.repaired", action);

@@ -15,6 +15,7 @@ import type { Template } from "./data/template.ts";
 import { Ancestors, countIncoming, orderOf, type Targets } from "./graph.ts";
 import { optionalTemplate, type PlanActionBase, type PlanRoutes } from "./kinds/kind.ts";
 import { kindOf, kinds, type PlanAction } from "./kinds/table.ts";
+import { taskOf } from "./kinds/task.ts";
 
 /** A compiled definition: immutable, shared by all executions of its version. */
 export interface Plan {
@@ -63,7 +64,10 @@ export function compilePlan(
     byKey: new Map(order.map((from, index) => [String(specs[from]!.id), index])),
   };
   const actions = order.map((from, index) => compileAction(context, from, index));
-  const userNames = actions.flatMap((action) => (action.kind === "user" ? [action.name] : []));
+  const userNames = actions.flatMap((action) => {
+    const task = taskOf(action);
+    return task?.type === "user" ? [task.name] : [];
+  });
   const roots = [definition.rootAction].flat().map((id) => context.byKey.get(String(id))!);
   return {
     definition,

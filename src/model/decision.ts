@@ -77,6 +77,8 @@ export interface Decision {
   readonly records: ActionRecords;
   /** Fields to write; null deletes. */
   readonly data: ReadonlyMap<string, JsonText | null>;
+  /** Fields that memory need not hold from now on. */
+  readonly forget?: readonly string[];
   readonly settle: readonly { readonly taskId: string; readonly token: string }[];
   readonly expire: readonly {
     readonly taskId: string;

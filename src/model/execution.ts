@@ -128,6 +128,30 @@ export interface ActionRecord {
   readonly failureSequence?: number;
   /** While open: the action whose failure `$.execution.error` is, fixed when it started. */
   readonly errorOf?: number;
+  /** Maps: how far they are. */
+  readonly items?: MapProgress;
+}
+
+/** How far a map is. What became of each item is in fields of data. */
+export interface MapProgress {
+  readonly count: number;
+  /** Items below this one have begun, or were looked at again in this run. */
+  readonly next: number;
+  /** The same of all runs: no item from here on has a record. */
+  readonly reached: number;
+  readonly open: number;
+  readonly completed: number;
+  readonly failed: number;
+  /** Chunks of records that hold open items, or may after the end, until it is closed. */
+  readonly chunks: readonly number[];
+  /** Length of the output's text so far. */
+  readonly chars: number;
+  /** Indexes of the first items that failed, as many as its failure names. */
+  readonly failures: readonly number[];
+  /** The output is larger than a payload: it is put together where it is read. */
+  readonly isLarge?: true;
+  /** Set by hand: most items at the same time. */
+  readonly maxConcurrency?: number;
 }
 
 /** A signal that came before a wait for it; its payload is in a field of data. */

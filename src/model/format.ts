@@ -17,7 +17,8 @@
  *        by hand (`skippedBy: "hand"`) have a route and an output; executions begin with the flow rule
  *        that failures travel until they are recovered (`ExecutionState.failuresTravel`);
  *        children know their parent (`ExecutionState.parent`), and messages about them are in outboxes
- *        (model/message.ts).
+ *        (model/message.ts); the progress of maps is in `ActionRecord.items`, their items and what became
+ *        of them in fields of data (engine/stored/items.ts); ids of tasks and timers name items.
  *
  * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
  * (`Store.format`): never one that a server beside this one does not read.

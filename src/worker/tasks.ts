@@ -36,6 +36,10 @@ export interface TaskContext {
   readonly traceContext: string | undefined;
   /** W3C tracestate. */
   readonly traceState: string | undefined;
+  /** Index of the item that the task is for, from 0, if it is for one of a map. */
+  readonly index: number | undefined;
+  /** That item; undefined if it is larger than 64 KiB and not the input itself. */
+  readonly item: unknown;
   /** The parameters exactly as sent: integers beyond 2^53 keep their digits. */
   readonly parametersText: string;
   /** Heartbeats go out by themselves; this one shows `progress` (JSON) with the running action. */
@@ -57,11 +61,13 @@ class RunningTask implements TaskContext {
   readonly correlationId: string | undefined;
   readonly traceContext: string | undefined;
   readonly traceState: string | undefined;
+  readonly index: number | undefined;
   readonly parametersText: string;
   readonly heartbeat: (progress?: unknown) => void;
   readonly token: string;
   stopped: StopReason | undefined;
   private readonly deadlineMs: number;
+  private readonly itemText: string | undefined;
   private controller: AbortController | undefined;
 
   constructor(task: Task, beat: SendHeartbeat) {
@@ -76,11 +82,17 @@ class RunningTask implements TaskContext {
     this.traceContext = task.traceContext === "" ? undefined : task.traceContext;
     this.traceState = task.traceState === "" ? undefined : task.traceState;
     this.parametersText = textOf(task.parametersJson);
+    this.index = task.index;
+    if (task.index !== undefined) this.itemText = textOf(task.itemJson) || this.parametersText;
     this.heartbeat = (progress) => beat(task.token, progressJson(progress));
   }
 
   get deadline(): Date {
     return new Date(this.deadlineMs);
+  }
+
+  get item(): unknown {
+    return this.itemText === undefined ? undefined : JSON.parse(this.itemText);
   }
 
   /** Made on first use: most handlers never need it. */

@@ -38,6 +38,8 @@ export class World {
   format: number;
   /** The newest versions of other workflows; all others are unknown. */
   readonly #versions: Readonly<Record<string, number>>;
+  /** All fields of its data. What the execution holds in memory is loaded from here. */
+  readonly stored = new Map<string, string>();
   readonly registered: Record<string, ActionDefinition>;
   /** How many scripts may be evaluated at the same time, and which are. */
   scriptRoom = Number.POSITIVE_INFINITY;
@@ -89,7 +91,7 @@ export class World {
   }
 
   output(key: string): unknown {
-    const text = this.execution.data.get(`output:${key}`);
+    const text = this.stored.get(`output:${key}`);
     return text === undefined ? undefined : JSON.parse(text);
   }
 
@@ -179,6 +181,8 @@ export class World {
 
   #lookUp(names: readonly string[]): ReadonlyMap<string, string> {
     const found = names.map((name): [string, string] => {
+      const text = this.stored.get(name);
+      if (text !== undefined) return [name, text];
       const sought = parseVersionField(name);
       if (sought === undefined) throw new Error(`needs ${names}`);
       const version = sought.version ?? this.#versions[sought.workflow];
@@ -214,10 +218,15 @@ export class World {
     if (decision.hold !== undefined) this.held = decision.hold;
     this.scripts = [...this.scripts, ...decision.scripts];
     this.waitingScripts = [...this.waitingScripts, ...decision.waitingScripts];
+    for (const [name, text] of decision.data) {
+      if (text === null) this.stored.delete(name);
+      else this.stored.set(name, text);
+    }
     const after = afterDecision(this.execution, decision);
     this.execution = decodeExecution(encodeState(after, currentFormat), after.data);
     const owned = { tasks: new Set(this.tasks.keys()), timers: new Set(this.timers.keys()) };
-    expect(violations(this.plan, this.execution, owned)).toEqual([]);
+    const whole = { ...this.execution, data: this.stored };
+    expect(violations(this.plan, whole, owned)).toEqual([]);
   }
 
   #note(entry: HistoryEntry): void {

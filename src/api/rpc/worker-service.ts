@@ -233,6 +233,8 @@ function toTask(task: PolledTask, format: PayloadFormat, call: CallContext): Tas
   message.correlationId = about.correlationId ?? "";
   message.traceContext = about.traceContext ?? "";
   message.traceState = about.traceState ?? "";
+  if (about.index !== undefined) message.index = about.index;
+  if (about.item !== undefined) message.itemJson = utf8.encode(about.item);
   if (format === PayloadFormat.JSON) message.parametersJson = utf8.encode(task.parameters);
   else message.parameters = parseForStruct(task.parameters, call);
   return message;

@@ -29,6 +29,18 @@ export const executionLimits = {
   recordChunkActions: 64,
   /** Entries in the history of an execution. */
   historyEntriesMax: 10_000,
+  /** Items of a map. */
+  mapItemsMax: 100_000,
+  /** `maxConcurrency` of a map, unless it is given. */
+  mapConcurrencyDefault: 100,
+  /** Highest `maxConcurrency` of a map. */
+  mapConcurrencyMax: 1_000,
+  /** Output of a map that references can read. */
+  mapOutputCharsMax: 16 * 1024 * 1024,
+  /** Item that a worker gets beside the parameters of its task. */
+  mapContextCharsMax: 64 * 1024,
+  /** Failed items that the failure of their map names, and the history. */
+  mapFailuresShown: 10,
   /** Follow-ups in a chain. */
   followUpDepthMax: 3,
   /** Executions that a signal action sends to. */

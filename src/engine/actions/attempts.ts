@@ -35,7 +35,7 @@ export interface Repeated {
 }
 
 /** What attempts are made at by workers. */
-interface Subject extends Repeated {
+export interface Subject extends Repeated {
   readonly task: TaskPlanAction;
   complete(output: JsonText, kept: KeptAttempts): void;
 }

@@ -1,9 +1,11 @@
 /** What several kinds of actions do alike: resolving their templates, and saying what was wrong. */
 import { inBytes } from "../../base/amount.ts";
 import { limits } from "../../base/limits.ts";
+import type { Scope } from "../../language/data/scope.ts";
 import { resolveTemplate, type Template } from "../../language/data/template.ts";
 import { TooLarge } from "../../language/data/work.ts";
 import type { PlanAction } from "../../language/kinds/table.ts";
+import type { Failure } from "../../model/execution.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Draft } from "../decision/draft.ts";
 import { failAction } from "../decision/flow.ts";
@@ -37,8 +39,11 @@ export function withNeeds(draft: Draft, action: PlanAction, run: () => void): vo
 
 /** Fails the strict action for a reference without a value. */
 export function failMissing(draft: Draft, action: PlanAction, reference: string): void {
-  const message = `${reference} finds no value.`;
-  failAction(draft, action, { failure: { code: "REFERENCE_NOT_FOUND", message } });
+  failAction(draft, action, { failure: missing(reference) });
+}
+
+function missing(reference: string): Failure {
+  return { code: "REFERENCE_NOT_FOUND", message: `${reference} finds no value.` };
 }
 
 /** Resolved text, or undefined after the action has been failed. */
@@ -47,20 +52,26 @@ export function resolveOrFail(
   action: PlanAction,
   template: Template,
 ): JsonText | undefined {
-  const resolved = resolveTemplate(template, draft.view(), {
-    strict: action.strict,
-    work: draft.work,
-  });
+  const { strict } = action;
+  const resolved = resolveValue(draft, template, { strict, view: draft.view() });
+  if (typeof resolved === "string") return resolved;
+  failAction(draft, action, { failure: resolved });
+  return undefined;
+}
+
+/** Resolved text, or why there is none. Throws TooLarge. */
+export function resolveValue(
+  { work }: Draft,
+  template: Template,
+  { strict, view }: { readonly strict: boolean; readonly view: Scope },
+): JsonText | Failure {
+  const resolved = resolveTemplate(template, view, { strict, work });
   if (!resolved.ok) {
-    failMissing(draft, action, resolved.missing);
-    return undefined;
+    return missing(resolved.missing);
   }
-  if (tooLarge(resolved.text)) {
-    const message = `The resolved parameters are larger than ${inBytes(limits.payloadBytesMax)}.`;
-    failAction(draft, action, { failure: { code: "TOO_LARGE", message } });
-    return undefined;
-  }
-  return resolved.text;
+  if (!tooLarge(resolved.text)) return resolved.text;
+  const message = `The resolved parameters are larger than ${inBytes(limits.payloadBytesMax)}.`;
+  return { code: "TOO_LARGE", message };
 }
 
 /** Most texts are far below the limit: their bytes need not be counted. */

@@ -5,7 +5,7 @@
  */
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { EventAnswer, ExecutionEvent } from "../../model/event.ts";
-import type { ActionRecord, ExecutionState } from "../../model/execution.ts";
+import type { ActionRecord, Execution, ExecutionState } from "../../model/execution.ts";
 import type { ActionTimerKind } from "../../model/timer.ts";
 import type { Draft } from "../decision/draft.ts";
 
@@ -28,6 +28,23 @@ export interface ActionRules<Action extends PlanAction = PlanAction> {
   readonly waits?: (record: ActionRecord) => ActionWait;
   /** The store has lost its task: it makes another. */
   readonly replaceTask?: (draft: Draft, action: Action) => void;
+  /** Drops the many things that it owns after its end; false: the commit has no room for more. */
+  readonly closeParts?: (draft: Draft, action: Action) => boolean;
+  /** Sentences about what is broken of it, where its record alone does not show what it owns. */
+  readonly violations?: (
+    execution: Execution,
+    action: Action,
+    record: ActionRecord,
+    store: Holdings,
+  ) => string[];
+  /** Makes anew what the store has lost of it. */
+  readonly repair?: (draft: Draft, action: Action, store: Holdings) => void;
+}
+
+/** What the store holds for the execution. */
+export interface Holdings {
+  readonly tasks: ReadonlySet<string>;
+  readonly timers: ReadonlySet<string>;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Kind, PlanAction, PlanActionOf } from "../../language/kinds/table.
 import { delay } from "./delay.ts";
 import { http } from "./http.ts";
 import { javascript } from "./javascript.ts";
+import { map } from "./map/map.ts";
 import { notBuilt } from "./not-built.ts";
 import type { ActionRules } from "./rules.ts";
 import { signal } from "./signal.ts";
@@ -22,7 +23,7 @@ const table: { readonly [K in Kind]: ActionRules<PlanActionOf<K>> } = {
   transform,
   http,
   workflow,
-  map: notBuilt,
+  map,
   loop: notBuilt,
   terminate,
   signal,

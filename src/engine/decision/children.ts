@@ -19,7 +19,8 @@ import {
   endMessageId,
   type StartChildMessage,
 } from "../../model/message.ts";
-import { type Draft, MissingData } from "./draft.ts";
+import { MissingData } from "./data.ts";
+import type { Draft } from "./draft.ts";
 
 /** How long a child is not asked for that was just started; and the longest time between two questions. */
 const askMsMin = 60_000;

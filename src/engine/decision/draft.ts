@@ -15,6 +15,7 @@ import {
   type Execution,
   type ExecutionState,
   isOpen,
+  type MapProgress,
   type Written,
 } from "../../model/execution.ts";
 import { fields, formatTaskId } from "../../model/ids.ts";
@@ -22,29 +23,24 @@ import type { JsonText } from "../../model/json.ts";
 import { type ActionTimerKind, formatTimer } from "../../model/timer.ts";
 import { chunkOf, encodeRecords, isInState } from "../stored/codec.ts";
 import { HistoryWriter } from "../stored/history.ts";
+import { allRecordFields, type EndedMap, longOutcomeFields, wholeOutput } from "../stored/items.ts";
 import { nothingWritten } from "../stored/state.ts";
-import { Effects } from "./effects.ts";
+import { DraftData, MissingData } from "./data.ts";
 import { Recovery } from "./recovery.ts";
 import { emptyPlace, type ScriptPlace, type Surroundings } from "./surroundings.ts";
 import { View } from "./view.ts";
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Thrown inside the engine, caught by `decide`: these fields must be loaded first. */
-export class MissingData extends Error {
-  readonly need: readonly string[];
-  constructor(need: readonly string[]) {
-    super("data must be loaded");
-    this.need = need;
-  }
-}
-
 type Keyed = Pick<PlanAction, "key">;
+
+/** System actions that one commit starts. */
+const systemActionsPerCommitMax = 50;
 
 const pending: ActionRecord = { status: "PENDING" };
 
 /** One decision under way. It throws MissingData and TooLarge. */
-export class Draft extends Effects {
+export class Draft extends DraftData {
   readonly plan: Plan;
   readonly now: number;
   readonly format: number;
@@ -73,7 +69,6 @@ export class Draft extends Effects {
 
   readonly written: Written;
   readonly #before: Execution;
-  readonly #written = new Map<string, JsonText | null>();
   /** Chunks of records that are not part of the state. */
   #dirtyChunks: Set<number> | undefined;
   readonly #history: HistoryWriter;
@@ -81,7 +76,7 @@ export class Draft extends Effects {
   #recovery: Recovery | undefined;
 
   constructor(execution: Execution, surroundings: Surroundings) {
-    super();
+    super(execution.data);
     this.plan = surroundings.plan;
     this.now = surroundings.now;
     this.format = surroundings.format;
@@ -165,16 +160,16 @@ export class Draft extends Effects {
 
   // Data
 
-  read(field: string): JsonText | undefined {
-    const written = this.#written.get(field);
-    if (written !== undefined) return written ?? undefined;
-    return this.#before.data.get(field);
+  /** Whether one more action, or item of a map, may begin in this decision. */
+  hasRoomToStart(): boolean {
+    if (this.systemActionsStarted >= systemActionsPerCommitMax) return false;
+    return this.hasRoom() && this.hasWorkLeft();
   }
 
-  write(field: string, text: JsonText | null): void {
-    this.#written.set(field, text);
-    this.weigh(field.length + (text?.length ?? 0));
-    this.changed = true;
+  /** Reading much data takes long, and memory: what follows is left to the next decision. */
+  hasWorkLeft(): boolean {
+    const { work, neededChars } = this;
+    return work.spent < limits.decisionWorkMax && neededChars < limits.actionDataCharsMax;
   }
 
   /** Whether an action has an output: it completed, or its failure was turned into one. */
@@ -196,7 +191,9 @@ export class Draft extends Effects {
     if (needs.input) look(fields.input);
     for (const key of needs.outputs === "all" ? this.plan.byKey.keys() : needs.outputs) {
       const index = this.plan.byKey.get(key);
-      if (index !== undefined && this.hasOutput(index)) look(fields.output(key));
+      if (index === undefined || !this.hasOutput(index)) continue;
+      look(fields.output(key));
+      for (const field of this.#fieldsOfLarge(key, index)) look(field);
     }
     const { refused = [] } = this.#before;
     if (chars > limits.actionDataCharsMax || refused.some((names) => isSame(names, missing))) {
@@ -208,10 +205,32 @@ export class Draft extends Effects {
     this.neededChars += chars;
   }
 
-  requireField(field: string): JsonText {
-    const text = this.read(field);
-    if (text === undefined) throw new MissingData([field]);
-    return text;
+  output(key: string, index: number): JsonText | undefined {
+    const items = this.records[index]?.items;
+    if (items?.isLarge !== true) return this.read(fields.output(key));
+    return wholeOutput(this.#endedMap(key, items), (field) => this.read(field));
+  }
+
+  #endedMap(key: string, progress: MapProgress): EndedMap {
+    return { key, progress, elementsOf: (field) => this.entries(field) };
+  }
+
+  /** What a large output of a map is made of. Names are known step by step: some stand in others. */
+  #fieldsOfLarge(key: string, index: number): readonly string[] {
+    const items = this.records[index]?.items;
+    if (items?.isLarge !== true) return [];
+    if (items.chars > limits.mapOutputCharsMax) {
+      const most = limits.mapOutputCharsMax / 1024 / 1024;
+      throw new TooLarge(
+        `The output of ${key} is larger than ${most} MiB: read its items page by page.`,
+      );
+    }
+    const records = allRecordFields(key, items);
+    for (const field of records) this.forget(field);
+    if (records.some((field) => this.read(field) === undefined)) return records;
+    const long = longOutcomeFields(this.#endedMap(key, items));
+    for (const field of long) this.forget(field);
+    return [...records, ...long];
   }
 
   /** `$`, as templates and references see it. Call `require` first. */
@@ -265,14 +284,15 @@ export class Draft extends Effects {
     const { state, records } = this;
     state.ready = this.ready;
     state.closing = this.closing;
+    this.finishEntries();
     for (const chunk of this.#dirtyChunks ?? []) {
-      this.#written.set(fields.records(chunk), encodeRecords(this, chunk));
+      this.writtenFields.set(fields.records(chunk), encodeRecords(this, chunk));
     }
     return {
       state,
       records,
       written: this.written,
-      data: this.#written,
+      data: this.writtenFields,
       settle: this.settled,
       expire: this.expired,
       consumeTimers: this.consumed,
@@ -286,6 +306,7 @@ export class Draft extends Effects {
       },
       scripts: this.scripts,
       waitingScripts: this.waitingScripts,
+      ...(this.forgotten.length > 0 && { forget: this.forgotten }),
       answers: this.answers,
       ...defined({ hold: this.hold }),
       changed: this.changed,

@@ -50,7 +50,7 @@ export function failAction(
   end: { failure: Failure; attempts?: ActionRecord["attempts"] | undefined },
 ): void {
   const failure = cutFailure(end.failure);
-  const status = timeoutCodes.has(failure.code) ? "TIMED_OUT" : "FAILED";
+  const status = statusOfFailure(failure);
   const record = closeRecord(draft, action, end.attempts);
   const route = errorRoute(action, failure.code);
   draft.log("action.failed", action, record.attempt, JSON.stringify(failure));
@@ -73,6 +73,10 @@ export function failAction(
 }
 
 const timeoutCodes: ReadonlySet<string> = new Set(["TIMEOUT", "QUEUE_TIMEOUT", "TOTAL_TIMEOUT"]);
+
+export function statusOfFailure({ code }: Failure): "TIMED_OUT" | "FAILED" {
+  return timeoutCodes.has(code) ? "TIMED_OUT" : "FAILED";
+}
 
 function errorRoute(action: PlanAction, code: string): string | undefined {
   if (action.onError.has(code)) return code;
@@ -101,5 +105,10 @@ function closeRecord(
   if (kept !== undefined) closed.attempts = kept;
   if (record.attemptsDropped !== undefined) closed.attemptsDropped = record.attemptsDropped;
   if (record.child !== undefined) closed.child = record.child;
+  if (record.items !== undefined) {
+    closed.items = record.items;
+    // What is open of it is dropped by close.ts.
+    if (record.items.open > 0) draft.closing.push(action.index);
+  }
   return closed;
 }

@@ -14,6 +14,7 @@ interface Viewed {
   hasOutput(index: number): boolean;
   record(index: number): ActionRecord;
   handledFailure(): JsonText;
+  output(key: string, index: number): JsonText | undefined;
 }
 
 export class View implements Scope {
@@ -37,7 +38,7 @@ export class View implements Scope {
   output(key: string): JsonText | undefined {
     const index = this.#of.plan.byKey.get(key);
     if (index === undefined || !this.#of.hasOutput(index)) return undefined;
-    return this.#of.read(fields.output(key));
+    return this.#of.output(key, index);
   }
 
   facts(key: string): JsonText | undefined {

@@ -121,6 +121,10 @@ export function advance(before: Execution, decision: Decision): Execution {
     if (text === null) data.delete(field);
     else data.set(field, text);
   }
+  for (const field of decision.forget ?? []) {
+    dataChars -= data.get(field)?.length ?? 0;
+    data.delete(field);
+  }
   const { state, records, written } = decision;
   const after: Writable<Execution> = { state, records, data, dataChars };
   if (written !== undefined) after.written = written;
@@ -148,6 +152,7 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
     state: second.state,
     records: second.records,
     data: new Map([...first.data, ...second.data]),
+    forget: [...(first.forget ?? []), ...(second.forget ?? [])],
     settle: [...first.settle, ...second.settle],
     expire: [...first.expire, ...second.expire],
     consumeTimers: [...first.consumeTimers, ...second.consumeTimers],

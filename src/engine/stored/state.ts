@@ -140,6 +140,7 @@ export function writeRecord(record: ActionRecord, startedAt: number): JsonText {
     causes: record.causes,
     failureSequence: record.failureSequence,
     errorOf: record.errorOf,
+    items: record.items,
   } satisfies WrittenRecord);
 }
 

@@ -172,11 +172,11 @@ function warnOfUnregistered(
 ): void {
   const reported = new Set<string>();
   for (const { pointer, spec } of actions) {
-    const { name } = spec;
-    if (spec.type !== "user" || typeof name !== "string") continue;
-    if (knownActions.has(name) || reported.has(name)) continue;
+    const field = spec.type === "user" ? "name" : "action";
+    const name = spec[field];
+    if (typeof name !== "string" || knownActions.has(name) || reported.has(name)) continue;
     reported.add(name);
-    report.warning(below(pointer, "name"), () => {
+    report.warning(below(pointer, field), () => {
       const hint = report.hintAmongMany(name, [...knownActions].slice(0, 1_000));
       return `No worker has registered ${quoted(name)} so far${hint}. Its tasks will wait for one.`;
     });

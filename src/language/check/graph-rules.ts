@@ -196,10 +196,11 @@ class GraphCheck {
   ): void {
     const { root } = reference;
     if (root.kind === "execution") this.#checkExecutionMember(reference, pointer);
-    if (root.kind !== "action") return;
+    const rules = within && rulesOf(within.action.spec);
+    if (root.kind === "own" && rules?.ownNames?.includes(root.key)) return;
+    if (root.kind !== "action" && root.kind !== "own") return;
     const position = this.#positions.get(root.key);
     if (position === undefined) {
-      if (within && rulesOf(within.action.spec)?.ownNames?.includes(root.key)) return;
       const isInline = this.#definition.pointer !== "";
       const inline = "an inline definition reads its own actions and $.input, its parameters";
       const literal = isInline ? inline : "to write text that begins with $, write $$";
@@ -222,6 +223,11 @@ class GraphCheck {
         return `${quoted(reference.text)} finds nothing: an action has the members ${which}${hint}.`;
       });
     } else if (within?.before !== undefined && !within.before(position)) {
+      if (rules?.repeats && pointer.startsWith(below(within.action.pointer, "parameters"))) {
+        const message = `${quoted(reference.text)} must name an action that comes before this one: all its ${rules.repeats} must find the same.`;
+        this.#report.problem(pointer, message);
+        return;
+      }
       const may = reference.where === "facts" ? "may be read too early" : "may find nothing";
       const message = `${quoted(reference.text)} ${may}: action ${quoted(root.key)} does not come before this one.`;
       this.#report.warning(pointer, message);

@@ -27,6 +27,20 @@ export function pick(text: JsonText, path: readonly (string | number)[]): JsonTe
   return walk.found();
 }
 
+/** The texts of the elements of an array; undefined for any other value. */
+export function elementsOf(text: JsonText): JsonText[] | undefined {
+  const start = skipSpace(text, 0);
+  if (text.charCodeAt(start) !== openBracket) return undefined;
+  const elements: JsonText[] = [];
+  let at = skipSpace(text, start + 1);
+  while (at < text.length && text.charCodeAt(at) !== closeBracket) {
+    const end = skipValue(text, at);
+    elements.push(text.slice(at, end));
+    at = nextItem(text, end);
+  }
+  return elements;
+}
+
 /** One reading of a text in search of one path. */
 class Walk {
   readonly #text: JsonText;

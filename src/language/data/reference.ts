@@ -22,6 +22,8 @@ export { ReferenceSyntaxError };
 type ReferenceRoot =
   | { readonly kind: "input"; readonly key?: undefined }
   | { readonly kind: "execution"; readonly key?: undefined }
+  /** What only some kinds of actions see: the item of a map. */
+  | { readonly kind: "own"; readonly key: string }
   | { readonly kind: "action"; readonly key: string }
   | { readonly kind: "all"; readonly key?: undefined };
 
@@ -191,9 +193,13 @@ function referenceTo(text: string, all: readonly PathStep[]): Reference {
   };
 }
 
+/** No action has such an id: see `ownNames` of the kinds. */
+const ownNames: ReadonlySet<string> = new Set(["item", "index", "last", "iteration"]);
+
 function rootOf(first: PathStep | undefined): ReferenceRoot {
   if (first?.kind !== "member") return { kind: "all" };
   if (first.key === "input" || first.key === "execution") return { kind: first.key };
+  if (ownNames.has(String(first.key))) return { kind: "own", key: String(first.key) };
   return { kind: "action", key: String(first.key) };
 }
 
@@ -212,6 +218,8 @@ function needsOf(
   switch (root.kind) {
     case "input":
       return { outputs: [], input: true };
+    case "own":
+      return noNeeds;
     case "execution": {
       const failure = first?.kind !== "member" || first.key === "error";
       return failure ? { ...noNeeds, failure } : noNeeds;
@@ -277,6 +285,8 @@ function lookedUpIn(reference: Reference, view: Scope, work: Work): JsonText | u
       return view.input;
     case "execution":
       return view.execution;
+    case "own":
+      return view.own?.(root.key);
     case "action":
       if (reference.where === "output") return view.output(root.key);
       if (reference.where === "facts") return view.facts(root.key);

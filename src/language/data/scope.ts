@@ -23,6 +23,8 @@ export interface Scope {
   output(actionKey: string): JsonText | undefined;
   /** What else `$` holds of an action, as an object; undefined when that is nothing. */
   facts(actionKey: string): JsonText | undefined;
+  /** What only some kinds see: `item` and `index` of a map. */
+  readonly own?: (name: string) => JsonText | undefined;
   /** Keys of all actions that have an output or facts, for paths that range over `$`. */
   actionKeys(): readonly string[];
 }

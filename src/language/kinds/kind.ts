@@ -57,6 +57,8 @@ export interface KindRules {
   readonly routes?: "any" | RouteCheck;
   /** Names that its templates may use beside `$.input`. */
   readonly ownNames?: readonly string[];
+  /** What its parameters are resolved for, each time: they may refer only to what comes before. */
+  readonly repeats?: "items" | "rounds";
   /** The field of a script that may set properties of `$`. */
   readonly script?: string;
   /** Servers that read no newer format than before this one do not know the kind: see model/format.ts. */

@@ -1,13 +1,42 @@
-/** map: an action or a workflow for each item of an array. */
+/** map: an action for each item of an array. */
+import { limits } from "../../base/limits.ts";
 import type { ActionSpec } from "../../model/definition.ts";
+import type { Reference } from "../data/reference.ts";
+import { compileTemplate, parseWholeReference, type Template } from "../data/template.ts";
 import { actionName, integer, plainName, version } from "../readers/fields.ts";
 import { reader } from "../readers/reader.ts";
 import { shown } from "../readers/report.ts";
 import { reference } from "../readers/templates.ts";
-import type { KindRules, PlanActionBase } from "./kind.ts";
+import type { KindRules, PlanActionBase, PlanContext } from "./kind.ts";
+import { compileTask, type TaskPlanAction, type TaskSpec, taskFields } from "./task.ts";
 
-interface MapPlanAction extends PlanActionBase {
+export interface MapPlanAction extends PlanActionBase {
   readonly kind: "map";
+  readonly items: Reference;
+  /** Resolved for each item; `needs` is what it reads. */
+  readonly parameters: Template;
+  /** The parameters are the item itself. */
+  readonly passesItem: boolean;
+  /** What each item is offered by; absent where it runs a workflow. */
+  readonly itemTask: TaskPlanAction | undefined;
+  readonly maxConcurrency: number;
+  readonly tolerate: Tolerance;
+}
+
+/** How many items may fail: a number, or a share of all. */
+type Tolerance = { readonly count: number } | { readonly percent: number };
+
+export function toleratedOf(tolerate: Tolerance, items: number): number {
+  if ("count" in tolerate) return tolerate.count;
+  // A hair more, as 29 % of 100 must be 29.
+  return Math.floor((items * tolerate.percent) / 100 + 1e-9);
+}
+
+interface MapSpec extends TaskSpec {
+  readonly items: string;
+  readonly action?: string;
+  readonly maxConcurrency?: number;
+  readonly tolerate?: number | string;
 }
 
 const share = /^(?:100|\d{1,2})(?:\.\d+)?%$/;
@@ -24,18 +53,46 @@ const tolerated = reader(toleratedSchema, (value, pointer, report) => {
   return undefined;
 });
 
+const itemWorkflow = reader(plainName.schema, (value, pointer, report) => {
+  const message =
+    "A map over a workflow is not implemented yet: it will fail with NOT_IMPLEMENTED.";
+  report.warning(pointer, message);
+  return plainName(value, pointer, report);
+});
+
 export const map = {
   fields: [
     ["items", reference, "Reference to the array."],
     ["action", actionName, "User action for each item."],
-    ["workflow", plainName, "Workflow for each item."],
+    ["workflow", itemWorkflow, "Workflow for each item."],
     ["version", version, "Version of the workflow; by default the newest."],
-    ["maxConcurrency", integer(1, 1_000_000), "Most items at the same time."],
+    ["maxConcurrency", integer(1, limits.mapConcurrencyMax), "Most items at the same time."],
     ["tolerate", tolerated, "Failures that are tolerated: a number, or a share such as 20%."],
+    ...taskFields,
   ],
   required: ["items"],
   either: ["action", "workflow"],
   ownNames: ["item", "index"],
-  isBuilt: false,
-  compile: (_: ActionSpec, base: PlanActionBase): MapPlanAction => ({ ...base, kind: "map" }),
+  repeats: "items",
+  format: 4,
+  compile(spec: MapSpec & ActionSpec, base: PlanActionBase, of: PlanContext): MapPlanAction {
+    const { action, tolerate = 0, maxConcurrency = limits.mapConcurrencyDefault } = spec;
+    const passesItem = spec.parameters === undefined || spec.parameters === "$.item";
+    const parameters = base.parameters ?? compileTemplate("$.item");
+    return {
+      ...base,
+      kind: "map",
+      items: parseWholeReference(spec.items),
+      parameters,
+      passesItem,
+      needs: parameters.needs,
+      itemTask: action && compileTask(spec, { ...base, type: "user", name: action }, of),
+      // Earlier versions saved larger ones.
+      maxConcurrency: Math.min(maxConcurrency, limits.mapConcurrencyMax),
+      tolerate:
+        typeof tolerate === "string"
+          ? { percent: Number(tolerate.slice(0, -1)) }
+          : { count: tolerate },
+    } as MapPlanAction;
+  },
 } satisfies KindRules;

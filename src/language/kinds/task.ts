@@ -1,9 +1,29 @@
 /** What is the same for all kinds that are offered to workers as tasks. */
 import { defined } from "../../base/defined.ts";
+import { limits } from "../../base/limits.ts";
 import type { ActionSpec, RetrySpec } from "../../model/definition.ts";
 import { queueKey } from "../../model/ids.ts";
 import { beginHeader } from "../../model/task-header.ts";
+import { integer, queueName } from "../readers/fields.ts";
+import type { FieldList } from "../readers/reader.ts";
+import { retry, timeoutFields } from "../readers/user-rules.ts";
 import type { PlanActionBase, PlanContext } from "./kind.ts";
+
+/** How the tasks of a user action, or of each item, are offered and repeated. */
+export const taskFields: FieldList = [
+  ["queue", queueName, "Which workers may take it; `default` when absent."],
+  [
+    "retry",
+    retry,
+    "How failed attempts are repeated; what is absent comes from the action's definition.",
+  ],
+  ...timeoutFields,
+  [
+    "priority",
+    integer(limits.priorityMin, limits.priorityMax),
+    "A task of a higher priority is handed out first; default 0.",
+  ],
+];
 
 export interface TaskPlanAction extends PlanActionBase {
   readonly queue: string;
@@ -30,6 +50,12 @@ export interface TaskSpec extends ActionSpec {
   readonly heartbeatSeconds?: number;
   readonly queueTimeoutSeconds?: number;
   readonly totalTimeoutSeconds?: number;
+}
+
+/** What the tasks of an action are offered by: its own rules, or those of each of its items. */
+export function taskOf(action: PlanActionBase): TaskPlanAction | undefined {
+  if (isTaskAction(action)) return action;
+  return (action as { readonly itemTask?: TaskPlanAction }).itemTask;
 }
 
 export function isTaskAction<Action extends PlanActionBase>(

@@ -168,8 +168,9 @@ function isBusy({ records, state }: Execution): boolean {
   if (state.ready.length > 0) return true;
   // From the end, where the latest actions of long workflows are.
   for (let index = records.length - 1; index >= 0; index--) {
-    const status = records[index]?.status;
+    const { status, items } = records[index] ?? {};
     if (status === "SCHEDULED" || status === "RUNNING") return true;
+    if (status === "WAITING" && items !== undefined) return true;
   }
   return false;
 }

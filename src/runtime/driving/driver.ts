@@ -7,7 +7,7 @@ import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { causeFields } from "../../engine/causes.ts";
 import { decodeExecution } from "../../engine/stored/codec.ts";
-import { isTaskAction } from "../../language/kinds/task.ts";
+import { taskOf } from "../../language/kinds/task.ts";
 import { taskUserRules } from "../../language/user-rules.ts";
 import type { ExecutionEvent } from "../../model/event.ts";
 import { type ExecutionKey, executionKey, fields } from "../../model/ids.ts";
@@ -276,7 +276,9 @@ export class Driver {
     }
     const plan = await this.#decider.planOf(execution);
     const action = plan.actions[plan.byKey.get(actionKey) ?? -1];
-    if (action === undefined || !isTaskAction(action)) return 0;
-    return taskUserRules(action, this.#options.registry.registered).heartbeatMs;
+    const task = action && taskOf(action);
+    return task === undefined
+      ? 0
+      : taskUserRules(task, this.#options.registry.registered).heartbeatMs;
   }
 }

@@ -6,14 +6,14 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
-import { violations } from "../../engine/invariants.ts";
-import { decodeExecution } from "../../engine/stored/codec.ts";
+import { owningFields, violations } from "../../engine/invariants.ts";
 import { type ExecutionKey, executionKey } from "../../model/ids.ts";
 import { type ListPlace, type Store, StoreFault } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Plans } from "../catalogue/plans.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Driver } from "../driving/driver.ts";
+import { loadExecution } from "../driving/load.ts";
 import { logFault } from "../shared/faults.ts";
 import { Rounds } from "../shared/rounds.ts";
 
@@ -110,16 +110,19 @@ export class Sweeper {
 
   async check(key: ExecutionKey): Promise<readonly string[]> {
     const { store, plans, driver, log } = this.#options;
-    const loaded = await store.load({ key });
-    if (loaded.outcome !== "loaded") return [];
+    const loaded = await loadExecution(store, key, []);
+    if (typeof loaded === "string") return [];
     const holdings = await store.holdings(key);
-    const execution = decodeExecution(loaded.state, loaded.data);
-    const plan = await plans.of(execution.state);
+    const plan = await plans.of(loaded.execution.state);
+    const fields = owningFields(plan, loaded.execution);
+    const owning = fields.length > 0 ? await store.load({ key, fields }) : undefined;
+    const data = owning?.outcome === "loaded" ? owning.data : loaded.execution.data;
+    const execution = { ...loaded.execution, data };
     const tasks = new Set(holdings.tasks.map((task) => task.id));
     const timers = new Set(holdings.timers.map((timer) => timer.id));
     const found = violations(plan, execution, { tasks, timers });
     if (found.length === 0) return [];
-    // A commit between the two reads explains everything: it is looked at in the next round.
+    // A commit between the reads explains everything: it is looked at in the next round.
     const again = await store.load({ key, fields: [] });
     if (again.outcome !== "loaded" || again.head.commitId !== loaded.head.commitId) return [];
     this.found += 1;

@@ -2,6 +2,7 @@
  * The legacy wire carries no token: its results name the hand-out of their task. Here the lease
  * behind a hand-out is found, and a result that was accepted under it before is recognised.
  */
+import { taskOf } from "../../language/kinds/task.ts";
 import { type ExecutionKey, executionKey, parseTaskId } from "../../model/ids.ts";
 import type { Store } from "../../store/store.ts";
 import type { Plans } from "../catalogue/plans.ts";
@@ -24,7 +25,8 @@ export async function findHandout(
   if (state.workflow !== result.workflow) return "stale";
   const plan = await plans.of(state);
   for (const action of plan.actions) {
-    if (action.type !== "user") continue;
+    const offered = taskOf(action);
+    if (offered?.type !== "user") continue;
     const isNamed = result.actionNumber === undefined || result.actionNumber === action.number;
     if (!isNamed) continue;
     const isLeased = lease?.actionKey === action.key;
@@ -32,7 +34,7 @@ export async function findHandout(
     // The nonce of a lease is kept when a worker's result has ended the attempt, and only then.
     const settled = attempts.find((attempt) => attempt.handout === result.handout);
     if (!isLeased && settled?.nonce === undefined) continue;
-    result.admit?.(action.name);
+    result.admit?.(offered.name);
     return isLeased ? lease : "duplicate";
   }
   return "stale";

@@ -2,6 +2,7 @@
  * Which action a task is an attempt at: a lease's token names it by its id in the workflow only.
  */
 import type { Clock } from "../../base/clock.ts";
+import { taskOf } from "../../language/kinds/task.ts";
 import { executionKey, parseTaskId, parseToken } from "../../model/ids.ts";
 import type { Store } from "../../store/store.ts";
 import type { Plans } from "../catalogue/plans.ts";
@@ -28,7 +29,8 @@ export async function actionNames(
     if (typeof loaded === "string") return undefined;
     const plan = await plans.of(loaded.execution.state);
     const action = plan.actions[plan.byKey.get(task.actionKey) ?? -1];
-    return action?.type === "user" ? action.name : undefined;
+    const offered = action && taskOf(action);
+    return offered?.type === "user" ? offered.name : undefined;
   }
 
   const names = new Array<string | undefined>(tokens.length);

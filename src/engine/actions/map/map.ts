@@ -1,0 +1,198 @@
+/**
+ * map: an action for each item of an array. Its items have records of their own (records.ts), and attempts
+ * as actions have them (item.ts). So many are open at a time, the window; when one ends, the map gets its
+ * turn in `ready`, as an action that starts does, and opens the next.
+ */
+import { limits } from "../../../base/limits.ts";
+import { cut } from "../../../language/data/cut.ts";
+import { elementsOf } from "../../../language/data/json-text.ts";
+import { resolveReference } from "../../../language/data/reference.ts";
+import type { MapPlanAction } from "../../../language/kinds/map.ts";
+import type { EventAnswer } from "../../../model/event.ts";
+import type { MapProgress } from "../../../model/execution.ts";
+import { parseTaskId } from "../../../model/ids.ts";
+import type { JsonText } from "../../../model/json.ts";
+import { type ActionTimer, parseTimer } from "../../../model/timer.ts";
+import type { Draft } from "../../decision/draft.ts";
+import { completeAction, failAction } from "../../decision/flow.ts";
+import { chunkItems } from "../../stored/items.ts";
+import {
+  applyLeaseExpiry,
+  applyQueueTimeout,
+  applyResult,
+  endTotalTime,
+  type Subject,
+} from "../attempts.ts";
+import { notBuilt } from "../not-built.ts";
+import { type ActionRules, stale } from "../rules.ts";
+import { closeItems, itemViolations, repairItems } from "./holdings.ts";
+import { ItemSubject, isOpenItem, mostOpen, offerItem } from "./item.ts";
+import { MapRecords } from "./records.ts";
+
+/** Servers of older formats do not know what it keeps. */
+const mapFormat = 4;
+
+export const map: ActionRules<MapPlanAction> = {
+  start(draft, action) {
+    if (action.itemTask === undefined || draft.format < mapFormat) notBuilt.start(draft, action);
+    else if (draft.record(action.index).items !== undefined || begin(draft, action)) {
+      openItems(draft, action);
+    }
+  },
+  timers: {
+    retry: endBackoff,
+    total: (draft, action, timer) =>
+      onTimer(draft, action, timer, (subject) => endTotalTime(subject, timer)),
+  },
+  events: {
+    result: (draft, action, event, handout) =>
+      onTask(draft, action, event.taskId, (subject) => applyResult(subject, event, handout)),
+    "lease-expired": (draft, action, event, handout) =>
+      onTask(draft, action, event.taskId, (subject) => applyLeaseExpiry(subject, event, handout)),
+    "queue-timeout": (draft, action, event, handout) =>
+      onTask(draft, action, event.taskId, (subject) => applyQueueTimeout(subject, handout)),
+  },
+  closeParts: closeItems,
+  violations: itemViolations,
+  repair: repairItems,
+};
+
+/** Cuts the items; false after it has ended. */
+function begin(draft: Draft, action: MapPlanAction): boolean {
+  draft.require(action.items.needs);
+  const text = resolveReference(action.items, draft.view(), draft.work);
+  const items = text === undefined ? undefined : elementsOf(text);
+  if (text === undefined || items === undefined) {
+    const message = `items must find an array, not ${cut(text ?? "nothing")}.`;
+    failAction(draft, action, { failure: { code: "ITEMS_INVALID", message } });
+    return false;
+  }
+  const tooLarge = tooLargeMessage(text, items.length);
+  if (tooLarge !== undefined) {
+    failAction(draft, action, { failure: { code: "TOO_LARGE", message: tooLarge } });
+    return false;
+  }
+  const record = draft.record(action.index);
+  const progress: MapProgress = { ...nothingDone, count: items.length };
+  draft.setRecord(action.index, {
+    ...record,
+    status: "WAITING",
+    startedAt: draft.now,
+    items: progress,
+  });
+  draft.log("action.waiting", action, undefined, `{"items":${items.length}}`);
+  new MapRecords(draft, action).cut(items);
+  return true;
+}
+
+const nothingDone: MapProgress = {
+  count: 0,
+  next: 0,
+  reached: 0,
+  open: 0,
+  completed: 0,
+  failed: 0,
+  chunks: [],
+  chars: '{"results":[],"failures":[]}'.length,
+  failures: [],
+};
+
+function tooLargeMessage(text: JsonText, count: number): string | undefined {
+  if (count > limits.mapItemsMax) {
+    return `items finds ${count} elements; a map has at most ${limits.mapItemsMax} items.`;
+  }
+  if (text.length <= limits.payloadBytesMax / 3) return undefined;
+  if (Buffer.byteLength(text) <= limits.payloadBytesMax) return undefined;
+  return "The array that items finds is larger than 3 MiB.";
+}
+
+/** Opens items as far as the window and this commit go; without any left, the map completes. */
+function openItems(draft: Draft, action: MapPlanAction): void {
+  const records = new MapRecords(draft, action);
+  while (draft.record(action.index).status === "WAITING") {
+    const { open, next, count } = records.progress;
+    if (next === count || open >= mostOpen(action, records.progress)) break;
+    if (!draft.hasRoomToStart()) {
+      draft.ready.push(action.index);
+      return;
+    }
+    records.change({ next: next + 1 });
+    openItem(records, action, next);
+  }
+  const { open, next, count } = records.progress;
+  const isOver = open === 0 && next === count;
+  if (isOver && draft.record(action.index).status === "WAITING") complete(draft, action, records);
+}
+
+/** In a later run those that have completed are passed over, and others begin anew. */
+function openItem(records: MapRecords, action: MapPlanAction, item: number): void {
+  const { status } = records.record(item);
+  if (status === "COMPLETED") {
+    records.draft.work.lookAt(chunkItems);
+    return;
+  }
+  if (status !== "PENDING") records.setRecord(item, { status: "PENDING" });
+  records.change({ open: records.progress.open + 1 });
+  offerItem(records, action, item);
+}
+
+function complete(draft: Draft, action: MapPlanAction, records: MapRecords): void {
+  const output = records.output();
+  const { count, failed } = records.progress;
+  if (output === undefined) records.change({ isLarge: true });
+  completeAction(draft, action, {
+    output: output ?? `{"items":${count},"failed":${failed}}`,
+    route: "default",
+  });
+}
+
+/** The item that is named, if it has begun. */
+function subjectOf(
+  draft: Draft,
+  action: MapPlanAction,
+  item: number | undefined,
+): ItemSubject | undefined {
+  const { items } = draft.record(action.index);
+  if (item === undefined || items === undefined || item >= items.reached) return undefined;
+  return new ItemSubject(new MapRecords(draft, action), action, item);
+}
+
+function onTask(
+  draft: Draft,
+  action: MapPlanAction,
+  taskId: string,
+  apply: (subject: Subject) => EventAnswer,
+): EventAnswer {
+  const subject = subjectOf(draft, action, parseTaskId(taskId)?.item);
+  if (subject === undefined) return stale;
+  // What is still open of a map that has ended is about to be dropped.
+  const isOver = draft.record(action.index).status !== "WAITING";
+  return isOver && isOpenItem(subject.record) ? stale : apply(subject);
+}
+
+/** Finds the item of a timer that it waits for. */
+function onTimer(
+  draft: Draft,
+  action: MapPlanAction,
+  timer: string,
+  then: (subject: ItemSubject) => void,
+): void {
+  if (draft.record(action.index).status !== "WAITING") return;
+  const subject = subjectOf(draft, action, (parseTimer(timer) as ActionTimer).item);
+  if (subject?.record.timers?.includes(timer)) then(subject);
+}
+
+/** The backoff of an item is over. During a pause the timer waits for the resume. */
+function endBackoff(draft: Draft, action: MapPlanAction, timer: string): void {
+  onTimer(draft, action, timer, (subject) => {
+    const { state } = draft;
+    if (state.status === "PAUSED") {
+      state.heldTimers = [...state.heldTimers, { id: timer, at: state.pausedAt ?? draft.now }];
+      return;
+    }
+    const { record } = subject;
+    subject.setRecord({ ...record, timers: record.timers!.filter((one) => one !== timer) });
+    draft.require(action.needs);
+    offerItem(new MapRecords(draft, action), action, subject.item);
+  });
+}

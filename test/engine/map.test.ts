@@ -1,0 +1,281 @@
+/** map: its window, retries, tolerance and output, in a world without a store. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { NewTask } from "../../src/model/decision.ts";
+import type { ActionSpec, WorkflowDefinition } from "../../src/model/definition.ts";
+import { parseTaskId } from "../../src/model/ids.ts";
+import { readHeader } from "../../src/model/task-header.ts";
+import { World } from "../support/world.ts";
+
+function workflow(map: Partial<ActionSpec>, last: Partial<ActionSpec> = {}): WorkflowDefinition {
+  return {
+    name: "mapped",
+    rootAction: "all",
+    actions: [
+      {
+        id: "all",
+        type: "system",
+        name: "map",
+        items: "$.input.list",
+        action: "work",
+        parameters: { v: "$.item", i: "$.index" },
+        next: { default: "end" },
+        ...map,
+      },
+      { id: "end", type: "system", name: "transform", parameters: "$.all.output", ...last },
+    ],
+  };
+}
+
+function list(count: number): { list: number[] } {
+  return { list: Array.from({ length: count }, (_, index) => index * 10) };
+}
+
+const itemOf = (task: NewTask) => parseTaskId(task.id)!.item!;
+
+function taskOf(world: World, item: number): NewTask {
+  return [...world.tasks.values()].find((task) => itemOf(task) === item)!;
+}
+
+function complete(world: World, item: number, output: unknown = item) {
+  const task = taskOf(world, item);
+  const outcome = { ok: true, output: JSON.stringify(output) } as const;
+  return world.send({ type: "result", taskId: task.id, token: world.tokenOf(task), outcome })[0]!;
+}
+
+function fail(world: World, item: number, retryable = false) {
+  const task = taskOf(world, item);
+  const failure = { code: "BROKEN", message: "it broke" };
+  const outcome = { ok: false, failure, retryable } as const;
+  return world.send({ type: "result", taskId: task.id, token: world.tokenOf(task), outcome })[0]!;
+}
+
+const openItems = (world: World) => [...world.tasks.values()].map(itemOf).sort((a, b) => a - b);
+
+describe("map", () => {
+  test("opens as many items as its window holds, and puts out results in their order", () => {
+    const world = new World(workflow({ maxConcurrency: 3 }), { input: list(40) });
+    expect(openItems(world)).toEqual([0, 1, 2]);
+    complete(world, 1);
+    expect(openItems(world)).toEqual([0, 2, 3]);
+    while (world.tasks.size > 0) {
+      expect(world.tasks.size).toBeLessThanOrEqual(3);
+      complete(world, openItems(world).at(-1)!);
+    }
+    expect(world.status).toBe("COMPLETED");
+    const results = Array.from({ length: 40 }, (_, index) => index);
+    expect(world.output("end")).toEqual({ results, failures: [] });
+    expect(world.history.map(({ kind }) => kind)).toEqual([
+      "execution.started",
+      "action.waiting",
+      "action.completed",
+      "action.completed",
+      "execution.completed",
+    ]);
+  });
+
+  test("gives tasks the item and its index", () => {
+    const world = new World(workflow({}), { input: { list: ["a", "b"] } });
+    expect(JSON.parse(taskOf(world, 0).parameters)).toEqual({ v: "a", i: 0 });
+    expect(readHeader(taskOf(world, 0).header)).toMatchObject({
+      index: 0,
+      item: '"a"',
+      name: "work",
+    });
+  });
+
+  test("passes on the item itself without parameters", () => {
+    const { parameters: _, ...map } = workflow({}).actions[0]!;
+    const definition = { ...workflow({}), actions: [map, workflow({}).actions[1]!] };
+    const world = new World(definition as WorkflowDefinition, {
+      input: { list: [{ id: 7 }, { id: 8 }, "no object"] },
+    });
+    expect(world.execution.state.failure).toMatchObject({
+      code: "ITEMS_FAILED",
+      message: "1 of 3 items failed, more than are tolerated.",
+      action: "all",
+      details: { failed: 1, failures: [{ index: 2, error: { code: "INVALID_VALUE" } }] },
+    });
+    expect(world.tasks.size).toBe(0);
+    const second = new World(definition as WorkflowDefinition, { input: { list: [{ id: 7 }] } });
+    expect(taskOf(second, 0).parameters).toBe('{"id":7}');
+    expect(readHeader(taskOf(second, 0).header)).not.toHaveProperty("item");
+  });
+
+  test("completes at once without items", () => {
+    const world = new World(workflow({}), { input: { list: [] } });
+    expect(world.output("end")).toEqual({ results: [], failures: [] });
+  });
+
+  test("retries an item as an action, and tolerates as many failures as it says", () => {
+    const definition = workflow({ tolerate: "20%", retry: { retryCount: 1, jitter: 0 } });
+    const world = new World(definition, { input: list(10) });
+    fail(world, 4, true);
+    expect(openItems(world)).not.toContain(4);
+    expect(world.fireNext()).toBe(true);
+    expect(readHeader(taskOf(world, 4).header).attempt).toBe(2);
+    fail(world, 4, true);
+    fail(world, 9);
+    while (world.tasks.size > 0) complete(world, openItems(world)[0]!);
+    const error = { code: "BROKEN", message: "it broke" };
+    expect(world.output("end")).toEqual({
+      results: [0, 1, 2, 3, null, 5, 6, 7, 8, null],
+      failures: [
+        { index: 4, error },
+        { index: 9, error },
+      ],
+    });
+  });
+
+  test("drops all that is open when more fail than it tolerates, whatever that takes", () => {
+    const definition = workflow({ maxConcurrency: 200, onError: { ITEMS_FAILED: "end" } });
+    const world = new World(definition, { input: list(300) });
+    expect(world.tasks.size).toBe(200);
+    const stillHeld = taskOf(world, 150);
+    fail(world, 100);
+    expect(world.tasks.size).toBe(0);
+    expect(world.status).toBe("COMPLETED");
+    const outcome = { ok: true, output: "1" } as const;
+    const token = world.tokenOf(stillHeld);
+    const answer = world.send({ type: "result", taskId: stillHeld.id, token, outcome });
+    expect(answer).toEqual([{ type: "stale" }]);
+  });
+
+  test("a repeated result of an item is a duplicate, and one of a task that never was is stale", () => {
+    const world = new World(workflow({ retry: { retryCount: 1, jitter: 0 } }), { input: list(5) });
+    const first = taskOf(world, 2);
+    const outcome = { ok: true, output: "1" } as const;
+    for (const id of [`${first.id}0`, first.id.replace(".2", ""), first.id.replace("all", "end")]) {
+      const token = world.tokenOf({ ...first, id });
+      expect(world.send({ type: "result", taskId: id, token, outcome })[0]!.type).toBe("stale");
+    }
+    fail(world, 2, true);
+    const failed = { type: "result", taskId: first.id, token: world.tokenOf(first) } as const;
+    expect(world.send({ ...failed, outcome })[0]!.type).toBe("duplicate");
+    world.fireNext();
+    const second = taskOf(world, 2);
+    const event = { type: "result", taskId: second.id, token: world.tokenOf(second) } as const;
+    expect(world.send({ ...event, outcome })[0]!.type).toBe("accepted");
+    expect(world.send({ ...event, outcome })[0]!.type).toBe("duplicate");
+  });
+
+  test("what is no array fails it, and what is too large too", () => {
+    const invalid = new World(workflow({}), { input: { list: { a: 1 } } });
+    expect(invalid.execution.state.failure).toMatchObject({
+      code: "ITEMS_INVALID",
+      message: 'items must find an array, not {"a":1}.',
+    });
+    const many = new World(workflow({}), { input: { list: Array(100_001).fill(0) } });
+    expect(many.execution.state.failure).toMatchObject({
+      code: "TOO_LARGE",
+      message: "items finds 100001 elements; a map has at most 100000 items.",
+    });
+  });
+
+  test("a pause holds what is next, also an attempt whose backoff ends", () => {
+    const definition = workflow({ maxConcurrency: 2, retry: { retryCount: 1, jitter: 0 } });
+    const world = new World(definition, { input: list(6) });
+    fail(world, 0, true);
+    world.send({ type: "operation", operation: "pause" });
+    complete(world, 1);
+    world.fireNext();
+    expect(world.tasks.size).toBe(0);
+    world.send({ type: "operation", operation: "resume" });
+    expect(openItems(world)).toEqual([2]);
+    world.fireNext();
+    expect(openItems(world)).toEqual([0, 2]);
+  });
+
+  test("a cancel drops tasks and timers of its items", () => {
+    const map = { maxConcurrency: 100, totalTimeoutSeconds: 60 };
+    const world = new World(workflow(map), { input: list(150) });
+    expect(world.timers.size).toBe(100);
+    world.send({ type: "operation", operation: "cancel" });
+    expect(world.tasks.size).toBe(0);
+    expect([...world.timers.keys()]).toEqual(["retention"]);
+  });
+
+  test("totalTimeoutSeconds is that of one item", () => {
+    const map = { maxConcurrency: 1, totalTimeoutSeconds: 60, tolerate: 1 };
+    const world = new World(workflow(map), { input: list(2) });
+    world.fireNext();
+    expect(openItems(world)).toEqual([1]);
+    complete(world, 1);
+    expect(world.output("end")).toMatchObject({
+      results: [null, 1],
+      failures: [{ index: 0, error: { code: "TOTAL_TIMEOUT" } }],
+    });
+  });
+
+  test("outputs that are too large for a payload can be read, up to their bound", () => {
+    const text = "x".repeat(500_000);
+    const definition = workflow({}, { parameters: "$.all.output.results[7]" });
+    const world = new World(definition, { input: list(10) });
+    for (let item = 0; item < 10; item++) complete(world, item, { item, text });
+    expect(world.output("all")).toEqual({ items: 10, failed: 0 });
+    expect(world.output("end")).toEqual({ item: 7, text });
+    const larger = new World(definition, { input: list(40) });
+    for (let item = 0; item < 40; item++) complete(larger, item, { item, text });
+    expect(larger.execution.state.failure).toMatchObject({ code: "TOO_LARGE", action: "end" });
+  });
+
+  test("what a commit writes does not grow with the items", () => {
+    const sizes = [100, 20_000].map((count) => {
+      const world = new World(workflow({ maxConcurrency: 50 }), { input: list(count) });
+      for (let item = 0; item < 40; item++) complete(world, item);
+      let most = 0;
+      for (const [name, text] of world.stored) {
+        if (name.startsWith("item-")) most = Math.max(most, text.length);
+      }
+      const memory = [...world.execution.data.keys()].filter((name) => name.startsWith("item"));
+      return { most, fields: memory.length, state: JSON.stringify(world.execution.state).length };
+    });
+    expect(sizes[1]!.most).toBeLessThan(1.1 * sizes[0]!.most);
+    expect(sizes[1]!.fields).toBe(sizes[0]!.fields);
+    expect(sizes[1]!.state).toBeLessThan(1.1 * sizes[0]!.state);
+  });
+
+  test("random items in any order, with failures, repeats and pauses, each end once", () => {
+    const steps = fc.array(fc.tuple(fc.nat(99), fc.nat(9)), { maxLength: 400 });
+    const property = fc.property(
+      fc.integer({ min: 1, max: 70 }),
+      fc.nat(12),
+      steps,
+      (n, max, all) => {
+        const definition = workflow({
+          maxConcurrency: max + 1,
+          tolerate: n,
+          retry: { retryCount: 2, jitter: 0 },
+        });
+        const world = new World(definition, { input: list(n) });
+        const wanted = new Map<number, number | null>();
+        const end = (item: number, fails: boolean) => {
+          if (!fails) {
+            wanted.set(item, item);
+            return complete(world, item);
+          }
+          const isLast = readHeader(taskOf(world, item).header).attempt === 3;
+          if (isLast) wanted.set(item, null);
+          return fail(world, item, true);
+        };
+        for (const [choice, what] of all) {
+          const open = openItems(world);
+          expect(open.length).toBeLessThanOrEqual(max + 1);
+          if (what === 0) world.send({ type: "operation", operation: "pause" });
+          else if (what === 1) world.send({ type: "operation", operation: "resume" });
+          else if (what === 2) world.fireNext();
+          else if (open.length > 0) end(open[choice % open.length]!, what < 5);
+        }
+        world.send({ type: "operation", operation: "resume" });
+        while (world.status === "RUNNING") {
+          const [first] = openItems(world);
+          if (first === undefined) expect(world.fireNext()).toBe(true);
+          else end(first, false);
+        }
+        const results = Array.from({ length: n }, (_, item) => wanted.get(item) ?? null);
+        expect(world.output("all")).toMatchObject({ results });
+      },
+    );
+    fc.assert(property, { numRuns: 60 });
+  });
+});
