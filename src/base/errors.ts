@@ -137,6 +137,15 @@ export const failureKinds = {
     retried: false,
     sentence: "A script exceeded its CPU time, memory, stack or output size.",
   },
+  ITEMS_INVALID: {
+    retried: false,
+    sentence: "`items` of a map finds no array.",
+  },
+  ITEMS_FAILED: {
+    retried: false,
+    sentence:
+      "More items of a map failed than it tolerates; `details` has their number and the first.",
+  },
   HTTP_UNREACHABLE: {
     retried: true,
     sentence:

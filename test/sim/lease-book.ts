@@ -4,7 +4,7 @@
  */
 import { limits } from "../../src/base/limits.ts";
 import type { ExecutionKey } from "../../src/model/ids.ts";
-import { parseTaskId, parseToken } from "../../src/model/ids.ts";
+import { formatPlace, parseTaskId, parseToken } from "../../src/model/ids.ts";
 import type {
   ClaimTasksAnswer,
   CommitRequest,
@@ -74,7 +74,7 @@ export class LeaseBook {
     for (const taskId of effects.dropTasks) this.#close(taskId);
     for (const { id, lease } of effects.tasks) {
       const task = parseTaskId(id)!;
-      const action = `${task.executionId}/${task.actionKey}`;
+      const action = `${task.executionId}/${formatPlace(task)}`;
       const open = this.#byAction.get(action);
       if (open !== undefined) this.#violate(`${id} is added while ${open} is open`);
       this.#byAction.set(action, id);

@@ -70,13 +70,14 @@ export class Life {
     }
   }
 
-  #checkEntry({ sequence, kind, action, attempt }: HistoryEntry): void {
+  #checkEntry({ sequence, kind, action, attempt, details }: HistoryEntry): void {
     this.#historySequence += 1;
     if (sequence !== this.#historySequence) {
       this.#violate(`entry ${sequence} of its history follows ${this.#historySequence - 1}`);
     }
     if (kind === "action.repaired") this.#violate(`${action} was repaired`);
-    const once = `${kind} ${action} ${attempt ?? ""}`;
+    const item = kind === "item.failed" ? `item ${(details as { index: number }).index}` : "";
+    const once = `${kind} ${action} ${attempt ?? ""}${item}`;
     const mayRepeat = kind === "signal.kept" || kind.startsWith("execution.");
     if (mayRepeat || kind === "script.restarted") return;
     if (this.#attempts.has(once)) this.#violate(`it happened twice: ${once}`);
@@ -94,7 +95,7 @@ export class Life {
     this.#checkForward(before, after);
     for (const [field, text] of request.data) {
       const known = before.data.get(field);
-      if (/^(records|signal|causes):/.test(field)) continue;
+      if (/^(records|item-records|signal|causes):/.test(field)) continue;
       if (known !== undefined && known !== text) this.#violate(`${field} was written twice`);
     }
     this.checkHistory(request.effects);

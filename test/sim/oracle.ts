@@ -4,9 +4,11 @@
  */
 
 import type { OrchyError } from "../../src/base/errors.ts";
+import { chunkItems, outcomeIn, recordChunkOf } from "../../src/engine/stored/items.ts";
+import { elementsOf } from "../../src/language/data/json-text.ts";
 import { structFault } from "../../src/language/data/struct-form.ts";
 import { type ExecutionStatus, isOpen } from "../../src/model/execution.ts";
-import { fields, parseTaskId, parseToken } from "../../src/model/ids.ts";
+import { fields, parseTaskId, parseToken, type TaskId } from "../../src/model/ids.ts";
 import type {
   PolledTask,
   ResultAnswerType,
@@ -83,7 +85,7 @@ export class Oracle {
       this.#loop.reached.add(`result ${answer}`);
       if (answer === "accepted" || answer === "duplicate") {
         if (!isSettled) this.#violate(`the result of ${token} is ${answer}, and settled nothing`);
-        const output = life?.execution.data.get(fields.output(task.actionKey));
+        const output = life && outputOf(life, task);
         if (outcome.ok && output !== outcome.output) {
           this.#violate(`the result of ${token} is ${answer}, and its output is ${output}`);
         }
@@ -235,4 +237,12 @@ export class Oracle {
     this.#loop.reached.add("ideal end");
     if (difference !== undefined) this.#violate(`${life.key.id}: ${difference}`);
   }
+}
+
+/** Of the action that the task was for, or of its item. */
+function outputOf({ execution: { data } }: Life, { actionKey, item }: TaskId): string | undefined {
+  if (item === undefined) return data.get(fields.output(actionKey));
+  const records = elementsOf(data.get(fields.itemRecords(actionKey, recordChunkOf(item))) ?? "[]");
+  const inline = outcomeIn(records?.[item % chunkItems] ?? "");
+  return inline ?? data.get(fields.itemOutcome(actionKey, item));
 }

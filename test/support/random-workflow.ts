@@ -22,6 +22,7 @@ export const randomKinds = [
   "delay",
   "wait",
   "javascript",
+  "map",
 ] as const;
 type Kind = (typeof randomKinds)[number];
 
@@ -33,6 +34,7 @@ const routesOf: Readonly<Record<Kind, readonly string[]>> = {
   delay: ["default"],
   wait: ["go", "stop", "timeout", "default"],
   javascript: ["a", "b", "default"],
+  map: ["default"],
 };
 
 const errorCodes = ["CARD_DECLINED", "TIMEOUT", "SCRIPT_ERROR", "default"] as const;
@@ -221,6 +223,17 @@ function particulars(at: Place): Partial<ActionSpec> {
     case "switch":
       if (shape > 4 && at.ways.byRoute.size > 0) return { cases: cases(at) };
       return { expression: shape % 2 === 0 ? "$.input.route" : `{${reference(at, "route")}}` };
+    case "map":
+      return {
+        items: "$.input.items ?? [1, 2, 3, 4, 5, 6, 7]",
+        action: `work-${shape % 3}`,
+        parameters: { item: "$.item", at: "$.index" },
+        maxConcurrency: 1 + (shape % 3),
+        ...(shape % 2 === 0 && { tolerate: shape % 4 === 0 ? "50%" : 1 }),
+        ...(shape === 1 && { retry: { retryCount: 1, retryPolicy: "FIXED", jitter: 0 } }),
+        ...(shape === 2 && { totalTimeoutSeconds: 600 }),
+        ...(shape === 3 && { timeoutSeconds: 60, queueTimeoutSeconds: 90 }),
+      };
     case "transform":
       return { parameters: template(at) };
     case "delay":

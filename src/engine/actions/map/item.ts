@@ -11,7 +11,7 @@ import type { Draft, Mutable } from "../../decision/draft.ts";
 import { failAction, statusOfFailure } from "../../decision/flow.ts";
 import { offer, type Subject } from "../attempts.ts";
 import { resolveValue } from "../common.ts";
-import type { KeptAttempts } from "../kept-attempts.ts";
+import { type KeptAttempts, withAttempt } from "../kept-attempts.ts";
 import type { MapRecords } from "./records.ts";
 
 /** What stays of a failure while its item is tried again. */
@@ -40,13 +40,14 @@ export class ItemSubject implements Subject {
     this.#records.setRecord(this.item, record);
   }
 
-  /** The latest only: records of items are written with their neighbours. */
+  /** Of earlier ones what their repeats are known by: records of items are written with their neighbours. */
   withAttempt(attempt: AttemptRecord): KeptAttempts {
-    if (attempt.failure === undefined) return { attempts: [attempt] };
+    const { attempts = [], ...dropped } = this.record;
+    const before = { ...dropped, attempts: attempts.map(withoutFailure) };
+    if (attempt.failure === undefined) return withAttempt(before, attempt);
     const { code, message } = attempt.failure;
-    return {
-      attempts: [{ ...attempt, failure: { code, message: cut(message, messageCharsKept) } }],
-    };
+    const failure = { code, message: cut(message, messageCharsKept) };
+    return withAttempt(before, { ...attempt, failure });
   }
 
   /** Maps may have more items than a history has entries: it tells the first that have failed. */
@@ -91,10 +92,15 @@ export class ItemSubject implements Subject {
     if (record.attempt !== undefined) ended.attempt = record.attempt;
     // The failure is the outcome: the attempt need not hold it as well.
     if (kept.attempts !== undefined) {
-      ended.attempts = kept.attempts.map(({ failure: _failure, ...attempt }) => attempt);
+      ended.attempts = kept.attempts.map(withoutFailure);
     }
+    if (kept.attemptsDropped !== undefined) ended.attemptsDropped = kept.attemptsDropped;
     this.#records.setRecord(this.item, ended, outcome);
   }
+}
+
+function withoutFailure({ failure: _failure, ...attempt }: AttemptRecord): AttemptRecord {
+  return attempt;
 }
 
 /** In the output, with what separates it from others. */
