@@ -48,7 +48,7 @@ export interface ActionPlace {
 }
 
 /** The parts of a task's id, which names one hand-out of one action in one run. */
-interface TaskId extends ActionPlace {
+export interface TaskId extends ActionPlace {
   readonly executionId: string;
   readonly run: number;
   readonly handout: number;
