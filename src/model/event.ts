@@ -48,7 +48,8 @@ export type ScriptOutcome =
   | { readonly ok: true; readonly output: JsonText; readonly route?: string }
   | {
       readonly ok: false;
-      readonly code: "SCRIPT_ERROR" | "SCRIPT_LIMIT";
+      /** SCRIPT_ERROR, SCRIPT_LIMIT, or what the script has thrown. */
+      readonly code: string;
       readonly message: string;
     };
 

@@ -49,7 +49,10 @@ function answer(interpreter: Interpreter, texts: readonly string[]): string[] {
     members.push({ name: rest[at]!, isAction: rest[at + 1] === "action", text: rest[at + 2]! });
   }
   const outcome = interpreter.evaluate({ expression, members });
-  if (!outcome.ok) return [outcome.code === "SCRIPT_LIMIT" ? "limit" : "error", outcome.message];
+  if (!outcome.ok) {
+    const { code, message } = outcome;
+    return code === "SCRIPT_LIMIT" ? ["limit", message] : ["error", message, code];
+  }
   return outcome.route === undefined
     ? ["ok", outcome.output]
     : ["ok", outcome.output, outcome.route];

@@ -28,7 +28,15 @@ interface Script {
 const renewalsPerCollection = 2_000;
 const fileName = "script.js";
 
-class ScriptThrew extends Error {}
+class ScriptThrew extends Error {
+  /** What the action fails with. */
+  readonly code: string;
+
+  constructor(message: string, code = "SCRIPT_ERROR") {
+    super(message);
+    this.code = code;
+  }
+}
 
 export class Interpreter {
   readonly #limits: ScriptLimits;
@@ -101,10 +109,7 @@ export class Interpreter {
   }
 
   /** Runs under the limits and words what goes wrong. */
-  #guarded<T>(
-    run: (machine: Machine) => T,
-    failed: (code: "SCRIPT_ERROR" | "SCRIPT_LIMIT", message: string) => T,
-  ): T {
+  #guarded<T>(run: (machine: Machine) => T, failed: (code: string, message: string) => T): T {
     const machine = this.#machine;
     if (machine === undefined) throw new Error("the interpreter was not renewed");
     this.#looksAt = performance.now() + this.#limits.scriptMs;
@@ -115,7 +120,7 @@ export class Interpreter {
       return result;
     } catch (thrown) {
       if (thrown instanceof ScriptThrew) {
-        return failed("SCRIPT_ERROR", thrown.message.slice(0, this.#limits.messageCharsMax));
+        return failed(thrown.code, thrown.message.slice(0, this.#limits.messageCharsMax));
       }
       return failed("SCRIPT_LIMIT", this.#describeLimit(this.#limitOf(thrown)));
     }
@@ -188,11 +193,13 @@ export class Interpreter {
     const described = context.callFunction(machine.describe, context.undefined, result.error);
     this.#assertWithinLimits();
     if (described.error !== undefined) throw new ScriptThrew("The script threw an exception.");
-    const { name, message, stack } = JSON.parse(context.getString(described.value)) as {
+    const { name, message, stack, code } = JSON.parse(context.getString(described.value)) as {
       name: string;
       message: string;
       stack: string;
+      code?: string;
     };
+    if (code !== undefined) throw new ScriptThrew(message, code);
     if (name === refusalName) {
       throw message === outputTooLarge ? new LimitReached("output") : new ScriptThrew(message);
     }

@@ -20,6 +20,7 @@ export interface ScriptLimits {
   readonly outputBytesMax: number;
   readonly outputDepthMax: number;
   readonly messageCharsMax: number;
+  readonly codeCharsMax: number;
 }
 
 const pageBytes = 65_536;
@@ -69,7 +70,9 @@ export async function openMachine(limits: ScriptLimits, mustStop: () => boolean)
   const context = runtime.newContext();
   const make = context.unwrapResult(context.evalCode(prelude, "prelude.js", { type: "global" }));
   const outputCharsMax = context.newNumber(limits.outputBytesMax);
-  const made = context.unwrapResult(context.callFunction(make, context.undefined, outputCharsMax));
+  const codeCharsMax = context.newNumber(limits.codeCharsMax);
+  const bounds = [outputCharsMax, codeCharsMax];
+  const made = context.unwrapResult(context.callFunction(make, context.undefined, ...bounds));
   const part = (name: string) => context.getProp(made, name);
   const handles = {
     seed: part("seed"),

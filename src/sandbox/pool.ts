@@ -78,6 +78,7 @@ class ScriptPool implements Sandbox {
       outputBytesMax: options.outputBytesMax ?? limits.scriptOutputBytesMax,
       outputDepthMax: limits.jsonDepthMax,
       messageCharsMax: limits.errorMessageCharsMax,
+      codeCharsMax: limits.errorCodeCharsMax,
     };
     this.#slots = Array.from({ length: options.processes ?? 2 }, () => ({
       process: undefined,
@@ -122,11 +123,14 @@ class ScriptPool implements Sandbox {
       };
     }
     const group = script.group ?? "";
-    const [status, text = "", route] = await this.#run({ group, request, chars }, abort);
+    const [status, text = "", more] = await this.#run({ group, request, chars }, abort);
     if (status === "ok") {
-      return route === undefined ? { ok: true, output: text } : { ok: true, output: text, route };
+      return more === undefined
+        ? { ok: true, output: text }
+        : { ok: true, output: text, route: more };
     }
-    return { ok: false, code: status === "limit" ? "SCRIPT_LIMIT" : "SCRIPT_ERROR", message: text };
+    if (status === "limit") return { ok: false, code: "SCRIPT_LIMIT", message: text };
+    return { ok: false, code: more ?? "SCRIPT_ERROR", message: text };
   }
 
   async check(expression: string): Promise<string | undefined> {

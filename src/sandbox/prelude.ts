@@ -4,14 +4,14 @@
  * script ran, and looks nothing up on prototypes that the script may have changed.
  */
 
-/** Thrown values come out as JSON `{name, message, stack}`; this name marks our own refusals. */
+/** Thrown values come out as JSON `{name, message, stack, code?}`; this name marks our own refusals. */
 export const refusalName = "Refusal";
 
 /** A refusal with this message says that the output is too long to be carried. */
 export const outputTooLarge = "output-too-large";
 
 /** Returns `{seed, define, collect, describe}`, good for one evaluation. */
-export const prelude = `((outputCharsMax) => {
+export const prelude = `((outputCharsMax, codeCharsMax) => {
   "use strict";
   const world = globalThis;
   const { parse, stringify } = JSON;
@@ -136,11 +136,20 @@ export const prelude = `((outputCharsMax) => {
   };
 
   const cut = (value) => apply(slice, value, [0, 4000]);
+  // Of a thrown \`{code, message}\`: the script's own failure.
+  const codeOf = (thrown) => {
+    if (typeof thrown !== "object" || thrown === null) return undefined;
+    const { code, message } = thrown;
+    if (typeof code !== "string" || typeof message !== "string") return undefined;
+    return code.length > 0 && code.length <= codeCharsMax ? code : undefined;
+  };
   const describe = (thrown) => {
     let name = "";
     let message = "";
     let stack = "";
+    let code;
     try {
+      code = codeOf(thrown);
       if (typeof thrown === "object" && thrown !== null && typeof thrown.message === "string") {
         message = cut(thrown.message);
         if (typeof thrown.name === "string") name = cut(thrown.name);
@@ -153,7 +162,7 @@ export const prelude = `((outputCharsMax) => {
     } catch {
       message = "a value that cannot be shown";
     }
-    return stringify({ __proto__: null, name, message, stack });
+    return stringify({ __proto__: null, name, message, stack, code });
   };
   return { __proto__: null, seed, define, collect, describe };
 })`;

@@ -21,6 +21,7 @@ export async function openEvaluator(): Promise<Evaluate> {
     outputBytesMax: limits.scriptOutputBytesMax,
     outputDepthMax: limits.jsonDepthMax,
     messageCharsMax: limits.errorMessageCharsMax,
+    codeCharsMax: limits.errorCodeCharsMax,
   });
   return ({ expression, input, execution, actions }) => {
     const members = [
