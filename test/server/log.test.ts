@@ -110,7 +110,7 @@ describe("notable events", () => {
     const id = await startExecution(server, "lonely");
     await complete(server, done(await pollOne(server, "lonely")));
     const isTold = (line: Line) =>
-      line.message === "a follow-up cannot be started" && line.source === id;
+      line.message === "a message cannot be delivered" && line.source === id;
     await until(async () => lines.some(isTold));
   });
 });
@@ -162,7 +162,7 @@ describe.skipIf(redisMissing !== undefined)("a Redis that is away", () => {
       // A machine that is very busy may let the server or a call stand still for a second.
       const [listening, saved, ...more] = lines
         .map(({ message }) => message)
-        .filter((message) => !/stood still|thread was held/.test(message));
+        .filter((message) => !/stood still|thread was blocked/.test(message));
       expect([listening, saved]).toEqual(["Orchy is listening", "changed by hand"]);
       // On a machine that is very busy it may be away once more.
       const pairs = Array(more.length / 2).fill(["The store is away", "The store is back"]);
