@@ -6,7 +6,7 @@ import { BoundedMap } from "../../base/bounded-map.ts";
 import { utcOf } from "./instant.ts";
 
 /** In milliseconds since 1970; `local`: it needs a time zone. */
-export type Moment =
+type Moment =
   | { readonly kind: "moment"; readonly at: number }
   | { readonly kind: "local"; readonly in: (zone: TimeZone) => number };
 
@@ -30,7 +30,7 @@ export function parseMoment(text: string): Moment | undefined {
 }
 
 /** Milliseconds to add to UTC at a moment. */
-export type TimeZone = (at: number) => number;
+type TimeZone = (at: number) => number;
 
 const zonesKept = 100;
 const zones = new BoundedMap<string, TimeZone>(zonesKept);

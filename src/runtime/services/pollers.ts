@@ -15,7 +15,7 @@ const kinds = { asked: "workers-asked", counted: "workers-counted" } as const;
 
 type Counts = ReadonlyMap<string, WorkerCount>;
 
-export interface Polled {
+interface Polled {
   /** Of each queue that was asked for. */
   readonly counts: Counts;
   /** Live servers that did not report in time: they are older, or away. */

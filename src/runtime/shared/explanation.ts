@@ -22,7 +22,7 @@ export const reasonKinds = [
   "sending",
   "join",
 ] as const;
-export type ReasonKind = (typeof reasonKinds)[number];
+type ReasonKind = (typeof reasonKinds)[number];
 
 /** Workers that take tasks of a queue: those whose polls wait, and those that have no room. */
 export interface WorkerCount {
