@@ -522,6 +522,30 @@ describe("whole executions", () => {
     });
   });
 
+  test("a follow-up is given what was put out, as far as it fits", () => {
+    const large = "x".repeat(limits.followUpOutputsBytesMax / 2);
+    const actions = [
+      user("a", { next: { default: "b" } }),
+      user("b", { next: { default: "c" }, onError: { default: "c" }, ...noRetry }),
+      user("c", { next: { default: "d" } }),
+      user("d", { next: { default: "e" } }),
+      user("e", noRetry),
+    ];
+    const world = new World(workflow(actions, { onFailure: { workflow: "cleanup" } }));
+    world.complete("a", { n: 1 });
+    world.fail("b", "X");
+    world.complete("c", large);
+    world.complete("d", large);
+    world.fail("e", "LAST");
+    const { input } = JSON.parse(world.messages[0]!);
+    expect(Object.keys(input)).toEqual(["input", "error", "execution", "outputs", "omitted"]);
+    const { outputs, omitted, error } = input;
+    expect(error).toMatchObject({ code: "LAST", action: "e" });
+    expect(Object.keys(outputs)).toEqual(["a", "b", "c"]);
+    expect([outputs.a, outputs.b.error.code, omitted]).toEqual([{ n: 1 }, "X", ["d"]]);
+    expect(input.execution.error).toBeNull();
+  });
+
   test("beside servers of format 2, a follow-up gets the id that they build", () => {
     const options = { onFailure: { workflow: "cleanup" } };
     const world = new World(workflow([user("a", noRetry)], options), { format: 2 });

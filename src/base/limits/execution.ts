@@ -41,6 +41,8 @@ export const executionLimits = {
   mapContextCharsMax: 64 * 1024,
   /** Failed items that the failure of their map names, and the history. */
   mapFailuresShown: 10,
+  /** `outputs` in the input of a follow-up; what does not fit is named in `omitted`. */
+  followUpOutputsBytesMax: 1024 * 1024,
   /** Follow-ups in a chain. */
   followUpDepthMax: 3,
   /** Executions that a signal action sends to. */

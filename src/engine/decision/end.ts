@@ -17,7 +17,11 @@ import { endMessageId, type StartMessage } from "../../model/message.ts";
 import { formatTimer } from "../../model/timer.ts";
 import { tellParent } from "./children.ts";
 import type { Draft } from "./draft.ts";
+import { putOut } from "./put-out.ts";
 import { hasTemplate, resultNeeds, resultText } from "./result.ts";
+
+/** Names of outputs that a follow-up is not given: each at most 64 characters and punctuation. */
+const namesBytesMax = limits.definitionActionsMax * 68;
 
 /** How an execution ends: with a status, and the failure or reason for it. */
 interface Ending {
@@ -201,7 +205,10 @@ function followUpInput(draft: Draft, followUp: Extract<PlanFollowUp, object>): J
   const failure = state.failure === undefined ? undefined : JSON.stringify(state.failure);
   return orTooLarge(draft, () => {
     const outcome = failure !== undefined ? `"error":${failure}` : `"output":${wholeResult(draft)}`;
-    return `{"input":${input},${outcome},"execution":${draft.view().execution}}`;
+    const known = `"input":${input},${outcome},"execution":${draft.view().execution}`;
+    const left = limits.payloadBytesMax - Buffer.byteLength(known) - namesBytesMax;
+    const room = Math.min(left, limits.followUpOutputsBytesMax);
+    return `{${known},${putOut(draft, room)}}`;
   });
 }
 
