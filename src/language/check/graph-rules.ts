@@ -8,6 +8,7 @@ import type { KindRules } from "../kinds/kind.ts";
 import { kindOf, kinds } from "../kinds/table.ts";
 import { isObject, type ReadObject } from "../readers/fields.ts";
 import { below, type FoundReference, nearestHint, quoted, type Report } from "../readers/report.ts";
+import { warnOfHandlers } from "./handler-rules.ts";
 import { assignedNames } from "./script-names.ts";
 
 /** An action as far as it could be read. */
@@ -55,6 +56,10 @@ class GraphCheck {
     for (const cycle of cycles) this.#tellCycle(cycle);
     if (roots.length > 0) this.#tellUnreachable(roots);
     this.#checkJoins(incoming, new Set(roots));
+    if (cycles.length === 0) {
+      const [actions, positions, targets] = [this.#actions, this.#positions, this.#targets];
+      warnOfHandlers({ actions, positions, targets, incoming }, this.#report);
+    }
     const ancestors = cycles.length === 0 ? new Ancestors(this.#targets, order) : undefined;
     for (const found of this.#definition.references) this.#checkReference(found, undefined);
     for (const [position, action] of this.#actions.entries()) {
