@@ -2,9 +2,10 @@
 import { limits } from "../../base/limits.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import { MissingData } from "./data.ts";
 import type { Draft } from "./draft.ts";
 
-/** Outputs that are loaded at once: together they are within what one action may read. */
+/** Outputs that are loaded at once: together they are within what may be loaded. */
 const loadedAtOnce = 16;
 
 /**
@@ -24,7 +25,9 @@ export function putOut(draft: Draft, bytesMax: number): JsonText {
       omitted.push(...some);
       continue;
     }
-    draft.require({ outputs: some, input: false });
+    // Of a large map this is how many items it had.
+    const missing = some.map(fields.output).filter((field) => draft.read(field) === undefined);
+    if (missing.length > 0) throw new MissingData(missing);
     for (const key of some) {
       const text = draft.read(fields.output(key)) ?? "null";
       const member = `${JSON.stringify(key)}:${text}`;

@@ -1,11 +1,10 @@
 /** Warnings about error handlers that do not do what they seem to. */
 import type { Json } from "../../model/json.ts";
-import { isObject } from "../readers/fields.ts";
+import { isObject, type ReadObject } from "../readers/fields.ts";
 import { below, quoted, type Report } from "../readers/report.ts";
-import type { ReadAction } from "./graph-rules.ts";
 
 interface Graph {
-  readonly actions: readonly ReadAction[];
+  readonly actions: readonly { readonly pointer: string; readonly spec: ReadObject }[];
   readonly positions: ReadonlyMap<string, number>;
   readonly targets: readonly (readonly number[])[];
   readonly incoming: readonly number[];
