@@ -10,6 +10,7 @@ import { type ErrorCode, errorKinds } from "../base/errors.ts";
 import { version } from "../config/version.ts";
 import { actionDefinitionSchema, definitionSchemas } from "../language/check/schema.ts";
 import * as explanations from "./rest/explanation-schemas.ts";
+import * as legacy from "./rest/legacy-schemas.ts";
 import * as responses from "./rest/response-schemas.ts";
 import { type Fields, type Route, type Schema, tags } from "./rest/route.ts";
 import { workerDocument } from "./rpc/worker-document.ts";
@@ -145,10 +146,11 @@ function content(answer: Schema | string | null): JsonObject {
 
 /** Objects and enumerations are named after what exports them: `startSchema` is `Start`. */
 const named = new Map<Schema, string>(
-  Object.entries({ ...requests, ...responses, ...explanations }).flatMap(([name, schema]) =>
-    typeof schema !== "function" && /object$|^picklist$/.test(schema.type)
-      ? [[schema, capitalized(name.replace(/Schema$/, ""))]]
-      : [],
+  Object.entries({ ...requests, ...responses, ...legacy, ...explanations }).flatMap(
+    ([name, schema]) =>
+      typeof schema !== "function" && /object$|^picklist$/.test(schema.type)
+        ? [[schema, capitalized(name.replace(/Schema$/, ""))]]
+        : [],
   ),
 );
 

@@ -38,6 +38,7 @@ import { Sharing } from "./peers/sharing.ts";
 import { Standstill } from "./peers/standstill.ts";
 import { Journal } from "./reporting/journal.ts";
 import type { Tracing } from "./reporting/tracing.ts";
+import { Actions } from "./services/actions.ts";
 import { Deliveries } from "./services/deliveries.ts";
 import { Executions } from "./services/executions.ts";
 import { Explainer } from "./services/explainer.ts";
@@ -196,7 +197,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     deliver: (message) => deliveries.deliver(message),
     giveUp: (message, reason) => deliveries.giveUp(message, reason),
   });
-  const workflows = new Workflows({ store, clock, log, sandbox, plans, registry, formats });
+  const workflows = new Workflows({ clock, log, sandbox, plans, registry, formats });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, space, executions, prefers });
@@ -263,6 +264,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       plans,
       executions,
       operations: new Operations({ store, driver, executions }),
+      actions: new Actions({ store, registry, pollers }),
       views,
       explainer,
       lists,

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { queueKinds, reasonKinds } from "../../runtime/shared/explanation.ts";
 import { statusSchema } from "../schemas.ts";
-import { failureSchema, optionalTime, time } from "./response-schemas.ts";
+import { failureSchema, optionalTime, time, workerCountSchema } from "./response-schemas.ts";
 
 const queueReport = {
   action: v.string(),
@@ -12,10 +12,7 @@ const queueReport = {
   queued: v.number(),
   running: v.number(),
   oldestWaitingAt: optionalTime,
-  workers: v.pipe(
-    v.strictObject({ waiting: v.number(), busy: v.number() }),
-    v.description("Workers that poll for it now, and workers without room, of all servers."),
-  ),
+  workers: workerCountSchema,
   silentServers: v.optional(
     v.pipe(v.number(), v.description("Servers that did not say in time which workers poll them.")),
   ),

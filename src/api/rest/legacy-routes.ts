@@ -4,9 +4,10 @@ import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { ActionDefinition } from "../../model/definition.ts";
 import * as requests from "../schemas.ts";
+import * as legacy from "./legacy-schemas.ts";
 import { payloadText } from "./payload.ts";
 import type { AnyCall } from "./request.ts";
-import * as responses from "./response-schemas.ts";
+import { actionSchema } from "./response-schemas.ts";
 import { type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
 import { legacyExecutionView, legacyState } from "./views.ts";
@@ -25,7 +26,7 @@ function saveWorkflow(path: "/workflow" | "/metadata/workflow"): Route {
     description: "As `POST /v1/workflows`, but obsolete fields only cause a warning.",
     ...definitionBody,
     body: requests.legacyDefinitionSchema,
-    responses: { 200: responses.createdSchema },
+    responses: { 200: legacy.createdSchema },
     async handle({ body, services, audit }) {
       const { orchestrator, log } = services;
       const saved = await orchestrator.saveWorkflow(body, { lenient: true });
@@ -49,7 +50,7 @@ function readWorkflow(path: "/workflow/{name}" | "/metadata/workflow/{name}"): R
     summary: "The newest definition",
     description: "The definition alone, without its version.",
     params: namePath,
-    responses: { 200: responses.actionSchema },
+    responses: { 200: actionSchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params, services }) {
       const { definition } = await services.orchestrator.getWorkflow(params.name);
@@ -66,7 +67,7 @@ function startFlow(path: "/flow/execute" | "/execution"): Route {
     description: "Returns its id as `flowId`; `POST /v1/executions` takes more.",
     access: "run",
     body: requests.legacyStartSchema,
-    responses: { 200: responses.flowSchema },
+    responses: { 200: legacy.flowSchema },
     errors: ["NOT_FOUND", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
     async handle(call) {
       const input = payloadText(call, ["input"], "{}");
@@ -87,7 +88,7 @@ function operations(operation: "pause" | "resume"): readonly Route[] {
     description: `As \`POST /v1/executions/{id}/${operation}\`.`,
     changes: true,
     access: "run",
-    responses: { 200: responses.legacyOperationSchema },
+    responses: { 200: legacy.legacyOperationSchema },
     errors: ["NOT_FOUND", "DELETED", "INVALID_STATE"],
   } as const;
   type Operated = Pick<AnyCall, "services" | "audit" | "who">;
@@ -156,7 +157,7 @@ export const legacyRoutes: readonly Route[] = [
     description: "As `PUT /v1/actions/{name}`, with the name in the body.",
     body: requests.legacyActionDefinitionSchema,
     bodyBytesMax: limits.controlBodyBytesMax,
-    responses: { 200: responses.createdSchema },
+    responses: { 200: legacy.createdSchema },
     errors: ["DEFINITION_REFUSED"],
     async handle({ body, services, audit }) {
       const saved = await services.orchestrator.saveAction(body, { lenient: true });
@@ -170,7 +171,7 @@ export const legacyRoutes: readonly Route[] = [
     summary: "The rules of a user action",
     description: "In snake case, with the values that apply where the definition is silent.",
     params: { name: requests.actionNameSchema },
-    responses: { 200: responses.legacyActionSchema },
+    responses: { 200: legacy.legacyActionSchema },
     errors: ["NOT_FOUND"],
     async handle({ params, services }) {
       const { definition } = await services.orchestrator.getAction(params.name);
@@ -185,7 +186,7 @@ export const legacyRoutes: readonly Route[] = [
     summary: "State and data of an execution",
     description: "As the Go server sent it; `/v1/executions/{id}` returns more.",
     params: flowPath,
-    responses: { 200: responses.legacyExecutionSchema },
+    responses: { 200: legacy.legacyExecutionSchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params: { name, id }, services, signal }) {
       const execution = await services.orchestrator.getExecution(id, signal);

@@ -62,8 +62,18 @@ export const versionsSchema = page(v.strictObject({ version: v.number(), savedAt
 
 export const actionSchema = v.looseObject({ name: v.string() });
 
+/** Workers of a queue. */
+export const workerCountSchema = v.pipe(
+  v.strictObject({ waiting: v.number(), busy: v.number() }),
+  v.description("Workers that poll for it now, and workers without room, of all servers."),
+);
+
 export const actionStatsSchema = v.strictObject({
   definition: actionSchema,
+  registered: v.pipe(
+    v.boolean(),
+    v.description("False: it only has tasks; its rules are the defaults."),
+  ),
   queued: v.number(),
   running: v.number(),
   oldestWaitingAt: optionalTime,
@@ -73,6 +83,7 @@ export const actionStatsSchema = v.strictObject({
       queued: v.number(),
       running: v.number(),
       oldestWaitingAt: optionalTime,
+      workers: workerCountSchema,
     }),
   ),
 });
@@ -304,27 +315,3 @@ export const readinessSchema = v.strictObject({
 
 export const liveSchema = v.strictObject({ status: v.literal("live") });
 export const brokenSchema = v.strictObject({ status: v.literal("broken"), reason: v.string() });
-
-export const createdSchema = v.strictObject({ created: v.literal(true) });
-export const flowSchema = v.strictObject({ flowId: v.string() });
-export const legacyActionSchema = v.strictObject({
-  name: v.string(),
-  retry_count: v.number(),
-  retry_after_seconds: v.number(),
-  retry_policy: v.string(),
-  timeout_seconds: v.number(),
-});
-export const legacyExecutionSchema = v.strictObject({
-  id: v.string(),
-  state: v.string(),
-  runningActions: v.array(v.union([v.number(), v.string()])),
-  completedActions: v.array(v.union([v.number(), v.string()])),
-  waitingOnEvent: v.pipe(v.string(), v.description("Empty when it waits for no event.")),
-  executedActions: v.pipe(
-    v.array(v.union([v.number(), v.string()])),
-    v.description("The same as completedActions."),
-  ),
-  event: v.pipe(v.string(), v.description("The same as waitingOnEvent.")),
-  data: v.looseObject({ input: json }),
-});
-export const legacyOperationSchema = v.strictObject({ id: v.string(), state: v.string() });

@@ -31,9 +31,11 @@ export function workflowView(workflow: WorkflowVersion): unknown {
   return { ...workflowSummaryView(workflow), definition: workflow.definition };
 }
 
-export function actionStatsView({ definition, queued, running, ...stats }: ActionStats): unknown {
+export function actionStatsView(all: ActionStats): unknown {
+  const { definition, registered, queued, running, ...stats } = all;
   return {
     definition,
+    registered,
     queued,
     running,
     oldestWaitingAt: moment(stats.oldestAt),
@@ -43,6 +45,7 @@ export function actionStatsView({ definition, queued, running, ...stats }: Actio
       queued: queue.queued,
       running: queue.leased,
       oldestWaitingAt: moment(queue.oldestAt),
+      workers: queue.workers,
     })),
   };
 }

@@ -176,8 +176,8 @@ export const actionRoutes: readonly Route[] = [
     id: "listActions",
     tag: "Actions",
     description:
-      "Rules of each action, and the number of its queued and running tasks, one page at a time.",
-    summary: "List registered actions with their queued and running tasks, by name",
+      "Rules of each registered action, and each other one that has tasks: how many wait and run, and which workers poll, by queue.",
+    summary: "List actions with their tasks and workers, by name",
     name: requests.actionNameSchema,
     answer: responses.actionsSchema,
     list: (orchestrator, page) => orchestrator.listActions(page),
@@ -187,7 +187,8 @@ export const actionRoutes: readonly Route[] = [
     id: "getAction",
     tag: "Actions",
     summary: "Get an action with its queued and running tasks",
-    description: "Its rules, and the number of its queued and running tasks in each queue.",
+    description:
+      "Its rules, and in each queue the number of its queued and running tasks and of the workers that poll.",
     params: actionPath,
     responses: { 200: responses.actionStatsSchema },
     errors: ["NOT_FOUND"],

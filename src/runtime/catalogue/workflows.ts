@@ -3,25 +3,21 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
-import { defined } from "../../base/defined.ts";
 import { OrchyError, type Problem } from "../../base/errors.ts";
 import {
   type CheckedDefinition,
   checkActionDefinition,
   checkDefinition,
 } from "../../language/check/check.ts";
-import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
-import { parseQueueKey, plainQueueKey } from "../../model/ids.ts";
+import type { WorkflowDefinition } from "../../model/definition.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
-import type { QueueStats, Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Formats } from "../peers/formats.ts";
-import type { ActionStats, Page, SavedAction, SavedWorkflow } from "../shared/orchestrator.ts";
+import type { SavedAction, SavedWorkflow } from "../shared/orchestrator.ts";
 import type { ActionRegistry } from "./action-registry.ts";
 import type { Plans } from "./plans.ts";
 
 interface Options {
-  readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
   readonly sandbox: Sandbox;
@@ -102,63 +98,6 @@ export class Workflows {
     const changed = await this.#options.registry.save(definition);
     return { definition, changed };
   }
-
-  async action(name: string): Promise<ActionStats> {
-    const registered = await this.#options.registry.get(name);
-    const [stats] = await this.#withStats([registered ?? { name }]);
-    // Tasks of an unregistered action wait all the same: the warning says why.
-    if (registered === undefined && stats!.queues.length === 0) {
-      throw new OrchyError("NOT_FOUND", `No action named ${name} is registered or queued.`);
-    }
-    return stats!;
-  }
-
-  async actions(page: { limit: number; cursor?: string }): Promise<Page<ActionStats>> {
-    const { items: definitions, ...rest } = await this.#options.registry.page(page);
-    return { items: await this.#withStats(definitions), ...rest };
-  }
-
-  async #withStats(definitions: readonly ActionDefinition[]): Promise<ActionStats[]> {
-    const { store } = this.#options;
-    const all: QueueStats[] = [];
-    for (let partition = 0; partition < store.partitions; partition++) {
-      all.push(...(await store.queueStats({ partition })));
-    }
-    return definitions.map((definition) => {
-      const own = all.filter(({ queue }) => parseQueueKey(queue).action === definition.name);
-      return actionStats(definition, own);
-    });
-  }
-}
-
-function actionStats(definition: ActionDefinition, parts: readonly QueueStats[]): ActionStats {
-  const queues = new Map<string, QueueStats>();
-  for (const part of parts) {
-    const queue = plainQueueKey(part.queue);
-    const before = queues.get(queue) ?? { queue, queued: 0, leased: 0 };
-    const oldestAt = earliest(before.oldestAt, part.oldestAt);
-    queues.set(queue, {
-      queue,
-      queued: before.queued + part.queued,
-      leased: before.leased + part.leased,
-      ...defined({ oldestAt }),
-    });
-  }
-  let queued = 0;
-  let running = 0;
-  let oldestAt: number | undefined;
-  for (const queue of queues.values()) {
-    queued += queue.queued;
-    running += queue.leased;
-    oldestAt = earliest(oldestAt, queue.oldestAt);
-  }
-  const sums = { queued, running, ...defined({ oldestAt }) };
-  return { definition, ...sums, queues: [...queues.values()] };
-}
-
-function earliest(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined) return b;
-  return b === undefined ? a : Math.min(a, b);
 }
 
 function refusal(what: string, problems: readonly Problem[]): OrchyError {

@@ -9,6 +9,7 @@ import type { Workflows } from "../catalogue/workflows.ts";
 import type { ServerRegistry } from "../peers/server-registry.ts";
 import { tellFaults } from "../shared/faults.ts";
 import type { Orchestrator } from "../shared/orchestrator.ts";
+import type { Actions } from "./actions.ts";
 import type { Executions } from "./executions.ts";
 import type { Explainer } from "./explainer.ts";
 import type { Lists } from "./listing.ts";
@@ -25,6 +26,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
   readonly plans: Plans;
   readonly executions: Executions;
   readonly operations: Operations;
+  readonly actions: Actions;
   readonly views: Views;
   readonly explainer: Explainer;
   readonly lists: Lists;
@@ -35,7 +37,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
 
 export function facadeOf(services: Services): Orchestrator {
   const { store, clock, workflows, plans, executions, operations } = services;
-  const { views, explainer, lists, observers, desk, servers } = services;
+  const { actions, views, explainer, lists, observers, desk, servers } = services;
   return {
     saveWorkflow: (definition, options) => tellFaults(() => workflows.save(definition, options)),
     validateWorkflow: (definition) =>
@@ -47,8 +49,8 @@ export function facadeOf(services: Services): Orchestrator {
 
     saveAction: (definition, options) =>
       tellFaults(() => workflows.saveAction(definition, options)),
-    getAction: (name) => tellFaults(() => workflows.action(name)),
-    listActions: (page) => tellFaults(() => workflows.actions(page)),
+    getAction: (name) => tellFaults(() => actions.get(name)),
+    listActions: (page) => tellFaults(() => actions.page(page)),
 
     start: (request) => tellFaults(() => executions.start(request)),
     getExecution: (id, abort) => tellFaults(() => views.execution(id, abort)),

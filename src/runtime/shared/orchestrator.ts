@@ -17,7 +17,7 @@ import type {
 import type { JsonText } from "../../model/json.ts";
 import type { TaskHeader } from "../../model/task-header.ts";
 import type { LeasedTask, Listing, QueueStats } from "../../store/store.ts";
-import type { ExecutionExplanation, QueueExplanation } from "./explanation.ts";
+import type { ExecutionExplanation, QueueExplanation, WorkerCount } from "./explanation.ts";
 
 /** A save: which version has the content now. */
 export interface SavedWorkflow {
@@ -264,13 +264,19 @@ export interface ServerBeat extends ServerView {
   readonly sees?: readonly string[];
 }
 
-/** A registered action and its tasks, over all queues and in each. */
+/** An action and its tasks, over all queues and in each. */
 export interface ActionStats {
+  /** Of an unregistered action: its name alone. */
   readonly definition: ActionDefinition;
+  readonly registered: boolean;
   readonly queued: number;
   readonly running: number;
   readonly oldestAt?: number;
-  readonly queues: readonly QueueStats[];
+  readonly queues: readonly QueueOfAction[];
+}
+
+export interface QueueOfAction extends QueueStats {
+  readonly workers: WorkerCount;
 }
 
 /** Whether the server takes work, with a sentence for each check. */
