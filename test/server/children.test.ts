@@ -210,6 +210,12 @@ describe.each(stores)("on %s", (name, startStore) => {
       { id: child, action: "a" },
     ]);
     expect(body.actions).toHaveLength(1);
+    const listed = async (query: string) =>
+      (await call(other, "GET", `/v1/executions?${query}`)).body.items;
+    // By its parent alone, as it is a part of that.
+    expect(await listed(`parent=${id}`)).toMatchObject([{ id: child, parent: { id } }]);
+    expect(await listed(`parent=${child}&status=RUNNING`)).toHaveLength(1);
+    expect(await listed("workflow=pinned")).toMatchObject([{ id }]);
     await complete(other, done(task, "ok"));
     expect((await untilEnded(server, id)).result).toEqual({ says: "ok", at: 1 });
   });

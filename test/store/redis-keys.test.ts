@@ -65,6 +65,7 @@ async function everything(id: string): Promise<Driven> {
       status: "RUNNING",
       startedAt: t0,
       correlationId: "k",
+      parent: "p",
     },
     data: new Map([["f", "1"]]),
     effects: {

@@ -114,6 +114,10 @@ export const executionRoutes: readonly Route[] = [
       workflow: v.optional(requests.nameSchema),
       status: v.optional(requests.statusSchema),
       correlationId: v.optional(requests.correlationIdSchema),
+      parent: v.pipe(
+        v.optional(requests.executionIdSchema),
+        v.description("The children of this execution, those of inline definitions among them."),
+      ),
       startedAfter: v.optional(requests.momentSchema),
       startedBefore: v.optional(requests.momentSchema),
       limit: requests.limitSchema,

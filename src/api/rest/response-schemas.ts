@@ -130,7 +130,8 @@ const listing = {
 };
 
 export const executionsSchema = v.strictObject({
-  ...page(v.strictObject(listing)).entries,
+  ...page(v.strictObject({ ...listing, parent: v.optional(v.strictObject({ id: v.string() })) }))
+    .entries,
   incomplete: v.optional(
     v.pipe(
       v.boolean(),

@@ -57,7 +57,7 @@ export function failureView(failure: Failure | undefined): unknown {
 }
 
 export function listingView(listing: Listing): Record<string, unknown> {
-  const { id, workflow, version, status, startedAt, endedAt, correlationId } = listing;
+  const { id, workflow, version, status, startedAt, endedAt, correlationId, parent } = listing;
   return {
     id,
     workflow,
@@ -66,6 +66,7 @@ export function listingView(listing: Listing): Record<string, unknown> {
     startedAt: moment(startedAt),
     endedAt: moment(endedAt),
     correlationId,
+    parent: parent === undefined ? undefined : { id: parent },
   };
 }
 
@@ -104,7 +105,7 @@ export function executionView(execution: ExecutionView): unknown {
     run,
     pausedAt: moment(pausedAt),
     cancelReason,
-    parent: parentView(execution.parent),
+    parent: parentView(execution.parentLink),
     input: streamed(execution.input()),
     result: streamed(result),
     error: failureView(failure),

@@ -91,7 +91,7 @@ export class Lists {
       );
       for (const [i, part] of some.entries()) {
         const answer = answers[i]!;
-        found.push(...answer.items);
+        found.push(...answer.items.filter((item) => isListed(item, request)));
         looked += answer.looked;
         part.isOver = answer.reached === undefined;
         part.reached = answer.reached;
@@ -106,16 +106,20 @@ export class Lists {
   }
 }
 
+/** What an inline definition runs is a part of its parent, and listed by that alone. */
+function isListed({ inline }: Listing, { parent }: ListExecutions): boolean {
+  return inline !== true || parent !== undefined;
+}
+
 /** Of the rows of a page, most partitions hold no more than that: their mean, and some more. */
 function likelyShare(limit: number, partitions: number): number {
   const mean = limit / partitions;
   return Math.min(limit, Math.ceil(mean + Math.sqrt(mean)));
 }
 
-function filterOf({ workflow, status, correlationId, startedAfter }: ListExecutions): ListFilter {
-  return {
-    ...defined({ workflow, status, correlationId, startedAfter }),
-  };
+function filterOf(request: ListExecutions): ListFilter {
+  const { workflow, status, correlationId, parent, startedAfter } = request;
+  return defined({ workflow, status, correlationId, parent, startedAfter });
 }
 
 function newestOf(parts: readonly Part[]): ListPlace | undefined {

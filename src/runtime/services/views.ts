@@ -58,7 +58,7 @@ export class Views {
         pausedAt: state.pausedAt,
         failure: state.failure,
         cancelReason: state.cancelReason,
-        parent: state.parent,
+        parentLink: state.parent,
       }),
       actions: plan.actions.map((action) =>
         actionView(execution, action, { plan, holdings, beats, isUnpolled }),

@@ -10,6 +10,11 @@ export function listingOf({ state }: Pick<Execution, "state">): Listing {
     version: state.version,
     status: state.status,
     startedAt: state.startedAt,
-    ...defined({ endedAt: state.endedAt, correlationId: state.correlationId }),
+    ...defined({
+      endedAt: state.endedAt,
+      correlationId: state.correlationId,
+      parent: state.parent?.id,
+      inline: state.inline === undefined ? undefined : (true as const),
+    }),
   };
 }

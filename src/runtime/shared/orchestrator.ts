@@ -106,7 +106,8 @@ export interface ExecutionView extends Listing {
   readonly pausedAt?: number;
   readonly failure?: Failure;
   readonly cancelReason?: string;
-  readonly parent?: ParentLink;
+  /** Which action of its parent has started it. */
+  readonly parentLink?: ParentLink;
   readonly actions: readonly ActionView[];
   /** Its text, read when it is requested. */
   readonly input: () => AsyncIterable<JsonText>;
@@ -145,6 +146,8 @@ export interface ListExecutions {
   readonly workflow?: string;
   readonly status?: ExecutionStatus;
   readonly correlationId?: string;
+  /** The children of one execution. */
+  readonly parent?: string;
   readonly startedAfter?: number;
   readonly startedBefore?: number;
   readonly limit: number;

@@ -1,4 +1,7 @@
-/** The facet of lists: executions are found by workflow, status and correlation id, newest first. */
+/**
+ * The facet of lists: executions are found by workflow, status, correlation id and parent, newest
+ * first.
+ */
 import type { ExecutionStatus } from "../../model/execution.ts";
 
 /** What lists show of an execution; fixed at creation but for `status` and `endedAt`. */
@@ -10,6 +13,10 @@ export interface Listing {
   readonly startedAt: number;
   readonly endedAt?: number;
   readonly correlationId?: string;
+  /** Of a child: the id of its parent. */
+  readonly parent?: string;
+  /** Of a child that runs an inline definition. */
+  readonly inline?: true;
 }
 
 /** A place in lists, which begin with the newest start; those of one moment go by id, downwards. */
@@ -23,6 +30,7 @@ export interface ListFilter {
   readonly workflow?: string;
   readonly status?: ExecutionStatus;
   readonly correlationId?: string;
+  readonly parent?: string;
   /** Only what was started later. */
   readonly startedAfter?: number;
 }

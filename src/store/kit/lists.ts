@@ -3,11 +3,12 @@ import type { ListAnswer, ListFilter, Listing, ListRequest } from "../store.ts";
 
 /** Whether the execution equals all filters of a list, except where the list begins. */
 export function matches(listing: Listing, filter: ListFilter): boolean {
-  const { workflow, status, correlationId, startedAfter } = filter;
+  const { workflow, status, correlationId, parent, startedAfter } = filter;
   return (
     (workflow === undefined || listing.workflow === workflow) &&
     (status === undefined || listing.status === status) &&
     (correlationId === undefined || listing.correlationId === correlationId) &&
+    (parent === undefined || listing.parent === parent) &&
     (startedAfter === undefined || listing.startedAt > startedAfter)
   );
 }

@@ -8,12 +8,13 @@ interface Listed {
 }
 
 /** What an execution is found by; each further field narrows the list. */
-function indexName({ workflow, status, correlationId }: ListFilter): string {
-  return JSON.stringify([workflow, status, correlationId]);
+function indexName({ workflow, status, correlationId, parent }: ListFilter): string {
+  return JSON.stringify([workflow, status, correlationId, parent]);
 }
 
 /** Filters with an index that holds exactly the executions that equal them. */
-function indexedFilters({ workflow, status, correlationId }: ListFilter): readonly ListFilter[] {
+function indexedFilters(filter: ListFilter): readonly ListFilter[] {
+  const { workflow, status, correlationId, parent } = filter;
   const isGiven = (value: string | undefined) => value !== undefined;
   return [
     {},
@@ -21,6 +22,7 @@ function indexedFilters({ workflow, status, correlationId }: ListFilter): readon
     ...(isGiven(status) ? [{ status }] : []),
     ...(isGiven(workflow) && isGiven(status) ? [{ workflow, status }] : []),
     ...(isGiven(correlationId) ? [{ correlationId }] : []),
+    ...(isGiven(parent) ? [{ parent }] : []),
   ] as readonly ListFilter[];
 }
 

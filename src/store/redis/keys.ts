@@ -22,6 +22,7 @@
  *   <base>:w:<workflow>     zset     likewise, of one workflow
  *   <base>:s:<status>       zset     likewise, of one status
  *   <base>:c:<correlation>  zset     likewise, of one correlation id
+ *   <base>:p:<parent>       zset     likewise, the children of one
  *   <base>:pairs            zset     likewise, by status, workflow and member
  *   <base>:paired           string   how far executions of earlier versions are in <base>:pairs:
  *                                    "done", or the member that was entered last
@@ -111,7 +112,7 @@ export function settingsKey(namespace: string): string {
 const types: readonly (readonly [RegExp, string])[] = [
   [/^:(?:x:.*|buried|settings|servers|docs:.*)$/s, "hash"],
   [/^:h:.*$/s, "list"],
-  [/^:(?:[qwsc]:.*|held|leases|waits|timers|dropped|out|graves|all|pairs|ids:.*)$/s, "zset"],
+  [/^:(?:[qwscp]:.*|held|leases|waits|timers|dropped|out|graves|all|pairs|ids:.*)$/s, "zset"],
   [/^:queues$/, "set"],
   [/^:(?:seq|paired|claim:(?:tasks|due|outbox):.*)$/s, "string"],
 ];

@@ -33,9 +33,9 @@ export class ListCalls {
 
   list(request: ListRequest, base: string): Promise<ListAnswer> {
     const { startedAfter, after, limit, lookMax = 0 } = request;
-    const { workflow = false, status = false, correlationId = false } = request;
+    const { workflow = false, status = false, correlationId = false, parent = false } = request;
     const query = pack([
-      ...([workflow, status, correlationId] as Packable[]),
+      ...([workflow, status, correlationId, parent] as Packable[]),
       ...[startedAfter === undefined ? "" : afterStart(startedAfter), limit, lookMax],
     ]);
     const name = `${this.#onePartition ? base : ""} ${query.toString("latin1")}`;

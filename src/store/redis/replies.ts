@@ -187,16 +187,22 @@ export function readHoldings(executionId: string, reply: Reply): contract.Holdin
 }
 
 export function readListing(reply: Reply): contract.Listing {
-  const [id, workflow, correlationId, version, startedAt, status] = reply as readonly [
-    ...[string, string, string | null, number, number, string],
-  ];
+  const [id, workflow, correlationId, version, startedAt, status, parent, inline] =
+    reply as readonly [
+      ...[string, string, string | null, number, number, string],
+      ...[string | null, number | undefined],
+    ];
   return {
     id,
     workflow,
     version,
     startedAt,
     ...readStatus(status),
-    ...defined({ correlationId: correlationId ?? undefined }),
+    ...defined({
+      correlationId: correlationId ?? undefined,
+      parent: parent ?? undefined,
+      inline: inline === 1 ? (true as const) : undefined,
+    }),
   };
 }
 

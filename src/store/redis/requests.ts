@@ -333,7 +333,10 @@ export function encodeCreate(request: CreateRequest, base: string, call: Call): 
     `${headText(head)}${hasOthers(effects.tasks) ? "+" : "-"}${endOf(commitId)}\n${status}`,
   );
   entry.trace(head, effects.history);
-  entry.setPacked("l", [member, workflow, correlationId, version, startedAt]);
+  const { parent = false as const } = listing;
+  // Most have no parent, and nothing is written of it.
+  const child = parent === false ? [] : [parent, listing.inline === true ? 1 : 0];
+  entry.setPacked("l", [member, workflow, correlationId, version, startedAt, ...child]);
   if (requestHash !== undefined) entry.set("q", requestHash);
   entry.set("S", request.state);
   entry.data(request.data);
@@ -343,6 +346,6 @@ export function encodeCreate(request: CreateRequest, base: string, call: Call): 
   const { first, last } = entry;
   entry.finish([
     ...[entry.base, key.id, commitId, now, first, last],
-    ...[status, member, workflow, correlationId, more],
+    ...[status, member, workflow, correlationId, parent, more],
   ]);
 }

@@ -26,8 +26,8 @@ function prepareStatements(database: Database) {
   return {
     insertExecution: database.prepare(`
       INSERT OR IGNORE INTO executions (partition, id, workflow, version, status, started_at, ended_at,
-        correlation_id, created_by, request_hash, is_paired)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`),
+        correlation_id, created_by, request_hash, parent, is_inline, is_paired)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`),
     insertState: database.prepare(`
       INSERT INTO states (execution, revision, commit_id, held, history, state, lease, log)
       VALUES (?, 1, ?, 0, ?, ?, ?, ?)`),
@@ -172,6 +172,7 @@ export class Executions {
     const { changes, lastInsertRowid } = this.#sql.insertExecution.run(
       ...[key.partition, key.id, listing.workflow, listing.version, listing.status],
       ...[listing.startedAt, endedAt, listing.correlationId ?? null, commitId, requestHash],
+      ...[listing.parent ?? null, listing.inline === true ? 1 : null],
     );
     if (changes === 0) return undefined;
     const number = Number(lastInsertRowid);

@@ -16,6 +16,8 @@ interface Row {
   readonly startedAt: number;
   readonly endedAt: number | null;
   readonly correlationId: string | null;
+  readonly parent: string | null;
+  readonly isInline: number | null;
 }
 
 /** What an index holds, and the place in it from which on it is read. */
@@ -50,7 +52,7 @@ function prepareIndex(database: Database, condition: string): Index {
   return {
     select: database.prepare(`
       SELECT id, workflow, version, status, started_at AS startedAt, ended_at AS endedAt,
-        correlation_id AS correlationId
+        correlation_id AS correlationId, parent, is_inline AS isInline
       FROM executions
       WHERE ${where} AND (started_at, id) < ($after, $afterId) AND started_at > $startedAfter
       ORDER BY started_at DESC, id DESC LIMIT $limit`),
@@ -60,10 +62,15 @@ function prepareIndex(database: Database, condition: string): Index {
   };
 }
 
-function toListing({ endedAt, correlationId, ...row }: Row): Listing {
+function toListing({ endedAt, correlationId, parent, isInline, ...row }: Row): Listing {
   return {
     ...row,
-    ...defined({ endedAt: endedAt ?? undefined, correlationId: correlationId ?? undefined }),
+    ...defined({
+      endedAt: endedAt ?? undefined,
+      correlationId: correlationId ?? undefined,
+      parent: parent ?? undefined,
+      inline: isInline === 1 ? (true as const) : undefined,
+    }),
   };
 }
 
@@ -81,6 +88,7 @@ export class Listings {
       workflow: prepareIndex(database, "workflow = $value"),
       status: prepareIndex(database, "status = $value"),
       correlationId: prepareIndex(database, "correlation_id = $value"),
+      parent: prepareIndex(database, "parent = $value"),
       pair: prepareIndex(database, "workflow = $value AND status = $status AND is_paired = 1"),
     };
     this.#pairSome = database.prepare<{ number: number }, [number, number]>(`
@@ -106,7 +114,7 @@ export class Listings {
   }
 
   #select(request: ListRequest, search: Search): readonly Row[] {
-    const { workflow, status, correlationId } = request;
+    const { workflow, status, correlationId, parent } = request;
     const candidates: Candidate[] = [];
     const propose = (index: Index, ...values: Pick<Search, "$value" | "$status">[]) =>
       candidates.push({ index, searches: values.map((value) => ({ ...search, ...value })) });
@@ -115,6 +123,7 @@ export class Listings {
     if (correlationId !== undefined) {
       propose(this.#indexes.correlationId, { $value: correlationId, $status: "" });
     }
+    if (parent !== undefined) propose(this.#indexes.parent, { $value: parent, $status: "" });
     if (workflow !== undefined && this.#arePaired()) {
       const pairs = statuses.map((one) => ({ $value: workflow, $status: one }));
       propose(this.#indexes.pair, ...pairs);

@@ -32,7 +32,7 @@ function prepareStatements(database: Database) {
     ),
     bury: database.prepare(`
       UPDATE executions SET tombstone_until = ?, request_hash = ?, workflow = '', created_by = '',
-        correlation_id = NULL
+        correlation_id = NULL, parent = NULL, is_inline = NULL
       WHERE number = ?`),
     count: database.prepare("UPDATE settings SET value = value + ? WHERE name = 'tombstones'"),
     selectCount: database.prepare("SELECT value FROM settings WHERE name = 'tombstones'"),

@@ -168,6 +168,13 @@ const migrations: readonly string[] = [
   CREATE INDEX executions_pair ON executions (partition, workflow, status, started_at)
     WHERE tombstone_until IS NULL AND is_paired = 1;
   `,
+  // Children, by their parents.
+  `
+  ALTER TABLE executions ADD COLUMN parent TEXT;
+  ALTER TABLE executions ADD COLUMN is_inline INTEGER;
+  CREATE INDEX executions_parent ON executions (partition, parent, started_at)
+    WHERE tombstone_until IS NULL AND parent IS NOT NULL;
+  `,
 ];
 
 /** Setting: executions with lower numbers are still to be entered into the index of pairs. */

@@ -41,7 +41,13 @@ function orderTests(test: Test): void {
 
   test("a listing comes back as it was given", async (store) => {
     const id = "e1";
-    const more = { correlationId: "order ü 😀", endedAt: t0 + 9, status: "CANCELLED" } as const;
+    const child = { parent: "p:1", inline: true } as const;
+    const more = {
+      ...child,
+      correlationId: "order ü 😀",
+      endedAt: t0 + 9,
+      status: "CANCELLED",
+    } as const;
     const e = await startAt(store, id, t0, more);
     const request = { partition: e.key.partition, correlationId: "order ü 😀", limit: 9 };
     const [listing] = (await store.list(request)).items;
@@ -95,6 +101,8 @@ function filterTests(test: Test): void {
       startedAt: t0 + (i >> 1),
       status: statuses[i % 3]!,
       ...(i % 2 === 0 && { correlationId: i % 20 === 0 ? "rare" : "frequent" }),
+      ...(i % 3 === 0 && { parent: i % 4 === 0 ? "one" : "other" }),
+      ...(i % 6 === 0 && { inline: true }),
     }));
     for (const { id, startedAt, ...more } of listings) await startAt(store, id, startedAt, more);
     const filters: ListFilter[] = [
@@ -105,6 +113,11 @@ function filterTests(test: Test): void {
       ],
       ...[{ correlationId: "frequent", status: "COMPLETED" }, { correlationId: "rare" }],
       ...[{ correlationId: "rare", workflow: "x", status: "RUNNING" }],
+      ...[{ parent: "one" }, { parent: "other", status: "RUNNING" }, { parent: "nobody" }],
+      ...[
+        { parent: "one", correlationId: "frequent" },
+        { parent: "other", workflow: "x" },
+      ],
       ...[{ startedAfter: t0 + 20 }, { startedAfter: t0 + 10, workflow: "y", status: "RUNNING" }],
     ] as const;
     const check = async () => {
@@ -125,14 +138,17 @@ function filterTests(test: Test): void {
     const [id] = idsIn(1, 1) as [string];
     const partition = 1;
     while ((await store.indexExecutions?.({ partition, limit: 9 })) === "more") {}
-    const e = await startAt(store, id, t0);
+    const e = await startAt(store, id, t0, { parent: "p" });
+    const ofParent = () => listAll(store, { partition, parent: "p" });
     const of = (status: Listing["status"]) =>
       listAll(store, { partition, workflow: "orders", status });
     expect([await of("RUNNING"), await of("FAILED")]).toEqual([[id], []]);
     await e.commit({ status: "FAILED", endedAt: t0 + 5 });
     expect([await of("RUNNING"), await of("FAILED")]).toEqual([[], [id]]);
     const removal = { key: e.key, expected: e.head, tombstoneUntil: t0 + 100, now: t0 + 10 };
+    expect(await ofParent()).toEqual([id]);
     expect(await store.remove(removal)).toBe("removed");
+    expect(await ofParent()).toEqual([]);
     expect([await of("RUNNING"), await of("FAILED")]).toEqual([[], []]);
   });
 }

@@ -254,7 +254,11 @@ export class Operations {
     const workflow = this.#chance.pick(["x", "y"]);
     const status = this.#chance.pick(statuses);
     const listing = { id: key.id, workflow, version: 1, status, startedAt: this.#now };
-    const correlated = { ...listing, correlationId: this.#chance.pick(["k1", "k2"]) };
+    const correlated = {
+      ...listing,
+      correlationId: this.#chance.pick(["k1", "k2"]),
+      ...(this.#listChance.percent(50) && { parent: this.#listChance.pick(["e1", "e2"]) }),
+    };
     const request: contract.CreateRequest = {
       key,
       commitId: this.#name(),
@@ -374,7 +378,7 @@ export class Operations {
   /** All are looked at: how far a store comes otherwise depends on the index that it takes. */
   #list(): contract.ListRequest {
     const chance = this.#chance;
-    const first = chance.pick(["all", "workflow", "status", "correlationId"]);
+    const first = chance.pick(["all", "workflow", "status", "correlationId", "parent"]);
     const request = { partition: this.#partition(), limit: chance.pick([1, 100]), lookMax: 100 };
     const isGiven = (name: string) => name === first || this.#listChance.percent(40);
     const filtered = {
@@ -382,6 +386,7 @@ export class Operations {
       ...(isGiven("workflow") && { workflow: "x" }),
       ...(isGiven("status") && { status: this.#listChance.pick(statuses) }),
       ...(isGiven("correlationId") && { correlationId: "k1" }),
+      ...(isGiven("parent") && { parent: "e1" }),
       ...(isGiven("startedAfter") && { startedAfter: this.#now - this.#listChance.below(100) }),
     };
     if (chance.percent(60)) return filtered;

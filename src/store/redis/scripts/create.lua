@@ -1,6 +1,6 @@
 -- Creates executions, each for itself. Not allowed when Redis has no memory left.
 -- KEYS: bases of partitions, which are also their wake channels. Derived: as for commit, and
---   :all, :w:<workflow>, :c:<correlation id>, :pairs, :graves.
+--   :all, :w:<workflow>, :c:<correlation id>, :p:<parent>, :pairs, :graves.
 -- ARGV: see lib/batch.lua. An entry is what create unpacks.
 -- Returns for each: 1, {"exists", revision, commit id, status, request hash or false},
 --   {"tombstone", request hash or false, status or false}, {"skewed"}, {"failed", message}.
@@ -34,8 +34,8 @@ end
 -- The values of an entry stand one after the other, as those of a commit do. more: false, or {puts
 -- (put_all), tasks and messages (add_all)}.
 local function create(entry)
-  local base, id, commit_id, now, first, last, status, member, workflow, correlation_id, more =
-    unpacked(entry)
+  local base, id, commit_id, now, first, last, status, member, workflow, correlation_id, parent,
+    more = unpacked(entry)
   if skewed(now) then return { "skewed" } end
   local x = new_context(KEYS[base], id)
   local row = call("HMGET", x.key, "r", "n:1", "g", "q", "s")
@@ -46,6 +46,7 @@ local function create(entry)
   x.tasks, x.lone, x.held, x.is_new = {}, false, false, true
   local listing = {
     status = status, member = member, workflow = workflow, correlation_id = correlation_id,
+    parent = parent,
   }
   list_in(x.base, listing, 0)
   if more then

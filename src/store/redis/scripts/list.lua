@@ -1,16 +1,17 @@
 -- Executions that equal all filters, newest first, of several partitions.
 -- KEYS: bases of partitions. Derived: <base>:x:<id>, :all, :w:<workflow>, :s:<status>,
---   :c:<correlation id>, :pairs, :paired.
--- ARGV: 1 packed {workflow, status, correlation id (each may be false), the start from which on
+--   :c:<correlation id>, :p:<parent>, :pairs, :paired.
+-- ARGV: 1 packed {workflow, status, correlation id, parent (each may be false), the start from which on
 --   they are wanted or "", how many at most, how many are looked at where no index holds just
 --   those}; then for each wanted partition, in the order of KEYS, the member after which, or
 --   "".
 -- Returns for each {rows, how many were looked at, the member after which it goes on, or false}; a
---   row is {id, workflow, correlation id or false, version, started at, status as it is stored}.
+--   row is {id, workflow, correlation id or false, version, started at, status as it is stored,
+--   parent or false, 1 if its definition is inline}.
 --@flags no-writes
 --@needs call heads pairs
 
-local workflow, status, correlation_id, first_start, limit, look_max
+local workflow, status, correlation_id, parent, first_start, limit, look_max
 
 -- Indexes that hold all that is wanted: {key, prefix of the members, whether it holds nothing
 -- else}.
@@ -19,12 +20,13 @@ local function indexes_of(base)
   local function add(name, prefix, is_exact)
     found[#found + 1] = { key = base .. ":" .. name, prefix = prefix, is_exact = is_exact }
   end
-  if correlation_id then add("c:" .. correlation_id, "", not (workflow or status)) end
+  if correlation_id then add("c:" .. correlation_id, "", not (workflow or status or parent)) end
+  if parent then add("p:" .. parent, "", not (workflow or status or correlation_id)) end
   if workflow and status and call("GET", base .. ":paired") == "done" then
-    add("pairs", pair_prefix(status, workflow), not correlation_id)
+    add("pairs", pair_prefix(status, workflow), not (correlation_id or parent))
   else
-    if status then add("s:" .. status, "", not (workflow or correlation_id)) end
-    if workflow then add("w:" .. workflow, "", not (status or correlation_id)) end
+    if status then add("s:" .. status, "", not (workflow or correlation_id or parent)) end
+    if workflow then add("w:" .. workflow, "", not (status or correlation_id or parent)) end
   end
   if #found == 0 then add("all", "", true) end
   return found
@@ -51,12 +53,14 @@ local function row_of(base, member)
   local id = id_in(member)
   local fields = call("HMGET", base .. ":x:" .. id, "l", "r")
   if not fields[1] or not fields[2] then return end
-  local _, of_workflow, of_correlation, version, started_at = unpacked(fields[1])
+  local _, of_workflow, of_correlation, version, started_at, of_parent, inline = unpacked(fields[1])
   local _, _, stored = read_head(fields[2])
   local equals = (not workflow or workflow == of_workflow)
     and (not status or status == match(stored, "^%S+"))
     and (not correlation_id or correlation_id == of_correlation)
-  if equals then return { id, of_workflow, of_correlation, version, started_at, stored } end
+    and (not parent or parent == of_parent)
+  if not equals then return end
+  return { id, of_workflow, of_correlation, version, started_at, stored, of_parent or false, inline }
 end
 
 local function list(base, after)
@@ -76,7 +80,8 @@ local function list(base, after)
 end
 
 operations["list"] = function()
-  workflow, status, correlation_id, first_start, limit, look_max = unpack(unpacked(ARGV[1]))
+  workflow, status, correlation_id, parent, first_start, limit, look_max =
+    unpack(unpacked(ARGV[1]))
   local answers = {}
   for i = 2, #ARGV do answers[i - 1] = list(KEYS[i - 1], ARGV[i]) end
   return answers

@@ -12,11 +12,12 @@ local HASH_CHARS = 32
 
 -- The first chunk: from now on it is a tombstone, which no list shows.
 local function begin_removal(x, row, grave)
-  local member, workflow, correlation_id = unpacked(row[4])
+  local member, workflow, correlation_id, _, _, parent = unpacked(row[4])
   local _, _, status = read_head(row[1])
   count_tombstone(x.base, grave.until_moment, grave.now)
   local listing = {
     status = status, member = member, workflow = workflow, correlation_id = correlation_id,
+    parent = parent,
   }
   list_in(x.base, listing, false)
   set_field(x, "g", grave.until_moment)
