@@ -145,7 +145,7 @@ export class Committer {
   /** After an unknown outcome nothing is delivered before the store has said what holds. */
   async #resolveUnknown(box: Mailbox, commitId: string): Promise<"done" | "conflict" | "unknown"> {
     this.#options.cache.drop(box.key.id);
-    const request = { key: box.key, fields: [] };
+    const request = { key: box.key, fields: [], sure: true };
     const answer = await this.#options.store.load(request).catch(() => undefined);
     if (answer?.outcome !== "loaded") return "unknown";
     return answer.recentCommitIds.includes(commitId) ? "done" : "conflict";

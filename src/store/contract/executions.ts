@@ -67,6 +67,12 @@ export interface LoadRequest {
   readonly key: ExecutionKey;
   /** Names of the fields wanted; absent: all of them. */
   readonly fields?: readonly string[];
+  /**
+   * For a read after an unknown outcome: what the call in question wrote is seen, or never comes to
+   * be. A plain read sees all acknowledged writes, and may miss one whose outcome is unknown.
+   * Stores whose plain reads are sure do not look at it.
+   */
+  readonly sure?: boolean;
 }
 
 export type LoadAnswer =
