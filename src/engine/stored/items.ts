@@ -54,7 +54,7 @@ export function isOpenText(text: JsonText): boolean {
   return openMarks.some((mark) => text.startsWith(mark));
 }
 
-export function isCompletedText(text: JsonText): boolean {
+function isCompletedText(text: JsonText): boolean {
   return text.startsWith(completedMark);
 }
 

@@ -3,6 +3,7 @@
  * as actions have them (item.ts). So many are open at a time, the window; when one ends, the map gets its
  * turn in `ready`, as an action that starts does, and opens the next.
  */
+import { inBytes } from "../../../base/amount.ts";
 import { limits } from "../../../base/limits.ts";
 import { cut } from "../../../language/data/cut.ts";
 import { elementsOf } from "../../../language/data/json-text.ts";
@@ -103,7 +104,7 @@ function tooLargeMessage(text: JsonText, count: number): string | undefined {
   }
   if (text.length <= limits.payloadBytesMax / 3) return undefined;
   if (Buffer.byteLength(text) <= limits.payloadBytesMax) return undefined;
-  return "The array that items finds is larger than 3 MiB.";
+  return `The array that items finds is larger than ${inBytes(limits.payloadBytesMax)}.`;
 }
 
 /** Opens items as far as the window and this commit go; without any left, the map completes. */
