@@ -63,6 +63,20 @@ export const actionIdSchema = v.pipe(
     "It must be the id of an action.",
   ),
 );
+/** With what it is reached by in templates. */
+export const dataPathSchema = v.pipe(
+  v.string(),
+  v.minLength(1, "It must not be empty."),
+  v.maxLength(limits.pathCharsMax, `It must be at most ${limits.pathCharsMax} characters long.`),
+  v.description(
+    "A reference as in templates, such as $.input.lines[0] or $.3.output; percent-encoded.",
+  ),
+);
+/** One range of bytes; what else the header may hold is ignored. */
+export const rangeSchema = v.pipe(
+  v.string(),
+  v.description("bytes=0-65535 for a part of the value, which is 206 then."),
+);
 /** A place in a history: everything after the entry of this number; 0: from the beginning. */
 export const sequenceSchema = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 export const versionSchema = wholeNumber(1, 2 ** 31 - 1);

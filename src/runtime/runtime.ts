@@ -39,6 +39,7 @@ import { Standstill } from "./peers/standstill.ts";
 import { Journal } from "./reporting/journal.ts";
 import type { Tracing } from "./reporting/tracing.ts";
 import { Actions } from "./services/actions.ts";
+import { DataValues } from "./services/data-values.ts";
 import { Deliveries } from "./services/deliveries.ts";
 import { Executions } from "./services/executions.ts";
 import { Explainer } from "./services/explainer.ts";
@@ -266,6 +267,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       operations: new Operations({ store, driver, executions }),
       actions: new Actions({ store, registry, pollers }),
       views,
+      values: new DataValues({ store, plans }),
       explainer,
       lists,
       observers,

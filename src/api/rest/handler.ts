@@ -138,7 +138,9 @@ function toResponse(
   }
   // What a refused body still holds must not be taken for the next request.
   if (answer.status === 413 || answer.status === 408) headers.connection = "close";
-  if (answers && !headOnly && typeof body === "string") body = paced(body, answers);
+  const isWhole = typeof body === "string" || body instanceof Uint8Array;
+  if (answers && !headOnly && isWhole)
+    body = paced(body as string | Uint8Array<ArrayBuffer>, answers);
   if (headOnly && body instanceof ReadableStream) {
     body.cancel().catch(() => {});
     body = null;

@@ -1,4 +1,5 @@
 /** The route table of REST. */
+import { dataRoutes } from "./data-routes.ts";
 import { executionRoutes } from "./execution-routes.ts";
 import { explainRoutes } from "./explain-routes.ts";
 import { keyRoutes } from "./key-routes.ts";
@@ -14,6 +15,7 @@ export function allRoutes(): readonly Route[] {
     ...actionRoutes,
     ...executionRoutes,
     ...explainRoutes,
+    ...dataRoutes,
     ...operationRoutes,
     ...serverRoutes,
     ...keyRoutes,

@@ -10,6 +10,7 @@ import type { ServerRegistry } from "../peers/server-registry.ts";
 import { tellFaults } from "../shared/faults.ts";
 import type { Orchestrator } from "../shared/orchestrator.ts";
 import type { Actions } from "./actions.ts";
+import type { DataValues } from "./data-values.ts";
 import type { Executions } from "./executions.ts";
 import type { Explainer } from "./explainer.ts";
 import type { Lists } from "./listing.ts";
@@ -28,6 +29,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
   readonly operations: Operations;
   readonly actions: Actions;
   readonly views: Views;
+  readonly values: DataValues;
   readonly explainer: Explainer;
   readonly lists: Lists;
   readonly observers: Observers;
@@ -37,7 +39,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
 
 export function facadeOf(services: Services): Orchestrator {
   const { store, clock, workflows, plans, executions, operations } = services;
-  const { actions, views, explainer, lists, observers, desk, servers } = services;
+  const { actions, views, values, explainer, lists, observers, desk, servers } = services;
   return {
     saveWorkflow: (definition, options) => tellFaults(() => workflows.save(definition, options)),
     validateWorkflow: (definition) =>
@@ -54,6 +56,7 @@ export function facadeOf(services: Services): Orchestrator {
 
     start: (request) => tellFaults(() => executions.start(request)),
     getExecution: (id, abort) => tellFaults(() => views.execution(id, abort)),
+    readData: (id, path, abort) => tellFaults(() => values.read(id, path, abort)),
     executionStatus: (id) => tellFaults(() => executions.status(id)),
     listExecutions: (request, abort) => tellFaults(() => lists.page(request, abort)),
     history: (id, page) => tellFaults(() => observers.history(id, page)),

@@ -183,7 +183,7 @@ function actionKeyOf(outputField: string): string {
 const untouched: ActionRecord = { status: "PENDING" };
 
 /** With an output, be it that of an error that was routed. */
-function hasEnded(record: ActionRecord | undefined): boolean {
+export function hasEnded(record: ActionRecord | undefined): boolean {
   return record !== undefined && (record.status === "COMPLETED" || record.route !== undefined);
 }
 

@@ -309,6 +309,8 @@ export interface Orchestrator {
   start(request: StartRequest): Promise<StartAnswer>;
   /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
   getExecution(id: string, abort?: AbortSignal): Promise<ExecutionView>;
+  /** The text of one value of its data, by the path of a reference. */
+  readData(id: string, path: string, abort?: AbortSignal): Promise<JsonText>;
   executionStatus(id: string): Promise<ExecutionStatus>;
   /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
   listExecutions(request: ListExecutions, abort?: AbortSignal): Promise<Page<Listing>>;
