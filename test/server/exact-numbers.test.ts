@@ -58,6 +58,34 @@ test("templates, outputs and what follows are given on as they are written", asy
   expect(followed).toContain(`"result":${kept}`);
 });
 
+test("conditions, defaults and inline definitions hold them, too", async () => {
+  const cases = `[{"when":{"ref":"$.input.n","eq":${large}},"route":"same"},
+    {"when":{"ref":"$.input.n","in":[1,${negative}]},"route":"in"}]`;
+  const choice = `{"id":"s","type":"system","name":"switch","cases":${cases},
+    "next":{"same":[],"in":[],"default":[]}}`;
+  const inner = `{"rootAction":"t","actions":[${transform("t")},${choice}],"output":
+    {"own":${written},"task":"$.t.output","input":"$.input","default":"$.input.x ?? ${large}","route":"$.s.output.route"}}`;
+  const action = `{"id":"c","type":"system","name":"workflow","parameters":{"n":"$.input.n","d":${negative}},
+    "definition":${inner.replace('"rootAction":"t"', '"rootAction":["t","s"]')}}`;
+  const outer = `{"name":"outer","rootAction":"c","actions":[${action}]}`;
+  expect(await text("POST", "/v1/workflows", outer)).toContain('"version":1');
+  const definition = await text("GET", "/v1/workflows/outer");
+  expect(definition).toContain(`"eq":${large}`);
+  expect(definition).toContain(`"in":[1,${negative}]`);
+  expect(definition).toContain(`"output":{"own":${kept}`);
+  for (const [n, route] of [
+    [large, "same"],
+    ["356686000032329833", "default"],
+    [`${negative}.0`, "in"],
+  ]) {
+    const body = `{"workflow":"outer","input":{"n":${n}}}`;
+    const { id } = JSON.parse(await text("POST", "/v1/executions", body));
+    await untilEnded(server, id);
+    const result = `{"own":${kept},"task":${kept},"input":{"n":${n},"d":${negative}},"default":${large},"route":"${route}"}`;
+    expect(await text("GET", `/v1/executions/${id}`)).toContain(`"result":${result}`);
+  }
+});
+
 test("definitions are read as they were written, over all routes", async () => {
   for (const [name, path] of Object.entries({ new: "/v1/workflows", old: "/metadata/workflow" })) {
     const delay = `{"id":"d","type":"system","name":"delay","delaySeconds":${fraction}}`;
