@@ -11,6 +11,7 @@ import { fieldMap, type Read } from "../readers/reader.ts";
 import { below, type NewThing, quoted, Report, shown } from "../readers/report.ts";
 import { readActionDefinition } from "./action-definition.ts";
 import { readAction } from "./actions.ts";
+import { foreignDefinition } from "./foreign.ts";
 import { checkGraph, type ReadAction } from "./graph-rules.ts";
 import {
   inlineFields,
@@ -39,9 +40,10 @@ export function checkDefinition(
   options: { lenient: boolean; knownActions?: ReadonlySet<string> },
 ): CheckedDefinition {
   const report = new Report(options.lenient);
-  const definition = fits(value, report)
-    ? readDefinition(value, report, options.knownActions)
-    : undefined;
+  const foreign = foreignDefinition(value);
+  if (foreign !== undefined) report.problem("", foreign);
+  const isReadable = foreign === undefined && fits(value, report);
+  const definition = isReadable ? readDefinition(value, report, options.knownActions) : undefined;
   return {
     definition: report.failed ? undefined : definition,
     problems: report.problems,

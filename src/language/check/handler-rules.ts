@@ -1,7 +1,9 @@
 /** Warnings about error handlers that do not do what they seem to. */
 import type { Json } from "../../model/json.ts";
+import { kindOf, kinds } from "../kinds/table.ts";
 import { isObject, type ReadObject } from "../readers/fields.ts";
 import { below, quoted, type Report } from "../readers/report.ts";
+import { anyError } from "../readers/user-rules.ts";
 
 interface Graph {
   readonly actions: readonly { readonly pointer: string; readonly spec: ReadObject }[];
@@ -10,8 +12,14 @@ interface Graph {
   readonly incoming: readonly number[];
 }
 
-/** What other languages call any error. */
-const anyError: ReadonlySet<string> = new Set(["*", "States.ALL"]);
+/** Keys of `onError` that actions of every kind may reach. */
+const commonFailures = [
+  "REFERENCE_NOT_FOUND",
+  "INVALID_VALUE",
+  "TOO_LARGE",
+  "JOIN_NOT_MET",
+  "default",
+];
 
 export function warnOfHandlers(graph: Graph, report: Report): void {
   const { actions } = graph;
@@ -24,16 +32,25 @@ export function warnOfHandlers(graph: Graph, report: Report): void {
       const message = `${failures[position]} actions lead here by onError, and the join "any" starts it for the first of them only. Without a join it handles all that have failed.`;
       report.warning(below(pointer, "join"), message);
     }
-    warnOfCodes(spec.onError, below(pointer, "onError"), report);
+    warnOfCodes(spec, below(pointer, "onError"), report);
     warnOfUnreachable(graph, position, handled[position]!, report);
   }
 }
 
-function warnOfCodes(onError: Json | undefined, pointer: string, report: Report): void {
-  for (const code of Object.keys(isObject(onError) ? onError : {})) {
-    if (!anyError.has(code)) continue;
-    const message = `${quoted(code)} is a code like any other; for all errors write "default".`;
-    report.warning(below(pointer, code), message);
+function warnOfCodes(spec: ReadObject, pointer: string, report: Report): void {
+  const kind = kindOf(spec);
+  const failures = kind && kinds[kind].failures;
+  for (const code of Object.keys(isObject(spec.onError) ? spec.onError : {})) {
+    if (anyError.has(code)) {
+      const message = `${quoted(code)} is a code like any other; for all errors write "default".`;
+      report.warning(below(pointer, code), message);
+    } else if (failures !== undefined && ![...failures, ...commonFailures].includes(code)) {
+      const known = [...failures, ...commonFailures].slice(0, -1).join(", ");
+      const isTimeout = kind === "wait" && code === "TIMEOUT";
+      const hint = isTimeout ? ' When its time is over it takes the route "timeout" of next.' : "";
+      const message = `It is never reached: a ${kind} action fails with ${known}, or a code given by hand.${hint}`;
+      report.warning(below(pointer, code), message);
+    }
   }
 }
 

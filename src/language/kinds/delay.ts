@@ -63,6 +63,7 @@ export const delay = {
   ],
   either: ["delaySeconds", "until"],
   check: checkZone,
+  failures: [],
   compile(spec: ActionSpec, base: PlanActionBase, { format }: PlanContext): DelayPlanAction {
     const delaySeconds = optionalTemplate(spec.delaySeconds);
     const until = optionalTemplate(spec.until);

@@ -55,6 +55,8 @@ export interface KindRules {
   readonly check?: (action: ReadObject, pointer: string, report: Report) => void;
   /** Which routes `next` may have. Absent: only `default`, as it takes no other. */
   readonly routes?: "any" | RouteCheck;
+  /** Codes of its failures, besides those of every kind; absent: any. */
+  readonly failures?: readonly string[];
   /** Names that its templates may use beside `$.input`. */
   readonly ownNames?: readonly string[];
   /** What its parameters are resolved for, each time: they may refer only to what comes before. */

@@ -96,6 +96,7 @@ export const switchKind = {
   either: ["expression", "cases"],
   routes: "any",
   check: checkCases,
+  failures: ["NO_MATCHING_ROUTE"],
   compile(spec: SwitchSpec, base: PlanActionBase): SwitchPlanAction {
     const expression =
       spec.expression === undefined ? undefined : parseWholeReference(spec.expression);

@@ -9,6 +9,7 @@ export interface TransformPlanAction extends PlanActionBase {
 export const transform = {
   aliases: ["jsonmapper"],
   fields: [],
+  failures: [],
   compile: (_: ActionSpec, base: PlanActionBase): TransformPlanAction => ({
     ...base,
     kind: "transform",

@@ -120,6 +120,7 @@ export const wait = {
   ],
   required: ["event"],
   routes: checkRoutes,
+  failures: ["EVENT_INVALID"],
   compile(spec: WaitSpec, base: PlanActionBase, { format }: PlanContext): WaitPlanAction {
     const timeoutSeconds = optionalTemplate(spec.timeoutSeconds);
     const compileEvent = format < templateFormat ? literalTemplate : compileTemplate;

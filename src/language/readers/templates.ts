@@ -7,7 +7,12 @@ import type { Json } from "../../model/json.ts";
 import { type ExactNumber, isExactNumber } from "../../model/numbers.ts";
 import { parseMoment, timeZoneOf } from "../data/moment.ts";
 import { hasFilter } from "../data/path-step.ts";
-import { type Reference, ReferenceSyntaxError, withDefaults } from "../data/reference.ts";
+import {
+  beginsReference,
+  type Reference,
+  ReferenceSyntaxError,
+  withDefaults,
+} from "../data/reference.ts";
 import { parseString, parseWholeReference, type StringPart } from "../data/template.ts";
 import { isObject, text } from "./fields.ts";
 import { type Read, reader } from "./reader.ts";
@@ -47,6 +52,18 @@ function exactNumber(value: ExactNumber, pointer: string, report: Report): Json 
   return undefined;
 }
 
+/** What other systems write for a reference, and which is plain text here. */
+const foreignReference = /(?<!\$)\$\{[^{}]*\}|\{\{[^{}]*\}\}/;
+
+function warnOfForeign(value: string, pointer: string, report: Report): void {
+  const found = foreignReference.exec(value)?.[0];
+  if (found === undefined) return;
+  const isReference = found.startsWith("{{") && beginsReference(found, 2);
+  const stays = isReference ? "keeps one pair of its braces" : "is passed on as it is";
+  const form = "a reference in a text is written {$.input.name}";
+  report.warning(pointer, `${shown(found)} ${stays}: ${form}.`);
+}
+
 /** Undefined, with a problem reported, when it does not parse. */
 function readString(
   value: string,
@@ -54,6 +71,7 @@ function readString(
   report: Report,
 ): readonly StringPart[] | undefined {
   if (!report.hasRoomForReferences(referencesAtMost(value), pointer)) return undefined;
+  warnOfForeign(value, pointer, report);
   try {
     const parts = parseString(value);
     for (const part of parts) {

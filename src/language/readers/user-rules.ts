@@ -11,6 +11,20 @@ import {
   text,
 } from "./fields.ts";
 import { type FieldList, fieldMap, type JsonSchema, propertiesOf, reader } from "./reader.ts";
+import { quoted } from "./report.ts";
+
+/** What other languages call any error. */
+export const anyError: ReadonlySet<string> = new Set(["*", "States.ALL"]);
+
+const codeText = text(limits.errorCodeCharsMax);
+const errorCode = reader(codeText.schema, (value, pointer, report) => {
+  const code = codeText(value, pointer, report);
+  if (typeof code === "string" && anyError.has(code)) {
+    const message = `${quoted(code)} is a code like any other; each code that ends the retries is listed.`;
+    report.warning(pointer, message);
+  }
+  return code;
+});
 
 export const retryFields: FieldList = [
   ["retryCount", integer(0, limits.retryCountMax), "Retries after the first attempt."],
@@ -20,7 +34,7 @@ export const retryFields: FieldList = [
   ["jitter", number(0, 1), "Random share of the delay, 0 to 1."],
   [
     "nonRetryable",
-    listOf(text(limits.errorCodeCharsMax), limits.nonRetryableCodesMax),
+    listOf(errorCode, limits.nonRetryableCodesMax),
     "Error codes that end the retries.",
   ],
 ];
