@@ -1,9 +1,10 @@
 /** The memory store keeps the contract, and facets of it do alone. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { MemoryDocuments } from "../../src/store/memory/documents.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { MemoryServers } from "../../src/store/memory/servers.ts";
 import type { Store } from "../../src/store/store.ts";
+import { hooked } from "../server/unsure-store.ts";
 import { storeConformance } from "./conformance.ts";
 import { runDifferential } from "./differential/differential.ts";
 
@@ -37,6 +38,38 @@ test("a store that has documents only is compared by them", async () => {
     });
   }
   expect([...reached].sort()).toEqual(["putDocument conflict", "putDocument saved"]);
+});
+
+describe("a store that claims roughly in order", () => {
+  const compare = async (claimOrder: "strict" | "roughly") => {
+    for (const seed of [1, 2, 3, 4]) {
+      const other = hooked(new MemoryStore({ partitions: 2 }), {
+        claimTasks: async (claim, _count, request) => {
+          const answer = await claim(request);
+          return { ...answer, tasks: answer.tasks.toReversed() };
+        },
+      });
+      await runDifferential({
+        seed,
+        operations: 300,
+        together: 1,
+        partitions: 2,
+        smallLimits: true,
+        claimOrder,
+        reference: new MemoryStore({ partitions: 2 }),
+        others: [other],
+        reached: new Set(),
+      });
+    }
+  };
+
+  test("is compared by what it claims, not by its order", async () => {
+    await compare("roughly");
+  });
+
+  test("does not pass for a strict one", async () => {
+    await expect(compare("strict")).rejects.toThrow("Stores differ");
+  });
 });
 
 storeConformance(

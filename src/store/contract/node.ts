@@ -6,6 +6,11 @@ export interface Traits {
   readonly durability: string;
   /** Whether other servers can share this store. */
   readonly shared: boolean;
+  /**
+   * `strict`: a claim gives exactly the tasks that come first in their queue. `roughly`: some that come
+   * first, as where claims pass over what others are about to take.
+   */
+  readonly claimOrder: "strict" | "roughly";
   /** Share of its room (see `pressure`) above which nothing new is to be started. */
   readonly usedMax: number;
 }

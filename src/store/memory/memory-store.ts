@@ -26,6 +26,7 @@ export class MemoryStore implements contract.Store {
     name: "memory",
     durability: "Nothing is kept when this process ends.",
     shared: false,
+    claimOrder: "strict",
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;

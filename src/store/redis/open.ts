@@ -4,7 +4,7 @@ import { type Clock, type Ids, systemClock, systemIds } from "../../base/clock.t
 import { limits } from "../../base/limits.ts";
 import type { ClientTls } from "../../config/tls.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { StoreFault } from "../store.ts";
+import { StoreFault, type Traits } from "../store.ts";
 import { parseRedisUrl } from "./address.ts";
 import { connectFault } from "./connect-fault.ts";
 import { type Keys, makeKeys, probeKeys } from "./keys.ts";
@@ -51,7 +51,13 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
     if (nodeClock.objection !== undefined) throw new Error(nodeClock.objection);
     link.onSkewed = () => void nodeClock.measure();
     const usedMax = limits.redisUsedMax;
-    const traits = { name: "redis", durability: durabilityOf(info), shared: true, usedMax };
+    const traits: Traits = {
+      name: "redis",
+      durability: durabilityOf(info),
+      shared: true,
+      claimOrder: "strict",
+      usedMax,
+    };
     const { clockCheck = true } = options;
     const parts = { link, traits, nodeClock, clockCheck, format };
     const ids = options.ids ?? systemIds;

@@ -40,6 +40,7 @@ export class SqliteStore implements contract.Store {
       "What is acknowledged is on disk (its log is synced first): it survives a crash of the " +
       "process and of the machine.",
     shared: false,
+    claimOrder: "strict",
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;

@@ -17,6 +17,8 @@ export interface Space {
   readonly partitions: number;
   /** Small limits make the order of ties visible, which stores may choose. */
   readonly smallLimits: boolean;
+  /** With `roughly`, claims take all that there is, as it is open what they give otherwise. */
+  readonly claimOrder?: contract.Traits["claimOrder"];
   /** Only operations of these; absent: of all. */
   readonly facets?: readonly Facet[];
 }
@@ -360,12 +362,14 @@ export class Operations {
     const chance = this.#chance;
     const partition = this.#partition();
     const asked = queues.filter(() => chance.percent(70));
+    const isRough = this.#space.claimOrder === "roughly";
+    const limitOf = (limits: readonly number[]) => (isRough ? 100 : chance.pick(limits));
     return {
       partition,
       tokenPrefix: this.#claimId(partition),
       ...this.#worker(),
-      queues: asked.map((name) => ({ name, limit: chance.pick([1, 2, 100]) })),
-      limit: chance.pick([0, 1, 3, 100]),
+      queues: asked.map((name) => ({ name, limit: limitOf([1, 2, 100]) })),
+      limit: limitOf([0, 1, 3, 100]),
     };
   }
 

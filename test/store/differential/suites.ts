@@ -43,7 +43,9 @@ export function storeDifferential(
       for (const seed of seeds) {
         const reference = new MemoryStore({ partitions });
         const { store, cleanUp } = await open({ partitions });
-        const options = { seed, operations: 150, together, partitions, smallLimits, facets };
+        const claimOrder = store.traits?.claimOrder ?? "strict";
+        const space = { partitions, smallLimits, facets, claimOrder };
+        const options = { seed, operations: 150, together, ...space };
         const others = [store as Store];
         await runDifferential({ ...options, reference, others, reached });
         await store.close?.();
