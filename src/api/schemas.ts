@@ -11,7 +11,7 @@ import {
   definitionSchemas,
 } from "../language/check/schema.ts";
 import type { JsonSchema } from "../language/readers/reader.ts";
-import { executionStatuses } from "../model/execution.ts";
+import { actionStatuses, executionStatuses } from "../model/execution.ts";
 import { scopes } from "../model/key.ts";
 import {
   actionNameForm,
@@ -86,6 +86,7 @@ export const reasonSchema = words(limits.errorMessageCharsMax);
 export const correlationIdSchema = words(limits.correlationIdCharsMax);
 export const causeIdSchema = words(limits.signalIdCharsMax);
 export const statusSchema = v.picklist(executionStatuses);
+export const actionStatusSchema = v.picklist(actionStatuses);
 
 export const idempotencyKeySchema = v.pipe(
   v.string(),

@@ -14,7 +14,7 @@ import { payloadText } from "./payload.ts";
 import * as responses from "./response-schemas.ts";
 import { type Answer, type Call, type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
-import { entryView, executionView, listingView, pageView, resultView } from "./views.ts";
+import { entryView, executionView, itemView, listingView, pageView, resultView } from "./views.ts";
 
 const idPath = { id: requests.executionIdSchema };
 const wait = { wait: v.optional(requests.waitSchema) };
@@ -150,6 +150,29 @@ export const executionRoutes: readonly Route[] = [
     async handle({ params, services, signal }) {
       const execution = await services.orchestrator.getExecution(params.id, signal);
       return { status: 200, json: executionView(execution) };
+    },
+  }),
+  route("GET /v1/executions/{id}/actions/{actionId}/items", {
+    id: "listItems",
+    tag: "Executions",
+    summary: "Items of a map, by index",
+    description:
+      "Each with its status and, once it has ended, its output or error. `after` is an index: the page " +
+      "begins with the item behind it.",
+    params: { ...idPath, actionId: requests.actionIdSchema },
+    query: {
+      status: v.optional(requests.actionStatusSchema),
+      after: v.optional(requests.sequenceSchema),
+      limit: requests.limitSchema,
+      cursor: requests.cursorSchema((text) => /^\d{1,10}$/.test(text)),
+    },
+    responses: { 200: responses.itemsSchema },
+    errors: ["NOT_FOUND", "DELETED"],
+    async handle({ params: { id, actionId: actionKey }, query, services }) {
+      const { after, status, limit, cursor = after === undefined ? after : `${after}` } = query;
+      const request = { id, actionKey, limit, ...defined({ status, cursor }) };
+      const page = await services.orchestrator.listItems(request);
+      return { status: 200, json: pageView(page, itemView) };
     },
   }),
   route("GET /v1/executions/{id}/history", {

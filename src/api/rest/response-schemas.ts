@@ -199,9 +199,28 @@ export const executionActionSchema = v.strictObject({
     v.pipe(v.string(), v.description("The execution that it has started: the last one.")),
   ),
   error: v.optional(failureSchema),
+  items: v.optional(
+    v.pipe(
+      v.record(v.picklist(["count", "open", "completed", "failed"]), v.number()),
+      v.description("Of a map: how many items there are, are open, and have ended."),
+    ),
+  ),
   attempts: v.array(attemptSchema),
   output: v.optional(json),
 });
+
+export const itemsSchema = page(
+  v.strictObject({
+    index: v.number(),
+    status: v.picklist(actionStatuses),
+    attempt: v.optional(v.number()),
+    startedAt: optionalTime,
+    endedAt: optionalTime,
+    dueAt: optionalTime,
+    output: v.optional(json),
+    error: v.optional(failureSchema),
+  }),
+);
 
 const parentSchema = v.pipe(
   v.strictObject({

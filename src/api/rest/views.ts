@@ -11,6 +11,7 @@ import type {
   ActionView,
   ExecutionResult,
   ExecutionView,
+  ItemView,
   Page,
   WorkflowSummary,
   WorkflowVersion,
@@ -159,6 +160,7 @@ function actionView(action: ActionView, output: RawJson | undefined): unknown {
     dueAt: moment(action.dueAt),
     events,
     child: action.child,
+    items: action.items,
     error: failureView(action.failure),
     attempts: action.attempts.map((attempt) => ({
       number: attempt.number,
@@ -172,6 +174,21 @@ function actionView(action: ActionView, output: RawJson | undefined): unknown {
       error: failureView(attempt.failure),
     })),
     output,
+  };
+}
+
+/** One item of a map. */
+export function itemView(item: ItemView): unknown {
+  const { index, status, attempt, startedAt, endedAt, dueAt, output, failure } = item;
+  return {
+    index,
+    status,
+    attempt,
+    startedAt: moment(startedAt),
+    endedAt: moment(endedAt),
+    dueAt: moment(dueAt),
+    output: output === undefined ? undefined : raw(output),
+    error: failure === undefined ? undefined : raw(failure),
   };
 }
 

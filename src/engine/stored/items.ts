@@ -31,6 +31,18 @@ const itemsPerFieldMin = 64;
 /** A longer result or failure has its own field. */
 const outcomeCharsInline = 256;
 
+export const nothingDone: MapProgress = {
+  count: 0,
+  next: 0,
+  reached: 0,
+  open: 0,
+  completed: 0,
+  failed: 0,
+  chunks: [],
+  chars: '{"results":[],"failures":[]}'.length,
+  failures: [],
+};
+
 /** How the texts of records begin that are open: looking at that is much faster than reading them. */
 const openMarks = [markOf("SCHEDULED"), markOf("RETRYING")];
 const completedMark = markOf("COMPLETED");
@@ -54,7 +66,7 @@ export function isOpenText(text: JsonText): boolean {
   return openMarks.some((mark) => text.startsWith(mark));
 }
 
-function isCompletedText(text: JsonText): boolean {
+export function isCompletedText(text: JsonText): boolean {
   return text.startsWith(completedMark);
 }
 

@@ -13,6 +13,7 @@ import type { Actions } from "./actions.ts";
 import type { DataValues } from "./data-values.ts";
 import type { Executions } from "./executions.ts";
 import type { Explainer } from "./explainer.ts";
+import { itemsPage } from "./items.ts";
 import type { Lists } from "./listing.ts";
 import type { Observers } from "./observers.ts";
 import type { Operations } from "./operations.ts";
@@ -59,6 +60,7 @@ export function facadeOf(services: Services): Orchestrator {
     readData: (id, path, abort) => tellFaults(() => values.read(id, path, abort)),
     executionStatus: (id) => tellFaults(() => executions.status(id)),
     listExecutions: (request, abort) => tellFaults(() => lists.page(request, abort)),
+    listItems: (request) => tellFaults(() => itemsPage(store, plans, request)),
     history: (id, page) => tellFaults(() => observers.history(id, page)),
     explainExecution: (id, abort) => tellFaults(() => explainer.execution(id, abort)),
     explainQueue: (queue, abort) => tellFaults(() => explainer.queue(queue, abort)),

@@ -11,6 +11,7 @@ import type {
   ActionRecords,
   Execution,
   ExecutionState,
+  MapProgress,
 } from "../../model/execution.ts";
 import { isOpen } from "../../model/execution.ts";
 import { executionKey, fields, formatTaskId, isJsonQueueKey, parseToken } from "../../model/ids.ts";
@@ -201,6 +202,7 @@ function actionView(
   const task = openTask(execution, action, record, holdings);
   const ended = hasEnded(record);
   const { skippedBy, causes, route, startedAt, endedAt, dueAt, events, child, failure } = record;
+  const { items } = record;
   return {
     id: action.id,
     key: action.key,
@@ -218,9 +220,14 @@ function actionView(
       events,
       child,
       failure,
+      items: items && countsOf(items),
     }),
     attempts: [...finishedAttempts(record), ...openAttempt(record, task, beats)],
   };
+}
+
+function countsOf({ count, open, completed, failed }: MapProgress): ActionView["items"] {
+  return { count, open, completed, failed };
 }
 
 function waitingView(

@@ -13,6 +13,7 @@ import type {
   AttemptRecord,
   ExecutionStatus,
   Failure,
+  MapProgress,
 } from "../../model/execution.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { TaskHeader } from "../../model/task-header.ts";
@@ -90,6 +91,8 @@ export interface ActionView {
   /** The execution that it has started; the last one. */
   readonly child?: string;
   readonly failure?: Failure;
+  /** Maps: how many items there are, and how many of them are open or have ended. */
+  readonly items?: Pick<MapProgress, "count" | "open" | "completed" | "failed">;
   /** Finished attempts, then the open one if it is leased. */
   readonly attempts: readonly (Omit<AttemptRecord, "endedAt" | "nonce"> & {
     readonly endedAt?: number;
@@ -125,6 +128,30 @@ export interface ExecutionView extends Listing {
 }
 
 /** The status of an execution, and its result or failure once it has ended. */
+/** One item of a map. */
+export interface ItemView {
+  /** From 0. */
+  readonly index: number;
+  readonly status: ActionStatus;
+  /** Number of its open or last attempt. */
+  readonly attempt?: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly dueAt?: number;
+  readonly output?: JsonText;
+  /** Text of a Failure, as its numbers are exact. */
+  readonly failure?: JsonText;
+}
+
+export interface ItemsRequest {
+  readonly id: string;
+  readonly actionKey: string;
+  readonly status?: ActionStatus;
+  readonly limit: number;
+  /** Index of the last item of the page before. */
+  readonly cursor?: string;
+}
+
 export interface ExecutionResult {
   readonly id: string;
   readonly status: ExecutionStatus;
@@ -314,6 +341,8 @@ export interface Orchestrator {
   executionStatus(id: string): Promise<ExecutionStatus>;
   /** Not read, and UNAVAILABLE, if the caller is gone when its turn comes. */
   listExecutions(request: ListExecutions, abort?: AbortSignal): Promise<Page<Listing>>;
+  /** The items of a map, by index. NOT_FOUND where the action is no map. */
+  listItems(request: ItemsRequest): Promise<Page<ItemView>>;
   history(id: string, page: { limit: number; cursor?: string }): Promise<Page<HistoryEntry>>;
   /** What the execution waits for, and what would move it. */
   explainExecution(id: string, abort?: AbortSignal): Promise<ExecutionExplanation>;

@@ -16,7 +16,7 @@ import type { JsonText } from "../../../model/json.ts";
 import { type ActionTimer, parseTimer } from "../../../model/timer.ts";
 import type { Draft } from "../../decision/draft.ts";
 import { completeAction, failAction } from "../../decision/flow.ts";
-import { chunkItems } from "../../stored/items.ts";
+import { chunkItems, nothingDone } from "../../stored/items.ts";
 import {
   applyLeaseExpiry,
   applyQueueTimeout,
@@ -85,18 +85,6 @@ function begin(draft: Draft, action: MapPlanAction): boolean {
   new MapRecords(draft, action).cut(items);
   return true;
 }
-
-const nothingDone: MapProgress = {
-  count: 0,
-  next: 0,
-  reached: 0,
-  open: 0,
-  completed: 0,
-  failed: 0,
-  chunks: [],
-  chars: '{"results":[],"failures":[]}'.length,
-  failures: [],
-};
 
 function tooLargeMessage(text: JsonText, count: number): string | undefined {
   if (count > limits.mapItemsMax) {
