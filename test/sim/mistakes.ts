@@ -164,6 +164,17 @@ export const mistakes: readonly Mistake[] = [
       }),
   },
   {
+    name: "recovery is lost at a join, as an execution that is read forgets its flow rule",
+    wrapLine: (line) =>
+      replaced<Store>(line, {
+        async load(request) {
+          const answer = await line.load(request);
+          if (answer.outcome !== "loaded") return answer;
+          return { ...answer, state: answer.state.replace('"failuresTravel":true,', "") };
+        },
+      }),
+  },
+  {
     name: "a start that finds its execution is not answered",
     wrapRuntime: (runtime) =>
       replaced(runtime, {

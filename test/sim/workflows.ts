@@ -15,6 +15,7 @@ import type {
 import type { Json } from "../../src/model/json.ts";
 import type { Chance } from "../support/chance.ts";
 import { workflowArbitrary } from "../support/random-workflow.ts";
+import { outcomeOf } from "./outcomes.ts";
 
 export const actionNames = ["work-0", "work-1", "work-2"] as const;
 export const queues = ["default", "slow"] as const;
@@ -47,6 +48,7 @@ export function makeWorkflows(chance: Chance, count: number): SimulatedWorkflow[
   if (chance.percent(20)) made.push({ definition: wide(chance), isTidy: false });
   if (chance.percent(20)) made.push({ definition: long, isTidy: true });
   if (chance.percent(20)) made.push({ definition: deep, isTidy: true });
+  if (chance.percent(40)) made.push({ definition: recovering, isTidy: true });
   for (const [index, wild] of random.entries()) {
     const isTidy = index % 2 === 0;
     const actions = wild.actions.map((action) => {
@@ -79,6 +81,54 @@ export const deep: WorkflowDefinition = {
 function nested(levels: number): Json {
   return levels === 1 ? {} : { a: nested(levels - 1) };
 }
+
+/** A fallback, a chain that shares a handler, and what is undone; two of its actions fail. Then scripts. */
+const recovering = ((): WorkflowDefinition => {
+  const name = "recovering";
+  // What becomes of a task follows from its name.
+  const find = (word: string, isGood: boolean): ActionId => {
+    const ends = (id: string) => outcomeOf({ workflow: name, actionKey: id, attempt: 1 }, "").ok;
+    for (let turn = 0; ; turn++) if (ends(`${word}-${turn}`) === isGood) return `${word}-${turn}`;
+  };
+  const task = (id: ActionId, rest: Partial<ActionSpec>): ActionSpec => ({
+    id,
+    type: "user",
+    name: "work-0",
+    retry: { retryCount: 0 },
+    ...rest,
+  });
+  const to = (target: ActionId) => ({ default: target });
+  const [card, paypal, ship] = [find("card", false), find("paypal", true), find("ship", true)];
+  const [flight, hotel, car] = [find("flight", true), find("hotel", false), find("car", true)];
+  const [undo, tell, end] = [find("undo", true), find("tell", true), find("end", true)];
+  const delay = { type: "system", name: "delay", delaySeconds: 2 } as const;
+  // More at once than a server evaluates.
+  const scripts = ["one", "two", "three", "four"].map(
+    (id): ActionSpec => ({
+      id,
+      type: "system",
+      name: "javascript",
+      expression: "$.seen = $.input",
+    }),
+  );
+  return {
+    name,
+    rootAction: [card, flight],
+    actions: [
+      task(card, { next: to(ship), onError: to(paypal) }),
+      task(paypal, { next: to(ship) }),
+      task(ship, { next: to(end) }),
+      task(flight, { next: to(hotel), onError: to(tell) }),
+      task(hotel, { next: to(car), onError: { default: [undo, tell] } }),
+      task(car, { next: to("done"), onError: to(tell) }),
+      { id: undo, ...delay, next: to("done") },
+      task(tell, { next: to(end) }),
+      { id: "done", ...delay, join: "succeeded", next: to(end) },
+      task(end, { next: { default: scripts.map(({ id }) => id) } }),
+      ...scripts,
+    ],
+  };
+})();
 
 /** More actions in a row than one commit decides, and more than one chunk of records holds. */
 const long: WorkflowDefinition = {
@@ -156,7 +206,7 @@ function script(action: ActionSpec, chance: Chance): string {
 function tidy(action: ActionSpec, of: WorkflowDefinition, chance: Chance): ActionSpec {
   const { join, parameters: _, timeoutSeconds, event: __, ...rest } = action;
   const { totalTimeoutSeconds, queueTimeoutSeconds, heartbeatSeconds, strict, ...lasting } = rest;
-  const kept = join === "settled" ? { join } : {};
+  const kept = join === "settled" || join === "succeeded" ? { join } : {};
   const before = predecessors(of, action.id);
   const read = before.length === 0 ? "$.input" : `$.${chance.pick(before)}.output`;
   switch (action.name) {
