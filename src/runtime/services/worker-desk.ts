@@ -2,15 +2,9 @@
 import type { Clock } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
-import {
-  type ExecutionKey,
-  executionKey,
-  parseTaskId,
-  parseToken,
-  queueKey,
-} from "../../model/ids.ts";
+import { parseTaskId, parseToken, queueKey } from "../../model/ids.ts";
 import { readHeader } from "../../model/task-header.ts";
-import type { ExtendAnswer, LeasedTask, Store } from "../../store/store.ts";
+import type { LeasedTask, Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Plans } from "../catalogue/plans.ts";
@@ -36,8 +30,8 @@ import type {
   ResultSent,
   WorkersView,
 } from "../shared/orchestrator.ts";
-import { inBatches } from "./batches.ts";
 import { findHandout } from "./handouts.ts";
+import { Leases, leaseOf } from "./leases.ts";
 import { Takers } from "./takers.ts";
 import { WorkerList } from "./worker-list.ts";
 
@@ -57,19 +51,15 @@ interface Options {
   readonly standstill: Standstill;
 }
 
-interface TokenOf {
-  readonly key: ExecutionKey;
-  readonly taskId: string;
-  readonly token: string;
-}
-
 export class WorkerDesk {
   readonly #options: Options;
   readonly #workers = new WorkerList();
+  readonly #leases: Leases;
   readonly #takers: Takers;
 
   constructor(options: Options) {
     this.#options = options;
+    this.#leases = new Leases(options);
     this.#takers = new Takers({ ...options, workers: this.#workers });
   }
 
@@ -162,7 +152,7 @@ export class WorkerDesk {
     from: { readonly worker: string; readonly origin: Poll | undefined },
     settled: (answer: ResultAnswerType) => void,
   ): void {
-    const held = this.#tokenOf(token);
+    const held = leaseOf(token, this.#options.store.partitions);
     if (held === undefined) {
       settled(this.#settled("stale"));
       return;
@@ -216,89 +206,12 @@ export class WorkerDesk {
     return answer!;
   }
 
-  async heartbeat(
-    sent: readonly HeartbeatSent[],
-  ): Promise<readonly ("extended" | "stale" | "cancelled")[]> {
-    const { store, clock, beats, standstill } = this.#options;
-    const tokens = sent.map(({ token }) => token);
-    const silences = new Map<string, Promise<number>>();
-    const outcomes = await this.#byPartition(tokens, "stale", async (partition, leases) => {
-      const silentMs = await Promise.all(leases.map((lease) => this.#silenceMs(lease, silences)));
-      const extend = (): Promise<readonly ExtendAnswer[]> => {
-        const now = clock.now();
-        const asked = leases.map((lease, index) => ({ ...lease, until: now + silentMs[index]! }));
-        const lateMs = standstill.lateMs();
-        const request = { partition, leases: asked, now, lateMs };
-        return standstill.ask(partition, () => store.extendLeases(request));
-      };
-      let answers = await extend();
-      // That the store stood still may show in its answer only; a repeat changes nothing.
-      const isLate = answers.some(({ outcome }) => outcome === "stale");
-      if (isLate && standstill.lateMs() > 0) answers = await extend();
-      return answers.map((answer) => answer.outcome);
-    });
-    for (const [index, { token, progress }] of sent.entries()) {
-      if (outcomes[index] === "extended") beats.note(token, clock.now(), progress);
-    }
-    return outcomes;
+  heartbeat(sent: readonly HeartbeatSent[]): ReturnType<Leases["heartbeat"]> {
+    return this.#leases.heartbeat(sent);
   }
 
-  /** How long its worker may be silent from now on: as long as from the start. */
-  #silenceMs({ key, taskId }: TokenOf, known: Map<string, Promise<number>>): Promise<number> {
-    const actionKey = parseTaskId(taskId)?.actionKey ?? "";
-    const action = `${key.id}:${actionKey}`;
-    const silence = known.get(action) ?? this.#readSilenceMs(key, actionKey, taskId);
-    known.set(action, silence);
-    return silence;
-  }
-
-  async #readSilenceMs(key: ExecutionKey, actionKey: string, taskId: string): Promise<number> {
-    const { driver, log } = this.#options;
-    const own = await driver.heartbeatMs(key, actionKey).catch((error) => {
-      logFault(log, "the rules of a heartbeat could not be read", error, { taskId });
-      return 0;
-    });
-    return own || limits.heartbeatSecondsDefault * 1000;
-  }
-
-  async release(tokens: readonly string[]): Promise<readonly ("released" | "stale")[]> {
-    const { store, clock, dispatcher } = this.#options;
-    return this.#byPartition(tokens, "stale", async (partition, tasks) => {
-      const answers = await store.releaseTasks({ partition, tasks, now: clock.now() });
-      if (answers.includes("released")) await dispatcher.refresh(partition);
-      return answers;
-    });
-  }
-
-  /** Few calls for each partition; text that is not a token is refused without the store. */
-  async #byPartition<Answer>(
-    tokens: readonly string[],
-    unknown: Answer,
-    ask: (partition: number, leases: TokenOf[]) => Promise<readonly Answer[]>,
-  ): Promise<Answer[]> {
-    const answers: Answer[] = tokens.map(() => unknown);
-    const sent = tokens.flatMap((token, index) => {
-      const lease = this.#tokenOf(token);
-      return lease === undefined ? [] : [{ index, lease }];
-    });
-    sent.sort((one, other) => one.lease.key.partition - other.lease.key.partition);
-    await inBatches(sent, this.#options.clock, (batch) => {
-      const groups = Map.groupBy(batch, ({ lease }) => lease.key.partition);
-      const asking = [...groups].map(async ([partition, group]) => {
-        const leases = group.map(({ lease }) => lease);
-        const found = await ask(partition, leases);
-        for (const [place, { index }] of group.entries()) answers[index] = found[place] ?? unknown;
-      });
-      return Promise.all(asking);
-    });
-    return answers;
-  }
-
-  #tokenOf(token: string): TokenOf | undefined {
-    const taskId = parseToken(token)?.taskId;
-    const task = taskId === undefined ? undefined : parseTaskId(taskId);
-    if (taskId === undefined || task === undefined) return undefined;
-    return { key: executionKey(task.executionId, this.#options.store.partitions), taskId, token };
+  release(tokens: readonly string[]): ReturnType<Leases["release"]> {
+    return this.#leases.release(tokens);
   }
 
   /** See Takers. */
