@@ -13,6 +13,7 @@ import * as explanations from "./rest/explanation-schemas.ts";
 import * as legacy from "./rest/legacy-schemas.ts";
 import * as responses from "./rest/response-schemas.ts";
 import { type Fields, type Route, type Schema, tags } from "./rest/route.ts";
+import * as servers from "./rest/server-schemas.ts";
 import { workerDocument } from "./rpc/worker-document.ts";
 import * as requests from "./schemas.ts";
 
@@ -146,7 +147,7 @@ function content(answer: Schema | string | null): JsonObject {
 
 /** Objects and enumerations are named after what exports them: `startSchema` is `Start`. */
 const named = new Map<Schema, string>(
-  Object.entries({ ...requests, ...responses, ...legacy, ...explanations }).flatMap(
+  Object.entries({ ...requests, ...responses, ...servers, ...legacy, ...explanations }).flatMap(
     ([name, schema]) =>
       typeof schema !== "function" && /object$|^picklist$/.test(schema.type)
         ? [[schema, capitalized(name.replace(/Schema$/, ""))]]

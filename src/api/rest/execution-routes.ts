@@ -9,6 +9,7 @@ import type { ExecutionResult, StartAnswer } from "../../runtime/shared/orchestr
 import { asError } from "../../telemetry/log.ts";
 import * as requests from "../schemas.ts";
 import { eventStream } from "./event-stream.ts";
+import { frameView, payloadChoices, smallView } from "./execution-page.ts";
 import { moment } from "./json.ts";
 import { payloadText } from "./payload.ts";
 import * as responses from "./response-schemas.ts";
@@ -143,12 +144,17 @@ export const executionRoutes: readonly Route[] = [
     tag: "Executions",
     summary: "Get an execution: status, actions with attempts, data, result, error",
     description:
-      "Status, each action with its attempts and times, the data that templates see, the result and the error.",
+      "Status, each action with its attempts and times, the data that templates see, the result and the error. " +
+      "Payloads may be large: `payloads=small` has sizes in place of those above 64 KiB and leaves out `data`; " +
+      "`payloads=none` has none of them.",
     params: idPath,
+    query: { payloads: v.optional(v.picklist(payloadChoices)) },
     responses: { 200: responses.executionSchema },
     errors: ["NOT_FOUND", "DELETED"],
-    async handle({ params, services, signal }) {
+    async handle({ params, query, services, signal }) {
       const execution = await services.orchestrator.getExecution(params.id, signal);
+      if (query.payloads === "none") return { status: 200, json: frameView(execution) };
+      if (query.payloads === "small") return { status: 200, json: await smallView(execution) };
       return { status: 200, json: executionView(execution) };
     },
   }),

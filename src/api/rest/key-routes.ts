@@ -6,8 +6,8 @@ import { limits } from "../../base/limits.ts";
 import type { Key } from "../../model/key.ts";
 import * as requests from "../schemas.ts";
 import { moment } from "./json.ts";
-import * as responses from "./response-schemas.ts";
 import { type Route, route } from "./route.ts";
+import * as servers from "./server-schemas.ts";
 import { pageView } from "./views.ts";
 
 const tag = "Keys";
@@ -27,7 +27,7 @@ export const keyRoutes: readonly Route[] = [
     access: "first-key",
     body: requests.newKeySchema,
     bodyBytesMax: limits.controlBodyBytesMax,
-    responses: { 201: responses.createdKeySchema },
+    responses: { 201: servers.createdKeySchema },
     errors: ["INVALID_STATE", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
     async handle({ body, services, audit }) {
       const { name, scopes, actions } = body;
@@ -47,7 +47,7 @@ export const keyRoutes: readonly Route[] = [
       limit: requests.limitSchema,
       cursor: requests.cursorSchema((text) => v.is(requests.keyIdSchema, text)),
     },
-    responses: { 200: responses.keysSchema },
+    responses: { 200: servers.keysSchema },
     async handle({ query, services }) {
       const page = await services.keys.list(defined(query));
       return { status: 200, json: pageView(page, keyView) };

@@ -5,7 +5,6 @@ import { inTime } from "../../base/amount.ts";
 import { errorKinds } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { actionStatuses } from "../../model/execution.ts";
-import { scopes } from "../../model/key.ts";
 import { statusSchema } from "../schemas.ts";
 
 export const time = v.pipe(v.string(), v.isoTimestamp());
@@ -38,7 +37,7 @@ const cursor = v.optional(
   v.pipe(v.string(), v.description("Pass it to get the next page; absent on the last page.")),
 );
 
-function page(item: v.GenericSchema) {
+export function page(item: v.GenericSchema) {
   return v.strictObject({ items: v.array(item), cursor });
 }
 
@@ -154,6 +153,10 @@ export const attemptSchema = v.strictObject({
   error: v.optional(failureSchema),
 });
 
+const sizeSchema = v.optional(
+  v.pipe(v.number(), v.description("Size as JSON, of a payload that is not shown.")),
+);
+
 export const executionActionSchema = v.strictObject({
   id: v.union([v.number(), v.string()]),
   type: v.picklist(["user", "system"]),
@@ -207,6 +210,7 @@ export const executionActionSchema = v.strictObject({
   ),
   attempts: v.array(attemptSchema),
   output: v.optional(json),
+  outputBytes: sizeSchema,
 });
 
 export const itemsSchema = page(
@@ -238,13 +242,20 @@ export const executionSchema = v.strictObject({
   pausedAt: optionalTime,
   cancelReason: v.optional(v.string()),
   parent: v.optional(parentSchema),
-  input: json,
+  input: v.optional(json),
+  inputBytes: sizeSchema,
   result: v.optional(json),
+  resultBytes: sizeSchema,
   error: v.optional(failureSchema),
   actions: v.array(executionActionSchema),
-  data: v.pipe(
-    v.looseObject({ input: json }),
-    v.description("What templates see: the input, and {output} by action id."),
+  data: v.optional(
+    v.pipe(
+      v.looseObject({ input: json }),
+      v.description("What templates see: the input, and {output} by action id."),
+    ),
+  ),
+  incomplete: v.optional(
+    v.pipe(v.boolean(), v.description("True: further payloads are neither shown nor measured.")),
   ),
   bufferedSignals: v.array(v.string()),
 });
@@ -274,64 +285,3 @@ export const signalAnswerSchema = v.strictObject({
   ),
   warnings: v.optional(warnings),
 });
-
-export const workersSchema = v.strictObject({
-  items: v.array(
-    v.strictObject({
-      id: v.string(),
-      actions: v.array(v.string()),
-      queues: v.array(v.string()),
-      lastSeenAt: time,
-    }),
-  ),
-  leftOut: v.optional(
-    v.pipe(v.number(), v.description("Number of further ones; the latest are listed.")),
-  ),
-});
-
-export const serversSchema = page(
-  v.strictObject({
-    id: v.string(),
-    name: v.string(),
-    grpcAddress: v.string(),
-    legacyAddress: v.optional(
-      v.pipe(
-        v.string(),
-        v.description("Address at which legacy workers reach the port reserved for them."),
-      ),
-    ),
-    httpAddress: v.string(),
-    startedAt: time,
-    version: v.string(),
-    format: v.optional(
-      v.pipe(
-        v.number(),
-        v.description("The newest format of a shared store that the server reads."),
-      ),
-    ),
-  }),
-);
-
-const key = {
-  id: v.string(),
-  name: v.string(),
-  scopes: v.array(v.picklist(scopes)),
-  actions: v.optional(v.array(v.string())),
-  createdAt: time,
-  revokedAt: optionalTime,
-};
-
-export const createdKeySchema = v.strictObject({
-  ...key,
-  key: v.pipe(v.string(), v.description("The key, as callers send it. It is shown only here.")),
-});
-
-export const keysSchema = page(v.strictObject(key));
-
-export const readinessSchema = v.strictObject({
-  ready: v.boolean(),
-  checks: v.record(v.string(), v.strictObject({ ok: v.boolean(), message: v.string() })),
-});
-
-export const liveSchema = v.strictObject({ status: v.literal("live") });
-export const brokenSchema = v.strictObject({ status: v.literal("broken"), reason: v.string() });

@@ -2,8 +2,8 @@
 import { schemaDocument } from "../../language/check/schema.ts";
 import { openapiDocument } from "../openapi.ts";
 import { moment } from "./json.ts";
-import * as responses from "./response-schemas.ts";
 import { type Route, route } from "./route.ts";
+import * as servers from "./server-schemas.ts";
 
 const tag = "Server";
 
@@ -14,7 +14,7 @@ export const serverRoutes: readonly Route[] = [
     summary: "List workers that poll this server",
     description:
       "Workers that polled this server within the last minutes, with their actions and queues and the time of the last poll.",
-    responses: { 200: responses.workersSchema },
+    responses: { 200: servers.workersSchema },
     handle({ services }) {
       const { workers, leftOut } = services.orchestrator.workers();
       const items = workers.map((worker) => ({
@@ -30,7 +30,7 @@ export const serverRoutes: readonly Route[] = [
     summary: "Live servers",
     description:
       "Servers that share the store, with their addresses, versions and the format that each reads.",
-    responses: { 200: responses.serversSchema },
+    responses: { 200: servers.serversSchema },
     async handle({ services }) {
       const servers = await services.orchestrator.servers();
       const items = servers.map((one) => ({ ...one, startedAt: moment(one.startedAt) }));
@@ -43,7 +43,7 @@ export const serverRoutes: readonly Route[] = [
     summary: "Liveness: 200 while the process needs no restart",
     description: "For supervisors: 503 means that the process must be restarted.",
     access: "open",
-    responses: { 200: responses.liveSchema, 503: responses.brokenSchema },
+    responses: { 200: servers.liveSchema, 503: servers.brokenSchema },
     handle({ services }) {
       const reason = services.orchestrator.broken();
       if (reason === undefined) return { status: 200, json: { status: "live" } };
@@ -57,7 +57,7 @@ export const serverRoutes: readonly Route[] = [
     description:
       "For load balancers: 503 while the server takes no work, with the reason by check.",
     access: "open",
-    responses: { 200: responses.readinessSchema, 503: responses.readinessSchema },
+    responses: { 200: servers.readinessSchema, 503: servers.readinessSchema },
     async handle({ services }) {
       const readiness = await services.orchestrator.readiness();
       return { status: readiness.ready ? 200 : 503, json: readiness };

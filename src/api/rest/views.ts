@@ -99,20 +99,27 @@ async function* dataPieces(execution: ExecutionView): AsyncGenerator<JsonText> {
   yield "}";
 }
 
-export function executionView(execution: ExecutionView): unknown {
-  const { run, pausedAt, cancelReason, failure, result, bufferedSignals } = execution;
+/** All but its payloads and its actions. */
+export function executionFrame(execution: ExecutionView) {
+  const { run, pausedAt, cancelReason, failure, bufferedSignals } = execution;
   return {
     ...listingView(execution),
     run,
     pausedAt: moment(pausedAt),
     cancelReason,
     parent: parentView(execution.parentLink),
-    input: streamed(execution.input()),
-    result: streamed(result),
     error: failureView(failure),
+    bufferedSignals,
+  };
+}
+
+export function executionView(execution: ExecutionView): unknown {
+  return {
+    ...executionFrame(execution),
+    input: streamed(execution.input()),
+    result: streamed(execution.result),
     actions: streamed(actionPieces(execution)),
     data: streamed(dataPieces(execution)),
-    bufferedSignals,
   };
 }
 
@@ -128,7 +135,7 @@ async function* actionPieces({ actions, outputs }: ExecutionView): AsyncGenerato
   const upTo = (end: number, found: ReadonlyMap<string, JsonText | undefined>) => {
     const views = actions.slice(next, end).map((action) => {
       const output = found.get(action.key);
-      return toJsonText(actionView(action, output === undefined ? undefined : raw(output)));
+      return toJsonText(actionView(action, output === undefined ? {} : { output: raw(output) }));
     });
     const separator = next > 0 && end > next ? "," : "";
     next = end;
@@ -143,7 +150,14 @@ async function* actionPieces({ actions, outputs }: ExecutionView): AsyncGenerato
   yield `${upTo(actions.length, new Map())}]`;
 }
 
-function actionView(action: ActionView, output: RawJson | undefined): unknown {
+/** `outputBytes`: of an output that is not shown. */
+export function actionView(
+  action: ActionView,
+  {
+    output,
+    outputBytes,
+  }: { readonly output?: RawJson | undefined; readonly outputBytes?: number | undefined },
+): unknown {
   const { id, type, name, status, unpolled, waitingFor, skippedBy, causes, route, events } = action;
   return {
     id,
@@ -174,6 +188,7 @@ function actionView(action: ActionView, output: RawJson | undefined): unknown {
       error: failureView(attempt.failure),
     })),
     output,
+    outputBytes,
   };
 }
 

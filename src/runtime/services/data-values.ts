@@ -51,7 +51,7 @@ export class DataValues {
     if (loaded === "not-found") throw notFound(key);
     if (loaded === "gone") throw gone(key);
     const { state, records, data } = loaded.execution;
-    const plan = await plans.get(state.workflow, state.version);
+    const plan = await plans.of(state);
     const view = new View({
       plan,
       state,

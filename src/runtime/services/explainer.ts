@@ -62,7 +62,7 @@ export class Explainer {
     if (loaded === "gone") throw gone(key);
     const { execution } = loaded;
     const { state } = execution;
-    const plan = await plans.get(state.workflow, state.version);
+    const plan = await plans.of(state);
     const about = { id, workflow: state.workflow, version: state.version, status: state.status };
     if (!isOpen(state.status)) return { ...about, reasons: [asReason({ kind: "ended" }, state)] };
     const tasks = new Map(held.map((task) => [task.id, task]));
