@@ -56,7 +56,12 @@ describe("refused", () => {
       `${at}/when`,
       'A condition needs an operator beside "ref": eq, ne, gt, gte, lt, lte, in, exists, isNull, startsWith, contains, type.',
     ],
-    [when({ any: [] }), `${at}/when/any`, "It must list 1 to 200 conditions, not 0."],
+    [when({ any: [] }), `${at}/when/any`, "It must list one condition at least, not none."],
+    [
+      when({ ref: "$.input.a", in: Array(1_000).fill(1) }),
+      `${at}/when`,
+      "It holds more than 1000 values; a condition is decided in one go.",
+    ],
     [
       when({ ref: "total", gt: 1 }),
       `${at}/when/ref`,
@@ -88,7 +93,7 @@ describe("refused", () => {
       'It must be one of "string", "number", "boolean", "null", "array", "object", not "strings"; the nearest is "string".',
     ],
     [choose({ cases: [{ route: "a" }], next: { a: [] } }), at, 'A case needs the field "when".'],
-    [choose({ cases: [] }), "/actions/0/cases", "It must list 1 to 200 cases, not 0."],
+    [choose({ cases: [] }), "/actions/0/cases", "It must list 1 to 100 cases, not 0."],
     [
       choose({ next: { default: [] } }),
       "/actions/0",

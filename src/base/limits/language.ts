@@ -42,9 +42,9 @@ export const languageLimits = {
   /** Ids in `rootAction`. */
   rootActionsMax: 1_000,
   /** Cases of one switch. */
-  switchCasesMax: 200,
-  /** Conditions in one `all` or `any`. */
-  conditionsMax: 200,
+  switchCasesMax: 100,
+  /** JSON values of one condition: those inside it, operators, elements of lists. */
+  conditionPartsMax: 1_000,
   /** Events of one wait. */
   waitEventsMax: 100,
   /** Source of a script. */

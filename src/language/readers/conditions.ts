@@ -6,25 +6,27 @@ import { instantOf } from "../data/instant.ts";
 import { isDefinite } from "../data/path-step.ts";
 import { parseWholeReference } from "../data/template.ts";
 import { boolean, isObject, oneOf, type ReadObject, readObject } from "./fields.ts";
-import { type FieldList, fieldMap, type JsonSchema, propertiesOf, reader } from "./reader.ts";
+import {
+  type FieldList,
+  fieldMap,
+  type JsonSchema,
+  propertiesOf,
+  type Read,
+  reader,
+} from "./reader.ts";
 import { below, nearestHint, quoted, type Report, shown } from "./report.ts";
 import { isLiteral, reference, template } from "./templates.ts";
 
 /** Names the schema below, which holds itself: see check/schema.ts. */
 const conditionName: JsonSchema = { $ref: "Condition" };
 
-const manyConditions = {
-  type: "array",
-  items: conditionName,
-  minItems: 1,
-  maxItems: limits.conditionsMax,
-};
+const manyConditions = { type: "array", items: conditionName, minItems: 1 };
 const conditions = reader(manyConditions, (value, pointer, report) => {
-  if (Array.isArray(value) && value.length > 0 && value.length <= limits.conditionsMax) {
-    return value.map((one, index) => condition(one, below(pointer, index), report) ?? null);
+  if (Array.isArray(value) && value.length > 0) {
+    return value.map((one, index) => readCondition(one, below(pointer, index), report) ?? null);
   }
-  const found = Array.isArray(value) ? `${value.length}` : shown(value);
-  report.problem(pointer, `It must list 1 to ${limits.conditionsMax} conditions, not ${found}.`);
+  const found = Array.isArray(value) ? "none" : shown(value);
+  report.problem(pointer, `It must list one condition at least, not ${found}.`);
   return undefined;
 });
 
@@ -80,7 +82,7 @@ const conditionFields: FieldList = [
   ["any", conditions, "One of these holds at least."],
   [
     "not",
-    reader(conditionName, (value, pointer, report) => condition(value, pointer, report)),
+    reader(conditionName, (value, pointer, report) => readCondition(value, pointer, report)),
     "This does not hold.",
   ],
 ];
@@ -106,13 +108,26 @@ const rules = {
 
 /** `when` of a case, and what a loop asks. */
 export const condition = reader(conditionName, (value, pointer, report) => {
+  const most = limits.conditionPartsMax;
+  if (countParts(value) <= most) return readCondition(value, pointer, report);
+  report.problem(pointer, `It holds more than ${most} values; a condition is decided in one go.`);
+  return undefined;
+});
+
+/** How many JSON values it is. The depth has been checked before, so recursion is bounded. */
+function countParts(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 1;
+  return Object.values(value).reduce((count: number, inner) => count + countParts(inner), 1);
+}
+
+const readCondition: Read = (value, pointer, report) => {
   const read = readObject(value, pointer, report, rules);
   if (read === undefined || !isObject(value)) return undefined;
   // Over the legacy routes empty and unknown members are left out.
   checkForm(Object.keys(report.lenient ? read : value), pointer, report);
   warnOfLists(read, pointer, report);
   return read;
-});
+};
 
 function checkForm(given: readonly string[], pointer: string, report: Report): void {
   const form = forms.filter((one) => given.includes(one));

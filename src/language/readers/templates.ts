@@ -133,6 +133,7 @@ export const reference = reader(referenceText, (value, pointer, report) => {
     report.problem(pointer, message);
     return undefined;
   }
+  if (!report.hasRoomForReferences(referencesAtMost(value), pointer)) return undefined;
   try {
     note(parseWholeReference(value), pointer, report);
     return value;
