@@ -199,6 +199,10 @@ export const failureKinds = {
     retried: false,
     sentence: "No open execution took what a `signal` action sent, or it named too many of them.",
   },
+  LOOP_LIMIT: {
+    retried: false,
+    sentence: "The condition of a `loop` still holds after `maxIterations` rounds.",
+  },
   CHILD_FAILED: {
     retried: false,
     sentence:

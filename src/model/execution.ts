@@ -114,6 +114,8 @@ export interface ActionRecord {
   /** Kinds with children: id of the open or last child, and the version of what it runs. */
   readonly child?: string;
   readonly childVersion?: number;
+  /** Loops: how many rounds have ended. */
+  readonly rounds?: number;
   /** Route it took when it ended; absent: `default`. */
   readonly route?: string;
   readonly failure?: Failure;

@@ -187,6 +187,8 @@ export const fields = {
   items: (actionKey: string, chunk: number) => `items:${actionKey}:${chunk}`,
   itemRecords: (actionKey: string, chunk: number) => `item-records:${actionKey}:${chunk}`,
   itemOutcome: (actionKey: string, item: number) => `item-outcome:${actionKey}:${item}`,
+  /** The result of the last round of a loop. */
+  last: (actionKey: string) => `last:${actionKey}`,
   /**
    * Not stored: which version a hand-out of a workflow is going to run, as the catalogue says when it is
    * looked up. Its text is a number, or a sentence that says why there is none.

@@ -81,15 +81,6 @@ describe("what is right", () => {
     });
   });
 
-  test.each([
-    [{ name: "loop", workflow: "w", while: "$.last", maxIterations: 3, parameters: "$.last.x" }],
-  ])("kinds that are not built yet are accepted, with a warning: %j", (action) => {
-    const warnings = warningsOf(withAction(action));
-    expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toStartWith("/actions/1: ");
-    expect(warnings[0]).toContain("not implemented yet");
-  });
-
   test("a map over a workflow is accepted, and not built yet", () => {
     const map = { name: "map", items: "{$.input.list ?? []}", workflow: "w", tolerate: "20%" };
     expect(warningsOf(withAction({ ...map, maxConcurrency: 5, parameters: "$.item" }))).toEqual([

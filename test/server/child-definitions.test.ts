@@ -102,6 +102,37 @@ test.each([
     'It must be true or false, not "yes".',
   ],
   [
+    "a loop without an end",
+    { name: "loop", workflow: "w", while: "true" },
+    "",
+    'A loop action needs the field "maxIterations".',
+  ],
+  [
+    "a loop of no rounds",
+    { name: "loop", workflow: "w", while: "true", maxIterations: 0 },
+    "/maxIterations",
+    `It must be an integer from 1 to ${Number.MAX_SAFE_INTEGER}, not 0.`,
+  ],
+  [
+    "a condition with an unknown operator",
+    { name: "loop", workflow: "w", maxIterations: 1, while: { ref: "$.last", equals: 1 } },
+    "/while/equals",
+    'A condition has no operator "equals"; there are eq, ne, gt, gte, lt, lte, in, exists, isNull, ' +
+      "startsWith, contains, type.",
+  ],
+  [
+    "a script that does not parse",
+    { name: "loop", workflow: "w", maxIterations: 1, while: "$.last >" },
+    "/while",
+    "SyntaxError: unexpected token in expression: '' (line 1, column 9)",
+  ],
+  [
+    "rounds that see what has not ended before",
+    { name: "loop", workflow: "w", maxIterations: 1, while: "1", parameters: "$.it.output" },
+    "/parameters",
+    '"$.it.output" must name an action that comes before this one: all its rounds must find the same.',
+  ],
+  [
     "a signal to nobody",
     { name: "signal", event: "go" },
     "",

@@ -46,6 +46,18 @@ function missing(reference: string): Failure {
   return { code: "REFERENCE_NOT_FOUND", message: `${reference} finds no value.` };
 }
 
+/** `$` with names that only the action has: the item of a map, the last round of a loop. */
+export function withOwn(view: Scope, own: NonNullable<Scope["own"]>): Scope {
+  return {
+    input: view.input,
+    execution: view.execution,
+    output: (key) => view.output(key),
+    facts: (key) => view.facts(key),
+    actionKeys: () => view.actionKeys(),
+    own,
+  };
+}
+
 /** Resolved text, or undefined after the action has been failed. */
 export function resolveOrFail(
   draft: Draft,

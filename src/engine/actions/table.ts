@@ -3,8 +3,8 @@ import type { Kind, PlanAction, PlanActionOf } from "../../language/kinds/table.
 import { delay } from "./delay.ts";
 import { http } from "./http.ts";
 import { javascript } from "./javascript.ts";
+import { loop } from "./loop.ts";
 import { map } from "./map/map.ts";
-import { notBuilt } from "./not-built.ts";
 import type { ActionRules } from "./rules.ts";
 import { signal } from "./signal.ts";
 import { switchRules } from "./switch.ts";
@@ -24,7 +24,7 @@ const table: { readonly [K in Kind]: ActionRules<PlanActionOf<K>> } = {
   http,
   workflow,
   map,
-  loop: notBuilt,
+  loop,
   terminate,
   signal,
 };

@@ -135,6 +135,7 @@ export function writeRecord(record: ActionRecord, startedAt: number): JsonText {
     events: record.events,
     child: record.child,
     childVersion: record.childVersion,
+    rounds: record.rounds,
     failure: record.failure,
     skippedBy: record.skippedBy,
     causes: record.causes,

@@ -60,7 +60,7 @@ export function readAction(
     return readObject(value, pointer, report, rules);
   }
   const what = kind === "user" ? "A user action" : `A ${kind} action`;
-  const { required = [], either, check, format, isBuilt = true } = kinds[kind];
+  const { required = [], either, check, format } = kinds[kind];
   const read = readObject(value, pointer, report, {
     what,
     fields: tables.get(kind)!,
@@ -72,10 +72,6 @@ export function readAction(
   });
   if (read === undefined) return undefined;
   if (format !== undefined) report.isNew({ pointer: below(pointer, "name"), what, format });
-  if (!isBuilt) {
-    const message = `${what} is not implemented yet: it will fail with NOT_IMPLEMENTED.`;
-    report.warning(pointer, message);
-  }
   // What old definitions leave empty counts as absent; what is wrong was reported already.
   const given = report.lenient ? read : value;
   if (either !== undefined) eitherOr(given, either, pointer, report);

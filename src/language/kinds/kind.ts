@@ -65,8 +65,6 @@ export interface KindRules {
   readonly script?: string;
   /** Servers that read no newer format than before this one do not know the kind: see model/format.ts. */
   readonly format?: number;
-  /** Part of the language, and not built so far: saved with a warning, and it fails. */
-  readonly isBuilt?: false;
   /** The action in the plan. Its spec has passed the checks; it may narrow the type of its fields. */
   compile(spec: ActionSpec, base: PlanActionBase, of: PlanContext): PlanActionBase;
 }

@@ -10,7 +10,7 @@ import type { JsonText } from "../../../model/json.ts";
 import type { Draft, Mutable } from "../../decision/draft.ts";
 import { failAction, statusOfFailure } from "../../decision/flow.ts";
 import { offer, type Subject } from "../attempts.ts";
-import { resolveValue } from "../common.ts";
+import { resolveValue, withOwn } from "../common.ts";
 import { type KeptAttempts, withAttempt } from "../kept-attempts.ts";
 import type { MapRecords } from "./records.ts";
 
@@ -171,14 +171,9 @@ function orTooLarge(resolve: () => JsonText | Failure): JsonText | Failure {
 }
 
 function itemScope(view: Scope, index: number, item: JsonText): Scope {
-  return {
-    input: view.input,
-    execution: view.execution,
-    output: (key) => view.output(key),
-    facts: (key) => view.facts(key),
-    actionKeys: () => view.actionKeys(),
-    own: (name) => (name === "item" ? item : name === "index" ? `${index}` : undefined),
-  };
+  return withOwn(view, (name) =>
+    name === "item" ? item : name === "index" ? `${index}` : undefined,
+  );
 }
 
 export function isOpenItem({ status }: ActionRecord): boolean {
