@@ -103,6 +103,11 @@ check(limits.unpolledMs < limits.uncarriedMs, "tasks that will fail are reported
 check(limits.keyFreshMs < limits.drainMs, "a revocation counts within seconds");
 check(limits.serverBeatMs * 3 < limits.serverTtlMs, "two lost beats do not end a server");
 check(limits.sharedServerBeatMs * 3 < limits.sharedServerTtlMs, "two lost beats do not end one");
+check(limits.billedServerBeatMs * 3 < limits.billedServerTtlMs, "two lost beats do not end one");
+check(
+  limits.billedServerBeatMs + limits.billedServerTtlMs < 15_000,
+  "others take over from a dead server within 15 seconds, where looks are billed",
+);
 check(
   limits.sharedServerBeatMs + limits.sharedServerTtlMs < 2_000,
   "others take over from a dead server within two seconds",

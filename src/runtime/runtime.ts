@@ -53,10 +53,8 @@ import { Views } from "./services/views.ts";
 import { Watchers } from "./services/watchers.ts";
 import { WorkerDesk } from "./services/worker-desk.ts";
 import type { Orchestrator, ServerView } from "./shared/orchestrator.ts";
+import { paceOf } from "./shared/pace.ts";
 import { StoreSpace } from "./shared/store-space.ts";
-
-/** Time between two looks at the partitions that prefer this server. */
-const preferredLookMs = 1_000;
 
 interface RuntimeOptions {
   readonly store: Store;
@@ -121,9 +119,10 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     news: () => uncarried.beat(),
     onBeats: (self, beats) => uncarried.heard(self, beats),
   });
+  const pace = paceOf(store.traits);
   // What this server puts into the store it knows of; on a shared one others put things there too.
   const restMs = (partition: number) =>
-    store.traits.shared && sharing.prefers(partition) ? preferredLookMs : limits.sleepMsMax;
+    sharing.prefers(partition) ? pace.preferredLookMs : limits.sleepMsMax;
 
   const dispatcher = new Dispatcher({
     store,
@@ -304,7 +303,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       await innerStopped;
       await servers.leave();
       // Until the others know of it, what is due falls to this server.
-      if (store.traits.shared) await pause(2 * limits.sharedServerBeatMs, clock);
+      if (store.traits.shared) await pause(2 * pace.beatMs, clock);
       const loops = [timers, outbox, sweeper, turns, early, indexing, unpolled, uncarried];
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);

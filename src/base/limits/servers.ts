@@ -27,6 +27,10 @@ export const serverLimits = {
   sharedServerBeatMs: 400,
   /** The same on a shared store. */
   sharedServerTtlMs: 1_500,
+  /** The same on a shared store whose looks are billed: others take over within 15 seconds. */
+  billedServerBeatMs: 3_000,
+  /** The same on such a store. */
+  billedServerTtlMs: 10_000,
   /**
    * Time without older servers before the format of a shared store rises: longer than the five
    * minutes after which supervisors restart what has ended.

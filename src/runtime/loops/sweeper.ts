@@ -15,14 +15,8 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Driver } from "../driving/driver.ts";
 import { loadExecution } from "../driving/load.ts";
 import { logFault } from "../shared/faults.ts";
+import { paceOf } from "../shared/pace.ts";
 import { Rounds } from "../shared/rounds.ts";
-
-/** Time between two rounds of the sweeper. */
-const sweepMs = 5_000;
-/** Executions that one round checks. */
-const sweptPerRound = 100;
-/** Time in which each partition is searched for queues that no poll knows of. */
-const queueSweepMs = 10_000;
 
 export interface SweeperOptions {
   readonly store: Store;
@@ -35,6 +29,7 @@ export interface SweeperOptions {
 
 export class Sweeper {
   readonly #options: SweeperOptions;
+  readonly #pace: ReturnType<typeof paceOf>;
   readonly #rounds: Rounds;
   #partition = 0;
   #queuesOf = 0;
@@ -44,6 +39,8 @@ export class Sweeper {
 
   constructor(options: SweeperOptions) {
     this.#options = options;
+    this.#pace = paceOf(options.store.traits);
+    const { sweepMs } = this.#pace;
     this.#rounds = new Rounds({
       clock: options.clock,
       log: options.log,
@@ -54,7 +51,7 @@ export class Sweeper {
   }
 
   start(): void {
-    this.#rounds.start(sweepMs);
+    this.#rounds.start(this.#pace.sweepMs);
   }
 
   stop(): Promise<void> {
@@ -65,6 +62,7 @@ export class Sweeper {
   async sweep(): Promise<void> {
     const { store, dispatcher } = this.#options;
     if (dispatcher.isPolled) {
+      const { sweepMs, queueSweepMs } = this.#pace;
       const share = Math.min(1, sweepMs / queueSweepMs);
       const count = Math.ceil(store.partitions * share);
       const next = Array.from({ length: count }, (_, i) => (this.#queuesOf + i) % store.partitions);
@@ -95,7 +93,7 @@ export class Sweeper {
     const { items, reached } = await store.list({
       partition: this.#partition,
       status: "RUNNING",
-      limit: sweptPerRound,
+      limit: this.#pace.sweptPerRound,
       ...defined({ after: this.#after }),
     });
     for (const { id } of items) {

@@ -17,11 +17,11 @@
  * rely on nothing that it does not do (`readByAll`).
  */
 import type { Clock } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
 import { currentFormat, oldestFormat } from "../../model/format.ts";
 import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { ServerView } from "../shared/orchestrator.ts";
+import { paceOf } from "../shared/pace.ts";
 
 export class Formats {
   readonly #options: FormatsOptions;
@@ -64,7 +64,7 @@ export class Formats {
     this.#readByAll = readByAll;
     if (store.raiseFormat === undefined) return;
     const now = clock.now();
-    const seenAllAlong = now - this.#lookedAt < limits.sharedServerTtlMs;
+    const seenAllAlong = now - this.#lookedAt < paceOf(store.traits).ttlMs;
     this.#lookedAt = now;
     const stored = await store.raiseFormat(oldestFormat);
     if (stored > currentFormat) return onOutdated(this.complaint()!);

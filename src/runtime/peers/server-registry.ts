@@ -1,15 +1,16 @@
 /**
  * This server's entry among the live ones: beaten at intervals, gone after a few missed beats. On a
  * shared store it also reads which others are live, soon enough that timers of a server that has
- * died fire within two seconds, and which format of stored records all of them read.
+ * died fire within two seconds (15 where looks are billed), and which format of stored records all
+ * of them read.
  */
 import type { Clock } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
 import { currentFormat } from "../../model/format.ts";
 import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
 import type { ServerBeat, ServerView } from "../shared/orchestrator.ts";
+import { paceOf } from "../shared/pace.ts";
 import type { Formats } from "./formats.ts";
 import type { Standstill } from "./standstill.ts";
 
@@ -66,12 +67,13 @@ export class ServerRegistry {
     const self = this.#self;
     if (self === undefined) return;
     const { shared } = this.#store.traits;
+    const { beatMs, ttlMs } = paceOf(this.#store.traits);
     try {
       const beat = {
         id: self.id,
         body: JSON.stringify({ ...self, ...this.#news() }),
         now: this.#clock.now(),
-        ttlMs: shared ? limits.sharedServerTtlMs : limits.serverTtlMs,
+        ttlMs,
       };
       await this.#standstill.ask(noPartition, () => this.#store.beatServer(beat));
       const live = shared ? await this.#beats() : [self];
@@ -87,7 +89,6 @@ export class ServerRegistry {
       this.#onLost();
     }
     if (this.#self === undefined) return;
-    const beatMs = shared ? limits.sharedServerBeatMs : limits.serverBeatMs;
     this.#cancel = this.#clock.after(beatMs, () => {
       this.#beating = this.#beat();
     });

@@ -27,6 +27,7 @@ export class MemoryStore implements contract.Store {
     durability: "Nothing is kept when this process ends.",
     shared: false,
     claimOrder: "strict",
+    looks: "cheap",
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;

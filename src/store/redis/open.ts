@@ -56,6 +56,7 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
       durability: durabilityOf(info),
       shared: true,
       claimOrder: "strict",
+      looks: "cheap",
       usedMax,
     };
     const { clockCheck = true } = options;

@@ -41,6 +41,7 @@ export class SqliteStore implements contract.Store {
       "process and of the machine.",
     shared: false,
     claimOrder: "strict",
+    looks: "cheap",
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;
