@@ -106,7 +106,7 @@ check(limits.sharedServerBeatMs * 3 < limits.sharedServerTtlMs, "two lost beats 
 check(limits.billedServerBeatMs * 3 < limits.billedServerTtlMs, "two lost beats do not end one");
 check(
   limits.billedServerBeatMs + limits.billedServerTtlMs < 15_000,
-  "others take over from a dead server within 15 seconds, where looks are billed",
+  "others take over soon from a dead server, also where looks are billed",
 );
 check(
   limits.sharedServerBeatMs + limits.sharedServerTtlMs < 2_000,
