@@ -2,13 +2,12 @@
  * An execution of any size in one small answer: without its payloads, or with those that are small
  * and the sizes of the others.
  */
+import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { ExecutionView } from "../../runtime/shared/orchestrator.ts";
 import { raw } from "./json.ts";
 import { actionView, executionFrame } from "./views.ts";
 
-/** Larger payloads are shown by their size. */
-const payloadBytesMax = 64 * 1024;
 /** All payloads that are shown, together. */
 const shownBytesMax = 1024 * 1024;
 /** What is read for one answer, be it shown or only measured. */
@@ -78,14 +77,15 @@ class Budget {
     for await (const piece of pieces) {
       bytes += Buffer.byteLength(piece);
       this.#read += Buffer.byteLength(piece);
-      if (bytes <= payloadBytesMax) text += piece;
+      if (bytes <= limits.smallPayloadBytesMax) text += piece;
       if (this.isSpent) return {};
     }
     return this.#keep(text, bytes);
   }
 
   #keep(text: JsonText, bytes: number): Shown {
-    if (bytes > payloadBytesMax || this.#shown + bytes > shownBytesMax) return { bytes };
+    if (bytes > limits.smallPayloadBytesMax || this.#shown + bytes > shownBytesMax)
+      return { bytes };
     this.#shown += bytes;
     return { text };
   }

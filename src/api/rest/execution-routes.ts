@@ -1,8 +1,10 @@
 /** Starting and reading executions over `/v1`. */
 
 import * as v from "valibot";
+import { inBytes } from "../../base/amount.ts";
 import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import { isOpen } from "../../model/execution.ts";
 import { decodeCursor } from "../../runtime/services/listing.ts";
 import type { ExecutionResult, StartAnswer } from "../../runtime/shared/orchestrator.ts";
@@ -145,7 +147,8 @@ export const executionRoutes: readonly Route[] = [
     summary: "Get an execution: status, actions with attempts, data, result, error",
     description:
       "Status, each action with its attempts and times, the data that templates see, the result and the error. " +
-      "Payloads may be large: `payloads=small` has sizes in place of those above 64 KiB and leaves out `data`; " +
+      "Payloads may be large: `payloads=small` has sizes in place of those above " +
+      `${inBytes(limits.smallPayloadBytesMax)} and leaves out \`data\`; ` +
       "`payloads=none` has none of them.",
     params: idPath,
     query: { payloads: v.optional(v.picklist(payloadChoices)) },

@@ -23,6 +23,8 @@ export const restLimits = {
   listPageLookMax: 5_000,
   /** `wait` of a start or a result. */
   resultWaitSecondsMax: 60,
+  /** Payload that `payloads=small` shows; of a larger one it shows the size. */
+  smallPayloadBytesMax: 64 * 1024,
   /** Executions that are read for callers at the same time. */
   readsAtOnceMax: 4,
   /** A page of a list; it has at least one item. */
