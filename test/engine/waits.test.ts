@@ -5,6 +5,7 @@ import { unreachable } from "../../src/base/errors.ts";
 import { type Wait, waitsOf } from "../../src/engine/waits.ts";
 import type { WorkflowDefinition } from "../../src/model/definition.ts";
 import type { TaskOutcome } from "../../src/model/event.ts";
+import { parseTaskId } from "../../src/model/ids.ts";
 import { workflowArbitrary } from "../support/random-workflow.ts";
 import { World } from "../support/world.ts";
 
@@ -59,6 +60,19 @@ function fulfil(world: World, wait: Wait, pick: number): void {
       world.send({ type: "child-ended", parent, end: { status: "COMPLETED", output: "{}" } });
       break;
     }
+    case "items": {
+      const [task] = [...world.tasks.values()].filter(
+        ({ id }) => parseTaskId(id)?.actionKey === wait.action.key,
+      );
+      if (task === undefined) {
+        const isOfItem = (id: string) => id.split(":").at(-1)!.startsWith(`${wait.action.key}.`);
+        world.fire([...world.timers.keys()].find(isOfItem)!);
+      } else {
+        const outcome = { ok: true as const, output: '{"value":1}' };
+        world.send({ type: "result", taskId: task.id, token: `0.nonce.${task.id}`, outcome });
+      }
+      break;
+    }
     case "sending":
       world.send({ type: "signal-sent", handout: wait.record.handout!, sent: [] });
       break;
@@ -109,6 +123,7 @@ test("a RUNNING execution waits for something, and whatever of it comes moves it
   expect([...seen.keys()].sort()).toEqual([
     "backoff",
     "delay",
+    "items",
     "pause",
     "script",
     "script-turn",

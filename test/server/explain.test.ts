@@ -188,6 +188,20 @@ describe("an execution", () => {
     await call(server, "POST", `/v1/executions/${id}/cancel`);
   });
 
+  test("waits for the items of a map, and for their workers", async () => {
+    const map = { id: "m", type: "system", name: "map", items: "$.input", action: "item" };
+    await saveWorkflow(server, { name: "maps", rootAction: "m", actions: [map] });
+    const id = await startExecution(server, "maps", [{}, {}, {}]);
+    const reason = await untilReason(id, "items");
+    expect(reason).toMatchObject({
+      action: "m",
+      items: { count: 3, open: 3, completed: 0, failed: 0 },
+      queue: { action: "item", queued: 3, workers: { waiting: 0, busy: 0 } },
+    });
+    expect(reason.sentence).toContain("no worker polls for it. Start a worker for item.");
+    await call(server, "POST", `/v1/executions/${id}/cancel`);
+  });
+
   test("waits for its child", async () => {
     await saveWorkflow(server, single("child"));
     const parent = { id: "p", type: "system", name: "workflow", workflow: "child" };

@@ -2,7 +2,13 @@
 import * as v from "valibot";
 import { queueKinds, reasonKinds } from "../../runtime/shared/explanation.ts";
 import { statusSchema } from "../schemas.ts";
-import { failureSchema, optionalTime, time, workerCountSchema } from "./response-schemas.ts";
+import {
+  failureSchema,
+  itemCountsSchema,
+  optionalTime,
+  time,
+  workerCountSchema,
+} from "./response-schemas.ts";
 
 const queueReport = {
   action: v.string(),
@@ -38,6 +44,7 @@ export const executionExplanationSchema = v.strictObject({
       worker: v.optional(v.string()),
       error: v.optional(failureSchema),
       events: v.optional(v.array(v.string())),
+      items: v.optional(itemCountsSchema),
       child: v.optional(v.pipe(v.string(), v.description("Id of the child that must end."))),
       waitsFor: v.optional(
         v.pipe(

@@ -153,6 +153,11 @@ export const attemptSchema = v.strictObject({
   error: v.optional(failureSchema),
 });
 
+export const itemCountsSchema = v.pipe(
+  v.record(v.picklist(["count", "open", "completed", "failed"]), v.number()),
+  v.description("Of a map: how many items there are, are open, and have ended."),
+);
+
 const sizeSchema = v.optional(
   v.pipe(v.number(), v.description("Size as JSON, of a payload that is not shown.")),
 );
@@ -202,12 +207,7 @@ export const executionActionSchema = v.strictObject({
     v.pipe(v.string(), v.description("The execution that it has started: the last one.")),
   ),
   error: v.optional(failureSchema),
-  items: v.optional(
-    v.pipe(
-      v.record(v.picklist(["count", "open", "completed", "failed"]), v.number()),
-      v.description("Of a map: how many items there are, are open, and have ended."),
-    ),
-  ),
+  items: v.optional(itemCountsSchema),
   attempts: v.array(attemptSchema),
   output: v.optional(json),
   outputBytes: sizeSchema,

@@ -50,7 +50,8 @@ export interface Holdings {
 /**
  * What an open action waits for. `task`: a worker's result. `backoff`: the next attempt. `delay`:
  * its moment. `signal`: an event, or its timeout. `script`: its evaluation. `script-turn`: room for
- * that. `child`: the end of the execution that it has started. `sending`: that its signal is stored.
+ * that. `child`: the end of the execution that it has started. `items`: those of a map. `sending`:
+ * that its signal is stored.
  */
 export type ActionWait =
   | "task"
@@ -60,6 +61,7 @@ export type ActionWait =
   | "script"
   | "script-turn"
   | "child"
+  | "items"
   | "sending";
 
 /** What moves an open action on: promise 3 of the design. */

@@ -9,16 +9,22 @@ import { type Wait, waitsOf } from "../../engine/waits.ts";
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { Plan } from "../../language/plan.ts";
 import { type Execution, type ExecutionState, isOpen } from "../../model/execution.ts";
-import { executionKey, parseQueueKey, parseToken } from "../../model/ids.ts";
+import { executionKey, parseQueueKey, parseTaskId, parseToken } from "../../model/ids.ts";
 import type { Store, TaskView } from "../../store/store.ts";
 import type { Plans } from "../catalogue/plans.ts";
 import { loadExecution } from "../driving/load.ts";
-import type { ExecutionExplanation, QueueExplanation, Reason } from "../shared/explanation.ts";
+import type {
+  ExecutionExplanation,
+  QueueExplanation,
+  QueueReport,
+  Reason,
+} from "../shared/explanation.ts";
 import { Gate } from "../shared/gate.ts";
 import { gone, notFound } from "./executions.ts";
 import type { Pollers } from "./pollers.ts";
 import { kindOf, type QueueReports, queueSentence, reportOn } from "./queue-reports.ts";
 import { sentenceOf } from "./reason-sentences.ts";
+import { countsOf } from "./views.ts";
 
 /** Queues of one explanation. */
 const queuesExplainedMax = 1_000;
@@ -121,6 +127,8 @@ function reasonOf(wait: Wait, known: Known): Bare {
       return { kind: "join", action: wait.action.id, waitsFor: unfinishedBefore(wait, known) };
     case "task":
       return taskReason(wait, known);
+    case "items":
+      return itemsReason(wait, known);
     case "backoff": {
       const last = wait.record.attempts?.at(-1);
       const { failure, number, endedAt } = last ?? {};
@@ -161,6 +169,25 @@ function taskReason(wait: ActionWait, { tasks, queues, execution }: Known): Bare
   if (report === undefined) return { kind: "continuing", action: action.id };
   const { isClaimable: _isClaimable, ...queue } = report;
   return { kind: kindOf(queue), ...waiting, queue };
+}
+
+/** With the queue that its first queued item waits in. */
+function itemsReason({ action, record }: ActionWait, { tasks, queues, execution }: Known): Bare {
+  const { state } = execution;
+  const isQueued = ({ id, state }: TaskView) =>
+    state === "queued" && parseTaskId(id)?.actionKey === action.key;
+  const first = [...tasks.values()].find(isQueued);
+  const report = first === undefined ? undefined : queues.get(first.queue);
+  const { isClaimable: _isClaimable, ...queue } = report ?? {};
+  return {
+    kind: "items",
+    action: action.id,
+    ...defined({
+      since: record.startedAt,
+      items: record.items && countsOf(record.items),
+      queue: report && state.status === "RUNNING" ? (queue as QueueReport) : undefined,
+    }),
+  };
 }
 
 /** Actions that lead to it and have not ended. */

@@ -2,7 +2,7 @@
 import { unreachable } from "../../base/errors.ts";
 import type { ExecutionState } from "../../model/execution.ts";
 import type { Reason } from "../shared/explanation.ts";
-import { queueSentence } from "./queue-reports.ts";
+import { kindOf, queueSentence } from "./queue-reports.ts";
 
 const listedMax = 10;
 
@@ -48,6 +48,14 @@ export function sentenceOf(reason: Omit<Reason, "sentence">, state: ExecutionSta
         `Action ${action} waits for the execution ${reason.child} to end. ` +
         `GET /v1/executions/${reason.child}/explain says what that waits for.`
       );
+    case "items": {
+      const { count = 0, completed = 0, failed = 0, open = 0 } = reason.items ?? {};
+      const waiting = queue === undefined ? "" : ` ${queueSentence(kindOf(queue), queue)}`;
+      return (
+        `Action ${action} waits for its ${count} items: ${completed} have completed, ${failed} have failed, ` +
+        `${open} are open.${waiting} GET /v1/executions/${state.id}/actions/${action}/items lists them.`
+      );
+    }
     case "sending":
       return `Action ${action} waits until its signal is stored; it is sent again for as long as that takes.`;
     case "join":

@@ -226,7 +226,7 @@ function actionView(
   };
 }
 
-function countsOf({ count, open, completed, failed }: MapProgress): ActionView["items"] {
+export function countsOf({ count, open, completed, failed }: MapProgress): ActionView["items"] {
   return { count, open, completed, failed };
 }
 

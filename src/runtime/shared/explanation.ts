@@ -1,5 +1,5 @@
 /** Why an execution, or a queue, is where it is: a closed list of kinds, each with a sentence. */
-import type { ExecutionStatus, Failure } from "../../model/execution.ts";
+import type { ExecutionStatus, Failure, MapProgress } from "../../model/execution.ts";
 
 /** Why tasks of a queue are, or are not, under way. Append only: callers may know them. */
 export const queueKinds = ["queued", "workers-busy", "no-workers", "no-json-workers"] as const;
@@ -19,6 +19,7 @@ export const reasonKinds = [
   "script",
   "script-turn",
   "child",
+  "items",
   "sending",
   "join",
 ] as const;
@@ -59,6 +60,8 @@ export interface Reason {
   /** Why the last attempt failed. */
   readonly failure?: Failure;
   readonly events?: readonly string[];
+  /** Of a map: how many items there are, are open, and have ended. */
+  readonly items?: Pick<MapProgress, "count" | "open" | "completed" | "failed">;
   /** Id of the child that must end. */
   readonly child?: string;
   /** Ids of the actions that must end first. */

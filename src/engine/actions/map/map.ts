@@ -40,6 +40,7 @@ export const map: ActionRules<MapPlanAction> = {
       openItems(draft, action);
     }
   },
+  waits: () => "items",
   timers: {
     retry: endBackoff,
     total: (draft, action, timer) =>
