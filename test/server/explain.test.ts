@@ -208,6 +208,9 @@ describe("an execution", () => {
     const id = await start({ name: "parent", rootAction: "p", actions: [parent] } as never);
     const reason = await untilReason(id, "child");
     expect(reason.sentence).toContain(`GET /v1/executions/${reason.child}/explain`);
+    // Its start is a message, which may be under way.
+    const path = `/v1/executions/${reason.child}`;
+    while ((await call(server, "GET", path)).status === 404) await Bun.sleep(5);
     expect(await untilReason(reason.child, "no-workers")).toMatchObject({ action: "a" });
     await call(server, "POST", `/v1/executions/${id}/cancel`);
   });
