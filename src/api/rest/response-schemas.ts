@@ -4,8 +4,7 @@ import * as v from "valibot";
 import { inTime } from "../../base/amount.ts";
 import { errorKinds } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
-import { actionStatuses } from "../../model/execution.ts";
-import { statusSchema } from "../schemas.ts";
+import { actionStatusSchema, statusSchema } from "../schemas.ts";
 
 export const time = v.pipe(v.string(), v.isoTimestamp());
 const json = v.unknown();
@@ -166,7 +165,7 @@ export const executionActionSchema = v.strictObject({
   id: v.union([v.number(), v.string()]),
   type: v.picklist(["user", "system"]),
   name: v.string(),
-  status: v.picklist(actionStatuses),
+  status: actionStatusSchema,
   unpolled: v.optional(
     v.pipe(
       v.boolean(),
@@ -216,7 +215,7 @@ export const executionActionSchema = v.strictObject({
 export const itemsSchema = page(
   v.strictObject({
     index: v.number(),
-    status: v.picklist(actionStatuses),
+    status: actionStatusSchema,
     attempt: v.optional(v.number()),
     startedAt: optionalTime,
     endedAt: optionalTime,

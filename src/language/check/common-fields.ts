@@ -101,7 +101,7 @@ const count = reader({ anyOf: [{ enum: ["any"] }, edgeCount] }, (value, pointer,
   report.problem(pointer, `It must be "any" or a number of edges from 1, not ${shown(value)}.`);
   return undefined;
 });
-const cancelRest = reader({ enum: [true] }, (value, pointer, report) => {
+const cancelRest = reader({ type: "boolean" }, (value, pointer, report) => {
   if (value === true) return value;
   const instead = `for a join that lets the rest go on, "join" is the count itself`;
   report.problem(pointer, `It must be true, not ${shown(value)}; ${instead}.`);
