@@ -21,11 +21,14 @@ function flowOf(parts: Readonly<Record<string, Parts>>): readonly ActionSpec[] {
   );
 }
 
-/** Ends what is open in this order, then what comes; the same from both, as a line for each action. */
+/**
+ * Ends what is open in this order, an array in one decision, then what comes. The same from both, as a
+ * line for each action.
+ */
 function run(
   parts: Readonly<Record<string, Parts>>,
   outcomes: Readonly<Record<string, Outcome | "fails">>,
-  order: readonly ActionId[] = [],
+  order: readonly (ActionId | readonly ActionId[])[] = [],
 ): Record<string, string> {
   const actions = flowOf(parts);
   const targets = new Set(
@@ -43,7 +46,10 @@ function run(
       ]),
     ),
   };
-  const pick = (open: readonly ActionId[]) => order.find((id) => open.includes(id)) ?? open[0]!;
+  const pick = (open: readonly ActionId[]) => {
+    const next = order.map((ids) => [ids].flat()).find((ids) => open.includes(ids[0]!));
+    return next ?? [open[0]!];
+  };
   const { errors, ...engine } = runEngine(flow, pick);
   const { errors: wanted, ...naive } = runNaive(flow, pick);
   expect(engine).toEqual(naive);
@@ -328,6 +334,26 @@ describe("joins of some", () => {
     // Where it comes later still, the decision has been made.
     expect(run(parts, { x: "fails" }, ["y", "x", "j", "k", "h"])).toMatchObject({
       end: "SKIPPED: x",
+    });
+  });
+});
+
+describe("in one decision", () => {
+  test("what is recovered late counts from then on", () => {
+    const parts = {
+      x: { next: { default: ["e1", "e2"] }, onError: { default: "h" } },
+      y: { next: { default: "j" } },
+      h: { next: { default: "j" } },
+      j: { join: "any", next: { default: "k" } },
+      k: { next: { default: ["e1", "e2"] } },
+      p1: { next: { default: "e1" } },
+      p2: { next: { default: "e2" } },
+      e1: {},
+      e2: {},
+    } as const;
+    expect(run(parts, { x: "fails" }, ["y", "x", "j", "k", ["p1", "h", "p2"]])).toMatchObject({
+      e1: "SKIPPED: x",
+      e2: "COMPLETED",
     });
   });
 });

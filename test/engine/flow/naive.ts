@@ -16,8 +16,8 @@ export interface NaiveRun {
   readonly outcomeOf: (id: ActionId) => Outcome;
   /** Ends at once when it starts. */
   readonly isImmediate: (id: ActionId) => boolean;
-  /** Which of the open actions, in the order of their starts, ends next. */
-  readonly pick: (open: readonly ActionId[]) => ActionId;
+  /** Which of the open actions, in the order of their starts, end next, before anything starts. */
+  readonly pick: (open: readonly ActionId[]) => readonly ActionId[];
 }
 
 export type NaiveStatus =
@@ -76,7 +76,8 @@ export class Naive {
         this.#start(started);
         if (this.#run.isImmediate(started)) this.#end(started);
       } else if (this.#open.length > 0) {
-        this.#end(this.#run.pick(this.#open));
+        // One may end the execution, or the race that another one takes part in.
+        for (const id of this.#run.pick(this.#open)) if (this.#open.includes(id)) this.#end(id);
       } else break;
     }
     if (this.#failed !== undefined) {
@@ -106,6 +107,7 @@ export class Naive {
   }
 
   #end(id: ActionId): void {
+    if (this.#failed !== undefined) return;
     this.#open = this.#open.filter((other) => other !== id);
     const outcome = this.#run.outcomeOf(id);
     if ("code" in outcome) this.#fail(id, outcome.code);
