@@ -198,6 +198,20 @@ const byHand = {
 
 export const operationSchema = v.strictObject(byHand);
 
+/** The id of an action as definitions write it; as text, it is the action's key. */
+const actionInBodySchema = v.union(
+  [wholeNumber(0, 2 ** 31 - 1), actionIdSchema],
+  "It must be the id of an action.",
+);
+
+export const rerunSchema = v.strictObject({
+  action: actionInBodySchema,
+  parameters: v.optional(
+    v.pipe(payloadSchema, v.description("Instead of the action's own parameters; not a template.")),
+  ),
+  ...byHand,
+});
+
 export const skipSchema = v.strictObject({ output: v.optional(payloadSchema), ...byHand });
 
 export const completeSchema = v.strictObject({

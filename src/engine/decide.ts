@@ -12,7 +12,7 @@ import type { ChildBeginning } from "../model/child.ts";
 import type { Decision, NeedData } from "../model/decision.ts";
 import type { EventAnswer, ExecutionEvent } from "../model/event.ts";
 import type { Execution, ExecutionState } from "../model/execution.ts";
-import { isOpen } from "../model/execution.ts";
+import { isOpen, runOfIds } from "../model/execution.ts";
 import { fields, parseTaskId } from "../model/ids.ts";
 import type { JsonText } from "../model/json.ts";
 import { runEndedWith } from "../model/message.ts";
@@ -324,7 +324,7 @@ function applyActionTimer(draft: Draft, timer: ActionTimer, id: string): void {
   const { kind, run, actionKey, item } = timer;
   const { state, plan } = draft;
   const index = plan.byKey.get(actionKey);
-  if (index === undefined || run !== state.run || !isOpen(state.status)) return;
+  if (index === undefined || run !== runOfIds(state) || !isOpen(state.status)) return;
   const { status, timers } = draft.record(index);
   // An action that lost a race may still own what there was no room to drop.
   if (status === "CANCELLED") return;

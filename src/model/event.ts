@@ -14,6 +14,7 @@ export type OperationRequest =
   | { readonly operation: "resume" }
   | { readonly operation: "cancel" }
   | { readonly operation: "retry" }
+  | { readonly operation: "rerun"; readonly action: string; readonly parameters?: JsonText }
   | { readonly operation: "skip"; readonly action: string; readonly output: JsonText }
   | {
       readonly operation: "complete";

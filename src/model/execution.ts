@@ -174,6 +174,17 @@ interface HeldTimer {
  * What every commit rewrites. Times are milliseconds since the epoch, or a duration where `Ms` says
  * so.
  */
+/** The run in the ids of an execution's tasks and timers. */
+export function runOfIds({ idRun, run }: Pick<ExecutionState, "idRun" | "run">): number {
+  return idRun ?? run;
+}
+
+/** What an action was before it was reset; from format 4 on. */
+export interface LeftRecord {
+  readonly index: number;
+  readonly record: ActionRecord;
+}
+
 export interface ExecutionState {
   readonly id: string;
   /** The server made its id, so no start can name it again; absent: unknown, or not so. */
@@ -183,6 +194,13 @@ export interface ExecutionState {
   readonly correlationId?: string;
   readonly status: ExecutionStatus;
   readonly run: number;
+  /**
+   * The run that ids of tasks and timers name, where that is an earlier one: a rerun of a paused
+   * execution has left some open. From format 4 on.
+   */
+  readonly idRun?: number;
+  /** Plan indexes of actions that a rerun has given parameters; from format 4 on. */
+  readonly given?: readonly number[];
   /** Last hand-out number given; never reset. */
   readonly handout: number;
   /** Source of every random choice of this execution (retry jitter). */
@@ -201,8 +219,11 @@ export interface ExecutionState {
   readonly heldTimers: readonly HeldTimer[];
   /** Plan indexes of actions that may start and have not: held by a pause, or cut by a bound. */
   readonly ready: readonly number[];
-  /** Plan indexes whose tasks and timers are still to be dropped after an end. */
-  readonly closing: readonly number[];
+  /**
+   * What is still to be dropped: of the actions with these plan indexes after an end, or of an action
+   * that a rerun has reset, with the record that it had.
+   */
+  readonly closing: readonly (number | LeftRecord)[];
   /** Id of the timer that continues what was cut off, if any. */
   readonly continueTimer?: string;
   /** Actions that are neither ended nor unreached. The execution completes at zero. */

@@ -18,7 +18,9 @@
  *        that failures travel until they are recovered (`ExecutionState.failuresTravel`);
  *        children know their parent (`ExecutionState.parent`), and messages about them are in outboxes
  *        (model/message.ts); the progress of maps is in `ActionRecord.items`, their items and what became
- *        of them in fields of data (engine/stored/items.ts); ids of tasks and timers name items.
+ *        of them in fields of data (engine/stored/items.ts); ids of tasks and timers name items;
+ *        reruns leave parameters (`ExecutionState.given`), tasks and timers of earlier
+ *        runs (`idRun`), and records to close (`LeftRecord`).
  *
  * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
  * (`Store.format`): never one that a server beside this one does not read.

@@ -177,6 +177,8 @@ export function parseQueueKey(key: string): { readonly queue: string; readonly a
 export const fields = {
   input: "input",
   result: "result",
+  /** What a rerun gives an action instead of its resolved parameters. */
+  parameters: (actionKey: string) => `parameters:${actionKey}`,
   output: (actionKey: string) => `output:${actionKey}`,
   signal: (sequence: number) => `signal:${sequence}`,
   /** Ids of signals and operations that were applied: see engine/causes.ts. */

@@ -193,3 +193,260 @@ describe("retry", () => {
     expect(operate(old, "retry").type).toBe("unread");
   });
 });
+
+describe("retry of a map", () => {
+  const map = (more: object = {}) =>
+    workflow("m", [
+      {
+        id: "m",
+        type: "system",
+        name: "map",
+        items: "$.input.items",
+        action: "work",
+        parameters: { n: "$.item" },
+        retry: { retryCount: 0 },
+        maxConcurrency: 3,
+        ...more,
+      },
+      user("beside"),
+    ]);
+  const input = { items: [0, 1, 2, 3, 4, 5, 6] };
+
+  const items = (world: World) =>
+    [...world.tasks.values()].map(({ parameters }) => JSON.parse(parameters).n as number);
+
+  /** Ends the item with this number. */
+  const end = (world: World, item: number, isGood: boolean) => {
+    const task = [...world.tasks.values()].find(
+      ({ parameters }) => JSON.parse(parameters).n === item,
+    )!;
+    const failure = { code: "BROKEN", message: "it broke" };
+    const outcome = isGood
+      ? ({ ok: true, output: `${item * 10}` } as const)
+      : ({ ok: false, failure, retryable: false } as const);
+    world.send({ type: "result", taskId: task.id, token: world.tokenOf(task), outcome });
+  };
+
+  test("repeats the items that failed or were cancelled, and no others", () => {
+    const world = new World(map({ tolerate: 1 }), { input });
+    end(world, 0, true);
+    end(world, 1, false);
+    end(world, 2, true);
+    expect(items(world)).toEqual([3, 4, 5]);
+    end(world, 4, false);
+    expect([world.status, world.statusOf("m"), world.tasks.size]).toEqual(["FAILED", "FAILED", 0]);
+    operate(world, "retry");
+    expect([world.statusOf("m"), items(world)]).toEqual(["WAITING", [1, 3, 4]]);
+    end(world, 4, false);
+    end(world, 1, true);
+    for (const item of [3, 5, 6]) end(world, item, true);
+    expect(world.status).toBe("COMPLETED");
+    expect(world.output("m")).toMatchObject({
+      results: [0, 10, 20, 30, null, 50, 60],
+      failures: [{ index: 4, error: { code: "BROKEN" } }],
+    });
+  });
+});
+
+describe("rerun", () => {
+  const rerun = (world: World, action: string, parameters?: unknown): EventAnswer => {
+    const given = parameters === undefined ? {} : { parameters: JSON.stringify(parameters) };
+    return world.send({ type: "operation", operation: "rerun", action, ...given })[0]!;
+  };
+
+  test("resets the action and all after it, and starts it with other parameters", () => {
+    const retry = { retryCount: 1, retryAfterSeconds: 1, jitter: 0 };
+    const world = new World(
+      workflow(
+        ["first", "beside"],
+        [
+          user("first", { parameters: { n: 1 }, ...after("second") }),
+          user("second", { parameters: { n: "$.first.output.n" }, retry, ...after("third") }),
+          user("third", { parameters: { n: "$.second.output.n" } }),
+          user("beside"),
+        ],
+        { output: "$.third.output" },
+      ),
+    );
+    world.complete("beside", { kept: true });
+    world.complete("first", { n: 2 });
+    world.complete("second", { n: 3 });
+    world.complete("third", 4);
+    expect(rerun(world, "second", { n: 30 })).toEqual({ type: "accepted" });
+    expect(world.execution.state).toMatchObject({ status: "RUNNING", run: 2 });
+    for (const gone of ["output:second", "output:third", "result"]) {
+      expect(world.execution.data.has(gone)).toBe(false);
+    }
+    expect(statuses(world, "first", "second", "third", "beside")).toEqual([
+      ...["COMPLETED", "SCHEDULED", "PENDING", "COMPLETED"],
+    ]);
+    // All its attempts, and those of a retry of the execution, have what was given.
+    for (const fail of [true, true, false]) {
+      expect(JSON.parse(world.task("second").parameters)).toEqual({ n: 30 });
+      if (fail) world.fail("second");
+      if (world.status === "FAILED") operate(world, "retry");
+      else if (fail) world.fireNext();
+    }
+    world.complete("second", { n: 31 });
+    expect(JSON.parse(world.task("third").parameters)).toEqual({ n: 31 });
+    world.complete("third", 5);
+    expect([world.status, world.execution.data.get("result")]).toEqual(["COMPLETED", "5"]);
+    rerun(world, "first");
+    expect(JSON.parse(world.task("first").parameters)).toEqual({ n: 1 });
+    world.complete("first", { n: 6 });
+    expect(JSON.parse(world.task("second").parameters)).toEqual({ n: 6 });
+    expect([...world.execution.data.keys()].some((name) => name.startsWith("parameters:"))).toBe(
+      false,
+    );
+  });
+
+  test("of a paused one drops what it resets, and leaves alone what is open elsewhere", () => {
+    const total = { totalTimeoutSeconds: 600 };
+    const world = new World(
+      workflow(
+        ["a", "open", "slow"],
+        [
+          user("a", after("delay", "wait", "b")),
+          { id: "delay", type: "system", name: "delay", delaySeconds: 60 },
+          { id: "wait", type: "system", name: "wait", event: "go", timeoutSeconds: 90 },
+          user("b", total),
+          user("open", total),
+          user("slow", { retry: { retryCount: 3, retryAfterSeconds: 5, jitter: 0 } }),
+        ],
+        { timeoutSeconds: 1_000 },
+      ),
+    );
+    world.complete("a");
+    world.fail("slow");
+    const open = world.task("open");
+    const old = world.task("b");
+    operate(world, "pause");
+    world.now += 500_000;
+    expect(rerun(world, "a").type).toBe("accepted");
+    expect([world.status, world.held, world.execution.state.run]).toEqual(["RUNNING", false, 2]);
+    expect(statuses(world, "a", "delay", "wait", "b", "open", "slow")).toEqual([
+      ...["SCHEDULED", "PENDING", "PENDING", "PENDING", "SCHEDULED", "RETRYING"],
+    ]);
+    expect(world.task("open")).toBe(open);
+    // Of the reset actions nothing is left, of the others their timers are, and a fresh timeout.
+    const kinds = [...world.timers.keys()].map((id) => `${id.split(":")[0]} ${id.split(":")[3]}`);
+    expect(kinds.toSorted()).toEqual(["retry slow", "timeout undefined", "total open"]);
+    expect(world.timers.get("timeout:2")).toBe(world.now + 1_000_000);
+    const stale = { taskId: old.id, token: world.tokenOf(old) };
+    const outcome = { ok: true, output: "1" } as const;
+    expect(world.send({ type: "result", ...stale, outcome })[0]!.type).toBe("stale");
+    world.complete("a");
+    expect(world.complete("open").type).toBe("accepted");
+    world.fireNext();
+    expect(world.statusOf("slow")).toBe("SCHEDULED");
+    world.complete("slow");
+    world.complete("b");
+    world.send({ type: "signal", event: "go", payload: "1" });
+    world.fireNext();
+    expect(world.status).toBe("COMPLETED");
+  });
+
+  test("of very many open actions, in portions", () => {
+    const ids = Array.from({ length: 150 }, (_, i) => `u${i}`);
+    const actions = ids.map((id) => user(id, { totalTimeoutSeconds: 50 }));
+    const world = new World(workflow("root", [user("root", after(...ids)), ...actions]));
+    world.complete("root");
+    const before = [...world.tasks.keys()];
+    operate(world, "pause");
+    expect(rerun(world, "root").type).toBe("accepted");
+    expect([world.tasks.size, world.timers.size]).toEqual([1, 0]);
+    world.complete("root");
+    expect([world.tasks.size, world.timers.size]).toEqual([150, 150]);
+    for (const id of before) expect(world.tasks.has(id)).toBe(false);
+    for (const id of ids) world.complete(id);
+    expect(world.status).toBe("COMPLETED");
+  });
+
+  test("mends a join that was not met, which a retry cannot", () => {
+    const world = new World(
+      workflow(
+        ["a", "b"],
+        [
+          user("a", { onError: { default: [] }, ...after("join") }),
+          user("b", after("join")),
+          user("join", { join: 2 }),
+        ],
+      ),
+    );
+    world.fail("a");
+    world.complete("b");
+    expect(world.execution.state.failure?.code).toBe("JOIN_NOT_MET");
+    expect(operate(world, "retry")).toMatchObject({
+      message: "The join of the action join is still not met; use rerun from an action before it.",
+    });
+    expect(rerun(world, "b").type).toBe("accepted");
+    world.complete("b");
+    expect(world.execution.state.failure?.code).toBe("JOIN_NOT_MET");
+    rerun(world, "a");
+    world.complete("a");
+    world.complete("join");
+    expect(world.status).toBe("COMPLETED");
+  });
+
+  test("of a map repeats all items; of an open one it is refused", () => {
+    const action = { id: "m", type: "system", name: "map", items: "$.input", action: "work" };
+    const world = new World(workflow("m", [action]), { input: [{ n: 1 }, { n: 2 }] });
+    operate(world, "pause");
+    expect(rerun(world, "m")).toMatchObject({ type: "invalid-state", actionStatus: "WAITING" });
+    operate(world, "resume");
+    const finishAll = () => {
+      for (const { id } of [...world.tasks.values()]) {
+        const outcome = { ok: true, output: `${world.execution.state.run}` } as const;
+        world.send({ type: "result", taskId: id, token: `0.n.${id}`, outcome });
+      }
+      return world.output("m");
+    };
+    expect(finishAll()).toEqual({ results: [1, 1], failures: [] });
+    rerun(world, "m");
+    expect(finishAll()).toEqual({ results: [2, 2], failures: [] });
+  });
+
+  test("is refused while it runs, of what has not run, and for parameters that nothing takes", () => {
+    const world = new World(
+      workflow("s", [
+        {
+          id: "s",
+          type: "system",
+          name: "switch",
+          expression: "$.input.x",
+          next: { default: ["a"], other: ["skipped"] },
+        },
+        user("a", after("later")),
+        user("later"),
+        user("skipped"),
+      ]),
+    );
+    expect(rerun(world, "a")).toMatchObject({ type: "invalid-state" });
+    operate(world, "pause");
+    for (const [action, actionStatus] of [
+      ["later", "PENDING"],
+      ["skipped", "SKIPPED"],
+    ] as const) {
+      expect(rerun(world, action)).toEqual({
+        type: "invalid-state",
+        message: `The action ${action} has not run: it is ${actionStatus}. Use an action before it.`,
+        actionStatus,
+      });
+    }
+    expect(rerun(world, "none").type).toBe("no-action");
+    expect(rerun(world, "s", { n: 1 })).toEqual({
+      type: "refused",
+      pointer: "/parameters",
+      message: "The action s takes no parameters: it is a switch action.",
+    });
+    const terminated = new World(
+      workflow(
+        ["a", "b"],
+        [user("a", after("t")), { id: "t", type: "system", name: "terminate" }, user("b")],
+      ),
+    );
+    terminated.complete("a");
+    expect(rerun(terminated, "b").type).toBe("invalid-state");
+    expect(rerun(terminated, "a").type).toBe("accepted");
+  });
+});

@@ -1,4 +1,4 @@
-/** retry, over REST: in every status, beside another server, and after lost answers. */
+/** retry and rerun, over REST: in every status, beside another server, and after lost answers. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import {
@@ -126,6 +126,67 @@ describe("retry", () => {
   });
 });
 
+describe("rerun", () => {
+  test.each(Object.keys(reached))("of an execution that is %s", async (status) => {
+    const timeout = status === "TIMED_OUT" && { timeoutSeconds: 0.01 };
+    await saveWorkflow(server, { ...single("a"), name: status, ...timeout });
+    const id = await startExecution(server, status);
+    await reached[status]!(id);
+    const exact = '{"n":12345678901234567890}';
+    const text = `{"action":"a","parameters":${exact},"reason":"once more"}`;
+    const answer = await call(server, "POST", `/v1/executions/${id}/rerun`, text);
+    if (status === "RUNNING") {
+      expect(codeOf(answer)).toEqual([409, "INVALID_STATE", status]);
+      await operate(id, "cancel");
+      return;
+    }
+    expect([answer.status, answer.body.error]).toEqual([200, undefined]);
+    if (status === "TIMED_OUT") {
+      expect((await untilEnded(server, id)).run).toBe(2);
+      return;
+    }
+    const running = (await call(server, "GET", `/v1/executions/${id}`)).body;
+    expect(running).toMatchObject({
+      status: "RUNNING",
+      run: 2,
+      actions: [{ status: "SCHEDULED" }],
+    });
+    expect(running.data.a).toBeUndefined();
+    const response = await fetch(`${server.url}/orchy.v1.WorkerService/Poll`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ actions: ["a"], waitSeconds: 60 }),
+    });
+    const polled = await response.text();
+    expect(polled).toContain(`"parameters":${exact}`);
+    const [task] = JSON.parse(polled).tasks;
+    expect([task.executionId, task.attempt]).toEqual([id, 1]);
+    await complete(server, done(task, "again"));
+    expect((await untilEnded(server, id)).result).toBe("again");
+  });
+
+  test("bodies are checked; actions are named by their ids, numbers too", async () => {
+    const action = { id: 7, type: "user", name: "seven" };
+    await saveWorkflow(server, { name: "seven", rootAction: 7, actions: [action] });
+    const id = await startExecution(server, "seven");
+    await operate(id, "pause");
+    for (const [body, pointer] of [
+      [{}, "/action"],
+      [{ action: -1 }, "/action"],
+      [{ action: 7, parameter: {} }, "/parameter"],
+    ] as const) {
+      const { status, body: answer } = await operate(id, "rerun", body);
+      expect([status, answer.error.details[0].pointer]).toEqual([400, pointer]);
+    }
+    expect((await operate(id, "rerun", { action: 8 })).status).toBe(404);
+    const body = { action: 7, operationId: "o" };
+    expect((await operate(id, "rerun", body)).status).toBe(200);
+    expect((await operate(id, "rerun", { ...body, action: "7" })).status).toBe(200);
+    expect(codeOf(await operate(id, "rerun", { ...body, action: "8" }))[1]).toBe("CONFLICT");
+    expect((await call(server, "GET", `/v1/executions/${id}`)).body.run).toBe(2);
+  });
+});
+
 describe.skipIf(redisMissing !== undefined)("beside another server", () => {
   let redis: RedisServer;
   let pair: readonly [TestServer, TestServer];
@@ -152,6 +213,51 @@ describe.skipIf(redisMissing !== undefined)("beside another server", () => {
       expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409]);
       await finish("raced", round % 2 === 0 ? one : other);
       expect((await untilEnded(one, id)).run).toBe(2);
+    }
+  });
+
+  test("of a rerun and a result, elsewhere, of what it resets, each counts or is refused", async () => {
+    const [one, other] = pair;
+    await saveWorkflow(one, single("reset"));
+    for (let round = 0; round < 20; round++) {
+      const id = await startExecution(one, "reset");
+      const task = await pollOne(other, "reset");
+      await operate(id, "pause", {}, one);
+      const [rerun, [result]] = await Promise.all([
+        operate(id, "rerun", { action: "a" }, one),
+        complete(other, done(task, "old")),
+      ]);
+      expect(rerun.body.status).toBe("RUNNING");
+      expect(["ACCEPTED", "STALE"]).toContain(result!);
+      await finish("reset", other);
+      expect(await untilEnded(one, id)).toMatchObject({ run: 2, result: "good" });
+    }
+  });
+
+  test("no timer of an older run has a say, wherever it is due", async () => {
+    const [one, other] = pair;
+    const wait = { type: "system", name: "wait", event: "go" };
+    const actions = [
+      { id: "a", ...wait, timeoutSeconds: "{$.input.seconds}", next: { go: "b", timeout: "late" } },
+      { id: "b", ...wait },
+      { id: "late", type: "system", name: "transform" },
+    ];
+    await saveWorkflow(one, { name: "timed", rootAction: "a", actions });
+    for (let round = 0; round < 10; round++) {
+      const id = await startExecution(one, "timed", { seconds: 0.03 });
+      await operate(id, "pause", {}, other);
+      const rerun = await operate(id, "rerun", { action: "a" }, other);
+      expect(rerun.status).toBe(200);
+      const end = await untilEnded(one, id);
+      const { items } = (await call(one, "GET", `/v1/executions/${id}/history`)).body;
+      const began = items.findLastIndex(({ kind }: { kind: string }) => kind === "execution.rerun");
+      const timedOut = items
+        .slice(began)
+        .filter(({ kind }: { kind: string }) => kind === "action.completed");
+      expect([end.status, timedOut.map(({ action }: { action: string }) => action)]).toEqual([
+        "COMPLETED",
+        ["a", "late"],
+      ]);
     }
   });
 });

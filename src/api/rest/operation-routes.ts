@@ -1,7 +1,6 @@
 /** Acting on executions over `/v1`. */
 import type * as v from "valibot";
 import { defined } from "../../base/defined.ts";
-import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import type { OperationRequest } from "../../model/event.ts";
 import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
@@ -91,32 +90,14 @@ function onAction<
   });
 }
 
-type ActionRequest = Extract<OperationRequest, { readonly action: string }>;
+type ActionRequest = Extract<OperationRequest, { operation: keyof typeof operationIds }>;
 
 const operationIds = {
   skip: "skipAction",
   complete: "completeAction",
   fail: "failAction",
   "retry-now": "retryActionNow",
-} as const satisfies Record<ActionRequest["operation"], string>;
-
-/** Part of the language, not built yet: callers get NOT_SUPPORTED instead of an unknown route. */
-function later(id: string, path: `/${string}`, summary: string): Route {
-  const actionId = path.includes("{actionId}") ? { actionId: requests.actionIdSchema } : {};
-  return route(`POST ${path}`, {
-    id,
-    tag: "Operations",
-    summary: `${summary} (not built yet)`,
-    description: "Every call returns 501.",
-    access: "run",
-    params: { ...idPath, ...actionId },
-    responses: {},
-    errors: ["NOT_IMPLEMENTED"],
-    handle() {
-      throw new OrchyError("NOT_IMPLEMENTED", "This operation is not built yet.");
-    },
-  });
-}
+} as const;
 
 export const operationRoutes: readonly Route[] = [
   operation("pause", {
@@ -183,7 +164,31 @@ export const operationRoutes: readonly Route[] = [
       return { status: 204 };
     },
   }),
-  later("rerunExecution", "/v1/executions/{id}/rerun", "Rerun from an action"),
+  route("POST /v1/executions/{id}/rerun", {
+    id: "rerunExecution",
+    tag: "Operations",
+    summary: "Run an action and all after it again",
+    description:
+      "Of an execution that is PAUSED or has ended: a new run with a fresh timeout, in which `action` and all after it " +
+      "are reset and start anew, `action` with other `parameters` if there are any. What the end had failed or " +
+      "cancelled elsewhere starts anew as well.",
+    access: "run",
+    params: idPath,
+    body: requests.rerunSchema,
+    responses: { 200: responses.operationAnswerSchema },
+    errors: [...operationErrors, "CONFLICT"],
+    handle(call) {
+      const { action, reason, operationId } = call.body;
+      return operate(call, {
+        id: call.params.id,
+        operation: "rerun",
+        action: `${action}`,
+        done: "execution rerun",
+        ...defined({ reason, operationId }),
+        ...("parameters" in call.body && { parameters: payloadText(call, ["parameters"], "{}") }),
+      });
+    },
+  }),
   onAction("skip", {
     summary: "Skip an open action",
     description:

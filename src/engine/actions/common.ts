@@ -6,6 +6,7 @@ import { resolveTemplate, type Template } from "../../language/data/template.ts"
 import { TooLarge } from "../../language/data/work.ts";
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { Failure } from "../../model/execution.ts";
+import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Draft } from "../decision/draft.ts";
 import { failAction } from "../decision/flow.ts";
@@ -56,6 +57,13 @@ export function withOwn(view: Scope, own: NonNullable<Scope["own"]>): Scope {
     actionKeys: () => view.actionKeys(),
     own,
   };
+}
+
+/** Those that a rerun has given it, or its own; undefined after the action has been failed. */
+export function parametersOrFail(draft: Draft, action: PlanAction): JsonText | undefined {
+  const { index, key, parameters } = action;
+  if (draft.state.given?.includes(index)) return draft.requireField(fields.parameters(key));
+  return parameters === undefined ? "{}" : resolveOrFail(draft, action, parameters);
 }
 
 /** Resolved text, or undefined after the action has been failed. */

@@ -20,6 +20,10 @@ export interface ActionRules<Action extends PlanAction = PlanAction> {
   readonly events?: {
     readonly [Type in ActionEvent["type"]]?: EventRule<EventOf<Type>, Action>;
   };
+  /** A rerun may give it other parameters, which it takes by `parametersOrFail`. */
+  readonly takesParameters?: true;
+  /** What a retry of the execution keeps of its record: absent, nothing. */
+  readonly retried?: (record: ActionRecord) => Partial<ActionRecord>;
   /** What it owns while it is open, besides the timers that its record names. */
   readonly owns?: (state: ExecutionState, action: Action, record: ActionRecord) => Owned;
   /** It ends before its time: what it has set going elsewhere is told. Its record is as it was open. */

@@ -1,7 +1,7 @@
 /** Kinds that run as tasks: the attempts are made at the action itself. */
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { TaskPlanAction } from "../../language/kinds/task.ts";
-import type { ActionRecord, ExecutionState } from "../../model/execution.ts";
+import { type ActionRecord, type ExecutionState, runOfIds } from "../../model/execution.ts";
 import { formatTaskId } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Draft } from "../decision/draft.ts";
@@ -53,10 +53,10 @@ export function taskRules<Action extends TaskAction>(
 
 /** Between two attempts there is none. */
 function ownTask(
-  { id, run }: ExecutionState,
+  state: ExecutionState,
   { key: actionKey }: TaskPlanAction,
   { status, handout }: ActionRecord,
 ): string | undefined {
   if (status === "RETRYING" || handout === undefined) return undefined;
-  return formatTaskId({ executionId: id, run, handout, actionKey });
+  return formatTaskId({ executionId: state.id, run: runOfIds(state), handout, actionKey });
 }

@@ -6,14 +6,13 @@ import type { WorkflowPlanAction } from "../../language/kinds/workflow.ts";
 import { userRules } from "../../language/user-rules.ts";
 import { childIdOf } from "../../model/child.ts";
 import type { EventAnswer } from "../../model/event.ts";
-import type { JsonText } from "../../model/json.ts";
 import { askAt, askChild, cancelChild, startChild } from "../decision/children.ts";
 import type { Draft } from "../decision/draft.ts";
 import { completeAction } from "../decision/flow.ts";
 import { ActionSubject, endBackoff } from "./action-subject.ts";
 import { endAttempt } from "./attempts.ts";
 import { childFailure, mayRetryChild, runsOrFail } from "./child.ts";
-import { resolveOrFail, withNeeds } from "./common.ts";
+import { parametersOrFail, withNeeds } from "./common.ts";
 import { type ActionRules, accepted, type EventOf, stale } from "./rules.ts";
 
 export const workflow: ActionRules<WorkflowPlanAction> = {
@@ -21,6 +20,7 @@ export const workflow: ActionRules<WorkflowPlanAction> = {
   waits: ({ status }) => (status === "RETRYING" ? "backoff" : "child"),
   timers: { child: ask, retry: endBackoff },
   events: { "child-ended": applyEnd, "child-lost": replaceChild },
+  takesParameters: true,
   close(draft, action, { handout, childVersion: version }) {
     if (handout === undefined || version === undefined) return;
     cancelChild(draft, action, { handout, target: action.target, version });
@@ -31,7 +31,7 @@ function start(draft: Draft, action: WorkflowPlanAction): void {
   const handout = draft.nextHandout();
   const version = runsOrFail(draft, action, handout);
   if (version === undefined) return;
-  const input = inputOf(draft, action);
+  const input = parametersOrFail(draft, action);
   if (input === undefined) return;
   const { target, detach } = action;
   const child = { handout, ...(detach && { detached: true as const }) };
@@ -58,11 +58,6 @@ function start(draft: Draft, action: WorkflowPlanAction): void {
     timers: [timer],
   });
   draft.log("action.waiting", action, attempt, JSON.stringify({ child: id }));
-}
-
-/** Undefined after the action has been failed. */
-function inputOf(draft: Draft, action: WorkflowPlanAction): JsonText | undefined {
-  return action.parameters === undefined ? "{}" : resolveOrFail(draft, action, action.parameters);
 }
 
 function isAwaited(draft: Draft, action: WorkflowPlanAction, handout: number): boolean {
@@ -112,7 +107,7 @@ function replaceChild(
   const version = draft.record(action.index).childVersion!;
   draft.log("child.lost", action, undefined, JSON.stringify({ child: childIdOf(parent) }));
   withNeeds(draft, action, () => {
-    const input = inputOf(draft, action);
+    const input = parametersOrFail(draft, action);
     if (input === undefined) return;
     startChild(draft, action, { handout, target: action.target, version, input });
   });

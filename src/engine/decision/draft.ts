@@ -15,7 +15,9 @@ import {
   type Execution,
   type ExecutionState,
   isOpen,
+  type LeftRecord,
   type MapProgress,
+  runOfIds,
   type Written,
 } from "../../model/execution.ts";
 import { fields, formatTaskId } from "../../model/ids.ts";
@@ -52,7 +54,7 @@ export class Draft extends DraftData {
   readonly ended: number[] = [];
   /** Plan indexes that may start, in order. */
   readonly ready: number[];
-  readonly closing: number[];
+  readonly closing: (number | LeftRecord)[];
   /** Whether an earlier commit had no room for all that was to be closed. */
   readonly wasClosing: boolean;
   readonly answers: EventAnswer[] = [];
@@ -129,10 +131,9 @@ export class Draft extends DraftData {
 
   /** `item`: of an item of a map. */
   taskId({ key: actionKey }: Keyed, handout: number, item?: number): string {
-    const { id: executionId, run } = this.state;
     return formatTaskId({
-      executionId,
-      run,
+      executionId: this.state.id,
+      run: runOfIds(this.state),
       handout,
       actionKey,
       ...defined({ item }),
@@ -145,7 +146,7 @@ export class Draft extends DraftData {
     handout: number,
     item?: number,
   ): string {
-    const { run } = this.state;
+    const run = runOfIds(this.state);
     return formatTimer({ kind, run, handout, actionKey, ...defined({ item }) });
   }
 

@@ -120,7 +120,7 @@ class Sweep {
     this.#counts.delete(index);
     if (status !== "PENDING") return;
     // With the last edge there is nothing left to count.
-    if (edges.decided < action.incoming) draft.setRecord(index, { status, edges });
+    if (edges.decided < action.incoming) draft.setRecord(index, { ...draft.record(index), edges });
     // An earlier edge has already put it in the row of those that start.
     if (before !== undefined && verdictOn(action, before) === "start") return;
     switch (verdictOn(action, edges)) {

@@ -29,9 +29,7 @@ export function onAction<Name extends ActionEvent["operation"]>(rules: {
     refusal(draft, event) {
       const { action: key } = event as ActionEvent;
       const action = actionOf(draft, key);
-      if (action === undefined) {
-        return { type: "no-action", message: `The workflow has no action ${key}.` };
-      }
+      if (action === undefined) return refusalOfUnknown(key);
       const ended = refusalIfEnded(draft);
       if (ended !== undefined) return ended;
       const record = draft.record(action.index);
@@ -48,13 +46,17 @@ export function onAction<Name extends ActionEvent["operation"]>(rules: {
   };
 }
 
-function actionOf({ plan }: Draft, key: string): PlanAction | undefined {
+export function refusalOfUnknown(key: string): EventAnswer {
+  return { type: "no-action", message: `The workflow has no action ${key}.` };
+}
+
+export function actionOf({ plan }: Draft, key: string): PlanAction | undefined {
   return plan.actions[plan.byKey.get(key) ?? -1];
 }
 
 /** What it owns is dropped, and an attempt that is about to start does not. */
 export function takeOut(draft: Draft, action: PlanAction): void {
-  dropOwned(draft, action);
+  dropOwned(draft, action, draft.record(action.index));
   const place = draft.ready.indexOf(action.index);
   if (place >= 0) draft.ready.splice(place, 1);
 }

@@ -3,21 +3,29 @@
  * had never been reached, and what follows from all others is decided anew.
  */
 import type { PlanAction } from "../../language/kinds/table.ts";
-import { type ActionRecord, isOpen } from "../../model/execution.ts";
+import type { EventAnswer } from "../../model/event.ts";
+import { type ActionRecord, isOpen, isOpenAction, runOfIds } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import { formatTimer } from "../../model/timer.ts";
+import { rulesOf } from "../actions/table.ts";
 import { decideAnew } from "../decision/anew.ts";
 import type { Draft } from "../decision/draft.ts";
+import { isUnmetJoin } from "../decision/recovery.ts";
 import { endPause } from "./resume.ts";
 
 /** The format in which records tell a run from those before it. */
 export const newRunFormat = 4;
 
-/** RUNNING, with a fresh timeout; nothing of the end that was is left. */
+/** Of a paused or finished execution: RUNNING, with a fresh timeout; nothing of its end is left. */
 export function beginRun(draft: Draft): void {
   const { state, plan, now } = draft;
-  if (state.status === "PAUSED") endPause(draft);
-  if (!isOpen(state.status)) draft.dropTimer(formatTimer({ kind: "retention" }));
+  if (isOpen(state.status)) {
+    endPause(draft);
+    state.idRun = runOfIds(state);
+  } else {
+    draft.dropTimer(formatTimer({ kind: "retention" }));
+    delete state.idRun;
+  }
   if (plan.output !== undefined) draft.write(fields.result, null);
   if (state.timeoutTimer !== undefined) draft.dropTimer(state.timeoutTimer);
   state.status = "RUNNING";
@@ -49,8 +57,57 @@ export function endedUnhandled({ status, route, skippedBy }: ActionRecord): bool
   }
 }
 
-/** They are as if they had never been reached; what is left of the execution decides when they start. */
-export function startAnew(draft: Draft, actions: Iterable<PlanAction>): void {
-  for (const { index } of actions) draft.setRecord(index, { status: "PENDING" });
+/**
+ * What the end had failed or cancelled starts anew, and those that are reset are as if they had never
+ * been reached. What is left of the execution decides when each starts.
+ */
+export function startAnew(draft: Draft, isReset: (index: number) => boolean): void {
+  // What is between two attempts stays ready; what has not begun is decided anew.
+  for (const index of draft.ready.splice(0)) {
+    if (isOpenAction(draft.record(index))) draft.ready.push(index);
+    else draft.state.open -= 1;
+  }
+  for (const action of draft.plan.actions) {
+    const record = draft.record(action.index);
+    if (isReset(action.index)) reset(draft, action, record);
+    else if (endedUnhandled(record)) {
+      const kept = rulesOf(action).retried?.(record);
+      draft.setRecord(action.index, { status: "PENDING", ...kept });
+    }
+  }
   decideAnew(draft);
+}
+
+function reset(draft: Draft, { index, key }: PlanAction, record: ActionRecord): void {
+  if (draft.hasOutput(index)) draft.write(fields.output(key), null);
+  if (isOpenAction(record)) {
+    const place = draft.ready.indexOf(index);
+    if (place >= 0) draft.ready.splice(place, 1);
+    draft.state.open -= 1;
+    draft.closing.push({ index, record });
+  }
+  draft.setRecord(index, { status: "PENDING" });
+}
+
+/** One action may keep a new run from leading anywhere else than the one before. */
+export function refusalOfAny(
+  draft: Draft,
+  actions: readonly PlanAction[],
+): EventAnswer | undefined {
+  for (const action of actions) {
+    const record = draft.record(action.index);
+    const why = obstacleIn(action, record);
+    if (why === undefined) continue;
+    const message = `${why}; use rerun from an action before it.`;
+    return { type: "invalid-state", message, actionStatus: record.status };
+  }
+  return undefined;
+}
+
+function obstacleIn({ kind, key }: PlanAction, record: ActionRecord): string | undefined {
+  if (kind === "terminate" && record.status === "COMPLETED") {
+    return `The action ${key} has terminated the execution`;
+  }
+  const isUnmet = endedUnhandled(record) && isUnmetJoin(record);
+  return isUnmet ? `The join of the action ${key} is still not met` : undefined;
 }

@@ -4,6 +4,7 @@ import { cancel } from "./cancel.ts";
 import { complete } from "./complete.ts";
 import { fail } from "./fail.ts";
 import { pause } from "./pause.ts";
+import { rerun } from "./rerun.ts";
 import { resume } from "./resume.ts";
 import { retry } from "./retry.ts";
 import { retryNow } from "./retry-now.ts";
@@ -19,6 +20,7 @@ const table: { readonly [Name in Operation]: OperationRules<Name> } = {
   fail,
   "retry-now": retryNow,
   retry,
+  rerun,
 };
 
 /** Made for its events, so they may be used with this operation and no other. */

@@ -80,6 +80,8 @@ function progressOf(state: ExecutionState) {
     historySequence: state.historySequence,
     status: unless(first.status, state.status),
     run: unless(first.run, state.run),
+    idRun: state.idRun,
+    given: state.given,
     open: unless(first.open, state.open),
     endedAt: state.endedAt,
     timeoutAt: state.timeoutAt,

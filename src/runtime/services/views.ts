@@ -13,7 +13,7 @@ import type {
   ExecutionState,
   MapProgress,
 } from "../../model/execution.ts";
-import { isOpen } from "../../model/execution.ts";
+import { isOpen, runOfIds } from "../../model/execution.ts";
 import { executionKey, fields, formatTaskId, isJsonQueueKey, parseToken } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Holdings, Store, TaskView } from "../../store/store.ts";
@@ -276,7 +276,7 @@ function openTask(
   if (record.status !== "SCHEDULED" || record.handout === undefined) return undefined;
   const taskId = formatTaskId({
     executionId: state.id,
-    run: state.run,
+    run: runOfIds(state),
     handout: record.handout,
     actionKey: action.key,
   });

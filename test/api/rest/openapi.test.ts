@@ -41,24 +41,6 @@ test("contains the routes that scripts and the specification rely on", () => {
   );
 });
 
-test("an operation that is not built declares no success, and returns what it declares", async () => {
-  const unbuilt = Object.entries<Record<string, Operation>>(document.paths).flatMap(
-    ([path, methods]) => {
-      const { summary = "", responses = {} } = methods.post ?? {};
-      return summary.includes("not built yet") ? [{ path, responses }] : [];
-    },
-  );
-  expect(unbuilt.length).toBe(1);
-  for (const { path, responses } of unbuilt) {
-    expect(Object.keys(responses).filter((status) => status < "400")).toEqual([]);
-    const called = path.replace("{id}", "e").replace("{actionId}", "1");
-    const { status, json } = await call(server, "POST", called, {});
-    expect([path, `${status}`]).toEqual([path, "501"]);
-    expect(Object.keys(responses)).toContain("501");
-    expect(json).toMatchObject({ error: { code: "NOT_IMPLEMENTED" } });
-  }
-});
-
 test("every path parameter is declared, every operation has its own id", () => {
   const ids = new Set<string>();
   for (const [path, methods] of Object.entries<Record<string, Operation>>(document.paths)) {

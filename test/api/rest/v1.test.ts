@@ -260,14 +260,6 @@ describe("executions", () => {
     expect(tooMany.status).toBe(429);
     expect(Number(tooMany.headers.get("retry-after"))).toBeGreaterThan(0);
   });
-
-  test("say of what is not built that it is not built", async () => {
-    const id = await start("waiting");
-    for (const path of ["rerun"]) {
-      const reply = await post(`/v1/executions/${id}/${path}`, {});
-      expect([path, reply.status]).toEqual([path, 501]);
-    }
-  });
 });
 
 describe("the server", () => {

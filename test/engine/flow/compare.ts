@@ -21,14 +21,20 @@ export interface FlowEnd {
 /** Which of the open actions end next, together in one decision. */
 type Pick = (open: readonly ActionId[]) => readonly ActionId[];
 
-export function runEngine({ definition, outcomes }: Flow, pick: Pick): FlowEnd {
+/** A world in which the flow has begun. */
+export function beginFlow({ definition, outcomes }: Flow): World {
   const input: Record<string, string> = {};
   for (const [id, outcome] of outcomes) input[id] = "route" in outcome ? outcome.route : "nowhere";
   const parameters = { handles: "$.execution.error.action" };
   const actions = definition.actions.map((spec) =>
     spec.type === "user" ? { ...spec, parameters } : spec,
   );
-  const world = new World({ ...definition, actions }, { input });
+  return new World({ ...definition, actions }, { input });
+}
+
+export function runEngine(flow: Flow, pick: Pick): FlowEnd {
+  const { outcomes } = flow;
+  const world = beginFlow(flow);
   const errors: Record<string, string | null> = {};
   while (world.status === "RUNNING") {
     const open = [...world.tasks.values()].map(({ id, parameters }) => {
@@ -54,7 +60,7 @@ export function runEngine({ definition, outcomes }: Flow, pick: Pick): FlowEnd {
   return { ...endOf(world), errors };
 }
 
-function endOf({ plan, execution }: World): Omit<FlowEnd, "errors"> {
+export function endOf({ plan, execution }: World): Omit<FlowEnd, "errors"> {
   const { state, records } = execution;
   const statuses: Record<string, string> = {};
   const skipped: Record<string, string[] | "lost race"> = {};

@@ -2,7 +2,12 @@
 
 import { elementsOf } from "../../../language/data/json-text.ts";
 import type { MapPlanAction } from "../../../language/kinds/map.ts";
-import type { ActionRecord, Execution, ExecutionState } from "../../../model/execution.ts";
+import {
+  type ActionRecord,
+  type Execution,
+  type ExecutionState,
+  runOfIds,
+} from "../../../model/execution.ts";
 import { fields, formatTaskId } from "../../../model/ids.ts";
 import type { Draft } from "../../decision/draft.ts";
 import { chunkItems, isOpenText, readItemRecord } from "../../stored/items.ts";
@@ -68,10 +73,12 @@ export function itemViolations(
 
 /** Tells of an open item whether the store holds what moves it on. */
 function ownership(
-  { id: executionId, run, heldTimers }: ExecutionState,
+  state: ExecutionState,
   { key: actionKey }: MapPlanAction,
   store: Holdings,
 ): (item: number, record: ActionRecord) => boolean {
+  const { id: executionId, heldTimers } = state;
+  const run = runOfIds(state);
   const held = new Set(heldTimers.map(({ id }) => id));
   return (item, { status, handout = 0, timers = [] }) => {
     if (status === "RETRYING") return timers.some((id) => store.timers.has(id) || held.has(id));

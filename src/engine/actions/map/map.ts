@@ -36,9 +36,13 @@ const mapFormat = 4;
 export const map: ActionRules<MapPlanAction> = {
   start(draft, action) {
     if (action.itemTask === undefined || draft.format < mapFormat) notBuilt.start(draft, action);
-    else if (draft.record(action.index).items !== undefined || begin(draft, action)) {
-      openItems(draft, action);
-    }
+    else if (goesOn(draft, action) || begin(draft, action)) openItems(draft, action);
+  },
+  /** The items that completed; the others begin anew. */
+  retried({ items }) {
+    if (items === undefined) return {};
+    const { isLarge: _isLarge, ...progress } = items;
+    return { items: { ...progress, next: 0, failed: 0, failures: [] } };
   },
   waits: () => "items",
   timers: {
@@ -58,6 +62,16 @@ export const map: ActionRules<MapPlanAction> = {
   violations: itemViolations,
   repair: repairItems,
 };
+
+/** Whether its items were cut before, in this run or in one that a retry goes on from. */
+function goesOn(draft: Draft, { index }: MapPlanAction): boolean {
+  const record = draft.record(index);
+  if (record.items === undefined) return false;
+  if (record.status === "PENDING") {
+    draft.setRecord(index, { ...record, status: "WAITING", startedAt: draft.now });
+  }
+  return true;
+}
 
 /** Cuts the items; false after it has ended. */
 function begin(draft: Draft, action: MapPlanAction): boolean {
