@@ -20,6 +20,10 @@ afterAll(() => server.remove());
 const dear = "$.input.lines[?(@.price > $.input.limit)].sku";
 const system = (name: string, fields: object) => [{ id: 1, type: "system", name, ...fields }];
 const plain = system("transform", {});
+const joined = (join: unknown, more = {}) => [
+  ...system("transform", { next: { default: 2 } }),
+  { id: 2, type: "system", name: "transform", join, ...more },
+];
 const cases = { cases: [{ when: { ref: "$.input.a", eq: 1 }, route: "a" }], next: { a: [] } };
 const filters = [
   [{ actions: system("transform", { parameters: { dear } }) }, "/actions/0/parameters/dear"],
@@ -48,6 +52,25 @@ test.each([
     "A delay with a time zone",
     "/actions/0/timeZone",
     { actions: system("delay", { until: "2030-01-01", timeZone: "Asia/Tokyo" }) },
+    4,
+  ],
+  ['A join "succeeded"', "/actions/1/join", { actions: joined("succeeded") }, 4],
+  [
+    "A join that cancels the rest",
+    "/actions/1/join",
+    { actions: joined({ count: "any", cancelRest: true }) },
+    4,
+  ],
+  [
+    "A reference to more than an output",
+    "/actions/1/parameters",
+    { actions: joined("all", { parameters: "$.1.status" }) },
+    4,
+  ],
+  [
+    "A reference to $.execution.error",
+    "/actions/0/parameters",
+    { actions: system("transform", { parameters: "$.execution.error" }) },
     4,
   ],
   ["A switch with cases", "/actions/0/cases", { actions: system("switch", cases) }, 4],
