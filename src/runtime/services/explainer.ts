@@ -13,16 +13,11 @@ import { executionKey, parseQueueKey, parseTaskId, parseToken } from "../../mode
 import type { Store, TaskView } from "../../store/store.ts";
 import type { Plans } from "../catalogue/plans.ts";
 import { loadExecution } from "../driving/load.ts";
-import type {
-  ExecutionExplanation,
-  QueueExplanation,
-  QueueReport,
-  Reason,
-} from "../shared/explanation.ts";
+import type { ExecutionExplanation, QueueExplanation, Reason } from "../shared/explanation.ts";
 import { Gate } from "../shared/gate.ts";
 import { gone, notFound } from "./executions.ts";
 import type { Pollers } from "./pollers.ts";
-import { kindOf, type QueueReports, queueSentence, reportOn } from "./queue-reports.ts";
+import { kindOf, type QueueReports, queueSentence, readStats, reportOn } from "./queue-reports.ts";
 import { sentenceOf } from "./reason-sentences.ts";
 import { countsOf } from "./views.ts";
 
@@ -73,13 +68,17 @@ export class Explainer {
     if (!isOpen(state.status)) return { ...about, reasons: [asReason({ kind: "ended" }, state)] };
     const tasks = new Map(held.map((task) => [task.id, task]));
     const queued = new Set(held.flatMap(({ state, queue }) => (state === "queued" ? queue : [])));
-    const queues =
-      state.status === "PAUSED" || queued.size === 0
-        ? new Map()
-        : (await reportOn(this.#options, (queue) => queued.has(queue), queuesExplainedMax)).reports;
+    const queues = state.status === "PAUSED" ? new Map() : await this.#queues(queued);
     const known = { plan, execution, tasks, queues };
     const reasons = waitsOf(plan, execution).map((wait) => asReason(reasonOf(wait, known), state));
     return { ...about, ...defined({ timeoutAt: timeoutAtOf(state) }), reasons };
+  }
+
+  async #queues(queues: ReadonlySet<string>): Promise<QueueReports> {
+    if (queues.size === 0) return new Map();
+    const { store, pollers } = this.#options;
+    const stats = await readStats(store, queues);
+    return (await reportOn(pollers, stats, queuesExplainedMax)).reports;
   }
 
   queue(queue: string, abort?: AbortSignal): Promise<QueueExplanation> {
@@ -87,15 +86,21 @@ export class Explainer {
   }
 
   async #queue(name: string): Promise<QueueExplanation> {
-    const isWanted = (key: string) => parseQueueKey(key).queue === name;
-    const { reports, leftOut } = await reportOn(this.#options, isWanted, queuesExplainedMax);
-    const actions = [...reports.values()].map(({ isClaimable, ...report }) => {
+    const { store, pollers } = this.#options;
+    const before = await this.#claimable();
+    const stats = await readStats(store, "all");
+    const own = stats.filter(({ queue }) => parseQueueKey(queue).queue === name);
+    // What is queued between two reads is no held task.
+    const isHeld = own.some(({ queue, queued }) => queued > 0 && !before.has(queue));
+    const after = isHeld ? await this.#claimable() : before;
+    const { reports, leftOut } = await reportOn(pollers, own, queuesExplainedMax);
+    const actions = [...reports].map(([key, report]) => {
       const { queued, running } = report;
       if (queued === 0) {
         const sentence = `Nothing waits: ${running === 1 ? "its task is" : "its tasks are"} running.`;
         return { ...report, kind: "running" as const, sentence };
       }
-      if (!isClaimable) {
+      if (!before.has(key) && !after.has(key)) {
         const sentence = "All that waits belongs to paused executions. Resume them.";
         return { ...report, kind: "held" as const, sentence };
       }
@@ -103,6 +108,13 @@ export class Explainer {
       return { ...report, kind, sentence: queueSentence(kind, report) };
     });
     return { queue: name, actions, leftOut };
+  }
+
+  async #claimable(): Promise<ReadonlySet<string>> {
+    const { store } = this.#options;
+    const partitions = Array.from({ length: store.partitions }, (_, partition) => partition);
+    const read = await Promise.all(partitions.map((partition) => store.queueHints({ partition })));
+    return new Set(read.flat());
   }
 }
 
@@ -167,25 +179,22 @@ function taskReason(wait: ActionWait, { tasks, queues, execution }: Known): Bare
   const report = queues.get(task.queue);
   // Taken between two reads.
   if (report === undefined) return { kind: "continuing", action: action.id };
-  const { isClaimable: _isClaimable, ...queue } = report;
-  return { kind: kindOf(queue), ...waiting, queue };
+  return { kind: kindOf(report), ...waiting, queue: report };
 }
 
 /** With the queue that its first queued item waits in. */
-function itemsReason({ action, record }: ActionWait, { tasks, queues, execution }: Known): Bare {
-  const { state } = execution;
+function itemsReason({ action, record }: ActionWait, { tasks, queues }: Known): Bare {
   const isQueued = ({ id, state }: TaskView) =>
     state === "queued" && parseTaskId(id)?.actionKey === action.key;
   const first = [...tasks.values()].find(isQueued);
-  const report = first === undefined ? undefined : queues.get(first.queue);
-  const { isClaimable: _isClaimable, ...queue } = report ?? {};
+  const queue = first === undefined ? undefined : queues.get(first.queue);
   return {
     kind: "items",
     action: action.id,
     ...defined({
       since: record.startedAt,
       items: record.items && countsOf(record.items),
-      queue: report && state.status === "RUNNING" ? (queue as QueueReport) : undefined,
+      queue,
     }),
   };
 }

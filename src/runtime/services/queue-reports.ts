@@ -6,54 +6,53 @@ import type { QueueStats, Store } from "../../store/store.ts";
 import type { QueueKind, QueueReport, WorkerCount } from "../shared/explanation.ts";
 import type { Pollers } from "./pollers.ts";
 
-interface Options {
-  readonly store: Store;
-  readonly pollers: Pollers;
+/** By the store's key of the queue. */
+export type QueueReports = ReadonlyMap<string, QueueReport>;
+
+/** Above this many, all that a partition holds is read at once. */
+const readOneByOneMax = 4;
+
+/** What each partition holds of some queues, or of all. */
+export async function readStats(
+  store: Store,
+  queues: ReadonlySet<string> | "all",
+): Promise<readonly QueueStats[]> {
+  const one = queues !== "all" && queues.size <= readOneByOneMax ? [...queues] : [undefined];
+  const requests = Array.from({ length: store.partitions }, (_, partition) =>
+    one.map((queue) => ({ partition, ...defined({ queue }) })),
+  ).flat();
+  const read = await Promise.all(requests.map((request) => store.queueStats(request)));
+  return read.flat().filter(({ queue }) => queues === "all" || queues.has(queue));
 }
 
-/** By the store's key of the queue. */
-export type QueueReports = ReadonlyMap<string, QueueReport & { readonly isClaimable: boolean }>;
-
-/** Reports on the queues that hold tasks and are `wanted`, at most `most`, and how many are more. */
+/** Reports on the queues of these parts, at most `most`, and how many are more. */
 export async function reportOn(
-  { store, pollers }: Options,
-  wanted: (queue: string) => boolean,
+  pollers: Pollers,
+  parts: readonly QueueStats[],
   most: number,
 ): Promise<{ readonly reports: QueueReports; readonly leftOut: number }> {
-  const held = new Map<string, QueueStats & { isClaimable: boolean }>();
-  const partitions = await Promise.all(
-    Array.from({ length: store.partitions }, async (_, partition) => {
-      const claimable = new Set(await store.queueHints({ partition }));
-      return { stats: await store.queueStats({ partition }), claimable };
-    }),
-  );
-  for (const { stats, claimable } of partitions) {
-    for (const part of stats) {
-      const { queue } = part;
-      if (!wanted(queue)) continue;
-      const before = held.get(queue) ?? { queued: 0, leased: 0, isClaimable: false };
-      const oldest = [before, part].flatMap(({ oldestAt }: Partial<QueueStats>) => oldestAt ?? []);
-      held.set(queue, {
-        queue,
-        queued: before.queued + part.queued,
-        leased: before.leased + part.leased,
-        ...(oldest.length > 0 && { oldestAt: Math.min(...oldest) }),
-        isClaimable: before.isClaimable || claimable.has(queue),
-      });
-    }
+  const held = new Map<string, QueueStats>();
+  for (const part of parts) {
+    const { queue } = part;
+    const before = held.get(queue) ?? { queued: 0, leased: 0 };
+    const oldest = [before, part].flatMap(({ oldestAt }: Partial<QueueStats>) => oldestAt ?? []);
+    held.set(queue, {
+      queue,
+      queued: before.queued + part.queued,
+      leased: before.leased + part.leased,
+      ...(oldest.length > 0 && { oldestAt: Math.min(...oldest) }),
+    });
   }
   const listed = [...held.keys()].sort().slice(0, most);
   const { counts, silentServers } = await pollers.of(listed);
-  const reports = new Map(
-    listed.map((key) => {
-      const { queued, leased, oldestAt, isClaimable } = held.get(key)!;
-      const workers = counts.get(key) ?? { waiting: 0, busy: 0 };
-      const waitingFor = isJsonQueueKey(key) ? ("json" as const) : undefined;
-      const counted = { queued, running: leased, workers, silentServers, isClaimable };
-      return [key, { ...parseQueueKey(key), ...counted, ...defined({ oldestAt, waitingFor }) }];
-    }),
-  );
-  return { reports, leftOut: held.size - listed.length };
+  const reports = listed.map((key): [string, QueueReport] => {
+    const { queued, leased, oldestAt } = held.get(key)!;
+    const workers = counts.get(key) ?? { waiting: 0, busy: 0 };
+    const waitingFor = isJsonQueueKey(key) ? ("json" as const) : undefined;
+    const counted = { queued, running: leased, workers, silentServers };
+    return [key, { ...parseQueueKey(key), ...counted, ...defined({ oldestAt, waitingFor }) }];
+  });
+  return { reports: new Map(reports), leftOut: held.size - listed.length };
 }
 
 /** Why its queued tasks are not taken, or that they are. */
