@@ -1,19 +1,16 @@
-/** delay over REST: which times are refused, in definitions and in data, and what older ones mean. */
+/** delay over REST: which times are refused, in definitions and in data. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import {
   call,
   saveWorkflow,
   startExecution,
   startTestServer,
   type TestServer,
-  untilEnded,
 } from "../support/orchy.ts";
 
-const store = new MemoryStore({ partitions: 2 });
 let server: TestServer;
 beforeAll(async () => {
-  server = await startTestServer({ parts: { store } });
+  server = await startTestServer({ store: "memory:" });
 });
 afterAll(() => server.remove());
 
@@ -101,28 +98,4 @@ test("without a time zone, data needs an offset", async () => {
   expect(await waitsUntil("delaying", { at: "2031-01-31T12:00" })).toBe(
     'INVALID_VALUE: until must be a time with an offset, as there is no timeZone, not "2031-01-31T12:00".',
   );
-});
-
-test("what an earlier version saved goes on: local times are in UTC, events are no templates", async () => {
-  const literal = { id: "d", type: "system", name: "delay", until: "2031-01-31T12:00:00" };
-  const data = { id: "d", type: "system", name: "delay", until: "$.input.at" };
-  const wait = { id: "d", type: "system", name: "wait", event: "{$.input.at}" };
-  for (const [index, action] of [literal, data, wait].entries()) {
-    const name = `earlier-${index}`;
-    const body = JSON.stringify({ name, rootAction: "d", actions: [action] });
-    const version = { version: 1, hash: "h", savedAt: 1 };
-    const kept = { kind: "workflow-version", id: `${name}/1/h`, body };
-    await store.putDocument({ ...kept, expectedVersion: 0 });
-    const head = { kind: "workflow", id: name, body: JSON.stringify({ versions: [version] }) };
-    await store.putDocument({ ...head, expectedVersion: 0 });
-  }
-  expect(await waitsUntil("earlier-0", {})).toBe("2031-01-31T12:00:00.000Z");
-  const noon = { at: "2031-01-31T12:00" };
-  expect(await waitsUntil("earlier-1", noon)).toBe("2031-01-31T12:00:00.000Z");
-  const other = { at: "Fri, 31 Jan 2031 12:00:00 GMT" };
-  expect(await waitsUntil("earlier-1", other)).toBe("2031-01-31T12:00:00.000Z");
-  const id = await startExecution(server, "earlier-2", noon);
-  const signal = { event: "{$.input.at}", payload: 1 };
-  await call(server, "POST", `/v1/executions/${id}/signal`, signal);
-  expect((await untilEnded(server, id)).result).toEqual(signal);
 });

@@ -73,6 +73,14 @@ test.each([
     { actions: system("transform", { parameters: "$.execution.error" }) },
     4,
   ],
+  [
+    "A strict switch",
+    "/actions/0/strict",
+    {
+      actions: system("switch", { expression: "$.input.a", strict: true, next: { default: [] } }),
+    },
+    4,
+  ],
   ["A switch with cases", "/actions/0/cases", { actions: system("switch", cases) }, 4],
 ])("%s at %s is saved once all servers know it", async (what, pointer, fields, since) => {
   const definition = { name: "newer", rootAction: 1, ...fields };

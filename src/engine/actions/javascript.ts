@@ -27,7 +27,9 @@ function request(draft: Draft, { needs, expression }: JavascriptPlanAction) {
 
 function end(draft: Draft, action: JavascriptPlanAction, outcome: ScriptOutcome): void {
   if (!outcome.ok) {
-    const { code, message } = outcome;
+    const { message } = outcome;
+    const isLimit = outcome.code === "SCRIPT_LIMIT";
+    const code = action.throwsCodes || isLimit ? outcome.code : "SCRIPT_ERROR";
     failAction(draft, action, { failure: { code, message } });
     return;
   }

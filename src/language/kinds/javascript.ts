@@ -6,7 +6,12 @@ import type { KindRules, PlanActionBase, PlanContext } from "./kind.ts";
 export interface JavascriptPlanAction extends PlanActionBase {
   readonly kind: "javascript";
   readonly expression: string;
+  /** Whether the code of a thrown `{code, message}` is that of the failure. */
+  readonly throwsCodes: boolean;
 }
+
+/** Definitions before this format may route whatever a script throws by SCRIPT_ERROR. */
+const codesFormat = 4;
 
 export const javascript = {
   fields: [["expression", script, "The script; `$` is its copy of the data."]],
@@ -16,11 +21,12 @@ export const javascript = {
   compile: (
     { expression }: ActionSpec & { expression: string },
     base: PlanActionBase,
-    { ancestors }: PlanContext,
+    { ancestors, format }: PlanContext,
   ): JavascriptPlanAction => ({
     ...base,
     kind: "javascript",
     expression,
+    throwsCodes: format >= codesFormat,
     needs: { outputs: ancestors(), input: true, failure: true },
   }),
 } satisfies KindRules;

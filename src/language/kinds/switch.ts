@@ -11,7 +11,7 @@ import { isObject, type ReadObject, readObject, text } from "../readers/fields.t
 import { type FieldList, fieldMap, propertiesOf, reader } from "../readers/reader.ts";
 import { below, nearestHint, quoted, type Report, shown } from "../readers/report.ts";
 import { reference } from "../readers/templates.ts";
-import type { KindRules, PlanActionBase } from "./kind.ts";
+import type { KindRules, PlanActionBase, PlanContext } from "./kind.ts";
 
 export interface SwitchPlanAction extends PlanActionBase {
   readonly kind: "switch";
@@ -67,6 +67,20 @@ const cases = reader(casesSchema, (value, pointer, report) => {
   return undefined;
 });
 
+/** In definitions before this format `strict` has no effect on a switch. */
+const strictFormat = 4;
+
+function checkSwitch(action: ReadObject, pointer: string, report: Report): void {
+  if (action.strict === true) {
+    report.isNew({
+      pointer: below(pointer, "strict"),
+      what: "A strict switch",
+      format: strictFormat,
+    });
+  }
+  checkCases(action, pointer, report);
+}
+
 /** Routes of cases are known beforehand; those that an expression names are not. */
 function checkCases(action: ReadObject, pointer: string, report: Report): void {
   if (!Array.isArray(action.cases)) return;
@@ -95,9 +109,9 @@ export const switchKind = {
   ],
   either: ["expression", "cases"],
   routes: "any",
-  check: checkCases,
+  check: checkSwitch,
   failures: ["NO_MATCHING_ROUTE"],
-  compile(spec: SwitchSpec, base: PlanActionBase): SwitchPlanAction {
+  compile(spec: SwitchSpec, base: PlanActionBase, { format }: PlanContext): SwitchPlanAction {
     const expression =
       spec.expression === undefined ? undefined : parseWholeReference(spec.expression);
     const compiled = (spec.cases ?? []).map(({ when, route }) => ({
@@ -107,6 +121,7 @@ export const switchKind = {
     const references = compiled.flatMap(({ when }) => referencesOf(when));
     if (expression !== undefined) references.push(expression);
     const needs = mergeNeeds([base.needs, ...references.map((one) => one.needs)]);
-    return { ...base, kind: "switch", expression, cases: compiled, needs };
+    const strict = base.strict && format >= strictFormat;
+    return { ...base, kind: "switch", strict, expression, cases: compiled, needs };
   },
 } satisfies KindRules;
