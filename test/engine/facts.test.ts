@@ -155,6 +155,34 @@ describe("$.execution.error", () => {
     expect(parametersOf(world, "tell")).toEqual({ error: "a" });
   });
 
+  test("is the same for all items of a map, also when one is tried again", () => {
+    const map = { type: "system", name: "map", items: "$.input.list", action: "work" } as const;
+    const parameters = { error: "$.execution.error.action" };
+    const actions = [
+      user("a", { onError: { default: "all" } }),
+      { id: "all", ...map, parameters, maxConcurrency: 1, retry: { retryCount: 1 } },
+    ];
+    const world = new World(flow(actions, "a"), { input: { list: [1, 2] } });
+    const seen: unknown[] = [];
+    const next = (isGood: boolean) => {
+      const [task] = world.tasks.values();
+      seen.push(JSON.parse(task!.parameters));
+      const failure = { code: "BROKEN", message: "it broke" };
+      const outcome = isGood
+        ? ({ ok: true, output: "1" } as const)
+        : ({ ok: false, failure, retryable: true } as const);
+      const token = world.tokenOf(task!);
+      world.send({ type: "result", taskId: task!.id, token, outcome });
+    };
+    world.fail("a");
+    next(false);
+    world.fireNext();
+    next(true);
+    next(true);
+    expect([world.status, ...seen]).toEqual(["COMPLETED", ...seen.map(() => ({ error: "a" }))]);
+    expect(seen).toHaveLength(3);
+  });
+
   test("a settled action reads what it recovers by itself", () => {
     const actions = [
       user("a", { next: { default: "end" }, onError: { default: [] } }),

@@ -6,6 +6,7 @@
 import { expect } from "bun:test";
 import { causeFields } from "../../src/engine/causes.ts";
 import { type Beginning, begin, decide } from "../../src/engine/decide.ts";
+import { causesOf, takenTargets } from "../../src/engine/decision/recovery.ts";
 import { violations } from "../../src/engine/invariants.ts";
 import { afterDecision, decodeExecution, encodeState } from "../../src/engine/stored/codec.ts";
 import { readHistory } from "../../src/engine/stored/history.ts";
@@ -224,9 +225,32 @@ export class World {
     }
     const after = afterDecision(this.execution, decision);
     this.execution = decodeExecution(encodeState(after, currentFormat), after.data);
+    this.#checkEdges();
     const owned = { tasks: new Set(this.tasks.keys()), timers: new Set(this.timers.keys()) };
     const whole = { ...this.execution, data: this.stored };
     expect(violations(this.plan, whole, owned)).toEqual([]);
+  }
+
+  /** Counts of edges are what the ended actions lead to. */
+  #checkEdges(): void {
+    const { state, records } = this.execution;
+    if (state.failuresTravel !== true || state.status !== "RUNNING") return;
+    for (const { index, incoming } of this.plan.actions) {
+      const { status, edges } = records[index] ?? {};
+      if (status !== "PENDING" || edges === undefined) continue;
+      const counted = { decided: 0, taken: 0, failed: 0 };
+      for (const source of this.plan.actions) {
+        const record = records[source.index];
+        if (record?.endedAt === undefined || !source.targets.includes(index)) continue;
+        const isTaken = takenTargets(source, record).includes(index);
+        const hasCauses = causesOf(source.index, record).length > 0;
+        counted.decided += 1;
+        counted.taken += isTaken ? 1 : 0;
+        counted.failed += !isTaken && hasCauses && source.nextTargets.has(index) ? 1 : 0;
+      }
+      expect(counted).toEqual(edges);
+      expect(edges.decided).toBeLessThan(incoming);
+    }
   }
 
   #note(entry: HistoryEntry): void {

@@ -16,17 +16,25 @@ export function failValue(draft: Draft, action: PlanAction, message: string): vo
   failAction(draft, action, { failure: { code: "INVALID_VALUE", message } });
 }
 
+/** `$.execution.error` is the failure that this action handles. */
+export function readAs<Result>(draft: Draft, action: PlanAction, read: () => Result): Result {
+  const before = draft.reader;
+  draft.reader = action.index;
+  try {
+    return read();
+  } finally {
+    draft.reader = before;
+  }
+}
+
 /** Data is read before anything is changed: an action that reads too much leaves no other trace. */
 export function failIfTooLarge(draft: Draft, action: PlanAction, run: () => void): void {
   draft.work.beginAction();
-  draft.reader = action.index;
   try {
-    run();
+    readAs(draft, action, run);
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
     failAction(draft, action, { failure: { code: "TOO_LARGE", message: error.message } });
-  } finally {
-    draft.reader = undefined;
   }
 }
 

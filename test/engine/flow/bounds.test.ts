@@ -180,6 +180,34 @@ describe("a race with more losers than a commit closes", () => {
     expect(world.status).toBe("COMPLETED");
   });
 
+  test("items of a map and children among them end as well", () => {
+    const next = { default: "j" };
+    const system = { type: "system", next } as const;
+    const world = new World(
+      {
+        name: "race",
+        rootAction: ["fast", "all", "child"],
+        actions: [
+          user("fast", { next }),
+          { id: "all", ...system, name: "map", items: "$.input.list", action: "work" },
+          { id: "child", ...system, name: "workflow", workflow: "other" },
+          user("j", { join: { count: "any", cancelRest: true } }),
+        ],
+      },
+      {
+        input: { list: Array.from({ length: 120 }, (_, item) => ({ item })) },
+        versions: { other: 1 },
+      },
+    );
+    world.complete("fast");
+    expect([...world.tasks.keys()].map((id) => id.split(":").at(-1))).toEqual(["j"]);
+    expect([world.held, world.timers.size]).toEqual([false, 0]);
+    const types = world.messages.map((body) => JSON.parse(body).type);
+    expect(types).toEqual(["start-child", "cancel-child"]);
+    world.complete("j");
+    expect(world.status).toBe("COMPLETED");
+  });
+
   test("in a pause they end too, and what follows is held", () => {
     const world = new World(race);
     world.send({ type: "operation", operation: "pause" });

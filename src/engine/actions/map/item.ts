@@ -10,7 +10,7 @@ import type { JsonText } from "../../../model/json.ts";
 import type { Draft, Mutable } from "../../decision/draft.ts";
 import { failAction, statusOfFailure } from "../../decision/flow.ts";
 import { offer, type Subject } from "../attempts.ts";
-import { resolveValue, withOwn } from "../common.ts";
+import { readAs, resolveValue, withOwn } from "../common.ts";
 import { type KeptAttempts, withAttempt } from "../kept-attempts.ts";
 import type { MapRecords } from "./records.ts";
 
@@ -144,10 +144,11 @@ export function offerItem(records: MapRecords, action: MapPlanAction, index: num
   const subject = new ItemSubject(records, action, index);
   const item = records.item(index);
   draft.work.beginAction();
+  const { parameters, strict } = action;
   const resolved = orTooLarge(() =>
-    resolveValue(draft, action.parameters, {
-      strict: action.strict,
-      view: itemScope(draft.view(), index, item),
+    readAs(draft, action, () => {
+      const view = itemScope(draft.view(), index, item);
+      return resolveValue(draft, parameters, { strict, view });
     }),
   );
   if (typeof resolved !== "string") {
