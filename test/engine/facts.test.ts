@@ -183,6 +183,19 @@ describe("$.execution.error", () => {
     expect(seen).toHaveLength(3);
   });
 
+  test("may hold what a map goes over", () => {
+    const map = { type: "system", name: "map", items: "$.execution.error.details.left" } as const;
+    const actions = [
+      user("a", { onError: { default: "all" } }),
+      { id: "all", ...map, action: "work", parameters: { item: "$.item" } },
+    ];
+    const world = new World(flow(actions, "a"));
+    const failure = { code: "BROKEN", message: "it broke", details: { left: [7, 8] } };
+    world.finish("a", { ok: false, failure, retryable: false });
+    const parameters = [...world.tasks.values()].map((task) => JSON.parse(task.parameters));
+    expect(parameters).toEqual([{ item: 7 }, { item: 8 }]);
+  });
+
   test("a settled action reads what it recovers by itself", () => {
     const actions = [
       user("a", { next: { default: "end" }, onError: { default: [] } }),

@@ -2,6 +2,7 @@
 import { limits } from "../../base/limits.ts";
 import type { ActionSpec } from "../../model/definition.ts";
 import type { Reference } from "../data/reference.ts";
+import { mergeNeeds, noNeeds } from "../data/scope.ts";
 import { compileTemplate, parseWholeReference, type Template } from "../data/template.ts";
 import { actionName, integer, plainName, version } from "../readers/fields.ts";
 import { reader } from "../readers/reader.ts";
@@ -79,13 +80,16 @@ export const map = {
     const { action, tolerate = 0, maxConcurrency = limits.mapConcurrencyDefault } = spec;
     const passesItem = spec.parameters === undefined || spec.parameters === "$.item";
     const parameters = base.parameters ?? compileTemplate("$.item");
+    const items = parseWholeReference(spec.items);
+    // What `items` reads is loaded once, and not for each item.
+    const { failure = false } = items.needs;
     return {
       ...base,
       kind: "map",
-      items: parseWholeReference(spec.items),
+      items,
       parameters,
       passesItem,
-      needs: parameters.needs,
+      needs: mergeNeeds([parameters.needs, { ...noNeeds, failure }]),
       itemTask: action && compileTask(spec, { ...base, type: "user", name: action }, of),
       // Earlier versions saved larger ones.
       maxConcurrency: Math.min(maxConcurrency, limits.mapConcurrencyMax),
