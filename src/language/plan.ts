@@ -75,7 +75,7 @@ export function compilePlan(
     version,
     actions,
     byKey: context.byKey,
-    inline: compileInline(definition, version),
+    inline: compileInline(definition, version, format),
     roots: [...new Set(roots)].sort((one, other) => one - other),
     userActionNames: [...new Set(userNames)],
     output: optionalTemplate(definition.output),
@@ -98,12 +98,16 @@ export function planWithin(plan: Plan, inline: readonly string[] = []): Plan {
 }
 
 /** Compiled with what they are part of; their executions have its name and version. */
-function compileInline(definition: WorkflowDefinition, version: number): Plan["inline"] {
+function compileInline(
+  definition: WorkflowDefinition,
+  version: number,
+  format: number,
+): Plan["inline"] {
   const plans = new Map<string, Plan>();
   for (const { id, definition: inner } of definition.actions) {
     if (inner === undefined) continue;
     const body = inner as unknown as Omit<WorkflowDefinition, "name">;
-    plans.set(String(id), compilePlan({ ...body, name: definition.name }, version));
+    plans.set(String(id), compilePlan({ ...body, name: definition.name }, version, format));
   }
   return plans;
 }

@@ -67,7 +67,7 @@ function isShortForm(text: string, at: number): boolean {
 
 /** Parses the whole text as one reference, with its defaults. Throws ReferenceSyntaxError. */
 export function parseReference(text: string): Reference {
-  const parts = splitDefaults(text);
+  const parts = text.includes("??") ? splitDefaults(text) : [text];
   if (parts.length === 1) return parseOne(text);
   const last = parts.pop()!.trim();
   let otherwise: Otherwise = beginsReference(last, 0)
