@@ -36,6 +36,7 @@ const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   engine: [
     ["decide.ts"],
+    ["fork.ts"],
     ["operations", "repair.ts"],
     ["causes.ts", "close.ts", "invariants.ts", "signals.ts", "timeout.ts", "waits.ts"],
     ["actions"],

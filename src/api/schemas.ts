@@ -212,6 +212,19 @@ export const rerunSchema = v.strictObject({
   ...byHand,
 });
 
+export const forkSchema = v.strictObject({
+  action: actionInBodySchema,
+  outputs: v.optional(
+    v.pipe(
+      v.record(v.string(), v.unknown()),
+      v.description("Other outputs of actions that are taken over, by their ids."),
+    ),
+  ),
+  executionId: v.optional(executionIdSchema),
+  version: v.optional(versionSchema),
+  ...byHand,
+});
+
 export const skipSchema = v.strictObject({ output: v.optional(payloadSchema), ...byHand });
 
 export const completeSchema = v.strictObject({

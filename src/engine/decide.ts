@@ -39,6 +39,7 @@ import {
 } from "./decision/end.ts";
 import { makeReady } from "./decision/flow.ts";
 import type { Surroundings } from "./decision/surroundings.ts";
+import { beginFork, type Fork } from "./fork.ts";
 import { applyOperation, isApplicable } from "./operations/apply.ts";
 import { repair } from "./repair.ts";
 import { applySignal } from "./signals.ts";
@@ -63,6 +64,10 @@ export interface Beginning extends Surroundings {
   readonly child?: ChildBeginning;
   /** It is a child that its parent has ended before it was there: why. */
   readonly cancelled?: string;
+  /** It runs an inline definition: see `ExecutionState.inline`. */
+  readonly inline?: readonly string[];
+  /** It goes on from before an action of another execution. */
+  readonly fork?: Fork;
   /** What was looked up for its first actions; see `fields.version`. */
   readonly lookups?: ReadonlyMap<string, JsonText>;
 }
@@ -87,8 +92,10 @@ function firstDecision(beginning: Beginning): Decision {
   if (beginning.signal !== undefined) {
     applySignal(draft, { type: "signal", ...beginning.signal });
   }
-  if (cancelled === undefined) for (const root of plan.roots) makeReady(draft, root);
-  else endExecution(draft, { status: "CANCELLED", reason: cancelled, byParent: true });
+  if (cancelled !== undefined) {
+    endExecution(draft, { status: "CANCELLED", reason: cancelled, byParent: true });
+  } else if (beginning.fork !== undefined) beginFork(draft, beginning.fork);
+  else for (const root of plan.roots) makeReady(draft, root);
   return proceed(draft);
 }
 
@@ -137,6 +144,7 @@ function firstState(beginning: Beginning): ExecutionState {
     historySequence: 0,
     ...(beginning.format >= 4 && { failuresTravel: true }),
     depth: beginning.depth ?? 0,
+    ...defined({ inline: beginning.inline }),
     ...beginning.child,
   };
 }

@@ -156,3 +156,9 @@ export type EventAnswer =
   | { readonly type: "unread" }
   /** A bound was passed; nothing was kept. */
   | { readonly type: "too-many"; readonly message: string };
+
+/** The answers that say why an operation was refused. */
+export type Refusal = Extract<
+  EventAnswer,
+  { readonly type: "invalid-state" | "no-action" | "refused" }
+>;

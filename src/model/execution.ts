@@ -75,6 +75,11 @@ export interface EdgeCounts {
   readonly failed: number;
 }
 
+/** Whether an action has an output: it completed, or its failure was turned into one. */
+export function hasOutput(record: ActionRecord | undefined): boolean {
+  return record !== undefined && (record.status === "COMPLETED" || record.route !== undefined);
+}
+
 /** Whether the action has ended well, so that its `next` was taken. */
 export function isCompleted(record: ActionRecord | undefined): boolean {
   return record?.status === "COMPLETED" || record?.skippedBy === "hand";

@@ -44,6 +44,7 @@ import { Deliveries } from "./services/deliveries.ts";
 import { Executions } from "./services/executions.ts";
 import { Explainer } from "./services/explainer.ts";
 import { facadeOf } from "./services/facade.ts";
+import { Forks } from "./services/forks.ts";
 import { Lists } from "./services/listing.ts";
 import { Observers } from "./services/observers.ts";
 import { Operations } from "./services/operations.ts";
@@ -264,6 +265,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       plans,
       executions,
       operations: new Operations({ store, driver, executions }),
+      forks: new Forks({ store, ids, driver, plans, space, formats, namespace: options.namespace }),
       actions: new Actions({ store, registry, pollers }),
       views,
       values: new DataValues({ store, plans }),

@@ -185,7 +185,8 @@ describe("retry", () => {
     const terminate = { id: "t", type: "system", name: "terminate", status: "FAILED" };
     expect(operate(new World(workflow("t", [terminate])), "retry")).toEqual({
       type: "invalid-state",
-      message: "The action t has terminated the execution; use rerun from an action before it.",
+      message:
+        "The action t has terminated the execution; begin at an action before it, with rerun or fork.",
       actionStatus: "COMPLETED",
     });
     const old = new World(workflow("a", [user("a")]), { format: 3 });
@@ -377,7 +378,8 @@ describe("rerun", () => {
     world.complete("b");
     expect(world.execution.state.failure?.code).toBe("JOIN_NOT_MET");
     expect(operate(world, "retry")).toMatchObject({
-      message: "The join of the action join is still not met; use rerun from an action before it.",
+      message:
+        "The join of the action join is still not met; begin at an action before it, with rerun or fork.",
     });
     expect(rerun(world, "b").type).toBe("accepted");
     world.complete("b");

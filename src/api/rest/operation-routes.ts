@@ -9,6 +9,7 @@ import { payloadText } from "./payload.ts";
 import type { AnyCall } from "./request.ts";
 import * as responses from "./response-schemas.ts";
 import { type Answer, type Call, type Route, route } from "./route.ts";
+import { traceOf } from "./trace-context.ts";
 
 const idPath = { id: requests.executionIdSchema };
 const operationErrors = ["NOT_FOUND", "DELETED", "INVALID_STATE"] as const;
@@ -187,6 +188,36 @@ export const operationRoutes: readonly Route[] = [
         ...defined({ reason, operationId }),
         ...("parameters" in call.body && { parameters: payloadText(call, ["parameters"], "{}") }),
       });
+    },
+  }),
+  route("POST /v1/executions/{id}/fork", {
+    id: "forkExecution",
+    tag: "Operations",
+    summary: "Start a new execution from before an action",
+    description:
+      "What was decided, and does not come after `action`, is taken over with its output, or with the one in `outputs`; " +
+      "all else starts anew. The original is not changed. In another `version` the actions that are taken over must be " +
+      "equal. With an `executionId` or `operationId` the call may be repeated safely.",
+    access: "run",
+    params: idPath,
+    body: requests.forkSchema,
+    responses: { 202: responses.startedSchema },
+    errors: [...operationErrors, "CONFLICT", "TOO_LARGE", "RESOURCE_EXHAUSTED", "UNKNOWN_OUTCOME"],
+    async handle(call) {
+      const { params, body, services, audit, who, headers } = call;
+      const { action, outputs = {}, executionId, version, reason, operationId } = body;
+      const started = await services.orchestrator.fork({
+        id: params.id,
+        action: `${action}`,
+        outputs: new Map(
+          Object.keys(outputs).map((key) => [key, payloadText(call, ["outputs", key], "null")]),
+        ),
+        ...defined({ executionId, version, reason, operationId, who }),
+        ...traceOf(headers),
+      });
+      audit("execution forked", `${params.id} action ${action} to ${started.id}`, reason);
+      const location = `/v1/executions/${encodeURIComponent(started.id)}`;
+      return { status: 202, json: started, headers: { location } };
     },
   }),
   onAction("skip", {

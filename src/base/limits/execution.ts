@@ -29,6 +29,8 @@ export const executionLimits = {
   recordChunkActions: 64,
   /** Entries in the history of an execution. */
   historyEntriesMax: 10_000,
+  /** Input and outputs that a fork takes over. */
+  forkBytesMax: 8 * 1024 * 1024,
   /** Items of a map. */
   mapItemsMax: 100_000,
   /** `maxConcurrency` of a map, unless it is given. */

@@ -14,6 +14,7 @@ import {
   type ActionRecord,
   type Execution,
   type ExecutionState,
+  hasOutput,
   isOpen,
   type LeftRecord,
   type MapProgress,
@@ -175,9 +176,7 @@ export class Draft extends DraftData {
 
   /** Whether an action has an output: it completed, or its failure was turned into one. */
   hasOutput(index: number): boolean {
-    const record = this.records[index];
-    if (record === undefined) return false;
-    return record.status === "COMPLETED" || record.route !== undefined;
+    return hasOutput(this.records[index]);
   }
 
   /** Throws MissingData when something has not been loaded, and TooLarge when it is too much. */

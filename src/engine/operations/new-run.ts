@@ -3,7 +3,7 @@
  * had never been reached, and what follows from all others is decided anew.
  */
 import type { PlanAction } from "../../language/kinds/table.ts";
-import type { EventAnswer } from "../../model/event.ts";
+import type { Refusal } from "../../model/event.ts";
 import { type ActionRecord, isOpen, isOpenAction, runOfIds } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import { formatTimer } from "../../model/timer.ts";
@@ -91,14 +91,14 @@ function reset(draft: Draft, { index, key }: PlanAction, record: ActionRecord): 
 
 /** One action may keep a new run from leading anywhere else than the one before. */
 export function refusalOfAny(
-  draft: Draft,
+  recordOf: (action: PlanAction) => ActionRecord,
   actions: readonly PlanAction[],
-): EventAnswer | undefined {
+): Refusal | undefined {
   for (const action of actions) {
-    const record = draft.record(action.index);
+    const record = recordOf(action);
     const why = obstacleIn(action, record);
     if (why === undefined) continue;
-    const message = `${why}; use rerun from an action before it.`;
+    const message = `${why}; begin at an action before it, with rerun or fork.`;
     return { type: "invalid-state", message, actionStatus: record.status };
   }
   return undefined;

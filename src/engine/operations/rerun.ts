@@ -4,7 +4,7 @@
  */
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { Plan } from "../../language/plan.ts";
-import type { EventAnswer } from "../../model/event.ts";
+import type { Refusal } from "../../model/event.ts";
 import { type ActionRecord, isOpenAction } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -32,7 +32,9 @@ export const rerun: OperationRules<"rerun"> = {
     }
     const after = actionsFrom(draft.plan, action);
     const beside = draft.plan.actions.filter((one) => !after.has(one.index));
-    return refusalOfOpenParts(draft, after) ?? refusalOfAny(draft, beside);
+    return (
+      refusalOfOpenParts(draft, after) ?? refusalOfAny(({ index }) => draft.record(index), beside)
+    );
   },
   apply(draft, event) {
     const { plan, state } = draft;
@@ -46,7 +48,7 @@ export const rerun: OperationRules<"rerun"> = {
 };
 
 /** What an open action owns beside its record cannot be dropped once it is reset. */
-function refusalOfOpenParts(draft: Draft, indexes: ReadonlySet<number>): EventAnswer | undefined {
+function refusalOfOpenParts(draft: Draft, indexes: ReadonlySet<number>): Refusal | undefined {
   for (const index of indexes) {
     const action = draft.plan.actions[index]!;
     const record = draft.record(index);
@@ -61,7 +63,7 @@ function refusalOfOpenParts(draft: Draft, indexes: ReadonlySet<number>): EventAn
 export function refusalOfUnreached(
   { key }: PlanAction,
   { status, skippedBy }: ActionRecord,
-): EventAnswer | undefined {
+): Refusal | undefined {
   if (status !== "PENDING" && (status !== "SKIPPED" || skippedBy === "hand")) return undefined;
   const message = `The action ${key} has not run: it is ${status}. Use an action before it.`;
   return { type: "invalid-state", message, actionStatus: status };

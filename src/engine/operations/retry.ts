@@ -13,7 +13,8 @@ export const retry: OperationRules<"retry"> = {
   beginsRun: true,
   refusal(draft) {
     const { status } = draft.state;
-    if (retried.has(status)) return refusalOfAny(draft, draft.plan.actions);
+    if (retried.has(status))
+      return refusalOfAny(({ index }) => draft.record(index), draft.plan.actions);
     const message = `Only executions that are ${[...retried].join(", ")} can be retried; it is ${status}.`;
     return { type: "invalid-state", message };
   },

@@ -9,6 +9,7 @@ import {
   resolveReference,
 } from "../../language/data/reference.ts";
 import { TooLarge, Work } from "../../language/data/work.ts";
+import { hasOutput } from "../../model/execution.ts";
 import { executionKey, fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Store } from "../../store/store.ts";
@@ -16,7 +17,6 @@ import type { Plans } from "../catalogue/plans.ts";
 import { loadExecution } from "../driving/load.ts";
 import { Gate } from "../shared/gate.ts";
 import { gone, notFound } from "./executions.ts";
-import { hasEnded } from "./views.ts";
 
 /** Outputs that one path may read. */
 const outputsReadMax = 8;
@@ -56,7 +56,7 @@ export class DataValues {
       plan,
       state,
       read: (field) => data.get(field),
-      hasOutput: (index) => hasEnded(records[index]),
+      hasOutput: (index) => hasOutput(records[index]),
       record: (index) => records[index] ?? { status: "PENDING" },
       handledFailure: () => JSON.stringify(state.failure ?? null),
       output(action, index) {

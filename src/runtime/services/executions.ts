@@ -202,7 +202,7 @@ function hashesOf(request: StartRequest): readonly string[] {
   return [hashRequest(request), hashRequest(canonicalRequest(request))];
 }
 
-function startedByAnother(id: string): OrchyError {
+export function startedByAnother(id: string): OrchyError {
   return new OrchyError("CONFLICT", `The execution ${id} was started by a different request.`);
 }
 

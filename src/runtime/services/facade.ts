@@ -13,6 +13,7 @@ import type { Actions } from "./actions.ts";
 import type { DataValues } from "./data-values.ts";
 import type { Executions } from "./executions.ts";
 import type { Explainer } from "./explainer.ts";
+import type { Forks } from "./forks.ts";
 import { itemsPage } from "./items.ts";
 import type { Lists } from "./listing.ts";
 import type { Observers } from "./observers.ts";
@@ -28,6 +29,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
   readonly plans: Plans;
   readonly executions: Executions;
   readonly operations: Operations;
+  readonly forks: Forks;
   readonly actions: Actions;
   readonly views: Views;
   readonly values: DataValues;
@@ -39,7 +41,7 @@ interface Services extends Pick<Orchestrator, "readiness"> {
 }
 
 export function facadeOf(services: Services): Orchestrator {
-  const { store, clock, workflows, plans, executions, operations } = services;
+  const { store, clock, workflows, plans, executions, operations, forks } = services;
   const { actions, views, values, explainer, lists, observers, desk, servers } = services;
   return {
     saveWorkflow: (definition, options) => tellFaults(() => workflows.save(definition, options)),
@@ -68,6 +70,7 @@ export function facadeOf(services: Services): Orchestrator {
       tellFaults(() => observers.waitForResult(id, waitMs, abort)),
     watch: (request) => tellFaults(() => observers.watch(request)),
     signal: (request) => tellFaults(() => operations.signal(request)),
+    fork: (request) => tellFaults(() => forks.fork(request)),
     operate: (request) => tellFaults(() => operations.operate(request)),
     deleteExecution: (id) => tellFaults(() => executions.delete(id)),
 

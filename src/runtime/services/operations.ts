@@ -10,6 +10,7 @@ import type { SubmitAnswer } from "../driving/mailbox.ts";
 import { causeOf } from "../shared/hash.ts";
 import type { Orchestrator, SignalAnswer } from "../shared/orchestrator.ts";
 import { type Executions, gone, notFound } from "./executions.ts";
+import { refusalError, unreadError } from "./refusals.ts";
 
 interface Options {
   readonly store: Store;
@@ -78,23 +79,13 @@ export class Operations {
       case "reused":
         throw new OrchyError("CONFLICT", reused);
       case "invalid-state":
-        throw new OrchyError("INVALID_STATE", answer.message, [], {
-          status: await this.#options.executions.status(id),
-          ...defined({ actionStatus: answer.actionStatus }),
-        });
       case "no-action":
-        throw new OrchyError("NOT_FOUND", answer.message);
-      case "refused": {
-        const { pointer, message } = answer;
-        throw new OrchyError("INVALID_ARGUMENT", "The body is invalid.", [{ pointer, message }]);
-      }
+      case "refused":
+        throw refusalError(answer, await this.#options.executions.status(id));
       case "too-many":
         throw new OrchyError("TOO_MANY", answer.message);
       case "unread":
-        throw new OrchyError(
-          "UNAVAILABLE",
-          "Servers of an earlier version share the store, and do not know this operation. Nothing was changed. Update them, and try again some minutes later.",
-        );
+        throw unreadError();
       case "not-found":
         throw notFound(key);
       case "gone":

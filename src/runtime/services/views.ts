@@ -13,7 +13,7 @@ import type {
   ExecutionState,
   MapProgress,
 } from "../../model/execution.ts";
-import { isOpen, runOfIds } from "../../model/execution.ts";
+import { hasOutput, isOpen, runOfIds } from "../../model/execution.ts";
 import { executionKey, fields, formatTaskId, isJsonQueueKey, parseToken } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Holdings, Store, TaskView } from "../../store/store.ts";
@@ -169,7 +169,7 @@ async function* outputsOf(
   records: ActionRecords,
   reader: FieldReader,
 ): AsyncGenerator<FieldBatch> {
-  const ended = plan.actions.filter(({ index }) => hasEnded(records[index]));
+  const ended = plan.actions.filter(({ index }) => hasOutput(records[index]));
   for await (const batch of reader.read(ended.map(({ key }) => fields.output(key)))) {
     yield batch.map(([name, text]) => [actionKeyOf(name), text] as const);
   }
@@ -183,11 +183,6 @@ function actionKeyOf(outputField: string): string {
 
 const untouched: ActionRecord = { status: "PENDING" };
 
-/** With an output, be it that of an error that was routed. */
-export function hasEnded(record: ActionRecord | undefined): boolean {
-  return record !== undefined && (record.status === "COMPLETED" || record.route !== undefined);
-}
-
 interface ViewOptions extends Pick<Options, "beats" | "isUnpolled"> {
   readonly plan: Plan;
   readonly holdings: Holdings | undefined;
@@ -200,7 +195,7 @@ function actionView(
 ): ActionView {
   const record = execution.records[action.index] ?? untouched;
   const task = openTask(execution, action, record, holdings);
-  const ended = hasEnded(record);
+  const ended = hasOutput(record);
   const { skippedBy, causes, route, startedAt, endedAt, dueAt, events, child, failure } = record;
   const { items } = record;
   return {

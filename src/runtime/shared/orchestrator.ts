@@ -58,6 +58,19 @@ export interface StartRequest {
 }
 
 /** A started execution, or the one that an equal start has made before. */
+export interface ForkRequest extends ByHand {
+  readonly id: string;
+  /** Key of the action before which the fork begins. */
+  readonly action: string;
+  readonly version?: number;
+  /** In place of what actions that are taken over have put out, by their keys. */
+  readonly outputs: ReadonlyMap<string, JsonText>;
+  readonly executionId?: string;
+  readonly operationId?: string;
+  readonly traceContext?: string;
+  readonly traceState?: string;
+}
+
 export interface StartAnswer {
   readonly id: string;
   /** False: an earlier start with the same key or id, and the same content. */
@@ -379,6 +392,8 @@ export interface Orchestrator {
         readonly operationId?: string;
       },
   ): Promise<ExecutionStatus>;
+  /** Returns the new execution. */
+  fork(request: ForkRequest): Promise<StartAnswer>;
   /** Finished executions only. */
   deleteExecution(id: string): Promise<void>;
 
