@@ -95,7 +95,7 @@ export class Life {
     this.#checkForward(before, after);
     for (const [field, text] of request.data) {
       const known = before.data.get(field);
-      if (/^(records|item-records|signal|causes):/.test(field)) continue;
+      if (/^(records|item-records|signal|causes|last):/.test(field)) continue;
       if (known !== undefined && known !== text) this.#violate(`${field} was written twice`);
     }
     this.checkHistory(request.effects);

@@ -2,10 +2,15 @@
  * Mistakes made on purpose, each one that a store or a runtime could well contain. They live in
  * wrappers around the real parts, and prove that the simulation would find them.
  */
+
+import { decodeExecution } from "../../src/engine/stored/codec.ts";
+import { executionKey } from "../../src/model/ids.ts";
+import type { ChildEndedMessage } from "../../src/model/message.ts";
 import {
   type CommitRequest,
   type CreateRequest,
   type Holdings,
+  type OutboxMessage,
   type Store,
   StoreFault,
 } from "../../src/store/store.ts";
@@ -151,6 +156,49 @@ export const mistakes: readonly Mistake[] = [
           await line.ackOutbox({ partition: request.partition, messages });
           return answer;
         },
+      }),
+  },
+  {
+    name: "the start of a child is lost",
+    wrapLine: (line) =>
+      replaced<Store>(line, {
+        async claimOutbox(request) {
+          const { messages, ...answer } = await line.claimOutbox(request);
+          const isStart = ({ body }: { readonly body: string }) => body.includes('"start-child"');
+          const lost = messages.filter(isStart).map(({ key, id }) => ({ key, id }));
+          await line.ackOutbox({ partition: request.partition, messages: lost });
+          return { ...answer, messages: messages.filter((message) => !isStart(message)) };
+        },
+      }),
+  },
+  {
+    name: "an end of a child that is told twice counts for the next child",
+    wrapLine: (line) =>
+      replaced<Store>(line, {
+        async claimOutbox(request) {
+          const { messages, ...answer } = await line.claimOutbox(request);
+          return { ...answer, messages: await Promise.all(messages.map(forAnyChild)) };
+
+          async function forAnyChild(message: OutboxMessage): Promise<OutboxMessage> {
+            const { type, parent } = JSON.parse(message.body) as ChildEndedMessage;
+            if (type !== "child-ended") return message;
+            const loaded = await line.load({ key: executionKey(parent.id, line.partitions) });
+            if (loaded.outcome !== "loaded") return message;
+            const { records } = decodeExecution(loaded.state, loaded.data);
+            const started = records.find((record) => record?.child !== undefined && record.rounds);
+            const handout = started?.handout ?? parent.handout;
+            const body = message.body.replace(/"handout":\d+/, `"handout":${handout}`);
+            return parent.action === "again" ? { ...message, body } : message;
+          }
+        },
+      }),
+  },
+  {
+    name: "the children of what has ended are not ended",
+    wrapLine: (line) =>
+      changingCommits(line, ({ effects, ...request }) => {
+        const messages = effects.messages.filter(({ body }) => !body.includes('"cancel-child"'));
+        return { ...request, effects: { ...effects, messages } };
       }),
   },
   {

@@ -179,6 +179,7 @@ export class Oracle {
       if (tidy.has(life.plan.workflow)) this.#checkIdeal(life, evaluate);
     }
     for (const name of this.witness.followUps.keys()) this.witness.checkFollowUp(name);
+    this.witness.families.check();
     this.#checkStarts();
     await this.witness.checkCounts();
   }
@@ -215,8 +216,8 @@ export class Oracle {
   #checkStarts(): void {
     const byName = new Map<string, number>();
     for (const { execution } of this.witness.lives.values()) {
-      const name = execution.state.correlationId ?? "";
-      if (execution.state.depth === 0) byName.set(name, (byName.get(name) ?? 0) + 1);
+      const { correlationId: name = "", depth, parent } = execution.state;
+      if (depth === 0 && parent === undefined) byName.set(name, (byName.get(name) ?? 0) + 1);
     }
     for (const { name, ids, wasRefused, idempotencyKey } of this.starts) {
       const count = byName.get(name) ?? 0;

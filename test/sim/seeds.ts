@@ -12,6 +12,7 @@ const mustReach = [
   ...["result accepted", "result duplicate", "result stale", "result retry"],
   ...["execution COMPLETED", "execution FAILED", "execution TIMED_OUT", "execution CANCELLED"],
   ...["script waits", "ideal end", "task for JSON", "left"],
+  ...["child ended", "round ended", "child cancelled"],
 ];
 
 export function simulateSeeds(first: number, count: number): void {

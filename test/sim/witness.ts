@@ -2,14 +2,15 @@
  * Sees every operation at the shared store when it takes effect, and checks what must hold after
  * each. Knows nothing of servers, only of what the store was asked and what it answered.
  */
+import { decodeExecution } from "../../src/engine/stored/codec.ts";
 import type { PlanAction } from "../../src/language/kinds/table.ts";
-import type { Plan } from "../../src/language/plan.ts";
 import { executionStatuses } from "../../src/model/execution.ts";
 import { type ExecutionKey, executionKey } from "../../src/model/ids.ts";
-import type { StartMessage } from "../../src/model/message.ts";
+import type { Message } from "../../src/model/message.ts";
 import { Plans } from "../../src/runtime/catalogue/plans.ts";
 import { followUpId } from "../../src/runtime/shared/hash.ts";
 import type * as contract from "../../src/store/store.ts";
+import { Families } from "./families.ts";
 import { LeaseBook } from "./lease-book.ts";
 import { Life } from "./life.ts";
 import type { Loop } from "./loop.ts";
@@ -27,6 +28,7 @@ const namespace = "simulation";
 export class Witness {
   readonly leases: LeaseBook;
   readonly lives = new Map<string, Life>();
+  readonly families: Families;
   /** What each follow-up message starts, by `source/message`. */
   readonly followUps = new Map<string, { readonly source: Life; readonly target: string }>();
   readonly #loop: Loop;
@@ -37,6 +39,7 @@ export class Witness {
     this.#loop = loop;
     this.#base = base;
     this.#plans = new Plans(base);
+    this.families = new Families(this.lives, loop.reached, (sentence) => this.violate(sentence));
     this.leases = new LeaseBook(
       () => loop.now,
       (sentence) => this.violate(sentence),
@@ -93,7 +96,7 @@ export class Witness {
   }
 
   async #created(request: Request<"create">, answer: Answer<"create">): Promise<void> {
-    const { key, listing, effects } = request;
+    const { key, effects } = request;
     const known = this.lives.get(key.id);
     if (answer.outcome === "exists" && known === undefined) {
       this.violate(`${key.id} exists, and was never created`);
@@ -105,7 +108,8 @@ export class Witness {
     }
     const loaded = await this.#loaded(key);
     if (loaded === undefined) return;
-    const plan = await this.#planOf(listing);
+    const { state } = decodeExecution(loaded.state, loaded.data);
+    const plan = await this.#plans.of(state);
     const violate = (sentence: string) => this.violate(sentence);
     const life = new Life({ key, plan, loaded, violate, createdBy: request.commitId });
     this.lives.set(key.id, life);
@@ -113,10 +117,6 @@ export class Witness {
     this.#sent(life, effects);
     life.checkHistory(effects);
     await this.#checkHoldings(life);
-  }
-
-  #planOf({ workflow, version }: contract.Listing): Promise<Plan> {
-    return this.#plans.get(workflow, version);
   }
 
   async #committed(request: Request<"commit">, answer: Answer<"commit">): Promise<void> {
@@ -132,7 +132,9 @@ export class Witness {
       this.violate(`${life.key.id} is ${request.status}, and a task of it is handed out`);
     }
     this.#sent(life, request.effects);
+    const before = life.execution;
     life.committed(request, loaded);
+    this.families.committed(before, life);
     if (life.execution.state.continueTimer !== undefined) this.#loop.reached.add("cut");
     const isWaiting = ({ kind, index }: PlanAction) =>
       kind === "javascript" && life.execution.records[index]?.status === "WAITING";
@@ -158,7 +160,8 @@ export class Witness {
 
   #sent(source: Life, effects: contract.StoreEffects): void {
     for (const { id, body } of effects.messages) {
-      const message = JSON.parse(body) as StartMessage;
+      const message = JSON.parse(body) as Message;
+      this.families.sent(`${source.key.id}/${id}`, message);
       if (message.type !== "start") continue;
       const target = followUpId(namespace, { key: source.key, id }, message.sourceStartedAt);
       this.followUps.set(`${source.key.id}/${id}`, { source, target });
@@ -166,7 +169,11 @@ export class Witness {
   }
 
   #acknowledged({ messages }: Request<"ackOutbox">): void {
-    for (const { key, id } of messages) this.checkFollowUp(`${key.id}/${id}`);
+    for (const { key, id } of messages) {
+      const name = `${key.id}/${id}`;
+      this.checkFollowUp(name);
+      this.families.acknowledged(name);
+    }
   }
 
   checkFollowUp(name: string): void {

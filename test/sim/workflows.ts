@@ -49,6 +49,9 @@ export function makeWorkflows(chance: Chance, count: number): SimulatedWorkflow[
   if (chance.percent(20)) made.push({ definition: long, isTidy: true });
   if (chance.percent(20)) made.push({ definition: deep, isTidy: true });
   if (chance.percent(40)) made.push({ definition: recovering, isTidy: true });
+  if (chance.percent(50)) {
+    made.push({ definition: kid, isTidy: true }, { definition: family(chance), isTidy: false });
+  }
   for (const [index, wild] of random.entries()) {
     const isTidy = index % 2 === 0;
     const actions = wild.actions.map((action) => {
@@ -142,6 +145,39 @@ const long: WorkflowDefinition = {
     ...(id < 69 && { next: { default: id + 1 } }),
   })),
 };
+
+/** Run by `family`, and by itself. */
+const kid: WorkflowDefinition = {
+  name: "kid",
+  rootAction: 1,
+  actions: [
+    { id: 1, type: "user", name: "work-0", parameters: { n: "$.input" }, next: { default: 2 } },
+    { id: 2, type: "system", name: "delay", delaySeconds: 1 },
+  ],
+};
+
+/** Children of each kind, some of which it may not wait for. */
+function family(chance: Chance): WorkflowDefinition {
+  const child = (id: string, rest: object): ActionSpec =>
+    ({ id, type: "system", name: "workflow", workflow: "kid", optional: true, ...rest }) as never;
+  const { rootAction, actions } = kid;
+  const inline = { workflow: undefined, definition: { rootAction, actions } };
+  const retry = { retryCount: 2, retryAfterSeconds: 0.5 };
+  const loop = { name: "loop", while: "$.iteration < 3", maxIterations: 3 };
+  const members = [
+    child("one", { parameters: "$.input", retry, next: { default: "after" } }),
+    child("within", { ...inline, next: { default: "after" } }),
+    child("again", { ...loop, parameters: "$.last", delaySeconds: chance.below(2) }),
+    child("apart", { detach: true }),
+  ];
+  const timeoutSeconds = 4 + chance.below(40);
+  return {
+    name: "family",
+    rootAction: members.map(({ id }) => id),
+    actions: [...members, child("after", { join: "settled" })],
+    ...(chance.percent(50) && { timeoutSeconds }),
+  };
+}
 
 /** More actions side by side than one commit starts, and than one commit closes. */
 function wide(chance: Chance): WorkflowDefinition {
