@@ -2,7 +2,7 @@
  * fork: a new execution that starts before an action of another one. What was decided there, and does not
  * come after that action, is taken over; all else starts anew.
  */
-
+import { defined } from "../base/defined.ts";
 import type { PlanAction } from "../language/kinds/table.ts";
 import type { Plan } from "../language/plan.ts";
 import { isSameValue } from "../model/canonical.ts";
@@ -97,9 +97,11 @@ function carried(
   const indexThere = (index: number) => to.byKey.get(from.actions[index]!.key)!;
   return {
     ...kept,
-    ...(causes !== undefined && { causes: mapSet(causes, indexThere) }),
-    ...(errorOf !== undefined && { errorOf: indexThere(errorOf) }),
-    ...(failureSequence !== undefined && { failureSequence: order.get(failureSequence)! }),
+    ...defined({
+      causes: causes && mapSet(causes, indexThere),
+      errorOf: errorOf === undefined ? undefined : indexThere(errorOf),
+      failureSequence: failureSequence === undefined ? undefined : order.get(failureSequence)!,
+    }),
   };
 }
 
