@@ -278,4 +278,76 @@ describe("map", () => {
     );
     fc.assert(property, { numRuns: 60 });
   });
+
+  describe("over children", () => {
+    function children(map: Partial<ActionSpec>): WorkflowDefinition {
+      const { action: _, ...rest } = workflow({}).actions[0]!;
+      const inner = { rootAction: 1, actions: [{ id: 1, type: "system", name: "transform" }] };
+      const actions = [{ ...rest, definition: inner, ...map }, workflow({}).actions[1]!];
+      return { ...workflow({}), actions } as WorkflowDefinition;
+    }
+
+    /** What parents ask of their children, by kind. */
+    function asked(world: World, type: string) {
+      const messages = world.messages.map((text) => JSON.parse(text));
+      return messages.filter((message) => message.type === type);
+    }
+
+    function end(world: World, item: number, end: object) {
+      const start = asked(world, "start-child").findLast(({ parent }) => parent.item === item);
+      return world.send({ type: "child-ended", parent: start.parent, end } as never)[0]!;
+    }
+
+    test("starts a child for each item of its window, and puts out their results", () => {
+      const world = new World(children({ maxConcurrency: 2 }), { input: list(4) });
+      expect(asked(world, "start-child").map(({ input }) => input)).toEqual([
+        { v: 0, i: 0 },
+        { v: 10, i: 1 },
+      ]);
+      for (const item of [1, 0, 2, 3]) {
+        expect(end(world, item, { status: "COMPLETED", output: `{"n":${item}}` }).type).toBe(
+          "accepted",
+        );
+        expect(end(world, item, { status: "COMPLETED", output: "1" }).type).toBe("stale");
+      }
+      const results = [0, 1, 2, 3].map((n) => ({ n }));
+      expect(world.output("end")).toEqual({ results, failures: [] });
+    });
+
+    test("a child that fails is repeated as another child, or fails its item", () => {
+      const map = { retry: { retryCount: 1, jitter: 0 }, tolerate: 1 };
+      const world = new World(children(map), { input: list(1) });
+      const failure = { code: "BROKEN", message: "it broke" };
+      end(world, 0, { status: "FAILED", failure });
+      world.fireNext();
+      const starts = asked(world, "start-child");
+      expect(starts).toHaveLength(2);
+      expect(starts[0].parent.handout).not.toBe(starts[1].parent.handout);
+      end(world, 0, { status: "FAILED", failure });
+      expect(world.output("end")).toMatchObject({
+        results: [null],
+        failures: [{ index: 0, error: { code: "CHILD_FAILED", details: { status: "FAILED" } } }],
+      });
+    });
+
+    test("a cancel reaches all children, whatever that takes", () => {
+      const world = new World(children({}), { input: list(150) });
+      expect(asked(world, "start-child")).toHaveLength(100);
+      world.send({ type: "operation", operation: "cancel" });
+      expect(asked(world, "cancel-child").map(({ parent }) => parent.item)).toEqual(
+        Array.from({ length: 100 }, (_, item) => item),
+      );
+      expect([...world.timers.keys()]).toEqual(["retention"]);
+    });
+
+    test("a child that is not heard of is asked for, and started again when it is lost", () => {
+      const world = new World(children({ maxConcurrency: 1 }), { input: list(1) });
+      world.fireNext();
+      const [ask] = asked(world, "ask-child");
+      expect(ask.parent.item).toBe(0);
+      world.send({ type: "child-lost", parent: ask.parent });
+      const [first, second] = asked(world, "start-child");
+      expect(second).toEqual(first);
+    });
+  });
 });

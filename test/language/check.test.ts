@@ -81,13 +81,6 @@ describe("what is right", () => {
     });
   });
 
-  test("a map over a workflow is accepted, and not built yet", () => {
-    const map = { name: "map", items: "{$.input.list ?? []}", workflow: "w", tolerate: "20%" };
-    expect(warningsOf(withAction({ ...map, maxConcurrency: 5, parameters: "$.item" }))).toEqual([
-      "/actions/1/workflow: A map over a workflow is not implemented yet: it will fail with NOT_IMPLEMENTED.",
-    ]);
-  });
-
   test("the parameters of a map may use item and index, and what comes before it", () => {
     const map = { name: "map", items: "$.input.list", action: "a" };
     const parameters = { i: "{$.item.x} {$.index}", output: "$.item.output.y" };
@@ -242,12 +235,7 @@ describe("fields", () => {
       "/actions/1/priority",
       "from -100 to 100",
     ],
-    [
-      "a map over nothing",
-      withAction({ name: "map", items: "$.input" }),
-      "/actions/1",
-      "has neither",
-    ],
+    ["a map over nothing", withAction({ name: "map", items: "$.input" }), "/actions/1", "has none"],
   ])("%s", (_, definition, pointer, says) => {
     expectProblem(definition, pointer, says);
   });

@@ -95,6 +95,33 @@ describe("map", () => {
     expect([none.status, none.body.error.code]).toEqual([404, "NOT_FOUND"]);
   });
 
+  test("a workflow, or an inline definition, for each item", async () => {
+    await saveWorkflow(server, {
+      name: "child-of-map",
+      rootAction: "note",
+      actions: [{ id: "note", type: "user", name: "pick", parameters: { fails: [] } }],
+      output: "$.input.n",
+    });
+    const list = Array.from({ length: 30 }, (_, n) => ({ n }));
+    const definition = {
+      rootAction: "one",
+      actions: [{ id: "one", type: "system", name: "transform", parameters: "$.input" }],
+    };
+    const results = list.map(({ n }) => n);
+    const named = await run(mapping("named", { workflow: "child-of-map" }), { list });
+    expect(named.ended.result).toEqual({ results, failures: [] });
+    const inline = mapping("inline", { definition, maxConcurrency: 3, parameters: "$.item.n" });
+    const { ended } = await run(inline, { list });
+    expect(ended.result).toEqual({ results, failures: [] });
+    const path = `/v1/executions/${named.id}/actions/all/items?limit=1`;
+    const [first] = (await call(server, "GET", path)).body.items;
+    const child = await call(server, "GET", `/v1/executions/${first.child}`);
+    expect(child.body).toMatchObject({
+      workflow: "child-of-map",
+      parent: { id: named.id, action: "all", item: 0 },
+    });
+  });
+
   test("what cannot be mapped says why", async () => {
     const big = "x".repeat(1_600_000);
     const doubled = { action: "note", parameters: { once: "$.item", twice: "$.item" } };

@@ -220,6 +220,7 @@ export const itemsSchema = page(
     startedAt: optionalTime,
     endedAt: optionalTime,
     dueAt: optionalTime,
+    child: v.optional(v.string()),
     output: v.optional(json),
     error: v.optional(failureSchema),
   }),

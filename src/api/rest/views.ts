@@ -194,7 +194,7 @@ export function actionView(
 
 /** One item of a map. */
 export function itemView(item: ItemView): unknown {
-  const { index, status, attempt, startedAt, endedAt, dueAt, output, failure } = item;
+  const { index, status, attempt, startedAt, endedAt, dueAt, child, output, failure } = item;
   return {
     index,
     status,
@@ -202,6 +202,7 @@ export function itemView(item: ItemView): unknown {
     startedAt: moment(startedAt),
     endedAt: moment(endedAt),
     dueAt: moment(dueAt),
+    child,
     output: output === undefined ? undefined : raw(output),
     error: failure === undefined ? undefined : raw(failure),
   };

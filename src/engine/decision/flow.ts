@@ -107,6 +107,7 @@ function closeRecord(
   if (record.child !== undefined) closed.child = record.child;
   if (record.items !== undefined) {
     closed.items = record.items;
+    if (record.childVersion !== undefined) closed.childVersion = record.childVersion;
     // What is open of it is dropped by close.ts.
     if (record.items.open > 0) draft.closing.push(action.index);
   }

@@ -44,7 +44,7 @@ export const nothingDone: MapProgress = {
 };
 
 /** How the texts of records begin that are open: looking at that is much faster than reading them. */
-const openMarks = [markOf("SCHEDULED"), markOf("RETRYING")];
+const openMarks = [markOf("SCHEDULED"), markOf("WAITING"), markOf("RETRYING")];
 const completedMark = markOf("COMPLETED");
 
 function markOf(status: ActionStatus): string {

@@ -1,13 +1,20 @@
-/** map: an action for each item of an array. */
+/** map: an action, a workflow or an inline definition for each item of an array. */
 import { limits } from "../../base/limits.ts";
-import type { ActionSpec } from "../../model/definition.ts";
+import type { ActionSpec, RetrySpec } from "../../model/definition.ts";
 import type { Reference } from "../data/reference.ts";
 import { mergeNeeds, noNeeds } from "../data/scope.ts";
 import { compileTemplate, parseWholeReference, type Template } from "../data/template.ts";
-import { actionName, integer, plainName, version } from "../readers/fields.ts";
+import { actionName, integer } from "../readers/fields.ts";
 import { reader } from "../readers/reader.ts";
 import { shown } from "../readers/report.ts";
 import { reference } from "../readers/templates.ts";
+import {
+  type ChildTarget,
+  checkVersion,
+  childFields,
+  childTargets,
+  compileTarget,
+} from "./child.ts";
 import type { KindRules, PlanActionBase, PlanContext } from "./kind.ts";
 import { compileTask, type TaskPlanAction, type TaskSpec, taskFields } from "./task.ts";
 
@@ -18,8 +25,11 @@ export interface MapPlanAction extends PlanActionBase {
   readonly parameters: Template;
   /** The parameters are the item itself. */
   readonly passesItem: boolean;
-  /** What each item is offered by; absent where it runs a workflow. */
+  /** What each item is offered by, or what its child runs. */
   readonly itemTask: TaskPlanAction | undefined;
+  readonly target: ChildTarget | undefined;
+  /** How children are repeated. */
+  readonly retry: RetrySpec;
   readonly maxConcurrency: number;
   readonly tolerate: Tolerance;
 }
@@ -32,6 +42,9 @@ export function toleratedOf(tolerate: Tolerance, items: number): number {
   // A hair more, as 29 % of 100 must be 29.
   return Math.floor((items * tolerate.percent) / 100 + 1e-9);
 }
+
+/** A child that fails is not repeated, unless it is asked for. */
+const noRetries: RetrySpec = { retryCount: 0 };
 
 interface MapSpec extends TaskSpec {
   readonly items: string;
@@ -54,25 +67,18 @@ const tolerated = reader(toleratedSchema, (value, pointer, report) => {
   return undefined;
 });
 
-const itemWorkflow = reader(plainName.schema, (value, pointer, report) => {
-  const message =
-    "A map over a workflow is not implemented yet: it will fail with NOT_IMPLEMENTED.";
-  report.warning(pointer, message);
-  return plainName(value, pointer, report);
-});
-
 export const map = {
   fields: [
     ["items", reference, "Reference to the array."],
     ["action", actionName, "User action for each item."],
-    ["workflow", itemWorkflow, "Workflow for each item."],
-    ["version", version, "Version of the workflow; by default the newest."],
+    ...childFields,
     ["maxConcurrency", integer(1, limits.mapConcurrencyMax), "Most items at the same time."],
     ["tolerate", tolerated, "Failures that are tolerated: a number, or a share such as 20%."],
     ...taskFields,
   ],
   required: ["items"],
-  either: ["action", "workflow"],
+  either: ["action", ...childTargets],
+  check: checkVersion,
   ownNames: ["item", "index"],
   repeats: "items",
   format: 4,
@@ -90,6 +96,8 @@ export const map = {
       parameters,
       passesItem,
       needs: mergeNeeds([parameters.needs, { ...noNeeds, failure }]),
+      target: action === undefined ? compileTarget(spec, of) : undefined,
+      retry: (spec.retry as RetrySpec | undefined) ?? noRetries,
       itemTask: action && compileTask(spec, { ...base, type: "user", name: action }, of),
       // Earlier versions saved larger ones.
       maxConcurrency: Math.min(maxConcurrency, limits.mapConcurrencyMax),

@@ -104,11 +104,11 @@ function viewOf(source: Source, index: number, text: JsonText | undefined): Item
   const { execution, actionKey, leased } = source;
   const { id: executionId, run, startedAt: began } = execution.state;
   const record = readItemRecord(text, began) ?? pending;
-  const { attempt, startedAt, endedAt, dueAt, handout = 0 } = record;
+  const { attempt, startedAt, endedAt, dueAt, child, handout = 0 } = record;
   const task = formatTaskId({ executionId, run, handout, actionKey, item: index });
   const isLeased = record.status === "SCHEDULED" && leased.has(task);
   const status: ActionStatus = isLeased ? "RUNNING" : record.status;
-  return { index, status, ...defined({ attempt, startedAt, endedAt, dueAt }) };
+  return { index, status, ...defined({ attempt, startedAt, endedAt, dueAt, child }) };
 }
 
 async function withOutcome(

@@ -151,6 +151,8 @@ export interface ItemView {
   readonly startedAt?: number;
   readonly endedAt?: number;
   readonly dueAt?: number;
+  /** Id of its open or last child. */
+  readonly child?: string;
   readonly output?: JsonText;
   /** Text of a Failure, as its numbers are exact. */
   readonly failure?: JsonText;

@@ -9,10 +9,11 @@ import {
   runOfIds,
 } from "../../../model/execution.ts";
 import { fields, formatTaskId } from "../../../model/ids.ts";
+import { cancelChild } from "../../decision/children.ts";
 import type { Draft } from "../../decision/draft.ts";
 import { chunkItems, isOpenText, readItemRecord } from "../../stored/items.ts";
 import type { Holdings } from "../rules.ts";
-import { goOn, mostOpen, offerItem } from "./item.ts";
+import { attemptItem, goOn, mostOpen } from "./item.ts";
 import { MapRecords } from "./records.ts";
 
 /** After the end, as far as the commit has room; false: there is more. */
@@ -25,10 +26,16 @@ export function closeItems(draft: Draft, action: MapPlanAction): boolean {
     const { timers = [], handout, ...record } = records.record(item);
     for (const timer of timers) draft.dropTimer(timer);
     if (record.status === "SCHEDULED") draft.dropTask(draft.taskId(action, handout!, item));
+    if (record.status === "WAITING") dropChild(draft, action, handout!, item);
     records.setRecord(item, { ...record, status: "CANCELLED", endedAt: draft.now });
     records.change({ open: records.progress.open - 1 });
   }
   return true;
+}
+
+function dropChild(draft: Draft, action: MapPlanAction, handout: number, item: number): void {
+  const version = draft.record(action.index).childVersion!;
+  cancelChild(draft, action, { handout, item, target: action.target!, version });
 }
 
 function openItems(records: MapRecords): readonly number[] {
@@ -81,7 +88,7 @@ function ownership(
   const run = runOfIds(state);
   const held = new Set(heldTimers.map(({ id }) => id));
   return (item, { status, handout = 0, timers = [] }) => {
-    if (status === "RETRYING") return timers.some((id) => store.timers.has(id) || held.has(id));
+    if (status !== "SCHEDULED") return timers.some((id) => store.timers.has(id) || held.has(id));
     return store.tasks.has(formatTaskId({ executionId, run, handout, actionKey, item }));
   };
 }
@@ -97,12 +104,12 @@ export function repairItems(draft: Draft, action: MapPlanAction, store: Holdings
     const record = records.record(item);
     if (isOwned(item, record)) continue;
     draft.log("action.repaired", action, record.attempt);
-    if (record.status === "RETRYING") {
+    if (record.status !== "SCHEDULED") {
       for (const timer of record.timers ?? []) draft.addTimer(timer, record.dueAt ?? draft.now);
     } else {
       records.setRecord(item, { ...record, attempt: (record.attempt ?? 1) - 1 });
       draft.require(action.needs);
-      offerItem(records, action, item);
+      attemptItem(records, action, item);
     }
   }
   goOn(records, action);

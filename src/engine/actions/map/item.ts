@@ -7,6 +7,7 @@ import { type MapPlanAction, toleratedOf } from "../../../language/kinds/map.ts"
 import type { TaskPlanAction } from "../../../language/kinds/task.ts";
 import type { ActionRecord, AttemptRecord, Failure } from "../../../model/execution.ts";
 import type { JsonText } from "../../../model/json.ts";
+import { askAt, startChild } from "../../decision/children.ts";
 import type { Draft, Mutable } from "../../decision/draft.ts";
 import { failAction, statusOfFailure } from "../../decision/flow.ts";
 import { offer, type Subject } from "../attempts.ts";
@@ -26,7 +27,8 @@ export class ItemSubject implements Subject {
 
   constructor(records: MapRecords, action: MapPlanAction, item: number) {
     this.draft = records.draft;
-    this.task = action.itemTask!;
+    // Of children only the key is asked for.
+    this.task = action.itemTask ?? (action as MapPlanAction & TaskPlanAction);
     this.item = item;
     this.#action = action;
     this.#records = records;
@@ -90,6 +92,7 @@ export class ItemSubject implements Subject {
     ended.startedAt = record.startedAt ?? draft.now;
     ended.endedAt = draft.now;
     if (record.attempt !== undefined) ended.attempt = record.attempt;
+    if (record.child !== undefined) ended.child = record.child;
     // The failure is the outcome: the attempt need not hold it as well.
     if (kept.attempts !== undefined) {
       ended.attempts = kept.attempts.map(withoutFailure);
@@ -104,7 +107,7 @@ function withoutFailure({ failure: _failure, ...attempt }: AttemptRecord): Attem
 }
 
 /** In the output, with what separates it from others. */
-function failureChars(item: number, outcome: JsonText): number {
+export function failureChars(item: number, outcome: JsonText): number {
   return 'null,{"index":,"error":},'.length + `${item}`.length + outcome.length;
 }
 
@@ -138,28 +141,85 @@ function failMap(records: MapRecords, action: MapPlanAction): void {
   });
 }
 
-/** Offers the next attempt at an item, or fails it where its parameters cannot be resolved. */
-export function offerItem(records: MapRecords, action: MapPlanAction, index: number): void {
-  const { draft } = records;
+/** Begins the next attempt at an item, or fails it where its parameters cannot be resolved. */
+export function attemptItem(records: MapRecords, action: MapPlanAction, index: number): void {
   const subject = new ItemSubject(records, action, index);
   const item = records.item(index);
+  const parameters = parametersOf(records.draft, action, index, item);
+  if (typeof parameters !== "string") {
+    subject.fail(parameters);
+  } else if (action.itemTask === undefined) {
+    startItemChild(records, action, index, parameters);
+  } else if (!parameters.startsWith("{")) {
+    const message = `The parameters of an item must be an object, not ${cut(parameters)}. Give the map "parameters", such as {"item": "$.item"}.`;
+    subject.fail({ code: "INVALID_VALUE", message });
+  } else {
+    const isShown = !action.passesItem && item.length <= limits.mapContextCharsMax;
+    offer(subject, { parameters, item: isShown ? item : undefined });
+  }
+}
+
+function parametersOf(
+  draft: Draft,
+  action: MapPlanAction,
+  index: number,
+  item: JsonText,
+): JsonText | Failure {
   draft.work.beginAction();
   const { parameters, strict } = action;
-  const resolved = orTooLarge(() =>
+  return orTooLarge(() =>
     readAs(draft, action, () => {
       const view = itemScope(draft.view(), index, item);
       return resolveValue(draft, parameters, { strict, view });
     }),
   );
-  if (typeof resolved !== "string") {
-    subject.fail(resolved);
-  } else if (!resolved.startsWith("{")) {
-    const message = `The parameters of an item must be an object, not ${cut(resolved)}. Give the map "parameters", such as {"item": "$.item"}.`;
-    subject.fail({ code: "INVALID_VALUE", message });
-  } else {
-    const isShown = !action.passesItem && item.length <= limits.mapContextCharsMax;
-    offer(subject, { parameters: resolved, item: isShown ? item : undefined });
-  }
+}
+
+/** Each attempt is a child of its own. */
+function startItemChild(
+  records: MapRecords,
+  action: MapPlanAction,
+  item: number,
+  input: JsonText,
+): void {
+  const { draft } = records;
+  const { dueAt: _dueAt, ...before } = records.record(item);
+  const handout = draft.nextHandout();
+  const version = draft.record(action.index).childVersion!;
+  const child = startChild(draft, action, {
+    handout,
+    item,
+    target: action.target!,
+    version,
+    input,
+  });
+  const timer = draft.timerId("child", action, handout, item);
+  draft.addTimer(timer, askAt(draft, draft.now));
+  records.setRecord(item, {
+    ...before,
+    status: "WAITING",
+    startedAt: before.startedAt ?? draft.now,
+    handout,
+    attempt: (before.attempt ?? 0) + 1,
+    timers: [timer],
+    child,
+  });
+}
+
+/** The same child is started again, which the store has lost. */
+export function replaceItemChild(records: MapRecords, action: MapPlanAction, index: number): void {
+  const { draft } = records;
+  const { handout } = records.record(index);
+  const input = parametersOf(draft, action, index, records.item(index));
+  if (typeof input !== "string") return;
+  const version = draft.record(action.index).childVersion!;
+  startChild(draft, action, {
+    handout: handout!,
+    item: index,
+    target: action.target!,
+    version,
+    input,
+  });
 }
 
 function orTooLarge(resolve: () => JsonText | Failure): JsonText | Failure {
@@ -178,5 +238,5 @@ function itemScope(view: Scope, index: number, item: JsonText): Scope {
 }
 
 export function isOpenItem({ status }: ActionRecord): boolean {
-  return status === "SCHEDULED" || status === "RETRYING";
+  return status === "SCHEDULED" || status === "WAITING" || status === "RETRYING";
 }

@@ -4,16 +4,21 @@
  * turn in `ready`, as an action that starts does, and opens the next.
  */
 import { inBytes } from "../../../base/amount.ts";
+import { defined } from "../../../base/defined.ts";
 import { limits } from "../../../base/limits.ts";
 import { cut } from "../../../language/data/cut.ts";
 import { elementsOf } from "../../../language/data/json-text.ts";
 import { resolveReference } from "../../../language/data/reference.ts";
 import type { MapPlanAction } from "../../../language/kinds/map.ts";
+import { userRules } from "../../../language/user-rules.ts";
+import type { ParentLink } from "../../../model/child.ts";
 import type { EventAnswer } from "../../../model/event.ts";
 import type { MapProgress } from "../../../model/execution.ts";
 import { parseTaskId } from "../../../model/ids.ts";
 import type { JsonText } from "../../../model/json.ts";
+import type { ChildEnd } from "../../../model/message.ts";
 import { type ActionTimer, parseTimer } from "../../../model/timer.ts";
+import { askAt, askChild } from "../../decision/children.ts";
 import type { Draft } from "../../decision/draft.ts";
 import { completeAction, failAction } from "../../decision/flow.ts";
 import { chunkItems, nothingDone } from "../../stored/items.ts";
@@ -21,22 +26,29 @@ import {
   applyLeaseExpiry,
   applyQueueTimeout,
   applyResult,
+  endAttempt,
   endTotalTime,
   type Subject,
 } from "../attempts.ts";
-import { notBuilt } from "../not-built.ts";
-import { type ActionRules, stale } from "../rules.ts";
+import { childFailure, mayRetryChild, runsOrFail } from "../child.ts";
+import { failsAsOlder } from "../not-built.ts";
+import { type ActionRules, accepted, stale } from "../rules.ts";
 import { closeItems, itemViolations, repairItems } from "./holdings.ts";
-import { ItemSubject, isOpenItem, mostOpen, offerItem } from "./item.ts";
+import {
+  attemptItem,
+  failureChars,
+  ItemSubject,
+  isOpenItem,
+  mostOpen,
+  replaceItemChild,
+} from "./item.ts";
 import { MapRecords } from "./records.ts";
-
-/** Servers of older formats do not know what it keeps. */
-const mapFormat = 4;
 
 export const map: ActionRules<MapPlanAction> = {
   start(draft, action) {
-    if (action.itemTask === undefined || draft.format < mapFormat) notBuilt.start(draft, action);
-    else if (goesOn(draft, action) || begin(draft, action)) openItems(draft, action);
+    if (failsAsOlder(draft, action)) return;
+    const isCut = draft.record(action.index).items !== undefined;
+    if (isCut ? goesOn(draft, action) : begin(draft, action)) openItems(draft, action);
   },
   /** The items that completed; the others begin anew. */
   retried({ items }) {
@@ -49,6 +61,11 @@ export const map: ActionRules<MapPlanAction> = {
     retry: endBackoff,
     total: (draft, action, timer) =>
       onTimer(draft, action, timer, (subject) => endTotalTime(subject, timer)),
+    child: (draft, action, timer) =>
+      onTimer(draft, action, timer, ({ item, record }) => {
+        askChild(draft, action, { handout: record.handout!, item });
+        draft.addTimer(timer, askAt(draft, record.startedAt ?? draft.now));
+      }),
   },
   events: {
     result: (draft, action, event, handout) =>
@@ -57,19 +74,37 @@ export const map: ActionRules<MapPlanAction> = {
       onTask(draft, action, event.taskId, (subject) => applyLeaseExpiry(subject, event, handout)),
     "queue-timeout": (draft, action, event, handout) =>
       onTask(draft, action, event.taskId, (subject) => applyQueueTimeout(subject, handout)),
+    "child-ended": (draft, action, { parent, end }) =>
+      onChild(draft, action, parent, (subject) => endChild(subject, action, parent, end)),
+    "child-lost": (draft, action, { parent }) =>
+      onChild(draft, action, parent, ({ item }) => {
+        draft.require(action.needs);
+        replaceItemChild(new MapRecords(draft, action), action, item);
+      }),
   },
   closeParts: closeItems,
   violations: itemViolations,
   repair: repairItems,
 };
 
-/** Whether its items were cut before, in this run or in one that a retry goes on from. */
-function goesOn(draft: Draft, { index }: MapPlanAction): boolean {
-  const record = draft.record(index);
-  if (record.items === undefined) return false;
-  if (record.status === "PENDING") {
-    draft.setRecord(index, { ...record, status: "WAITING", startedAt: draft.now });
-  }
+/** In a later run the items that have not completed begin anew. False after it has been failed. */
+function goesOn(draft: Draft, action: MapPlanAction): boolean {
+  const { status, items } = draft.record(action.index);
+  return status !== "PENDING" || open(draft, action, items!);
+}
+
+/** False after it has been failed: there is no workflow for its items. */
+function open(draft: Draft, action: MapPlanAction, items: MapProgress): boolean {
+  const { target } = action;
+  const version = target && runsOrFail(draft, { ...action, target }, draft.nextHandout());
+  if (target !== undefined && version === undefined) return false;
+  draft.setRecord(action.index, {
+    ...draft.record(action.index),
+    status: "WAITING",
+    startedAt: draft.now,
+    items,
+    ...defined({ childVersion: version }),
+  });
   return true;
 }
 
@@ -88,14 +123,7 @@ function begin(draft: Draft, action: MapPlanAction): boolean {
     failAction(draft, action, { failure: { code: "TOO_LARGE", message: tooLarge } });
     return false;
   }
-  const record = draft.record(action.index);
-  const progress: MapProgress = { ...nothingDone, count: items.length };
-  draft.setRecord(action.index, {
-    ...record,
-    status: "WAITING",
-    startedAt: draft.now,
-    items: progress,
-  });
+  if (!open(draft, action, { ...nothingDone, count: items.length })) return false;
   draft.log("action.waiting", action, undefined, `{"items":${items.length}}`);
   new MapRecords(draft, action).cut(items);
   return true;
@@ -135,9 +163,18 @@ function openItem(records: MapRecords, action: MapPlanAction, item: number): voi
     records.draft.work.lookAt(chunkItems);
     return;
   }
-  if (status !== "PENDING") records.setRecord(item, { status: "PENDING" });
+  if (status !== "PENDING") beginAnew(records, item);
   records.change({ open: records.progress.open + 1 });
-  offerItem(records, action, item);
+  attemptItem(records, action, item);
+}
+
+function beginAnew(records: MapRecords, item: number): void {
+  const { status } = records.record(item);
+  if (status === "FAILED" || status === "TIMED_OUT") {
+    const chars = failureChars(item, records.outcome(item));
+    records.change({ chars: records.progress.chars - chars });
+  }
+  records.setRecord(item, { status: "PENDING" });
 }
 
 function complete(draft: Draft, action: MapPlanAction, records: MapRecords): void {
@@ -197,6 +234,44 @@ function endBackoff(draft: Draft, action: MapPlanAction, timer: string): void {
     const { record } = subject;
     subject.setRecord({ ...record, timers: record.timers!.filter((one) => one !== timer) });
     draft.require(action.needs);
-    offerItem(new MapRecords(draft, action), action, subject.item);
+    attemptItem(new MapRecords(draft, action), action, subject.item);
   });
+}
+
+/** Finds the item that waits for this child. */
+function onChild(
+  draft: Draft,
+  action: MapPlanAction,
+  { item, handout }: ParentLink,
+  then: (subject: ItemSubject) => void,
+): EventAnswer {
+  if (draft.record(action.index).status !== "WAITING") return stale;
+  const subject = subjectOf(draft, action, item);
+  const record = subject?.record;
+  if (record?.status !== "WAITING" || record.handout !== handout) return stale;
+  then(subject!);
+  return accepted;
+}
+
+function endChild(
+  subject: ItemSubject,
+  action: MapPlanAction,
+  parent: ParentLink,
+  end: ChildEnd,
+): void {
+  if ("output" in end) {
+    subject.complete(end.output, {});
+    return;
+  }
+  const { draft } = subject;
+  const { timers = [], ...record } = subject.record;
+  for (const timer of timers) draft.dropTimer(timer);
+  subject.setRecord(record);
+  const failure = childFailure(parent, end);
+  const { handout } = parent;
+  endAttempt(
+    subject,
+    { number: record.attempt ?? 1, handout, endedAt: draft.now, failure },
+    { rules: userRules(action.retry, undefined), retryable: mayRetryChild(end) },
+  );
 }
