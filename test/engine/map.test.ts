@@ -279,6 +279,22 @@ describe("map", () => {
     fc.assert(property, { numRuns: 60 });
   });
 
+  test("a retry runs again what has not completed, and nothing else", () => {
+    const world = new World(workflow({ maxConcurrency: 4 }), { input: list(40) });
+    for (const item of [0, 1, 2, 3, 4, 5, 6, 8, 9]) complete(world, item);
+    fail(world, 7);
+    expect(world.status).toBe("FAILED");
+    world.send({ type: "operation", operation: "retry" });
+    expect(openItems(world)).toEqual([7, 10, 11, 12]);
+    expect(readHeader(taskOf(world, 7).header).attempt).toBe(1);
+    while (world.tasks.size > 0) complete(world, openItems(world)[0]!);
+    const results = Array.from({ length: 40 }, (_, index) => index);
+    expect(world.output("end")).toEqual({ results, failures: [] });
+    const text = JSON.stringify(world.output("all"));
+    expect(world.record("all")!.items!.chars).toBeGreaterThanOrEqual(text.length);
+    expect(world.record("all")!.items!.chars).toBeLessThan(text.length + 5);
+  });
+
   describe("over children", () => {
     function children(map: Partial<ActionSpec>): WorkflowDefinition {
       const { action: _, ...rest } = workflow({}).actions[0]!;

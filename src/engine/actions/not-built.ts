@@ -4,7 +4,7 @@ import type { Draft } from "../decision/draft.ts";
 import { failAction } from "../decision/flow.ts";
 import type { ActionRules } from "./rules.ts";
 
-export const notBuilt: ActionRules = {
+const notBuilt: ActionRules = {
   start(draft, action) {
     const message = `This server does not implement ${action.kind} actions yet.`;
     failAction(draft, action, { failure: { code: "NOT_IMPLEMENTED", message } });

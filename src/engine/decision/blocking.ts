@@ -45,7 +45,7 @@ function decideEdge(draft: Draft, target: number, edge: Edge): void {
   };
   const action = draft.plan.actions[target]!;
   // With the last edge there is nothing left to count.
-  if (edges.decided < action.incoming) draft.setRecord(target, { status: "PENDING", edges });
+  if (edges.decided < action.incoming) draft.setRecord(target, { ...record, edges });
   // An earlier edge has already put it in the row of those that start.
   if (blockingVerdict(action, before) === "start") return;
   const verdict = blockingVerdict(action, edges);

@@ -116,7 +116,9 @@ export class Draft extends DraftData {
   forgetEdges(index: number): void {
     if (this.records[index]?.edges === undefined) return;
     const { edges, ...record } = this.record(index);
-    this.records[index] = record.status === "PENDING" ? pending : record;
+    // A map in a later run knows of its items.
+    const isPlain = record.status === "PENDING" && record.items === undefined;
+    this.records[index] = isPlain ? pending : record;
   }
 
   /** What the records say about failures; to be asked again after each change. */

@@ -177,7 +177,7 @@ export function text(longest: number, pattern?: { matches: RegExp; says: string 
 }
 
 /** Names of workflows. */
-export const plainName = text(limits.nameCharsMax, {
+const plainName = text(limits.nameCharsMax, {
   matches: plainNamePattern,
   says: `a name of ${plainNameForm}`,
 });

@@ -11,7 +11,13 @@ import {
   recordChunkOf,
 } from "../../engine/stored/items.ts";
 import { elementsOf } from "../../language/data/json-text.ts";
-import type { ActionRecord, ActionStatus, Execution, MapProgress } from "../../model/execution.ts";
+import {
+  type ActionRecord,
+  type ActionStatus,
+  type Execution,
+  type MapProgress,
+  runOfIds,
+} from "../../model/execution.ts";
 import { executionKey, fields, formatTaskId } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Store } from "../../store/store.ts";
@@ -102,7 +108,8 @@ async function read({ store, execution }: Source, field: string): Promise<JsonTe
 
 function viewOf(source: Source, index: number, text: JsonText | undefined): ItemView {
   const { execution, actionKey, leased } = source;
-  const { id: executionId, run, startedAt: began } = execution.state;
+  const { id: executionId, startedAt: began } = execution.state;
+  const run = runOfIds(execution.state);
   const record = readItemRecord(text, began) ?? pending;
   const { attempt, startedAt, endedAt, dueAt, child, handout = 0 } = record;
   const task = formatTaskId({ executionId, run, handout, actionKey, item: index });
