@@ -3,10 +3,8 @@
  * what stands in for a value that is missing or null: `$.input.a ?? $.input.b ?? 0`. Plain
  * member paths, nearly all of them, run as a walk over the text that was compiled at registration.
  */
-import { isTooDeep } from "../../base/json-shape.ts";
-import { limits } from "../../base/limits.ts";
 import type { JsonText } from "../../model/json.ts";
-import { cut } from "./cut.ts";
+import { fail, isJson, shown, splitDefaults } from "./default-text.ts";
 import { findAll } from "./find-all.ts";
 import { pick } from "./json-text.ts";
 import { parsePath, shortFormAt } from "./path.ts";
@@ -79,19 +77,6 @@ export function parseReference(text: string): Reference {
   return { ...(otherwise as { reference: Reference }).reference, text };
 }
 
-function splitDefaults(text: string): string[] {
-  const parts: string[] = [];
-  let from = 0;
-  for (let at = findOutside(text, 0, "??"); at >= 0; at = findOutside(text, from, "??")) {
-    parts.push(text.slice(from, at));
-    from = at + 2;
-    if (parts.length <= limits.pathDefaultsMax) continue;
-    fail(`${shown(text)} has more than ${limits.pathDefaultsMax} defaults.`);
-  }
-  parts.push(text.slice(from));
-  return parts;
-}
-
 function withDefault(text: string, otherwise: Otherwise): Reference {
   if (text !== "" && isJson(text)) fail(`A default follows ${shown(text)}, which always counts.`);
   const reference = parseOne(text);
@@ -113,51 +98,11 @@ function needsOfDefault(otherwise: Otherwise): Needs {
   return otherwise.kind === "reference" ? otherwise.reference.needs : noNeeds;
 }
 
-/** Whether it is valid JSON of numbers that most parsers can take, and not nested too deeply. */
-function isJson(text: string): boolean {
-  if (isTooDeep(text, limits.jsonDepthMax)) return false;
-  try {
-    JSON.parse(text, (_name, value) => {
-      if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) fail("");
-      return value;
-    });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 function parseOne(text: string): Reference {
   if (!beginsReference(text, 0)) {
     fail(`${shown(text)} is not a reference: those begin with $., $[ or $<id>.output.`);
   }
   return referenceTo(text, parsePath(isShortForm(text, 0) ? `$.${text.slice(1)}` : text));
-}
-
-function shown(text: string): string {
-  return JSON.stringify(cut(text));
-}
-
-function fail(message: string): never {
-  throw new ReferenceSyntaxError(message);
-}
-
-/** Position of the first such mark from `from` on outside quotes, brackets and braces; or -1. */
-export function findOutside(text: string, from: number, mark: "??" | "}"): number {
-  let quote = "";
-  let depth = 0;
-  for (let at = from; at < text.length; at++) {
-    const next = text[at]!;
-    if (quote !== "") {
-      if (next === "\\") at++;
-      else if (next === quote) quote = "";
-    } else if (depth <= 0 && text.startsWith(mark, at)) return at;
-    // Single quotes are for names, in brackets; outside they have no meaning.
-    else if (next === '"' || (next === "'" && depth > 0)) quote = next;
-    else if (next === "[" || next === "{") depth++;
-    else if (next === "]" || next === "}") depth--;
-  }
-  return -1;
 }
 
 /** A reference, and those that stand in for it. */

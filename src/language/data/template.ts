@@ -5,9 +5,9 @@
 import { limits } from "../../base/limits.ts";
 import type { Json, JsonText } from "../../model/json.ts";
 import { isExactNumber } from "../../model/numbers.ts";
+import { findOutside } from "./default-text.ts";
 import {
   beginsReference,
-  findOutside,
   parseReference,
   type Reference,
   ReferenceSyntaxError,
