@@ -21,13 +21,13 @@ export function splitDefaults(text: string): string[] {
 /** Whether it is valid JSON of numbers that most parsers can take, and not nested too deeply. */
 export function isJson(text: string): boolean {
   if (isTooDeep(text, limits.jsonDepthMax)) return false;
-  let isFinite = true;
+  let fits = true;
   try {
     JSON.parse(text, (_name, value) => {
-      if (typeof value === "number" && !Number.isFinite(value)) isFinite = false;
+      if (typeof value === "number" && !Number.isFinite(value)) fits = false;
       return value;
     });
-    return isFinite;
+    return fits;
   } catch {
     return false;
   }
