@@ -4,7 +4,7 @@
  */
 
 import { decodeExecution } from "../../src/engine/stored/codec.ts";
-import { executionKey } from "../../src/model/ids.ts";
+import { executionKey, parseTaskId } from "../../src/model/ids.ts";
 import type { ChildEndedMessage } from "../../src/model/message.ts";
 import {
   type CommitRequest,
@@ -40,6 +40,17 @@ function changingCommits<Kind extends Store>(
 }
 
 const leaseOf = ({ tasks }: Holdings, taskId: string) => tasks.find(({ id }) => id === taskId);
+
+/** The state of a commit in which items have ended that are counted as open. */
+function withLeak({ state, settle }: CommitRequest): string {
+  const ended = settle.filter(({ taskId }) => parseTaskId(taskId)?.item !== undefined);
+  if (ended.length === 0) return state;
+  const parsed = JSON.parse(state) as { records: Record<string, { items?: { open: number } }> };
+  for (const { items } of Object.values(parsed.records)) {
+    if (items !== undefined) items.open += ended.length;
+  }
+  return JSON.stringify(parsed);
+}
 
 export const mistakes: readonly Mistake[] = [
   {
@@ -245,5 +256,10 @@ export const mistakes: readonly Mistake[] = [
       replaced(runtime, {
         poll: (request) => runtime.poll({ ...request, structOnly: false }),
       }),
+  },
+  {
+    name: "an item of a map that has ended keeps its place in the window",
+    wrapStore: (store) =>
+      changingCommits(store, (request) => ({ ...request, state: withLeak(request) })),
   },
 ];
