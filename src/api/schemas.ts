@@ -198,6 +198,11 @@ const byHand = {
 
 export const operationSchema = v.strictObject(byHand);
 
+export const maxConcurrencySchema = v.strictObject({
+  maxConcurrency: wholeNumber(1, limits.mapConcurrencyMax),
+  ...byHand,
+});
+
 /** The id of an action as definitions write it; as text, it is the action's key. */
 const actionInBodySchema = v.union(
   [wholeNumber(0, 2 ** 31 - 1), actionIdSchema],

@@ -23,7 +23,12 @@ export type OperationRequest =
       readonly route?: string;
     }
   | { readonly operation: "fail"; readonly action: string; readonly failure: Failure }
-  | { readonly operation: "retry-now"; readonly action: string };
+  | { readonly operation: "retry-now"; readonly action: string }
+  | {
+      readonly operation: "max-concurrency";
+      readonly action: string;
+      readonly maxConcurrency: number;
+    };
 
 export type Operation = OperationRequest["operation"];
 

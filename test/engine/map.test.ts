@@ -295,6 +295,27 @@ describe("map", () => {
     expect(world.record("all")!.items!.chars).toBeLessThan(text.length + 5);
   });
 
+  test("maxConcurrency is changed by hand, up and down", () => {
+    const world = new World(workflow({ maxConcurrency: 2 }), { input: list(20) });
+    const set = (maxConcurrency: number) =>
+      world.send({
+        type: "operation",
+        operation: "max-concurrency",
+        action: "all",
+        maxConcurrency,
+      });
+    expect(set(5)[0]!.type).toBe("accepted");
+    expect(openItems(world)).toEqual([0, 1, 2, 3, 4]);
+    set(1);
+    for (const item of [0, 1, 2, 3]) complete(world, item);
+    expect(openItems(world)).toEqual([4]);
+    complete(world, 4);
+    expect(openItems(world)).toEqual([5]);
+    while (world.tasks.size > 0) complete(world, openItems(world)[0]!);
+    expect(world.status).toBe("COMPLETED");
+    expect(set(3)[0]!.type).toBe("invalid-state");
+  });
+
   describe("over children", () => {
     function children(map: Partial<ActionSpec>): WorkflowDefinition {
       const { action: _, ...rest } = workflow({}).actions[0]!;

@@ -122,6 +122,26 @@ describe("map", () => {
     });
   });
 
+  test("how many items run is changed by hand, and wrong numbers are refused", async () => {
+    const definition = mapping("changed", { action: "nobody", maxConcurrency: 2 });
+    await saveWorkflow(server, definition);
+    const list = Array.from({ length: 9 }, () => ({}));
+    const id = await startExecution(server, "changed", { list });
+    const path = `/v1/executions/${id}/actions/all/max-concurrency`;
+    const set = (body: object) => call(server, "POST", path, body);
+    expect((await set({ maxConcurrency: 7 })).status).toBe(200);
+    const { body } = await call(server, "GET", `/v1/executions/${id}`);
+    expect(body.actions[0].items).toEqual({ count: 9, open: 7, completed: 0, failed: 0 });
+    const refused = await set({ maxConcurrency: 0 });
+    expect([refused.status, refused.body.error.details[0].pointer]).toEqual([
+      400,
+      "/maxConcurrency",
+    ]);
+    await call(server, "POST", `/v1/executions/${id}/cancel`);
+    const late = await set({ maxConcurrency: 3 });
+    expect([late.status, late.body.error.code]).toEqual([409, "INVALID_STATE"]);
+  });
+
   test("what cannot be mapped says why", async () => {
     const big = "x".repeat(1_600_000);
     const doubled = { action: "note", parameters: { once: "$.item", twice: "$.item" } };

@@ -98,6 +98,7 @@ const operationIds = {
   complete: "completeAction",
   fail: "failAction",
   "retry-now": "retryActionNow",
+  "max-concurrency": "setMaxConcurrency",
 } as const;
 
 export const operationRoutes: readonly Route[] = [
@@ -256,5 +257,13 @@ export const operationRoutes: readonly Route[] = [
     done: "action retried",
     body: requests.operationSchema,
     ask: () => ({}),
+  }),
+  onAction("max-concurrency", {
+    summary: "Change how many items of a map are open at the same time",
+    description:
+      "Of a map that is open, for its rest. Items that are open beyond a lower number go on.",
+    done: "map changed",
+    body: requests.maxConcurrencySchema,
+    ask: ({ body: { maxConcurrency } }) => ({ maxConcurrency }),
   }),
 ];

@@ -3,6 +3,7 @@ import type { Operation } from "../../model/event.ts";
 import { cancel } from "./cancel.ts";
 import { complete } from "./complete.ts";
 import { fail } from "./fail.ts";
+import { maxConcurrency } from "./max-concurrency.ts";
 import { pause } from "./pause.ts";
 import { rerun } from "./rerun.ts";
 import { resume } from "./resume.ts";
@@ -19,6 +20,7 @@ const table: { readonly [Name in Operation]: OperationRules<Name> } = {
   complete,
   fail,
   "retry-now": retryNow,
+  "max-concurrency": maxConcurrency,
   retry,
   rerun,
 };
