@@ -41,6 +41,7 @@ import { makeReady } from "./decision/flow.ts";
 import type { Surroundings } from "./decision/surroundings.ts";
 import { beginFork, type Fork } from "./fork.ts";
 import { applyOperation, isApplicable } from "./operations/apply.ts";
+import { applyResumedChild } from "./operations/resumed-child.ts";
 import { repair } from "./repair.ts";
 import { applySignal } from "./signals.ts";
 import { applyExecutionTimeout } from "./timeout.ts";
@@ -242,6 +243,8 @@ function apply(draft: Draft, event: ExecutionEvent): EventAnswer {
     case "child-ended":
     case "child-lost":
       return applyToParent(draft, event);
+    case "child-resumed":
+      return applyResumedChild(draft, event);
     case "parent-ended":
       endExecution(draft, { status: "CANCELLED", reason: event.reason, byParent: true });
       return accepted;

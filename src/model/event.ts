@@ -128,6 +128,8 @@ export type ExecutionEvent =
   | { readonly type: "child-ended"; readonly parent: ParentLink; readonly end: ChildEnd }
   /** A child that was started is not there: the store has lost it. */
   | { readonly type: "child-lost"; readonly parent: ParentLink }
+  /** A child that had ended runs again, in this version of its workflow. */
+  | { readonly type: "child-resumed"; readonly parent: ParentLink; readonly version: number }
   /** The action that has started this child waits for it no more. */
   | { readonly type: "parent-ended"; readonly reason: string }
   /** The parent asks for this child's end, which it may have missed. */

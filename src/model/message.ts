@@ -56,6 +56,13 @@ export interface AskChildMessage {
   readonly parent: ParentLink;
 }
 
+/** Tells the parent that a child which had ended runs again. */
+export interface ChildResumedMessage {
+  readonly type: "child-resumed";
+  readonly parent: ParentLink;
+  readonly version: number;
+}
+
 /** Tells the parent of the end. The output is the last member, as text. */
 export interface ChildEndedMessage {
   readonly type: "child-ended";
@@ -91,7 +98,8 @@ export type Message =
   | StartChildMessage
   | CancelChildMessage
   | AskChildMessage
-  | ChildEndedMessage;
+  | ChildEndedMessage
+  | ChildResumedMessage;
 
 /** Messages that an end brings about, by their kind: each end of an execution is the end of a run. */
 type EndMessage = "follow-up" | "child-ended";

@@ -126,6 +126,83 @@ describe("retry", () => {
   });
 });
 
+describe("retry of a child", () => {
+  const runs = (name: string, workflow: string) => ({
+    name,
+    rootAction: ["c", "open"],
+    actions: [
+      { id: "c", type: "system", name: "workflow", workflow, next: { default: "end" } },
+      { id: "open", type: "system", name: "wait", event: "go" },
+      { id: "end", type: "system", name: "transform", parameters: { got: "$.c.output" } },
+    ],
+  });
+  const statusOf = async (id: string) => (await call(server, "GET", `/v1/executions/${id}`)).body;
+  const until = async (id: string, status: string) => {
+    for (;;) {
+      const body = await statusOf(id);
+      if (body.status === status) return body;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const childOf = async (id: string): Promise<string> => {
+    for (;;) {
+      const { actions } = await statusOf(id);
+      // A child that was asked for may not be there yet.
+      if (actions?.[0].child !== undefined) return actions[0].child;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+
+  beforeAll(async () => {
+    await saveWorkflow(server, single("leaf"));
+    await saveWorkflow(server, runs("middle", "leaf"));
+    await saveWorkflow(server, runs("top", "middle"));
+  });
+
+  test("its FAILED ancestors wait for it again, and it goes on to their end", async () => {
+    const top = await startExecution(server, "top");
+    const middle = await childOf(top);
+    const leaf = await childOf(middle);
+    await fail("leaf");
+    const { actions } = await until(top, "FAILED");
+    expect(actions[1].status).toBe("CANCELLED");
+    expect((await operate(leaf, "retry")).body.status).toBe("RUNNING");
+    for (const id of [middle, top]) {
+      const body = await until(id, "RUNNING");
+      const statuses = body.actions.map(({ status }: { status: string }) => status);
+      expect([body.run, ...statuses]).toEqual([2, "WAITING", "WAITING", "PENDING"]);
+    }
+    expect([await childOf(top), await childOf(middle)]).toEqual([middle, leaf]);
+    await finish("leaf");
+    for (const id of [middle, top]) {
+      await call(server, "POST", `/v1/executions/${id}/signal`, { event: "go" });
+    }
+    const end = await untilEnded(server, top);
+    expect([end.status, end.actions[2].output]).toEqual([
+      "COMPLETED",
+      {
+        got: { open: { event: "go", payload: null }, end: { got: "good" } },
+      },
+    ]);
+  });
+
+  test("a parent that has started another child since is left alone", async () => {
+    const middle = await startExecution(server, "middle");
+    const leaf = await childOf(middle);
+    await fail("leaf");
+    await until(middle, "FAILED");
+    await operate(middle, "retry");
+    const other = await childOf(middle);
+    expect(other).not.toBe(leaf);
+    expect((await operate(leaf, "retry")).body.status).toBe("RUNNING");
+    for (let tasks = 0; tasks < 2; tasks++) await finish("leaf");
+    await call(server, "POST", `/v1/executions/${middle}/signal`, { event: "go" });
+    const end = await untilEnded(server, middle);
+    expect([end.status, end.run, end.actions[0].child]).toEqual(["COMPLETED", 2, other]);
+    expect((await untilEnded(server, leaf)).status).toBe("COMPLETED");
+  });
+});
+
 describe("rerun", () => {
   test.each(Object.keys(reached))("of an execution that is %s", async (status) => {
     const timeout = status === "TIMED_OUT" && { timeoutSeconds: 0.01 };

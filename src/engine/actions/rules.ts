@@ -20,6 +20,8 @@ export interface ActionRules<Action extends PlanAction = PlanAction> {
   readonly events?: {
     readonly [Type in ActionEvent["type"]]?: EventRule<EventOf<Type>, Action>;
   };
+  /** The child because of which it had failed runs again: it waits for that one. */
+  readonly waitAgain?: (draft: Draft, action: Action, event: EventOf<"child-resumed">) => void;
   /** A rerun may give it other parameters, which it takes by `parametersOrFail`. */
   readonly takesParameters?: true;
   /** What a retry of the execution keeps of its record: absent, nothing. */

@@ -21,6 +21,7 @@ export const workflow: ActionRules<WorkflowPlanAction> = {
   timers: { child: ask, retry: endBackoff },
   events: { "child-ended": applyEnd, "child-lost": replaceChild },
   takesParameters: true,
+  waitAgain,
   close(draft, action, { handout, childVersion: version }) {
     if (handout === undefined || version === undefined) return;
     cancelChild(draft, action, { handout, target: action.target, version });
@@ -58,6 +59,26 @@ function start(draft: Draft, action: WorkflowPlanAction): void {
     timers: [timer],
   });
   draft.log("action.waiting", action, attempt, JSON.stringify({ child: id }));
+}
+
+/** For the same child, under its hand-out; the attempt goes on. */
+function waitAgain(
+  draft: Draft,
+  action: WorkflowPlanAction,
+  { parent: { handout }, version }: EventOf<"child-resumed">,
+): void {
+  const { failure: _failure, endedAt: _endedAt, ...record } = draft.record(action.index);
+  const timer = draft.timerId("child", action, handout);
+  draft.addTimer(timer, askAt(draft, draft.now));
+  draft.setRecord(action.index, {
+    ...record,
+    status: "WAITING",
+    handout,
+    attempts: record.attempts?.slice(0, -1) ?? [],
+    childVersion: version,
+    timers: [timer],
+  });
+  draft.log("action.waiting", action, record.attempt, JSON.stringify({ child: record.child }));
 }
 
 function isAwaited(draft: Draft, action: WorkflowPlanAction, handout: number): boolean {

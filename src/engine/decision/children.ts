@@ -16,6 +16,7 @@ import {
   type AskChildMessage,
   type CancelChildMessage,
   type ChildEndedMessage,
+  type ChildResumedMessage,
   endMessageId,
   type StartChildMessage,
 } from "../../model/message.ts";
@@ -139,6 +140,14 @@ export function tellParent(draft: Draft, result: () => JsonText | TooLarge): voi
   const isOutput = failure === undefined && typeof output === "string";
   const body = isOutput ? withText(message, "output", output) : JSON.stringify(message);
   draft.addMessage(endMessageId("child-ended", run), body);
+}
+
+/** A child that had ended runs again: a parent that has failed because of it waits for it again. */
+export function tellRunsAgain(draft: Draft): void {
+  const { parent, version, run } = draft.state;
+  if (parent === undefined || parent.detached === true) return;
+  const message: ChildResumedMessage = { type: "child-resumed", parent, version };
+  draft.addMessage(`child-resumed:${run}`, JSON.stringify(message));
 }
 
 function failureToTell(

@@ -18,7 +18,11 @@ export function applyOperation(draft: Draft, event: OperationEvent): EventAnswer
 
 /** Whether the event can be applied now; otherwise what stands in its way goes first, in portions. */
 export function isApplicable(draft: Draft, event: ExecutionEvent): boolean {
-  if (event.type !== "operation" || !operationRules(event.operation).beginsRun) return true;
+  const beginsRun =
+    event.type === "operation"
+      ? operationRules(event.operation).beginsRun
+      : event.type === "child-resumed";
+  if (beginsRun !== true) return true;
   close(draft);
   return draft.closing.length === 0 && draft.hasRoom();
 }

@@ -3,6 +3,7 @@
  * with them. Failures that were handled stand, and so do outputs and answered waits.
  */
 import type { ExecutionStatus } from "../../model/execution.ts";
+import { tellRunsAgain } from "../decision/children.ts";
 import { beginRun, newRunFormat, refusalOfAny, startAnew } from "./new-run.ts";
 import { handDetails, type OperationRules } from "./rules.ts";
 
@@ -23,5 +24,6 @@ export const retry: OperationRules<"retry"> = {
     const details = handDetails(event, { run: draft.state.run });
     draft.log("execution.retried", undefined, undefined, details);
     startAnew(draft, () => false);
+    tellRunsAgain(draft);
   },
 };

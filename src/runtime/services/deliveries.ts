@@ -66,6 +66,11 @@ export class Deliveries {
         return this.#cancelChild(body);
       case "ask-child":
         return this.#askChild(body);
+      case "child-resumed": {
+        const { parent, version } = body;
+        await this.#options.driver.submit(parent.id, { type: "child-resumed", parent, version });
+        return delivered;
+      }
       case "child-ended":
         return this.#tell(body.parent, endOf(message, body));
       case "signal":
