@@ -6,6 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { childIdOf } from "../../src/model/child.ts";
+import type { WorkflowDefinition } from "../../src/model/definition.ts";
+import { Plans } from "../../src/runtime/catalogue/plans.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import { start, t0 } from "../store/conformance/subject.ts";
 import {
   type Answer,
   call,
@@ -239,6 +244,27 @@ describe.each(stores)("on %s", (name, startStore) => {
       });
     },
   );
+});
+
+test("a cancel that comes before the start leaves what the start finds: CANCELLED", async () => {
+  const store = new MemoryStore({ partitions: 1 });
+  await new Plans(store).save(work("leaf") as WorkflowDefinition, t0);
+  // As if the outbox of a parent, which is gone since, had been read in the wrong order.
+  const parent = { id: "gone", startedAt: t0, action: "a", handout: 3 };
+  const child = { parent, nesting: 1, workflow: "leaf", version: 1 };
+  const cancel = { ...child, type: "cancel-child", reason: "Its parent gone is FAILED." };
+  const late = { ...child, type: "start-child", depth: 0, priority: 0, input: {} };
+  const messages = [cancel, late].map((body, i) => ({ id: `${i}`, body: JSON.stringify(body) }));
+  const { key } = await start(store, "source", { effects: { messages } });
+  const server = await startTestServer({ parts: { store } });
+  try {
+    await until(async () => (await store.holdings(key)).messages.length === 0);
+    const { status, cancelReason, actions } = await read(server, childIdOf(parent));
+    expect([status, cancelReason]).toEqual(["CANCELLED", "Its parent gone is FAILED."]);
+    expect(actions.map((action: { status: string }) => action.status)).toEqual(["PENDING"]);
+  } finally {
+    await server.remove();
+  }
 });
 
 /** Parents with three children each. */
