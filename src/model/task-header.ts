@@ -3,6 +3,7 @@
  * of it is the same for all tasks of an action, so that part is written once for each plan, and read
  * once: this is done for every task that is offered or handed out.
  */
+import type { ParentLink } from "./child.ts";
 import type { JsonText } from "./json.ts";
 
 /** What is the same for all tasks of an action. */
@@ -30,6 +31,8 @@ interface HeaderRest {
   readonly index?: number | undefined;
   /** JSON text of the item, where the parameters are not the item itself. */
   readonly item?: JsonText | undefined;
+  /** Of a task of a child: the execution and the action that have started it. */
+  readonly parent?: Pick<ParentLink, "id" | "action" | "item"> | undefined;
 }
 
 /** What travels with a task besides its parameters: names, ids, limits, trace. */
@@ -43,7 +46,7 @@ export function beginHeader(start: HeaderStart): string {
 /** The whole text. Piece by piece, as this is done for every task. */
 export function finishHeader(start: string, rest: HeaderRest): JsonText {
   const { attempt, handout, offeredAt, correlationId, traceContext, traceState } = rest;
-  const { index, item } = rest;
+  const { index, item, parent } = rest;
   let header = `${start}${separator}${attempt},"handout":${handout}`;
   if (offeredAt !== undefined) header += `,"offeredAt":${offeredAt}`;
   if (correlationId !== undefined) header += `,"correlationId":${JSON.stringify(correlationId)}`;
@@ -51,6 +54,10 @@ export function finishHeader(start: string, rest: HeaderRest): JsonText {
   if (traceState !== undefined) header += `,"traceState":${JSON.stringify(traceState)}`;
   if (index !== undefined) header += `,"index":${index}`;
   if (item !== undefined) header += `,"item":${JSON.stringify(item)}`;
+  if (parent !== undefined) {
+    const { id, action, item: of } = parent;
+    header += `,"parent":${JSON.stringify({ id, action, item: of })}`;
+  }
   return `${header}}`;
 }
 

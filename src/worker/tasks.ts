@@ -40,10 +40,20 @@ export interface TaskContext {
   readonly index: number | undefined;
   /** That item; undefined if it is larger than 64 KiB and not the input itself. */
   readonly item: unknown;
+  /** What has started the execution, if it is a child. */
+  readonly parent: TaskParent | undefined;
   /** The parameters exactly as sent: integers beyond 2^53 keep their digits. */
   readonly parametersText: string;
   /** Heartbeats go out by themselves; this one shows `progress` (JSON) with the running action. */
   readonly heartbeat: (progress?: unknown) => void;
+}
+
+/** The action of another execution that has started the one of a task. */
+export interface TaskParent {
+  readonly executionId: string;
+  readonly actionId: string;
+  /** Where the action is a map: the index of the item, from 0. */
+  readonly index: number | undefined;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a handler knows what its action's input is.
@@ -51,6 +61,11 @@ export type Handler = (input: any, context: TaskContext) => unknown;
 
 /** Sends a heartbeat soon, with the progress (JSON text) if there is any. */
 type SendHeartbeat = (token: string, progressJson: string | undefined) => void;
+
+function parentOf(task: Task): TaskParent | undefined {
+  const { parentExecutionId: executionId, parentActionId: actionId, parentIndex: index } = task;
+  return executionId === "" ? undefined : { executionId, actionId, index };
+}
 
 class RunningTask implements TaskContext {
   readonly executionId: string;
@@ -62,6 +77,7 @@ class RunningTask implements TaskContext {
   readonly traceContext: string | undefined;
   readonly traceState: string | undefined;
   readonly index: number | undefined;
+  readonly parent: TaskParent | undefined;
   readonly parametersText: string;
   readonly heartbeat: (progress?: unknown) => void;
   readonly token: string;
@@ -84,6 +100,7 @@ class RunningTask implements TaskContext {
     this.parametersText = textOf(task.parametersJson);
     this.index = task.index;
     if (task.index !== undefined) this.itemText = textOf(task.itemJson) || this.parametersText;
+    this.parent = parentOf(task);
     this.heartbeat = (progress) => beat(task.token, progressJson(progress));
   }
 

@@ -14,6 +14,7 @@ import { start, t0 } from "../store/conformance/subject.ts";
 import {
   type Answer,
   call,
+  createWorker,
   type Reachable,
   saveWorkflow,
   startExecution,
@@ -94,6 +95,7 @@ describe.each(stores)("on %s", (name, startStore) => {
         input: { n: 1 },
       });
       expect(await childOf(server, middle)).toBe(task.executionId);
+      expect(task).toMatchObject({ parentExecutionId: middle, parentActionId: "a" });
       await complete(other, done(task));
       const ended = await untilEnded(server, top);
       expect([ended.status, ended.result]).toEqual(["COMPLETED", done(task).output]);
@@ -185,6 +187,21 @@ describe.each(stores)("on %s", (name, startStore) => {
       expect(await Promise.all(results)).toEqual(["two", "one"]);
     },
   );
+
+  test.skipIf(isMissing)("a worker hears of the parent", async () => {
+    const parents: unknown[] = [];
+    const worker = createWorker(other).action(
+      "leaf",
+      (_input, { parent }) => void parents.push(parent),
+    );
+    await worker.start();
+    const id = await startExecution(server, "middle");
+    await untilEnded(server, id);
+    await untilEnded(server, await startExecution(server, "leaf"));
+    await worker.stop();
+    const parent = { executionId: id, actionId: "a", index: undefined };
+    expect(parents).toEqual([parent, undefined]);
+  });
 
   test.skipIf(isMissing)("an inline definition is pinned with its parent, and nests", async () => {
     const inner = (text: string) => ({

@@ -235,6 +235,11 @@ function toTask(task: PolledTask, format: PayloadFormat, call: CallContext): Tas
   message.traceState = about.traceState ?? "";
   if (about.index !== undefined) message.index = about.index;
   if (about.item !== undefined) message.itemJson = utf8.encode(about.item);
+  if (about.parent !== undefined) {
+    message.parentExecutionId = about.parent.id;
+    message.parentActionId = about.parent.action;
+    if (about.parent.item !== undefined) message.parentIndex = about.parent.item;
+  }
   if (format === PayloadFormat.JSON) message.parametersJson = utf8.encode(task.parameters);
   else message.parameters = parseForStruct(task.parameters, call);
   return message;

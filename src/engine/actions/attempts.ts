@@ -56,7 +56,7 @@ export function offer(subject: Subject, { parameters, item }: Offered): void {
   const { totalTimeoutMs } = rules;
   const isTimed = before.totalUntil === undefined && totalTimeoutMs > 0;
   const total = isTimed ? startTotalTimer(subject, handout, totalTimeoutMs) : {};
-  const { correlationId, traceContext, traceState } = draft.state;
+  const { correlationId, traceContext, traceState, parent } = draft.state;
   const header = finishHeader(task.headerStart, {
     attempt,
     handout,
@@ -66,6 +66,7 @@ export function offer(subject: Subject, { parameters, item }: Offered): void {
     traceState,
     index: subject.item,
     item,
+    parent,
   });
   draft.addTask({
     id: draft.taskId(task, handout, subject.item),

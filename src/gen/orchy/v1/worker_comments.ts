@@ -37,6 +37,8 @@ export const comments: Readonly<Record<string, string>> = {
   "orchy.v1.Task.trace_state": "W3C tracestate of the start.",
   "orchy.v1.Task.index": "Of a task for one item of a map: the index of the item, from 0.",
   "orchy.v1.Task.item_json": "The item as JSON text. Empty where it is the parameters themselves, or larger than 64 KiB.",
+  "orchy.v1.Task.parent_execution_id": "Of a task of a child: the execution that has started it, and the id of the action there.",
+  "orchy.v1.Task.parent_index": "Where that action is a map: the index of the item, from 0.",
   "orchy.v1.Failure.code": "A short code of your own (CARD_DECLINED); onError routes by it. Default WORKER_ERROR.",
   "orchy.v1.Failure.retryable": "False ends the retries. Default true.",
   "orchy.v1.TaskResult.output": "Exactly one of output, output_json and failure. None of them means the output null in binary calls and is INVALID in JSON, where \"output\": null says it.",
