@@ -139,6 +139,27 @@ test("a round that is lost is started again, with the same data", () => {
   expect(rounds(world).at(-1)!).toEqual(lost);
 });
 
+test("a round that is retried by hand goes on, and the loop with it", () => {
+  const world = run({});
+  end(world, { output: '"first"' });
+  const { parent } = rounds(world).at(-1)!;
+  end(world, { status: "FAILED", failure: { code: "BROKEN", message: "it broke" } });
+  expect(world.status).toBe("FAILED");
+  world.send({ type: "child-resumed", parent, version: 7 });
+  expect(world.record("l")).toMatchObject({ status: "WAITING", rounds: 1 });
+  end(world, { output: '"second"' });
+  end(world, { output: '"third"' });
+  expect(world.output("l")).toEqual({ iterations: 3, last: "third" });
+});
+
+test("a retry by hand begins with the first round", () => {
+  const world = run({});
+  end(world, { output: '"first"' });
+  end(world, { status: "FAILED", failure: { code: "BROKEN", message: "it broke" } });
+  world.send({ type: "operation", operation: "retry" });
+  expect(rounds(world).at(-1)).toMatchObject({ input: { last: null, iteration: 0 } });
+});
+
 test("a thousand rounds are kept in no more room than ten", () => {
   const world = run({ while: below(1_000), maxIterations: 1_000 });
   const chars = () =>

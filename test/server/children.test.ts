@@ -284,7 +284,7 @@ test("a cancel that comes before the start leaves what the start finds: CANCELLE
   }
 });
 
-/** Parents with three children each. */
+/** Parents with two children, and three more in a loop. */
 async function saveFamilies(server: Reachable): Promise<void> {
   const first = system("a", "transform", {
     parameters: { n: "$.input.n" },
@@ -293,9 +293,18 @@ async function saveFamilies(server: Reachable): Promise<void> {
   const then = system("w", "delay", { delaySeconds: 0.2 });
   await saveWorkflow(server, flow("kid", [first, then], { output: "$.a.output.n" }));
   const kid = (id: string) => system(id, "workflow", { workflow: "kid", parameters: "$.input" });
-  const ids = ["a", "b", "c"];
-  const output = ids.map((id) => `$.${id}.output`);
-  await saveWorkflow(server, { ...flow("family", ids.map(kid)), rootAction: ids, output });
+  const loop = system("c", "loop", {
+    workflow: "kid",
+    while: { ref: "$.iteration", lt: 3 },
+    maxIterations: 3,
+    parameters: { n: "$.input.n" },
+  });
+  const actions = [kid("a"), kid("b"), loop];
+  const output = ["$.a.output", "$.b.output", "$.c.output"];
+  await saveWorkflow(server, {
+    ...flow("family", actions, { output }),
+    rootAction: actions.map(({ id }) => id),
+  });
 }
 
 describe.each(stores)("killed on %s", (name, startStore) => {
@@ -320,7 +329,10 @@ describe.each(stores)("killed on %s", (name, startStore) => {
         const ended = await Promise.all(families.map((id) => untilEnded(server, id)));
         const results = ended.map(({ status, result }) => ({ status, result }));
         expect(results).toEqual(
-          families.map((_, i) => ({ status: "COMPLETED", result: [i % 20, i % 20, i % 20] })),
+          families.map((_, i) => {
+            const n = i % 20;
+            return { status: "COMPLETED", result: [n, n, { iterations: 3, last: n }] };
+          }),
         );
         let kids = 0;
         for (let cursor = ""; ; ) {
@@ -330,7 +342,7 @@ describe.each(stores)("killed on %s", (name, startStore) => {
           cursor = body.cursor;
           if (cursor === undefined) break;
         }
-        expect(kids).toBe(3 * families.length);
+        expect(kids).toBe(5 * families.length);
       } finally {
         server.child.kill("SIGKILL");
         await server.child.exited;

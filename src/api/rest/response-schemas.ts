@@ -205,6 +205,7 @@ export const executionActionSchema = v.strictObject({
   child: v.optional(
     v.pipe(v.string(), v.description("The execution that it has started: the last one.")),
   ),
+  rounds: v.optional(v.pipe(v.number(), v.description("Of a loop: how many have ended."))),
   error: v.optional(failureSchema),
   items: v.optional(itemCountsSchema),
   attempts: v.array(attemptSchema),

@@ -174,6 +174,7 @@ export function actionView(
     dueAt: moment(action.dueAt),
     events,
     child: action.child,
+    rounds: action.rounds,
     items: action.items,
     error: failureView(action.failure),
     attempts: action.attempts.map((attempt) => ({

@@ -39,6 +39,7 @@ export const loop: ActionRules<LoopPlanAction> = {
     },
     child: ask,
   },
+  waitAgain,
   events: { ...scripts.events, "child-ended": applyEnd, "child-lost": replaceChild },
   close(draft, action, record) {
     const { handout, childVersion: version } = record;
@@ -143,6 +144,20 @@ function startRound(draft: Draft, action: LoopPlanAction, handout: number): void
   const timer = draft.timerId("child", action, handout);
   draft.addTimer(timer, askAt(draft, draft.now));
   draft.setRecord(action.index, { ...record, status: "WAITING", handout, child, timers: [timer] });
+}
+
+/** The round that failed it goes on. */
+function waitAgain(
+  draft: Draft,
+  action: LoopPlanAction,
+  { parent: { handout }, version }: EventOf<"child-resumed">,
+): void {
+  const { failure: _failure, endedAt: _endedAt, ...record } = draft.record(action.index);
+  const timer = draft.timerId("child", action, handout);
+  draft.addTimer(timer, askAt(draft, draft.now));
+  const open = { handout, childVersion: version, timers: [timer] };
+  draft.setRecord(action.index, { ...record, ...open, status: "WAITING" });
+  draft.log("action.waiting", action, undefined, JSON.stringify({ child: record.child }));
 }
 
 function isAwaited({ status, handout: open }: ActionRecord, handout: number): boolean {

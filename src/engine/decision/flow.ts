@@ -105,6 +105,7 @@ function closeRecord(
   if (kept !== undefined) closed.attempts = kept;
   if (record.attemptsDropped !== undefined) closed.attemptsDropped = record.attemptsDropped;
   if (record.child !== undefined) closed.child = record.child;
+  if (record.rounds !== undefined) closed.rounds = record.rounds;
   if (record.items !== undefined) {
     closed.items = record.items;
     if (record.childVersion !== undefined) closed.childVersion = record.childVersion;

@@ -196,7 +196,8 @@ function actionView(
   const record = execution.records[action.index] ?? untouched;
   const task = openTask(execution, action, record, holdings);
   const ended = hasOutput(record);
-  const { skippedBy, causes, route, startedAt, endedAt, dueAt, events, child, failure } = record;
+  const { skippedBy, causes, route, startedAt, endedAt, dueAt, events, child, rounds, failure } =
+    record;
   const { items } = record;
   return {
     id: action.id,
@@ -214,6 +215,7 @@ function actionView(
       dueAt,
       events,
       child,
+      rounds,
       failure,
       items: items && countsOf(items),
     }),

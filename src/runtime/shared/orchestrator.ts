@@ -103,6 +103,8 @@ export interface ActionView {
   readonly events?: readonly string[];
   /** The execution that it has started; the last one. */
   readonly child?: string;
+  /** Of a loop: how many rounds have ended. */
+  readonly rounds?: number;
   readonly failure?: Failure;
   /** Maps: how many items there are, and how many of them are open or have ended. */
   readonly items?: Pick<MapProgress, "count" | "open" | "completed" | "failed">;
