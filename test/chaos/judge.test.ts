@@ -1,14 +1,15 @@
 /** The oracle of the chaos run sees what is wrong: each promise is broken once on purpose. */
 import { expect, test } from "bun:test";
 import { judge } from "./judge.ts";
+import type { Kind, Shown } from "./kind.ts";
 import type { Story } from "./ledger.ts";
 import type { HistoryEntry } from "./oracle.ts";
-import { type Kind, kinds, type Shown } from "./workflows.ts";
+import { kinds } from "./workflows.ts";
 
 const kindOf = (name: string) => kinds.find((kind) => kind.name === name) as Kind;
 
 function storyOf(name: string, more: Partial<Story> = {}): Story {
-  const rest = { key: "k", n: 1, route: "a", signals: [], done: new Set<never>() };
+  const rest = { key: "k", n: 1, route: "a", signals: [], deeds: [], done: new Set<never>() };
   return { kind: kindOf(name), ...rest, ...more };
 }
 

@@ -1,7 +1,9 @@
 /** Whether one execution came to what it had to come to. */
+import { checkDeeds } from "./deeds.ts";
+import type { Shown } from "./kind.ts";
 import type { RudeStory, Story } from "./ledger.ts";
 import type { HistoryEntry } from "./oracle.ts";
-import { type Shown, waitSeconds } from "./workflows.ts";
+import { waitSeconds } from "./workflows.ts";
 
 export interface Verdict {
   /** What must never be. */
@@ -26,7 +28,10 @@ export function judge(
     shown.status === kind.ends || (kind.afterwards === "cancel" && !story.done.has("cancel"));
   if (!isRight && kind.afterwards === "cancel") losses.push(["cancel", `it is ${shown.status}`]);
   else if (!isRight) {
-    problems.push(`it is ${shown.status}, not ${kind.ends}: ${JSON.stringify(shown.error)}`);
+    const sentence = `it is ${shown.status}, not ${kind.ends}: ${JSON.stringify(shown.error)}`;
+    // Where an operation is lost, its end is another one.
+    if (story.deeds.length > 0) losses.push(["operation", sentence]);
+    else problems.push(sentence);
   } else {
     const wrong = kind.check?.(shown);
     if (wrong !== undefined) problems.push(wrong);
@@ -36,11 +41,12 @@ export function judge(
   }
   if (shown.input.n !== story.n) problems.push(`its input is that of ${shown.input.n}`);
   checkSignals(story, shown, { problems, losses });
+  checkDeeds(story, shown, history, { problems, losses });
   if (kind.name === "rude") checkRude(shown, rude, { problems, losses });
   return { problems, losses };
 }
 
-/** Once it has ended nothing happens any more, and an action completes once. */
+/** In each run: once it has ended nothing happens any more, and an action completes once. */
 function historyProblems({ status }: Shown, history: readonly HistoryEntry[]): string[] {
   const problems: string[] = [];
   const completed = new Map<string, number>();
@@ -49,6 +55,10 @@ function historyProblems({ status }: Shown, history: readonly HistoryEntry[]): s
   for (const entry of history) {
     if (entry.sequence <= sequence) problems.push(`entry ${entry.sequence} is there twice`);
     sequence = entry.sequence;
+    if (entry.kind === "execution.retried" || entry.kind === "execution.rerun") {
+      end = undefined;
+      completed.clear();
+    }
     if (end !== undefined && !entry.kind.startsWith("follow-up.")) {
       problems.push(`${entry.kind} comes after ${end}`);
     }
@@ -73,7 +83,7 @@ function linkProblems({ kind }: Story, { data }: Shown): string[] {
   });
 }
 
-interface Findings {
+export interface Findings {
   readonly problems: string[];
   readonly losses: [string, string][];
 }

@@ -1,11 +1,18 @@
 /** Requests and acknowledgements, and what was seen to be wrong: the memory of a run. */
-import type { Kind } from "./workflows.ts";
+import type { Kind } from "./kind.ts";
 
 export interface SignalStory {
   readonly event: string;
   readonly signalId: string;
   /** Milliseconds since the epoch; absent: it was not acknowledged. */
   acknowledgedAt?: number;
+}
+
+/** One operation by hand. Its id is also its reason, by which the history tells it. */
+export interface Deed {
+  readonly operation: string;
+  readonly operationId: string;
+  isAcknowledged: boolean;
 }
 
 /** One start, and what was done to its execution. */
@@ -17,6 +24,11 @@ export interface Story {
   readonly route: string;
   id?: string;
   readonly signals: SignalStory[];
+  readonly deeds: Deed[];
+  /** The execution that was forked from it. */
+  forkId?: string;
+  /** Outputs of the items that had completed when their map was retried. */
+  kept?: ReadonlyMap<number, unknown>;
   /** Acknowledged: paused, resumed, cancelled, deleted. */
   readonly done: Set<"pause" | "resume" | "cancel" | "delete">;
   /** The first end that anybody has read. */

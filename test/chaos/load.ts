@@ -1,14 +1,17 @@
 /** The load: starts of all kinds through any server, and what clients do to them afterwards. */
 import type { Chance } from "../support/chance.ts";
 import type { Client } from "./client.ts";
+import type { Hands } from "./hands.ts";
+import type { Kind } from "./kind.ts";
 import type { Ledger, Story } from "./ledger.ts";
-import { type Kind, kinds } from "./workflows.ts";
+import { kinds } from "./workflows.ts";
 
 export interface LoadOptions {
   readonly client: Client;
   readonly ledger: Ledger;
   readonly chance: Chance;
   readonly startsPerSecond: number;
+  readonly hands: Hands;
 }
 
 const poisonEveryMs = 12_000;
@@ -65,8 +68,11 @@ export class Load {
         return;
       case "delete":
         return this.#delete(story);
-      default:
+      case undefined:
         if (this.#options.chance.percent(20)) await this.#read(story);
+        return;
+      default:
+        return this.#options.hands.work(story, kind.afterwards);
     }
   }
 
@@ -76,14 +82,18 @@ export class Load {
     const n = ++this.#count;
     const key = `${this.#prefix}-${n}`;
     const route = chance.pick(["a", "b", "other"]);
-    const story: Story = { kind, key, n, route, signals: [], done: new Set() };
+    const story: Story = { kind, key, n, route, signals: [], deeds: [], done: new Set() };
     ledger.stories.push(story);
     const send = async () => {
       const answer = await client.surely({
         method: "POST",
         path: "/v1/executions",
         headers: { "idempotency-key": key },
-        body: { workflow: `chaos-${kind.name}`, input: { n, route }, correlationId: key },
+        body: {
+          workflow: `chaos-${kind.name}`,
+          input: { n, route, items: [1, 2, 3] },
+          correlationId: key,
+        },
       });
       if (answer === undefined) return;
       // What was removed in between, as it should be, was started before.

@@ -4,7 +4,9 @@
  */
 import { limits } from "../../src/base/limits.ts";
 import type { Answer, Client } from "./client.ts";
+import { judgeFamily, judgeFork } from "./families.ts";
 import { judge } from "./judge.ts";
+import type { Shown } from "./kind.ts";
 import type { Ledger, Story } from "./ledger.ts";
 
 interface Listed {
@@ -18,6 +20,7 @@ export interface HistoryEntry {
   readonly sequence: number;
   readonly kind: string;
   readonly action?: string;
+  readonly details?: { readonly reason?: string };
 }
 
 const openStatuses = ["RUNNING", "PAUSED"];
@@ -150,10 +153,28 @@ export class Oracle {
     if (isGone) return this.#ledger.violate(`${id} (${kind.name}) was never deleted, and is gone`);
     const history = await this.#history(id);
     const { problems, losses } = judge(story, body, history, this.#ledger.rude.get(id));
+    for (const sentence of await this.#relatives(story, body)) {
+      this.#ledger.lost("relative", `${id} (${kind.name}): ${sentence}`);
+    }
     for (const [what, sentence] of losses) this.#ledger.lost(what, `${id}: ${sentence}`);
     for (const problem of problems) {
       this.#ledger.violate(`${id} (${kind.name}): ${problem}\n  ${await this.#explain(id)}`);
     }
+  }
+
+  /** Its children, which are in no other list where their definitions are inline, and its fork. */
+  async #relatives(story: Story, shown: Shown): Promise<readonly string[]> {
+    const { kind, id, forkId } = story;
+    if (forkId !== undefined) {
+      const { status, body } = await this.#get(`/v1/executions/${forkId}`);
+      return status === 200 ? judgeFork(shown, body) : [`its fork ${forkId} is lost`];
+    }
+    if (kind.children === undefined) return [];
+    const children: Shown[] = [];
+    for (const child of await this.#list(`&parent=${id}`)) {
+      children.push((await this.#get(`/v1/executions/${child.id}`)).body);
+    }
+    return judgeFamily(story, shown, children);
   }
 
   async #checkLists(): Promise<void> {
@@ -177,9 +198,10 @@ export class Oracle {
       const name = `${workflow} ${correlationId}`;
       times.set(name, (times.get(name) ?? 0) + 1);
     }
-    for (const { kind, key, id } of ledger.stories) {
+    for (const { kind, key, id, forkId } of ledger.stories) {
       const count = times.get(`chaos-${kind.name} ${key}`) ?? 0;
-      if (count > 1) ledger.violate(`the start ${key} is listed ${count} times`);
+      if (count > (forkId === undefined ? 1 : 2))
+        ledger.violate(`the start ${key} is listed ${count} times`);
       if (count === 0 && id !== undefined && !kind.vanishes) {
         ledger.lost("start", `${id} (${kind.name}) is not listed`);
       }

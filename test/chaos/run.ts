@@ -13,6 +13,7 @@ import { Client } from "./client.ts";
 import { ClusterFaults } from "./cluster-faults.ts";
 import { DiskFaults } from "./disk-faults.ts";
 import { type Fault, ProcessFaults } from "./faults.ts";
+import { Hands } from "./hands.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLeftovers } from "./leftovers.ts";
 import { Load } from "./load.ts";
@@ -23,7 +24,7 @@ import { type RedisBed, startChaosCluster, startSingle } from "./redis.ts";
 import { RedisFaults } from "./redis-faults.ts";
 import { countRuns, type Report } from "./report.ts";
 import { RudeWorker } from "./rude.ts";
-import { after, kinds } from "./workflows.ts";
+import { kinds, startedByOthers } from "./workflows.ts";
 
 export const targets = ["redis", "cluster", "sqlite"] as const;
 export type Target = (typeof targets)[number];
@@ -111,7 +112,8 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
   const chance = new Chance(seed);
   const own = () => new Chance(chance.below(2 ** 31));
   const client = new Client(orchy.urls, own(), (sentence) => ledger.violate(sentence));
-  const load = new Load({ client, ledger, chance: own(), startsPerSecond }, `chaos-${seed}`);
+  const hands = new Hands({ client, ledger, chance: own(), folder });
+  const load = new Load({ client, ledger, chance: own(), startsPerSecond, hands }, `chaos-${seed}`);
   const rude = new RudeWorker({ client, ledger, chance: own() });
   const processFaults = new ProcessFaults(orchy, own(), ledger).all;
   const [server] = orchy.servers as [Program, ...Program[]];
@@ -167,7 +169,7 @@ function storeFaults(bed: RedisBed | undefined, target: Target, chance: Chance):
 
 async function prepare(client: Client, rude: RudeWorker): Promise<void> {
   await rude.register();
-  for (const body of [after, probe, ...kinds.map(({ definition }) => definition)]) {
+  for (const body of [...startedByOthers, probe, ...kinds.map(({ definition }) => definition)]) {
     const answer = await client.surely({ method: "POST", path: "/v1/workflows", body });
     if (answer === undefined || answer.status >= 300) throw new Error(JSON.stringify(answer));
   }

@@ -3,6 +3,18 @@
  * Steps pass on `n`, which counts them, and the name of the run that they read: a result that was
  * applied twice, or half, would show as a step that saw another run than the one that is stored.
  */
+import { composed, helpers } from "./composed.ts";
+import {
+  chain,
+  chainLinks,
+  counts,
+  failsWith,
+  type Kind,
+  type Shown,
+  step,
+  system,
+  workflow,
+} from "./kind.ts";
 
 /** Rules of its actions: attempts that faults have ended cost little, and there are plenty. */
 export const patience = {
@@ -16,104 +28,6 @@ export const patience = {
 
 /** A wait that its signal has not reached by then goes on without it. */
 export const waitSeconds = 45;
-
-export interface ShownAction {
-  readonly id: string;
-  readonly status: string;
-  readonly error?: { readonly code: string; readonly message: string };
-}
-
-/** An execution as `GET /v1/executions/{id}` shows it. */
-export interface Shown {
-  readonly id: string;
-  readonly status: string;
-  readonly startedAt: string;
-  readonly result?: unknown;
-  readonly error?: { readonly code: string; readonly message: string };
-  readonly input: { readonly n: number; readonly route: string };
-  readonly actions: readonly ShownAction[];
-  // biome-ignore lint/suspicious/noExplicitAny: outputs are whatever the steps have made
-  readonly data: Readonly<Record<string, { readonly output?: any }>>;
-}
-
-/** What is wrong with an end; undefined: nothing. */
-export type Check = (shown: Shown) => string | undefined;
-
-export interface Kind {
-  readonly name: string;
-  /** How often it is started, compared with the others. */
-  readonly weight: number;
-  readonly ends: "COMPLETED" | "FAILED" | "CANCELLED";
-  /** What is done to each execution once it has been started. */
-  readonly afterwards?: "signal" | "pause" | "cancel" | "delete";
-  readonly events?: readonly string[];
-  /** Nothing is left of it when it has ended. */
-  readonly vanishes?: true;
-  /** Its end starts one execution of `chaos-after`. */
-  readonly hasFollowUp?: true;
-  readonly definition: object;
-  /** Steps that must have read the output of another one: [reader, source]. */
-  readonly links?: readonly (readonly [reader: string, source: string])[];
-  readonly check?: Check;
-}
-
-interface StepOptions {
-  readonly after?: string;
-  readonly next?: readonly string[];
-  readonly name?: string;
-  readonly parameters?: object;
-  readonly rules?: object;
-}
-
-function step(id: string, { after, next, name, parameters, rules }: StepOptions = {}): object {
-  const n = after === undefined ? "$.input.n" : `$.${after}.output.n`;
-  const saw = after === undefined ? null : `$.${after}.output.run`;
-  return {
-    id,
-    type: "user",
-    name: name ?? "chaos-step",
-    parameters: { n, saw, ...parameters },
-    ...(next !== undefined && { next: { default: next } }),
-    ...rules,
-  };
-}
-
-function system(id: string, name: string, rules: object): object {
-  return { id, type: "system", name, ...rules };
-}
-
-function workflow(name: string, rootAction: string | string[], actions: object[], more = {}) {
-  return { name: `chaos-${name}`, rootAction, actions, ...more };
-}
-
-function chain(name: string, length: number, more = {}): object {
-  const actions = Array.from({ length }, (_, i) =>
-    step(`s${i}`, {
-      ...(i > 0 && { after: `s${i - 1}` }),
-      ...(i + 1 < length && { next: [`s${i + 1}`] }),
-    }),
-  );
-  return workflow(name, "s0", actions, more);
-}
-
-function chainLinks(length: number): (readonly [string, string])[] {
-  return Array.from({ length: length - 1 }, (_, i) => [`s${i + 1}`, `s${i}`] as const);
-}
-
-/** The steps in a row that ended with this action: `n` counts them. */
-function counts(action: string, steps: number): Check {
-  return ({ data, input }) => {
-    const n = data[action]?.output?.n;
-    return n === input.n + steps ? undefined : `${action} has n = ${n}, not ${input.n + steps}`;
-  };
-}
-
-function failsWith(...codes: readonly string[]): Check {
-  return ({ error }) =>
-    error !== undefined && codes.includes(error.code) && error.message.length > 0
-      ? undefined
-      : `it failed with ${JSON.stringify(error)}`;
-}
 
 function fanCheck(shown: Shown): string | undefined {
   const { data, input } = shown;
@@ -313,7 +227,8 @@ export const kinds: readonly Kind[] = [
     ends: "COMPLETED",
     definition: workflow("rude", "rude", [step("rude", { name: "chaos-rude" })]),
   },
+  ...composed,
 ];
 
-/** Started by the ends of others only. */
-export const after: object = chain("after", 1);
+/** Started by others only; `chaos-after` by their ends. */
+export const startedByOthers: readonly object[] = [chain("after", 1), ...helpers];
