@@ -177,6 +177,7 @@ function namedSchemas(): JsonObject {
     ...toJsonSchemaDefs(definitions, conversion),
     ...definitionSchemas(referenceTo),
     ActionDefinition,
+    Action: actionDefinitionSchema,
   };
 }
 

@@ -7,7 +7,6 @@ import * as requests from "../schemas.ts";
 import * as legacy from "./legacy-schemas.ts";
 import { payloadText } from "./payload.ts";
 import type { AnyCall } from "./request.ts";
-import { actionSchema } from "./response-schemas.ts";
 import { type Route, route } from "./route.ts";
 import { traceOf } from "./trace-context.ts";
 import { legacyExecutionView, legacyState } from "./views.ts";
@@ -50,7 +49,7 @@ function readWorkflow(path: "/workflow/{name}" | "/metadata/workflow/{name}"): R
     summary: "The newest definition",
     description: "The definition alone, without its version.",
     params: namePath,
-    responses: { 200: actionSchema },
+    responses: { 200: requests.definitionSchema },
     errors: ["NOT_FOUND", "DELETED"],
     async handle({ params, services }) {
       const { definition } = await services.orchestrator.getWorkflow(params.name);

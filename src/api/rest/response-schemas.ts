@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { inTime } from "../../base/amount.ts";
 import { errorKinds } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
-import { actionStatusSchema, statusSchema } from "../schemas.ts";
+import { actionStatusSchema, definitionSchema, statusSchema } from "../schemas.ts";
 
 export const time = v.pipe(v.string(), v.isoTimestamp());
 const json = v.unknown();
@@ -52,12 +52,13 @@ export const validatedSchema = v.strictObject({ valid: v.literal(true), warnings
 const workflowSummary = { name: v.string(), version: v.number(), savedAt: time };
 export const workflowSchema = v.strictObject({
   ...workflowSummary,
-  definition: v.looseObject({}),
+  definition: definitionSchema,
 });
 
 export const workflowsSchema = page(v.strictObject(workflowSummary));
 export const versionsSchema = page(v.strictObject({ version: v.number(), savedAt: time }));
 
+/** In the OpenAPI document it is the schema of the rules of an action. */
 export const actionSchema = v.looseObject({ name: v.string() });
 
 /** Workers of a queue. */

@@ -156,6 +156,26 @@ test("says what the checks say", () => {
   });
 });
 
+test("wherever a definition is read or saved, its schema is that of the language", () => {
+  const { paths, components } = document;
+  const schemaOf = (of: { content: Record<string, { schema: object }> }) =>
+    of.content["application/json"]!.schema;
+  const definition = { $ref: "#/components/schemas/Definition" };
+  for (const path of ["/v1/workflows", "/v1/workflows/validate"]) {
+    expect(schemaOf(paths[path].post.requestBody)).toEqual(definition);
+  }
+  expect(components.schemas.Workflow.properties.definition).toEqual(definition);
+  for (const path of ["/workflow/{name}", "/metadata/workflow/{name}"]) {
+    expect(schemaOf(paths[path].get.responses[200])).toEqual(definition);
+  }
+  const action = { $ref: "#/components/schemas/Action" };
+  const { Action, ActionDefinition, ActionStats } = components.schemas;
+  expect(schemaOf(paths["/v1/actions/{name}"].put.responses[200])).toEqual(action);
+  expect(ActionStats.properties.definition).toEqual(action);
+  // Only where it is saved may the path name it.
+  expect(Action).toEqual({ ...ActionDefinition, required: ["name"] });
+});
+
 test("definitions are described by the schemas that are served for editors", async () => {
   const { schemas } = document.components;
   for (const [path, name] of [
