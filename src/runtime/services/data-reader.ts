@@ -5,6 +5,7 @@
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Store } from "../../store/store.ts";
+import { tellFaults } from "../shared/faults.ts";
 import type { Gate } from "../shared/gate.ts";
 import { gone } from "./executions.ts";
 
@@ -57,7 +58,9 @@ export class DataReader {
     const missing = names.filter((name) => !this.#kept.has(name));
     if (missing.length === 0) return this.#kept;
     const { store, key, gate, abort } = this.#options;
-    const loaded = await gate.pass(() => store.load({ key, fields: missing }), abort);
+    // What comes out of here is read after the call that the facade watches has returned.
+    const load = () => tellFaults(() => store.load({ key, fields: missing }));
+    const loaded = await gate.pass(load, abort);
     if (loaded.outcome !== "loaded") throw gone(key);
     const found = new Map<string, JsonText | undefined>();
     for (const name of names) {

@@ -9,6 +9,8 @@ import { echo, waiting } from "./workflows.ts";
 class FailingStore extends MemoryStore {
   fault: Error | undefined;
   afterwards = false;
+  /** Only reads of this field fail. */
+  ofField: string | undefined;
 
   override async create(request: Parameters<MemoryStore["create"]>[0]) {
     if (this.fault && !this.afterwards) throw this.fault;
@@ -18,7 +20,8 @@ class FailingStore extends MemoryStore {
   }
 
   override async load(request: Parameters<MemoryStore["load"]>[0]) {
-    if (this.fault && !this.afterwards) throw this.fault;
+    const isMeant = this.ofField === undefined || request.fields?.includes(this.ofField);
+    if (this.fault && !this.afterwards && isMeant) throw this.fault;
     return super.load(request);
   }
 
@@ -44,7 +47,7 @@ async function during<T>(fault: Error, work: () => Promise<T>, afterwards = fals
   try {
     return await work();
   } finally {
-    store.fault = undefined;
+    Object.assign(store, { fault: undefined, ofField: undefined });
   }
 }
 
@@ -62,6 +65,27 @@ test("a store that cannot be reached is 503, with a time to try again", async ()
     expect((await get("/health/live")).status).toBe(200);
   });
   expect((await get("/health/ready")).status).toBe(200);
+});
+
+test("a store that fails when the outputs of an execution are read is no fault of Orchy", async () => {
+  const definition = {
+    name: "put-out",
+    rootAction: "made",
+    actions: [{ id: "made", type: "system", name: "transform", parameters: { n: 1 } }],
+  };
+  await post("/v1/workflows", definition);
+  const { id } = (await post("/v1/executions?wait=20", { workflow: "put-out" })).json;
+  for (const fault of [
+    new StoreFault("not_applied", "connection refused"),
+    new StoreFault("unknown", "connection cut"),
+  ]) {
+    for (const query of ["", "?payloads=small"]) {
+      store.ofField = "output:made";
+      const reply = await during(fault, () => get(`/v1/executions/${id}${query}`));
+      expect(reply.status).toBe(503);
+    }
+  }
+  expect((await get(`/v1/executions/${id}`)).json.data.made.output).toEqual({ n: 1 });
 });
 
 test("a full store is told apart", async () => {
