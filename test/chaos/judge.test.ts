@@ -1,5 +1,6 @@
 /** The oracle of the chaos run sees what is wrong: each promise is broken once on purpose. */
 import { expect, test } from "bun:test";
+import { judgeFamily, judgeFork } from "./families.ts";
 import { judge } from "./judge.ts";
 import type { Kind, Shown } from "./kind.ts";
 import type { Story } from "./ledger.ts";
@@ -76,4 +77,73 @@ test("an accepted result that is not there is seen", () => {
   const rude = { sent: new Set(["rude/1", "rude/2"]), accepted: new Set(["rude/1"]) };
   const { losses } = judge(storyOf("rude"), view, history, rude);
   expect(losses).toEqual([["result", "rude/1 was accepted, and its output is rude/2"]]);
+});
+
+/** An action that was completed by hand, once or more often. */
+function byHand(entries: number, isAcknowledged = true) {
+  const deed = { operation: "complete", operationId: "k-complete", isAcknowledged };
+  const story = storyOf("hand-wait", { deeds: [deed] });
+  const actions = [
+    { id: "hold", status: "COMPLETED" },
+    { id: "done", status: "COMPLETED" },
+    { id: "instead", status: "SKIPPED" },
+  ];
+  const view = { ...shown, actions, data: { done: { output: { n: 2, saw: "k-complete" } } } };
+  const entry = { kind: "operation.complete", details: { reason: "k-complete" } };
+  const done = Array.from({ length: entries }, (_, at) => ({ ...entry, sequence: at + 2 }));
+  const end = { sequence: entries + 2, kind: "execution.completed" };
+  return judge(story, view, [history[0] as HistoryEntry, ...done, end], undefined);
+}
+
+test("an operation that was done twice, and one that is lost, are seen", () => {
+  expect(byHand(1)).toEqual({ problems: [], losses: [] });
+  expect(byHand(0, false)).toEqual({ problems: [], losses: [] });
+  expect(byHand(2).problems).toEqual(["k-complete was done 2 times"]);
+  expect(byHand(0).losses).toEqual([["operation", "k-complete is lost"]]);
+});
+
+test("a run that was not begun again, and an item that was, are seen", () => {
+  const rerun = storyOf("rerun", { deeds: [], kept: new Map([[0, { n: 1 }]]) });
+  const data = { map: { output: { results: [{ n: 2 }] } } };
+  const { losses } = judge(rerun, { ...shown, data }, history, undefined);
+  expect(losses.map(([what]) => what)).toEqual(["run", "run", "run", "item"]);
+});
+
+test("children that are lost, go on alone, or whose results were not taken, are seen", () => {
+  const child = (action: string, more: Partial<Shown>): Shown => {
+    return { ...shown, id: `${action}-child`, parent: { id: "e", action }, ...more };
+  };
+  const parent = { ...shown, data: { named: { output: 1 }, within: { output: 2 } } };
+  const story = storyOf("family");
+  const all = [
+    child("named", { result: 1 }),
+    child("within", { result: 2 }),
+    child("apart", { result: 3 }),
+  ];
+  expect(judgeFamily(story, parent, all)).toEqual([]);
+  expect(judgeFamily(story, parent, all.slice(1))).toEqual([
+    "named has started 0 executions, not 1",
+  ]);
+  expect(judgeFamily(story, parent, [...all.slice(1), child("named", { result: 9 })])).toEqual([
+    "it has 1 of named-child, whose result is 9",
+  ]);
+  const ended = storyOf("terminate");
+  expect(judgeFamily(ended, parent, [child("named", { status: "RUNNING" })])).toEqual([
+    "its child named-child is RUNNING",
+  ]);
+  expect(judgeFamily(ended, parent, [])).toEqual([]);
+});
+
+test("a fork that changed what it took over, or did not run, is seen", () => {
+  const of = (s1: string, s2: string) => ({
+    s0: { output: { run: "w/0" } },
+    s1: { output: { run: s1 } },
+    s2: { output: { saw: "w/1", run: s2 } },
+  });
+  const original = { ...shown, data: of("w/1", "w/2") };
+  expect(judgeFork(original, { ...shown, id: "f", data: of("w/1", "w/3") })).toEqual([]);
+  expect(judgeFork(original, { ...shown, id: "f", data: of("w/9", "w/2") })).toEqual([
+    "its fork f has another output of s1",
+    's2 of its fork put out {"saw":"w/1","run":"w/2"}',
+  ]);
 });

@@ -23,7 +23,7 @@ export interface Report {
 
 export interface HandlerRuns {
   readonly runs: number;
-  /** Beyond one for each attempt. */
+  /** Beyond one for each attempt; the first attempt of a later run is one of them. */
   readonly duplicates: number;
 }
 
