@@ -4,6 +4,7 @@
  */
 import { OrchyError } from "../../src/base/errors.ts";
 import type { WorkflowDefinition } from "../../src/model/definition.ts";
+import type { OperationRequest } from "../../src/model/event.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { Loop } from "./loop.ts";
 import type { Address, Network } from "./network.ts";
@@ -18,8 +19,6 @@ export interface ClientOptions {
   readonly servers: readonly Address<Runtime>[];
   readonly workflows: readonly WorkflowDefinition[];
 }
-
-type Operation = "pause" | "resume" | "cancel";
 
 const callTimeoutMs = 10_000;
 const triesMax = 40;
@@ -138,10 +137,11 @@ export class Client {
     if (known.length === 0) return;
     const id = chance.pick(known);
     const what = chance.below(100);
-    if (what < 55) await this.signal(id, chance.pick(events));
-    else if (what < 67) await this.operate(id, "pause");
-    else if (what < 80) await this.operate(id, "resume");
-    else if (what < 84) await this.operate(id, "cancel");
+    if (what < 42) await this.signal(id, chance.pick(events));
+    else if (what < 54) await this.operate(id, { operation: "pause" });
+    else if (what < 66) await this.operate(id, { operation: "resume" });
+    else if (what < 70) await this.operate(id, { operation: "cancel" });
+    else if (what < 84) await this.#operateOnSome(id);
     else if (what < 87) await this.#delete(id);
     else if (what < 90) await this.#saveAnew();
     else await this.#read(id);
@@ -184,13 +184,59 @@ export class Client {
     for (const answer of answers) this.#mustExist(executionId, answer);
   }
 
-  async operate(id: string, operation: Operation): Promise<void> {
+  async operate(id: string, request: OperationRequest): Promise<void> {
     const operationId = `operation-${++this.#names}`;
     const answer = await this.#surely(operationId, async (service) => {
       const reason = "by the simulation";
-      const status = await service.operate({ id, operation, operationId, reason });
-      this.#options.oracle.operated(id, operation, operationId);
+      const status = await service.operate({ id, ...request, operationId, reason });
+      this.#options.oracle.operated(id, request.operation, operationId);
       return status;
+    });
+    this.#mustExist(id, answer);
+  }
+
+  /** Begins it anew, forks it, or ends an action of it by hand. */
+  async #operateOnSome(id: string): Promise<void> {
+    const { chance } = this.#process;
+    const { oracle } = this.#options;
+    const plan = oracle.planOf(id);
+    // What becomes of children then, is left to them.
+    if (plan === undefined || plan.actions.some((action) => "target" in action)) return;
+    const action = chance.pick(plan.actions).key;
+    const failure = { code: "BY_HAND", message: "given up" };
+    switch (
+      chance.pick(["retry", "rerun", "rerun", "fork", "skip", "complete", "fail", "retry-now"])
+    ) {
+      case "retry":
+        await this.operate(id, { operation: "cancel" });
+        return this.operate(id, { operation: "retry" });
+      case "rerun":
+        await this.operate(id, { operation: "pause" });
+        return this.operate(id, { operation: "rerun", action });
+      case "fork":
+        return this.#fork(id, action);
+      case "retry-now":
+        return this.operate(id, { operation: "retry-now", action });
+      case "skip":
+        oracle.byHand.add(id);
+        return this.operate(id, { operation: "skip", action, output: "{}" });
+      case "complete":
+        oracle.byHand.add(id);
+        return this.operate(id, { operation: "complete", action, output: "{}" });
+      default:
+        oracle.byHand.add(id);
+        return this.operate(id, { operation: "fail", action, failure });
+    }
+  }
+
+  async #fork(id: string, action: string): Promise<void> {
+    const { oracle } = this.#options;
+    const executionId = `fork-${++this.#names}`;
+    if (oracle.byHand.has(id)) oracle.byHand.add(executionId);
+    const answer = await this.#surely(executionId, async (service) => {
+      const forked = await service.fork({ id, action, outputs: new Map(), executionId });
+      oracle.forked(forked.id);
+      return forked;
     });
     this.#mustExist(id, answer);
   }

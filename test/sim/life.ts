@@ -10,6 +10,7 @@ import type { Plan } from "../../src/language/plan.ts";
 import type { HistoryEntry } from "../../src/model/entry.ts";
 import { type Execution, isOpen } from "../../src/model/execution.ts";
 import type { ExecutionKey } from "../../src/model/ids.ts";
+import { parseTimer } from "../../src/model/timer.ts";
 import type { CommitRequest, Holdings, LoadAnswer, StoreEffects } from "../../src/store/store.ts";
 
 type Loaded = Extract<LoadAnswer, { outcome: "loaded" }>;
@@ -58,6 +59,20 @@ export class Life {
       timers: new Set(timers.map((timer) => timer.id)),
     };
     for (const found of violations(this.plan, this.execution, owned)) this.#violate(found);
+    for (const timer of owned.timers) {
+      if (!this.#isOwned(timer)) this.#violate(`nothing waits for its timer ${timer}`);
+    }
+  }
+
+  /** Those of the items of a map are in its data. */
+  #isOwned(timer: string): boolean {
+    const { state, records } = this.execution;
+    const parsed = parseTimer(timer);
+    if (parsed?.kind === "retention") return !isOpen(state.status);
+    if (timer === state.timeoutTimer || timer === state.continueTimer) return true;
+    if (parsed !== undefined && "item" in parsed && parsed.item !== undefined) return true;
+    const left = state.closing.map((one) => (typeof one === "number" ? undefined : one.record));
+    return [...records, ...left].some((record) => record?.timers?.includes(timer));
   }
 
   checkHistory(effects: StoreEffects): void {
@@ -72,13 +87,14 @@ export class Life {
 
   #checkEntry({ sequence, kind, action, attempt, details }: HistoryEntry): void {
     this.#historySequence += 1;
+    if (kind === "execution.retried" || kind === "execution.rerun") this.#attempts.clear();
     if (sequence !== this.#historySequence) {
       this.#violate(`entry ${sequence} of its history follows ${this.#historySequence - 1}`);
     }
     if (kind === "action.repaired") this.#violate(`${action} was repaired`);
     const item = kind === "item.failed" ? `item ${(details as { index: number }).index}` : "";
     const once = `${kind} ${action} ${attempt ?? ""}${item}`;
-    const mayRepeat = kind === "signal.kept" || kind.startsWith("execution.");
+    const mayRepeat = kind === "signal.kept" || /^(?:execution|operation)\./.test(kind);
     if (mayRepeat || kind === "script.restarted") return;
     if (this.#attempts.has(once)) this.#violate(`it happened twice: ${once}`);
     this.#attempts.add(once);
@@ -96,7 +112,9 @@ export class Life {
     for (const [field, text] of request.data) {
       const known = before.data.get(field);
       if (/^(records|item-records|signal|causes|last):/.test(field)) continue;
-      if (known !== undefined && known !== text) this.#violate(`${field} was written twice`);
+      const isNewRun = after.state.run > before.state.run;
+      if (known !== undefined && known !== text && !isNewRun)
+        this.#violate(`${field} was written twice`);
     }
     this.checkHistory(request.effects);
     if (loaded.held && after.state.status === "RUNNING" && after.state.closing.length === 0) {
@@ -106,11 +124,13 @@ export class Life {
 
   #checkForward(before: Execution, after: Execution): void {
     const [from, to] = [before.state, after.state];
+    if (to.handout < from.handout) this.#violate("its hand-outs are counted backwards");
+    if (to.run < from.run) this.#violate(`run ${from.run} became run ${to.run}`);
+    // A new run begins with what it has not reset.
+    if (to.run > from.run) return;
     if (!isOpen(from.status) && from.status !== to.status) {
       this.#violate(`it was ${from.status} and is ${to.status}`);
     }
-    if (to.run !== from.run) this.#violate(`run ${from.run} became run ${to.run}`);
-    if (to.handout < from.handout) this.#violate("its hand-outs are counted backwards");
     for (const [index, record] of before.records.entries()) {
       if (record === undefined) continue;
       const now = after.records[index];

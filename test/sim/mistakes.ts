@@ -234,6 +234,27 @@ export const mistakes: readonly Mistake[] = [
       }),
   },
   {
+    name: "a rerun keeps the timers of what it resets",
+    wrapStore: (store) =>
+      changingCommits(store, (request) => {
+        const isRerun = request.effects.history.some((text) => text.includes('"execution.rerun"'));
+        return isRerun ? { ...request, effects: { ...request.effects, dropTimers: [] } } : request;
+      }),
+  },
+  {
+    name: "a fork relies on the timers of what it is a fork of",
+    wrapStore: (store) =>
+      replaced<Store>(store, {
+        create: (request) => {
+          const { effects } = request;
+          const isFork = effects.history.some((text) => text.includes('"execution.forked"'));
+          return store.create(
+            isFork ? { ...request, effects: { ...effects, timers: [] } } : request,
+          );
+        },
+      }),
+  },
+  {
     name: "a start that finds its execution is not answered",
     wrapRuntime: (runtime) =>
       replaced(runtime, {

@@ -7,6 +7,7 @@ import type { OrchyError } from "../../src/base/errors.ts";
 import { chunkItems, outcomeIn, recordChunkOf } from "../../src/engine/stored/items.ts";
 import { elementsOf } from "../../src/language/data/json-text.ts";
 import { structFault } from "../../src/language/data/struct-form.ts";
+import type { Plan } from "../../src/language/plan.ts";
 import { type ExecutionStatus, isOpen } from "../../src/model/execution.ts";
 import { fields, parseTaskId, parseToken, type TaskId } from "../../src/model/ids.ts";
 import type {
@@ -42,6 +43,8 @@ export interface SignalSent {
 export class Oracle {
   readonly starts: StartSent[] = [];
   readonly signals: SignalSent[] = [];
+  /** Executions of which somebody has ended an action, and what was forked of them. */
+  readonly byHand = new Set<string>();
   /** Executions that were started when nothing failed any more. */
   readonly calm = new Set<string>();
   readonly witness: Witness;
@@ -81,17 +84,19 @@ export class Oracle {
       const task = parseTaskId(taskId)!;
       const life = this.witness.lives.get(task.executionId);
       const isSettled = this.witness.leases.settled.has(token);
+      // A later run may have reset what the result has led to.
+      const isOld = (life?.execution.state.run ?? 1) > task.run;
       this.#loop.note(`the result of ${token} is ${answer}`);
       this.#loop.reached.add(`result ${answer}`);
       if (answer === "accepted" || answer === "duplicate") {
         if (!isSettled) this.#violate(`the result of ${token} is ${answer}, and settled nothing`);
         const output = life && outputOf(life, task);
-        if (outcome.ok && output !== outcome.output) {
+        if (outcome.ok && output !== outcome.output && !isOld) {
           this.#violate(`the result of ${token} is ${answer}, and its output is ${output}`);
         }
       } else if (answer === "stale" && this.witness.leases.isLive(token)) {
         this.#violate(`the result of ${token} is stale, and it holds its task`);
-      } else if (answer === "stale" && isSettled && life?.isRemoved === false) {
+      } else if (answer === "stale" && isSettled && !isOld && life?.isRemoved === false) {
         this.#violate(`the result of ${token} counted, and its repeat is stale`);
       }
     }
@@ -136,9 +141,19 @@ export class Oracle {
     if (execution === undefined || !hasCause(execution, `operation:${operationId}`)) {
       this.#violate(`the operation ${operationId} is accepted, and was not applied`);
     }
-    if (operation === "cancel" && state?.status !== "CANCELLED") {
+    if (operation === "cancel" && state?.status !== "CANCELLED" && state?.run === 1) {
       this.#violate(`${id} was cancelled, and is ${state?.status}`);
     }
+    this.#loop.reached.add(`operation ${operation}`);
+  }
+
+  forked(id: string): void {
+    if (!this.witness.lives.has(id)) this.#violate(`the fork ${id} is not there`);
+    this.#loop.reached.add("operation fork");
+  }
+
+  planOf(id: string): Plan | undefined {
+    return this.witness.lives.get(id)?.plan;
   }
 
   deleted(id: string): void {
@@ -151,7 +166,7 @@ export class Oracle {
   statusRead(id: string, status: ExecutionStatus): void {
     const life = this.witness.lives.get(id);
     if (life === undefined) this.#violate(`${id} is read, and was never created`);
-    else if (!isOpen(status) && life.status !== status) {
+    else if (!isOpen(status) && life.status !== status && life.execution.state.run === 1) {
       this.#violate(`${id} is read as ${status}, and is ${life.status}`);
     }
   }
@@ -195,8 +210,9 @@ export class Oracle {
     if (left.length > 0) this.#violate(`${key.id} is ${status} and owns ${left.join(", ")}`);
   }
 
-  /** An accepted signal is with one wait, or kept: once. */
+  /** An accepted signal is with one wait, or kept: once. A later run may have dropped it with its wait. */
   #checkSignals(life: Life): void {
+    const isFirstRun = life.execution.state.run === 1;
     for (const { executionId, signalId, payload, isAccepted } of this.signals) {
       if (executionId !== life.key.id) continue;
       let count = 0;
@@ -209,13 +225,15 @@ export class Oracle {
         if (life.execution.data.get(fields.signal(sequence)) === payload) count += 1;
       }
       if (count > 1) this.#violate(`the signal ${signalId} was applied ${count} times`);
-      if (count === 0 && isAccepted) this.#violate(`the signal ${signalId} is lost`);
+      if (count === 0 && isAccepted && isFirstRun) this.#violate(`the signal ${signalId} is lost`);
     }
   }
 
   #checkStarts(): void {
     const byName = new Map<string, number>();
     for (const { execution } of this.witness.lives.values()) {
+      // A fork has the correlation id of what it is a fork of.
+      if (execution.state.id.startsWith("fork-")) continue;
       const { correlationId: name = "", depth, parent } = execution.state;
       if (depth === 0 && parent === undefined) byName.set(name, (byName.get(name) ?? 0) + 1);
     }
@@ -229,6 +247,7 @@ export class Oracle {
 
   /** Where no fault has touched it, it ended as it ends without any. */
   #checkIdeal(life: Life, evaluate: Evaluate): void {
+    if (this.byHand.has(life.key.id)) return;
     const difference = idealEnd(life.plan, life.execution, evaluate);
     if (difference === "untold") {
       if (life.execution.state.failure?.code === "STRUCT_TOO_DEEP") this.#loop.reached.add("left");

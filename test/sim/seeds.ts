@@ -13,6 +13,8 @@ const mustReach = [
   ...["execution COMPLETED", "execution FAILED", "execution TIMED_OUT", "execution CANCELLED"],
   ...["script waits", "ideal end", "task for JSON", "left"],
   ...["child ended", "round ended", "child cancelled"],
+  ...["operation retry", "operation rerun", "operation fork", "operation skip"],
+  ...["operation complete", "operation fail"],
 ];
 
 export function simulateSeeds(first: number, count: number): void {

@@ -145,7 +145,7 @@ class World {
     const until = this.#loop.now + boundMs;
     while (this.oracle.open.length > 0) {
       for (const { key, status, execution } of this.oracle.open) {
-        if (status === "PAUSED") await client.operate(key.id, "resume");
+        if (status === "PAUSED") await client.operate(key.id, { operation: "resume" });
         for (const record of execution.records) {
           const [event] = record?.status === "WAITING" ? (record.events ?? []) : [];
           if (event !== undefined) await client.signal(key.id, event);

@@ -6,7 +6,7 @@ import { decodeExecution } from "../../src/engine/stored/codec.ts";
 import type { PlanAction } from "../../src/language/kinds/table.ts";
 import { executionStatuses } from "../../src/model/execution.ts";
 import { type ExecutionKey, executionKey } from "../../src/model/ids.ts";
-import type { Message } from "../../src/model/message.ts";
+import { type Message, runEndedWith } from "../../src/model/message.ts";
 import { Plans } from "../../src/runtime/catalogue/plans.ts";
 import { followUpId } from "../../src/runtime/shared/hash.ts";
 import type * as contract from "../../src/store/store.ts";
@@ -180,7 +180,10 @@ export class Witness {
     const followUp = this.followUps.get(name);
     if (followUp === undefined) return;
     const { source, target } = followUp;
-    if (this.lives.has(target) || source.execution.state.followUpFailure !== undefined) return;
+    const { followUpFailure, run } = source.execution.state;
+    if (this.lives.has(target) || followUpFailure !== undefined) return;
+    // A new run was faster.
+    if (run > (runEndedWith(name.slice(name.indexOf("/") + 1)) ?? run)) return;
     this.violate(`what follows ${source.key.id} was put away, and never started`);
   }
 
