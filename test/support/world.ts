@@ -7,6 +7,7 @@ import { expect } from "bun:test";
 import { causeFields } from "../../src/engine/causes.ts";
 import { type Beginning, begin, decide } from "../../src/engine/decide.ts";
 import { causesOf, takenTargets } from "../../src/engine/decision/recovery.ts";
+import type { Fork } from "../../src/engine/fork.ts";
 import { violations } from "../../src/engine/invariants.ts";
 import { afterDecision, decodeExecution, encodeState } from "../../src/engine/stored/codec.ts";
 import { readHistory } from "../../src/engine/stored/history.ts";
@@ -57,6 +58,7 @@ export class World {
       scriptRoom?: number;
       versions?: Record<string, number>;
       child?: ChildBeginning;
+      fork?: Fork;
     } = {},
   ) {
     this.format = options.format ?? currentFormat;
@@ -71,6 +73,7 @@ export class World {
       seed: 42,
       ...(options.signal !== undefined && { signal: options.signal }),
       ...(options.child !== undefined && { child: options.child }),
+      ...(options.fork !== undefined && { fork: options.fork }),
     });
     const empty = { state: decision.state, records: [], data: new Map() };
     this.execution = empty;

@@ -1,6 +1,7 @@
 /** Runs the same flow through the engine and through the naive rules, and compares all that they say. */
 import { expect, test } from "bun:test";
 import { indexesIn } from "../../../src/engine/decision/index-set.ts";
+import type { Fork } from "../../../src/engine/fork.ts";
 import type { ActionId, ActionSpec } from "../../../src/model/definition.ts";
 import type { ExecutionEvent } from "../../../src/model/event.ts";
 import { Chance } from "../../support/chance.ts";
@@ -22,14 +23,14 @@ export interface FlowEnd {
 type Pick = (open: readonly ActionId[]) => readonly ActionId[];
 
 /** A world in which the flow has begun. */
-export function beginFlow({ definition, outcomes }: Flow): World {
+export function beginFlow({ definition, outcomes }: Flow, fork?: Fork): World {
   const input: Record<string, string> = {};
   for (const [id, outcome] of outcomes) input[id] = "route" in outcome ? outcome.route : "nowhere";
   const parameters = { handles: "$.execution.error.action" };
   const actions = definition.actions.map((spec) =>
     spec.type === "user" ? { ...spec, parameters } : spec,
   );
-  return new World({ ...definition, actions }, { input });
+  return new World({ ...definition, actions }, { input, ...(fork && { fork }) });
 }
 
 export function runEngine(flow: Flow, pick: Pick): FlowEnd {

@@ -3,20 +3,24 @@
  * action is as the naive rules say of a flow that had nothing of it.
  */
 import { expect, test } from "bun:test";
+import { takeOver } from "../../../src/engine/fork.ts";
 import { actionsFrom } from "../../../src/engine/operations/rerun.ts";
+import type { PlanAction } from "../../../src/language/kinds/table.ts";
 import type { ActionId } from "../../../src/model/definition.ts";
+import { fields } from "../../../src/model/ids.ts";
 import { Chance } from "../../support/chance.ts";
 import type { World } from "../../support/world.ts";
 import { beginFlow, endOf, runNaive } from "./compare.ts";
 import type { Outcome } from "./naive.ts";
-import { randomFlow } from "./random-flow.ts";
+import { type Flow, randomFlow } from "./random-flow.ts";
 
 type Seen = Record<string, number>;
 
 const isOpen = ({ status }: World) => status === "RUNNING" || status === "PAUSED";
 
 class Walk {
-  readonly world: World;
+  world: World;
+  readonly #flow: Flow;
   readonly #chance: Chance;
   readonly #outcomes: Map<ActionId, Outcome>;
   readonly #seen: Seen;
@@ -25,6 +29,7 @@ class Walk {
     this.#chance = new Chance(seed);
     this.#seen = seen;
     const flow = randomFlow(this.#chance, { ordered: true });
+    this.#flow = flow;
     this.#outcomes = new Map(flow.outcomes);
     this.world = beginFlow(flow);
     if (!this.#endsWell(12)) return;
@@ -35,9 +40,9 @@ class Walk {
 
   /** False: a switch has no route, which no repeat changes. */
   #endsWell(interruptions: number): boolean {
-    const { world } = this;
     let left = interruptions;
     for (;;) {
+      const { world } = this;
       if (world.execution.state.failure?.code === "NO_MATCHING_ROUTE") return false;
       if (world.status === "FAILED") this.#mend();
       else if (left > 0 && this.#chance.percent(30)) {
@@ -74,6 +79,7 @@ class Walk {
   /** From any action that has run; its outcome may be another one from now on. */
   #rerun(): void {
     const { plan, execution } = this.world;
+    const isForked = this.#chance.percent(30);
     const run = plan.actions.filter(({ index }) => {
       const { status = "PENDING" } = execution.records[index] ?? {};
       return status !== "PENDING" && status !== "SKIPPED";
@@ -84,6 +90,11 @@ class Walk {
       const other = this.#chance.pick<Outcome>([{ route: "default" }, { code: "A" }]);
       this.#outcomes.set(action.key, other);
     }
+    if (isForked) {
+      this.#note(`fork of ${this.world.status}`);
+      this.world = this.#fork(action);
+      return;
+    }
     if (isOpen(this.world)) this.#operate({ operation: "pause" });
     const after = actionsFrom(plan, action);
     const open = [...this.world.tasks.keys()].filter((id) => !this.#isAmong(after, id));
@@ -93,6 +104,20 @@ class Walk {
     // What was open elsewhere goes on as it was.
     for (const id of open) expect(this.world.tasks.has(id)).toBe(true);
     if (open.length > 0) this.#note("open elsewhere");
+  }
+
+  /** The walk goes on with the fork. */
+  #fork(cut: PlanAction): World {
+    const { plan, execution } = this.world;
+    const taken = takeOver({ plan, execution }, plan, cut);
+    if (!("size" in taken)) throw new Error(JSON.stringify(taken));
+    const outputs = new Map<string, string>();
+    for (const index of taken.keys()) {
+      const { key } = plan.actions[index]!;
+      const output = execution.data.get(fields.output(key));
+      if (output !== undefined) outputs.set(key, output);
+    }
+    return beginFlow(this.#flow, { taken, outputs, details: "{}" });
   }
 
   #isAmong(indexes: ReadonlySet<number>, taskId: string): boolean {
@@ -120,6 +145,7 @@ test("however often it is begun anew, a flow ends as if it had not been", () => 
   for (const what of [
     ...["retry of CANCELLED", "retry of FAILED", "rerun of PAUSED", "rerun of CANCELLED"],
     ...["rerun of FAILED", "rerun of COMPLETED", "open elsewhere"],
+    ...["fork of RUNNING", "fork of FAILED", "fork of COMPLETED", "fork of CANCELLED"],
   ]) {
     expect([what, (seen[what] ?? 0) > 20]).toEqual([what, true]);
   }
