@@ -315,6 +315,8 @@ test("an operationId counts for one operation and body; numbers stay exact", asy
   expect((await call(server, "POST", path, body)).status).toBe(200);
   const repeated = await call(server, "POST", path, body);
   expect([repeated.status, repeated.body.status]).toEqual([200, "COMPLETED"]);
+  const respelt = '{ "operationId": "o", "output": 1234567890123456789.0e1 }';
+  expect((await call(server, "POST", path, respelt)).status).toBe(200);
   const other = await onAction({ id }, "complete", { operationId: "o", output: 1 });
   expect(codeOf(other)).toEqual([409, "CONFLICT"]);
   const elsewhere = await onAction({ id }, "skip", { operationId: "o" });

@@ -158,7 +158,10 @@ export class Executions {
     if (removed === "not_found") throw notFound(key);
     if (removed === "gone") throw gone(key);
     if (removed === "sending") {
-      throw new OrchyError("UNAVAILABLE", "Its follow-up is being started; try again.");
+      throw new OrchyError(
+        "UNAVAILABLE",
+        "What it has sent, to its children, its parent or its follow-up, is being delivered; try again.",
+      );
     }
     const status = await this.status(id);
     const message = `The execution is ${status}; only finished ones can be deleted. Cancel it first.`;

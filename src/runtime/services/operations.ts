@@ -1,9 +1,11 @@
 /** Acting on executions: signals, and operations by hand. */
 import { defined } from "../../base/defined.ts";
 import { OrchyError, unreachable } from "../../base/errors.ts";
+import { canonicalJson } from "../../model/canonical.ts";
 import type { ByHand, Cause, OperationRequest } from "../../model/event.ts";
 import type { ExecutionStatus } from "../../model/execution.ts";
 import { executionKey } from "../../model/ids.ts";
+import type { JsonText } from "../../model/json.ts";
 import type { Store } from "../../store/store.ts";
 import type { Driver } from "../driving/driver.ts";
 import type { SubmitAnswer } from "../driving/mailbox.ts";
@@ -107,9 +109,21 @@ export class Operations {
   }
 }
 
-/** What it asks for does not tell by whom. What has only a reason is compared as it ever was. */
+/** What it asks for, whoever asks and however payloads are written. A reason alone is the body. */
 function operationCause(id: string, asked: OperationRequest & ByHand): Cause {
   const { operation, reason = null, who: _who, ...more } = asked;
-  const body = Object.keys(more).length === 0 ? reason : { ...more, reason };
+  const body = Object.keys(more).length === 0 ? reason : { ...inValues(more), reason };
   return causeOf("operation", id, { scope: operation, body: JSON.stringify(body) });
+}
+
+/** Payloads are texts here: of all spellings of a value, one stands for them. */
+function inValues<Asked extends object>(asked: Asked): Asked {
+  const { output, parameters }: { output?: JsonText; parameters?: JsonText } = asked;
+  return {
+    ...asked,
+    ...defined({
+      output: output === undefined ? undefined : canonicalJson(output),
+      parameters: parameters === undefined ? undefined : canonicalJson(parameters),
+    }),
+  };
 }
