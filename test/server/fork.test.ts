@@ -190,6 +190,12 @@ describe("a fork is refused", () => {
     const early = await fork(id, { action: "b" });
     expect(codeOf(early)).toEqual([409, "INVALID_STATE"]);
     expect(early.body.error).toMatchObject({ status: "RUNNING", actionStatus: "PENDING" });
+    const listed = await fork(id, { action: "a", outputs: [] });
+    expect([...codeOf(listed), listed.body.error.details]).toEqual([
+      400,
+      "INVALID_ARGUMENT",
+      [{ pointer: "/outputs", message: "It must be an object, not an array." }],
+    ]);
     const outputs = await fork(id, { action: "a", outputs: { t: 1 } });
     expect([...codeOf(outputs), outputs.body.error.details]).toEqual([
       ...[400, "INVALID_ARGUMENT"],

@@ -150,8 +150,9 @@ export function respelled(schema: Schema, value: unknown): Respelled {
  */
 function checkMembers(schema: Schema, value: unknown, pointer: string): Problem[] {
   const { type, entries } = bare(schema) as Schema & { entries?: Entries };
-  if (!entries || typeof value !== "object" || value === null) return [];
+  if (!(entries || type === "record") || typeof value !== "object" || value === null) return [];
   if (Array.isArray(value)) return [{ pointer, message: "It must be an object, not an array." }];
+  if (!entries) return [];
   const problems: Problem[] = [];
   // Where unknown members are no mistake, there may be any number of them.
   const names = type === "strict_object" ? Object.keys(value) : Object.keys(entries);
