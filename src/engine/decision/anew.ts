@@ -9,7 +9,9 @@ import { makeReady } from "./flow.ts";
 export function decideAnew(draft: Draft): void {
   const { plan, records, ended } = draft;
   for (const [index, record] of records.entries()) {
-    if (record?.edges !== undefined) draft.setRecord(index, { status: "PENDING" });
+    if (record?.edges === undefined) continue;
+    const { edges: _edges, ...rest } = record;
+    draft.setRecord(index, rest);
   }
   for (const root of plan.roots) {
     if (draft.record(root).status === "PENDING") makeReady(draft, root);
