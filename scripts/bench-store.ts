@@ -1,6 +1,6 @@
 /**
- * Micro benchmark of the stores: `bun scripts/bench-store.ts [rounds] [folder or Redis URL]`. With
- * a URL only that Redis is measured, and what its server spent on a call. A step is the commit of a
+ * Micro benchmark of the stores: `bun scripts/bench-store.ts [rounds] [folder or URL]`. With the
+ * URL of a Redis or PostgreSQL only that is measured, and what the server of Redis spent on a call. A step is the commit of a
  * running execution at full load: one task settled, the next one added and leased, one field, one
  * history entry. Chains of calls run side by side, as pollers would make them.
  */
@@ -11,6 +11,7 @@ import { Redis } from "ioredis";
 import { limits } from "../src/base/limits.ts";
 import { executionKey, formatToken } from "../src/model/ids.ts";
 import { MemoryStore } from "../src/store/memory/memory-store.ts";
+import { openPostgresStore } from "../src/store/postgres/open.ts";
 import { openRedisStore } from "../src/store/redis/open.ts";
 import { groupCommitOperationsMax } from "../src/store/sqlite/group-commit.ts";
 import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
@@ -221,5 +222,12 @@ async function benchRedis(url: string) {
   client.disconnect();
 }
 
+/** In a separate namespace, which is left behind. */
+async function benchPostgres(url: string) {
+  const store = await openPostgresStore(url, { namespace: `bench-${Date.now()}` });
+  console.table([await bench("postgres", store)]);
+}
+
 if (/^rediss?:/.test(where)) await benchRedis(where);
+else if (/^postgres(?:ql)?:/.test(where)) await benchPostgres(where);
 else await benchEmbedded();

@@ -29,7 +29,7 @@ const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   store: [
     ["open.ts", "metered.ts"],
-    ["memory", "sqlite", "redis"],
+    ["memory", "sqlite", "redis", "postgres"],
     ["facets.ts", "kit"],
     ["store.ts"],
     ["contract"],

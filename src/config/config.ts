@@ -241,13 +241,18 @@ function contradictions(config: Config): string[] {
   if ((cert === undefined) !== (key === undefined)) {
     problems.push("A store is shown a certificate with both --store-cert and --store-key.");
   }
-  const isSecured = config.store.kind === "redis" && config.store.url.startsWith("rediss");
-  if ((ca ?? cert) !== undefined && !isSecured) {
+  if ((ca ?? cert) !== undefined && !isSecured(config.store)) {
     problems.push(
-      "--store-ca and --store-cert are for a store over TLS, such as rediss://host:port.",
+      "--store-ca and --store-cert are for a store over TLS, such as rediss://host:port or " +
+        "postgres://…?sslmode=verify-full.",
     );
   }
   return problems;
+}
+
+function isSecured(store: StoreAddress): boolean {
+  if (store.kind === "redis") return store.url.startsWith("rediss");
+  return store.kind === "postgres" && /[?&]sslmode=(?:require|verify-)/.test(store.url);
 }
 
 /** `host:port`, with brackets around an address of IPv6. */

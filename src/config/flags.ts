@@ -57,7 +57,7 @@ export const flags = {
     placeholder: "address",
     default: "sqlite:./data/orchy.db",
     explanation:
-      "sqlite:<file>, memory:, redis://…, redis-cluster://…, redis-sentinel://…, or @file that holds it",
+      "sqlite:<file>, memory:, redis://…, redis-cluster://…, redis-sentinel://…, postgres://…, or @file that holds it",
     secret: true,
     read: readStore,
   }),

@@ -6,7 +6,7 @@ import { isAllowEntry } from "../http/allow-list.ts";
 export type StoreAddress =
   | { readonly kind: "memory" }
   | { readonly kind: "sqlite"; readonly path: string }
-  | { readonly kind: "redis"; readonly url: string };
+  | { readonly kind: "redis" | "postgres"; readonly url: string };
 
 export interface Flag<Value> {
   readonly placeholder?: string;
@@ -77,8 +77,8 @@ export function readSwitch(text: string): { value: boolean } | { problem: string
 }
 
 const storeRule =
-  "must be sqlite:<file>, memory:, redis://host:port, redis-cluster://host:port,host:port or " +
-  "redis-sentinel://host:port,host:port/name";
+  "must be sqlite:<file>, memory:, redis://host:port, redis-cluster://host:port,host:port, " +
+  "redis-sentinel://host:port,host:port/name or postgres://user@host:port/database";
 
 export function readStore(text: string): { value: StoreAddress } | { problem: string } {
   if (text === "memory:") return { value: { kind: "memory" } };
@@ -87,6 +87,7 @@ export function readStore(text: string): { value: StoreAddress } | { problem: st
   if (/^rediss?(?:-cluster|-sentinel)?:\/\/[^\s/]/.test(text)) {
     return { value: { kind: "redis", url: text } };
   }
+  if (/^postgres(?:ql)?:\/\/[^\s/]/.test(text)) return { value: { kind: "postgres", url: text } };
   return { problem: storeRule };
 }
 

@@ -18,7 +18,7 @@ interface OpenOptions {
 }
 
 const known =
-  "use sqlite:PATH for one server, redis://HOST:PORT for several, or memory: for trials";
+  "use sqlite:PATH for one server, redis://HOST:PORT or postgres://… for several, or memory: for trials";
 
 /** Throws a plain Error of one sentence when the URL, or what it names, cannot be used. */
 export async function openStore(url: string, options: OpenOptions): Promise<Store> {
@@ -43,6 +43,11 @@ export async function openStore(url: string, options: OpenOptions): Promise<Stor
       // Servers on other stores need not load its client.
       const { openRedisStore } = await import("./redis/open.ts");
       return await openRedisStore(url, options);
+    }
+    case "postgres":
+    case "postgresql": {
+      const { openPostgresStore } = await import("./postgres/open.ts");
+      return await openPostgresStore(url, options);
     }
     default:
       // The rest of the URL may hold a password.

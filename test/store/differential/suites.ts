@@ -5,6 +5,7 @@ import { facetOf, type Operation } from "../../../src/store/facets.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import { openSqliteStore } from "../../../src/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { openEmptyPostgres, postgresMissing, startPostgres } from "../../support/postgres.ts";
 import { redisMissing } from "../../support/redis.ts";
 import { allFacets } from "../conformance/suites.ts";
 import type { Subject } from "../conformance.ts";
@@ -33,7 +34,7 @@ interface Compared extends Omit<Space, "partitions"> {
 /** Random operations on a store and on the memory store, which must return the same. */
 export function storeDifferential(
   name: string,
-  { open, together, smallLimits, facets = allFacets }: Compared,
+  { open, together, smallLimits, facets = allFacets, ...compared }: Compared,
   seeds: readonly number[],
 ): void {
   test(
@@ -43,7 +44,7 @@ export function storeDifferential(
       for (const seed of seeds) {
         const reference = new MemoryStore({ partitions });
         const { store, cleanUp } = await open({ partitions });
-        const claimOrder = store.traits?.claimOrder ?? "strict";
+        const claimOrder = compared.claimOrder ?? store.traits?.claimOrder ?? "strict";
         const space = { partitions, smallLimits, facets, claimOrder };
         const options = { seed, operations: 150, together, ...space };
         const others = [store as Store];
@@ -70,6 +71,35 @@ export function sqliteDifferential(seeds: readonly number[]): void {
     storeDifferential(
       "the memory store and SQLite",
       { open, together: 6, smallLimits: true },
+      seeds,
+    );
+  });
+}
+
+/** One at a time: calls of one turn are sent in the order of their executions. */
+export function postgresDifferential(seeds: readonly number[]): void {
+  if (postgresMissing !== undefined) {
+    test.skip(`the PostgreSQL store (${postgresMissing})`, () => {});
+    return;
+  }
+  describe("PostgreSQL", () => {
+    let running: Awaited<ReturnType<typeof startPostgres>>;
+    beforeAll(async () => {
+      running = await startPostgres({ fsync: "off" });
+    }, startMs);
+    afterAll(() => running.stop());
+    storeDifferential(
+      "answers as the memory store does",
+      {
+        open: async (options) => {
+          const store = await openEmptyPostgres(running.url, options);
+          return { store, cleanUp: async () => {} };
+        },
+        together: 1,
+        smallLimits: true,
+        // Alone it passes over nothing.
+        claimOrder: "strict",
+      },
       seeds,
     );
   });

@@ -1,0 +1,42 @@
+/** Which claims were made before: a repeat is given what is still under it. */
+import { faultOutcome } from "../store.ts";
+
+const claimsKept = 10_000;
+
+/**
+ * By name. Who repeats a claim is the process that made it, so memory is enough. A new claim then
+ * needs no look for what is under it.
+ */
+export class KnownClaims {
+  readonly #given = new Map<string, readonly string[]>();
+
+  /**
+   * Remembers what the claim gave, in its order, or that it may have given something; `earlier`:
+   * what was remembered of the same claim.
+   */
+  async run<Answer>(
+    name: string,
+    claim: (earlier: readonly string[] | undefined) => Promise<Answer>,
+    given: (answer: Answer) => readonly string[],
+  ): Promise<Answer> {
+    const earlier = this.#given.get(name);
+    try {
+      const answer = await claim(earlier);
+      const ids = given(answer);
+      if (ids.length > 0 && earlier === undefined) this.#remember(name, ids);
+      return answer;
+    } catch (error) {
+      if (faultOutcome(error) !== "not_applied") this.#remember(name, earlier ?? []);
+      throw error;
+    }
+  }
+
+  #remember(name: string, ids: readonly string[]): void {
+    this.#given.set(name, ids);
+    if (this.#given.size <= claimsKept) return;
+    for (const oldest of this.#given.keys()) {
+      this.#given.delete(oldest);
+      return;
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/** Opens the PostgreSQL store that a URL names: connects, checks what it found, brings the schema up. */
+import { type Clock, type Ids, systemClock, systemIds } from "../../base/clock.ts";
+import { limits } from "../../base/limits.ts";
+import type { ClientTls } from "../../config/tls.ts";
+import type { Traits } from "../store.ts";
+import { stateOf } from "./faults.ts";
+import { PostgresLink } from "./link.ts";
+import { NodeClock } from "./node-clock.ts";
+import { PostgresStore } from "./postgres-store.ts";
+import { prepareSchema } from "./schema.ts";
+import { Wakes } from "./wakes.ts";
+
+export interface PostgresOptions {
+  /** The schema: keeps installations apart that share a database. */
+  readonly namespace: string;
+  /** Absent: as the namespace was created; a new one gets limits.partitionsDefault. */
+  readonly partitions?: number;
+  readonly tls?: ClientTls;
+  /** Most at once, besides one for wake-ups; absent: 10. */
+  readonly connections?: number;
+  readonly clock?: Clock;
+  readonly ids?: Ids;
+}
+
+const oldestVersion = 14;
+
+interface NodeRow {
+  readonly version: number;
+  readonly encoding: string;
+  readonly isReplica: boolean;
+  readonly synchronous: string;
+  readonly fsync: string;
+  readonly standbys: string;
+}
+
+/** Throws an Error of one sentence when it cannot be used. */
+export async function openPostgresStore(
+  url: string,
+  options: PostgresOptions,
+): Promise<PostgresStore> {
+  if (!URL.canParse(url) || new URL(url).pathname.length < 2) {
+    throw new Error(
+      "The address of the PostgreSQL store is invalid; write postgres://USER@HOST:PORT/DATABASE.",
+    );
+  }
+  const clock = options.clock ?? systemClock;
+  const ids = options.ids ?? systemIds;
+  const link = new PostgresLink(url, { ...options, clock });
+  const nodeClock = new NodeClock(link, clock);
+  try {
+    const node = await readNode(link, url);
+    const { partitions, format } = await prepareSchema(link, options);
+    await nodeClock.measure();
+    nodeClock.keepMeasuring();
+    const wakes = new Wakes(link, { clock, channel: options.namespace, sender: ids.uuid() });
+    const traits: Traits = {
+      name: "postgres",
+      durability: durabilityOf(node),
+      shared: true,
+      claimOrder: "roughly",
+      looks: "cheap",
+      usedMax: limits.storeUsedMax,
+    };
+    return new PostgresStore({ link, clock, nodeClock, wakes, traits, partitions, format });
+  } catch (error) {
+    nodeClock.close();
+    await link.close();
+    throw error;
+  }
+}
+
+async function readNode(link: PostgresLink, url: string): Promise<NodeRow> {
+  const { host, pathname } = new URL(url);
+  const [node] = await link
+    .query<NodeRow>(
+      `SELECT current_setting('server_version_num')::int / 10000 AS version,
+         current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS "isReplica",
+         current_setting('synchronous_commit') AS synchronous, current_setting('fsync') AS fsync,
+         current_setting('synchronous_standby_names') AS standbys`,
+    )
+    .catch((error: Error) => {
+      const state = stateOf(error);
+      throw new Error(
+        `PostgreSQL at ${host} cannot be used: ${error.message}${state ? ` (${state})` : ""}. Check ` +
+          `the host, the role, its password and the database ${decodeURIComponent(pathname.slice(1))} ` +
+          "in the store's URL.",
+      );
+    });
+  const { version, encoding, isReplica } = node!;
+  if (version < oldestVersion) {
+    throw new Error(`PostgreSQL at ${host} is version ${version}; use ${oldestVersion} or newer.`);
+  }
+  if (encoding !== "UTF8") {
+    throw new Error(`The database has the encoding ${encoding}; create one with ENCODING 'UTF8'.`);
+  }
+  if (isReplica) {
+    throw new Error(`PostgreSQL at ${host} is a read-only replica; name the primary.`);
+  }
+  return node!;
+}
+
+/** One sentence. */
+function durabilityOf({ fsync, synchronous, standbys }: NodeRow): string {
+  if (fsync !== "on") {
+    return "PostgreSQL runs with fsync off: a crash of its machine may lose everything.";
+  }
+  if (synchronous === "off") {
+    return (
+      "Acknowledged writes of the last moments may be lost when PostgreSQL ends without notice " +
+      "(synchronous_commit is off)."
+    );
+  }
+  const alone = "Acknowledged writes survive a crash of PostgreSQL and of its machine";
+  if (standbys === "" || synchronous === "local") {
+    return `${alone}, not the loss of its disk: no replica is synchronous.`;
+  }
+  return `${alone}, and its loss: synchronous replicas hold them (synchronous_commit ${synchronous}).`;
+}

@@ -1,0 +1,314 @@
+/** The store in PostgreSQL: requests become calls of the functions of migrations/, or statements. */
+import type { Clock } from "../../base/clock.ts";
+import type { ExecutionKey } from "../../model/ids.ts";
+import type { JsonText } from "../../model/json.ts";
+import { withNextDue } from "../kit/due.ts";
+import type * as contract from "../store.ts";
+import { type Change, Changes } from "./changes.ts";
+import { Documents } from "./documents.ts";
+import { toFault } from "./faults.ts";
+import { KnownClaims } from "./known-claims.ts";
+import type { PostgresLink } from "./link.ts";
+import { list } from "./listings.ts";
+import type { NodeClock } from "./node-clock.ts";
+import { Reads } from "./reads.ts";
+import type { Wakes } from "./wakes.ts";
+
+/** As the function claim_due returns it. */
+interface DueRow {
+  readonly kind: 0 | 1;
+  readonly execution_id: string;
+  readonly id: string;
+  /** Of a task: the end of its lease, or of its wait. */
+  readonly at: number;
+  /** Of a task: 0 queued, 1 leased. */
+  readonly state: number | null;
+  readonly token: string;
+  readonly worker_id: string;
+  readonly deadline: number;
+}
+
+interface DueAnswer {
+  readonly items: readonly DueRow[];
+  readonly nextDue: number | null;
+}
+
+interface OutboxAnswer {
+  readonly messages: readonly contract.OutboxMessage[];
+  readonly nextDue: number | null;
+}
+
+function dueItem(row: DueRow, partition: number): contract.DueItem {
+  const key = { partition, id: row.execution_id };
+  const { id, at, token, worker_id: workerId, deadline } = row;
+  if (row.kind === 0) return { kind: "timer", key, id, at };
+  if (row.state === 0) return { kind: "queue", key, taskId: id, queueUntil: at };
+  return { kind: "lease", key, taskId: id, token, workerId, leaseUntil: at, deadline };
+}
+
+interface Options {
+  readonly link: PostgresLink;
+  readonly clock: Clock;
+  readonly nodeClock: NodeClock;
+  readonly wakes: Wakes;
+  readonly traits: contract.Traits;
+  readonly partitions: number;
+  readonly format: number;
+}
+
+/** Only what is there: each member is one look in the function. */
+function effectsOf(effects: contract.StoreEffects): Partial<contract.StoreEffects> {
+  const present = Object.entries(effects).filter(([, value]) => value.length > 0);
+  return Object.fromEntries(present);
+}
+
+function fieldsOf(fields: ReadonlyMap<string, JsonText | null>) {
+  const data = [...fields].filter(([, value]) => value !== null);
+  const gone = [...fields].flatMap(([name, value]) => (value === null ? [name] : []));
+  return { ...(data.length > 0 && { data }), ...(gone.length > 0 && { gone }) };
+}
+
+export class PostgresStore implements contract.Store {
+  readonly traits: contract.Traits;
+  readonly partitions: number;
+  readonly #link: PostgresLink;
+  readonly #nodeClock: NodeClock;
+  readonly #wakes: Wakes;
+  readonly #changes: Changes;
+  readonly #reads: Reads;
+  readonly #documents: Documents;
+  readonly #taskClaims = new KnownClaims();
+  readonly #dueClaims = new KnownClaims();
+  readonly #outboxClaims = new KnownClaims();
+  #format: number;
+
+  constructor({ link, clock, nodeClock, wakes, traits, partitions, format }: Options) {
+    this.traits = traits;
+    this.partitions = partitions;
+    this.#link = link;
+    this.#nodeClock = nodeClock;
+    this.#wakes = wakes;
+    this.#format = format;
+    this.#changes = new Changes(link, clock);
+    this.#reads = new Reads(link);
+    this.#documents = new Documents(link);
+  }
+
+  async create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
+    const { data, effects, ...rest } = request;
+    const change = {
+      do: "create" as const,
+      ...rest,
+      ...fieldsOf(data),
+      effects: effectsOf(effects),
+    };
+    const answer = await this.#changes.submit<contract.CreateAnswer>(change);
+    if (answer.outcome === "created") this.#tell(request.key, effects.tasks);
+    return answer;
+  }
+
+  load(request: contract.LoadRequest): Promise<contract.LoadAnswer> {
+    return this.#reads.load(request);
+  }
+
+  async commit(request: contract.CommitRequest): Promise<contract.CommitAnswer> {
+    const { data, effects, settle, expire, consumeTimers, ...rest } = request;
+    const ends = [...settle.map(({ taskId, token }) => ({ taskId, token })), ...expire];
+    const change = {
+      do: "commit" as const,
+      ...rest,
+      ...fieldsOf(data),
+      ...(ends.length > 0 && { ends }),
+      ...(consumeTimers.length > 0 && { consumeTimers }),
+      effects: effectsOf(effects),
+    };
+    type Answer = contract.CommitAnswer & { readonly offered?: readonly string[] | null };
+    const { offered, ...answer } = await this.#changes.submit<Answer>(change);
+    if (answer.outcome === "committed") {
+      this.#tell(request.key, effects.tasks);
+      for (const queue of offered ?? []) this.#wakes.tell(request.key.partition, queue);
+    }
+    return answer;
+  }
+
+  remove(request: contract.RemoveRequest): Promise<contract.RemoveAnswer> {
+    return this.#changes.submit({ do: "remove", ...request });
+  }
+
+  holdings(key: ExecutionKey): Promise<contract.Holdings> {
+    return this.#reads.holdings(key);
+  }
+
+  history(request: contract.HistoryRequest): Promise<readonly JsonText[]> {
+    return this.#reads.history(request);
+  }
+
+  list(request: contract.ListRequest): Promise<contract.ListAnswer> {
+    return list(this.#link, request);
+  }
+
+  async claimTasks(request: contract.ClaimTasksRequest): Promise<contract.ClaimTasksAnswer> {
+    const tokens = ({ tasks }: contract.ClaimTasksAnswer) => tasks.map(({ token }) => token);
+    const claim = async (earlier: readonly string[] | undefined) => {
+      const again = earlier !== undefined;
+      const answer = await this.#claim<contract.ClaimTasksAnswer>("claim_tasks", request, again);
+      if (!again) return answer;
+      const { tasks, more } = answer;
+      const place = ({ token }: contract.LeasedTask) => earlier.indexOf(token);
+      return { tasks: tasks.toSorted((a, b) => place(a) - place(b)), more };
+    };
+    return await this.#taskClaims.run(`${request.partition}/${request.tokenPrefix}`, claim, tokens);
+  }
+
+  async claimTask(request: contract.ClaimTaskRequest): Promise<contract.LeasedTask | undefined> {
+    const answer = await this.#changes.submit<contract.LeasedTask | null>({
+      do: "claim",
+      ...request,
+    });
+    return answer ?? undefined;
+  }
+
+  async extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
+    const { now, lateMs = 0 } = request;
+    return await Promise.all(
+      request.leases.map((lease) =>
+        this.#changes.submit<contract.ExtendAnswer>({
+          do: "extend",
+          ...lease,
+          now,
+          lateMs,
+        } as Change),
+      ),
+    );
+  }
+
+  async releaseTasks(request: contract.ReleaseRequest): Promise<readonly contract.ReleaseAnswer[]> {
+    const { now } = request;
+    return await Promise.all(
+      request.tasks.map(async (lease) => {
+        const change = { do: "release" as const, ...lease, now };
+        const released = await this.#changes.submit<{ readonly queue: string } | null>(change);
+        if (released === null) return "stale";
+        this.#wakes.tell(lease.key.partition, released.queue);
+        return "released";
+      }),
+    );
+  }
+
+  queueStats(request: contract.QueueStatsRequest): Promise<readonly contract.QueueStats[]> {
+    return this.#reads.queueStats(request);
+  }
+
+  queueHints({ partition }: { readonly partition: number }): Promise<readonly string[]> {
+    return this.#reads.queueHints(partition);
+  }
+
+  async claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
+    const { items, nextDue } = await this.#dueClaims.run(
+      `${request.partition}/${request.claimId}`,
+      (earlier) => this.#claim<DueAnswer>("claim_due", request, earlier !== undefined),
+      (answer) => answer.items.map(({ id }) => id),
+    );
+    return withNextDue({ items: items.map((row) => dueItem(row, request.partition)) }, nextDue);
+  }
+
+  async claimOutbox(request: contract.ClaimDueRequest): Promise<contract.ClaimOutboxAnswer> {
+    const { messages, nextDue } = await this.#outboxClaims.run(
+      `${request.partition}/${request.claimId}`,
+      (earlier) => this.#claim<OutboxAnswer>("claim_outbox", request, earlier !== undefined),
+      (answer) => answer.messages.map(({ id }) => id),
+    );
+    return withNextDue({ messages }, nextDue);
+  }
+
+  async ackOutbox({ messages }: contract.AckOutboxRequest): Promise<void> {
+    await Promise.all(
+      messages.map((message) => this.#changes.submit({ do: "ack", ...message } as Change)),
+    );
+  }
+
+  getDocument(request: contract.DocumentPlace): Promise<contract.Document | undefined> {
+    return this.#documents.get(request);
+  }
+
+  putDocument(request: contract.PutRequest): Promise<contract.PutAnswer> {
+    return this.#documents.put(request);
+  }
+
+  listDocuments(request: contract.ListDocumentsRequest): Promise<readonly contract.Document[]> {
+    return this.#documents.list(request);
+  }
+
+  deleteDocument(request: contract.DocumentPlace): Promise<boolean> {
+    return this.#documents.delete(request);
+  }
+
+  beatServer(request: contract.BeatRequest): Promise<void> {
+    return this.#documents.beat(request);
+  }
+
+  listServers({ now }: { readonly now: number }): Promise<readonly contract.LiveServer[]> {
+    return this.#documents.servers(now);
+  }
+
+  leaveServer({ id }: { readonly id: string }): Promise<void> {
+    return this.#documents.leave(id);
+  }
+
+  onWake(
+    listener: (partition: number, queue: string) => void,
+    onNote?: (partition: number, text: string) => void,
+  ): Promise<void> {
+    return this.#wakes.listen(listener, onNote);
+  }
+
+  sendNote(partition: number, text: string): Promise<void> {
+    return this.#wakes.note(partition, text);
+  }
+
+  format(): number {
+    return this.#format;
+  }
+
+  async raiseFormat(format: number): Promise<number> {
+    const { schema } = this.#link;
+    const [row] = await this.#link
+      .query<{ readonly value: string }>(
+        `UPDATE ${schema}.settings SET value = greatest(value::int, $1::int)::text
+         WHERE name = 'format' RETURNING value`,
+        [format],
+      )
+      .catch((error) => {
+        throw toFault(error);
+      });
+    this.#format = Number(row?.value ?? this.#format);
+    return this.#format;
+  }
+
+  /** What PostgreSQL has room for, it does not say. */
+  async pressure(): Promise<contract.Pressure> {
+    return { used: 0, tombstones: await this.#reads.tombstones() };
+  }
+
+  timeOffset(): number {
+    return this.#nodeClock.offset;
+  }
+
+  async close(): Promise<void> {
+    this.#nodeClock.close();
+    await this.#link.close();
+  }
+
+  async #claim<Answer>(name: string, request: object, again: boolean): Promise<Answer> {
+    try {
+      return await this.#link.call<Answer>(name, JSON.stringify({ ...request, again }));
+    } catch (error) {
+      throw toFault(error);
+    }
+  }
+
+  #tell({ partition }: ExecutionKey, tasks: contract.StoreEffects["tasks"]): void {
+    for (const { queue, lease } of tasks)
+      if (lease === undefined) this.#wakes.tell(partition, queue);
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * A PostgreSQL server for a test: on a free port of loopback, in a temporary folder, stopped by its
+ * process id. Where it is not installed, `postgresMissing` says so, and tests are skipped by that reason.
+ */
+import {
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SQL } from "bun";
+import { openPostgresStore, type PostgresOptions } from "../../src/store/postgres/open.ts";
+import type { Issued } from "./certificates.ts";
+import { freePort } from "./ports.ts";
+
+/** In memory where that can be: disks may be busy. */
+const folders = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+/** Debian keeps the programs of each version apart; the newest counts. */
+const installed = "/usr/lib/postgresql";
+const versions = existsSync(installed) ? readdirSync(installed).map(Number) : [];
+const folder = join(installed, `${Math.max(0, ...versions)}`, "bin");
+const programs = existsSync(join(folder, "initdb")) ? folder : undefined;
+
+export const postgresMissing =
+  programs === undefined ? "PostgreSQL is not installed: apt-get install postgresql" : undefined;
+
+export interface PostgresServer {
+  readonly port: number;
+  readonly url: string;
+  /** For statements of the test. */
+  readonly client: SQL;
+  /** All its processes at once, without a chance to tidy up. */
+  kill(): Promise<void>;
+  /** Again, with the same data, at the same port. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** PostgreSQL refuses to run as root; the package comes with a user. */
+const isRoot = process.getuid?.() === 0;
+const asUser = isRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] : [];
+
+async function run(...command: readonly string[]): Promise<string> {
+  const child = Bun.spawn([...command], { stdout: "pipe", stderr: "pipe" });
+  const [out, said] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  if ((await child.exited) !== 0) throw new Error(`${command.join(" ")}:\n${said}`);
+  return out;
+}
+
+const retryMs = 20;
+const startMsMax = 20_000;
+
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+  tls?: Issued,
+): Promise<PostgresServer> {
+  const home = mkdtempSync(join(folders, "orchy-postgres-"));
+  const user = isRoot ? Number(await run("id", "-u", "postgres")) : 0;
+  if (isRoot) chownSync(home, user, 0);
+  const data = join(home, "data");
+  const locale = ["-E", "UTF8", "--locale", "C"];
+  const initdb = join(programs as string, "initdb");
+  await run(...asUser, initdb, "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", ...locale);
+  const port = freePort();
+  const secured: Record<string, string> = {};
+  for (const [name, text] of [
+    ["ssl_cert_file", tls?.cert],
+    ["ssl_key_file", tls?.key],
+  ] as const) {
+    if (text === undefined) continue;
+    const path = join(data, name);
+    writeFileSync(path, text, { mode: 0o600 });
+    if (isRoot) chownSync(path, user, 0);
+    secured.ssl = "on";
+    secured[name] = path;
+  }
+  const all: Readonly<Record<string, string>> = {
+    port: `${port}`,
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    shared_buffers: "64MB",
+    ...secured,
+    ...settings,
+  };
+  const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const client = new SQL({ url, max: 1 });
+  const log = Bun.file(join(home, "log"));
+  const command = [...asUser, join(programs as string, "postgres"), "-D", data, ...flags];
+  const spawn = () => Bun.spawn(command, { stdout: log, stderr: log });
+  let child: Bun.Subprocess | undefined;
+  const start = async () => {
+    const deadline = performance.now() + startMsMax;
+    for (let started = spawn(); ; ) {
+      const isUp = await client.unsafe("SELECT 1").then(
+        () => true,
+        () => false,
+      );
+      if (isUp) {
+        child = started;
+        return;
+      }
+      await Bun.sleep(retryMs);
+      if (started.exitCode === null) continue;
+      if (performance.now() > deadline) {
+        throw new Error(`PostgreSQL did not start:\n${await log.text()}`);
+      }
+      // What a killed one shared with its processes is in use until the last of them has ended.
+      started = spawn();
+    }
+  };
+  const kill = async () => {
+    if (child === undefined) return;
+    const { pid } = child;
+    const others = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+    for (const one of [pid, ...others.map(Number)]) {
+      try {
+        process.kill(one, "SIGKILL");
+      } catch {
+        // It has ended.
+      }
+    }
+    await child.exited;
+    child = undefined;
+  };
+  await start();
+  return {
+    port,
+    url,
+    client,
+    kill,
+    restart: start,
+    async stop() {
+      await client.close({ timeout: 0 });
+      await kill();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+let namespaces = 0;
+
+/** An empty store, in a separate namespace. */
+export function openEmptyPostgres(url: string, options: Omit<PostgresOptions, "namespace">) {
+  return openPostgresStore(url, { namespace: `test-${process.pid}-${++namespaces}`, ...options });
+}
