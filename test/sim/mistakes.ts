@@ -184,25 +184,38 @@ export const mistakes: readonly Mistake[] = [
   },
   {
     name: "an end of a child that is told twice counts for the next child",
-    wrapLine: (line) =>
-      replaced<Store>(line, {
+    wrapLine: (line, process) => {
+      const told = new Set<string>();
+      const hideMs = 1_500;
+      return replaced<Store>(line, {
         async claimOutbox(request) {
-          const { messages, ...answer } = await line.claimOutbox(request);
-          return { ...answer, messages: await Promise.all(messages.map(forAnyChild)) };
+          const { messages, nextDue } = await line.claimOutbox({ ...request, hideMs });
+          const again = process.clock.now() + hideMs;
+          return {
+            messages: await Promise.all(messages.map(forAnyChild)),
+            nextDue: Math.min(again, nextDue ?? again),
+          };
 
           async function forAnyChild(message: OutboxMessage): Promise<OutboxMessage> {
             const { type, parent } = JSON.parse(message.body) as ChildEndedMessage;
-            if (type !== "child-ended") return message;
+            if (type !== "child-ended" || parent.action !== "again") return message;
             const loaded = await line.load({ key: executionKey(parent.id, line.partitions) });
             if (loaded.outcome !== "loaded") return message;
             const { records } = decodeExecution(loaded.state, loaded.data);
             const started = records.find((record) => record?.child !== undefined && record.rounds);
             const handout = started?.handout ?? parent.handout;
             const body = message.body.replace(/"handout":\d+/, `"handout":${handout}`);
-            return parent.action === "again" ? { ...message, body } : message;
+            return { ...message, body };
           }
         },
-      }),
+        /** The first time it is lost. */
+        ackOutbox({ partition, messages }) {
+          const isTold = ({ key, id }: (typeof messages)[number]) =>
+            !id.startsWith("child-ended") || told.has(key.id) || !told.add(key.id);
+          return line.ackOutbox({ partition, messages: messages.filter(isTold) });
+        },
+      });
+    },
   },
   {
     name: "the children of what has ended are not ended",
