@@ -189,6 +189,7 @@ describe("map", () => {
     [{ maxConcurrency: 0 }, "/actions/0/maxConcurrency", "1"],
     [{ items: [1, 2] }, "/actions/0/items", "It must be a reference"],
     [{ parameters: { a: "$.other.output" } }, "/actions/0/parameters/a", "unknown action"],
+    [{ parameters: ["$.item"] }, "/actions/0/parameters", "It must be an object, or one reference"],
     [{ workflow: "w" }, "/actions/0", "exactly one of"],
   ])("%j is refused when saved", async (map, pointer, part) => {
     const definition = mapping("refused", { action: "note", ...map });

@@ -6,8 +6,8 @@ import { mergeNeeds, noNeeds } from "../data/scope.ts";
 import { compileTemplate, parseWholeReference, type Template } from "../data/template.ts";
 import { actionName, integer } from "../readers/fields.ts";
 import { reader } from "../readers/reader.ts";
-import { shown } from "../readers/report.ts";
-import { reference } from "../readers/templates.ts";
+import { below, shown } from "../readers/report.ts";
+import { mustBeObject, reference } from "../readers/templates.ts";
 import {
   type ChildTarget,
   checkVersion,
@@ -78,7 +78,12 @@ export const map = {
   ],
   required: ["items"],
   either: ["action", ...childTargets],
-  check: checkVersion,
+  check(action, pointer, report) {
+    checkVersion(action, pointer, report);
+    // Workers take objects, children any value.
+    if (action.action === undefined || action.parameters === undefined) return;
+    mustBeObject(action.parameters, below(pointer, "parameters"), report);
+  },
   ownNames: ["item", "index"],
   repeats: "items",
   format: 4,

@@ -152,9 +152,19 @@ export const objectTemplate = reader(objectSchema, (value, pointer, report) => {
     const parts = readString(value, pointer, report);
     if (parts === undefined || isReference(parts)) return value;
   }
-  report.problem(pointer, `It must be an object, or one reference to one, not ${shown(value)}.`);
+  refuseAsObject(value, pointer, report);
   return undefined;
 });
+
+/** For templates that have been read already: what can be no object is refused. */
+export function mustBeObject(value: unknown, pointer: string, report: Report): void {
+  const mayBeObject = isObject(value) || (typeof value === "string" && !isLiteral(value));
+  if (!mayBeObject) refuseAsObject(value, pointer, report);
+}
+
+function refuseAsObject(value: unknown, pointer: string, report: Report): void {
+  report.problem(pointer, `It must be an object, or one reference to one, not ${shown(value)}.`);
+}
 
 function isReference(parts: readonly StringPart[]): parts is readonly [Reference] {
   return parts.length === 1 && typeof parts[0] === "object";
