@@ -332,6 +332,19 @@ const hands: readonly Kind[] = [
     ]),
   },
   {
+    name: "resumed",
+    weight: 4,
+    ends: "COMPLETED",
+    afterwards: "retry-child",
+    children: { child: { count: 1, output: ({ data }) => data.child?.output } },
+    links: [["end", "child"]],
+    check: counts("end", 2),
+    definition: workflow("resumed", "child", [
+      run("child", "retried", { parameters: { n: "$.input.n" }, next: { default: "end" } }),
+      step("end", { after: "child" }),
+    ]),
+  },
+  {
     name: "rerun",
     weight: 4,
     ends: "COMPLETED",

@@ -37,10 +37,9 @@ export class Hands {
       case "by-hand":
         return this.#one(story);
       case "retry":
-        await this.#onHold(story, "fail");
-        await this.#do(story, "retry", "retry", {});
-        await this.#onHold(story, "complete");
-        return;
+        return this.#failAndRetry(story);
+      case "retry-child":
+        return this.#retryChild(story);
       case "open-and-retry":
         return this.#openAndRetry(story);
       case "rerun":
@@ -64,6 +63,24 @@ export class Hands {
     const by = idOf(story, operation);
     const more = operation === "fail" ? { code: "BY_HAND", message: by } : { output: { by } };
     await this.#do(story, operation, `actions/hold/${operation}`, more);
+  }
+
+  async #failAndRetry(story: Story): Promise<void> {
+    await this.#onHold(story, "fail");
+    // A parent may have heard of it by then, or not.
+    if (this.#options.chance.percent(50)) await Bun.sleep(this.#options.chance.below(1_500));
+    await this.#do(story, "retry", "retry", {});
+    await this.#onHold(story, "complete");
+  }
+
+  /** The parent fails because of it, and waits for it again. */
+  async #retryChild(story: Story): Promise<void> {
+    const shown = await this.#until(story, ({ actions }) => actions[0]?.child !== undefined);
+    const childId = shown?.actions[0]?.child;
+    if (childId === undefined) return;
+    story.childId = childId;
+    // It may not have been started yet.
+    if (await this.#until(story, () => true, childId)) await this.#failAndRetry(story);
   }
 
   /** The results of the items that have completed stay. */
@@ -111,10 +128,14 @@ export class Hands {
     }
   }
 
-  async #until(story: Story, isSo: (shown: Shown) => boolean): Promise<Shown | undefined> {
+  async #until(
+    story: Story,
+    isSo: (shown: Shown) => boolean,
+    id = story.id,
+  ): Promise<Shown | undefined> {
     const giveUpAt = performance.now() + patienceMs;
     while (performance.now() < giveUpAt) {
-      const path = `/v1/executions/${story.id}`;
+      const path = `/v1/executions/${id}`;
       const answer = await this.#options.client.attempt({ method: "GET", path });
       if (answer?.status === 200 && isSo(answer.body)) return answer.body;
       await Bun.sleep(lookEveryMs);
@@ -133,7 +154,7 @@ export class Hands {
     const operationId = idOf(story, name);
     const deed: Story["deeds"][number] = { operation, operationId, isAcknowledged: false };
     story.deeds.push(deed);
-    const path = `/v1/executions/${story.id}/${route}`;
+    const path = `/v1/executions/${story.childId ?? story.id}/${route}`;
     const body = { ...more, operationId, reason: operationId };
     await this.#twice(async () => {
       const answer = await this.#options.client.surely({ method: "POST", path, body });
@@ -142,6 +163,12 @@ export class Hands {
       // A backoff may have ended meanwhile, as a lease did.
       else if (operation !== "retry-now") this.#refused(story, operationId, answer);
     });
+    const { client, ledger, chance } = this.#options;
+    if (!deed.isAcknowledged || ledger.forgives || !chance.percent(10)) return;
+    const other = { ...body, reason: "another" };
+    const answer = await client.surely({ method: "POST", path, body: other });
+    if (answer === undefined || answer.body?.error?.code === "CONFLICT") return;
+    ledger.violate(`${operationId} took another body: ${JSON.stringify(answer)}`);
   }
 
   async #twice(send: () => Promise<void>): Promise<void> {

@@ -20,6 +20,7 @@ export function judge(
   shown: Shown,
   history: readonly HistoryEntry[],
   rude: RudeStory | undefined,
+  ofChild: readonly HistoryEntry[] = [],
 ): Verdict {
   const problems = [...historyProblems(shown, history), ...linkProblems(story, shown)];
   const losses: [string, string][] = [];
@@ -41,7 +42,7 @@ export function judge(
   }
   if (shown.input.n !== story.n) problems.push(`its input is that of ${shown.input.n}`);
   checkSignals(story, shown, { problems, losses });
-  checkDeeds(story, shown, history, { problems, losses });
+  checkDeeds(story, shown, [...history, ...ofChild], { problems, losses });
   if (kind.name === "rude") checkRude(shown, rude, { problems, losses });
   return { problems, losses };
 }

@@ -3,6 +3,7 @@
 export interface ShownAction {
   readonly id: string;
   readonly status: string;
+  readonly child?: string;
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -24,7 +25,14 @@ export interface Shown {
 export type Check = (shown: Shown) => string | undefined;
 
 /** Operations of people on actions, and on executions that have ended. */
-export type ByHand = "by-hand" | "retry" | "open-and-retry" | "rerun" | "fork" | "retry-now";
+export type ByHand =
+  | "by-hand"
+  | "retry"
+  | "open-and-retry"
+  | "retry-child"
+  | "rerun"
+  | "fork"
+  | "retry-now";
 
 /** What must have become of the executions that an action has started. */
 export interface Children {

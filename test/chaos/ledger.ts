@@ -25,6 +25,8 @@ export interface Story {
   id?: string;
   readonly signals: SignalStory[];
   readonly deeds: Deed[];
+  /** The child that people have worked on in its place. */
+  childId?: string;
   /** The execution that was forked from it. */
   forkId?: string;
   /** Outputs of the items that had completed when their map was retried. */

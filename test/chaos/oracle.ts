@@ -152,7 +152,9 @@ export class Oracle {
     }
     if (isGone) return this.#ledger.violate(`${id} (${kind.name}) was never deleted, and is gone`);
     const history = await this.#history(id);
-    const { problems, losses } = judge(story, body, history, this.#ledger.rude.get(id));
+    const ofChild = story.childId === undefined ? [] : await this.#history(story.childId);
+    const rude = this.#ledger.rude.get(id);
+    const { problems, losses } = judge(story, body, history, rude, ofChild);
     for (const sentence of await this.#relatives(story, body)) {
       this.#ledger.lost("relative", `${id} (${kind.name}): ${sentence}`);
     }
