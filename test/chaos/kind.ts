@@ -94,6 +94,11 @@ export function system(id: string, name: string, rules: object): object {
   return { id, type: "system", name, ...rules };
 }
 
+/** A child of another workflow of the run. */
+export function run(id: string, name: string, rules: object): object {
+  return system(id, "workflow", { workflow: `chaos-${name}`, ...rules });
+}
+
 export function workflow(
   name: string,
   rootAction: string | string[],

@@ -15,6 +15,7 @@ import {
   system,
   workflow,
 } from "./kind.ts";
+import { operated } from "./operated.ts";
 
 /** Rules of its actions: attempts that faults have ended cost little, and there are plenty. */
 export const patience = {
@@ -228,6 +229,7 @@ export const kinds: readonly Kind[] = [
     definition: workflow("rude", "rude", [step("rude", { name: "chaos-rude" })]),
   },
   ...composed,
+  ...operated,
 ];
 
 /** Started by others only; `chaos-after` by their ends. */
