@@ -7,6 +7,7 @@
 import { integer } from "../src/config/settings.ts";
 import { printReport } from "../test/chaos/report.ts";
 import { runChaos, targets } from "../test/chaos/run.ts";
+import { postgresMissing } from "../test/support/postgres.ts";
 import { redisMissing } from "../test/support/redis.ts";
 import { readOptions, refuse } from "./options.ts";
 
@@ -44,9 +45,13 @@ const values = readOptions(
 const target = targets.find((one) => one === values.target);
 const { seconds, seed, rate: startsPerSecond, workers } = values;
 if (target === undefined) refuse(`--target must be one of ${targets.join(", ")}.`);
-if (target !== "sqlite" && redisMissing !== undefined) {
-  refuse(redisMissing);
-}
+const missing = {
+  redis: redisMissing,
+  cluster: redisMissing,
+  postgres: postgresMissing,
+  sqlite: undefined,
+}[target];
+if (missing !== undefined) refuse(missing);
 
 const report = await runChaos({
   target,

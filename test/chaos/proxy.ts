@@ -1,12 +1,12 @@
 /**
- * The way to a Redis, with faults: it can be slow, stand still, and be cut after Redis has done
+ * The way to a store, with faults: it can be slow, stand still, and be cut after the store has done
  * what it was asked and before its answer arrives, which leaves the asker with an unknown outcome.
  */
 import { connect, createServer, type Socket } from "node:net";
 
 export type Weather = "clear" | "slow" | "still" | "cutting";
 
-export interface WayToRedis {
+export interface WayToStore {
   readonly port: number;
   weather: Weather;
   /** Connections cut before their answers so far. */
@@ -20,7 +20,7 @@ const slowMs = 150;
 /** While it is cutting, one answer in this many is lost. */
 const cutEvery = 20;
 
-export async function startWay(toPort: number, port = 0): Promise<WayToRedis> {
+export async function startWay(toPort: number, port = 0): Promise<WayToStore> {
   const pairs = new Set<() => void>();
   const held: (() => void)[] = [];
   let weather: Weather = "clear";

@@ -2,8 +2,8 @@
 import type { Chance } from "../support/chance.ts";
 import { usedMemory } from "../support/redis.ts";
 import type { Fault, Healed } from "./faults.ts";
-import type { Weather } from "./proxy.ts";
 import type { Node, RedisBed } from "./redis.ts";
+import { wayFaults } from "./ways.ts";
 
 export class RedisFaults {
   readonly #bed: RedisBed;
@@ -16,16 +16,10 @@ export class RedisFaults {
 
   /** What happens to one Redis and to a cluster alike. */
   get all(): readonly Fault[] {
-    const lasting = (weather: Weather, least: number, most: number) => () =>
-      this.#weather(weather, least + this.#chance.below(most - least));
     return [
       { name: "Redis: FUNCTION FLUSH", weight: 2, strike: () => this.#flush() },
-      { name: "Redis: connections closed", weight: 2, strike: () => this.#cutAll() },
-      { name: "Redis: answers cut off", weight: 4, strike: lasting("cutting", 1_000, 4_000) },
-      { name: "Redis: slow", weight: 2, strike: lasting("slow", 1_000, 3_000) },
+      ...wayFaults("Redis", this.#bed.proxies, this.#chance),
       { name: "Redis: full", weight: 3, strike: () => this.#fill() },
-      // Now and then for longer than a call of the store waits.
-      { name: "Redis: silent", weight: 2, strike: lasting("still", 500, 7_000) },
     ];
   }
 
@@ -68,21 +62,6 @@ export class RedisFaults {
       });
     };
     await Promise.all(this.#bed.nodes.map(flush));
-    return { atMs: performance.now() };
-  }
-
-  async #cutAll(): Promise<Healed> {
-    for (const proxy of this.#bed.proxies) proxy.cutAll();
-    return { atMs: performance.now() };
-  }
-
-  /** On one of the ways to Redis, or on all of them. */
-  async #weather(weather: Weather, ms: number): Promise<Healed> {
-    const { proxies } = this.#bed;
-    const hit = this.#chance.percent(30) ? proxies : [this.#chance.pick(proxies)];
-    for (const proxy of hit) proxy.weather = weather;
-    await Bun.sleep(ms);
-    for (const proxy of hit) proxy.weather = "clear";
     return { atMs: performance.now() };
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { freePort } from "../support/ports.ts";
 import { formCluster, type RedisServer, startRedis } from "../support/redis.ts";
-import { startWay, type WayToRedis } from "./proxy.ts";
+import { startWay, type WayToStore } from "./proxy.ts";
 
 /** Nothing acknowledged is lost by a kill: each write is in the file before its answer. */
 const durable = { appendonly: "yes", appendfsync: "always", save: "" };
@@ -42,7 +42,7 @@ export class Node {
 
 export interface RedisBed {
   readonly nodes: readonly Node[];
-  readonly proxies: readonly WayToRedis[];
+  readonly proxies: readonly WayToStore[];
   /** The address of the store for each Orchy server. */
   readonly stores: readonly string[];
   stop(): Promise<void>;
@@ -89,7 +89,7 @@ export async function startChaosCluster(folder: string, servers: number): Promis
 
 function bed(
   nodes: readonly Node[],
-  proxies: readonly WayToRedis[],
+  proxies: readonly WayToStore[],
   stores: readonly string[],
 ): RedisBed {
   return {

@@ -73,7 +73,7 @@ export function printReport(report: Report): void {
     "statuses at the end": inWords(report.statuses),
     "handler runs": handlerRuns.runs,
     "duplicate runs per million": Math.round(perMillion),
-    "answers of Redis cut off": report.answersCut,
+    "answers of the store cut off": report.answersCut,
     "calls of clients repeated": report.repeatedCalls,
     "answers to the rude worker": inWords(report.rudeAnswers),
     "repairs by the sweeper": report.repairs,

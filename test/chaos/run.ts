@@ -19,6 +19,12 @@ import { checkLeftovers } from "./leftovers.ts";
 import { Load } from "./load.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Oracle } from "./oracle.ts";
+import {
+  checkPostgresLeftovers,
+  type PostgresBed,
+  postgresFaults,
+  startPostgresBed,
+} from "./postgres.ts";
 import { makeOrchy, type Orchy, type Program } from "./processes.ts";
 import { type RedisBed, startChaosCluster, startSingle } from "./redis.ts";
 import { RedisFaults } from "./redis-faults.ts";
@@ -26,7 +32,7 @@ import { countRuns, type Report } from "./report.ts";
 import { RudeWorker } from "./rude.ts";
 import { kinds, startedByOthers } from "./workflows.ts";
 
-export const targets = ["redis", "cluster", "sqlite"] as const;
+export const targets = ["redis", "cluster", "postgres", "sqlite"] as const;
 export type Target = (typeof targets)[number];
 
 export interface ChaosOptions {
@@ -90,16 +96,19 @@ function startDisk(): SmallDisk | undefined {
   return undefined;
 }
 
-async function startBed(target: Target, folder: string): Promise<RedisBed | undefined> {
+type Bed = RedisBed | PostgresBed;
+
+async function startBed(target: Target, folder: string): Promise<Bed | undefined> {
   const servers = 3;
   if (target === "redis") return await startSingle(folder, servers);
   if (target === "cluster") return await startChaosCluster(folder, servers);
+  if (target === "postgres") return await startPostgresBed(servers);
   return undefined;
 }
 
 interface Scene {
   readonly orchy: Orchy;
-  readonly bed: RedisBed | undefined;
+  readonly bed: Bed | undefined;
   /** Below an embedded store. */
   readonly disk: SmallDisk | undefined;
   readonly folder: string;
@@ -141,7 +150,9 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
   await oracle.check();
   rudeStop.abort();
   await rudeRuns;
-  if (bed !== undefined) await checkLeftovers(() => mastersOf(bed), place, ledger);
+  if (bed !== undefined && "server" in bed) {
+    await checkPostgresLeftovers(bed, place.namespace, ledger);
+  } else if (bed !== undefined) await checkLeftovers(() => mastersOf(bed), place, ledger);
   return {
     target,
     seed,
@@ -160,8 +171,9 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
   };
 }
 
-function storeFaults(bed: RedisBed | undefined, target: Target, chance: Chance): readonly Fault[] {
+function storeFaults(bed: Bed | undefined, target: Target, chance: Chance): readonly Fault[] {
   if (bed === undefined) return [];
+  if ("server" in bed) return postgresFaults(bed, chance);
   const redis = new RedisFaults(bed, chance);
   if (target === "redis") return redis.single;
   return [...redis.all, ...new ClusterFaults(bed, chance, place).all];

@@ -1,0 +1,83 @@
+/** The PostgreSQL of a run, each server with a separate way to it, its faults, and what is left in it. */
+import type { Chance } from "../support/chance.ts";
+import { type PostgresServer, startPostgres } from "../support/postgres.ts";
+import type { Fault, Healed } from "./faults.ts";
+import type { Ledger } from "./ledger.ts";
+import { startWay, type WayToStore } from "./proxy.ts";
+import { wayFaults } from "./ways.ts";
+
+export interface PostgresBed {
+  readonly server: PostgresServer;
+  readonly proxies: readonly WayToStore[];
+  /** The address of the store for each Orchy server. */
+  readonly stores: readonly string[];
+  stop(): Promise<void>;
+}
+
+export async function startPostgresBed(servers: number): Promise<PostgresBed> {
+  const server = await startPostgres({ max_connections: "60" });
+  const proxies = await Promise.all(Array.from({ length: servers }, () => startWay(server.port)));
+  return {
+    server,
+    proxies,
+    stores: proxies.map(({ port }) => server.url.replace(`:${server.port}/`, `:${port}/`)),
+    async stop() {
+      for (const proxy of proxies) proxy.stop();
+      await server.stop();
+    },
+  };
+}
+
+export function postgresFaults({ server, proxies }: PostgresBed, chance: Chance): readonly Fault[] {
+  const kill = async (): Promise<Healed> => {
+    await server.kill();
+    await Bun.sleep(chance.below(3_000));
+    const atMs = performance.now();
+    await server.restart();
+    return { atMs };
+  };
+  const terminate = async (): Promise<Healed> => {
+    await server.client
+      .unsafe(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`,
+      )
+      .catch(() => {});
+    return { atMs: performance.now() };
+  };
+  return [
+    ...wayFaults("PostgreSQL", proxies, chance),
+    { name: "PostgreSQL: kill -9, restart", weight: 4, strike: kill },
+    { name: "PostgreSQL: connections ended by it", weight: 2, strike: terminate },
+  ];
+}
+
+/** Leases of what was cancelled leave with their last moment; removals are done in portions. */
+const patienceMs = 40_000;
+
+/** When everything has ended: one timer of each execution, and nothing of removed ones. */
+const leftovers = `
+  SELECT (SELECT count(*) FROM tasks) + (SELECT count(*) FROM messages) AS moving,
+    (SELECT count(*) FROM timers) - (SELECT count(*) FROM executions WHERE tombstone_until IS NULL)
+      AS timers,
+    (SELECT count(*) FROM (SELECT execution FROM fields UNION SELECT execution FROM history
+      UNION SELECT execution FROM timers) o WHERE NOT EXISTS (SELECT 1 FROM executions
+        WHERE number = o.execution AND tombstone_until IS NULL)) AS orphans`;
+
+export async function checkPostgresLeftovers(
+  { server }: PostgresBed,
+  namespace: string,
+  ledger: Ledger,
+): Promise<void> {
+  const giveUpAt = performance.now() + patienceMs;
+  await server.client.unsafe(`SET search_path = "${namespace}"`);
+  for (;;) {
+    const [row] = await server.client.unsafe(leftovers);
+    if (Object.values(row as object).every((count) => Number(count) === 0)) return;
+    if (performance.now() > giveUpAt) {
+      ledger.violate(`left in PostgreSQL: ${JSON.stringify(row)}`);
+      return;
+    }
+    await Bun.sleep(1_000);
+  }
+}
