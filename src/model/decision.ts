@@ -55,6 +55,8 @@ export interface ScriptRequest {
   readonly group: string;
   readonly actionIndex: number;
   readonly expression: string;
+  /** The output is `true` or `false`: whether the completion value is truthy. */
+  readonly isCondition?: boolean;
   readonly input: JsonText;
   readonly execution: JsonText;
   /** What `$` holds of each action, by its key. */

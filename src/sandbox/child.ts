@@ -48,7 +48,11 @@ function answer(interpreter: Interpreter, texts: readonly string[]): string[] {
   for (let at = 0; at + 2 < rest.length; at += 3) {
     members.push({ name: rest[at]!, isAction: rest[at + 1] === "action", text: rest[at + 2]! });
   }
-  const outcome = interpreter.evaluate({ expression, members });
+  const outcome = interpreter.evaluate({
+    expression,
+    members,
+    isCondition: kind === "decide",
+  });
   if (!outcome.ok) {
     const { code, message } = outcome;
     return code === "SCRIPT_LIMIT" ? ["limit", message] : ["error", message, code];

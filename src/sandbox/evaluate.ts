@@ -23,6 +23,7 @@ interface Member {
 interface Script {
   readonly expression: string;
   readonly members: readonly Member[];
+  readonly isCondition: boolean;
 }
 
 const renewalsPerCollection = 2_000;
@@ -64,7 +65,9 @@ export class Interpreter {
       (machine) => {
         this.#fill(machine, script);
         const result = machine.context.evalCode(script.expression, fileName, { type: "global" });
-        return this.#readOutput(machine, this.#unwrap(machine, result));
+        const completion = this.#unwrap(machine, result);
+        const read = script.isCondition ? machine.decide : machine.collect;
+        return this.#readOutput(machine, read, completion);
       },
       (code, message) => ({ ok: false, code, message }),
     );
@@ -171,9 +174,9 @@ export class Interpreter {
     }
   }
 
-  #readOutput(machine: Machine, completion: QuickJSHandle): ScriptOutcome {
+  #readOutput(machine: Machine, read: QuickJSHandle, completion: QuickJSHandle): ScriptOutcome {
     const { context } = machine;
-    const result = context.callFunction(machine.collect, context.undefined, completion);
+    const result = context.callFunction(read, context.undefined, completion);
     const text = context.getString(this.#unwrap(machine, result));
     const lineFeed = text.indexOf("\n");
     const route = text.slice(0, lineFeed);

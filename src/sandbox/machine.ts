@@ -52,6 +52,7 @@ export interface Machine {
   readonly seed: QuickJSHandle;
   readonly define: QuickJSHandle;
   readonly collect: QuickJSHandle;
+  readonly decide: QuickJSHandle;
   readonly describe: QuickJSHandle;
   /** Makes the world new, whatever a script did to it. */
   readonly restore: () => void;
@@ -78,6 +79,7 @@ export async function openMachine(limits: ScriptLimits, mustStop: () => boolean)
     seed: part("seed"),
     define: part("define"),
     collect: part("collect"),
+    decide: part("decide"),
     describe: part("describe"),
   };
   // No hole between the blocks in use is this large, so it lies behind all of them.

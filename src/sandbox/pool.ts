@@ -317,7 +317,7 @@ const aborted: Answer = ["error", "The script was given up before it ended."];
 /** What the script process reads: kind, expression, then three texts a member. */
 function requestOf(script: ScriptInput): string[] {
   const { members = {} } = script;
-  const request = ["evaluate", script.expression];
+  const request = [script.isCondition ? "decide" : "evaluate", script.expression];
   request.push("input", "member", script.input, "execution", "member", script.execution);
   for (const [name, text] of Object.entries(members)) request.push(name, "member", text);
   for (const [name, text] of Object.entries(script.actions)) request.push(name, "action", text);

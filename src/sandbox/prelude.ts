@@ -10,7 +10,7 @@ export const refusalName = "Refusal";
 /** A refusal with this message says that the output is too long to be carried. */
 export const outputTooLarge = "output-too-large";
 
-/** Returns `{seed, define, collect, describe}`, good for one evaluation. */
+/** Returns `{seed, define, collect, decide, describe}`, good for one evaluation. */
 export const prelude = `((outputCharsMax, codeCharsMax) => {
   "use strict";
   const world = globalThis;
@@ -70,13 +70,17 @@ export const prelude = `((outputCharsMax, codeCharsMax) => {
 
   const refuse = (message) => ({ __proto__: null, name: "${refusalName}", message, stack: "" });
   const show = (name) => (name.length > 100 ? apply(slice, name, [0, 100]) + "..." : name);
-  const check = (name, value) => {
-    let what;
+  // What JSON cannot carry; undefined for what it can.
+  const uncarried = (value) => {
     const type = typeof value;
-    if (type === "function") what = "a function";
-    else if (type === "symbol") what = "a symbol";
-    else if (type === "bigint") what = "a BigInt";
-    else if (type === "object" && value instanceof PromiseKind) what = "a promise";
+    if (type === "function") return "a function";
+    if (type === "symbol") return "a symbol";
+    if (type === "bigint") return "a BigInt";
+    if (type === "object" && value instanceof PromiseKind) return "a promise";
+    return undefined;
+  };
+  const check = (name, value) => {
+    const what = uncarried(value);
     if (what === undefined) return value;
     throw refuse('The output holds ' + what + ' at "' + show(name) + '", which JSON cannot carry.');
   };
@@ -135,6 +139,13 @@ export const prelude = `((outputCharsMax, codeCharsMax) => {
     return (route === undefined ? "" : stringify(route)) + "\\n" + text;
   };
 
+  // The condition of a loop. A function or a promise would hold for ever.
+  const decide = (completion) => {
+    const what = uncarried(completion);
+    if (what !== undefined) throw refuse("The value of the condition is " + what + ".");
+    return completion ? "\\ntrue" : "\\nfalse";
+  };
+
   const cut = (value) => apply(slice, value, [0, 4000]);
   // Of a thrown \`{code, message}\`: the script's own failure.
   const codeOf = (thrown) => {
@@ -164,5 +175,5 @@ export const prelude = `((outputCharsMax, codeCharsMax) => {
     }
     return stringify({ __proto__: null, name, message, stack, code });
   };
-  return { __proto__: null, seed, define, collect, describe };
+  return { __proto__: null, seed, define, collect, decide, describe };
 })`;

@@ -7,6 +7,8 @@ export interface ScriptInput {
   /** Scripts that wait take turns by group: the workflow's name. Absent: a group without a name. */
   readonly group?: string;
   readonly expression: string;
+  /** A condition: the output is `true` or `false`, by the completion value alone. */
+  readonly isCondition?: boolean;
   /** `$.input` */
   readonly input: JsonText;
   /** `$.execution` */

@@ -23,13 +23,13 @@ export async function openEvaluator(): Promise<Evaluate> {
     messageCharsMax: limits.errorMessageCharsMax,
     codeCharsMax: limits.errorCodeCharsMax,
   });
-  return ({ expression, input, execution, actions }) => {
+  return ({ expression, isCondition = false, input, execution, actions }) => {
     const members = [
       { name: "input", text: input, isAction: false },
       { name: "execution", text: execution, isAction: false },
       ...Object.entries(actions).map(([name, text]) => ({ name, text, isAction: true })),
     ];
-    const outcome = interpreter.evaluate({ expression, members });
+    const outcome = interpreter.evaluate({ expression, isCondition, members });
     // Nothing is awaited: what a fresh world needs is done before this call returns.
     void interpreter.renew();
     return outcome;

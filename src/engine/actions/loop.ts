@@ -23,6 +23,7 @@ import { scriptRules } from "./script.ts";
 const scripts = scriptRules<LoopPlanAction>({
   request: (draft, action) => ({
     expression: action.while as string,
+    isCondition: true,
     actions: { last: lastOf(draft, action), iteration: `${roundsOf(draft, action)}` },
   }),
   end: endScript,
@@ -108,14 +109,7 @@ function endScript(draft: Draft, action: LoopPlanAction, outcome: ScriptOutcome)
   const { timers = [], handout: _ended, ...record } = draft.record(action.index);
   for (const timer of timers) draft.dropTimer(timer);
   draft.setRecord(action.index, record);
-  withNeeds(draft, action, () => goOn(draft, action, isTruthy(outcome.output)));
-}
-
-/** A script without a value puts out `{}`, and a value that is no object `{"result": value}`. */
-function isTruthy(output: JsonText): boolean {
-  if (output === "{}") return false;
-  const value = JSON.parse(output) as { readonly result?: unknown };
-  return Object.keys(value).join() !== "result" || Boolean(value.result);
+  withNeeds(draft, action, () => goOn(draft, action, outcome.output === "true"));
 }
 
 function goOn(draft: Draft, action: LoopPlanAction, holds: boolean): void {

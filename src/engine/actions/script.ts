@@ -16,7 +16,10 @@ import { type ActionRules, accepted } from "./rules.ts";
 /** What a kind has evaluated, and what follows from the outcome. */
 interface Scripted<Action> {
   /** All that it reads is there. */
-  readonly request: (draft: Draft, action: Action) => Pick<ScriptRequest, "expression" | "actions">;
+  readonly request: (
+    draft: Draft,
+    action: Action,
+  ) => Pick<ScriptRequest, "expression" | "isCondition" | "actions">;
   readonly end: (draft: Draft, action: Action, outcome: ScriptOutcome) => void;
 }
 
