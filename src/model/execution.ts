@@ -159,6 +159,8 @@ export interface MapProgress {
   readonly isLarge?: true;
   /** Set by hand: most items at the same time. */
   readonly maxConcurrency?: number;
+  /** In a run that goes on for the sake of one child: items below this one that have failed stay so. */
+  readonly standing?: number;
 }
 
 /** A signal that came before a wait for it; its payload is in a field of data. */

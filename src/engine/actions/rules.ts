@@ -22,6 +22,8 @@ export interface ActionRules<Action extends PlanAction = PlanAction> {
   };
   /** The child because of which it had failed runs again: it waits for that one. */
   readonly waitAgain?: (draft: Draft, action: Action, event: EventOf<"child-resumed">) => void;
+  /** Maps: the record of an item that has failed, and counts among the failures of its map. */
+  readonly failedItem?: (draft: Draft, action: Action, item: number) => ActionRecord | undefined;
   /** A rerun may give it other parameters, which it takes by `parametersOrFail`. */
   readonly takesParameters?: true;
   /** What a retry of the execution keeps of its record: absent, nothing. */

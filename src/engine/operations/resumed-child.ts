@@ -19,10 +19,15 @@ export function applyResumedChild(draft: Draft, event: EventOf<"child-resumed">)
   const isBecauseOfIt = state.status === "FAILED" && state.failure?.action === action.key;
   const waitAgain = rulesOf(action).waitAgain;
   if (!isBecauseOfIt || waitAgain === undefined) return stale;
-  const record = draft.record(action.index);
-  if (!isFailureOf(record, childIdOf(parent))) return stale;
+  const { item } = parent;
+  const record =
+    item === undefined
+      ? draft.record(action.index)
+      : rulesOf(action).failedItem?.(draft, action, item);
+  const child = childIdOf(parent);
+  if (!isFailureOf(record, child)) return stale;
   beginRun(draft);
-  const details = JSON.stringify({ run: state.run, child: record.child });
+  const details = JSON.stringify({ run: state.run, child });
   draft.log("execution.retried", action, undefined, details);
   state.open += 1;
   waitAgain(draft, action, event);
@@ -31,9 +36,8 @@ export function applyResumedChild(draft: Draft, event: EventOf<"child-resumed">)
   return accepted;
 }
 
-/** Its last child has failed it, and it has not started another since. */
-function isFailureOf({ status, route, failure, child }: ActionRecord, id: string): boolean {
-  return (
-    status === "FAILED" && route === undefined && child === id && failure?.code === "CHILD_FAILED"
-  );
+/** Its last child has failed the action, or the item, and it has not started another since. */
+function isFailureOf(record: ActionRecord | undefined, id: string): boolean {
+  if (record?.status !== "FAILED" || record.route !== undefined) return false;
+  return record.child === id && record.failure?.code === "CHILD_FAILED";
 }

@@ -33,15 +33,9 @@ import {
 import { childFailure, mayRetryChild, runsOrFail } from "../child.ts";
 import { failsAsOlder } from "../not-built.ts";
 import { type ActionRules, accepted, stale } from "../rules.ts";
+import { beginAnew, failedItem, retried, stands, waitAgain } from "./again.ts";
 import { closeItems, itemViolations, repairItems } from "./holdings.ts";
-import {
-  attemptItem,
-  failureChars,
-  ItemSubject,
-  isOpenItem,
-  mostOpen,
-  replaceItemChild,
-} from "./item.ts";
+import { attemptItem, ItemSubject, isOpenItem, mostOpen, replaceItemChild } from "./item.ts";
 import { MapRecords } from "./records.ts";
 
 export const map: ActionRules<MapPlanAction> = {
@@ -50,12 +44,9 @@ export const map: ActionRules<MapPlanAction> = {
     const isCut = draft.record(action.index).items !== undefined;
     if (isCut ? goesOn(draft, action) : begin(draft, action)) openItems(draft, action);
   },
-  /** The items that completed; the others begin anew. */
-  retried({ items }) {
-    if (items === undefined) return {};
-    const { isLarge: _isLarge, ...progress } = items;
-    return { items: { ...progress, next: 0, failed: 0, failures: [] } };
-  },
+  retried,
+  waitAgain,
+  failedItem,
   waits: () => "items",
   timers: {
     retry: endBackoff,
@@ -156,25 +147,16 @@ function openItems(draft: Draft, action: MapPlanAction): void {
   if (isOver && draft.record(action.index).status === "WAITING") complete(draft, action, records);
 }
 
-/** In a later run those that have completed are passed over, and others begin anew. */
+/** In a later run those that stand are passed over, and others begin anew. */
 function openItem(records: MapRecords, action: MapPlanAction, item: number): void {
-  const { status } = records.record(item);
-  if (status === "COMPLETED") {
+  const record = records.record(item);
+  if (stands(records, item, record)) {
     records.draft.work.lookAt(chunkItems);
     return;
   }
-  if (status !== "PENDING") beginAnew(records, item);
+  if (record.status !== "PENDING") beginAnew(records, item);
   records.change({ open: records.progress.open + 1 });
   attemptItem(records, action, item);
-}
-
-function beginAnew(records: MapRecords, item: number): void {
-  const { status } = records.record(item);
-  if (status === "FAILED" || status === "TIMED_OUT") {
-    const chars = failureChars(item, records.outcome(item));
-    records.change({ chars: records.progress.chars - chars });
-  }
-  records.setRecord(item, { status: "PENDING" });
 }
 
 function complete(draft: Draft, action: MapPlanAction, records: MapRecords): void {
