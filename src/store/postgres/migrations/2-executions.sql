@@ -1,7 +1,7 @@
 -- What changes single executions. The entries of a call come in order of execution id, and each locks
 -- the row of its execution before anything else: calls wait for each other in one order.
 
-CREATE FUNCTION head_of(revision bigint, commit_id text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION head_of(revision bigint, commit_id text) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object('revision', revision, 'commitId', commit_id)
 $$;
 
@@ -79,11 +79,12 @@ BEGIN
 END $$;
 
 -- data: pairs of name and value.
-CREATE FUNCTION put_fields(owner bigint, data jsonb) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION put_fields(owner bigint, data jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
   INSERT INTO fields (execution, name, value)
     SELECT owner, d->>0, d->>1 FROM jsonb_array_elements(data) d
-    ON CONFLICT (execution, name) DO UPDATE SET value = excluded.value
-$$;
+    ON CONFLICT (execution, name) DO UPDATE SET value = excluded.value;
+END $$;
 
 -- Deletes a bounded part of what an execution owns; returns whether something is left.
 CREATE FUNCTION delete_rows(owner bigint) RETURNS boolean LANGUAGE plpgsql AS $$
