@@ -1,5 +1,6 @@
 /** What only PostgreSQL can get wrong: lost replies, locks, other servers' ends, roles, versions. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { SQL } from "bun";
 import { openStore } from "../../src/store/open.ts";
 import { openPostgresStore } from "../../src/store/postgres/open.ts";
 import type { PostgresStore } from "../../src/store/postgres/postgres-store.ts";
@@ -89,18 +90,19 @@ describe.skipIf(postgresMissing !== undefined)(`a PostgreSQL${name}`, () => {
   test("whose rows are locked for long, or in another order, repeats the change", async () => {
     const [one, two] = idsIn(2, 2) as [string, string];
     const all = [await start(store, one), await start(store, two)];
+    let commits: Promise<unknown> | undefined;
     // In the other order than servers do.
     const held = server.client.begin(async (sql) => {
-      const lock = (id: string) => sql`SELECT 1 FROM faults.executions WHERE id = ${id} FOR UPDATE`;
+      const lock = (id: string) =>
+        sql.unsafe("SELECT 1 FROM faults.executions WHERE id = $1 FOR UPDATE", [id]);
       await lock(two);
-      const commits = Promise.all(all.map((e) => e.try()));
+      commits = Promise.all(all.map((e) => e.commit()));
       const waiting = "SELECT count(*)::int AS count FROM pg_locks WHERE NOT granted";
       for (let count = 0; count === 0; ) [{ count }] = await sql.unsafe(waiting);
-      // Whichever of the two gives up: the other goes on.
-      await lock(one).catch(() => {});
-      return { commits };
+      await lock(one);
     });
-    const { commits } = await held.catch(() => ({ commits: Promise.resolve([]) }));
+    // Whichever of the two gives up: the other goes on.
+    await held.catch(() => {});
     await commits;
     for (const e of all) {
       const loaded = await store.load({ key: e.key });
@@ -175,9 +177,52 @@ describe.skipIf(postgresMissing !== undefined)(`a PostgreSQL${name}`, () => {
     expect(await refusal(server.url)).toContain("written by a newer Orchy (schema 99");
   });
 
+  test("that has no connection left is used again when it has", async () => {
+    const small = await startPostgres({
+      max_connections: "6",
+      superuser_reserved_connections: "0",
+      max_wal_senders: "0",
+    });
+    const few = await openEmptyPostgres(small.url, { partitions: 4, connections: 1 });
+    const e = await start(few, "crowded");
+    const others: SQL[] = [];
+    const fill = async () => {
+      for (;;) {
+        const other = new SQL({ url: small.url, max: 1 });
+        others.push(other);
+        const isIn = await other.unsafe("SELECT 1").then(
+          () => true,
+          () => false,
+        );
+        if (!isIn) return;
+      }
+    };
+    await fill();
+    await small.client.unsafe(`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+      WHERE pid <> pg_backend_pid() AND query LIKE '%test-%'`);
+    await fill();
+    let fault = await faultOf(e.try());
+    // That its connection has ended, it may learn only now.
+    while (fault.outcome === "unknown") fault = await faultOf(e.try());
+    expect([fault.outcome, fault.message]).toEqual([
+      "not_applied",
+      expect.stringContaining("53300"),
+    ]);
+    for (const other of others) await other.close({ timeout: 0 });
+    let answer = "";
+    while (answer !== "committed") {
+      answer = await e.try().then(
+        ({ outcome }) => outcome,
+        ({ outcome }: StoreFault) => outcome,
+      );
+    }
+    await few.close();
+    await small.stop();
+  });
+
   test("that speaks TLS is verified", async () => {
     const [ca, stranger] = [createAuthority(), createAuthority()];
-    const secure = await startPostgres({}, ca.issue("server"));
+    const secure = await startPostgres({}, { tls: ca.issue("server") });
     const open = (tls: object) =>
       openEmptyPostgres(`${secure.url}?sslmode=verify-full`, { partitions: 1, tls }).then(
         async (opened) => {

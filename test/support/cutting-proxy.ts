@@ -10,10 +10,13 @@ export interface CuttingProxy {
   cutNextAnswer(): void;
   /** From now on each part of a request is this long on its way. */
   delayRequests(ms: number): void;
+  /** From now on it leads to another server; its connections are closed. */
+  turnTo(port: number): void;
   stop(): void;
 }
 
-export async function startCuttingProxy(toPort: number): Promise<CuttingProxy> {
+export async function startCuttingProxy(firstPort: number): Promise<CuttingProxy> {
+  let toPort = firstPort;
   let cutting = false;
   let delayMs = 0;
   const sockets = new Set<Socket>();
@@ -47,6 +50,10 @@ export async function startCuttingProxy(toPort: number): Promise<CuttingProxy> {
     },
     delayRequests(ms) {
       delayMs = ms;
+    },
+    turnTo(next) {
+      toPort = next;
+      for (const socket of sockets) socket.destroy();
     },
     stop() {
       server.close();

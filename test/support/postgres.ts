@@ -56,17 +56,23 @@ async function run(...command: readonly string[]): Promise<string> {
 const retryMs = 20;
 const startMsMax = 20_000;
 
+/** `of`: it is a replica of that one, which streams to it. */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
-  tls?: Issued,
+  { tls, of }: { readonly tls?: Issued; readonly of?: PostgresServer } = {},
 ): Promise<PostgresServer> {
   const home = mkdtempSync(join(folders, "orchy-postgres-"));
   const user = isRoot ? Number(await run("id", "-u", "postgres")) : 0;
   if (isRoot) chownSync(home, user, 0);
   const data = join(home, "data");
-  const locale = ["-E", "UTF8", "--locale", "C"];
-  const initdb = join(programs as string, "initdb");
-  await run(...asUser, initdb, "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", ...locale);
+  const program = (name: string) => [...asUser, join(programs as string, name), "-D", data];
+  const role = ["-U", "postgres", "--no-sync"];
+  if (of === undefined) {
+    await run(...program("initdb"), ...role, "-A", "trust", "-E", "UTF8", "--locale", "C");
+  } else {
+    const from = ["-h", "127.0.0.1", "-p", `${of.port}`, "-R", "-c", "fast"];
+    await run(...program("pg_basebackup"), ...role, ...from);
+  }
   const port = freePort();
   const secured: Record<string, string> = {};
   for (const [name, text] of [
@@ -92,8 +98,7 @@ export async function startPostgres(
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   const client = new SQL({ url, max: 1 });
   const log = Bun.file(join(home, "log"));
-  const command = [...asUser, join(programs as string, "postgres"), "-D", data, ...flags];
-  const spawn = () => Bun.spawn(command, { stdout: log, stderr: log });
+  const spawn = () => Bun.spawn([...program("postgres"), ...flags], { stdout: log, stderr: log });
   let child: Bun.Subprocess | undefined;
   const start = async () => {
     const deadline = performance.now() + startMsMax;
