@@ -6,6 +6,7 @@ import {
   startExecution,
   startTestServer,
   type TestServer,
+  untilEnded,
 } from "../support/orchy.ts";
 
 let server: TestServer;
@@ -24,6 +25,7 @@ const noOffset =
   'It has no offset. Add one, such as Z, or name a time zone beside it, such as "timeZone": "Europe/Berlin".';
 const noTime = (shown: string) =>
   `It must be an ISO 8601 time such as "2030-01-31T12:00:00Z", or a template for one, not ${shown}.`;
+const tooFar = "It must be a time at most 3,660 days from now.";
 const noZone = (shown: string) =>
   `It must be a time zone such as "Europe/Berlin", or a template for one, not ${shown}.`;
 
@@ -39,6 +41,8 @@ test.each([
     noZone('"Europe/Berln"; the nearest is "Europe/Berlin"'),
   ],
   [{ until: "2030-01-31", timeZone: "+01:00" }, "/actions/0/timeZone", noZone('"+01:00"')],
+  [{ until: "9999-01-01T00:00:00Z" }, "/actions/0/until", tooFar],
+  [{ until: "9999-01-01", timeZone: "Asia/Tokyo" }, "/actions/0/until", tooFar],
   [
     { delaySeconds: 1, timeZone: "Asia/Tokyo" },
     "/actions/0/timeZone",
@@ -81,6 +85,10 @@ test.each([
   [{ at: 1893456000 }, "INVALID_VALUE: until must be an ISO 8601 time, not 1893456000."],
   [{}, "INVALID_VALUE: until must be an ISO 8601 time, not null."],
   [
+    { at: "9999-01-01T00:00:00Z" },
+    'INVALID_VALUE: until must be a time at most 3,660 days from now, not "9999-01-01T00:00:00Z".',
+  ],
+  [
     { at: "2031-01-31T12:00" },
     'INVALID_VALUE: timeZone must be a time zone such as "Europe/Berlin", not null.',
   ],
@@ -98,4 +106,28 @@ test("without a time zone, data needs an offset", async () => {
   expect(await waitsUntil("delaying", { at: "2031-01-31T12:00" })).toBe(
     'INVALID_VALUE: until must be a time with an offset, as there is no timeZone, not "2031-01-31T12:00".',
   );
+});
+
+const transform = { rootAction: "c", actions: [{ id: "c", type: "system", name: "transform" }] };
+const loop = { name: "loop", while: "true", maxIterations: 2, definition: transform };
+
+test.each([
+  ["delaySeconds", {}],
+  ["timeoutSeconds", { name: "wait", event: "e" }],
+  ["delaySeconds", loop],
+])("%s of %j is as far away in data as in a definition", async (field, rest) => {
+  for (const seconds of [-1, 1e12, "-1", "1e12"]) {
+    const literal = delaying({ ...rest, [field]: seconds });
+    expect((await call(server, "POST", "/v1/workflows", literal)).status).toBe(422);
+    await saveWorkflow(server, delaying({ ...rest, [field]: "$.input.s" }));
+    const { body } = await call(server, "POST", "/v1/executions", {
+      workflow: "delaying",
+      input: { s: seconds },
+    });
+    const { error } = await untilEnded(server, body.id);
+    const range = "a number of seconds from 0 to 316224000";
+    const message = `${field} must be ${range}, not ${JSON.stringify(seconds)}.`;
+    const shown = message.replace("1e12", seconds === 1e12 ? "1000000000000" : "1e12");
+    expect(error).toMatchObject({ code: "INVALID_VALUE", message: shown });
+  }
 });

@@ -56,6 +56,21 @@ test.each([
   expect(new Date(body.actions[0].dueAt).toISOString()).toBe("2031-01-31T12:00:00.000Z");
 });
 
+test.each([
+  ["a delay", { name: "delay", delaySeconds: "$.input.at" }, 1e12, -1],
+  ["a wait", { name: "wait", event: "e", timeoutSeconds: "$.input.at" }, 1e12, -1],
+  ["a moment", { name: "delay", until: "$.input.at" }, "9999-01-01T00:00:00Z", "0001-01-01"],
+])("times beyond the bounds are moved to them: %s", async (what, action, far, past) => {
+  const name = what.replace(" ", "-");
+  await plant(name, action);
+  const id = await startExecution(server, name, { at: far });
+  const { body } = await call(server, "GET", `/v1/executions/${id}`);
+  await call(server, "POST", `/v1/executions/${id}/cancel`);
+  const [{ startedAt, dueAt }] = body.actions;
+  expect(Date.parse(dueAt) - Date.parse(startedAt)).toBe(3_660 * 24 * 3600 * 1000);
+  expect((await ended(name, { at: past })).status).toBe("COMPLETED");
+});
+
 test("the event of a wait is no template", async () => {
   const wait = { name: "wait", event: "{$.input.at}" };
   const signal = { event: "{$.input.at}", payload: 1 };

@@ -1,10 +1,12 @@
 /** What several kinds of actions do alike: resolving their templates, and saying what was wrong. */
 import { inBytes } from "../../base/amount.ts";
 import { limits } from "../../base/limits.ts";
+import { cut } from "../../language/data/cut.ts";
 import type { Scope } from "../../language/data/scope.ts";
 import { resolveTemplate, type Template } from "../../language/data/template.ts";
 import { TooLarge } from "../../language/data/work.ts";
 import type { PlanAction } from "../../language/kinds/table.ts";
+import { isSeconds } from "../../language/readers/fields.ts";
 import type { Failure } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
@@ -108,8 +110,27 @@ function tooLarge(text: string): boolean {
   return Buffer.byteLength(text) > limits.payloadBytesMax;
 }
 
+/**
+ * The seconds that a field has become, within the bounds of literals; undefined after the action has
+ * been failed. `isBounded` is false for a definition before format 4, which takes any number.
+ */
+export function secondsOrFail(
+  draft: Draft,
+  action: PlanAction,
+  { field, text, isBounded }: { field: string; text: JsonText; isBounded: boolean },
+): number | undefined {
+  const seconds = numberIn(text);
+  if (seconds !== undefined && isSeconds(seconds)) return seconds;
+  if (seconds !== undefined && !isBounded) {
+    return Math.min(Math.max(seconds, 0), limits.secondsMax);
+  }
+  const range = `a number of seconds from 0 to ${limits.secondsMax}`;
+  failValue(draft, action, `${field} must be ${range}, not ${cut(text)}.`);
+  return undefined;
+}
+
 /** A number, or text that is one; undefined for anything else. */
-export function numberIn(text: JsonText): number | undefined {
+function numberIn(text: JsonText): number | undefined {
   const value: unknown = JSON.parse(text);
   if (typeof value === "number") return value;
   if (typeof value !== "string" || value.trim() === "") return undefined;
@@ -117,7 +138,6 @@ export function numberIn(text: JsonText): number | undefined {
   return Number.isFinite(number) ? number : undefined;
 }
 
-/** The moment this many seconds from now; bounded, never in the past. */
 export function momentAfter(now: number, seconds: number): number {
-  return now + Math.round(Math.min(Math.max(seconds, 0), limits.secondsMax) * 1000);
+  return now + Math.round(seconds * 1000);
 }

@@ -1,11 +1,12 @@
 /** delay: waits for a number of seconds or until a moment. What is past is over at once. */
+import { limits } from "../../base/limits.ts";
 import { cut } from "../../language/data/cut.ts";
 import { parseMoment, timeZoneOf } from "../../language/data/moment.ts";
-import type { DelayPlanAction } from "../../language/kinds/delay.ts";
+import { type DelayPlanAction, untilForm } from "../../language/kinds/delay.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { Draft } from "../decision/draft.ts";
 import { completeAction } from "../decision/flow.ts";
-import { failValue, momentAfter, numberIn, resolveOrFail } from "./common.ts";
+import { failValue, momentAfter, resolveOrFail, secondsOrFail } from "./common.ts";
 import type { ActionRules } from "./rules.ts";
 
 export const delay: ActionRules<DelayPlanAction> = {
@@ -53,13 +54,16 @@ function dueMoment(draft: Draft, action: DelayPlanAction): number | undefined {
   const text = resolveOrFail(draft, action, template);
   if (text === undefined) return undefined;
   if (action.delaySeconds !== undefined) {
-    const seconds = numberIn(text);
-    if (seconds !== undefined) return momentAfter(draft.now, seconds);
-    failValue(draft, action, `delaySeconds must be a number, not ${cut(text)}.`);
-    return undefined;
+    const isBounded = !action.takesAnyTime;
+    const seconds = secondsOrFail(draft, action, { field: "delaySeconds", text, isBounded });
+    return seconds === undefined ? undefined : momentAfter(draft.now, seconds);
   }
   const at = momentIn(draft, action, text);
-  return at && Math.min(at, momentAfter(draft.now, Number.POSITIVE_INFINITY));
+  const last = momentAfter(draft.now, limits.secondsMax);
+  if (at === undefined || at <= last) return at;
+  if (action.takesAnyTime) return last;
+  failValue(draft, action, `until must be ${untilForm}, not ${cut(text)}.`);
+  return undefined;
 }
 
 function momentIn(draft: Draft, action: DelayPlanAction, text: JsonText): number | undefined {

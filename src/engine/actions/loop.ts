@@ -4,7 +4,6 @@
  * data the result of the last one. Nothing else of it grows.
  */
 import { Conditions } from "../../language/data/condition.ts";
-import { cut } from "../../language/data/cut.ts";
 import type { Scope } from "../../language/data/scope.ts";
 import type { LoopPlanAction } from "../../language/kinds/loop.ts";
 import type { EventAnswer, ScriptOutcome } from "../../model/event.ts";
@@ -16,7 +15,14 @@ import { askAt, askChild, cancelChild, startChild } from "../decision/children.t
 import type { Draft } from "../decision/draft.ts";
 import { completeAction, failAction } from "../decision/flow.ts";
 import { childFailure, runsOrFail } from "./child.ts";
-import { failMissing, momentAfter, numberIn, resolveValue, withNeeds, withOwn } from "./common.ts";
+import {
+  failMissing,
+  momentAfter,
+  resolveValue,
+  secondsOrFail,
+  withNeeds,
+  withOwn,
+} from "./common.ts";
 import { type ActionRules, accepted, type EventOf, stale } from "./rules.ts";
 import { scriptRules } from "./script.ts";
 
@@ -196,13 +202,10 @@ function secondsOf(draft: Draft, action: LoopPlanAction): number | undefined {
   if (action.delaySeconds === undefined) return 0;
   const view = viewOf(draft, action);
   const text = resolveValue(draft, action.delaySeconds, { strict: action.strict, view });
-  const seconds = typeof text === "string" ? numberIn(text) : undefined;
-  if (seconds !== undefined) return seconds;
-  const failure =
-    typeof text === "string"
-      ? { code: "INVALID_VALUE", message: `delaySeconds must be a number, not ${cut(text)}.` }
-      : text;
-  failAction(draft, action, { failure });
+  if (typeof text === "string") {
+    return secondsOrFail(draft, action, { field: "delaySeconds", text, isBounded: true });
+  }
+  failAction(draft, action, { failure: text });
   return undefined;
 }
 

@@ -8,7 +8,7 @@ import { isWaitedEvent, type WaitPlanAction, waitedEventForm } from "../../langu
 import type { Draft } from "../decision/draft.ts";
 import { completeAction, failAction } from "../decision/flow.ts";
 import { type Signal, takeSignal } from "../decision/signals.ts";
-import { failValue, momentAfter, numberIn, resolveOrFail } from "./common.ts";
+import { momentAfter, resolveOrFail, secondsOrFail } from "./common.ts";
 import { type ActionRules, accepted } from "./rules.ts";
 
 export const wait: ActionRules<WaitPlanAction> = {
@@ -87,8 +87,7 @@ function timeoutMoment(draft: Draft, action: WaitPlanAction): number | undefined
   if (action.timeoutSeconds === undefined) return undefined;
   const text = resolveOrFail(draft, action, action.timeoutSeconds);
   if (text === undefined) return "failed";
-  const seconds = numberIn(text);
-  if (seconds !== undefined) return momentAfter(draft.now, seconds);
-  failValue(draft, action, `timeoutSeconds must be a number, not ${cut(text)}.`);
-  return "failed";
+  const isBounded = !action.takesAnySeconds;
+  const seconds = secondsOrFail(draft, action, { field: "timeoutSeconds", text, isBounded });
+  return seconds === undefined ? "failed" : momentAfter(draft.now, seconds);
 }

@@ -29,6 +29,8 @@ export interface CheckedDefinition {
   readonly scripts: readonly { pointer: string; expression: string }[];
   /** Other workflows that are named: whether there are any, only the catalogue can tell. */
   readonly workflows: readonly { readonly pointer: string; readonly name: string }[];
+  /** Moments that delays wait for: whether they are too far away, only a clock can tell. */
+  readonly moments: readonly { readonly pointer: string; readonly at: number }[];
   /** Where the first number stands that a double would round. */
   readonly exactNumber: string | undefined;
   readonly newThings: readonly NewThing[];
@@ -50,6 +52,7 @@ export function checkDefinition(
     warnings: report.warnings,
     scripts: report.scripts,
     workflows: report.workflows,
+    moments: report.moments,
     exactNumber: report.exactNumber,
     newThings: report.newThings,
   };

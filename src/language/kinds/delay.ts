@@ -1,6 +1,8 @@
 /** delay: for a number of seconds, or until a moment. */
+import { inTime } from "../../base/amount.ts";
+import { limits } from "../../base/limits.ts";
 import type { ActionSpec } from "../../model/definition.ts";
-import { parseMoment } from "../data/moment.ts";
+import { parseMoment, timeZoneOf } from "../data/moment.ts";
 import { literalTemplate, type Template } from "../data/template.ts";
 import type { ReadObject } from "../readers/fields.ts";
 import { below, type Report } from "../readers/report.ts";
@@ -23,9 +25,14 @@ export interface DelayPlanAction extends PlanActionBase {
   readonly delaySeconds: Template | undefined;
   readonly until: Template | undefined;
   readonly timeZone: Template | undefined;
-  /** As before format 4: what is no ISO 8601 may be another way to write a time. */
+  /**
+   * As before format 4: what is no ISO 8601 may be another way to write a time, and what is beyond the
+   * bounds is moved to them.
+   */
   readonly takesAnyTime: boolean;
 }
+
+export const untilForm = `a time at most ${inTime(limits.secondsMax * 1000)} from now`;
 
 /** Definitions before this format may have local times without a time zone, which are in UTC. */
 const zoneFormat = 4;
@@ -49,6 +56,9 @@ function checkZone(action: ReadObject, pointer: string, report: Report): void {
   } else if (moment?.kind === "moment" && timeZone !== undefined) {
     report.warning(zonePointer, 'It has no effect: "until" has an offset.');
   }
+  const zone = typeof timeZone === "string" ? timeZoneOf(literalText(timeZone) ?? "") : undefined;
+  const at = moment?.kind === "local" ? zone && moment.in(zone) : moment?.at;
+  if (at !== undefined) report.moments.push({ pointer: below(pointer, "until"), at });
 }
 
 export const delay = {

@@ -20,6 +20,8 @@ export interface WaitPlanAction extends PlanActionBase {
   /** Each becomes the name of an event. */
   readonly events: readonly Template[];
   readonly timeoutSeconds: Template | undefined;
+  /** As before format 4: numbers beyond the bounds of literals are moved to them. */
+  readonly takesAnySeconds: boolean;
 }
 
 interface WaitSpec extends ActionSpec {
@@ -102,7 +104,7 @@ function checkRoutes(
   }
 }
 
-/** In definitions before this format any text is the name of an event. */
+/** In definitions before this format any text is the name of an event, and any number a time. */
 const templateFormat = 4;
 
 export const wait = {
@@ -126,6 +128,7 @@ export const wait = {
     const compileEvent = format < templateFormat ? literalTemplate : compileTemplate;
     const events = [spec.event].flat().map(compileEvent);
     const needs = needsOf([base.parameters, timeoutSeconds, ...events]);
-    return { ...base, kind: "wait", events, timeoutSeconds, needs };
+    const takesAnySeconds = format < templateFormat;
+    return { ...base, kind: "wait", events, timeoutSeconds, takesAnySeconds, needs };
   },
 } satisfies KindRules;

@@ -147,6 +147,10 @@ export function number(lowest: number, highest: number): Reader {
   });
 }
 
+export function isSeconds(number: number): boolean {
+  return number >= 0 && number <= limits.secondsMax;
+}
+
 /** Fractions are allowed; 0 means none. */
 export const seconds = number(0, limits.secondsMax);
 

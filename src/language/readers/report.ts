@@ -60,6 +60,7 @@ export class Report {
   readonly references: FoundReference[] = [];
   readonly scripts: { readonly pointer: string; readonly expression: string }[] = [];
   readonly workflows: { readonly pointer: string; readonly name: string }[] = [];
+  readonly moments: { readonly pointer: string; readonly at: number }[] = [];
   /** Where the first number stands in a template that a double would round. */
   exactNumber: string | undefined;
   readonly #new = new Map<string, NewThing>();

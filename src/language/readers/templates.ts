@@ -14,7 +14,7 @@ import {
   withDefaults,
 } from "../data/reference.ts";
 import { parseString, parseWholeReference, type StringPart } from "../data/template.ts";
-import { isObject, text } from "./fields.ts";
+import { isObject, isSeconds, text } from "./fields.ts";
 import { type Read, reader } from "./reader.ts";
 import { below, nearestHint, type Report, shown } from "./report.ts";
 
@@ -181,20 +181,16 @@ export const secondsTemplate = reader(textOrSeconds, (value, pointer, report) =>
   if (typeof value === "string") {
     const parts = readString(value, pointer, report);
     if (parts === undefined || parts.some((part) => typeof part === "object")) return value;
-    if (value.trim() !== "" && inRange(Number(value))) return value;
+    if (value.trim() !== "" && isSeconds(Number(value))) return value;
   }
-  if (typeof value === "number" && inRange(value)) return value;
-  if (isExactNumber(value) && inRange(Number(value.rawJSON))) return value;
+  if (typeof value === "number" && isSeconds(value)) return value;
+  if (isExactNumber(value) && isSeconds(Number(value.rawJSON))) return value;
   report.problem(
     pointer,
     `It must be a number of seconds from 0 to ${limits.secondsMax}, or a template for one, not ${shown(value)}.`,
   );
   return undefined;
 });
-
-function inRange(number: number): boolean {
-  return number >= 0 && number <= limits.secondsMax;
-}
 
 /** A moment in ISO 8601, or text that becomes one. */
 const momentText = { type: "string", minLength: 1 };

@@ -4,11 +4,13 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { OrchyError, type Problem } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import {
   type CheckedDefinition,
   checkActionDefinition,
   checkDefinition,
 } from "../../language/check/check.ts";
+import { untilForm } from "../../language/kinds/delay.ts";
 import type { WorkflowDefinition } from "../../model/definition.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -52,7 +54,7 @@ export class Workflows {
     value: unknown,
     options: { lenient: boolean },
   ): Promise<{ definition: WorkflowDefinition; warnings: readonly Problem[] }> {
-    const { registry, sandbox, formats } = this.#options;
+    const { registry, sandbox, formats, clock } = this.#options;
     const registered = await registry.list(registeredMax);
     const knownActions = new Set(registered.map((action) => action.name));
     const checked = checkDefinition(value, { lenient: options.lenient, knownActions });
@@ -62,6 +64,10 @@ export class Workflows {
       if (message !== undefined) problems.push({ pointer, message });
     }
     problems.push(...tooNew(checked, formats.written()));
+    const last = clock.now() + limits.secondsMax * 1000;
+    for (const { pointer, at } of checked.moments) {
+      if (at > last) problems.push({ pointer, message: `It must be ${untilForm}.` });
+    }
     if (checked.definition === undefined || problems.length > 0) {
       throw refusal("workflow", problems);
     }
