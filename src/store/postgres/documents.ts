@@ -60,11 +60,16 @@ export class Documents {
     return (await this.#run(text, [kind, id])) > 0;
   }
 
+  /** Forgets those that ended without leaving. */
   async beat({ id, body, now, ttlMs }: contract.BeatRequest): Promise<void> {
+    const { schema } = this.#link;
     await this.#run(
-      `INSERT INTO ${this.#link.schema}.servers (id, until, body) VALUES ($1, $2::bigint, $3)
+      `WITH ended AS (DELETE FROM ${schema}.servers WHERE id IN (
+         SELECT id FROM ${schema}.servers WHERE until <= $4::bigint AND id <> $1
+         FOR UPDATE SKIP LOCKED))
+       INSERT INTO ${schema}.servers (id, until, body) VALUES ($1, $2::bigint, $3)
        ON CONFLICT (id) DO UPDATE SET until = excluded.until, body = excluded.body`,
-      [id, now + ttlMs, body],
+      [id, now + ttlMs, body, now],
     );
   }
 
@@ -75,14 +80,8 @@ export class Documents {
     );
   }
 
-  /** And those that ended without leaving. */
   async leave(id: string): Promise<void> {
-    await this.#run(
-      `DELETE FROM ${this.#link.schema}.servers
-       WHERE id = $1 OR until < (SELECT until FROM ${this.#link.schema}.servers WHERE id = $1)
-         - 86400000`,
-      [id],
-    );
+    await this.#run(`DELETE FROM ${this.#link.schema}.servers WHERE id = $1`, [id]);
   }
 
   /** How many rows were written. */
