@@ -91,11 +91,11 @@ describe("what is right", () => {
     expect(problemsOf(withAction({ ...map, parameters: { a: "$.last" } }))).toHaveLength(1);
   });
 
-  test("names that a map or a loop adds are unknown in a user action that is called the same", () => {
+  test("names that a map or a loop adds do not exist in a user action that is called the same", () => {
     const action = { type: "user", name: "map", parameters: { i: "$.item" } };
     const [problem] = checkDefinition(withAction(action), strict).problems;
     expect(problem?.pointer).toBe("/actions/1/parameters/i");
-    expect(problem?.message).toContain('refers to the unknown action "item"');
+    expect(problem?.message).toContain("exists only in the templates of a map action");
   });
 
   test("scripts are handed out with their places, to be parsed by the sandbox", () => {

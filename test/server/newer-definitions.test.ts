@@ -43,7 +43,7 @@ test.each([
   ["A http action", "/actions/0/name", { actions: system("http", { url: "http://a.example" }) }, 3],
   ["A reference with a default", "/output", { actions: plain, output: "{$.input.a ?? 1}" }, 4],
   [
-    "A template as event of a wait",
+    "A template as event",
     "/actions/0/event/1",
     { actions: system("wait", { event: ["a", "{$.input.b}"] }) },
     4,

@@ -1,6 +1,12 @@
 /** What is saved and does something else than it seems to say: there is a warning, over REST. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { call, startTestServer, type TestServer } from "../support/orchy.ts";
+import {
+  call,
+  saveWorkflow,
+  startExecution,
+  startTestServer,
+  type TestServer,
+} from "../support/orchy.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -71,6 +77,17 @@ test.each([
     '"$.input.list[*]" always finds an array: its route is the JSON of the array, such as "[1,2]".',
   ],
   [
+    one("map", { action: "work", items: "$.input.orders[*].lines" }),
+    "/actions/0/items",
+    '"$.input.orders[*].lines" always finds an array, which is empty where there is nothing: such a ' +
+      "map completes at once.",
+  ],
+  [
+    one("map", { action: "work", items: "$.input.list ?? $.input.other ?? {}" }),
+    "/actions/0/items",
+    "The default {} is no array: with it the map fails with ITEMS_INVALID.",
+  ],
+  [
     { ...one("transform"), onFailure: { workflow: "nobody" } },
     "/onFailure/workflow",
     "There is no workflow nobody. It has to be saved before it is to run.",
@@ -95,6 +112,7 @@ test.each([
     onError: { NO_MATCHING_ROUTE: [] },
   }),
   one("javascript", { expression: "`${1}{{}}`", onError: { SOLD_OUT: [], default: [] } }),
+  one("map", { workflow: "trap", items: "$.input.list ?? []" }),
   one("delay", { delaySeconds: "$.input.a", onError: { INVALID_VALUE: [], TOO_LARGE: [] } }),
 ])("no trap: %j", async (definition) => {
   const { body } = await call(server, "POST", "/v1/workflows/validate", definition);
@@ -116,4 +134,41 @@ test.each([
     `This is a definition of ${named} shows; here a workflow has "rootAction" and "actions". ` +
     'Its tasks or states become actions, their transitions the routes in "next".';
   expect([status, body.error.details]).toEqual([422, [{ pointer: "", message }]]);
+});
+
+test.each([
+  [
+    one("transform", { parameters: ["$.item"] }),
+    "/actions/0/parameters/0",
+    '"$.item" exists only in the templates of a map action; to write text that begins with $, ' +
+      "write $$.",
+  ],
+  [
+    one("delay", { delaySeconds: "$.iteration" }),
+    "/actions/0/delaySeconds",
+    '"$.iteration" exists only in the templates of a loop action; to write text that begins with ' +
+      "$, write $$.",
+  ],
+  [
+    one("map", { action: "work", items: "$.input", tolerate: "100.5%" }),
+    "/actions/0/tolerate",
+    'It must be a number or a share such as "20%", not "100.5%".',
+  ],
+  [
+    one("signal", { executionId: "$.input", event: "default" }),
+    "/actions/0/event",
+    'The event name "default" is reserved for routes.',
+  ],
+])("refused: %j", async (definition, pointer, message) => {
+  const { status, body } = await call(server, "POST", "/v1/workflows", definition);
+  expect([status, body.error.details]).toEqual([422, [{ pointer, message }]]);
+});
+
+test.each(["default", "timeout"])("a signal that no wait can take: %s", async (event) => {
+  const action = { id: "a", type: "system", name: "wait", event: "{$.input.event}" };
+  await saveWorkflow(server, { ...one("wait"), name: "waits", actions: [action] });
+  const id = await startExecution(server, "waits", { event: "go" });
+  const { body } = await call(server, "POST", `/v1/executions/${id}/signal`, { event });
+  const message = `No action can wait for "${event}": the name is reserved for routes.`;
+  expect(body.warnings).toEqual([{ pointer: "/event", message }]);
 });

@@ -6,9 +6,9 @@ import { limits } from "../../base/limits.ts";
 import { cut } from "../../language/data/cut.ts";
 import type { Template } from "../../language/data/template.ts";
 import type { SignalPlanAction } from "../../language/kinds/signal.ts";
+import { isWaitedEvent, waitedEventForm } from "../../language/kinds/wait.ts";
 import type { EventAnswer } from "../../model/event.ts";
 import type { SignalMessage } from "../../model/message.ts";
-import { eventNameForm, isEventName } from "../../model/names.ts";
 import { askAt, withText } from "../decision/children.ts";
 import type { Draft } from "../decision/draft.ts";
 import { completeAction, failAction } from "../decision/flow.ts";
@@ -16,7 +16,7 @@ import { failValue, resolveOrFail, withNeeds } from "./common.ts";
 import { failsAsOlder } from "./not-built.ts";
 import { type ActionRules, accepted, type EventOf } from "./rules.ts";
 
-const targetForm = `1 to ${limits.correlationIdCharsMax} characters`;
+const targetForm = `text of 1 to ${limits.correlationIdCharsMax} characters`;
 
 function isTarget(text: string): boolean {
   return text.length > 0 && text.length <= limits.correlationIdCharsMax;
@@ -60,7 +60,7 @@ function send(
   action: SignalPlanAction,
   { handout, startedAt: sentAt }: { readonly handout: number; readonly startedAt: number },
 ): boolean {
-  const event = textOrFail(draft, action, ["event", action.event, isEventName, eventNameForm]);
+  const event = textOrFail(draft, action, ["event", action.event, isWaitedEvent, waitedEventForm]);
   if (event === undefined) return false;
   const { executionId, correlationId } = action;
   const target = executionId ?? correlationId;
@@ -92,7 +92,7 @@ function textOrFail(
   if (text === undefined) return undefined;
   const value: unknown = JSON.parse(text);
   if (typeof value === "string" && fits(value)) return value;
-  failValue(draft, action, `${name} must be text of ${form}, not ${cut(text)}.`);
+  failValue(draft, action, `${name} must be ${form}, not ${cut(text)}.`);
   return undefined;
 }
 

@@ -1,6 +1,7 @@
 /** Signals that came before anything waited for them. */
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
+import { isWaitedEvent } from "../../language/kinds/wait.ts";
 import { nearestHint, quoted } from "../../language/readers/report.ts";
 import type { EventAnswer } from "../../model/event.ts";
 import { fields } from "../../model/ids.ts";
@@ -30,6 +31,9 @@ export function keepSignal(draft: Draft, { event, payload }: Signal): EventAnswe
 
 /** Undefined when a wait of the definition is for the event, or may turn out to be. */
 function warningOf({ plan }: Draft, event: string): string | undefined {
+  if (!isWaitedEvent(event)) {
+    return `No action can wait for ${quoted(event)}: the name is reserved for routes.`;
+  }
   const known = new Set<string>();
   for (const action of plan.actions) {
     if (action.kind !== "wait") continue;

@@ -210,6 +210,7 @@ class GraphCheck {
       const inline = "an inline definition reads its own actions and $.input, its parameters";
       const literal = isInline ? inline : "to write text that begins with $, write $$";
       this.#report.problem(pointer, () => {
+        if (root.kind === "own") return `${ownOf(reference, root.key)}; ${literal}.`;
         const names = [...this.#keys, "input", "execution"];
         const what = `${quoted(reference.text)} refers to the unknown action ${quoted(root.key)}`;
         return `${what}${this.#report.hintAmongMany(root.key, names)}; ${literal}.`;
@@ -277,4 +278,11 @@ const executionMembers = ["id", "workflow", "version", "startedAt", "correlation
 function rulesOf(spec: ReadObject): KindRules | undefined {
   const kind = kindOf(spec);
   return kind && kinds[kind];
+}
+
+function ownOf({ text }: Reference, key: string): string {
+  const [kind] = Object.entries<KindRules>(kinds).find(([, rules]) =>
+    rules.ownNames?.includes(key),
+  )!;
+  return `${quoted(text)} exists only in the templates of a ${kind} action`;
 }

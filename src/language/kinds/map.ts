@@ -1,12 +1,13 @@
 /** map: an action, a workflow or an inline definition for each item of an array. */
 import { limits } from "../../base/limits.ts";
 import type { ActionSpec, RetrySpec } from "../../model/definition.ts";
-import type { Reference } from "../data/reference.ts";
+import { cut } from "../data/cut.ts";
+import { type Reference, withDefaults } from "../data/reference.ts";
 import { mergeNeeds, noNeeds } from "../data/scope.ts";
 import { compileTemplate, parseWholeReference, type Template } from "../data/template.ts";
 import { actionName, integer } from "../readers/fields.ts";
 import { reader } from "../readers/reader.ts";
-import { below, shown } from "../readers/report.ts";
+import { below, quoted, type Report, shown } from "../readers/report.ts";
 import { mustBeObject, reference } from "../readers/templates.ts";
 import {
   type ChildTarget,
@@ -53,7 +54,7 @@ interface MapSpec extends TaskSpec {
   readonly tolerate?: number | string;
 }
 
-const share = /^(?:100|\d{1,2})(?:\.\d+)?%$/;
+const share = /^(?:100(?:\.0+)?|\d{1,2}(?:\.\d+)?)%$/;
 const toleratedSchema = {
   anyOf: [
     { type: "integer", minimum: 0 },
@@ -66,6 +67,19 @@ const tolerated = reader(toleratedSchema, (value, pointer, report) => {
   report.problem(pointer, `It must be a number or a share such as "20%", not ${shown(value)}.`);
   return undefined;
 });
+
+function warnOfItems(items: unknown, pointer: string, report: Report): void {
+  if (typeof items !== "string") return;
+  const all = withDefaults(parseWholeReference(items));
+  const last = all.at(-1)?.otherwise;
+  if (all.some(({ definite }) => !definite)) {
+    const found = "which is empty where there is nothing: such a map completes at once";
+    report.warning(pointer, `${quoted(items)} always finds an array, ${found}.`);
+  } else if (last?.kind === "literal" && !last.text.startsWith("[")) {
+    const failure = "with it the map fails with ITEMS_INVALID";
+    report.warning(pointer, `The default ${cut(last.text)} is no array: ${failure}.`);
+  }
+}
 
 export const map = {
   fields: [
@@ -80,6 +94,7 @@ export const map = {
   either: ["action", ...childTargets],
   check(action, pointer, report) {
     checkVersion(action, pointer, report);
+    warnOfItems(action.items, below(pointer, "items"), report);
     // Workers take objects, children any value.
     if (action.action === undefined || action.parameters === undefined) return;
     mustBeObject(action.parameters, below(pointer, "parameters"), report);

@@ -2,11 +2,11 @@
 import type { ActionSpec } from "../../model/definition.ts";
 import type { Json } from "../../model/json.ts";
 import { compileTemplate, type Template } from "../data/template.ts";
-import { eventName } from "../readers/fields.ts";
 import { reader } from "../readers/reader.ts";
 import { shown } from "../readers/report.ts";
-import { isLiteral, template } from "../readers/templates.ts";
+import { template } from "../readers/templates.ts";
 import { type KindRules, needsOf, optionalTemplate, type PlanActionBase } from "./kind.ts";
+import { waitedEvent } from "./wait.ts";
 
 export interface SignalPlanAction extends PlanActionBase {
   readonly kind: "signal";
@@ -23,13 +23,6 @@ const textTemplate = reader({ type: "string", minLength: 1 }, (value, pointer, r
   return undefined;
 });
 
-const sentSchema = { anyOf: [eventName.schema, { type: "string", pattern: String.raw`\$` }] };
-const sentEvent = reader(sentSchema, (value, pointer, report) =>
-  typeof value === "string" && !isLiteral(value)
-    ? template(value, pointer, report)
-    : eventName(value, pointer, report),
-);
-
 export const signal = {
   fields: [
     ["executionId", textTemplate, "Template for the execution that gets the event."],
@@ -38,7 +31,7 @@ export const signal = {
       textTemplate,
       "Template for the correlationId of the executions that get it, all that are open.",
     ],
-    ["event", sentEvent, "The name of the event, or a template for it."],
+    ["event", waitedEvent, "The name of the event, or a template for it."],
     ["payload", template, "Template for what the signal carries; null by default."],
   ],
   required: ["event"],

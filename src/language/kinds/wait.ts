@@ -44,9 +44,9 @@ const waitedSchema = {
     { type: "string", pattern: String.raw`\$` },
   ],
 };
-const waitedEvent = reader(waitedSchema, (value, pointer, report) => {
+export const waitedEvent = reader(waitedSchema, (value, pointer, report) => {
   if (typeof value === "string" && !isLiteral(value)) {
-    report.isNew({ pointer, what: "A template as event of a wait", format: templateFormat });
+    report.isNew({ pointer, what: "A template as event", format: templateFormat });
     return template(value, pointer, report);
   }
   if (typeof value === "string" && reserved.includes(value)) {
