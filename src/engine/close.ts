@@ -13,7 +13,16 @@ export function close(draft: Draft): void {
     const next = draft.closing[0]!;
     const index = typeof next === "number" ? next : next.index;
     const action = draft.plan.actions[index]!;
-    if (typeof next === "number" && rulesOf(action).closeParts?.(draft, action) === false) break;
+    const { closeParts, dropLeft } = rulesOf(action);
+    if (typeof next === "number") {
+      if (closeParts?.(draft, action) === false) break;
+    } else {
+      const left = dropLeft?.(draft, action, next.record);
+      if (left !== undefined) {
+        draft.closing[0] = { index, record: left };
+        break;
+      }
+    }
     draft.closing.shift();
     const open = typeof next === "number" ? draft.record(index) : next.record;
     dropOwned(draft, action, open);
@@ -24,6 +33,14 @@ export function close(draft: Draft): void {
   // What could not be dropped yet must not be handed out in the meantime.
   if (draft.closing.length > 0) draft.hold = true;
   else if (draft.wasClosing && draft.state.status === "RUNNING") draft.hold = false;
+}
+
+/** Drops what was reset, and tells whether all of it is: a new run writes to the same fields of data. */
+export function closeLeft(draft: Draft): boolean {
+  const isFree = () => draft.closing.every((next) => typeof next === "number");
+  if (isFree()) return true;
+  close(draft);
+  return isFree();
 }
 
 /** What it owns besides the timers that its record names, and what it has set going elsewhere. */

@@ -27,7 +27,7 @@ import {
 import { startAction } from "./actions/start.ts";
 import { rulesOf } from "./actions/table.ts";
 import { causeFields, once } from "./causes.ts";
-import { close } from "./close.ts";
+import { close, closeLeft } from "./close.ts";
 import { MissingData } from "./decision/data.ts";
 import { Draft } from "./decision/draft.ts";
 import { propagate } from "./decision/edges.ts";
@@ -41,6 +41,7 @@ import { makeReady } from "./decision/flow.ts";
 import type { Surroundings } from "./decision/surroundings.ts";
 import { beginFork, type Fork } from "./fork.ts";
 import { applyOperation, isApplicable } from "./operations/apply.ts";
+import { restoreHeldTimers } from "./operations/resume.ts";
 import { applyResumedChild } from "./operations/resumed-child.ts";
 import { repair } from "./repair.ts";
 import { applySignal } from "./signals.ts";
@@ -178,7 +179,8 @@ function proceed(draft: Draft): Decision {
   const { state, plan } = draft;
   propagate(draft);
   restoreHeldTimers(draft);
-  while (state.status === "RUNNING" && draft.ready.length > 0 && draft.hasRoomToStart()) {
+  const isFree = closeLeft(draft);
+  while (isFree && state.status === "RUNNING" && draft.ready.length > 0 && draft.hasRoomToStart()) {
     const action = plan.actions[draft.ready.shift()!]!;
     draft.forgetEdges(action.index);
     startAction(draft, action);
@@ -188,17 +190,6 @@ function proceed(draft: Draft): Decision {
     completeExecution(draft);
   close(draft);
   return draft.finish(guardCut(draft));
-}
-
-function restoreHeldTimers(draft: Draft): void {
-  const { state } = draft;
-  if (state.status !== "RUNNING" || state.heldTimers.length === 0) return;
-  const held = [...state.heldTimers];
-  for (let timer = held.shift(); timer !== undefined; timer = held.shift()) {
-    draft.addTimer(timer.id, Math.max(timer.at, draft.now));
-    if (!draft.hasRoom()) break;
-  }
-  state.heldTimers = held;
 }
 
 /** What one commit could not hold is continued by a timer due now, on any live server. */

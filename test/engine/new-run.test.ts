@@ -390,22 +390,56 @@ describe("rerun", () => {
     expect(world.status).toBe("COMPLETED");
   });
 
-  test("of a map repeats all items; of an open one it is refused", () => {
-    const action = { id: "m", type: "system", name: "map", items: "$.input", action: "work" };
-    const world = new World(workflow("m", [action]), { input: [{ n: 1 }, { n: 2 }] });
-    operate(world, "pause");
-    expect(rerun(world, "m")).toMatchObject({ type: "invalid-state", actionStatus: "WAITING" });
-    operate(world, "resume");
-    const finishAll = () => {
+  test("of a map repeats all items, and none of its old fields is left", () => {
+    const map = { id: "m", type: "system", name: "map", items: "$.a.output", action: "work" };
+    const world = new World(workflow("a", [user("a", after("m")), map]));
+    const start = (count: number) =>
+      world.complete(
+        "a",
+        Array.from({ length: count }, (_, n) => ({ n })),
+      );
+    const finish = (output: unknown) => {
       for (const { id } of [...world.tasks.values()]) {
-        const outcome = { ok: true, output: `${world.execution.state.run}` } as const;
+        const outcome = { ok: true, output: JSON.stringify(output) } as const;
         world.send({ type: "result", taskId: id, token: `0.n.${id}`, outcome });
       }
-      return world.output("m");
     };
-    expect(finishAll()).toEqual({ results: [1, 1], failures: [] });
-    rerun(world, "m");
-    expect(finishAll()).toEqual({ results: [2, 2], failures: [] });
+    const fieldsOfItems = () => [...world.stored.keys()].filter((name) => name.includes(":m:"));
+    const long = "long".repeat(100);
+    start(400);
+    finish(long);
+    expect([world.tasks.size, fieldsOfItems().length]).toEqual([100, 7 + 13 + 100]);
+    operate(world, "pause");
+    expect(rerun(world, "a").type).toBe("accepted");
+    expect(world.tasks.size).toBe(1);
+    expect(fieldsOfItems()).toEqual([]);
+    start(2);
+    finish(2);
+    expect(world.output("m")).toEqual({ results: [2, 2], failures: [] });
+    // Also of one that has ended.
+    rerun(world, "a");
+    expect(fieldsOfItems()).toEqual([]);
+    start(1);
+    finish(3);
+    expect(world.output("m")).toEqual({ results: [3], failures: [] });
+  });
+
+  test("of a map takes as many commits as it needs, and others may come in between", () => {
+    const map = { id: "m", type: "system", name: "map", items: "$.input", workflow: "w" };
+    const input = Array.from({ length: 100 }, (_, n) => n);
+    const world = new World(workflow("m", [map]), { input, versions: { w: 1 } });
+    operate(world, "pause");
+    const answers = world.send(
+      { type: "operation", operation: "rerun", action: "m" },
+      { type: "operation", operation: "pause" },
+      { type: "operation", operation: "resume" },
+      { type: "operation", operation: "cancel" },
+    );
+    expect(answers.map(({ type }) => type)).toEqual(Array(4).fill("accepted"));
+    const typed = (type: string) => world.messages.filter((body) => JSON.parse(body).type === type);
+    const started = typed("start-child").length;
+    expect(typed("cancel-child").length).toBe(started);
+    expect([world.status, [...world.timers.keys()]]).toEqual(["CANCELLED", ["retention"]]);
   });
 
   test("is refused while it runs, of what has not run, and for parameters that nothing takes", () => {

@@ -48,6 +48,10 @@ export const loop: ActionRules<LoopPlanAction> = {
   },
   waitAgain,
   events: { ...scripts.events, "child-ended": applyEnd, "child-lost": replaceChild },
+  dropLeft(draft, action, { rounds = 0 }) {
+    if (rounds > 0) draft.write(fields.last(action.key), null);
+    return undefined;
+  },
   close(draft, action, record) {
     const { handout, childVersion: version } = record;
     if (timerKind(record) !== "child" || handout === undefined || version === undefined) return;

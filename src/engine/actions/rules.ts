@@ -38,6 +38,15 @@ export interface ActionRules<Action extends PlanAction = PlanAction> {
   readonly replaceTask?: (draft: Draft, action: Action) => void;
   /** Drops the many things that it owns after its end; false: the commit has no room for more. */
   readonly closeParts?: (draft: Draft, action: Action) => boolean;
+  /**
+   * Drops what a record that a rerun has reset still owns, and its fields of data, as far as the commit
+   * has room; returns what is left of the record, undefined: nothing.
+   */
+  readonly dropLeft?: (
+    draft: Draft,
+    action: Action,
+    left: ActionRecord,
+  ) => ActionRecord | undefined;
   /** Sentences about what is broken of it, where its record alone does not show what it owns. */
   readonly violations?: (
     execution: Execution,

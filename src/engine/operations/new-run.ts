@@ -78,12 +78,15 @@ export function startAnew(draft: Draft, isReset: (index: number) => boolean): vo
   decideAnew(draft);
 }
 
-function reset(draft: Draft, { index, key }: PlanAction, record: ActionRecord): void {
+function reset(draft: Draft, action: PlanAction, record: ActionRecord): void {
+  const { index, key } = action;
   if (draft.hasOutput(index)) draft.write(fields.output(key), null);
   if (isOpenAction(record)) {
     const place = draft.ready.indexOf(index);
     if (place >= 0) draft.ready.splice(place, 1);
     draft.state.open -= 1;
+  }
+  if (isOpenAction(record) || rulesOf(action).dropLeft !== undefined) {
     draft.closing.push({ index, record });
   }
   draft.setRecord(index, { status: "PENDING" });

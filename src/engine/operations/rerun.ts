@@ -5,7 +5,7 @@
 import type { PlanAction } from "../../language/kinds/table.ts";
 import type { Plan } from "../../language/plan.ts";
 import type { Refusal } from "../../model/event.ts";
-import { type ActionRecord, isOpenAction } from "../../model/execution.ts";
+import type { ActionRecord } from "../../model/execution.ts";
 import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { rulesOf } from "../actions/table.ts";
@@ -32,9 +32,7 @@ export const rerun: OperationRules<"rerun"> = {
     }
     const after = actionsFrom(draft.plan, action);
     const beside = draft.plan.actions.filter((one) => !after.has(one.index));
-    return (
-      refusalOfOpenParts(draft, after) ?? refusalOfAny(({ index }) => draft.record(index), beside)
-    );
+    return refusalOfAny(({ index }) => draft.record(index), beside);
   },
   apply(draft, event) {
     const { plan, state } = draft;
@@ -46,18 +44,6 @@ export const rerun: OperationRules<"rerun"> = {
     startAnew(draft, (index) => after.has(index));
   },
 };
-
-/** What an open action owns beside its record cannot be dropped once it is reset. */
-function refusalOfOpenParts(draft: Draft, indexes: ReadonlySet<number>): Refusal | undefined {
-  for (const index of indexes) {
-    const action = draft.plan.actions[index]!;
-    const record = draft.record(index);
-    if (!isOpenAction(record) || rulesOf(action).closeParts === undefined) continue;
-    const message = `The ${action.kind} action ${action.key} is open: end it first, by hand or with the execution.`;
-    return { type: "invalid-state", message, actionStatus: record.status };
-  }
-  return undefined;
-}
 
 /** What has not run has nothing to be run again; it would only be decided as before. */
 export function refusalOfUnreached(

@@ -22,3 +22,15 @@ export function endPause(draft: Draft): void {
   state.heldTimers = state.heldTimers.map(({ id, at }) => ({ id, at: at + pausedMs }));
   draft.hold = false;
 }
+
+/** As many as fit this commit. */
+export function restoreHeldTimers(draft: Draft): void {
+  const { state } = draft;
+  if (state.status !== "RUNNING" || state.heldTimers.length === 0) return;
+  const held = [...state.heldTimers];
+  for (let timer = held.shift(); timer !== undefined; timer = held.shift()) {
+    draft.addTimer(timer.id, Math.max(timer.at, draft.now));
+    if (!draft.hasRoom()) break;
+  }
+  state.heldTimers = held;
+}

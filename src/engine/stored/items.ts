@@ -112,7 +112,17 @@ export interface EndedMap {
   readonly elementsOf: (field: string) => readonly JsonText[];
 }
 
-export function allRecordFields(key: string, { count }: MapProgress): readonly string[] {
+/** Names of the fields that hold the items. */
+export function itemFields(key: string, count: number): readonly string[] {
+  return Array.from({ length: Math.ceil(count / itemsPerField(count)) }, (_, chunk) =>
+    fields.items(key, chunk),
+  );
+}
+
+export function allRecordFields(
+  key: string,
+  { count }: Pick<MapProgress, "count">,
+): readonly string[] {
   return Array.from({ length: Math.ceil(count / chunkItems) }, (_, chunk) =>
     fields.itemRecords(key, chunk),
   );

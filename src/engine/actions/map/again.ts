@@ -40,6 +40,7 @@ export function beginAnew(records: MapRecords, item: number): void {
 function dropFailure(records: MapRecords, item: number): void {
   const chars = failureChars(item, records.outcome(item));
   records.change({ chars: records.progress.chars - chars });
+  records.dropOutcome(item);
 }
 
 /** Of those that have failed in this run, or stand, while more have failed than are tolerated. */

@@ -11,10 +11,21 @@ import {
 import { fields, formatTaskId } from "../../../model/ids.ts";
 import { cancelChild } from "../../decision/children.ts";
 import type { Draft } from "../../decision/draft.ts";
-import { chunkItems, isOpenText, readItemRecord } from "../../stored/items.ts";
+import {
+  allRecordFields,
+  chunkItems,
+  isOpenText,
+  itemFields,
+  outcomeIn,
+  readItemRecord,
+  recordChunkOf,
+} from "../../stored/items.ts";
 import type { Holdings } from "../rules.ts";
 import { attemptItem, goOn, mostOpen } from "./item.ts";
 import { MapRecords } from "./records.ts";
+
+/** Fields with records that one call drops, as it reads them all. */
+const fieldsDroppedAtOnce = 16;
 
 /** After the end, as far as the commit has room; false: there is more. */
 export function closeItems(draft: Draft, action: MapPlanAction): boolean {
@@ -23,19 +34,67 @@ export function closeItems(draft: Draft, action: MapPlanAction): boolean {
   const records = new MapRecords(draft, action);
   for (const item of openItems(records)) {
     if (!draft.hasRoom()) return false;
-    const { timers = [], handout, ...record } = records.record(item);
-    for (const timer of timers) draft.dropTimer(timer);
-    if (record.status === "SCHEDULED") draft.dropTask(draft.taskId(action, handout!, item));
-    if (record.status === "WAITING") dropChild(draft, action, handout!, item);
+    const open = records.record(item);
+    dropItem(draft, action, {
+      item,
+      record: open,
+      version: draft.record(action.index).childVersion,
+    });
+    const { timers: _timers, handout: _handout, ...record } = open;
     records.setRecord(item, { ...record, status: "CANCELLED", endedAt: draft.now });
     records.change({ open: records.progress.open - 1 });
   }
   return true;
 }
 
-function dropChild(draft: Draft, action: MapPlanAction, handout: number, item: number): void {
-  const version = draft.record(action.index).childVersion!;
-  cancelChild(draft, action, { handout, item, target: action.target!, version });
+/** What moves an open item on. */
+function dropItem(
+  draft: Draft,
+  action: MapPlanAction,
+  open: {
+    readonly item: number;
+    readonly record: ActionRecord;
+    readonly version?: number | undefined;
+  },
+): void {
+  const { item, record, version } = open;
+  const { status, timers = [], handout } = record;
+  for (const timer of timers) draft.dropTimer(timer);
+  if (status === "SCHEDULED") draft.dropTask(draft.taskId(action, handout!, item));
+  if (status !== "WAITING") return;
+  const child = { handout: handout!, item, target: action.target!, version: version! };
+  cancelChild(draft, action, child);
+}
+
+/**
+ * Of a map that was reset, from its last item to its first: what is open, and all fields. The map
+ * itself begins when nothing is left.
+ */
+export function dropLeft(
+  draft: Draft,
+  action: MapPlanAction,
+  left: ActionRecord,
+): ActionRecord | undefined {
+  const { items, childVersion: version } = left;
+  if (items === undefined) return undefined;
+  const { key } = action;
+  let { reached } = items;
+  const fieldsLeft = allRecordFields(key, { count: reached });
+  const from = Math.max(0, fieldsLeft.length - fieldsDroppedAtOnce);
+  draft.requireFields(fieldsLeft.slice(from));
+  while (reached > from * chunkItems) {
+    if (!draft.hasRoom()) break;
+    reached -= 1;
+    const field = fieldsLeft[recordChunkOf(reached)]!;
+    const text = draft.entries(field)[reached % chunkItems]!;
+    const record = readItemRecord(text, draft.state.startedAt) ?? { status: "PENDING" };
+    if (isOpenText(text)) dropItem(draft, action, { item: reached, record, version });
+    else if (outcomeIn(text) === undefined) draft.write(fields.itemOutcome(key, reached), null);
+    if (reached % chunkItems === 0) draft.write(field, null);
+  }
+  if (reached > 0) return { ...left, items: { ...items, reached } };
+  for (const field of itemFields(key, items.count)) draft.write(field, null);
+  return undefined;
 }
 
 function openItems(records: MapRecords): readonly number[] {

@@ -34,7 +34,7 @@ import { childFailure, mayRetryChild, runsOrFail } from "../child.ts";
 import { failsAsOlder } from "../not-built.ts";
 import { type ActionRules, accepted, stale } from "../rules.ts";
 import { beginAnew, failedItem, retried, stands, waitAgain } from "./again.ts";
-import { closeItems, itemViolations, repairItems } from "./holdings.ts";
+import { closeItems, dropLeft, itemViolations, repairItems } from "./holdings.ts";
 import { attemptItem, ItemSubject, isOpenItem, mostOpen, replaceItemChild } from "./item.ts";
 import { MapRecords } from "./records.ts";
 
@@ -74,6 +74,7 @@ export const map: ActionRules<MapPlanAction> = {
       }),
   },
   closeParts: closeItems,
+  dropLeft,
   violations: itemViolations,
   repair: repairItems,
 };

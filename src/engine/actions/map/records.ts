@@ -101,6 +101,13 @@ export class MapRecords {
     return outcomeIn(text) ?? this.draft.requireField(fields.itemOutcome(this.#action.key, index));
   }
 
+  /** The record of such an item is about to be replaced: what it has beside it goes. */
+  dropOutcome(index: number): void {
+    const text = this.texts(recordChunkOf(index))[index % chunkItems]!;
+    if (outcomeIn(text) !== undefined) return;
+    this.draft.write(fields.itemOutcome(this.#action.key, index), null);
+  }
+
   /** Texts of the records of one chunk, as far as there are any. Throws MissingData. */
   texts(chunk: number): readonly JsonText[] {
     // Where none of its items has begun so far, there is no such field.
