@@ -91,6 +91,8 @@ export async function startPostgres(
     listen_addresses: "127.0.0.1",
     unix_socket_directories: "",
     shared_buffers: "64MB",
+    // In its folder: one that is killed leaves nothing elsewhere.
+    dynamic_shared_memory_type: "mmap",
     ...secured,
     ...settings,
   };
