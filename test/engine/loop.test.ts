@@ -137,10 +137,33 @@ test("a round that is retried by hand goes on, and the loop with it", () => {
   expect(world.output("l")).toEqual({ iterations: 3, last: "third" });
 });
 
-test("a retry by hand begins with the first round", () => {
+test("a retry by hand repeats the round that failed, and a rerun all of them", () => {
   const world = run({});
   end(world, { output: '"first"' });
-  end(world, { status: "FAILED", failure: { code: "BROKEN", message: "it broke" } });
+  for (const retries of [1, 2]) {
+    end(world, { status: "FAILED", failure: { code: "BROKEN", message: "it broke" } });
+    world.send({ type: "operation", operation: "retry" });
+    expect(rounds(world)).toHaveLength(2 + retries);
+    expect(rounds(world).at(-1)).toMatchObject({ input: { last: "first", iteration: 1 } });
+  }
+  world.send({ type: "operation", operation: "pause" });
+  world.send({ type: "operation", operation: "rerun", action: "l" });
+  expect(rounds(world).at(-1)).toMatchObject({ input: { last: null, iteration: 0 } });
+  expect(world.stored.has("last:l")).toBe(false);
+});
+
+test("a retry by hand of a cancelled loop asks again, and goes on from the last round", () => {
+  const world = run({ delaySeconds: 5 });
+  end(world, { output: '"first"' });
+  world.send({ type: "operation", operation: "cancel" });
+  world.send({ type: "operation", operation: "retry" });
+  expect(rounds(world).at(-1)).toMatchObject({ input: { last: "first", iteration: 1 } });
+});
+
+test("a retry by hand after maxIterations begins with the first round", () => {
+  const world = run({ while: below(9), maxIterations: 1 });
+  end(world, { output: "1" });
+  expect(world.execution.state.failure?.code).toBe("LOOP_LIMIT");
   world.send({ type: "operation", operation: "retry" });
   expect(rounds(world).at(-1)).toMatchObject({ input: { last: null, iteration: 0 } });
 });

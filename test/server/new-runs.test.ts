@@ -105,6 +105,24 @@ describe("retry", () => {
     expect(await followers()).toBe(2);
   });
 
+  test("of a loop repeats the round that failed, after those that have ended", async () => {
+    const parameters = { last: "$.input.last", iteration: "$.input.iteration" };
+    await saveWorkflow(server, single("round", { parameters }));
+    const loop = { id: "l", type: "system", name: "loop", workflow: "round", maxIterations: 9 };
+    const actions = [{ ...loop, while: "$.iteration < 2" }];
+    await saveWorkflow(server, { name: "looped", rootAction: "l", actions });
+    const id = await startExecution(server, "looped");
+    await finish("round");
+    await fail("round");
+    expect((await untilEnded(server, id)).status).toBe("FAILED");
+    await operate(id, "retry");
+    const task = await pollOne(server, "round");
+    expect(task.parameters).toEqual({ last: "good", iteration: 1 });
+    await complete(server, done(task, "better"));
+    const end = await untilEnded(server, id);
+    expect([end.run, end.result]).toEqual([2, { iterations: 2, last: "better" }]);
+  });
+
   test("an operationId makes its repeat harmless, also after lost answers", async () => {
     const unsure = await startUnsureServer(2);
     try {

@@ -47,6 +47,7 @@ export const loop: ActionRules<LoopPlanAction> = {
     child: ask,
   },
   waitAgain,
+  retried,
   events: { ...scripts.events, "child-ended": applyEnd, "child-lost": replaceChild },
   dropLeft(draft, action, { rounds = 0 }) {
     if (rounds > 0) draft.write(fields.last(action.key), null);
@@ -87,13 +88,20 @@ function viewOf(draft: Draft, action: LoopPlanAction): Scope {
   );
 }
 
-/** It is its turn: for the first round, or for the next. */
+/** The rounds that have ended; with LOOP_LIMIT it would fail at once with these. */
+function retried({ rounds, failure }: ActionRecord): Partial<ActionRecord> {
+  if (rounds === undefined || failure?.code === "LOOP_LIMIT") return {};
+  return { rounds };
+}
+
+/** It is its turn: for the first round of a run, or for the next. */
 function start(draft: Draft, action: LoopPlanAction): void {
   const { dueAt: _dueAt, timers: _none, ...record } = draft.record(action.index);
-  if (record.rounds === undefined) {
+  if (record.childVersion === undefined) {
     const version = runsOrFail(draft, action, draft.nextHandout());
     if (version === undefined) return;
-    const first = { startedAt: draft.now, rounds: 0, childVersion: version };
+    const { rounds = 0 } = record;
+    const first = { startedAt: draft.now, rounds, childVersion: version };
     draft.setRecord(action.index, { ...record, ...first, status: "RUNNING" });
     draft.log("action.waiting", action);
   } else draft.setRecord(action.index, record);

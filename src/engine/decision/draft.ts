@@ -116,8 +116,9 @@ export class Draft extends DraftData {
   forgetEdges(index: number): void {
     if (this.records[index]?.edges === undefined) return;
     const { edges, ...record } = this.record(index);
-    // A map in a later run knows of its items.
-    const isPlain = record.status === "PENDING" && record.items === undefined;
+    // Maps and loops in a later run know how far they are.
+    const { status, items, rounds } = record;
+    const isPlain = status === "PENDING" && items === undefined && rounds === undefined;
     this.records[index] = isPlain ? pending : record;
   }
 
