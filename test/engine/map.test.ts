@@ -377,6 +377,77 @@ describe("map", () => {
       expect([...world.timers.keys()]).toEqual(["retention"]);
     });
 
+    test("a failure of an earlier run that is not reached again is none of this run's", () => {
+      const world = new World(children({ maxConcurrency: 3 }), { input: list(4) });
+      const failed = { status: "FAILED", failure: { code: "BROKEN", message: "it broke" } };
+      const resume = (parent: object) =>
+        world.send({ type: "child-resumed", parent, version: 1 } as never)[0]!.type;
+      const last = () => asked(world, "start-child").at(-1).parent;
+      const one = { operation: "max-concurrency", action: "all", maxConcurrency: 1 } as const;
+      world.send({ type: "operation", ...one });
+      const old = last();
+      end(world, 2, failed);
+      expect([world.status, old.item]).toEqual(["FAILED", 2]);
+      world.send({ type: "operation", operation: "retry" });
+      const first = last();
+      end(world, 0, failed);
+      expect([world.status, first.item]).toEqual(["FAILED", 0]);
+      expect([resume(old), resume(first)]).toEqual(["stale", "accepted"]);
+      for (const item of [0, 1, 2, 3]) {
+        expect(end(world, item, { status: "COMPLETED", output: `${item}` }).type).toBe("accepted");
+      }
+      expect(world.output("end")).toEqual({ results: [0, 1, 2, 3], failures: [] });
+    });
+
+    test("children that are retried and retries of the map, in any order, leave the counts right", () => {
+      const kind = fc.constantFrom("good", "bad", "bad", "resume", "resume", "retry");
+      const steps = fc.array(fc.tuple(kind, fc.nat(99)), { maxLength: 40 });
+      fc.assert(
+        fc.property(steps, fc.nat(2), (taken, tolerate) => {
+          const world = new World(children({ tolerate, maxConcurrency: 2 }), { input: list(5) });
+          const send = (event: object) => world.send(event as never)[0]!.type;
+          // Some outcomes stand beside the record, others in it.
+          const failure = { code: "BROKEN", message: "it broke".repeat(40) };
+          const ended = (parent: { item: number }, isGood: boolean) => {
+            const { item } = parent;
+            const good = { status: "COMPLETED", output: `${item}` };
+            const end = isGood ? good : { status: "FAILED", failure };
+            return send({ type: "child-ended", parent, end });
+          };
+          for (const [kind, place] of taken) {
+            const starts = asked(world, "start-child").map(({ parent }) => parent);
+            const recent = starts.slice(-4);
+            const { status } = world;
+            if (kind === "retry") send({ type: "operation", operation: "retry" });
+            else if (kind !== "resume") ended(recent[place % recent.length], kind === "good");
+            else {
+              const parent = starts[place % starts.length];
+              const answer = send({ type: "child-resumed", parent, version: 1 });
+              const after = answer === "accepted" ? "FAILED to RUNNING" : `${status} to ${status}`;
+              expect(`${status} to ${world.status}`).toBe(after);
+            }
+            const { items } = world.record("all")!;
+            expect(items!.failures).toHaveLength(items!.failed);
+            expect(items!.failed).toBeLessThanOrEqual(tolerate + 1);
+          }
+          if (world.status === "FAILED") send({ type: "operation", operation: "retry" });
+          while (world.status === "RUNNING") {
+            const starts = asked(world, "start-child").map(({ parent }) => parent);
+            expect(starts.map((parent) => ended(parent, true))).toContain("accepted");
+          }
+          const { items } = world.record("all")!;
+          const output = world.output("end") as Record<"results" | "failures", { index: number }[]>;
+          const failed = output.failures.map(({ index }) => index);
+          expect([items!.failed, items!.completed]).toEqual([failed.length, 5 - failed.length]);
+          const results = list(5).list.map((_, n) => (failed.includes(n) ? null : n));
+          expect(output.results as unknown).toEqual(results);
+          // It counts a comma for each result and failure, and there are none before the first.
+          const spare = items!.chars - JSON.stringify(output).length;
+          expect([spare > 0, spare <= 2]).toEqual([true, true]);
+        }),
+      );
+    });
+
     test("a child that is not heard of is asked for, and started again when it is lost", () => {
       const world = new World(children({ maxConcurrency: 1 }), { input: list(1) });
       world.fireNext();
