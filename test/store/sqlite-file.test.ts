@@ -643,7 +643,7 @@ describe("the URL of a store", () => {
 
   test("is refused with one sentence when it names anything else", async () => {
     const sentences = {
-      "postgres://secret@host": 'There is no store of the kind "postgres"; use',
+      "mysql://secret@host": 'There is no store of the kind "mysql"; use',
       "orchy.db": 'There is no store of the kind ""; use',
       "sqlite:": "The store sqlite: names no file; write sqlite:PATH.",
       "memory:x": "The store memory: takes no path.",
