@@ -1,5 +1,34 @@
 /** Pages of lists, whatever index their rows come from. */
+import { defined } from "../../base/defined.ts";
+import type { ExecutionStatus } from "../../model/execution.ts";
 import type { ListAnswer, ListFilter, Listing, ListRequest } from "../store.ts";
+
+/** A row of a list as SQL returns it. */
+export interface ListingRow {
+  readonly id: string;
+  readonly workflow: string;
+  readonly version: number;
+  readonly status: ExecutionStatus;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly correlationId: string | null;
+  readonly parent: string | null;
+  /** A number where the database has no booleans. */
+  readonly isInline: boolean | number | null;
+}
+
+export function toListing(row: ListingRow): Listing {
+  const { endedAt, correlationId, parent, isInline, ...always } = row;
+  return {
+    ...always,
+    ...defined({
+      endedAt: endedAt ?? undefined,
+      correlationId: correlationId ?? undefined,
+      parent: parent ?? undefined,
+      inline: isInline ? (true as const) : undefined,
+    }),
+  };
+}
 
 /** Whether the execution equals all filters of a list, except where the list begins. */
 export function matches(listing: Listing, filter: ListFilter): boolean {

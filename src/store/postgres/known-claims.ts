@@ -1,14 +1,14 @@
 /** Which claims were made before: a repeat is given what is still under it. */
+import { BoundedMap } from "../../base/bounded-map.ts";
+import { claimsKept } from "../kit/claims.ts";
 import { faultOutcome } from "../store.ts";
-
-const claimsKept = 10_000;
 
 /**
  * By name. Who repeats a claim is the process that made it, so memory is enough. A new claim then
  * needs no look for what is under it.
  */
 export class KnownClaims {
-  readonly #given = new Map<string, readonly string[]>();
+  readonly #given = new BoundedMap<string, readonly string[]>(claimsKept);
 
   /**
    * Remembers what the claim gave, in its order, or that it may have given something; `earlier`:
@@ -23,20 +23,11 @@ export class KnownClaims {
     try {
       const answer = await claim(earlier);
       const ids = given(answer);
-      if (ids.length > 0 && earlier === undefined) this.#remember(name, ids);
+      if (ids.length > 0 && earlier === undefined) this.#given.set(name, ids);
       return answer;
     } catch (error) {
-      if (faultOutcome(error) !== "not_applied") this.#remember(name, earlier ?? []);
+      if (faultOutcome(error) !== "not_applied") this.#given.set(name, earlier ?? []);
       throw error;
-    }
-  }
-
-  #remember(name: string, ids: readonly string[]): void {
-    this.#given.set(name, ids);
-    if (this.#given.size <= claimsKept) return;
-    for (const oldest of this.#given.keys()) {
-      this.#given.delete(oldest);
-      return;
     }
   }
 }

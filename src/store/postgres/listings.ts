@@ -1,21 +1,8 @@
 /** Lists of executions in PostgreSQL, newest first. */
-import { defined } from "../../base/defined.ts";
-import { type ExecutionStatus, executionStatuses } from "../../model/execution.ts";
-import { looksMax, pageOf } from "../kit/lists.ts";
-import type { ListAnswer, Listing, ListRequest } from "../store.ts";
+import { executionStatuses } from "../../model/execution.ts";
+import { type ListingRow, looksMax, pageOf, toListing } from "../kit/lists.ts";
+import type { ListAnswer, ListRequest } from "../store.ts";
 import type { Parameter, PostgresLink } from "./link.ts";
-
-interface Row {
-  readonly id: string;
-  readonly workflow: string;
-  readonly version: number;
-  readonly status: ExecutionStatus;
-  readonly startedAt: number;
-  readonly endedAt: number | null;
-  readonly correlationId: string | null;
-  readonly parent: string | null;
-  readonly isInline: boolean | null;
-}
 
 /** What an index is searched for: conditions whose rows together are all that are looked for. */
 interface Candidate {
@@ -29,18 +16,6 @@ const countMax = 1_000;
 
 const columns = `id, workflow, version, status, started_at AS "startedAt", ended_at AS "endedAt",
   correlation_id AS "correlationId", parent, is_inline AS "isInline"`;
-
-function toListing({ endedAt, correlationId, parent, isInline, ...row }: Row): Listing {
-  return {
-    ...row,
-    ...defined({
-      endedAt: endedAt ?? undefined,
-      correlationId: correlationId ?? undefined,
-      parent: parent ?? undefined,
-      inline: isInline === true ? (true as const) : undefined,
-    }),
-  };
-}
 
 export async function list(link: PostgresLink, request: ListRequest): Promise<ListAnswer> {
   const { partition, after, startedAfter = -1 } = request;
@@ -59,7 +34,7 @@ export async function list(link: PostgresLink, request: ListRequest): Promise<Li
   );
   const merged = `SELECT * FROM (${searches.join(" UNION ALL ")}) a
     ORDER BY "startedAt" DESC, id DESC LIMIT ${limit}`;
-  const rows = await link.read<Row>(merged, parameters);
+  const rows = await link.read<ListingRow>(merged, parameters);
   return pageOf(rows.map(toListing), request, { isWhole: rows.length < limit });
 }
 

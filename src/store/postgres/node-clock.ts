@@ -1,9 +1,7 @@
 /** How far the clock of PostgreSQL is ahead of this process's, measured again every ten seconds. */
 import type { Clock } from "../../base/clock.ts";
+import { measureMs, measureOffset } from "../kit/clock-offset.ts";
 import type { PostgresLink } from "./link.ts";
-
-const measureMs = 10_000;
-const samples = 5;
 
 export class NodeClock {
   readonly #link: PostgresLink;
@@ -22,22 +20,16 @@ export class NodeClock {
     return this.#offset;
   }
 
-  /** The smallest round trip counts; throws what the client throws. */
+  /** Throws what the client throws. */
   async measure(): Promise<void> {
-    let shortest = Number.POSITIVE_INFINITY;
-    let offset = this.#offset;
-    for (let i = 0; i < samples; i++) {
-      const before = this.#clock.now();
+    const read = async () => {
       const [row] = await this.#link.query<{ readonly ms: string }>(
         "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::text AS ms",
       );
-      const roundTrip = this.#clock.now() - before;
-      // Negative: this process's clock was set back in between.
-      if (roundTrip < 0 || roundTrip >= shortest) continue;
-      shortest = roundTrip;
-      offset = Number(row!.ms) - before - roundTrip / 2;
-    }
-    this.#offset = Math.round(offset);
+      return Number(row!.ms);
+    };
+    const { offset, roundTrip } = await measureOffset(read, this.#clock);
+    if (Number.isFinite(roundTrip)) this.#offset = Math.round(offset);
   }
 
   /** A failure leaves the old offset. */

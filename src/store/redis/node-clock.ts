@@ -7,36 +7,24 @@ import type { Redis } from "ioredis";
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import { type ClockOffset, measureMs, measureOffset } from "../kit/clock-offset.ts";
 
-const measureMs = 10_000;
-const samples = 5;
-/** Slow links are measured by fewer. */
-const samplesMsMax = 2_000;
 /** Operators hear of nodes that are further off the others: before their scripts refuse every now. */
 const apartMsMax = limits.clockSkewMsMax / 2;
 /** Half of it is on the way there, by which a call is too old for the scripts. */
 const roundTripMsMax = 2 * limits.clockSkewMsMax;
 const slowMsMin = limits.clockSkewMsMax / 2;
 
-interface Measured {
+interface Measured extends ClockOffset {
   readonly node: Redis;
-  readonly offset: number;
-  readonly roundTrip: number;
 }
 
 async function measure(node: Redis, clock: Clock): Promise<Measured> {
-  let best = { offset: 0, roundTrip: Number.POSITIVE_INFINITY };
-  const startedAt = clock.now();
-  for (let i = 0; i < samples && clock.now() - startedAt < samplesMsMax; i++) {
-    const before = clock.now();
+  const read = async () => {
     const [seconds, microseconds] = await node.time();
-    const roundTrip = clock.now() - before;
-    const time = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
-    // Negative: this process's clock was set back in between.
-    if (roundTrip >= 0 && roundTrip < best.roundTrip)
-      best = { offset: time - before - roundTrip / 2, roundTrip };
-  }
-  return { node, ...best };
+    return Number(seconds) * 1_000 + Number(microseconds) / 1_000;
+  };
+  return { node, ...(await measureOffset(read, clock)) };
 }
 
 export class NodeClock {

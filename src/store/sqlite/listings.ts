@@ -1,24 +1,11 @@
 /** Lists of executions in SQLite, newest first. */
 
 import type { Database, Statement } from "bun:sqlite";
-import { defined } from "../../base/defined.ts";
-import { type ExecutionStatus, executionStatuses } from "../../model/execution.ts";
-import { looksMax, pageOf } from "../kit/lists.ts";
+import { executionStatuses } from "../../model/execution.ts";
+import { type ListingRow, looksMax, pageOf, toListing } from "../kit/lists.ts";
 import { comparePlaces } from "../kit/order.ts";
-import type { ListAnswer, Listing, ListRequest } from "../store.ts";
+import type { ListAnswer, ListRequest } from "../store.ts";
 import { settingOf, unpairedBelow, writeSetting } from "./schema.ts";
-
-interface Row {
-  readonly id: string;
-  readonly workflow: string;
-  readonly version: number;
-  readonly status: ExecutionStatus;
-  readonly startedAt: number;
-  readonly endedAt: number | null;
-  readonly correlationId: string | null;
-  readonly parent: string | null;
-  readonly isInline: number | null;
-}
 
 /** What an index holds, and the place in it from which on it is read. */
 type Search = {
@@ -33,7 +20,7 @@ type Search = {
 };
 
 interface Index {
-  readonly select: Statement<Row, [Search]>;
+  readonly select: Statement<ListingRow, [Search]>;
   /** At most countMax. */
   readonly count: Statement<{ count: number }, [Pick<Search, "$partition" | "$value" | "$status">]>;
 }
@@ -59,18 +46,6 @@ function prepareIndex(database: Database, condition: string): Index {
     count: database.prepare(
       `SELECT count(*) AS count FROM (SELECT 1 FROM executions WHERE ${where} LIMIT ${countMax})`,
     ),
-  };
-}
-
-function toListing({ endedAt, correlationId, parent, isInline, ...row }: Row): Listing {
-  return {
-    ...row,
-    ...defined({
-      endedAt: endedAt ?? undefined,
-      correlationId: correlationId ?? undefined,
-      parent: parent ?? undefined,
-      inline: isInline === 1 ? (true as const) : undefined,
-    }),
   };
 }
 
@@ -113,7 +88,7 @@ export class Listings {
     return pageOf(rows.values().map(toListing), request, { isWhole: rows.length < limit });
   }
 
-  #select(request: ListRequest, search: Search): readonly Row[] {
+  #select(request: ListRequest, search: Search): readonly ListingRow[] {
     const { workflow, status, correlationId, parent } = request;
     const candidates: Candidate[] = [];
     const propose = (index: Index, ...values: Pick<Search, "$value" | "$status">[]) =>
