@@ -143,7 +143,7 @@ export function parseConfig(
     httpPort: setting("http-port"),
     grpcPort: setting("grpc-port"),
     store: setting("store"),
-    storeTls: withoutAbsent({
+    storeTls: defined({
       ca: setting("store-ca"),
       cert: setting("store-cert"),
       key: setting("store-key"),
@@ -178,10 +178,6 @@ export function parseConfig(
 
 function scriptProcessesDefault(): number {
   return Math.min(availableParallelism(), limits.scriptProcessesDefaultMax);
-}
-
-function withoutAbsent(paths: { readonly [name: string]: string | undefined }): StoreTlsPaths {
-  return Object.fromEntries(Object.entries(paths).filter(([, path]) => path !== undefined));
 }
 
 function tlsOf(

@@ -50,10 +50,12 @@ export function takeOver(
   const decided = beside.filter((action) => isDecided(recordOf(action)));
   const taken = new Map<number, ActionRecord>();
   const order = rankOf(source.execution);
+  const specs = specsOf(source.plan);
+  const newSpecs = specsOf(plan);
   for (const action of decided) {
     const same = plan.actions[plan.byKey.get(action.key) ?? -1];
     if (same === undefined) return missing(plan, action.key);
-    if (!isSameValue(specOf(source.plan, action), specOf(plan, same))) {
+    if (!isSameValue(specs.get(action.key), newSpecs.get(same.key))) {
       const message = `The action ${action.key} is another one in version ${plan.version}: what is taken over must be equal.`;
       return { type: "invalid-state", message };
     }
@@ -72,8 +74,9 @@ function isDecided(record: ActionRecord): boolean {
   return record.endedAt !== undefined && !endedUnhandled(record);
 }
 
-function specOf({ definition }: Plan, { key }: PlanAction): unknown {
-  return definition.actions.find(({ id }) => String(id) === key);
+/** By the key of the action. */
+function specsOf({ definition }: Plan): ReadonlyMap<string, unknown> {
+  return new Map(definition.actions.map((spec) => [String(spec.id), spec]));
 }
 
 /** The order in which failures were handled: before all that the fork will know. */

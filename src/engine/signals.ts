@@ -1,17 +1,15 @@
 /** Signals from outside: each goes to one action, or is kept for one that is still to come. */
 import type { PlanAction } from "../language/kinds/table.ts";
 import type { EventAnswer } from "../model/event.ts";
-import { isOpen } from "../model/execution.ts";
 import type { EventOf } from "./actions/rules.ts";
 import { rulesOf } from "./actions/table.ts";
 import type { Draft } from "./decision/draft.ts";
+import { refusalIfEnded } from "./decision/open.ts";
 import { keepSignal } from "./decision/signals.ts";
 
 export function applySignal(draft: Draft, signal: EventOf<"signal">): EventAnswer {
-  const { status } = draft.state;
-  if (!isOpen(status)) {
-    return { type: "invalid-state", message: `The execution has ended: it is ${status}.` };
-  }
+  const ended = refusalIfEnded(draft);
+  if (ended !== undefined) return ended;
   const action = firstWaiting(draft, signal.event);
   if (action === undefined) return keepSignal(draft, signal);
   const { handout = 0 } = draft.record(action.index);

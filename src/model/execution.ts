@@ -177,10 +177,6 @@ interface HeldTimer {
   readonly at: number;
 }
 
-/**
- * What every commit rewrites. Times are milliseconds since the epoch, or a duration where `Ms` says
- * so.
- */
 /** The run in the ids of an execution's tasks and timers. */
 export function runOfIds({ idRun, run }: Pick<ExecutionState, "idRun" | "run">): number {
   return idRun ?? run;
@@ -192,6 +188,10 @@ export interface LeftRecord {
   readonly record: ActionRecord;
 }
 
+/**
+ * What every commit rewrites. Times are milliseconds since the epoch, or a duration where `Ms` says
+ * so.
+ */
 export interface ExecutionState {
   readonly id: string;
   /** The server made its id, so no start can name it again; absent: unknown, or not so. */

@@ -4,7 +4,7 @@
  * misread, however many such things there are.
  *
  *     1  states with records as they are in memory. Read only.
- *     2  states with short records (engine/stored-state.ts); servers that publish no format.
+ *     2  states with short records (engine/stored/state.ts); servers that publish no format.
  *     3  servers publish the format that they read (`ServerView.format`); the message that starts a
  *        follow-up tells when its source started, which is part of the follow-up's id; ids of
  *        signals and operations are remembered in fields of data, no longer in the state; records of

@@ -44,7 +44,7 @@ export function executionKey(id: string, partitions: number): ExecutionKey {
 export interface ActionPlace {
   readonly actionKey: string;
   /** Index of the item, from 0. */
-  readonly item?: number;
+  readonly item?: number | undefined;
 }
 
 /** The parts of a task's id, which names one hand-out of one action in one run. */
@@ -185,7 +185,7 @@ export const fields = {
   causes: (number: number) => `causes:${number}`,
   /** Records of the actions with plan index 64k to 64k+63; the first chunk lives in the state. */
   records: (chunk: number) => `records:${chunk}`,
-  /** What a map runs over, and what became of it: see engine/actions/map/chunks.ts. */
+  /** What a map runs over, and what became of it: see engine/stored/items.ts. */
   items: (actionKey: string, chunk: number) => `items:${actionKey}:${chunk}`,
   itemRecords: (actionKey: string, chunk: number) => `item-records:${actionKey}:${chunk}`,
   itemOutcome: (actionKey: string, item: number) => `item-outcome:${actionKey}:${item}`,

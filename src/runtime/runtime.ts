@@ -219,7 +219,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const desk = new WorkerDesk({ ...deskOptions, unpolled, uncarried, cancellations, standstill });
   const here = (queues: readonly string[]) => desk.countWorkers(queues);
   const pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
-  const explainer = new Explainer({ store, clock, plans, pollers });
+  const explainer = new Explainer({ store, plans, pollers });
   let inner: InnerWorker | undefined;
   let innerStopped: Promise<void> | undefined;
   metrics.read({

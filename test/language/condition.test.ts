@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { checkDefinition } from "../../src/language/check/check.ts";
-import { Conditions, compileCondition } from "../../src/language/data/condition.ts";
+import { Conditions, compileCondition, readsOf } from "../../src/language/data/condition.ts";
 import { Work } from "../../src/language/data/work.ts";
 import type { Json } from "../../src/model/json.ts";
 import { parseExact } from "../../src/model/numbers.ts";
@@ -19,7 +19,7 @@ const view = viewOf({ input });
 /** Read as definitions are. */
 function decide(text: string): { holds: boolean; missing: string | undefined } {
   const condition = compileCondition(parseExact(text) as Json);
-  const conditions = new Conditions(view, new Work(), [condition]);
+  const conditions = new Conditions(view, new Work(), readsOf([condition]).indexed);
   return { holds: conditions.holds(condition), missing: conditions.missing };
 }
 
@@ -135,7 +135,7 @@ test("many tests of a large text read it once, and what is too much is bounded",
     const condition = compileCondition({
       all: Array.from({ length: count }, () => ({ ref: "$.input.n", ...tests })),
     });
-    return new Conditions(large, new Work(), [condition]).holds(condition);
+    return new Conditions(large, new Work(), readsOf([condition]).indexed).holds(condition);
   };
   expect(run(200, { gt: 4 })).toBe(true);
   expect(() => run(200, { ne: "$.input.pad" })).toThrow("reads more of the data");
@@ -250,9 +250,11 @@ test("random conditions agree with the naive reading, and every one of them is s
   fc.assert(
     fc.property(condition, fc.record({ a: plain, b: plain, c: plain }), (raw, data) => {
       const compiled = compileCondition(raw as Json);
-      const conditions = new Conditions(viewOf({ input: JSON.stringify(data) }), new Work(), [
-        compiled,
-      ]);
+      const conditions = new Conditions(
+        viewOf({ input: JSON.stringify(data) }),
+        new Work(),
+        readsOf([compiled]).indexed,
+      );
       const holds = conditions.holds(compiled);
       seen[`${holds}`] += 1;
       expect(holds).toBe(naive(raw as never, data));

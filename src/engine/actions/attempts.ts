@@ -79,7 +79,7 @@ export function offer(subject: Subject, { parameters, item }: Offered): void {
     parameters,
   });
   subject.setRecord({
-    ...earlierAttempts(before),
+    ...(before.dueAt === undefined ? before : earlierAttempts(before)),
     ...total,
     status: "SCHEDULED",
     startedAt: before.startedAt ?? draft.now,

@@ -111,7 +111,7 @@ function start(draft: Draft, action: LoopPlanAction): void {
     scripts.start(draft, action);
     return;
   }
-  const conditions = new Conditions(viewOf(draft, action), draft.work, [action.while]);
+  const conditions = new Conditions(viewOf(draft, action), draft.work, action.indexed);
   const holds = conditions.holds(action.while);
   if (action.strict && conditions.missing !== undefined) {
     failMissing(draft, action, conditions.missing);

@@ -44,12 +44,8 @@ function ofValue(draft: Draft, expression: Reference): Choice {
     : { route: routeName(text), missing: undefined };
 }
 
-function ofCases(draft: Draft, { cases }: SwitchPlanAction): Choice {
-  const conditions = new Conditions(
-    draft.view(),
-    draft.work,
-    cases.map(({ when }) => when),
-  );
+function ofCases(draft: Draft, { cases, indexed }: SwitchPlanAction): Choice {
+  const conditions = new Conditions(draft.view(), draft.work, indexed);
   const found = cases.find(({ when }) => conditions.holds(when));
   return { route: found?.route, missing: conditions.missing };
 }

@@ -140,7 +140,7 @@ export class Draft extends DraftData {
       run: runOfIds(this.state),
       handout,
       actionKey,
-      ...defined({ item }),
+      item,
     });
   }
 
@@ -151,7 +151,7 @@ export class Draft extends DraftData {
     item?: number,
   ): string {
     const run = runOfIds(this.state);
-    return formatTimer({ kind, run, handout, actionKey, ...defined({ item }) });
+    return formatTimer({ kind, run, handout, actionKey, item });
   }
 
   /** A timer that was due, and will not be set again. */

@@ -15,7 +15,7 @@ import { fields } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { endMessageId, type StartMessage } from "../../model/message.ts";
 import { formatTimer } from "../../model/timer.ts";
-import { tellParent } from "./children.ts";
+import { tellParent, withText } from "./children.ts";
 import type { Draft } from "./draft.ts";
 import { putOut } from "./put-out.ts";
 import { hasTemplate, resultNeeds, resultText } from "./result.ts";
@@ -184,8 +184,7 @@ function sendFollowUp(draft: Draft, followUp: Extract<PlanFollowUp, object>): vo
       traceState: state.traceState,
     }),
   };
-  const body = `${JSON.stringify(message).slice(0, -1)},"input":${input}}`;
-  draft.addMessage(endMessageId("follow-up", state.run), body);
+  draft.addMessage(endMessageId("follow-up", state.run), withText(message, "input", input));
   draft.log("follow-up.sent", undefined, undefined, JSON.stringify({ workflow: message.workflow }));
 }
 

@@ -4,7 +4,7 @@ import type { EventAnswer } from "../../model/event.ts";
 import { type ActionRecord, isOpenAction } from "../../model/execution.ts";
 import { dropOwned } from "../close.ts";
 import type { Draft } from "../decision/draft.ts";
-import { refusalIfEnded } from "./open.ts";
+import { refusalIfEnded } from "../decision/open.ts";
 import { handDetails, type OperationEvent, type OperationRules } from "./rules.ts";
 
 /** The operations that name an action. */

@@ -1,5 +1,5 @@
 /** pause: nothing new starts and queued tasks are held; what is under way goes on and is applied. */
-import { refusalIfEnded } from "./open.ts";
+import { refusalIfEnded } from "../decision/open.ts";
 import { handDetails, type OperationRules } from "./rules.ts";
 
 export const pause: OperationRules<"pause"> = {

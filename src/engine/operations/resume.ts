@@ -1,6 +1,6 @@
 /** resume: starts what a pause held back. */
 import type { Draft } from "../decision/draft.ts";
-import { refusalIfEnded } from "./open.ts";
+import { refusalIfEnded } from "../decision/open.ts";
 import { handDetails, type OperationRules } from "./rules.ts";
 
 export const resume: OperationRules<"resume"> = {

@@ -8,7 +8,7 @@ import type { KindRules } from "../kinds/kind.ts";
 import { kindOf, kinds } from "../kinds/table.ts";
 import { isObject, type ReadObject } from "../readers/fields.ts";
 import { below, type FoundReference, nearestHint, quoted, type Report } from "../readers/report.ts";
-import { warnOfHandlers } from "./handler-rules.ts";
+import { countOf, warnOfHandlers } from "./handler-rules.ts";
 import { assignedNames } from "./script-names.ts";
 
 /** An action as far as it could be read. */
@@ -187,7 +187,7 @@ class GraphCheck {
         this.#report.problem(at, "A root action has no incoming edges to join; remove the join.");
         continue;
       }
-      const wanted = isObject(spec.join) ? spec.join.count : spec.join;
+      const wanted = countOf(spec.join);
       if (typeof wanted === "number" && wanted > count && count > 0) {
         const message = `It waits for ${wanted} edges, but only ${count} lead here.`;
         this.#report.problem(isObject(spec.join) ? below(at, "count") : at, message);

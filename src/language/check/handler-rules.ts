@@ -104,7 +104,7 @@ function skippedBy(graph: Graph, failing: number, handlers: ReadonlySet<number>)
   return skipped;
 }
 
-function countOf(join: Json | undefined): Json | undefined {
+export function countOf(join: Json | undefined): Json | undefined {
   return isObject(join) ? (join.count as Json) : join;
 }
 

@@ -8,8 +8,9 @@ import { limits } from "../../base/limits.ts";
 import type { Json, JsonText } from "../../model/json.ts";
 import { type Comparable, comparable, compare } from "./comparable.ts";
 import { compareInstants, instantOf } from "./instant.ts";
+import { elementsOf } from "./json-text.ts";
 import { type Reference, resolveReference, textsToIndex } from "./reference.ts";
-import type { Scope } from "./scope.ts";
+import { mergeNeeds, type Needs, type Scope } from "./scope.ts";
 import {
   compileTemplate,
   parseWholeReference,
@@ -17,7 +18,7 @@ import {
   type Template,
   wholeReference,
 } from "./template.ts";
-import { TextIndex, TextIndexes } from "./text-index.ts";
+import { TextIndexes } from "./text-index.ts";
 import type { Work } from "./work.ts";
 
 export const operators = [
@@ -70,8 +71,18 @@ export function compileCondition(value: Json): Condition {
   };
 }
 
+/** What conditions that are decided together read; `indexed`: see `Template`. */
+export function readsOf(conditions: readonly Condition[]): {
+  readonly needs: Needs;
+  readonly indexed: ReadonlySet<string>;
+} {
+  const references = conditions.flatMap(referencesOf);
+  const needs = mergeNeeds(references.map((one) => one.needs));
+  return { needs, indexed: textsToIndex(references) };
+}
+
 /** All references of a condition. */
-export function referencesOf(condition: Condition): readonly Reference[] {
+function referencesOf(condition: Condition): readonly Reference[] {
   switch (condition.kind) {
     case "all":
     case "any":
@@ -93,10 +104,11 @@ export class Conditions {
   readonly #work: Work;
   readonly #indexes: TextIndexes;
 
-  constructor(view: Scope, work: Work, conditions: readonly Condition[]) {
+  /** `indexed`: as `readsOf` of all of them returns it. */
+  constructor(view: Scope, work: Work, indexed: ReadonlySet<string>) {
     this.#view = view;
     this.#work = work;
-    this.#indexes = new TextIndexes(textsToIndex(conditions.flatMap(referencesOf)));
+    this.#indexes = new TextIndexes(indexed);
   }
 
   /** Throws TooLarge. */
@@ -168,8 +180,10 @@ export class Conditions {
   /** None of what is no array. */
   #elementsOf(text: JsonText | undefined): readonly JsonText[] {
     if (text === undefined || !text.startsWith("[")) return [];
-    const index = new TextIndex(text, this.#work);
-    return index.children(0).map((element) => index.textOf(element));
+    this.#work.readText(text);
+    const elements = elementsOf(text) ?? [];
+    this.#work.lookAt(elements.length);
+    return elements;
   }
 
   /** Undefined for a reference without a value. */

@@ -1,5 +1,5 @@
 /** What is the same for all kinds that run children. */
-import type { ActionSpec } from "../../model/definition.ts";
+import type { ActionSpec, RetrySpec } from "../../model/definition.ts";
 import { otherWorkflow, type ReadObject, version } from "../readers/fields.ts";
 import { type FieldList, reader } from "../readers/reader.ts";
 import { below, type Report } from "../readers/report.ts";
@@ -38,6 +38,11 @@ export function checkVersion(action: ReadObject, pointer: string, report: Report
   if (action.version === undefined || action.workflow !== undefined) return;
   const message = 'It is the version of a "workflow", which the action does not have.';
   report.problem(below(pointer, "version"), message);
+}
+
+/** A child that fails is not repeated, unless the action says so. */
+export function childRetry({ retry }: ActionSpec): RetrySpec {
+  return (retry as RetrySpec | undefined) ?? { retryCount: 0 };
 }
 
 export function compileTarget(spec: ActionSpec, of: PlanContext): ChildTarget {

@@ -1,7 +1,7 @@
 /** loop: repeats a workflow, or an inline definition, while a condition holds. */
 import type { ActionSpec } from "../../model/definition.ts";
 import type { Json } from "../../model/json.ts";
-import { type Condition, compileCondition, referencesOf } from "../data/condition.ts";
+import { type Condition, compileCondition, readsOf } from "../data/condition.ts";
 import { mergeNeeds } from "../data/scope.ts";
 import { compileTemplate, type Template } from "../data/template.ts";
 import { condition } from "../readers/conditions.ts";
@@ -28,6 +28,8 @@ export interface LoopPlanAction extends PlanActionBase {
   readonly target: ChildTarget;
   /** Asked before each round: a script, or a condition. */
   readonly while: string | Condition;
+  /** Of the condition. */
+  readonly indexed: ReadonlySet<string>;
   readonly maxIterations: number;
   readonly delaySeconds: Template | undefined;
   /** Resolved for each round. */
@@ -65,10 +67,10 @@ export const loop = {
     const delaySeconds = optionalTemplate(spec.delaySeconds);
     const isScript = typeof asked === "string";
     const found = isScript ? asked : compileCondition(asked);
-    const references = typeof found === "string" ? [] : referencesOf(found);
+    const { needs: read, indexed } = readsOf(typeof found === "string" ? [] : [found]);
     const needs = mergeNeeds([
       needsOf([parameters, delaySeconds]),
-      ...references.map((one) => one.needs),
+      read,
       { outputs: [], input: isScript },
     ]);
     const target = compileTarget(spec, of);
@@ -77,6 +79,7 @@ export const loop = {
       kind: "loop",
       target,
       while: found,
+      indexed,
       maxIterations,
       delaySeconds,
       parameters,

@@ -13,6 +13,7 @@ import {
   type ChildTarget,
   checkVersion,
   childFields,
+  childRetry,
   childTargets,
   compileTarget,
 } from "./child.ts";
@@ -43,9 +44,6 @@ export function toleratedOf(tolerate: Tolerance, items: number): number {
   // A hair more, as 29 % of 100 must be 29.
   return Math.floor((items * tolerate.percent) / 100 + 1e-9);
 }
-
-/** A child that fails is not repeated, unless it is asked for. */
-const noRetries: RetrySpec = { retryCount: 0 };
 
 interface MapSpec extends TaskSpec {
   readonly items: string;
@@ -117,7 +115,7 @@ export const map = {
       passesItem,
       needs: mergeNeeds([parameters.needs, { ...noNeeds, failure }]),
       target: action === undefined ? compileTarget(spec, of) : undefined,
-      retry: (spec.retry as RetrySpec | undefined) ?? noRetries,
+      retry: childRetry(spec),
       itemTask: action && compileTask(spec, { ...base, type: "user", name: action }, of),
       // Earlier versions saved larger ones.
       maxConcurrency: Math.min(maxConcurrency, limits.mapConcurrencyMax),

@@ -2,9 +2,9 @@
 import { limits } from "../../base/limits.ts";
 import type { ActionSpec } from "../../model/definition.ts";
 import type { Json } from "../../model/json.ts";
-import { type Condition, compileCondition, referencesOf } from "../data/condition.ts";
+import { type Condition, compileCondition, readsOf } from "../data/condition.ts";
 import { type Reference, withDefaults } from "../data/reference.ts";
-import { mergeNeeds } from "../data/scope.ts";
+import { mergeNeeds, noNeeds } from "../data/scope.ts";
 import { parseWholeReference } from "../data/template.ts";
 import { condition } from "../readers/conditions.ts";
 import { isObject, type ReadObject, readObject, text } from "../readers/fields.ts";
@@ -18,6 +18,8 @@ export interface SwitchPlanAction extends PlanActionBase {
   readonly expression: Reference | undefined;
   /** Empty where there is an expression. */
   readonly cases: readonly Case[];
+  /** Of the conditions of all cases. */
+  readonly indexed: ReadonlySet<string>;
 }
 
 interface Case {
@@ -118,10 +120,9 @@ export const switchKind = {
       when: compileCondition(when),
       route,
     }));
-    const references = compiled.flatMap(({ when }) => referencesOf(when));
-    if (expression !== undefined) references.push(expression);
-    const needs = mergeNeeds([base.needs, ...references.map((one) => one.needs)]);
+    const { needs: read, indexed } = readsOf(compiled.map(({ when }) => when));
+    const needs = mergeNeeds([base.needs, read, expression?.needs ?? noNeeds]);
     const strict = base.strict && format >= strictFormat;
-    return { ...base, kind: "switch", strict, expression, cases: compiled, needs };
+    return { ...base, kind: "switch", strict, expression, cases: compiled, indexed, needs };
   },
 } satisfies KindRules;

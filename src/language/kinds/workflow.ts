@@ -6,6 +6,7 @@ import {
   type ChildTarget,
   checkVersion,
   childFields,
+  childRetry,
   childTargets,
   compileTarget,
 } from "./child.ts";
@@ -22,8 +23,6 @@ interface WorkflowSpec extends ActionSpec {
   readonly detach?: boolean;
 }
 
-const noRetries: RetrySpec = { retryCount: 0 };
-
 export const workflow = {
   fields: [
     ...childFields,
@@ -35,7 +34,7 @@ export const workflow = {
   format: 4,
   compile(spec: WorkflowSpec, base: PlanActionBase, of: PlanContext): WorkflowPlanAction {
     const { detach = false } = spec;
-    const rules = (spec.retry as RetrySpec | undefined) ?? noRetries;
-    return { ...base, kind: "workflow", target: compileTarget(spec, of), detach, retry: rules };
+    const target = compileTarget(spec, of);
+    return { ...base, kind: "workflow", target, detach, retry: childRetry(spec) };
   },
 } satisfies KindRules;

@@ -109,18 +109,18 @@ function noteOne(reference: Reference, pointer: string, report: Report): void {
 
 /** What text without references stands for; undefined where it has some, or does not parse. */
 export function literalText(value: string): string | undefined {
-  const parts = isLiteral(value) ? parseString(value) : [];
-  return parts.length > 0 ? parts.join("") : undefined;
+  try {
+    const parts = parseString(value);
+    return parts.every((part) => typeof part === "string") ? parts.join("") : undefined;
+  } catch (error) {
+    if (!(error instanceof ReferenceSyntaxError)) throw error;
+    return undefined;
+  }
 }
 
 /** Whether text refers to no data. What does not parse does not count: its reader reports it. */
 export function isLiteral(value: string): boolean {
-  try {
-    return parseString(value).every((part) => typeof part === "string");
-  } catch (error) {
-    if (!(error instanceof ReferenceSyntaxError)) throw error;
-    return false;
-  }
+  return literalText(value) !== undefined;
 }
 
 /** A pattern of what `parseWholeReference` may take. */

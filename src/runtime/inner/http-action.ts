@@ -1,9 +1,9 @@
 /** One attempt at an http action: from the resolved request to the outcome. */
 
-import { createHash } from "node:crypto";
 import { inBytes } from "../../base/amount.ts";
 import { defined } from "../../base/defined.ts";
 import { failureKinds } from "../../base/errors.ts";
+import { hashText } from "../../base/hash.ts";
 import { holdsMoreParts, isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
 import type { HttpClient, HttpResponse } from "../../http/client.ts";
@@ -85,7 +85,7 @@ const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 function idempotencyKey(taskId: string): string {
   const { executionId, run, actionKey } = parseTaskId(taskId)!;
   const name = JSON.stringify([executionId, run, actionKey]);
-  return createHash("sha256").update(name).digest("hex").slice(0, 32);
+  return hashText(name).slice(0, 32);
 }
 
 function addMissing(headers: Map<string, string>, name: string, value: string): boolean {

@@ -2,7 +2,6 @@
  * Why an execution or a queue is where it is: what the engine says that it waits for, joined with
  * the store's tasks, the workers that poll, and holds.
  */
-import type { Clock } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { type Wait, waitsOf } from "../../engine/waits.ts";
@@ -26,7 +25,6 @@ const queuesExplainedMax = 1_000;
 
 interface Options {
   readonly store: Store;
-  readonly clock: Clock;
   readonly plans: Plans;
   readonly pollers: Pollers;
 }

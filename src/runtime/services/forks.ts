@@ -67,6 +67,7 @@ export class Forks {
     const { execution, plan, taken, input, outputs } = await this.#read(request);
     const { state } = execution;
     const chars = [...outputs.values()].reduce((sum, text) => sum + text.length, input.length);
+    const requestHash = hashOf(request);
     const leave = await space.enter(chars);
     const details = JSON.stringify({ of, action, run: state.run, ...defined({ reason }) });
     const answer = await driver
@@ -87,14 +88,14 @@ export class Forks {
             traceState: request.traceState,
           }),
         },
-        hashOf(request),
+        requestHash,
       )
       .finally(leave);
     switch (answer.outcome) {
       case "created":
         return { id, created: true, status: answer.status };
       case "exists":
-        if (answer.requestHash !== hashOf(request)) throw startedByAnother(id);
+        if (answer.requestHash !== requestHash) throw startedByAnother(id);
         return { id, created: false, status: answer.status };
       default:
         throw gone(executionKey(id, this.#options.store.partitions));

@@ -2,6 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { pick } from "../../language/data/json-text.ts";
+import type { ExecutionEvent } from "../../model/event.ts";
 import { isOpen } from "../../model/execution.ts";
 import type { SignalMessage, SignalSent } from "../../model/message.ts";
 import type { OutboxMessage } from "../../store/store.ts";
@@ -28,7 +29,11 @@ export async function deliverSignal(
   const targets = await targetsOf(options, message, signal);
   const sent: SignalSent[] = [];
   if (targets.length <= limits.signalTargetsMax) {
-    for (const id of targets) sent.push(await send(options, message, { signal, id }));
+    const event = eventOf(message, signal);
+    for (const id of targets) {
+      const answer = await options.driver.submit(id, event);
+      sent.push({ executionId: id, outcome: outcomeOf(answer) });
+    }
   }
   const refusal = refusalOf(signal, targets.length, sent);
   const { handout } = signal;
@@ -60,20 +65,18 @@ async function targetsOf(
   return found;
 }
 
-async function send(
-  { driver }: Options,
+/** The same for each target. */
+function eventOf(
   { key, body }: OutboxMessage,
-  { signal, id }: { readonly signal: SignalMessage; readonly id: string },
-): Promise<SignalSent> {
-  const { event, sentAt, handout } = signal;
+  { event, sentAt, handout }: SignalMessage,
+): ExecutionEvent {
   const payload = pick(body, ["payload"]) ?? "null";
   // Apart from all ids that callers may choose: those have no colon before them.
   const cause = causeOf("signal", `:${key.id}:${sentAt}:${handout}`, {
     scope: event,
     body: payload,
   });
-  const answer = await driver.submit(id, { type: "signal", event, payload, cause });
-  return { executionId: id, outcome: outcomeOf(answer) };
+  return { type: "signal", event, payload, cause };
 }
 
 function outcomeOf({ type }: SubmitAnswer): SignalSent["outcome"] {

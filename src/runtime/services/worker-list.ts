@@ -1,5 +1,4 @@
 /**
-/**
  * Which workers poll this server, for what, and when last: for lists, and to know whether one that takes
  * JSON is there. It is kept in memory, and bounded in bytes. Workers that poll for the same share the
  * names; the longest unseen are forgotten first.

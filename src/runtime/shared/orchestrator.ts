@@ -2,7 +2,7 @@
  * What the edge calls: everything Orchy can do, as one interface. REST, the worker service and the
  * legacy wire are thin translations of it. Refusals are thrown as OrchyError; payloads are text.
  */
-import type { OrchyError, Problem } from "../../base/errors.ts";
+import type { Problem } from "../../base/errors.ts";
 import type { ParentLink } from "../../model/child.ts";
 import type { ActionDefinition, WorkflowDefinition } from "../../model/definition.ts";
 import type { HistoryEntry } from "../../model/entry.ts";
@@ -421,5 +421,3 @@ export interface Orchestrator {
   /** Why only a restart helps; undefined: it does not need one. */
   broken(): string | undefined;
 }
-
-export type { OrchyError };
