@@ -3,6 +3,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parse } from "valibot";
+import {
+  executionExplanationSchema,
+  queueExplanationSchema,
+} from "../../src/api/rest/explanation-schemas.ts";
+import { actionStatsSchema } from "../../src/api/rest/response-schemas.ts";
 import { type Clock, systemClock, systemIds } from "../../src/base/clock.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import { reasonKinds } from "../../src/runtime/shared/explanation.ts";
@@ -311,6 +317,29 @@ describe("a runtime", () => {
     await untilKind(runtime, id, "queued");
     const { reasons } = await runtime.explainExecution(id);
     expect(reasons).toMatchObject([{ queue: { queued: 1, workers: { waiting: 1, busy: 0 } } }]);
+  });
+
+  test("says at least where the store counts no further", async () => {
+    const store = hooked(new MemoryStore({ partitions: 2 }), {
+      queueStats: async (read, _count, request) =>
+        (await read(request)).map((stats) => ({ ...stats, queued: 1_000, atLeast: true as const })),
+    });
+    const counting = await startTestServer({ store: "memory:", parts: { store } });
+    try {
+      await saveWorkflow(counting, single("many"));
+      const id = await startExecution(counting, "many");
+      const { body: explained } = await call(counting, "GET", `/v1/executions/${id}/explain`);
+      const [reason] = parse(executionExplanationSchema, explained).reasons;
+      expect(reason!.queue).toMatchObject({ queued: 1_000, atLeast: true });
+      expect(reason!.sentence).toContain("At least 1000 tasks of many in the queue default wait,");
+      const { body: queue } = await call(counting, "GET", "/v1/queues/default/explain");
+      expect(parse(queueExplanationSchema, queue).actions[0]).toMatchObject({ atLeast: true });
+      const { body: action } = await call(counting, "GET", "/v1/actions/many");
+      const queues = [{ queued: 1_000, atLeast: true }];
+      expect(parse(actionStatsSchema, action)).toMatchObject({ atLeast: true, queues });
+    } finally {
+      await counting.remove();
+    }
   });
 
   test("every kind was seen above, and is documented", () => {

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse } from "valibot";
+import { itemsSchema } from "../../src/api/rest/response-schemas.ts";
 import type { TaskContext } from "../../src/worker/index.ts";
 import {
   call,
@@ -65,6 +67,18 @@ describe("map", () => {
     for (const { input, index, item } of seen) {
       expect([input, item]).toEqual([{ double: `${index}${index}` }, { n: index }]);
     }
+  });
+
+  test("a search that has looked at many items says that it is incomplete", async () => {
+    const list = Array(6_000).fill(0);
+    await saveWorkflow(server, mapping("sparse", { action: "nobody", maxConcurrency: 1 }));
+    const id = await startExecution(server, "sparse", { list });
+    const path = `/v1/executions/${id}/actions/all/items?status=COMPLETED`;
+    const first = await call(server, "GET", path);
+    expect(first.body).toMatchObject({ items: [], incomplete: true });
+    const rest = await call(server, "GET", `${path}&cursor=${first.body.cursor}`);
+    expect(rest.body).toEqual({ items: [] });
+    for (const { body } of [first, rest]) parse(itemsSchema, body);
   });
 
   test("items are read page by page, and by status", async () => {

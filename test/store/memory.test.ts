@@ -72,6 +72,29 @@ describe("a store that claims roughly in order", () => {
   });
 });
 
+test("a store that counts no further is compared by its lower bounds, and by them", async () => {
+  const compare = async (counted: (queued: number) => number) => {
+    const other = hooked(new MemoryStore({ partitions: 1 }), {
+      queueStats: async (read, _count, request) =>
+        (await read(request)).map(({ queued, leased, ...stats }) => {
+          return { ...stats, queued: counted(queued), leased: 0, atLeast: true as const };
+        }),
+    });
+    await runDifferential({
+      seed: 1,
+      operations: 150,
+      together: 1,
+      partitions: 1,
+      smallLimits: true,
+      reference: new MemoryStore({ partitions: 1 }),
+      others: [other],
+      reached: new Set(),
+    });
+  };
+  await compare((queued) => Math.min(queued, 1));
+  await expect(compare((queued) => queued + 1)).rejects.toThrow("Stores differ");
+});
+
 storeConformance(
   "a store that has servers only",
   async () => ({ store: new MemoryServers(), cleanUp }),

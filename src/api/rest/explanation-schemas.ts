@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { queueKinds, reasonKinds } from "../../runtime/shared/explanation.ts";
 import { statusSchema } from "../schemas.ts";
 import {
+  atLeastSchema,
   failureSchema,
   itemCountsSchema,
   optionalTime,
@@ -17,6 +18,7 @@ const queueReport = {
   ),
   queued: v.number(),
   running: v.number(),
+  atLeast: atLeastSchema,
   oldestWaitingAt: optionalTime,
   workers: workerCountSchema,
   silentServers: v.optional(

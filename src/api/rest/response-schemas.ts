@@ -32,6 +32,16 @@ export const errorSchema = v.strictObject({
 
 export const legacyErrorSchema = v.strictObject({ error: v.string() });
 
+const incompleteSchema = v.optional(
+  v.pipe(
+    v.boolean(),
+    v.description(
+      "True: the search was ended before the page was full, as it had looked at very many entries " +
+        "that do not match; go on with the cursor.",
+    ),
+  ),
+);
+
 const cursor = v.optional(
   v.pipe(v.string(), v.description("Pass it to get the next page; absent on the last page.")),
 );
@@ -67,6 +77,15 @@ export const workerCountSchema = v.pipe(
   v.description("Workers that poll for it now, and workers without room, of all servers."),
 );
 
+export const atLeastSchema = v.optional(
+  v.pipe(
+    v.literal(true),
+    v.description(
+      "There are at least so many queued and running tasks: the store does not count large numbers.",
+    ),
+  ),
+);
+
 export const actionStatsSchema = v.strictObject({
   definition: actionSchema,
   registered: v.pipe(
@@ -75,12 +94,14 @@ export const actionStatsSchema = v.strictObject({
   ),
   queued: v.number(),
   running: v.number(),
+  atLeast: atLeastSchema,
   oldestWaitingAt: optionalTime,
   queues: v.array(
     v.strictObject({
       queue: v.string(),
       queued: v.number(),
       running: v.number(),
+      atLeast: atLeastSchema,
       oldestWaitingAt: optionalTime,
       workers: workerCountSchema,
     }),
@@ -131,15 +152,7 @@ const listing = {
 export const executionsSchema = v.strictObject({
   ...page(v.strictObject({ ...listing, parent: v.optional(v.strictObject({ id: v.string() })) }))
     .entries,
-  incomplete: v.optional(
-    v.pipe(
-      v.boolean(),
-      v.description(
-        "True: the search was ended before the page was full, as it had looked at very many executions " +
-          "that do not match; go on with the cursor.",
-      ),
-    ),
-  ),
+  incomplete: incompleteSchema,
 });
 
 export const attemptSchema = v.strictObject({
@@ -214,19 +227,22 @@ export const executionActionSchema = v.strictObject({
   outputBytes: sizeSchema,
 });
 
-export const itemsSchema = page(
-  v.strictObject({
-    index: v.number(),
-    status: actionStatusSchema,
-    attempt: v.optional(v.number()),
-    startedAt: optionalTime,
-    endedAt: optionalTime,
-    dueAt: optionalTime,
-    child: v.optional(v.string()),
-    output: v.optional(json),
-    error: v.optional(failureSchema),
-  }),
-);
+const itemSchema = v.strictObject({
+  index: v.number(),
+  status: actionStatusSchema,
+  attempt: v.optional(v.number()),
+  startedAt: optionalTime,
+  endedAt: optionalTime,
+  dueAt: optionalTime,
+  child: v.optional(v.string()),
+  output: v.optional(json),
+  error: v.optional(failureSchema),
+});
+
+export const itemsSchema = v.strictObject({
+  ...page(itemSchema).entries,
+  incomplete: incompleteSchema,
+});
 
 const parentSchema = v.pipe(
   v.strictObject({

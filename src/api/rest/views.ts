@@ -39,12 +39,14 @@ export function actionStatsView(all: ActionStats): unknown {
     registered,
     queued,
     running,
+    atLeast: stats.atLeast,
     oldestWaitingAt: moment(stats.oldestAt),
     queues: stats.queues.map((queue) => ({
       // The store keeps one list for each queue and action; the action is known here.
       queue: parseQueueKey(queue.queue).queue,
       queued: queue.queued,
       running: queue.leased,
+      atLeast: queue.atLeast,
       oldestWaitingAt: moment(queue.oldestAt),
       workers: queue.workers,
     })),

@@ -13,6 +13,7 @@
 import { inBytes } from "../../base/amount.ts";
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
 import type { TaskOutcome } from "../../model/event.ts";
@@ -216,13 +217,14 @@ export class Uncarried {
     }
   }
 
-  #warn(queue: string, { queued, oldestAt }: Waiting, now: number): void {
+  #warn(queue: string, { queued, atLeast, oldestAt }: Waiting, now: number): void {
     const warnedAt = this.#warned.get(queue) ?? Number.NEGATIVE_INFINITY;
     if (now - warnedAt < limits.unpolledWarnMs) return;
     this.#warned.set(queue, now);
     this.#options.log.warn("tasks wait for a worker that takes JSON, and none polls for them", {
       ...parseQueueKey(queue),
       queued,
+      ...defined({ atLeast }),
       waitingMs: now - oldestAt,
     });
   }

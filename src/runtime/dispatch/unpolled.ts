@@ -9,6 +9,7 @@
 
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { jsonQueueKey, parseQueueKey, plainQueueKey } from "../../model/ids.ts";
 import type { Store } from "../../store/store.ts";
@@ -16,7 +17,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import type { Notes } from "../peers/notes.ts";
 import { Rounds } from "../shared/rounds.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { type Waiting, waitingIn } from "./waiting.ts";
+import { merged, type Waiting, waitingIn } from "./waiting.ts";
 
 /** Time between two looks at queues whose workers are busy or at other servers. */
 const unpolledRestMs = 30_000;
@@ -158,7 +159,7 @@ export class Unpolled {
     return false;
   }
 
-  #report(key: string, { queued, oldestAt, partition }: Waiting, now: number): void {
+  #report(key: string, { queued, atLeast, oldestAt, partition }: Waiting, now: number): void {
     const { log, prefers } = this.#options;
     if (this.#unpolled.has(key)) return;
     this.#unpolled.add(key);
@@ -169,12 +170,8 @@ export class Unpolled {
     log.warn("tasks wait, and no worker polls for them", {
       ...parseQueueKey(key),
       queued,
+      ...defined({ atLeast }),
       waitingMs,
     });
   }
-}
-
-function merged(one: Waiting, other: Waiting): Waiting {
-  const older = one.oldestAt < other.oldestAt ? one : other;
-  return { ...older, queued: one.queued + other.queued, leased: one.leased + other.leased };
 }

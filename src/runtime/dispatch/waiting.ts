@@ -1,4 +1,5 @@
 /** What the store holds in queues that are hinted here to hold something. */
+import { noTasks, type QueueCounts, sumOf } from "../../store/kit/queue-counts.ts";
 import type { Store } from "../../store/store.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
@@ -7,12 +8,10 @@ interface WaitingOptions {
   readonly dispatcher: Pick<Dispatcher, "unhintAll" | "hint">;
 }
 
-export interface Waiting {
-  queued: number;
-  leased: number;
-  oldestAt: number;
+export interface Waiting extends QueueCounts {
+  readonly oldestAt: number;
   /** Of the oldest task. */
-  partition: number;
+  readonly partition: number;
 }
 
 /** Of these queues those that hold claimable tasks; hints of the others were wrong and are dropped. */
@@ -23,17 +22,19 @@ export async function waitingIn(
   const { store } = options;
   const waiting = await claimableIn(options, queues);
   for (let partition = 0; partition < store.partitions && waiting.size > 0; partition++) {
-    for (const { queue, queued, leased, oldestAt } of await store.queueStats({ partition })) {
+    for (const { queue, ...counts } of await store.queueStats({ partition })) {
       const found = waiting.get(queue);
-      if (found === undefined) continue;
-      found.queued += queued;
-      found.leased += leased;
-      if (oldestAt === undefined || oldestAt >= found.oldestAt) continue;
-      found.oldestAt = oldestAt;
-      found.partition = partition;
+      const { oldestAt = Number.POSITIVE_INFINITY } = counts;
+      if (found !== undefined)
+        waiting.set(queue, merged(found, { ...counts, oldestAt, partition }));
     }
   }
   return waiting;
+}
+
+export function merged(one: Waiting, other: Waiting): Waiting {
+  const { oldestAt, partition } = one.oldestAt <= other.oldestAt ? one : other;
+  return { ...sumOf(one, other), oldestAt, partition };
 }
 
 async function claimableIn(
@@ -48,8 +49,7 @@ async function claimableIn(
       for (const queue of await store.queueHints({ partition })) {
         if (!queues.has(queue)) continue;
         dispatcher.hint(partition, queue);
-        const oldestAt = Number.POSITIVE_INFINITY;
-        waiting.set(queue, { queued: 0, leased: 0, oldestAt, partition });
+        waiting.set(queue, { ...noTasks, oldestAt: Number.POSITIVE_INFINITY, partition });
       }
     }
   } catch (error) {

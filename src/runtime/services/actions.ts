@@ -5,6 +5,7 @@ import type { ActionDefinition } from "../../model/definition.ts";
 import { parseQueueKey, plainQueueKey } from "../../model/ids.ts";
 import { innerQueue } from "../../model/names.ts";
 import { compareText } from "../../store/kit/order.ts";
+import { noTasks, type QueueCounts, sumOf } from "../../store/kit/queue-counts.ts";
 import type { QueueStats, Store } from "../../store/store.ts";
 import type { ActionRegistry } from "../catalogue/action-registry.ts";
 import type { ActionStats, Page, QueueOfAction } from "../shared/orchestrator.ts";
@@ -94,34 +95,15 @@ function statsOf(
   const queues = new Map<string, QueueStats>();
   for (const part of parts) {
     const queue = plainQueueKey(part.queue);
-    const before = queues.get(queue) ?? { queue, queued: 0, leased: 0 };
-    const oldestAt = earliest(before.oldestAt, part.oldestAt);
-    queues.set(queue, {
-      queue,
-      queued: before.queued + part.queued,
-      leased: before.leased + part.leased,
-      ...defined({ oldestAt }),
-    });
+    queues.set(queue, { queue, ...sumOf(queues.get(queue) ?? noTasks, part) });
   }
-  let queued = 0;
-  let running = 0;
-  let oldestAt: number | undefined;
-  for (const queue of queues.values()) {
-    queued += queue.queued;
-    running += queue.leased;
-    oldestAt = earliest(oldestAt, queue.oldestAt);
-  }
-  const sums = { queued, running, ...defined({ oldestAt }) };
+  const { leased: running, ...sums } = parts.reduce<QueueCounts>(sumOf, noTasks);
   const definition = registered ?? { name };
   return {
     definition,
     registered: registered !== undefined,
+    running,
     ...sums,
     queues: [...queues.values()],
   };
-}
-
-function earliest(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined) return b;
-  return b === undefined ? a : Math.min(a, b);
 }

@@ -2,6 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import { isJsonQueueKey, parseQueueKey } from "../../model/ids.ts";
 import { innerQueue } from "../../model/names.ts";
+import { noTasks, type QueueCounts, sumOf } from "../../store/kit/queue-counts.ts";
 import type { QueueStats, Store } from "../../store/store.ts";
 import type { QueueKind, QueueReport, WorkerCount } from "../shared/explanation.ts";
 import type { Pollers } from "./pollers.ts";
@@ -31,26 +32,18 @@ export async function reportOn(
   parts: readonly QueueStats[],
   most: number,
 ): Promise<{ readonly reports: QueueReports; readonly leftOut: number }> {
-  const held = new Map<string, QueueStats>();
+  const held = new Map<string, QueueCounts>();
   for (const part of parts) {
-    const { queue } = part;
-    const before = held.get(queue) ?? { queued: 0, leased: 0 };
-    const oldest = [before, part].flatMap(({ oldestAt }: Partial<QueueStats>) => oldestAt ?? []);
-    held.set(queue, {
-      queue,
-      queued: before.queued + part.queued,
-      leased: before.leased + part.leased,
-      ...(oldest.length > 0 && { oldestAt: Math.min(...oldest) }),
-    });
+    held.set(part.queue, sumOf(held.get(part.queue) ?? noTasks, part));
   }
   const listed = [...held.keys()].sort().slice(0, most);
-  const { counts, silentServers } = await pollers.of(listed);
+  const { counts: polls, silentServers } = await pollers.of(listed);
   const reports = listed.map((key): [string, QueueReport] => {
-    const { queued, leased, oldestAt } = held.get(key)!;
-    const workers = counts.get(key) ?? { waiting: 0, busy: 0 };
+    const { leased, ...counts } = held.get(key)!;
+    const workers = polls.get(key) ?? { waiting: 0, busy: 0 };
     const waitingFor = isJsonQueueKey(key) ? ("json" as const) : undefined;
-    const counted = { queued, running: leased, workers, silentServers };
-    return [key, { ...parseQueueKey(key), ...counted, ...defined({ oldestAt, waitingFor }) }];
+    const counted = { ...counts, running: leased, workers, silentServers };
+    return [key, { ...parseQueueKey(key), ...counted, ...defined({ waitingFor }) }];
   });
   return { reports: new Map(reports), leftOut: held.size - listed.length };
 }
@@ -62,14 +55,17 @@ export function kindOf({ workers, running, waitingFor }: QueueReport): QueueKind
   return waitingFor === "json" ? "no-json-workers" : "no-workers";
 }
 
-const taskCount = (count: number) => (count === 1 ? "1 task" : `${count} tasks`);
+const taskCount = (count: number, atLeast?: true) => {
+  const tasks = count === 1 ? "1 task" : `${count} tasks`;
+  return atLeast ? `at least ${tasks}` : tasks;
+};
 const workerCount = (count: number) => (count === 1 ? "1 worker" : `${count} workers`);
 
 /** What waits and who takes it, as a sentence or two. */
 export function queueSentence(kind: QueueKind, report: QueueReport): string {
-  const { queue, action, queued, running, workers, silentServers } = report;
+  const { queue, action, queued, running, atLeast, workers, silentServers } = report;
   if (queue === innerQueue) return innerSentence(kind, report);
-  const waiting = `${taskCount(queued)} of ${action} in the queue ${queue}`;
+  const waiting = `${capitalised(taskCount(queued, atLeast))} of ${action} in the queue ${queue}`;
   const wait = queued === 1 ? "waits" : "wait";
   const unsure =
     silentServers > 0 ? ` (${silentServers} of the servers did not say who polls them)` : "";
@@ -78,7 +74,7 @@ export function queueSentence(kind: QueueKind, report: QueueReport): string {
       return `${waiting} ${wait}, and ${workerCount(workers.waiting)} with room for it will take them.`;
     case "workers-busy":
       return (
-        `${waiting} ${wait}: ${busySentence(workers)}, with ${taskCount(running)} of it running. ` +
+        `${waiting} ${wait}: ${busySentence(workers)}, with ${taskCount(running, atLeast)} of it running. ` +
         "They are taken as workers have room; more workers, or more concurrency, take them sooner."
       );
     case "no-workers":
@@ -91,14 +87,18 @@ export function queueSentence(kind: QueueKind, report: QueueReport): string {
   }
 }
 
+function capitalised(text: string): string {
+  return `${text[0]!.toUpperCase()}${text.slice(1)}`;
+}
+
 function busySentence({ busy }: WorkerCount): string {
   if (busy === 0) return "its workers are busy";
   return busy === 1 ? "its 1 worker has no room" : `its ${busy} workers have no room`;
 }
 
 /** Of the queue that the server's own worker takes. */
-function innerSentence(kind: QueueKind, { action, queued }: QueueReport): string {
-  const waiting = `${taskCount(queued)} of ${action} ${queued === 1 ? "waits" : "wait"}`;
+function innerSentence(kind: QueueKind, { action, queued, atLeast }: QueueReport): string {
+  const waiting = `${capitalised(taskCount(queued, atLeast))} of ${action} ${queued === 1 ? "waits" : "wait"}`;
   if (kind === "queued") return `${waiting} for the server, which takes them now.`;
   if (kind === "workers-busy") return `${waiting}: the servers make as many calls as they may.`;
   return `${waiting}, and no live server takes such tasks.`;

@@ -39,6 +39,8 @@ export interface QueueReport {
   readonly waitingFor?: "json";
   readonly queued: number;
   readonly running: number;
+  /** There are at least so many: the store counts no further. */
+  readonly atLeast?: true;
   readonly oldestAt?: number;
   readonly workers: WorkerCount;
   /** Live servers that did not say in time which workers poll them. */

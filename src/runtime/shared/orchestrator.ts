@@ -318,6 +318,8 @@ export interface ActionStats {
   readonly registered: boolean;
   readonly queued: number;
   readonly running: number;
+  /** There are at least so many: the store counts no further. */
+  readonly atLeast?: true;
   readonly oldestAt?: number;
   readonly queues: readonly QueueOfAction[];
 }

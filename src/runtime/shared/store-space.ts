@@ -29,6 +29,7 @@ export class StoreSpace {
    */
   #isFull = false;
   #tombstones = 0;
+  #tombstonesAtLeast = false;
   /** Bytes that were left for starts at the last reading, and what was taken since. */
   #left = Number.POSITIVE_INFINITY;
   #taken = 0;
@@ -59,6 +60,7 @@ export class StoreSpace {
       .then((pressure) => {
         const { used, tombstones = 0, left = Number.POSITIVE_INFINITY } = pressure;
         this.#tombstones = tombstones;
+        this.#tombstonesAtLeast = pressure.atLeast === true;
         this.#used = used;
         this.#noteFull();
         this.#left = left;
@@ -102,7 +104,8 @@ export class StoreSpace {
   /** How full the store is, and what of it early retention cannot remove, by the last reading. */
   get sentence(): string {
     const used = `${percent(this.#used)} of the store's room is used`;
-    const tombstones = `, also by the ids of ${this.#tombstones} deleted executions`;
+    const count = `${this.#tombstonesAtLeast ? "at least " : ""}${this.#tombstones}`;
+    const tombstones = `, also by the ids of ${count} deleted executions`;
     const sentence = `${used}${this.#tombstones === 0 ? "" : tombstones}.`;
     if (!this.#keepRetention || !this.#isFull) return sentence;
     return `${sentence} With --keep-retention none is made: delete executions that have ended.`;

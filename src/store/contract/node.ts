@@ -16,6 +16,11 @@ export interface Traits {
    * a dead server within 15 seconds instead of two.
    */
   readonly looks: "cheap" | "billed";
+  /**
+   * False: it counts up to some 1,000; a count of more says "at least so many", and is marked with
+   * `atLeast`.
+   */
+  readonly countsExact: boolean;
   /** Share of its room (see `pressure`) above which nothing new is to be started. */
   readonly usedMax: number;
 }
@@ -25,6 +30,8 @@ export interface Pressure {
   readonly used: number;
   /** How many tombstones are part of it; approximate, or absent, where it cannot count them. */
   readonly tombstones?: number;
+  /** There are at least so many tombstones: it counts no further. */
+  readonly atLeast?: true;
   /** Bytes that new executions may still take; absent: only the share is known. */
   readonly left?: number;
   /** False: what is full is not what removed executions would make room in. */

@@ -101,6 +101,8 @@ export interface QueueStats {
   readonly leased: number;
   /** When the oldest queued task was queued. */
   readonly oldestAt?: number;
+  /** There are at least so many: the store counts no further. See `Traits.countsExact`. */
+  readonly atLeast?: true;
 }
 
 export interface QueueStatsRequest {

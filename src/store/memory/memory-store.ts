@@ -28,6 +28,7 @@ export class MemoryStore implements contract.Store {
     shared: false,
     claimOrder: "strict",
     looks: "cheap",
+    countsExact: true,
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;

@@ -59,6 +59,7 @@ export async function openPostgresStore(
       shared: true,
       claimOrder: "roughly",
       looks: "cheap",
+      countsExact: true,
       usedMax: limits.storeUsedMax,
     };
     return new PostgresStore({ link, clock, nodeClock, wakes, traits, partitions, format });

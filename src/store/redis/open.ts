@@ -57,6 +57,7 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
       shared: true,
       claimOrder: "strict",
       looks: "cheap",
+      countsExact: true,
       usedMax,
     };
     const { clockCheck = true } = options;

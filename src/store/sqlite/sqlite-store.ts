@@ -42,6 +42,7 @@ export class SqliteStore implements contract.Store {
     shared: false,
     claimOrder: "strict",
     looks: "cheap",
+    countsExact: true,
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;
