@@ -181,6 +181,11 @@ export const signalSchema = v.strictObject({
   signalId: v.optional(causeIdSchema),
 });
 
+export const signalAllSchema = v.strictObject({
+  correlationId: correlationIdSchema,
+  ...signalSchema.entries,
+});
+
 /** Of every operation by hand. */
 const byHand = {
   reason: v.optional(

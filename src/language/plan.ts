@@ -97,6 +97,19 @@ export function planWithin(plan: Plan, inline: readonly string[] = []): Plan {
   return found;
 }
 
+/** Names of the events that its waits are for; `any`: one of them is only known in an execution. */
+export function waitedEventsOf({ actions }: Plan): ReadonlySet<string> | "any" {
+  const known = new Set<string>();
+  for (const action of actions) {
+    if (action.kind !== "wait") continue;
+    for (const { slots, tail } of action.events) {
+      if (slots.length > 0) return "any";
+      known.add(JSON.parse(tail));
+    }
+  }
+  return known;
+}
+
 /** Compiled with what they are part of; their executions have its name and version. */
 function compileInline(
   definition: WorkflowDefinition,

@@ -73,8 +73,8 @@ export interface ChildEndedMessage {
 }
 
 /**
- * Sends an event to one execution, or to all open ones of a correlationId but the source. The payload is
- * the last member, as text.
+ * Sends an event to one execution, or to all open ones of a correlationId that wait for it, but the
+ * source. The payload is the last member, as text.
  */
 export interface SignalMessage {
   readonly type: "signal";

@@ -39,6 +39,7 @@ import { Standstill } from "./peers/standstill.ts";
 import { Journal } from "./reporting/journal.ts";
 import type { Tracing } from "./reporting/tracing.ts";
 import { Actions } from "./services/actions.ts";
+import { CorrelatedSignals } from "./services/correlated-signals.ts";
 import { DataValues } from "./services/data-values.ts";
 import { Deliveries } from "./services/deliveries.ts";
 import { Executions } from "./services/executions.ts";
@@ -180,12 +181,14 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const note = (partition: number, at: number) => timers.note(partition, at);
   const dueOptions = { clock, standstill, metrics, journal, driver, executions, note };
   const { namespace } = options;
+  // Apart from what people list: neither waits for the other.
+  const correlated = new CorrelatedSignals({ driver, plans, lists: new Lists({ store, clock }) });
   const deliveries = new Deliveries({
     store,
     plans,
     driver,
     executions,
-    lists,
+    correlated,
     namespace,
     tracing,
   });
@@ -264,7 +267,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       workflows,
       plans,
       executions,
-      operations: new Operations({ store, driver, executions }),
+      operations: new Operations({ store, clock, driver, executions, correlated }),
       forks: new Forks({ store, ids, driver, plans, space, formats, namespace: options.namespace }),
       actions: new Actions({ store, registry, pollers }),
       views,

@@ -152,6 +152,25 @@ export const operationRoutes: readonly Route[] = [
       return { status: 200, json: { ...answer, warnings } };
     },
   }),
+  route("POST /v1/signals", {
+    id: "signalCorrelated",
+    tag: "Operations",
+    summary: "Send a signal to the executions of a `correlationId`",
+    description:
+      "All open executions of the `correlationId` whose workflow has a wait for the event get it, at most " +
+      `${limits.signalTargetsMax}; the answer lists them. 404: there is none. 429: there are more, and ` +
+      "none got it. A `signalId` makes a repeat harmless.",
+    access: "run",
+    body: requests.signalAllSchema,
+    responses: { 200: responses.signalAllAnswerSchema },
+    errors: ["NOT_FOUND", "CONFLICT", "TOO_MANY", "UNKNOWN_OUTCOME"],
+    async handle(call) {
+      const { correlationId, event, signalId } = call.body;
+      const payload = payloadText(call, ["payload"], "null");
+      const request = { correlationId, event, payload, ...defined({ signalId }) };
+      return { status: 200, json: { sent: await call.services.orchestrator.signalAll(request) } };
+    },
+  }),
   route("DELETE /v1/executions/{id}", {
     id: "deleteExecution",
     tag: "Operations",

@@ -293,13 +293,23 @@ export const historySchema = page(
 );
 
 export const operationAnswerSchema = v.strictObject({ id: v.string(), status: statusSchema });
+const deliverySchema = v.optional(
+  v.pipe(
+    v.picklist(["delivered", "buffered"]),
+    v.description("Whether an action took it, or it is kept for one; absent for a duplicate."),
+  ),
+);
+export const signalAllAnswerSchema = v.strictObject({
+  sent: v.array(
+    v.strictObject({
+      executionId: v.string(),
+      outcome: v.picklist(["accepted", "duplicate", "ended", "not-found", "too-many"]),
+      delivery: deliverySchema,
+    }),
+  ),
+});
 export const signalAnswerSchema = v.strictObject({
   outcome: v.picklist(["accepted", "duplicate"]),
-  delivery: v.optional(
-    v.pipe(
-      v.picklist(["delivered", "buffered"]),
-      v.description("Whether an action took it, or it is kept for one; absent for a duplicate."),
-    ),
-  ),
+  delivery: deliverySchema,
   warnings: v.optional(warnings),
 });

@@ -2,6 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { isWaitedEvent } from "../../language/kinds/wait.ts";
+import { waitedEventsOf } from "../../language/plan.ts";
 import { nearestHint, quoted } from "../../language/readers/report.ts";
 import type { EventAnswer } from "../../model/event.ts";
 import { fields } from "../../model/ids.ts";
@@ -34,15 +35,8 @@ function warningOf({ plan }: Draft, event: string): string | undefined {
   if (!isWaitedEvent(event)) {
     return `No action can wait for ${quoted(event)}: the name is reserved for routes.`;
   }
-  const known = new Set<string>();
-  for (const action of plan.actions) {
-    if (action.kind !== "wait") continue;
-    for (const { slots, tail } of action.events) {
-      if (slots.length > 0) return undefined;
-      known.add(JSON.parse(tail));
-    }
-  }
-  if (known.has(event)) return undefined;
+  const known = waitedEventsOf(plan);
+  if (known === "any" || known.has(event)) return undefined;
   if (known.size === 0) return "No action of the workflow waits for signals.";
   return `No action of the workflow waits for ${quoted(event)}${nearestHint(event, [...known])}.`;
 }

@@ -29,7 +29,7 @@ export const signal = {
     [
       "correlationId",
       textTemplate,
-      "Template for the correlationId of the executions that get it, all that are open.",
+      "Template for the correlationId of the executions that get it: the open ones that wait for it.",
     ],
     ["event", waitedEvent, "The name of the event, or a template for it."],
     ["payload", template, "Template for what the signal carries; null by default."],

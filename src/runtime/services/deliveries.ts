@@ -27,8 +27,8 @@ import type { Driver } from "../driving/driver.ts";
 import type { NewBeginning } from "../driving/mailbox.ts";
 import type { Tracing } from "../reporting/tracing.ts";
 import { followUpId, seedOf } from "../shared/hash.ts";
+import type { CorrelatedSignals } from "./correlated-signals.ts";
 import type { Executions } from "./executions.ts";
-import type { Lists } from "./listing.ts";
 import { deliverSignal } from "./signal-delivery.ts";
 
 interface Options {
@@ -36,7 +36,7 @@ interface Options {
   readonly plans: Plans;
   readonly driver: Driver;
   readonly executions: Pick<Executions, "create">;
-  readonly lists: Lists;
+  readonly correlated: CorrelatedSignals;
   readonly namespace: string;
   readonly tracing: Tracing | undefined;
 }

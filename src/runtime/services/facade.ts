@@ -70,6 +70,7 @@ export function facadeOf(services: Services): Orchestrator {
       tellFaults(() => observers.waitForResult(id, waitMs, abort)),
     watch: (request) => tellFaults(() => observers.watch(request)),
     signal: (request) => tellFaults(() => operations.signal(request)),
+    signalAll: (request) => tellFaults(() => operations.signalAll(request)),
     fork: (request) => tellFaults(() => forks.fork(request)),
     operate: (request) => tellFaults(() => operations.operate(request)),
     deleteExecution: (id) => tellFaults(() => executions.delete(id)),

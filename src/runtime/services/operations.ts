@@ -1,6 +1,8 @@
 /** Acting on executions: signals, and operations by hand. */
+import type { Clock } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { OrchyError, unreachable } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
 import { canonicalJson } from "../../model/canonical.ts";
 import type { ByHand, Cause, OperationRequest } from "../../model/event.ts";
 import type { ExecutionStatus } from "../../model/execution.ts";
@@ -10,14 +12,17 @@ import type { Store } from "../../store/store.ts";
 import type { Driver } from "../driving/driver.ts";
 import type { SubmitAnswer } from "../driving/mailbox.ts";
 import { causeOf } from "../shared/hash.ts";
-import type { Orchestrator, SignalAnswer } from "../shared/orchestrator.ts";
+import type { Orchestrator, SignalAnswer, SignalledExecution } from "../shared/orchestrator.ts";
+import type { CorrelatedSignals } from "./correlated-signals.ts";
 import { type Executions, gone, notFound } from "./executions.ts";
 import { refusalError, unreadError } from "./refusals.ts";
 
 interface Options {
   readonly store: Store;
+  readonly clock: Clock;
   readonly driver: Driver;
   readonly executions: Pick<Executions, "status">;
+  readonly correlated: Pick<CorrelatedSignals, "send">;
 }
 
 export class Operations {
@@ -49,6 +54,26 @@ export class Operations {
     return buffered === undefined
       ? { outcome, delivery: "delivered" }
       : { outcome, delivery: "buffered", ...buffered };
+  }
+
+  async signalAll(
+    request: Parameters<Orchestrator["signalAll"]>[0],
+  ): Promise<readonly SignalledExecution[]> {
+    const { correlationId, event, payload, signalId } = request;
+    const letter = { correlationId, event, payload };
+    const { sent, refusal } = await this.#options.correlated.send(
+      signalId === undefined
+        ? letter
+        : {
+            ...letter,
+            cause: causeOf("signal", signalId, { scope: event, body: payload }),
+            firstSentAt: this.#options.clock.now() - limits.causeSeconds * 1000,
+          },
+    );
+    if (refusal !== undefined) throw new OrchyError(refusal.code, refusal.message);
+    return sent.map(({ isRepeated, outcome, ...rest }) => {
+      return { ...rest, outcome: isRepeated ? "duplicate" : outcome };
+    });
   }
 
   async operate(request: Parameters<Orchestrator["operate"]>[0]): Promise<ExecutionStatus> {

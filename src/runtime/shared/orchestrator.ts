@@ -16,6 +16,7 @@ import type {
   MapProgress,
 } from "../../model/execution.ts";
 import type { JsonText } from "../../model/json.ts";
+import type { SignalSent } from "../../model/message.ts";
 import type { TaskHeader } from "../../model/task-header.ts";
 import type { LeasedTask, Listing, QueueStats } from "../../store/store.ts";
 import type { ExecutionExplanation, QueueExplanation, WorkerCount } from "./explanation.ts";
@@ -183,6 +184,13 @@ export interface SignalAnswer {
   readonly delivery?: "delivered" | "buffered";
   /** Why it may stay buffered. */
   readonly warning?: string;
+}
+
+/** What became of a signal by correlationId at one execution. */
+export interface SignalledExecution {
+  readonly executionId: string;
+  readonly outcome: SignalSent["outcome"] | "duplicate";
+  readonly delivery?: "delivered" | "buffered";
 }
 
 /** Filters of a list, all of which must hold, and the page. */
@@ -389,6 +397,13 @@ export interface Orchestrator {
     readonly payload: JsonText;
     readonly signalId?: string;
   }): Promise<SignalAnswer>;
+  /** To all open executions of a correlationId that wait for the event; NOT_FOUND: none does. */
+  signalAll(request: {
+    readonly correlationId: string;
+    readonly event: string;
+    readonly payload: JsonText;
+    readonly signalId?: string;
+  }): Promise<readonly SignalledExecution[]>;
   /** Returns the status that follows. */
   operate(
     request: OperationRequest &
