@@ -42,11 +42,14 @@ export class LeaseBook {
 
   committed({ settle, expire, effects }: CommitRequest): void {
     for (const { taskId, token } of settle) {
-      if (this.settled.has(token)) this.#violate(`the token ${token} settled twice`);
-      if (this.#tasks.get(taskId)?.lease?.token !== token) {
+      if (token !== null && this.settled.has(token)) {
+        this.#violate(`the token ${token} settled twice`);
+      }
+      const task = this.#tasks.get(taskId);
+      if (task === undefined || (task.lease?.token ?? null) !== token) {
         this.#violate(`${taskId} was settled with ${token}, which does not hold it`);
       }
-      this.settled.add(token);
+      if (token !== null) this.settled.add(token);
       this.#close(taskId);
     }
     // A result that was there before the lapse goes first, in one commit: the lapse is of nothing.

@@ -72,8 +72,8 @@ async function librariesOf({ client }: RedisServer): Promise<readonly string[]> 
 async function liveOnce(store: RedisStore, id: string): Promise<void> {
   const e = await start(store, id, { effects: { tasks: [newTask("t1")] } });
   const worker = { tokenPrefix: `1.${id}`, workerId: "w", heartbeatMs: 0, now: t0 };
-  const task = await store.claimTask({ key: e.key, taskId: "t1", ...worker });
-  await e.commit({ settle: [{ taskId: "t1", token: task?.token ?? "" }] });
+  await store.claimTask({ key: e.key, taskId: "t1", ...worker });
+  await e.commit({ settle: [{ taskId: "t1", token: `1.${id}.t1` }] });
   const removal = { key: e.key, expected: e.head, tombstoneUntil: t0, now: t0 };
   expect(await store.remove(removal)).toBe("removed");
 }
@@ -119,8 +119,8 @@ describe.skipIf(redisMissing !== undefined)("one Redis", () => {
     await server.client.call("FUNCTION", "FLUSH");
     await server.client.config("SET", "maxmemory", "1mb");
     const worker = { tokenPrefix: "1.f", workerId: "w", heartbeatMs: 0, now: t0 };
-    const task = await store.claimTask({ key: e.key, taskId: "t1", ...worker });
-    await e.commit({ settle: [{ taskId: "t1", token: task?.token ?? "" }] });
+    await store.claimTask({ key: e.key, taskId: "t1", ...worker });
+    await e.commit({ settle: [{ taskId: "t1", token: "1.f.t1" }] });
     const refused = await store.create(createRequest("more")).catch((error) => error);
     expect(refused).toBeInstanceOf(StoreFault);
     expect([refused.outcome, refused.reason]).toEqual(["not_applied", "exhausted"]);

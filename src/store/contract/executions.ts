@@ -103,8 +103,11 @@ export interface CommitRequest {
   readonly hold?: boolean;
   /** Fields to write; null deletes. */
   readonly data: ReadonlyMap<string, JsonText | null>;
-  /** Leases that must still be held with exactly this token; the tasks are removed. */
-  readonly settle: readonly { readonly taskId: string; readonly token: string }[];
+  /**
+   * Leases that must still be held with exactly this token; the tasks are removed. Token null: the
+   * task is on offer, which is queued in an execution that is not held.
+   */
+  readonly settle: readonly { readonly taskId: string; readonly token: string | null }[];
   /**
    * Tasks that ran out of time; removed. The token (null: the task is queued) and the moment must
    * be as they were seen: a heartbeat, a hand-out or a release in between makes it stale.

@@ -56,6 +56,15 @@ export interface ClaimTaskRequest extends Claimant {
   readonly taskId: string;
 }
 
+export type ClaimTaskAnswer =
+  | { readonly outcome: "claimed"; readonly task: LeasedTask }
+  /** Under another prefix; past its end until somebody has expired it. */
+  | { readonly outcome: "leased"; readonly leaseUntil: number }
+  /** Queued, and its execution is held. */
+  | { readonly outcome: "held" }
+  /** There is no such task (any more), or it was released from under this prefix. */
+  | { readonly outcome: "unknown" };
+
 /** A task that the caller believes to hold. */
 export interface HeldLease {
   readonly key: ExecutionKey;
@@ -118,10 +127,10 @@ export interface TaskStore {
    */
   claimTasks(request: ClaimTasksRequest): Promise<ClaimTasksAnswer>;
   /**
-   * By ticket, for external queues and limits: this one task, if it is queued and not held, and was
-   * not released from under this prefix.
+   * By ticket, for external queues and deliveries: this one task, if it is queued and not held. A
+   * repeat with the prefix is `claimed` with the same lease while that holds.
    */
-  claimTask(request: ClaimTaskRequest): Promise<LeasedTask | undefined>;
+  claimTask(request: ClaimTaskRequest): Promise<ClaimTaskAnswer>;
   /**
    * Never shortens; never passes the deadline; later than `lateMs` after the lease's end: stale. One
    * partition.

@@ -9,7 +9,13 @@
  */
 import type { NewTask } from "../../model/decision.ts";
 import { formatToken } from "../../model/ids.ts";
-import type { CommitRequest, ExtendAnswer, HandOff, ReleaseAnswer } from "../store.ts";
+import type {
+  ClaimTaskAnswer,
+  CommitRequest,
+  ExtendAnswer,
+  HandOff,
+  ReleaseAnswer,
+} from "../store.ts";
 
 /** What the rules read and change of a task; all of it is stored. */
 export interface TaskLife<Of extends LeaseTerms = Lease> {
@@ -130,21 +136,29 @@ export function isLeasedUnder({ state, lease }: TaskLife, token: string): boolea
   return state === "leased" && lease?.token === token;
 }
 
+/** What `claimTask` returns, without the task where it is claimed. */
+type TicketAnswer =
+  | Exclude<ClaimTaskAnswer, { readonly outcome: "claimed" }>
+  | { readonly outcome: "claimed" };
+
 /**
- * By ticket. A repeat is `again` while the lease holds; after a release it is `none`, so that no
+ * By ticket. A repeat is `claimed` while the lease holds; after a release it is `unknown`, so that no
  * token comes to life again.
  */
 export function claimByTicket(
   row: TaskLife,
   task: TaskTerms & { readonly id: string },
   request: Claimant & { readonly held: boolean },
-): Change<"claimed" | "again" | "none"> {
+): Change<TicketAnswer> {
+  if (row.state === "dropped") return { answer: { outcome: "unknown" } };
   const token = formatToken(request.tokenPrefix, task.id);
-  if (isLeasedUnder(row, token)) return { answer: "again" };
-  if (row.state !== "queued" || request.held || row.lease?.token === token) {
-    return { answer: "none" };
+  if (isLeasedUnder(row, token)) return { answer: { outcome: "claimed" } };
+  if (row.state === "leased") {
+    return { answer: { outcome: "leased", leaseUntil: row.until as number } };
   }
-  return { answer: "claimed", row: claimTask(row, task, request) };
+  if (row.lease?.token === token) return { answer: { outcome: "unknown" } };
+  if (request.held) return { answer: { outcome: "held" } };
+  return { answer: { outcome: "claimed" }, row: claimTask(row, task, request) };
 }
 
 /** An extension never shortens and never passes the deadline; too late it is stale. */
@@ -195,9 +209,13 @@ export function isForgotten({ state, until }: TaskLife, now: number): boolean {
   return state === "dropped" && (until as number) < now;
 }
 
-/** Whether a commit may settle it: it removes the task. */
-export function maySettle(row: TaskLife | undefined, { token }: { readonly token: string }) {
-  return row !== undefined && isLeasedUnder(row, token);
+/** Whether a commit may settle it, which removes the task; `held`: before the commit. */
+export function maySettle(
+  row: TaskLife | undefined,
+  { token, held }: { readonly token: string | null; readonly held: boolean },
+): boolean {
+  if (row === undefined) return false;
+  return token === null ? row.state === "queued" && !held : isLeasedUnder(row, token);
 }
 
 /** Whether a commit may expire it: the lease, or the wait in the queue, ends as it was seen. */

@@ -105,9 +105,11 @@ export class MemoryStore implements contract.Store {
     return { tasks: given, more: [...asked].filter((name) => partition.queues.has(name)) };
   }
 
-  async claimTask(request: contract.ClaimTaskRequest): Promise<contract.LeasedTask | undefined> {
+  async claimTask(request: contract.ClaimTaskRequest): Promise<contract.ClaimTaskAnswer> {
     const task = this.#task(request);
-    if (task === undefined) return undefined;
+    if (task === undefined || task.execution.tombstoneUntil !== undefined) {
+      return { outcome: "unknown" };
+    }
     return tasks.claimByTicket(this.#partition(request.key.partition), task, request);
   }
 

@@ -3,6 +3,7 @@ import { formatToken } from "../../model/ids.ts";
 import * as life from "../kit/task-life.ts";
 import type {
   Claimant,
+  ClaimTaskAnswer,
   ClaimTaskRequest,
   CommitRequest,
   ExtendAnswer,
@@ -75,7 +76,10 @@ export function setHeld(
 /** Tasks of the commit that are not as it expects them. */
 export function staleTasks(execution: MemoryExecution, request: CommitRequest): string[] {
   const rowOf = (id: string) => execution.tasks.get(id)?.row;
-  const settle = request.settle.filter((one) => !life.maySettle(rowOf(one.taskId), one));
+  const { held } = execution;
+  const settle = request.settle.filter(
+    ({ taskId, token }) => !life.maySettle(rowOf(taskId), { token, held }),
+  );
   const expire = request.expire.filter((one) => !life.mayExpire(rowOf(one.taskId), one));
   return [...settle, ...expire].map(({ taskId }) => taskId);
 }
@@ -117,11 +121,11 @@ export function claimByTicket(
   partition: MemoryPartition,
   task: MemoryTask,
   request: ClaimTaskRequest,
-): LeasedTask | undefined {
+): ClaimTaskAnswer {
   const { held } = task.execution;
   const { answer, row } = life.claimByTicket(task.row, task, { ...request, held });
   if (row !== undefined) become(partition, task, row);
-  return answer === "none" ? undefined : leasedTask(task, request);
+  return answer.outcome === "claimed" ? { ...answer, task: leasedTask(task, request) } : answer;
 }
 
 export function extendLease(

@@ -18,9 +18,12 @@ const callsMax = 3;
 const repeatsMax = 3;
 const repeatMs = 5;
 
-/** One branch of the function `change` in migrations/3-tasks.sql. */
+type OfExecution = "commit" | "settle" | "create" | "remove";
+type OfTask = "extend" | "release" | "ticket" | "ack";
+
+/** One branch of the function `change` in migrations/5-tickets.sql. */
 export interface Change {
-  readonly do: "commit" | "create" | "remove" | "extend" | "release" | "claim" | "ack";
+  readonly do: OfExecution | OfTask;
   readonly key: ExecutionKey;
 }
 

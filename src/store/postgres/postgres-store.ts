@@ -115,7 +115,7 @@ export class PostgresStore implements contract.Store {
     const { data, effects, settle, expire, consumeTimers, ...rest } = request;
     const ends = [...settle.map(({ taskId, token }) => ({ taskId, token })), ...expire];
     const change = {
-      do: "commit" as const,
+      do: settle.some(({ token }) => token === null) ? ("settle" as const) : ("commit" as const),
       ...rest,
       ...fieldsOf(data),
       ...(ends.length > 0 && { ends }),
@@ -160,12 +160,8 @@ export class PostgresStore implements contract.Store {
     return await this.#taskClaims.run(`${request.partition}/${request.tokenPrefix}`, claim, tokens);
   }
 
-  async claimTask(request: contract.ClaimTaskRequest): Promise<contract.LeasedTask | undefined> {
-    const answer = await this.#changes.submit<contract.LeasedTask | null>({
-      do: "claim",
-      ...request,
-    });
-    return answer ?? undefined;
+  claimTask(request: contract.ClaimTaskRequest): Promise<contract.ClaimTaskAnswer> {
+    return this.#changes.submit({ do: "ticket", ...request });
   }
 
   async extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {

@@ -5,7 +5,7 @@
  * probe clears away.
  */
 import type { Ids } from "../../base/clock.ts";
-import type { Store, StoreEffects } from "../store.ts";
+import type { ClaimTaskRequest, Store, StoreEffects } from "../store.ts";
 
 const none: StoreEffects = {
   tasks: [],
@@ -18,6 +18,12 @@ const none: StoreEffects = {
 
 function expect(holds: boolean, what: string): void {
   if (!holds) throw new Error(`The probe of Redis failed: ${what}.`);
+}
+
+async function leaseOf(store: Store, request: ClaimTaskRequest): Promise<string> {
+  const claimed = await store.claimTask(request);
+  expect(claimed.outcome === "claimed", "it did not lease a task");
+  return claimed.outcome === "claimed" ? claimed.task.token : "";
 }
 
 async function probeTask(store: Store, partition: number, name: string, now: number) {
@@ -59,9 +65,8 @@ async function probeTask(store: Store, partition: number, name: string, now: num
     queues: [{ name: task.queue, limit: 0 }],
     limit: 0,
   });
-  const lease = await store.claimTask({ key, taskId: task.id, ...worker });
-  expect(lease !== undefined, "it did not lease a task");
-  const held = { key, taskId: task.id, token: lease?.token ?? "" };
+  const token = await leaseOf(store, { key, taskId: task.id, ...worker });
+  const held = { key, taskId: task.id, token };
   const [extended] = await store.extendLeases({
     partition,
     leases: [{ ...held, until: now + 500 }],
@@ -69,13 +74,8 @@ async function probeTask(store: Store, partition: number, name: string, now: num
   });
   expect(extended?.outcome === "extended", "it did not extend a lease");
   await store.releaseTasks({ partition, tasks: [held], now });
-  const second = await store.claimTask({
-    key,
-    taskId: task.id,
-    ...worker,
-    tokenPrefix: `${name}-2`,
-  });
-  const settle = [{ taskId: task.id, token: second?.token ?? "" }];
+  const again = { key, taskId: task.id, ...worker, tokenPrefix: `${name}-2` };
+  const settle = [{ taskId: task.id, token: await leaseOf(store, again) }];
   // Claims nothing: what is due in this partition is for servers that have started.
   await store.claimDue({ partition, claimId: name, limit: 0, hideMs: 0, now });
   await store.listTimers?.({ partition, limit: 1 });

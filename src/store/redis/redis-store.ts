@@ -105,12 +105,12 @@ export class RedisStore implements contract.Store {
     return answers.readClaim(partition, reply);
   }
 
-  async claimTask(request: contract.ClaimTaskRequest): Promise<contract.LeasedTask | undefined> {
+  async claimTask(request: contract.ClaimTaskRequest): Promise<contract.ClaimTaskAnswer> {
     const { key, taskId, tokenPrefix, workerId, heartbeatMs, now } = request;
     const reply = await this.#callTimed("claim-task", key.partition, [
       ...[key.id, shortTaskId(key.id, taskId), tokenPrefix, workerId, heartbeatMs, now],
     ]);
-    return reply === null ? undefined : answers.readTask(key.partition, reply);
+    return answers.readTicket(key.partition, reply);
   }
 
   async extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {

@@ -100,7 +100,7 @@ export function readLoad(reply: Reply): contract.LoadAnswer {
   };
 }
 
-export function readTask(partition: number, reply: Reply): contract.LeasedTask {
+function readTask(partition: number, reply: Reply): contract.LeasedTask {
   const [id, storedId, queue, storedToken, leasedAt, leaseUntil, deadline, heartbeatMs, text] =
     reply as readonly [
       ...[string, string, string, string],
@@ -120,6 +120,12 @@ export function readTask(partition: number, reply: Reply): contract.LeasedTask {
     heartbeatMs,
     ...readTaskText(text),
   };
+}
+
+export function readTicket(partition: number, reply: Reply): contract.ClaimTaskAnswer {
+  const [outcome, given] = reply as readonly [contract.ClaimTaskAnswer["outcome"], Reply];
+  if (outcome === "claimed") return { outcome, task: readTask(partition, given) };
+  return outcome === "leased" ? { outcome, leaseUntil: given as number } : { outcome };
 }
 
 export function readClaim(partition: number, reply: Reply): contract.ClaimTasksAnswer {

@@ -260,6 +260,7 @@ function stepPart(request: CommitRequest, entry: Entry): StepPart | undefined {
   }
   const [settled] = settle as readonly [Settled?];
   const [task] = tasks as readonly [NewTask?];
+  if (settled?.token === null) return undefined;
   const mark =
     settled !== undefined && leaseMark(settled.taskId, entry.taskId(settled.taskId), settled.token);
   if (task === undefined) return [mark, false, false];
@@ -271,16 +272,16 @@ function stepPart(request: CommitRequest, entry: Entry): StepPart | undefined {
   return [mark, `t:${shortId}`, handOff.leaseUntil];
 }
 
+type Ended = Settled | CommitRequest["expire"][number];
+
 /** See scripts/lib/commit-changes.lua. */
 function changesOf(request: CommitRequest, entry: Entry): PackableMap {
   const { settle, expire, consumeTimers, hold, effects } = request;
-  const settled = settle.map(({ taskId, token }) => {
-    return { id: entry.taskId(taskId), token: shortToken(taskId, token) };
-  });
-  const expired = expire.map(({ taskId, token, until }) => {
-    const held = token !== null && shortToken(taskId, token);
-    return { id: entry.taskId(taskId), token: held, until_moment: until };
-  });
+  const ended = ({ taskId, token }: Ended) => {
+    return { id: entry.taskId(taskId), token: token !== null && shortToken(taskId, token) };
+  };
+  const settled = settle.map(ended);
+  const expired = expire.map((one) => ({ ...ended(one), until_moment: one.until }));
   return {
     hold,
     settle: orAbsent(settled),

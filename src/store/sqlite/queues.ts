@@ -6,6 +6,7 @@ import { compareText } from "../kit/order.ts";
 import * as life from "../kit/task-life.ts";
 import type {
   Claimant,
+  ClaimTaskAnswer,
   ClaimTaskRequest,
   ClaimTasksAnswer,
   ClaimTasksRequest,
@@ -136,16 +137,16 @@ export class Queues {
     return { tasks, more: [...more] };
   }
 
-  claimOne(execution: number, request: ClaimTaskRequest): LeasedTask | undefined {
+  claimOne(execution: number, request: ClaimTaskRequest): ClaimTaskAnswer {
     const found = this.#sql.selectById.get(execution, request.taskId);
-    if (found === null) return undefined;
+    if (found === null) return { outcome: "unknown" };
     const known = taskLife(found);
     const held = found.held === 1;
     const { answer, row } = life.claimByTicket(known, found, { ...request, held });
-    if (answer === "none") return undefined;
+    if (answer.outcome !== "claimed") return answer;
     if (row !== undefined) this.#lease(found, row);
     const { partition } = request.key;
-    return leasedTask(found, row ?? known, { ...request, partition });
+    return { ...answer, task: leasedTask(found, row ?? known, { ...request, partition }) };
   }
 
   stats(request: QueueStatsRequest): QueueStats[] {

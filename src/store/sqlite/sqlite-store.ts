@@ -117,10 +117,10 @@ export class SqliteStore implements contract.Store {
     return this.#group.submit(() => this.#queues.claim(request));
   }
 
-  claimTask(request: contract.ClaimTaskRequest): Promise<contract.LeasedTask | undefined> {
+  claimTask(request: contract.ClaimTaskRequest): Promise<contract.ClaimTaskAnswer> {
     return this.#group.submit(() => {
       const row = this.#withTasks(request.key);
-      if (row?.tombstoneUntil !== null) return undefined;
+      if (row?.tombstoneUntil !== null) return { outcome: "unknown" };
       return this.#queues.claimOne(row.number, request);
     });
   }

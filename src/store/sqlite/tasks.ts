@@ -29,6 +29,7 @@ interface Owner {
 const { queued, leased, dropped } = taskState;
 
 const whereSettled = `execution = ? AND id = ? AND token = ? AND state = ${leased}`;
+const whereOnOffer = `execution = ? AND id = ? AND state = ${queued} AND held = 0`;
 const whereLeaseEnded = `${whereSettled} AND until = ?`;
 const whereWaitEnded = `execution = ? AND id = ? AND state = ${queued} AND until = ?`;
 
@@ -47,6 +48,8 @@ function prepareStatements(database: Database) {
     remove: database.prepare("DELETE FROM tasks WHERE execution = ? AND id = ?"),
     findSettled: database.prepare(`SELECT 1 FROM tasks WHERE ${whereSettled}`),
     settle: database.prepare(`DELETE FROM tasks WHERE ${whereSettled}`),
+    findOnOffer: database.prepare(`SELECT 1 FROM tasks WHERE ${whereOnOffer}`),
+    settleOnOffer: database.prepare(`DELETE FROM tasks WHERE ${whereOnOffer}`),
     findLeaseEnded: database.prepare(`SELECT 1 FROM tasks WHERE ${whereLeaseEnded}`),
     endLease: database.prepare(`DELETE FROM tasks WHERE ${whereLeaseEnded}`),
     findWaitEnded: database.prepare(`SELECT 1 FROM tasks WHERE ${whereWaitEnded}`),
@@ -151,7 +154,10 @@ export class Tasks {
   stale(execution: number, ended: { settle: readonly Settled[]; expire: readonly Expired[] }) {
     const stale: string[] = [];
     for (const { taskId, token } of ended.settle) {
-      const found = this.#sql.findSettled.values(execution, taskId, token);
+      const found =
+        token === null
+          ? this.#sql.findOnOffer.values(execution, taskId)
+          : this.#sql.findSettled.values(execution, taskId, token);
       if (found.length === 0) stale.push(taskId);
     }
     for (const { taskId, token, until } of ended.expire) {
@@ -165,7 +171,11 @@ export class Tasks {
   }
 
   settle(execution: number, { taskId, token }: Settled): boolean {
-    return this.#sql.settle.run(execution, taskId, token).changes > 0;
+    const { changes } =
+      token === null
+        ? this.#sql.settleOnOffer.run(execution, taskId)
+        : this.#sql.settle.run(execution, taskId, token);
+    return changes > 0;
   }
 
   expire(execution: number, { taskId, token, until }: Expired): boolean {

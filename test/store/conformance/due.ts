@@ -347,7 +347,8 @@ function holdTests(test: Test): void {
     expect(await claim(store, partition)).toEqual({ tasks: [], more: [] });
     expect(await store.queueHints({ partition })).toEqual([]);
     const worker = { tokenPrefix: "1.n", workerId: "w", heartbeatMs: 0, now: t0 };
-    expect(await store.claimTask({ key, taskId: "t1", ...worker })).toBeUndefined();
+    const claimed = await store.claimTask({ key, taskId: "t1", ...worker });
+    expect(claimed).toEqual({ outcome: "held" });
     const stats = [{ queue: "q/a", queued: 1, leased: 0, oldestAt: t0 }];
     expect(await store.queueStats({ partition })).toEqual(stats);
     await e.commit({});

@@ -244,8 +244,8 @@ function dataTests(test: Test): void {
     const loaded = await store.load({ key: e.key });
     expect(loaded.outcome === "loaded" && loaded.data.get("input") === large).toBe(true);
     const request = { tokenPrefix: "1.n", workerId: "w", heartbeatMs: 0, now: t0 };
-    const task = await store.claimTask({ key: e.key, taskId: "t1", ...request });
-    expect(task?.parameters === large).toBe(true);
+    const claimed = await store.claimTask({ key: e.key, taskId: "t1", ...request });
+    expect(claimed.outcome === "claimed" && claimed.task.parameters === large).toBe(true);
   });
 
   withDocumentsTasks(

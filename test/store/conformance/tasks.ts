@@ -13,6 +13,7 @@ import {
   type Test,
   t0,
 } from "./subject.ts";
+import { ticketTests } from "./tickets.ts";
 
 export function taskTests(test: Test): void {
   claimTests(test);
@@ -229,42 +230,6 @@ function fairnessTests(test: Test): void {
     expect(await store.queueStats({ partition: 1, queue: "q/b" })).toEqual([b]);
     expect(await store.queueStats({ partition: 1, queue: "nobody" })).toEqual([]);
     expect(await store.queueHints({ partition: 1 })).toEqual(["q/a"]);
-  });
-}
-
-function ticketTests(test: Test): void {
-  const worker = { tokenPrefix: "1.n", workerId: "w1", heartbeatMs: 1_000, now: t0 };
-
-  test("one task is claimed by its ticket, and a repeat finds it", async (store) => {
-    const tasks = [newTask("t1"), newTask("t2")];
-    const { key } = await start(store, "e1", { effects: { tasks } });
-    const claimed = await store.claimTask({ key, taskId: "t2", ...worker });
-    expect(claimed).toMatchObject({ id: "t2", token: "1.n.t2", leaseUntil: t0 + 1_000 });
-    const repeated = await store.claimTask({ key, taskId: "t2", ...worker, now: t0 + 5 });
-    expect(repeated).toEqual(claimed);
-    expect(await claimIds(store, key.partition, { tokenPrefix: "1.z" })).toEqual(["t1"]);
-  });
-
-  test("a ticket does not bring a released lease back to life", async (store) => {
-    const { key } = await start(store, "e1", { effects: { tasks: [newTask("t1")] } });
-    await store.claimTask({ key, taskId: "t1", ...worker });
-    await release(store, { key, taskId: "t1", token: "1.n.t1", now: t0 });
-    expect(await store.claimTask({ key, taskId: "t1", ...worker })).toBeUndefined();
-    const other = await store.claimTask({ key, taskId: "t1", ...worker, tokenPrefix: "1.m" });
-    expect(other).toMatchObject({ token: "1.m.t1" });
-  });
-
-  test("a ticket for what is leased by others, ended or unknown gives nothing", async (store) => {
-    const e = await start(store, "e1", { effects: { tasks: [newTask("t1")] } });
-    const { key } = e;
-    expect(await store.claimTask({ key, taskId: "t9", ...worker })).toBeUndefined();
-    await store.claimTask({ key, taskId: "t1", ...worker });
-    const other = { ...worker, tokenPrefix: "1.other" };
-    expect(await store.claimTask({ key, taskId: "t1", ...other })).toBeUndefined();
-    await e.commit({ settle: [{ taskId: "t1", token: "1.n.t1" }] });
-    expect(await store.claimTask({ key, taskId: "t1", ...worker })).toBeUndefined();
-    const nobody = { partition: 0, id: "nobody" };
-    expect(await store.claimTask({ key: nobody, taskId: "t1", ...worker })).toBeUndefined();
   });
 }
 

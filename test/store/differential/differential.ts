@@ -26,7 +26,9 @@ export const mustReach = [
   ...["load loaded", "load not_found", "load tombstone"],
   ...["commit committed", "commit already_committed", "commit conflict", "commit not_found"],
   ...["commit stale tasks", "commit stale timers"],
-  ...["claimTasks some", "claimTasks none", "claimTasks more", "claimTask one", "claimTask none"],
+  "commit committed offered",
+  ...["claimTasks some", "claimTasks none", "claimTasks more"],
+  ...["claimTask claimed", "claimTask leased", "claimTask held", "claimTask unknown"],
   ...["extendLeases extended", "extendLeases cancelled", "extendLeases stale"],
   ...["releaseTasks released", "releaseTasks stale"],
   ...["claimDue timer", "claimDue lease", "claimDue queue"],
@@ -77,7 +79,9 @@ function normalised(operation: Operation, answer: unknown, known: Knowledge, now
 /** A claim of all that there is, by a store that chooses the order. */
 function unordered(answer: unknown): unknown {
   const { tasks, more } = answer as contract.ClaimTasksAnswer;
-  return { tasks: tasks.toSorted((a, b) => (a.token < b.token ? -1 : 1)), more };
+  // Task ids, and so tokens, are those of one execution only.
+  const place = ({ key, token }: contract.LeasedTask) => `${token}/${key.id}`;
+  return { tasks: tasks.toSorted((a, b) => (place(a) < place(b) ? -1 : 1)), more };
 }
 
 /** Of each queue: it holds at least what a store says that counts no further. */

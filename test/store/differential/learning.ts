@@ -18,7 +18,7 @@ function learnCreate(
 }
 
 function learnCommit(
-  { key }: contract.CommitRequest,
+  { key, settle }: contract.CommitRequest,
   answer: contract.CommitAnswer,
   known: Knowledge,
   note: Note,
@@ -30,6 +30,7 @@ function learnCommit(
     if (answer.timers.length > 0) note("stale timers");
     return;
   }
+  if (settle.some(({ token }) => token === null)) note(`${answer.outcome} offered`);
   const old = known.heads.get(key.id);
   if (old !== undefined) known.oldHeads.add(old);
   known.heads.set(key.id, answer.head);
@@ -92,8 +93,9 @@ export function learn(
     learnTasks(tasks, known);
   }
   if (name === "claimTask") {
-    note(answer === undefined ? "none" : "one");
-    if (answer !== undefined) learnTasks([answer], known);
+    const claimed = answer as contract.ClaimTaskAnswer;
+    note(claimed.outcome);
+    if (claimed.outcome === "claimed") learnTasks([claimed.task], known);
   }
   if (name === "claimOutbox") {
     const { messages } = answer as { messages: readonly contract.OutboxMessage[] };

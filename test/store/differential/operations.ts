@@ -122,7 +122,9 @@ export class Operations {
     commit: () => this.#commit(),
     claimTasks: () => this.#claimTasks(),
     claimTask: () => {
-      const { key, taskId } = this.#lease();
+      // Of what was never leased, too.
+      const any = { key: this.#key(), taskId: this.#chance.pick(taskIds) };
+      const { key, taskId } = this.#chance.percent(50) ? any : this.#lease();
       return { key, taskId, tokenPrefix: this.#claimId(key.partition), ...this.#worker() };
     },
     extendLeases: () => {
@@ -305,11 +307,14 @@ export class Operations {
   #ends(key: ExecutionKey): Pick<contract.CommitRequest, "settle" | "expire" | "consumeTimers"> {
     const leases = this.#known.leases.items.filter((lease) => lease.key.id === key.id);
     const due = this.#known.due.items.filter(({ item }) => item.key.id === key.id);
-    const settle: { taskId: string; token: string }[] = [];
+    const settle: { taskId: string; token: string | null }[] = [];
     const expire: { taskId: string; token: string | null; until: number }[] = [];
     const consumeTimers: { id: string; claimId: string }[] = [];
     const lease = leases.at(-1);
     if (lease !== undefined && this.#chance.percent(30)) settle.push(lease);
+    else if (this.#chance.percent(8)) {
+      settle.push({ taskId: this.#chance.pick(taskIds), token: null });
+    }
     for (const { claimId, item } of due.slice(-2)) {
       if (!this.#chance.percent(50)) continue;
       if (item.kind === "timer") consumeTimers.push({ id: item.id, claimId });

@@ -73,25 +73,30 @@ describe("a queue timeout", () => {
 
 describe("a ticket", () => {
   const request = { ...worker, held: false };
+  const claimed = { outcome: "claimed" as const };
+  const unknown = { answer: { outcome: "unknown" as const } };
 
   test("claims a queued task once; its repeat finds the lease", () => {
     const first = life.claimByTicket(queued(), task, request);
-    expect(first.answer).toBe("claimed");
-    expect(life.claimByTicket(first.row!, task, request)).toEqual({ answer: "again" });
+    expect(first.answer).toEqual(claimed);
+    expect(life.claimByTicket(first.row!, task, request)).toEqual({ answer: claimed });
     const others = { ...request, tokenPrefix: "2.n" };
-    expect(life.claimByTicket(first.row!, task, others)).toEqual({ answer: "none" });
+    expect(life.claimByTicket(first.row!, task, others)).toEqual({
+      answer: { outcome: "leased", leaseUntil: now + 100 },
+    });
   });
 
   test("gives nothing of a held execution, and nothing that was dropped", () => {
-    expect(life.claimByTicket(queued(), task, { ...request, held: true }).answer).toBe("none");
-    expect(life.claimByTicket(life.dropTask(leased())!, task, request).answer).toBe("none");
+    const held = { ...request, held: true };
+    expect(life.claimByTicket(queued(), task, held)).toEqual({ answer: { outcome: "held" } });
+    expect(life.claimByTicket(life.dropTask(leased())!, task, request)).toEqual(unknown);
   });
 
   test("brings no released lease back to life; another prefix claims the task", () => {
     const { row } = life.releaseTask(leased(), { token, held: false, now });
-    expect(life.claimByTicket(row!, task, request).answer).toBe("none");
-    expect(life.claimByTicket(row!, task, { ...request, tokenPrefix: "2.n" }).answer).toBe(
-      "claimed",
+    expect(life.claimByTicket(row!, task, request)).toEqual(unknown);
+    expect(life.claimByTicket(row!, task, { ...request, tokenPrefix: "2.n" }).answer).toEqual(
+      claimed,
     );
   });
 });
@@ -158,11 +163,24 @@ describe("a commit", () => {
   });
 
   test("settles exactly the present lease", () => {
-    expect(life.maySettle(leased(), { token })).toBe(true);
+    const held = false;
+    expect(life.maySettle(leased(), { token, held })).toBe(true);
+    expect(life.maySettle(leased(), { token, held: true })).toBe(true);
     for (const row of [undefined, queued(), life.dropTask(leased())]) {
-      expect(life.maySettle(row, { token })).toBe(false);
+      expect(life.maySettle(row, { token, held })).toBe(false);
     }
-    expect(life.maySettle(leased(), { token: "2.n.t1" })).toBe(false);
+    expect(life.maySettle(leased(), { token: "2.n.t1", held })).toBe(false);
+  });
+
+  test("settles a task on offer without a token", () => {
+    const held = false;
+    expect(life.maySettle(queued(), { token: null, held })).toBe(true);
+    expect(life.maySettle(queued(), { token: null, held: true })).toBe(false);
+    for (const row of [undefined, leased(), life.dropTask(leased())]) {
+      expect(life.maySettle(row, { token: null, held })).toBe(false);
+    }
+    const { row: released } = life.releaseTask(leased(), { token, held, now });
+    expect(life.maySettle(released, { token: null, held })).toBe(true);
   });
 
   test("expires a lease, or a wait in the queue, only as it was seen", () => {
@@ -216,7 +234,7 @@ class RandomLife {
           { ...worker, held: this.held },
         );
         this.row = row ?? this.row;
-        return answer;
+        return answer.outcome;
       }
       case 1: {
         const request = { token, until: this.now + this.chance.below(900), now: this.now };
@@ -276,7 +294,16 @@ describe("over random lives", () => {
         if (before.state === "dropped") expect(one.row).toEqual(before);
       }
     }
-    const outcomes = ["claimed", "again", "none", "extended", "cancelled", "stale", "released"];
+    const outcomes = [
+      "claimed",
+      "leased",
+      "held",
+      "unknown",
+      "extended",
+      "cancelled",
+      "stale",
+      "released",
+    ];
     expect(outcomes.filter((outcome) => !reached.has(outcome))).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
 -- What commits change of tasks and timers when it is more than the lone slot (lib/commit-step.lua).
--- changes {hold: true or false, settle {{id, token}, …}, expire {{id, token or false,
+-- changes {hold: true or false, settle {{id, token or false}, …}, expire {{id, token or false,
 -- until_moment}, …}, consume: timers {{id, claim}, …}, drop: tasks {id, …}, tasks and messages
 -- (add_all)}: each may be missing.
 --@needs call executions records tasks additions
@@ -24,6 +24,12 @@ local function is_held_by(task, token)
   return task and task[STATE] == "L" and task[TOKEN] == token
 end
 
+-- token false: the task is on offer.
+local function may_settle(x, task, token)
+  if token then return is_held_by(task, token) end
+  return task and task[STATE] == "Q" and not is_held(x)
+end
+
 local function is_as_expected(task, expired)
   if not task or task[UNTIL] ~= expired.until_moment then return false end
   if not expired.token then return task[STATE] == "Q" end
@@ -35,7 +41,7 @@ local function stale_of(x, changes)
   local tasks, timers = {}, {}
   for _, settled in ipairs(changes.settle or NONE) do
     local task = find_task(x, settled.id)
-    if not is_held_by(task, settled.token) then tasks[#tasks + 1] = settled.id end
+    if not may_settle(x, task, settled.token) then tasks[#tasks + 1] = settled.id end
   end
   for _, expired in ipairs(changes.expire or NONE) do
     local task = find_task(x, expired.id)
