@@ -30,6 +30,7 @@ const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
   store: [
     ["open.ts", "metered.ts"],
     ["memory", "sqlite", "redis", "postgres"],
+    ["records"],
     ["facets.ts", "kit"],
     ["store.ts"],
     ["contract"],
@@ -46,12 +47,14 @@ const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
   language: [["check", "plan.ts", "user-rules.ts"], ["graph.ts", "kinds"], ["readers"], ["data"]],
 };
 /** Below all of these, and free to use each other. */
-const bottom = ["http", "telemetry", "config", "base", "gen"];
+const bottom = ["aws", "http", "telemetry", "config", "base", "gen"];
 /** The worker library is shipped alone. */
 const workerMayImport = ["worker", "gen", "base"];
 /** What starts a program: no module imports it. */
 /** The last one is what `npm run backup` runs. */
 const programs = ["main.ts", "worker/index.ts", "store/sqlite/backup.ts"];
+/** What the next stores and brokers are built on; each leaves this list with its first use. */
+const underWay = ["aws/client.ts", "aws/region.ts", "store/records/driver.ts"];
 
 const impure =
   /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.|crypto\.|set(?:Timeout|Interval|Immediate)|process\.|Bun\.)/g;
@@ -185,7 +188,7 @@ describe("src", () => {
       reached.add(path);
       for (const imported of file.imports) reach(imported);
     }
-    for (const program of programs) reach(program);
+    for (const program of [...programs, ...underWay]) reach(program);
     expect([...files.keys()].filter((path) => !reached.has(path))).toEqual([]);
   });
 

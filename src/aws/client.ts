@@ -1,0 +1,215 @@
+/**
+ * Requests to services of AWS that speak JSON (DynamoDB, SQS): signed, repeated where that may help
+ * and does no harm, and given up in time. Of what fails, it is said whether it may have been applied.
+ */
+import { type Clock, pause } from "../base/clock.ts";
+import type { CredentialSource } from "./credentials.ts";
+import {
+  AwsFault,
+  connectionFault,
+  isThrottled,
+  isUnreachable,
+  isUnsigned,
+  readFault,
+} from "./faults.ts";
+import { ServiceClock } from "./service-clock.ts";
+import { type AwsCredentials, amzDate, Signer } from "./signing.ts";
+
+const targets = { dynamodb: "DynamoDB_20120810", sqs: "AmazonSQS" } as const;
+
+/** One request as it went over the wire, for metrics. */
+export interface AwsAttempt {
+  readonly operation: string;
+  /** `ok`, or the code of its fault. */
+  readonly outcome: string;
+  /** The response to a request that succeeded. */
+  readonly body?: object;
+}
+
+interface AwsClientOptions {
+  readonly service: keyof typeof targets;
+  readonly region: string;
+  /** Absent: that of the service in the region. */
+  readonly endpoint?: string;
+  readonly credentials: CredentialSource;
+  readonly clock: Clock;
+  /** From 0 to below 1; absent: the system's. */
+  readonly random?: () => number;
+  readonly onAttempt?: (attempt: AwsAttempt) => void;
+}
+
+interface AwsCallOptions {
+  /** Done twice it does what it does once: it is sent again after an unknown outcome, too. */
+  readonly isRepeatable?: boolean;
+  /** For each attempt: what has no response by then is given up. */
+  readonly attemptMs?: number;
+  /** No attempt begins later than that after the call. */
+  readonly deadlineMs?: number;
+  /** Ends what is under way; its outcome is unknown. */
+  readonly signal?: AbortSignal;
+}
+
+const attemptMsDefault = 5_000;
+const deadlineMsDefault = 10_000;
+const attemptsMax = 10;
+/** Pauses are random, up to these bounds, which double. */
+const pauseMsFirst = 50;
+const pauseMsMax = 2_000;
+
+export class AwsClient {
+  readonly #options: AwsClientOptions;
+  readonly #url: string;
+  readonly #host: string;
+  readonly #path: string;
+  readonly #signer: Signer;
+  readonly #serviceClock = new ServiceClock();
+
+  /** Throws an Error of one sentence where the endpoint is no URL. */
+  constructor(options: AwsClientOptions) {
+    const { service, region } = options;
+    const endpoint = options.endpoint ?? endpointOf(service, region);
+    const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+    if (url === undefined || !/^https?:$/.test(url.protocol)) {
+      throw new Error(`The endpoint of ${service} must be a URL such as http://localhost:8000.`);
+    }
+    this.#options = options;
+    this.#url = url.href;
+    this.#host = url.host;
+    this.#path = url.pathname;
+    this.#signer = new Signer(region, service);
+  }
+
+  /** For messages to people. */
+  get host(): string {
+    return this.#host;
+  }
+
+  /** How far the service's clock is ahead of this process's, in milliseconds. */
+  get timeOffset(): number {
+    return this.#serviceClock.offset;
+  }
+
+  /** Throws an AwsFault. */
+  async call<Answer extends object>(
+    operation: string,
+    request: object,
+    options: AwsCallOptions = {},
+  ): Promise<Answer> {
+    const body = JSON.stringify(request);
+    const { clock } = this.#options;
+    const { isRepeatable = false, deadlineMs = deadlineMsDefault, signal } = options;
+    const startedAt = clock.now();
+    let isUnknown = false;
+    let signings = 0;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#attempt<Answer>(operation, body, options);
+      } catch (error) {
+        if (!(error instanceof AwsFault)) throw error;
+        isUnknown ||= error.outcome === "unknown";
+        const signsAgain = isUnsigned(error) && ++signings === 1;
+        const pauseMs = signsAgain ? 0 : this.#pauseMs(attempt);
+        const isInTime = clock.now() - startedAt + pauseMs <= deadlineMs;
+        const isHarmless = isRepeatable || !isUnknown;
+        const mayHelp = signsAgain || isPassing(error);
+        if (!mayHelp || !isHarmless || !isInTime || attempt === attemptsMax || signal?.aborted) {
+          // An earlier attempt may have been applied, whatever became of the last one.
+          throw isUnknown ? error.asUnknown() : error;
+        }
+        await pause(pauseMs, clock);
+      }
+    }
+  }
+
+  /** Full jitter: those who were refused together do not come back together. */
+  #pauseMs(attempt: number): number {
+    const { random = Math.random } = this.#options;
+    return random() * Math.min(pauseMsMax, pauseMsFirst * 2 ** (attempt - 1));
+  }
+
+  async #attempt<Answer extends object>(
+    operation: string,
+    body: string,
+    { attemptMs = attemptMsDefault, signal }: AwsCallOptions,
+  ): Promise<Answer> {
+    const { clock, credentials, onAttempt } = this.#options;
+    const known = await this.#credentials(operation);
+    const giveUp = new AbortController();
+    const late = () => new DOMException("there was no response in time", "TimeoutError");
+    const end = () => giveUp.abort(late());
+    const cancel = clock.after(attemptMs, end);
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted) end();
+    try {
+      const sentAt = clock.now();
+      const headers = this.#headers(operation, body, { known, sentAt });
+      const response = await fetch(this.#url, {
+        method: "POST",
+        headers,
+        body,
+        signal: giveUp.signal,
+        redirect: "manual",
+      });
+      const date = response.headers.get("date");
+      if (date !== null) this.#serviceClock.note(date, sentAt, clock.now());
+      const text = await response.text();
+      if (response.status !== 200) throw readFault(operation, response.status, text);
+      const answer = (text === "" ? {} : JSON.parse(text)) as Answer;
+      onAttempt?.({ operation, outcome: "ok", body: answer });
+      return answer;
+    } catch (error) {
+      const fault = error instanceof AwsFault ? error : connectionFault(operation, error);
+      if (isUnsigned(fault)) credentials.refused(known);
+      onAttempt?.({ operation, outcome: fault.code });
+      throw fault;
+    } finally {
+      cancel();
+      signal?.removeEventListener("abort", end);
+    }
+  }
+
+  async #credentials(operation: string) {
+    try {
+      return await this.#options.credentials.current();
+    } catch (error) {
+      const { message } = error as Error;
+      const code = "CredentialsNotFound";
+      throw new AwsFault("not_applied", code, `${operation}: ${message}`, { cause: error });
+    }
+  }
+
+  #headers(
+    operation: string,
+    body: string,
+    { known, sentAt }: { readonly known: AwsCredentials; readonly sentAt: number },
+  ): Record<string, string> {
+    const date = amzDate(sentAt + this.timeOffset);
+    const target = `${targets[this.#options.service]}.${operation}`;
+    const signed: [string, string][] = [
+      ["host", this.#host],
+      ["x-amz-date", date],
+    ];
+    if (known.sessionToken !== undefined) signed.push(["x-amz-security-token", known.sessionToken]);
+    signed.push(["x-amz-target", target]);
+    const request = { method: "POST", path: this.#path, headers: signed, body };
+    const headers: Record<string, string> = {
+      authorization: this.#signer.sign(request, known, date),
+      "content-type": "application/x-amz-json-1.0",
+      "accept-encoding": "identity",
+      "x-amz-date": date,
+      "x-amz-target": target,
+    };
+    if (known.sessionToken !== undefined) headers["x-amz-security-token"] = known.sessionToken;
+    return headers;
+  }
+}
+
+/** It may be over soon. */
+function isPassing(fault: AwsFault): boolean {
+  return fault.outcome === "unknown" || isThrottled(fault) || isUnreachable(fault);
+}
+
+function endpointOf(service: string, region: string): string {
+  const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+  return `https://${service}.${region}.${domain}`;
+}
