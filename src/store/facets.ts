@@ -21,7 +21,8 @@ export type Facet =
   | "outbox"
   | "documents"
   | "servers"
-  | "node";
+  | "node"
+  | "transfer";
 
 export const facetOf: Readonly<Record<Operation, Facet>> = {
   create: "executions",
@@ -49,6 +50,10 @@ export const facetOf: Readonly<Record<Operation, Facet>> = {
   listServers: "servers",
   leaveServer: "servers",
   pressure: "node",
+  documentKinds: "transfer",
+  restoreDocument: "transfer",
+  dump: "transfer",
+  restore: "transfer",
 };
 
 export const operations = Object.keys(facetOf) as readonly Operation[];

@@ -22,6 +22,7 @@ import type { NodeStore } from "./contract/node.ts";
 import type { OutboxStore } from "./contract/outbox.ts";
 import type { ServerStore } from "./contract/servers.ts";
 import type { TaskStore } from "./contract/tasks.ts";
+import type { TransferStore } from "./contract/transfer.ts";
 
 export type * from "./contract/documents.ts";
 export type * from "./contract/due.ts";
@@ -32,6 +33,7 @@ export type * from "./contract/node.ts";
 export type * from "./contract/outbox.ts";
 export type * from "./contract/servers.ts";
 export type * from "./contract/tasks.ts";
+export type * from "./contract/transfer.ts";
 
 export interface Store
   extends ExecutionStore,
@@ -41,4 +43,5 @@ export interface Store
     OutboxStore,
     DocumentStore,
     ServerStore,
-    NodeStore {}
+    NodeStore,
+    Partial<TransferStore> {}

@@ -8,6 +8,7 @@ import type {
   ListDocumentsRequest,
   PutAnswer,
   PutRequest,
+  RestoreDocumentRequest,
 } from "../store.ts";
 
 export class MemoryDocuments implements DocumentStore {
@@ -33,6 +34,16 @@ export class MemoryDocuments implements DocumentStore {
       .filter(({ id }) => after === undefined || compareText(id, after) > 0)
       .sort((a, b) => compareText(a.id, b.id))
       .slice(0, limit);
+  }
+
+  async documentKinds(): Promise<readonly string[]> {
+    return [...this.#kinds].flatMap(([kind, of]) => (of.size > 0 ? kind : [])).sort(compareText);
+  }
+
+  async restoreDocument({ kind, document }: RestoreDocumentRequest): Promise<void> {
+    const documents = this.#kinds.get(kind) ?? new Map<string, Document>();
+    documents.set(document.id, document);
+    this.#kinds.set(kind, documents);
   }
 
   async deleteDocument({ kind, id }: DocumentPlace): Promise<boolean> {

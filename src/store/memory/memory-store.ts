@@ -20,6 +20,7 @@ import {
 } from "./records.ts";
 import { MemoryServers } from "./servers.ts";
 import * as tasks from "./tasks.ts";
+import { dump, restore } from "./transfer.ts";
 
 export class MemoryStore implements contract.Store {
   readonly traits: contract.Traits = {
@@ -197,6 +198,22 @@ export class MemoryStore implements contract.Store {
 
   leaveServer(request: { readonly id: string }): Promise<void> {
     return this.#servers.leaveServer(request);
+  }
+
+  documentKinds(): Promise<readonly string[]> {
+    return this.#documents.documentKinds();
+  }
+
+  restoreDocument(request: contract.RestoreDocumentRequest): Promise<void> {
+    return this.#documents.restoreDocument(request);
+  }
+
+  dump(request: contract.DumpRequest): Promise<contract.DumpAnswer> {
+    return dump(this.#partition(request.partition), request);
+  }
+
+  async restore(request: contract.RestoreRequest): Promise<void> {
+    restore(this.#partition(request.key.partition), request);
   }
 
   async pressure(): Promise<contract.Pressure> {

@@ -8,6 +8,7 @@
  */
 import type { Database } from "bun:sqlite";
 import type { JsonText } from "../../model/json.ts";
+import { compareText } from "../kit/order.ts";
 import type { HeadRow } from "./heads.ts";
 import { historyKey, historySequenceMax } from "./schema.ts";
 
@@ -116,6 +117,16 @@ export class Contents {
     return found;
   }
 
+  /** Names of all fields, in order; `log` is the row's. */
+  names(execution: number, log: string): readonly string[] {
+    const names = new Set(this.#sql.selectNames.values(execution).map(([name]) => name as string));
+    for (const { kind, name } of readEntries(log)) {
+      if (kind === "set") names.add(name);
+      else if (kind === "delete") names.delete(name);
+    }
+    return [...names].sort(compareText);
+  }
+
   /** Entries with a sequence (from 1) above `after`. */
   history(row: HeadRow, request: { readonly after: number; readonly limit: number }): JsonText[] {
     const { after, limit } = request;
@@ -156,6 +167,7 @@ function prepareStatements(database: Database) {
       ON CONFLICT (execution, name) DO UPDATE SET value = excluded.value`),
     deleteField: database.prepare("DELETE FROM fields WHERE execution = ? AND name = ?"),
     selectField: database.prepare("SELECT value FROM fields WHERE execution = ? AND name = ?"),
+    selectNames: database.prepare("SELECT name FROM fields WHERE execution = ?"),
     selectFields: database.prepare("SELECT name, value FROM fields WHERE execution = ?"),
     putHistory: database.prepare(`
       INSERT OR REPLACE INTO history (number, entry) VALUES (${historyKey("?1", "?2")}, ?3)`),

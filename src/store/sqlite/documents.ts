@@ -8,6 +8,7 @@ import type {
   LiveServer,
   PutAnswer,
   PutRequest,
+  RestoreDocumentRequest,
 } from "../store.ts";
 
 /** Sorts after every id that begins with the same prefix. */
@@ -24,6 +25,7 @@ function prepareStatements(database: Database) {
     list: database.prepare<Document, [string, string, string, string, number]>(`
       SELECT id, version, body FROM documents
       WHERE kind = ? AND id >= ? AND id < ? AND id > ? ORDER BY id LIMIT ?`),
+    kinds: database.prepare("SELECT DISTINCT kind FROM documents ORDER BY kind"),
     delete: database.prepare("DELETE FROM documents WHERE kind = ? AND id = ?"),
     beat: database.prepare("INSERT OR REPLACE INTO servers (id, until, body) VALUES (?, ?, ?)"),
     purgeServers: database.prepare("DELETE FROM servers WHERE until <= ?"),
@@ -55,6 +57,15 @@ export class Documents {
   list(request: ListDocumentsRequest): Document[] {
     const { kind, prefix = "", after = "", limit } = request;
     return this.#sql.list.all(kind, prefix, prefix + lastCharacter, after, limit);
+  }
+
+  kinds(): string[] {
+    return this.#sql.kinds.values().map(([kind]) => kind as string);
+  }
+
+  restore({ kind, document }: RestoreDocumentRequest): void {
+    const { id, version, body } = document;
+    this.#sql.put.run(kind, id, version, body);
   }
 
   delete(kind: string, id: string): boolean {

@@ -6,6 +6,7 @@ import type { Database } from "bun:sqlite";
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import { type DumpSource, dumpPage } from "../kit/dump.ts";
 import { purgedPerClaim } from "../kit/removal.ts";
 import type * as contract from "../store.ts";
 import { Documents } from "./documents.ts";
@@ -23,6 +24,7 @@ import { settingOf, writeSetting } from "./schema.ts";
 import { type SqliteOptions, StoreFile } from "./store-file.ts";
 import { Tasks } from "./tasks.ts";
 import { Timers } from "./timers.ts";
+import { Transfer } from "./transfer.ts";
 
 /** Throws a plain Error of one sentence when the file cannot be used. */
 export function openSqliteStore(options: SqliteOptions): SqliteStore {
@@ -61,6 +63,7 @@ export class SqliteStore implements contract.Store {
   readonly #executions: Executions;
   readonly #listings: Listings;
   readonly #documents: Documents;
+  readonly #transfer: Transfer;
   #closed: Promise<void> | undefined;
 
   constructor(options: SqliteOptions) {
@@ -92,6 +95,7 @@ export class SqliteStore implements contract.Store {
     this.#executions = new Executions(parts);
     this.#listings = new Listings(database);
     this.#documents = new Documents(database);
+    this.#transfer = new Transfer(parts);
   }
 
   /** An execution with all its tasks in their table. */
@@ -251,6 +255,27 @@ export class SqliteStore implements contract.Store {
 
   deleteDocument(request: contract.DocumentPlace): Promise<boolean> {
     return this.#group.submit(() => this.#documents.delete(request.kind, request.id));
+  }
+
+  documentKinds(): Promise<readonly string[]> {
+    return this.#group.submit(() => this.#documents.kinds());
+  }
+
+  restoreDocument(request: contract.RestoreDocumentRequest): Promise<void> {
+    return this.#group.submit(() => this.#documents.restore(request), "start");
+  }
+
+  dump(request: contract.DumpRequest): Promise<contract.DumpAnswer> {
+    const source: DumpSource = {
+      ids: (wanted) => this.#group.submit(() => this.#transfer.ids(wanted)),
+      head: (key) => this.#group.submit(() => this.#transfer.head(key)),
+      rows: (key, kind, skip) => this.#group.submit(() => this.#transfer.rows(key, kind, skip)),
+    };
+    return dumpPage(source, request);
+  }
+
+  restore(request: contract.RestoreRequest): Promise<void> {
+    return this.#group.submit(() => this.#transfer.restore(request), "start");
   }
 
   beatServer(request: contract.BeatRequest): Promise<void> {

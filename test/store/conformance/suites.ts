@@ -10,6 +10,7 @@ import { removalTests } from "./removal.ts";
 import { serverTests } from "./servers.ts";
 import type { Test } from "./subject.ts";
 import { taskTests } from "./tasks.ts";
+import { transferTests } from "./transfer.ts";
 
 interface Suite {
   /** Facets that its tests use besides its own. */
@@ -26,6 +27,10 @@ export const suites: Readonly<Record<Facet, Suite>> = {
   tasks: { on: ["executions"], registers: [taskTests] },
   due: { on: ["executions"], registers: [dueTests] },
   outbox: { on: ["executions"], registers: [outboxTests] },
+  transfer: {
+    on: ["executions", "lists", "tasks", "due", "outbox", "documents"],
+    registers: [transferTests],
+  },
 };
 
 export const allFacets = Object.keys(suites) as readonly Facet[];
