@@ -320,15 +320,11 @@ export interface ServerBeat extends ServerView {
 }
 
 /** An action and its tasks, over all queues and in each. */
-export interface ActionStats {
+export interface ActionStats extends Omit<QueueStats, "queue" | "leased"> {
   /** Of an unregistered action: its name alone. */
   readonly definition: ActionDefinition;
   readonly registered: boolean;
-  readonly queued: number;
   readonly running: number;
-  /** There are at least so many: the store counts no further. */
-  readonly atLeast?: true;
-  readonly oldestAt?: number;
   readonly queues: readonly QueueOfAction[];
 }
 
