@@ -34,6 +34,7 @@ export const facetOf: Readonly<Record<Operation, Facet>> = {
   list: "lists",
   claimTasks: "tasks",
   claimTask: "tasks",
+  readTask: "tasks",
   extendLeases: "tasks",
   releaseTasks: "tasks",
   queueStats: "tasks",

@@ -82,7 +82,7 @@ test("a store that counts no further is compared by its lower bounds, and by the
     });
     await runDifferential({
       seed: 1,
-      operations: 150,
+      operations: 600,
       together: 1,
       partitions: 1,
       smallLimits: true,

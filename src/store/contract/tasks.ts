@@ -51,10 +51,12 @@ export interface ClaimTasksAnswer {
   readonly more: readonly string[];
 }
 
-export interface ClaimTaskRequest extends Claimant {
+export interface TaskPlace {
   readonly key: ExecutionKey;
   readonly taskId: string;
 }
+
+export interface ClaimTaskRequest extends Claimant, TaskPlace {}
 
 export type ClaimTaskAnswer =
   | { readonly outcome: "claimed"; readonly task: LeasedTask }
@@ -65,10 +67,19 @@ export type ClaimTaskAnswer =
   /** There is no such task (any more), or it was released from under this prefix. */
   | { readonly outcome: "unknown" };
 
+/** A task as it is stored, whoever holds it. */
+export interface StoredTask {
+  readonly queue: string;
+  readonly state: "queued" | "leased";
+  /** End of the lease; or of the wait in the queue, absent where it has none or stands still. */
+  readonly until?: number;
+  readonly timeoutMs: number;
+  readonly header: JsonText;
+  readonly parameters: JsonText;
+}
+
 /** A task that the caller believes to hold. */
-export interface HeldLease {
-  readonly key: ExecutionKey;
-  readonly taskId: string;
+export interface HeldLease extends TaskPlace {
   readonly token: string;
 }
 
@@ -131,6 +142,8 @@ export interface TaskStore {
    * repeat with the prefix is `claimed` with the same lease while that holds.
    */
   claimTask(request: ClaimTaskRequest): Promise<ClaimTaskAnswer>;
+  /** What a ticket is of; undefined: there is no such task (any more). */
+  readTask(request: TaskPlace): Promise<StoredTask | undefined>;
   /**
    * Never shortens; never passes the deadline; later than `lateMs` after the lease's end: stale. One
    * partition.

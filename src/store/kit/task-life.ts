@@ -7,6 +7,7 @@
  * A queue timeout runs only while the task is on offer: it stands still while the task is leased or
  * its execution is held. A row that changes loses the claim of `claimDue` that it was under.
  */
+import { defined } from "../../base/defined.ts";
 import type { NewTask } from "../../model/decision.ts";
 import { formatToken } from "../../model/ids.ts";
 import type {
@@ -15,6 +16,7 @@ import type {
   ExtendAnswer,
   HandOff,
   ReleaseAnswer,
+  StoredTask,
 } from "../store.ts";
 
 /** What the rules read and change of a task; all of it is stored. */
@@ -159,6 +161,15 @@ export function claimByTicket(
   if (row.lease?.token === token) return { answer: { outcome: "unknown" } };
   if (request.held) return { answer: { outcome: "held" } };
   return { answer: { outcome: "claimed" }, row: claimTask(row, task, request) };
+}
+
+/** What `readTask` returns of a row. */
+export function storedTask(
+  { state, until }: Pick<TaskLife, "state" | "until">,
+  of: Pick<StoredTask, "queue" | "timeoutMs" | "header" | "parameters">,
+): StoredTask | undefined {
+  if (state === "dropped") return undefined;
+  return { ...of, state, ...defined({ until: until ?? undefined }) };
 }
 
 /** An extension never shortens and never passes the deadline; too late it is stale. */

@@ -114,6 +114,12 @@ export class MemoryStore implements contract.Store {
     return tasks.claimByTicket(this.#partition(request.key.partition), task, request);
   }
 
+  async readTask(request: contract.TaskPlace): Promise<contract.StoredTask | undefined> {
+    const task = this.#task(request);
+    if (task === undefined || task.execution.tombstoneUntil !== undefined) return undefined;
+    return tasks.storedTask(task);
+  }
+
   async extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
     const partition = this.#partition(request.partition);
     return request.leases.map((lease) =>

@@ -10,6 +10,7 @@ import type {
   ExtendRequest,
   LeasedTask,
   ReleaseAnswer,
+  StoredTask,
   StoreEffects,
   TaskView,
 } from "../store.ts";
@@ -126,6 +127,11 @@ export function claimByTicket(
   const { answer, row } = life.claimByTicket(task.row, task, { ...request, held });
   if (row !== undefined) become(partition, task, row);
   return answer.outcome === "claimed" ? { ...answer, task: leasedTask(task, request) } : answer;
+}
+
+export function storedTask(task: MemoryTask): StoredTask | undefined {
+  const { queue, timeoutMs, header, parameters } = task;
+  return life.storedTask(task.row, { queue, timeoutMs, header, parameters });
 }
 
 export function extendLease(

@@ -164,6 +164,10 @@ export class PostgresStore implements contract.Store {
     return this.#changes.submit({ do: "ticket", ...request });
   }
 
+  readTask(request: contract.TaskPlace): Promise<contract.StoredTask | undefined> {
+    return this.#reads.task(request);
+  }
+
   async extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
     const { now, lateMs = 0 } = request;
     return await Promise.all(

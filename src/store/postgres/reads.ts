@@ -1,6 +1,7 @@
 /** What is read of executions and queues, each in one statement: of one moment. */
 import type { ExecutionStatus } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
+import { storedTask } from "../kit/task-life.ts";
 import type * as contract from "../store.ts";
 import type { PostgresLink } from "./link.ts";
 
@@ -13,6 +14,12 @@ interface HeadRow {
   readonly state: string;
   readonly isBuried: boolean;
   readonly data: readonly (readonly [name: string, value: string])[] | null;
+}
+
+interface StoredRow extends Omit<contract.StoredTask, "state" | "until"> {
+  /** 0 queued, 1 leased. */
+  readonly state: number;
+  readonly until: number | null;
 }
 
 export class Reads {
@@ -41,6 +48,19 @@ export class Reads {
     const data = new Map(row.data ?? []);
     const head = { revision, commitId };
     return { outcome: "loaded", head, recentCommitIds, status, held, state, data };
+  }
+
+  async task({ key, taskId }: contract.TaskPlace): Promise<contract.StoredTask | undefined> {
+    const [row] = await this.#link.read<StoredRow>(
+      `SELECT queue, t.state, until, timeout_ms AS "timeoutMs", header, parameters
+       FROM ${this.#schema}.tasks t JOIN ${this.#schema}.executions x ON x.number = execution
+       WHERE x.partition = $1::int AND x.id = $2 AND tombstone_until IS NULL
+         AND t.id = $3 AND t.state < 2`,
+      [key.partition, key.id, taskId],
+    );
+    if (row === undefined) return undefined;
+    const { state, until, ...terms } = row;
+    return storedTask({ state: state === 0 ? "queued" : "leased", until }, terms);
   }
 
   async holdings(key: ExecutionKey): Promise<contract.Holdings> {

@@ -33,6 +33,7 @@ export const operationNames = [
   "queue-hints",
   "queue-stats",
   "raise-format",
+  "read-task",
   "release-tasks",
   "remove",
 ] as const;

@@ -67,6 +67,7 @@ async function probeTask(store: Store, partition: number, name: string, now: num
   });
   const token = await leaseOf(store, { key, taskId: task.id, ...worker });
   const held = { key, taskId: task.id, token };
+  expect((await store.readTask(held))?.parameters === task.parameters, "it lost a task");
   const [extended] = await store.extendLeases({
     partition,
     leases: [{ ...held, until: now + 500 }],

@@ -113,6 +113,11 @@ export class RedisStore implements contract.Store {
     return answers.readTicket(key.partition, reply);
   }
 
+  async readTask({ key, taskId }: contract.TaskPlace): Promise<contract.StoredTask | undefined> {
+    const stored = [key.id, shortTaskId(key.id, taskId)];
+    return answers.readStoredTask(await this.#call("read-task", key.partition, stored));
+  }
+
   async extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
     const { partition, now, lateMs = 0 } = request;
     const leases = request.leases.flatMap(({ key, taskId, token, until }) => [

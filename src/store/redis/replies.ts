@@ -2,6 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
+import { storedTask } from "../kit/task-life.ts";
 import type * as contract from "../store.ts";
 import type { EntryAnswer } from "./batch.ts";
 import { readTaskText } from "./requests.ts";
@@ -126,6 +127,16 @@ export function readTicket(partition: number, reply: Reply): contract.ClaimTaskA
   const [outcome, given] = reply as readonly [contract.ClaimTaskAnswer["outcome"], Reply];
   if (outcome === "claimed") return { outcome, task: readTask(partition, given) };
   return outcome === "leased" ? { outcome, leaseUntil: given as number } : { outcome };
+}
+
+export function readStoredTask(reply: Reply): contract.StoredTask | undefined {
+  if (reply === null) return undefined;
+  const [state, until, queue, timeoutMs, text] = reply as readonly [
+    ...["Q" | "L", number | null],
+    ...[string, number, string],
+  ];
+  const terms = { queue, timeoutMs, ...readTaskText(text) };
+  return storedTask({ state: state === "Q" ? "queued" : "leased", until }, terms);
 }
 
 export function readClaim(partition: number, reply: Reply): contract.ClaimTasksAnswer {

@@ -13,6 +13,7 @@ import type {
   LeasedTask,
   QueueStats,
   QueueStatsRequest,
+  StoredTask,
 } from "../store.ts";
 import type { LoneSlots } from "./lone-slots.ts";
 import { taskState } from "./schema.ts";
@@ -147,6 +148,13 @@ export class Queues {
     if (row !== undefined) this.#lease(found, row);
     const { partition } = request.key;
     return { ...answer, task: leasedTask(found, row ?? known, { ...request, partition }) };
+  }
+
+  read(execution: number, taskId: string): StoredTask | undefined {
+    const found = this.#sql.selectById.get(execution, taskId);
+    if (found === null) return undefined;
+    const { queue, timeoutMs, header, parameters } = found;
+    return life.storedTask(taskLife(found), { queue, timeoutMs, header, parameters });
   }
 
   stats(request: QueueStatsRequest): QueueStats[] {

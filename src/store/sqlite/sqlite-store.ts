@@ -129,6 +129,14 @@ export class SqliteStore implements contract.Store {
     });
   }
 
+  readTask(request: contract.TaskPlace): Promise<contract.StoredTask | undefined> {
+    return this.#group.submit(() => {
+      const row = this.#withTasks(request.key);
+      if (row?.tombstoneUntil !== null) return undefined;
+      return this.#queues.read(row.number, request.taskId);
+    });
+  }
+
   extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
     const { leases, now, lateMs = 0 } = request;
     return this.#group.submit(() =>

@@ -1,12 +1,13 @@
 /** One task by its ticket: claimed, or settled by a commit without a lease. */
 import { expect } from "bun:test";
-import { claimIds, handedOff, newTask, release, start, type Test, t0 } from "./subject.ts";
+import { claimIds, extend, handedOff, newTask, release, start, type Test, t0 } from "./subject.ts";
 
 const worker = { tokenPrefix: "1.n", workerId: "w1", heartbeatMs: 1_000, now: t0 };
 const unknown = { outcome: "unknown" as const };
 
 export function ticketTests(test: Test): void {
   claimTests(test);
+  readTests(test);
   offeredTests(test);
 }
 
@@ -58,6 +59,7 @@ function claimTests(test: Test): void {
     await store.remove({ key, expected, tombstoneUntil: t0 + 10, now: t0 });
     for (const taskId of ["t0", "t500"]) {
       expect(await store.claimTask({ key, taskId, ...worker })).toEqual(unknown);
+      expect(await store.readTask({ key, taskId })).toBeUndefined();
     }
   });
 
@@ -74,6 +76,37 @@ function claimTests(test: Test): void {
     await release(store, { key, taskId: "t2", token: "1.n.t2", now: t0 });
     expect(await store.claimTask({ key, taskId: "t2", ...worker })).toEqual(unknown);
     expect(await store.claimTask({ key, taskId: "t2", ...other })).toEqual({ outcome: "held" });
+  });
+}
+
+function readTests(test: Test): void {
+  test("a task is read as it is, and nothing changes of it", async (store) => {
+    const parameters = JSON.stringify("x".repeat(3_000));
+    const changes = { queueTimeoutMs: 700, timeoutMs: 5_000, parameters };
+    const tasks = [newTask("t1", changes), handedOff("t2", "1.n.t2")];
+    const e = await start(store, "e1", { effects: { tasks } });
+    const read = (taskId: string) => store.readTask({ key: e.key, taskId });
+    const t1 = { queue: "q/a", timeoutMs: 5_000, header: '{"task":"t1"}', parameters };
+    const queued = { ...t1, state: "queued" as const };
+    expect(await read("t1")).toEqual({ ...queued, until: t0 + 700 });
+    expect(await read("t2")).toMatchObject({ state: "leased", until: t0 + 1_000 });
+    await e.commit({ hold: true });
+    expect(await read("t1")).toEqual(queued);
+    await e.commit({ hold: false });
+    await store.claimTask({ key: e.key, taskId: "t1", ...worker });
+    expect(await read("t1")).toEqual({ ...t1, state: "leased", until: t0 + 1_000 });
+    await e.commit({ dropTasks: ["t1"], settle: [{ taskId: "t2", token: "1.n.t2" }] });
+    for (const id of ["t1", "t2", "t3"]) expect(await read(id)).toBeUndefined();
+    const nobody = { partition: 0, id: "nobody" };
+    expect(await store.readTask({ key: nobody, taskId: "t1" })).toBeUndefined();
+  });
+
+  test("a lone task is read", async (store) => {
+    const { key } = await start(store, "e1", { effects: { tasks: [handedOff("t1", "1.n.t1")] } });
+    const read = await store.readTask({ key, taskId: "t1" });
+    expect(read).toMatchObject({ state: "leased", until: t0 + 1_000, parameters: "{}" });
+    const held = { key, taskId: "t1", token: "1.n.t1", until: t0 + 2_000, now: t0 };
+    expect(await extend(store, held)).toEqual({ outcome: "extended", leaseUntil: t0 + 2_000 });
   });
 }
 

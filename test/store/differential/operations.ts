@@ -39,6 +39,7 @@ const weights = [
   ["commit", 40],
   ["claimTasks", 14],
   ["claimTask", 5],
+  ["readTask", 3],
   ["extendLeases", 8],
   ["releaseTasks", 6],
   ["claimDue", 12],
@@ -126,6 +127,10 @@ export class Operations {
       const any = { key: this.#key(), taskId: this.#chance.pick(taskIds) };
       const { key, taskId } = this.#chance.percent(50) ? any : this.#lease();
       return { key, taskId, tokenPrefix: this.#claimId(key.partition), ...this.#worker() };
+    },
+    readTask: () => {
+      const { key, taskId } = this.#lease();
+      return { key, taskId };
     },
     extendLeases: () => {
       const lateMs = this.#chance.pick([0, 500, 1_000]);
