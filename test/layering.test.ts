@@ -47,7 +47,7 @@ const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
   language: [["check", "plan.ts", "user-rules.ts"], ["graph.ts", "kinds"], ["readers"], ["data"]],
 };
 /** Below all of these, and free to use each other. */
-const bottom = ["aws", "http", "telemetry", "config", "base", "gen"];
+const bottom = ["brokers", "aws", "http", "telemetry", "config", "base", "gen"];
 /** The worker library is shipped alone. */
 const workerMayImport = ["worker", "gen", "base"];
 /** What starts a program: no module imports it. */

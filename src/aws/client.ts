@@ -38,7 +38,7 @@ interface AwsClientOptions {
   readonly onAttempt?: (attempt: AwsAttempt) => void;
 }
 
-interface AwsCallOptions {
+export interface AwsCallOptions {
   /** Done twice it does what it does once: it is sent again after an unknown outcome, too. */
   readonly isRepeatable?: boolean;
   /** For each attempt: what has no response by then is given up. */

@@ -3,6 +3,7 @@
  * end of its name. The edge enforces them with a clear error; the assertions at the end state how
  * they relate. A bound of one file that nobody meets stands in that file.
  */
+import { brokerLimits } from "./limits/brokers.ts";
 import { dataLimits } from "./limits/data.ts";
 import { executionLimits } from "./limits/execution.ts";
 import { keyLimits } from "./limits/keys.ts";
@@ -25,6 +26,7 @@ export const limits = {
   ...storeLimits,
   ...telemetryLimits,
   ...systemActionLimits,
+  ...brokerLimits,
 } as const;
 
 function check(holds: boolean, sentence: string): void {

@@ -6,6 +6,7 @@
 import { availableParallelism, hostname } from "node:os";
 import { defined } from "../base/defined.ts";
 import { limits } from "../base/limits.ts";
+import type { KafkaAddress } from "../brokers/kafka/address.ts";
 import type { LogLevel } from "../telemetry/log.ts";
 import { helpText, readFlags } from "./command-line.ts";
 import { environmentName, type FlagName, flags, type LegacyWorkers } from "./flags.ts";
@@ -46,6 +47,8 @@ export interface Config {
   readonly grpcPort: number;
   readonly store: StoreAddress;
   readonly storeTls: StoreTlsPaths;
+  /** The cluster of topics that documents name; absent: there is none. */
+  readonly kafka?: KafkaAddress;
   readonly namespace: string;
   /** Fixed when a namespace is created; absent: as it was created, or the store's default. */
   readonly partitions?: number;
@@ -130,6 +133,7 @@ export function parseConfig(
 
   const advertise = setting("advertise");
   const partitions = setting("partitions");
+  const kafka = setting("kafka");
   const legacyWorkers = setting("legacy-workers");
   const auditLog = setting("audit-log");
   const tracing = {
@@ -149,7 +153,7 @@ export function parseConfig(
       key: setting("store-key"),
     }),
     namespace: setting("namespace"),
-    ...defined({ partitions, advertise }),
+    ...defined({ partitions, advertise, kafka }),
     nodeName: setting("node-name") || hostname() || "orchy",
     insecure: setting("insecure"),
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),

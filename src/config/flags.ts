@@ -13,6 +13,7 @@ import {
   readCollector,
   readHeaders,
   readHosts,
+  readKafka,
   readOrigins,
   readStore,
   readSwitch,
@@ -60,6 +61,13 @@ export const flags = {
       "sqlite:<file>, memory:, redis://…, redis-cluster://…, redis-sentinel://…, postgres://…, or @file that holds it",
     secret: true,
     read: readStore,
+  }),
+  kafka: flag({
+    placeholder: "brokers",
+    default: "",
+    explanation:
+      "Kafka cluster of topics that documents name: host:port[,host:port][?tls=true&ca=<file>&sasl=<mechanism>&user=<name>&password=<env:NAME or file:path>]",
+    read: optional(readKafka),
   }),
   "store-ca": flag({
     placeholder: "file",

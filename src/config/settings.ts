@@ -1,6 +1,7 @@
 /** How the text of a flag or variable becomes a value, or the reason why it does not. */
 
 import { readFileSync } from "node:fs";
+import { type KafkaAddress, parseKafkaAddress } from "../brokers/kafka/address.ts";
 import { isAllowEntry } from "../http/allow-list.ts";
 
 export type StoreAddress =
@@ -89,6 +90,10 @@ export function readStore(text: string): { value: StoreAddress } | { problem: st
   }
   if (/^postgres(?:ql)?:\/\/[^\s/]/.test(text)) return { value: { kind: "postgres", url: text } };
   return { problem: storeRule };
+}
+
+export function readKafka(text: string): { value: KafkaAddress } | { problem: string } {
+  return parseKafkaAddress(text);
 }
 
 /** As browsers send it in the header Origin. */

@@ -17,6 +17,7 @@ import {
 } from "../base/clock.ts";
 import { defined } from "../base/defined.ts";
 import { limits } from "../base/limits.ts";
+import { Brokers } from "../brokers/brokers.ts";
 import { addressOf, type Config, type LegacyListener } from "../config/config.ts";
 import { readClientTls, readTls } from "../config/tls.ts";
 import { version } from "../config/version.ts";
@@ -113,6 +114,8 @@ async function startAll(
   closing.push(async () => exporter?.stop());
   const ratio = config.tracing?.ratio ?? 0;
   const tracing = exporter && new Tracing({ ratio, add: (span) => exporter.add(span) });
+  const brokers = new Brokers({ clock, ...defined({ kafka: config.kafka }) });
+  closing.push(() => brokers.close());
   const runtime = createRuntime({
     formatDelayMs: config.formatDelaySeconds * 1000,
     onOutdated: outdated.resolve,
@@ -187,6 +190,7 @@ async function startAll(
       unwatch();
       await Promise.all([http.stop(), grpc.stop(), legacy?.stop()]);
       await Promise.all([sandbox.stop(), exporter?.stop()]);
+      await brokers.close();
       await guard.close();
       await store.close();
     },

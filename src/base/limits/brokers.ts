@@ -1,0 +1,9 @@
+/** Brokers: queues of SQS and topics of Kafka. */
+export const brokerLimits = {
+  /** What one request to a broker carries: SQS's bound, and below that of Kafka. */
+  brokerBatchBytesMax: 256 * 1024,
+  /** Messages that have come from a broker and wait for somebody to take them, of each receiver. */
+  brokerBufferedMax: 500,
+  /** What one answer of Kafka carries. */
+  brokerFetchBytesMax: 4 * 1024 * 1024,
+} as const;

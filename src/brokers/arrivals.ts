@@ -1,0 +1,91 @@
+/** Messages that a broker has pushed, until they are asked for: bounded, in the order of arrival. */
+import type { BrokerFault, IncomingMessage, ReceiveOptions } from "./message.ts";
+
+interface ArrivalsOptions {
+  readonly max: number;
+  /** No more than `max` wait: the broker is to stop, and to go on once half of them are gone. */
+  readonly onFull: () => void;
+  readonly onRoom: () => void;
+}
+
+export class Arrivals {
+  readonly #options: ArrivalsOptions;
+  #messages: IncomingMessage[] = [];
+  #isFull = false;
+  #isClosed = false;
+  /** Of the last failure, until somebody has heard of it. */
+  #fault: BrokerFault | undefined;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(options: ArrivalsOptions) {
+    this.#options = options;
+  }
+
+  add(message: IncomingMessage): void {
+    this.#fault = undefined;
+    this.#messages.push(message);
+    if (!this.#isFull && this.#messages.length >= this.#options.max) {
+      this.#isFull = true;
+      this.#options.onFull();
+    }
+    this.#wakeAll();
+  }
+
+  putBack(messages: readonly IncomingMessage[]): void {
+    this.#messages.unshift(...messages);
+    this.#wakeAll();
+  }
+
+  drop(isGone: (message: IncomingMessage) => boolean): void {
+    this.#messages = this.#messages.filter((message) => !isGone(message));
+    this.#tellRoom();
+  }
+
+  /** A new consumer starts with nothing, and is not paused. */
+  clear(): void {
+    this.#messages = [];
+    this.#isFull = false;
+  }
+
+  fail(fault: BrokerFault): void {
+    this.#fault = fault;
+    this.#wakeAll();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#wakeAll();
+  }
+
+  async take({ limit, waitMs, signal }: ReceiveOptions): Promise<readonly IncomingMessage[]> {
+    if (this.#messages.length === 0 && this.#fault === undefined) await this.#some(waitMs, signal);
+    const taken = this.#messages.splice(0, limit);
+    this.#tellRoom();
+    const fault = this.#fault;
+    if (taken.length > 0 || fault === undefined) return taken;
+    this.#fault = undefined;
+    throw fault;
+  }
+
+  #some(waitMs: number, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#isClosed || signal.aborted) return Promise.resolve();
+    const timer = setTimeout(resolve, waitMs);
+    this.#waiting.add(resolve);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#waiting.delete(resolve);
+    });
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  #tellRoom(): void {
+    if (!this.#isFull || this.#messages.length > this.#options.max / 2) return;
+    this.#isFull = false;
+    this.#options.onRoom();
+  }
+}

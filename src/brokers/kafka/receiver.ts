@@ -1,0 +1,245 @@
+/**
+ * A member of a consumer group, which takes the messages of topics and commits what is done with.
+ * The client's consumer does not outlive a broker that is away for some seconds: then it is made
+ * anew, and what was not committed is delivered again.
+ */
+import type { Consumer, MessagesStream } from "@platformatic/kafka";
+import { defined } from "../../base/defined.ts";
+import { limits } from "../../base/limits.ts";
+import { Arrivals } from "../arrivals.ts";
+import type { BrokerFault, IncomingMessage, ReceiveOptions, Receiver } from "../message.ts";
+import { assignPartitions } from "./assign.ts";
+import { type KafkaClient, kafkaFault } from "./client.ts";
+import { Progress, partitionKey } from "./progress.ts";
+
+type TextConsumer = Consumer<string, string, string, string>;
+type TextStream = MessagesStream<string, string, string, string>;
+
+interface KafkaReceiverOptions {
+  readonly client: KafkaClient;
+  readonly topics: readonly string[];
+  readonly group: string;
+}
+
+/** How long a broker waits for a member that says nothing before its partitions go to others. */
+const sessionMs = 10_000;
+const heartbeatMs = 2_000;
+const rebalanceMs = 15_000;
+const fetchWaitMs = 500;
+/** Rest before a consumer is made anew; longer with each try. */
+const restMsMin = 250;
+const restMsMax = 10_000;
+
+/** A consumer with its stream, from its making until it fails. */
+interface Life {
+  readonly consumer: TextConsumer;
+  readonly stream: TextStream;
+  readonly progress: Progress;
+}
+
+export class KafkaReceiver implements Receiver {
+  readonly #options: KafkaReceiverOptions;
+  readonly #arrivals = new Arrivals({
+    max: limits.brokerBufferedMax,
+    onFull: () => this.#life?.stream.pause(),
+    onRoom: () => this.#life?.stream.resume(),
+  });
+  #life: Life | undefined;
+  #fails = 0;
+  #isClosed = false;
+  #committing: Promise<void> | undefined;
+  #running: Promise<void>;
+  #wake = () => {};
+
+  constructor(options: KafkaReceiverOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  async receive(options: ReceiveOptions): Promise<readonly IncomingMessage[]> {
+    return await this.#arrivals.take(options);
+  }
+
+  async ack(messages: readonly IncomingMessage[]): Promise<void> {
+    const progress = this.#life?.progress;
+    for (const message of messages) progress?.done(positionOf(message));
+    // One commit at a time; the next one has all that came meanwhile.
+    while (this.#committing !== undefined) await this.#committing.catch(() => {});
+    this.#committing = this.#commit();
+    try {
+      await this.#committing;
+    } finally {
+      this.#committing = undefined;
+    }
+  }
+
+  async giveBack(messages: readonly IncomingMessage[]): Promise<void> {
+    this.#arrivals.putBack(
+      messages.filter((message) => this.#life?.progress.has(positionOf(message))),
+    );
+  }
+
+  /** Of the partitions that are assigned to this receiver. */
+  async backlog(): Promise<number> {
+    const { consumer } = this.#life ?? {};
+    if (consumer === undefined) return 0;
+    try {
+      const lags = await consumer.getLag({ topics: [...this.#options.topics] });
+      let sum = 0n;
+      for (const lag of [...lags.values()].flat()) if (lag > 0n) sum += lag;
+      return Number(sum);
+    } catch (error) {
+      throw kafkaFault(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#wake();
+    this.#arrivals.close();
+    await this.#committing?.catch(() => {});
+    await this.#running;
+  }
+
+  async #commit(): Promise<void> {
+    if (this.#life === undefined) return;
+    const { consumer, progress } = this.#life;
+    const due = progress.due();
+    if (due.length === 0) return;
+    try {
+      await consumer.commit({ offsets: due.map((one) => ({ ...one, leaderEpoch: -1 })) });
+      progress.wereCommitted(due);
+    } catch (error) {
+      throw kafkaFault(error);
+    }
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      const fault = await this.#live();
+      this.#life = undefined;
+      this.#arrivals.clear();
+      if (this.#isClosed) return;
+      this.#arrivals.fail(fault);
+      this.#fails += 1;
+      const restMs = Math.min(restMsMax, restMsMin * 2 ** (this.#fails - 1));
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, restMs);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** Resolves when the consumer has failed, or this receiver is closed. */
+  async #live(): Promise<BrokerFault> {
+    let consumer: TextConsumer | undefined;
+    try {
+      consumer = await this.#makeConsumer();
+      const progress = new Progress();
+      const ended = Promise.withResolvers<unknown>();
+      this.#wake = () => ended.resolve(undefined);
+      if (this.#isClosed) return kafkaFault(undefined);
+      const topics = [...this.#options.topics];
+      const stream = await consumer.consume({
+        topics,
+        mode: "committed",
+        fallbackMode: "earliest",
+        autocommit: false,
+      });
+      this.#life = { consumer, stream, progress };
+      this.#listen(this.#life, ended.resolve);
+      const fault = kafkaFault(await ended.promise);
+      if (this.#isClosed) await this.#commit().catch(() => {});
+      return fault;
+    } catch (error) {
+      return kafkaFault(error);
+    } finally {
+      await consumer?.close(true).catch(() => {});
+    }
+  }
+
+  async #makeConsumer(): Promise<TextConsumer> {
+    const { client, group } = this.#options;
+    const [{ Consumer, stringDeserializers }, options] = await Promise.all([
+      client.library(),
+      client.options(),
+    ]);
+    return new Consumer({
+      ...options,
+      groupId: group,
+      sessionTimeout: sessionMs,
+      heartbeatInterval: heartbeatMs,
+      rebalanceTimeout: rebalanceMs,
+      maxWaitTime: fetchWaitMs,
+      maxBytes: limits.brokerFetchBytesMax,
+      partitionAssigner: assignPartitions,
+      deserializers: stringDeserializers,
+    }) as TextConsumer;
+  }
+
+  #listen(life: Life, fail: (error: unknown) => void): void {
+    const { consumer, stream, progress } = life;
+    const assign = () => {
+      const assigned = (consumer.assignments ?? []).flatMap(({ topic, partitions }) =>
+        partitions.map((partition) => ({ topic, partition })),
+      );
+      const lost = new Set(progress.assign(assigned));
+      // The client would go on from here should they come back, past what others left undone.
+      for (const key of lost) stream.offsetsToFetch.delete(key);
+      this.#arrivals.drop((message) => lost.has(partitionKey(positionOf(message))));
+      return assigned;
+    };
+    const begin = () => {
+      for (const one of assign()) {
+        const offset = stream.offsetsToFetch.get(partitionKey(one));
+        if (offset !== undefined) progress.begin({ ...one, offset });
+      }
+    };
+    consumer.prependListener("consumer:group:join", assign);
+    stream.on("offsets", begin);
+    begin();
+    stream.on("data", (message) => {
+      const accepted = progress.accept(message);
+      if (typeof accepted === "bigint") {
+        const key = partitionKey(message);
+        queueMicrotask(() => stream.offsetsToFetch.set(key, accepted));
+      } else if (accepted) {
+        this.#fails = 0;
+        this.#arrivals.add(incoming(message));
+      }
+    });
+    stream.on("error", fail);
+    stream.on("close", () => fail(new Error("the connection was closed")));
+  }
+}
+
+function positionOf({ topic = "", partition = 0, offset = "0" }: IncomingMessage) {
+  return { topic, partition, offset: BigInt(offset) };
+}
+
+function incoming(message: {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly timestamp: bigint;
+  readonly key?: string;
+  readonly value?: string;
+  readonly headers: ReadonlyMap<string, string>;
+}): IncomingMessage {
+  const { topic, partition, key, value = "", headers } = message;
+  const id = `${topic}/${partition}/${message.offset}`;
+  return {
+    id,
+    body: value,
+    ...defined({ key }),
+    headers: Object.fromEntries(headers),
+    sentAt: Number(message.timestamp),
+    topic,
+    partition,
+    offset: `${message.offset}`,
+    handle: id,
+  };
+}

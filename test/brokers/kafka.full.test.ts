@@ -1,0 +1,169 @@
+/** The client of Kafka against a real broker: security, batches, groups, and a broker that dies. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseKafkaAddress } from "../../src/brokers/kafka/address.ts";
+import { KafkaClient } from "../../src/brokers/kafka/client.ts";
+import { KafkaReceiver } from "../../src/brokers/kafka/receiver.ts";
+import { KafkaSender } from "../../src/brokers/kafka/sender.ts";
+import type { BrokerFault, IncomingMessage, Receiver } from "../../src/brokers/message.ts";
+import { type KafkaServer, kafkaMissing, kafkaUser, startKafka } from "../support/brokers/kafka.ts";
+import { type Authority, createAuthority } from "../support/certificates.ts";
+
+const missing = await kafkaMissing();
+const name = missing === undefined ? "" : ` (${missing})`;
+const signal = new AbortController().signal;
+
+function addressOf(text: string) {
+  const parsed = parseKafkaAddress(text);
+  if ("problem" in parsed) throw new Error(parsed.problem);
+  return parsed.value;
+}
+
+/** Takes and acknowledges messages until `isDone`; faults of a broker that is away are passed over. */
+async function takeUntil(
+  receiver: Receiver,
+  isDone: () => boolean,
+  onMessage: (message: IncomingMessage) => void,
+): Promise<void> {
+  while (!isDone()) {
+    try {
+      const messages = await receiver.receive({ limit: 50, waitMs: 200, signal });
+      for (const message of messages) onMessage(message);
+      await receiver.ack(messages);
+    } catch (error) {
+      expect((error as BrokerFault).permanent).toBe(false);
+    }
+  }
+}
+
+describe.skipIf(missing !== undefined)(`Kafka${name}`, () => {
+  let kafka: KafkaServer;
+  let authority: Authority;
+  let client: KafkaClient;
+  beforeAll(async () => {
+    authority = createAuthority();
+    kafka = await startKafka({ tls: authority.issue("kafka") });
+    client = new KafkaClient(addressOf(kafka.brokers.plaintext));
+    const topics = ["secure", "sizes", "shared", "outage"];
+    await client.ensureTopics(topics, { partitions: 7, replicas: 1 });
+    // A repeat, as of another server, leaves them as they are.
+    await client.ensureTopics(topics, { partitions: 7, replicas: 1 });
+  }, 120_000);
+  afterAll(async () => {
+    await client.close();
+    await kafka.stop();
+    authority.remove();
+  });
+
+  test.each([
+    ["ssl", ""],
+    ["sasl_plaintext", "plain"],
+    ["sasl_plaintext", "scram-sha-256"],
+    ["sasl_ssl", "scram-sha-512"],
+  ] as const)("%s %s: what is sent is received, with key and headers", async (listener, sasl) => {
+    const secret = join(authority.folder, "secret");
+    writeFileSync(secret, `${kafkaUser.password}\n`);
+    const tls = listener.endsWith("ssl") ? [`tls=true&ca=${authority.certPath}`] : [];
+    const login = sasl && [`sasl=${sasl}&user=${kafkaUser.name}&password=file:${secret}`];
+    const query = [...tls, ...login].join("&");
+    const own = new KafkaClient(addressOf(`${kafka.brokers[listener]}?${query}`));
+    const receiver = new KafkaReceiver({
+      client: own,
+      topics: ["secure"],
+      group: `${listener}${sasl}`,
+    });
+    const id = crypto.randomUUID();
+    const message = { body: id, key: "k", headers: { kind: "test" } };
+    expect(await new KafkaSender(own, "secure").send([message])).toEqual([undefined]);
+    const got: IncomingMessage[] = [];
+    const isThere = () => got.some(({ body }) => body === id);
+    await takeUntil(receiver, isThere, (one) => got.push(one));
+    const found = got.find(({ body }) => body === id);
+    expect(found).toMatchObject({ key: "k", headers: { kind: "test" }, topic: "secure" });
+    await receiver.close();
+    await own.close();
+  });
+
+  test("a wrong password is a permanent fault that does not show it", async () => {
+    process.env.ORCHY_TEST_WRONG = "wrong-secret";
+    const query = `sasl=scram-sha-256&user=${kafkaUser.name}&password=env:ORCHY_TEST_WRONG`;
+    const own = new KafkaClient(addressOf(`${kafka.brokers.sasl_plaintext}?${query}`));
+    const [fault] = await new KafkaSender(own, "secure").send([{ body: "x" }]);
+    expect(fault).toMatchObject({ permanent: true });
+    expect(fault!.message).not.toContain("wrong-secret");
+    await own.close();
+  });
+
+  test("a message that is too large takes no others with it; a topic that is missing is named", async () => {
+    const large = { body: "x".repeat(2_000_000) };
+    const sender = new KafkaSender(client, "sizes");
+    const outcomes = await sender.send([{ body: "a" }, large, { body: "b" }]);
+    expect(outcomes.map((one) => one?.permanent)).toEqual([undefined, true, undefined]);
+    const [fault] = await new KafkaSender(client, "missing").send([{ body: "x" }]);
+    expect(fault!.permanent).toBe(true);
+    expect(fault!.message).toContain("no topic missing");
+  });
+
+  test("members come and go; each message is delivered, and all are committed", async () => {
+    const total = 3_000;
+    const sender = new KafkaSender(client, "shared");
+    const seen = new Set<string>();
+    const join = () => new KafkaReceiver({ client, topics: ["shared"], group: "shared" });
+    const members = [join(), join()];
+    const isDone = () => seen.size === total;
+    const note = ({ body }: IncomingMessage) => void seen.add(body);
+    const send = async (from: number, to: number) => {
+      const bodies = Array.from({ length: to - from }, (_, i) => `${from + i}`);
+      const messages = bodies.map((body) => ({ body, key: body }));
+      expect((await sender.send(messages)).filter(Boolean)).toEqual([]);
+    };
+    await send(0, 1_000);
+    let isLeaving = false;
+    const first = takeUntil(members[0]!, () => isDone() || isLeaving, note);
+    const second = takeUntil(members[1]!, isDone, note);
+    while (seen.size < 500) await Bun.sleep(10);
+    // What this one has fetched and not acknowledged is delivered to another.
+    isLeaving = true;
+    await first;
+    await members[0]!.receive({ limit: 20, waitMs: 0, signal });
+    await members[0]!.close();
+    await send(1_000, 2_000);
+    const late = join();
+    const third = takeUntil(late, isDone, note);
+    await send(2_000, total);
+    await Promise.all([second, third]);
+    await members[1]!.close();
+    await late.close();
+    const after = join();
+    while ((await after.receive({ limit: 10, waitMs: 3_000, signal })).length > 0);
+    expect(await after.backlog()).toBe(0);
+    await after.close();
+    expect(seen.size).toBe(total);
+  });
+
+  test("a broker that is killed and comes back: faults meanwhile, and nothing is lost", async () => {
+    const sender = new KafkaSender(client, "outage");
+    const receiver = new KafkaReceiver({ client, topics: ["outage"], group: "outage" });
+    const seen = new Set<string>();
+    const sent = new Set<string>();
+    const taking = takeUntil(
+      receiver,
+      () => sent.size > 0 && [...sent].every((one) => seen.has(one)) && sent.has("after"),
+      ({ body }) => void seen.add(body),
+    );
+    for (let i = 0; i < 50; i++) {
+      const [fault] = await sender.send([{ body: `${i}` }]);
+      if (fault === undefined) sent.add(`${i}`);
+    }
+    await kafka.kill();
+    const [fault] = await sender.send([{ body: "lost" }]);
+    expect(fault).toMatchObject({ permanent: false });
+    await kafka.restart();
+    while ((await sender.send([{ body: "after" }]))[0] !== undefined) await Bun.sleep(100);
+    sent.add("after");
+    await taking;
+    expect([...sent].filter((one) => !seen.has(one))).toEqual([]);
+    await receiver.close();
+  });
+});
