@@ -121,6 +121,11 @@ export class AwsClient {
     }
   }
 
+  /** The pause after so many attempts, for what a successful response left undone. */
+  async backOff(attempt: number): Promise<void> {
+    await pause(this.#pauseMs(attempt), this.#options.clock);
+  }
+
   /** Full jitter: those who were refused together do not come back together. */
   #pauseMs(attempt: number): number {
     const { random = Math.random } = this.#options;

@@ -43,6 +43,8 @@ export const storeLimits = {
    * pages.
    */
   partitionsEmbeddedDefault: 1,
+  /** Partitions of a shared store that bills each look at one. */
+  partitionsBilledDefault: 16,
   /** Highest `--partitions`. */
   partitionsMax: 4_096,
 } as const;

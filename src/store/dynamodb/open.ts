@@ -1,0 +1,100 @@
+/** Opens the table of DynamoDB that a URL names, for the records store. */
+import { type AwsAttempt, AwsClient } from "../../aws/client.ts";
+import { type CredentialSource, findCredentials } from "../../aws/credentials.ts";
+import { findRegion } from "../../aws/region.ts";
+import { type Clock, type Ids, systemClock, systemIds } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { RecordsDriver } from "../records/driver.ts";
+import { DynamoAggregates } from "./aggregates.ts";
+import { DynamoDocuments } from "./documents.ts";
+import { Keys } from "./items.ts";
+import { prepareNamespace, prepareTable } from "./prepare.ts";
+import { DynamoServers } from "./servers.ts";
+import { DynamoShelves } from "./shelves.ts";
+import { Table } from "./table.ts";
+
+export interface DynamoOptions {
+  /** Keeps installations apart that share a table. */
+  readonly namespace: string;
+  /** Absent: as the namespace was created; a new one gets limits.partitionsBilledDefault. */
+  readonly partitions?: number;
+  /** Absent: that of AWS in the region. */
+  readonly endpoint?: string;
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  readonly ids?: Ids;
+  readonly credentials?: CredentialSource;
+  /** Called with each request, for metrics. */
+  readonly onAttempt?: (attempt: AwsAttempt) => void;
+}
+
+/**
+ * An item has at most 400 kB with its names; 100 of them change together. No scan misses anything, at
+ * whatever moment it was posted.
+ */
+const driverLimits = {
+  bodyBytesMax: 350_000,
+  partBytesMax: 350_000,
+  changeRowsMax: 99,
+  lateMs: 600_000,
+  sweepMs: 600_000,
+};
+
+const shape = "dynamodb://REGION/TABLE, such as dynamodb://eu-central-1/orchy";
+
+/** Throws an Error of one sentence when it cannot be used. */
+export async function openDynamoDriver(
+  url: string,
+  options: DynamoOptions,
+): Promise<RecordsDriver> {
+  const { namespace, log, clock = systemClock, ids = systemIds } = options;
+  const endpoint = options.endpoint || undefined;
+  const { region, name } = await readAddress(url);
+  const credentials = options.credentials ?? findCredentials(clock);
+  const client = new AwsClient({
+    service: "dynamodb",
+    region,
+    credentials,
+    clock,
+    ...defined({ endpoint, onAttempt: options.onAttempt }),
+  });
+  const table = new Table(name, client);
+  const keys = new Keys(namespace);
+  const place = { client, table, region, clock, ...defined({ log }) };
+  const complaint = await prepareTable(place);
+  const { partitions, format } = await prepareNamespace(place, keys, options);
+  return {
+    name: "dynamodb",
+    durability:
+      endpoint === undefined
+        ? `Acknowledged writes are held in several data centres of ${region} by DynamoDB.`
+        : `Acknowledged writes are as durable as what runs at ${client.host}.`,
+    partitions,
+    limits: driverLimits,
+    aggregates: new DynamoAggregates(table, keys, ids),
+    shelves: new DynamoShelves(table, keys),
+    documents: new DynamoDocuments(table, keys, ids),
+    servers: new DynamoServers(table, keys, format),
+    timeOffset: () => client.timeOffset,
+    complaint: () => complaint,
+    close: async () => {},
+  };
+}
+
+async function readAddress(url: string): Promise<{ region: string; name: string }> {
+  const [, given = "", name = ""] = /^dynamodb:\/\/([^/?#]*)\/([^/?#]*)$/.exec(url) ?? [];
+  if (!/^[\w.-]{3,255}$/.test(name) || !/^[a-z0-9-]{0,40}$/.test(given)) {
+    throw new Error(
+      `The address of the DynamoDB store is invalid: write ${shape}; the name of a table has 3 to 255 ` +
+        "of A-Z, a-z, 0-9, '_', '-' and '.'.",
+    );
+  }
+  const region = given || (await findRegion());
+  if (region === undefined) {
+    throw new Error(
+      `The DynamoDB store has no region: write ${shape}, or set AWS_REGION, or a region in the profile.`,
+    );
+  }
+  return { region, name };
+}
