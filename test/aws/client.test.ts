@@ -5,7 +5,13 @@ import { Refreshed } from "../../src/aws/credentials.ts";
 import { AwsFault } from "../../src/aws/faults.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import { type AwsProxy, failure, refusal, startAwsProxy } from "../support/aws-proxy.ts";
+import {
+  type AwsProxy,
+  failure,
+  refusal,
+  startAwsProxy,
+  type Trouble,
+} from "../support/aws-proxy.ts";
 import { freePort } from "../support/ports.ts";
 
 const secret = "a secret that appears nowhere";
@@ -59,7 +65,7 @@ beforeEach(async () => {
 afterEach(() => service.stop());
 
 /** The first replies are these; then all passes. */
-function first(...troubles: Exclude<ReturnType<AwsProxy["trouble"]>, undefined>[]): void {
+function first(...troubles: Trouble[]): void {
   service.trouble = () => troubles.shift();
 }
 

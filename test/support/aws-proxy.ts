@@ -35,7 +35,7 @@ export interface AwsProxy {
   /** As they came, in order. */
   readonly requests: ProxiedRequest[];
   /** Asked for each request; undefined: it passes. */
-  trouble: (request: ProxiedRequest) => Trouble | undefined;
+  trouble: (request: ProxiedRequest) => Trouble | undefined | Promise<Trouble | undefined>;
   stop(): void;
 }
 
@@ -71,7 +71,7 @@ export async function startAwsProxy(
     const operation = `${message.headers["x-amz-target"]}`.split(".").at(-1)!;
     const request = { operation, headers: message.headers, body: JSON.parse(text || "{}") };
     requests.push(request);
-    const trouble = proxy.trouble(request);
+    const trouble = await proxy.trouble(request);
     if (trouble === "cut before") return void message.socket.destroy();
     const given = typeof trouble === "object" ? trouble : await pass(request, text);
     if (trouble === "cut") return void message.socket.destroy();
