@@ -4,9 +4,10 @@
  * running execution at full load: one task settled, the next one added and leased, one field, one
  * history entry. Chains of calls run side by side, as pollers would make them.
  */
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SQL } from "bun";
 import { Redis } from "ioredis";
 import { limits } from "../src/base/limits.ts";
 import { executionKey, formatToken } from "../src/model/ids.ts";
@@ -50,12 +51,17 @@ function newTask(id: string, token?: string) {
   };
 }
 
-/** Runs `count` jobs, `chains` at a time; answers jobs per second. */
+/**
+ * Runs `count` jobs, `chains` at a time; answers jobs per second. The jobs of an execution run one
+ * after another.
+ */
 async function rate(count: number, job: (index: number) => Promise<unknown>): Promise<number> {
-  let next = 0;
   const start = performance.now();
-  const chain = async () => {
-    while (next < count) await job(next++);
+  const chain = async (_: unknown, first: number) => {
+    for (let from = 0; from < count; from += executions) {
+      const end = Math.min(from + executions, count);
+      for (let index = from + first; index < end; index += chains) await job(index);
+    }
   };
   await Promise.all(Array.from({ length: chains }, chain));
   return (count / (performance.now() - start)) * 1_000;
@@ -82,8 +88,12 @@ async function round(store: Store, spent?: Spent): Promise<Record<string, number
   /** Runs `work` and, where the store has a server, notes its processor time for each call. */
   const costing = async <Result>(column: string, calls: number, work: () => Promise<Result>) => {
     const before = await spent?.();
+    const own = process.cpuUsage();
     const answer = await work();
-    if (before !== undefined) result[column] = (((await spent?.()) as number) - before) / calls;
+    const { user, system } = process.cpuUsage(own);
+    if (before === undefined) return answer;
+    result[column] = (((await spent?.()) as number) - before) / calls;
+    result[`${column}, client`] = (user + system) / calls;
     return answer;
   };
   const ids = Array.from({ length: executions }, () => Bun.randomUUIDv7());
@@ -225,7 +235,23 @@ async function benchRedis(url: string) {
 /** In a separate namespace, which is left behind. */
 async function benchPostgres(url: string) {
   const store = await openPostgresStore(url, { namespace: `bench-${Date.now()}` });
-  console.table([await bench("postgres", store)]);
+  const client = new SQL({ url, max: 1 });
+  const processes: { pid: number }[] = await client.unsafe(
+    "SELECT pid FROM pg_stat_activity WHERE backend_type <> 'autovacuum worker'",
+  );
+  const tick = 10_000;
+  // Of a server on this machine.
+  const spent = async () => {
+    let ticks = 0;
+    for (const { pid } of processes) {
+      const [, text] = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ");
+      const fields = text!.split(" ");
+      ticks += Number(fields[11]) + Number(fields[12]);
+    }
+    return ticks * tick;
+  };
+  console.table([await bench("postgres", store, spent)]);
+  await client.close();
 }
 
 if (/^rediss?:/.test(where)) await benchRedis(where);

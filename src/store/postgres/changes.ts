@@ -1,11 +1,11 @@
 /**
  * Group commit: the changes that gather while others are under way go together, as one call in one
- * transaction. They are sent in order of execution id, in which all servers lock executions.
+ * transaction, whose statements are for all of them.
  */
 import { type Clock, pause } from "../../base/clock.ts";
-import type { ExecutionKey } from "../../model/ids.ts";
 import { isDisturbed, isOfOneEntry, toFault } from "./faults.ts";
 import type { PostgresLink } from "./link.ts";
+import type { Change } from "./requests.ts";
 
 /** One that is larger goes alone. */
 const callCharsMax = 1024 * 1024;
@@ -18,17 +18,12 @@ const callsMax = 3;
 const repeatsMax = 3;
 const repeatMs = 5;
 
-type OfExecution = "commit" | "settle" | "create" | "remove";
-type OfTask = "extend" | "release" | "ticket" | "ack";
-
-/** One branch of the function `change` in migrations/5-tickets.sql. */
-export interface Change {
-  readonly do: OfExecution | OfTask;
-  readonly key: ExecutionKey;
-}
+/** What changes the head: one call takes one of an execution. */
+const ofHead: readonly Change["do"][] = ["commit", "create", "remove"];
 
 interface Entry {
-  readonly id: string;
+  /** Id of the execution, where the change is of its head. */
+  readonly head: string | undefined;
   readonly text: string;
   resolve(answer: unknown): void;
   reject(error: unknown): void;
@@ -46,9 +41,11 @@ export class Changes {
     this.#clock = clock;
   }
 
-  submit<Answer>(change: Change): Promise<Answer> {
-    return new Promise<Answer>((resolve, reject) => {
-      const entry = { id: change.key.id, text: JSON.stringify(change), resolve, reject };
+  /** Null: done as asked; "missing": the execution does not exist. */
+  submit<Answer>(change: Change): Promise<Answer | null | "missing"> {
+    return new Promise<Answer | null | "missing">((resolve, reject) => {
+      const head = ofHead.includes(change.do) ? change.execution : undefined;
+      const entry = { head, text: JSON.stringify(change), resolve, reject };
       this.#waiting.push(entry as Entry);
       this.#await();
     });
@@ -66,15 +63,24 @@ export class Changes {
 
   #next(): Entry[] {
     let chars = 0;
-    let count = 0;
-    for (const { text } of this.#waiting) {
-      chars += text.length;
-      if (count > 0 && (chars > callCharsMax || count === entriesMax)) break;
-      count++;
+    const entries: Entry[] = [];
+    const left: Entry[] = [];
+    const heads = new Set<string>();
+    for (const entry of this.#waiting) {
+      const { head, text } = entry;
+      const isFull =
+        entries.length === entriesMax ||
+        (entries.length > 0 && chars + text.length > callCharsMax) ||
+        (head !== undefined && heads.has(head));
+      if (isFull) left.push(entry);
+      else {
+        entries.push(entry);
+        chars += text.length;
+        if (head !== undefined) heads.add(head);
+      }
     }
-    const entries = this.#waiting.slice(0, count);
-    this.#waiting = this.#waiting.slice(count);
-    return entries.sort((a, b) => (a.id === b.id ? 0 : a.id < b.id ? -1 : 1));
+    this.#waiting = left;
+    return entries;
   }
 
   async #send(entries: readonly Entry[]): Promise<void> {

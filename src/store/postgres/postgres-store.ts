@@ -4,7 +4,7 @@ import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { withNextDue } from "../kit/due.ts";
 import type * as contract from "../store.ts";
-import { type Change, Changes } from "./changes.ts";
+import { Changes } from "./changes.ts";
 import { Documents } from "./documents.ts";
 import { toFault } from "./faults.ts";
 import { KnownClaims } from "./known-claims.ts";
@@ -12,6 +12,7 @@ import type { PostgresLink } from "./link.ts";
 import { list } from "./listings.ts";
 import type { NodeClock } from "./node-clock.ts";
 import { Reads } from "./reads.ts";
+import { commitChange, createChange, partChange, removeChange } from "./requests.ts";
 import type { Wakes } from "./wakes.ts";
 
 /** As the function claim_due returns it. */
@@ -56,18 +57,6 @@ interface Options {
   readonly format: number;
 }
 
-/** Only what is there: each member is one look in the function. */
-function effectsOf(effects: contract.StoreEffects): Partial<contract.StoreEffects> {
-  const present = Object.entries(effects).filter(([, value]) => value.length > 0);
-  return Object.fromEntries(present);
-}
-
-function fieldsOf(fields: ReadonlyMap<string, JsonText | null>) {
-  const data = [...fields].filter(([, value]) => value !== null);
-  const gone = [...fields].flatMap(([name, value]) => (value === null ? [name] : []));
-  return { ...(data.length > 0 && { data }), ...(gone.length > 0 && { gone }) };
-}
-
 export class PostgresStore implements contract.Store {
   readonly traits: contract.Traits;
   readonly partitions: number;
@@ -95,16 +84,10 @@ export class PostgresStore implements contract.Store {
   }
 
   async create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
-    const { data, effects, ...rest } = request;
-    const change = {
-      do: "create" as const,
-      ...rest,
-      ...fieldsOf(data),
-      effects: effectsOf(effects),
-    };
-    const answer = await this.#changes.submit<contract.CreateAnswer>(change);
-    if (answer.outcome === "created") this.#tell(request.key, effects.tasks);
-    return answer;
+    const answer = await this.#changes.submit<contract.CreateAnswer>(createChange(request));
+    if (answer !== null && answer !== "missing") return answer;
+    this.#tell(request.key, request.effects.tasks);
+    return { outcome: "created", head: { revision: 1, commitId: request.commitId } };
   }
 
   load(request: contract.LoadRequest): Promise<contract.LoadAnswer> {
@@ -112,27 +95,19 @@ export class PostgresStore implements contract.Store {
   }
 
   async commit(request: contract.CommitRequest): Promise<contract.CommitAnswer> {
-    const { data, effects, settle, expire, consumeTimers, ...rest } = request;
-    const ends = [...settle.map(({ taskId, token }) => ({ taskId, token })), ...expire];
-    const change = {
-      do: settle.some(({ token }) => token === null) ? ("settle" as const) : ("commit" as const),
-      ...rest,
-      ...fieldsOf(data),
-      ...(ends.length > 0 && { ends }),
-      ...(consumeTimers.length > 0 && { consumeTimers }),
-      effects: effectsOf(effects),
-    };
-    type Answer = contract.CommitAnswer & { readonly offered?: readonly string[] | null };
-    const { offered, ...answer } = await this.#changes.submit<Answer>(change);
-    if (answer.outcome === "committed") {
-      this.#tell(request.key, effects.tasks);
-      for (const queue of offered ?? []) this.#wakes.tell(request.key.partition, queue);
-    }
-    return answer;
+    type Answer = contract.CommitAnswer | { readonly offered: readonly string[] };
+    const answer = await this.#changes.submit<Answer>(commitChange(request));
+    if (answer === "missing") return { outcome: "not_found" };
+    if (answer !== null && "outcome" in answer) return answer;
+    this.#tell(request.key, request.effects.tasks);
+    for (const queue of answer?.offered ?? []) this.#wakes.tell(request.key.partition, queue);
+    const { expected, commitId } = request;
+    return { outcome: "committed", head: { revision: expected.revision + 1, commitId } };
   }
 
-  remove(request: contract.RemoveRequest): Promise<contract.RemoveAnswer> {
-    return this.#changes.submit({ do: "remove", ...request });
+  async remove(request: contract.RemoveRequest): Promise<contract.RemoveAnswer> {
+    const answer = await this.#changes.submit<contract.RemoveAnswer>(removeChange(request));
+    return answer === null || answer === "missing" ? "not_found" : answer;
   }
 
   holdings(key: ExecutionKey): Promise<contract.Holdings> {
@@ -160,8 +135,10 @@ export class PostgresStore implements contract.Store {
     return await this.#taskClaims.run(`${request.partition}/${request.tokenPrefix}`, claim, tokens);
   }
 
-  claimTask(request: contract.ClaimTaskRequest): Promise<contract.ClaimTaskAnswer> {
-    return this.#changes.submit({ do: "ticket", ...request });
+  async claimTask(request: contract.ClaimTaskRequest): Promise<contract.ClaimTaskAnswer> {
+    const change = partChange("ticket", request);
+    const answer = await this.#changes.submit<contract.ClaimTaskAnswer>(change);
+    return answer === null || answer === "missing" ? { outcome: "unknown" } : answer;
   }
 
   readTask(request: contract.TaskPlace): Promise<contract.StoredTask | undefined> {
@@ -171,14 +148,11 @@ export class PostgresStore implements contract.Store {
   async extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
     const { now, lateMs = 0 } = request;
     return await Promise.all(
-      request.leases.map((lease) =>
-        this.#changes.submit<contract.ExtendAnswer>({
-          do: "extend",
-          ...lease,
-          now,
-          lateMs,
-        } as Change),
-      ),
+      request.leases.map(async (lease) => {
+        const change = partChange("extend", { ...lease, now, lateMs });
+        const answer = await this.#changes.submit<contract.ExtendAnswer>(change);
+        return answer === null || answer === "missing" ? { outcome: "stale" } : answer;
+      }),
     );
   }
 
@@ -186,9 +160,9 @@ export class PostgresStore implements contract.Store {
     const { now } = request;
     return await Promise.all(
       request.tasks.map(async (lease) => {
-        const change = { do: "release" as const, ...lease, now };
-        const released = await this.#changes.submit<{ readonly queue: string } | null>(change);
-        if (released === null) return "stale";
+        const change = partChange("release", { ...lease, now });
+        const released = await this.#changes.submit<{ readonly queue: string }>(change);
+        if (released === null || released === "missing") return "stale";
         this.#wakes.tell(lease.key.partition, released.queue);
         return "released";
       }),
@@ -222,9 +196,7 @@ export class PostgresStore implements contract.Store {
   }
 
   async ackOutbox({ messages }: contract.AckOutboxRequest): Promise<void> {
-    await Promise.all(
-      messages.map((message) => this.#changes.submit({ do: "ack", ...message } as Change)),
-    );
+    await Promise.all(messages.map((message) => this.#changes.submit(partChange("ack", message))));
   }
 
   getDocument(request: contract.DocumentPlace): Promise<contract.Document | undefined> {

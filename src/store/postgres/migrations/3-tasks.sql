@@ -15,47 +15,54 @@ RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     WHEN worker_beat > 0 THEN least(worker_beat, timeout_ms) ELSE timeout_ms END
 $$;
 
-CREATE FUNCTION lease_task(place bigint, r jsonb) RETURNS tasks LANGUAGE sql AS $$
-  UPDATE tasks SET state = 1, token = r->>'tokenPrefix' || '.' || id, worker_id = r->>'workerId',
-    leased_at = (r->>'now')::bigint, deadline = (r->>'now')::bigint + timeout_ms,
-    until = lease_end(timeout_ms, heartbeat_ms, (r->>'heartbeatMs')::bigint,
-      (r->>'now')::bigint),
-    due = lease_end(timeout_ms, heartbeat_ms, (r->>'heartbeatMs')::bigint,
-      (r->>'now')::bigint),
-    queue_left = CASE WHEN until IS NULL THEN queue_left
-      ELSE greatest(0, until - (r->>'now')::bigint) END,
-    claim_id = NULL
-    WHERE number = place RETURNING *
-$$;
-
-CREATE FUNCTION claim_task(r jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- The caller has locked them.
+CREATE FUNCTION lease_tasks(owners bigint[], ids text[], r jsonb) RETURNS SETOF tasks
+LANGUAGE plpgsql AS $$
 DECLARE
-  x record;
+  moment bigint := (r->>'now')::bigint;
+  beat bigint := (r->>'heartbeatMs')::bigint;
+  prefix text := (r->>'tokenPrefix') || '.';
+  worker text := r->>'workerId';
+BEGIN
+  RETURN QUERY UPDATE tasks t SET state = 1, token = prefix || t.id, worker_id = worker,
+    leased_at = moment, deadline = moment + timeout_ms,
+    until = lease_end(timeout_ms, heartbeat_ms, beat, moment),
+    due = lease_end(timeout_ms, heartbeat_ms, beat, moment),
+    queue_left = CASE WHEN until IS NULL THEN queue_left ELSE greatest(0, until - moment) END,
+    claim_id = NULL
+    FROM unnest(owners, ids) AS chosen (owner, task)
+    WHERE t.execution = owner AND t.id = task
+    RETURNING t.*;
+END $$;
+
+-- Says why a task is not claimed.
+CREATE FUNCTION claim_ticket(owner bigint, is_held boolean, r jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
   t tasks;
   mine text := (r->>'tokenPrefix') || '.' || (r->>'taskId');
 BEGIN
-  SELECT number, held INTO x FROM executions
-    WHERE partition = (r#>>'{key,partition}')::int AND id = r#>>'{key,id}' FOR UPDATE;
-  SELECT * INTO t FROM tasks WHERE execution = x.number AND id = r->>'taskId' FOR UPDATE;
-  IF NOT FOUND THEN RETURN 'null'; END IF;
-  IF t.state = 1 AND t.token = mine THEN
-    RETURN leased_task(t, (r->>'heartbeatMs')::bigint);
+  SELECT * INTO t FROM tasks WHERE execution = owner AND id = r->>'taskId' FOR UPDATE;
+  IF NOT FOUND OR t.state = 2 THEN RETURN '{"outcome":"unknown"}'; END IF;
+  IF t.state = 1 AND t.token <> mine THEN
+    RETURN jsonb_build_object('outcome', 'leased', 'leaseUntil', t.until);
   END IF;
-  IF t.state <> 0 OR x.held OR t.token = mine THEN RETURN 'null'; END IF;
-  t := lease_task(t.number, r);
-  RETURN leased_task(t, (r->>'heartbeatMs')::bigint);
+  IF t.state = 0 THEN
+    IF t.token = mine THEN RETURN '{"outcome":"unknown"}'; END IF;
+    IF is_held THEN RETURN '{"outcome":"held"}'; END IF;
+    SELECT * INTO t FROM lease_tasks(ARRAY[owner], ARRAY[t.id], r);
+  END IF;
+  RETURN jsonb_build_object('outcome', 'claimed',
+    'task', leased_task(t, (r->>'heartbeatMs')::bigint));
 END $$;
 
-CREATE FUNCTION extend_lease(r jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION extend_lease(owner bigint, r jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   moment bigint := (r->>'now')::bigint;
-  owner bigint;
   ends bigint;
   t record;
 BEGIN
-  SELECT number INTO owner FROM executions
-    WHERE partition = (r#>>'{key,partition}')::int AND id = r#>>'{key,id}' FOR UPDATE;
-  SELECT number, state, until, deadline INTO t FROM tasks
+  SELECT state, until, deadline INTO t FROM tasks
     WHERE execution = owner AND id = r->>'taskId' AND token = r->>'token';
   IF NOT FOUND OR t.state = 0 OR moment > t.until + (r->>'lateMs')::bigint THEN
     RETURN '{"outcome":"stale"}';
@@ -63,71 +70,26 @@ BEGIN
   IF t.state = 2 THEN RETURN '{"outcome":"cancelled"}'; END IF;
   ends := greatest(t.until, least((r->>'until')::bigint, t.deadline));
   IF ends <> t.until THEN
-    UPDATE tasks SET until = ends, due = ends, claim_id = NULL WHERE number = t.number;
+    UPDATE tasks SET until = ends, due = ends, claim_id = NULL
+      WHERE execution = owner AND id = r->>'taskId';
   END IF;
   RETURN jsonb_build_object('outcome', 'extended', 'leaseUntil', ends);
 END $$;
 
 -- Null: it is stale.
-CREATE FUNCTION release_task(r jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION release_task(owner bigint, is_held boolean, r jsonb)
+RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   ends bigint;
-  x record;
   t record;
 BEGIN
-  SELECT number, held INTO x FROM executions
-    WHERE partition = (r#>>'{key,partition}')::int AND id = r#>>'{key,id}' FOR UPDATE;
-  SELECT number, state, queue, queue_left INTO t FROM tasks
-    WHERE execution = x.number AND id = r->>'taskId' AND token = r->>'token' FOR UPDATE;
+  SELECT state, queue, queue_left INTO t FROM tasks
+    WHERE execution = owner AND id = r->>'taskId' AND token = r->>'token' FOR UPDATE;
   IF NOT FOUND OR t.state = 2 THEN RETURN 'null'; END IF;
   IF t.state = 1 THEN
-    ends := CASE WHEN NOT x.held THEN (r->>'now')::bigint + t.queue_left END;
-    UPDATE tasks SET state = 0, held = x.held, until = ends, due = ends, claim_id = NULL
-      WHERE number = t.number;
+    ends := CASE WHEN NOT is_held THEN (r->>'now')::bigint + t.queue_left END;
+    UPDATE tasks SET state = 0, held = is_held, until = ends, due = ends, claim_id = NULL
+      WHERE execution = owner AND id = r->>'taskId';
   END IF;
   RETURN jsonb_build_object('queue', t.queue);
-END $$;
-
-CREATE FUNCTION ack_message(r jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-  owner bigint;
-BEGIN
-  SELECT number INTO owner FROM executions
-    WHERE partition = (r#>>'{key,partition}')::int AND id = r#>>'{key,id}' FOR UPDATE;
-  DELETE FROM messages WHERE execution = owner AND id = r->>'id';
-  RETURN 'null';
-END $$;
-
--- The changes of a turn, in one transaction; an answer for each, in their order.
-CREATE FUNCTION change(requests jsonb) RETURNS text LANGUAGE plpgsql
-SET search_path FROM CURRENT
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET plan_cache_mode = force_generic_plan
-SET lock_timeout = '5s'
-AS $$
-DECLARE
-  r jsonb;
-  answer jsonb;
-  answers jsonb[] := '{}';
-  removed jsonb[] := '{}';
-BEGIN
-  FOR r IN SELECT jsonb_array_elements(requests) LOOP
-    CASE r->>'do'
-      WHEN 'commit' THEN answer := commit_execution(r);
-      WHEN 'create' THEN answer := create_execution(r);
-      WHEN 'extend' THEN answer := extend_lease(r);
-      WHEN 'release' THEN answer := release_task(r);
-      WHEN 'claim' THEN answer := claim_task(r);
-      WHEN 'ack' THEN answer := ack_message(r);
-      WHEN 'remove' THEN
-        answer := remove_execution(r);
-        IF answer = '"removed"' THEN removed := removed || r; END IF;
-    END CASE;
-    answers := answers || answer;
-  END LOOP;
-  FOREACH r IN ARRAY removed LOOP
-    PERFORM purge((r#>>'{key,partition}')::int, (r->>'now')::bigint, ${purgedPerRemoval});
-  END LOOP;
-  RETURN to_jsonb(answers)::text;
 END $$;

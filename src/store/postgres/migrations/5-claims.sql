@@ -7,6 +7,9 @@ SET search_path FROM CURRENT
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_sort = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -16,7 +19,8 @@ DECLARE
   given jsonb[] := '{}';
   more text[] := '{}';
   q jsonb;
-  place_in_queue bigint;
+  owners bigint[];
+  ids text[];
 BEGIN
   IF (r->>'again')::boolean THEN
     given := ARRAY(SELECT leased_task(t, beat) FROM tasks t
@@ -25,14 +29,15 @@ BEGIN
     most := 0;
   END IF;
   FOR q IN SELECT jsonb_array_elements(r->'queues') LOOP
-    FOR place_in_queue IN SELECT number FROM tasks
+    SELECT array_agg(execution), array_agg(id) INTO owners, ids FROM (
+      SELECT execution, id FROM tasks
       WHERE partition = place AND queue = q->>'name' AND state = 0 AND NOT held
       ORDER BY priority DESC, number
       LIMIT least((q->>'limit')::int, greatest(0, most - cardinality(given)))
-      FOR UPDATE SKIP LOCKED
-    LOOP
-      given := given || leased_task(lease_task(place_in_queue, r), beat);
-    END LOOP;
+      FOR UPDATE SKIP LOCKED) chosen;
+    CONTINUE WHEN owners IS NULL;
+    given := given || ARRAY(SELECT leased_task(l, beat) FROM lease_tasks(owners, ids, r) l
+      ORDER BY priority DESC, number);
   END LOOP;
   FOR q IN SELECT jsonb_array_elements(r->'queues') LOOP
     IF NOT q->>'name' = ANY (more) AND EXISTS (SELECT 1 FROM tasks
@@ -57,26 +62,26 @@ DECLARE
   items jsonb;
   next bigint;
 BEGIN
-  DELETE FROM tasks WHERE number IN (SELECT number FROM tasks
+  DELETE FROM tasks WHERE (execution, id) IN (SELECT execution, id FROM tasks
     WHERE partition = place AND state = 2 AND until < moment FOR UPDATE SKIP LOCKED);
   is_more := purge(place, moment, ${purgedPerClaim});
   IF (r->>'again')::boolean THEN
     WITH chosen AS (
-      SELECT 0 AS kind, due, number, execution_id, id, at, NULL::smallint AS state,
+      SELECT 0 AS kind, due, number, execution, execution_id, id, at, NULL::smallint AS state,
         NULL AS token, NULL AS worker_id, NULL::bigint AS deadline
       FROM timers WHERE partition = place AND claim_id = mine
-      UNION ALL SELECT 1, due, number, execution_id, id, until, state, token, worker_id, deadline
+      UNION ALL SELECT 1, due, number, execution, execution_id, id, until, state, token, worker_id, deadline
       FROM tasks WHERE partition = place AND due IS NOT NULL AND claim_id = mine)
     SELECT jsonb_agg(to_jsonb(chosen) ORDER BY kind, number) INTO items FROM chosen;
   END IF;
   IF items IS NULL THEN
     WITH t0 AS (
-      SELECT 0 AS kind, due, number, execution_id, id, at, NULL::smallint AS state,
+      SELECT 0 AS kind, due, number, execution, execution_id, id, at, NULL::smallint AS state,
         NULL AS token, NULL AS worker_id, NULL::bigint AS deadline
       FROM timers WHERE partition = place AND due <= moment
       ORDER BY due, number LIMIT most FOR UPDATE SKIP LOCKED),
     t1 AS (
-      SELECT 1, due, number, execution_id, id, until, state, token, worker_id, deadline
+      SELECT 1, due, number, execution, execution_id, id, until, state, token, worker_id, deadline
       FROM tasks WHERE partition = place AND due <= moment
       ORDER BY due, number LIMIT most FOR UPDATE SKIP LOCKED),
     chosen AS (
@@ -84,10 +89,10 @@ BEGIN
       ORDER BY due, kind, number LIMIT most),
     u0 AS (
       UPDATE timers SET due = moment + (r->>'hideMs')::bigint, claim_id = mine
-      WHERE number IN (SELECT number FROM chosen WHERE kind = 0)),
+      WHERE (execution, id) IN (SELECT execution, id FROM chosen WHERE kind = 0)),
     u1 AS (
       UPDATE tasks SET due = moment + (r->>'hideMs')::bigint, claim_id = mine
-      WHERE number IN (SELECT number FROM chosen WHERE kind = 1))
+      WHERE (execution, id) IN (SELECT execution, id FROM chosen WHERE kind = 1))
     SELECT jsonb_agg(to_jsonb(chosen) ORDER BY due, kind, number) INTO items FROM chosen;
   END IF;
   IF is_more THEN next := moment;
@@ -122,7 +127,7 @@ BEGIN
   THEN
     UPDATE messages SET visible_at = moment + (r->>'hideMs')::bigint, claim_id = mine,
       deliveries = deliveries + 1
-    WHERE number IN (SELECT number FROM messages m
+    WHERE (execution, id) IN (SELECT execution, id FROM messages m
       WHERE partition = place AND visible_at <= moment AND NOT EXISTS (SELECT 1 FROM messages h
         WHERE h.execution = m.execution AND h.number < m.number AND h.visible_at > moment)
       ORDER BY number LIMIT (r->>'limit')::int FOR UPDATE SKIP LOCKED);
