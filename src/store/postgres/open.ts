@@ -2,10 +2,10 @@
 import { type Clock, type Ids, systemClock, systemIds } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { ClientTls } from "../../config/tls.ts";
+import { NodeClock } from "../kit/node-clock.ts";
 import type { Traits } from "../store.ts";
 import { stateOf } from "./faults.ts";
 import { PostgresLink } from "./link.ts";
-import { NodeClock } from "./node-clock.ts";
 import { PostgresStore } from "./postgres-store.ts";
 import { prepareSchema } from "./schema.ts";
 import { Wakes } from "./wakes.ts";
@@ -46,7 +46,7 @@ export async function openPostgresStore(
   const clock = options.clock ?? systemClock;
   const ids = options.ids ?? systemIds;
   const link = new PostgresLink(url, { ...options, clock });
-  const nodeClock = new NodeClock(link, clock);
+  const nodeClock = new NodeClock(() => readTime(link), clock);
   try {
     const node = await readNode(link, url);
     const { partitions, format } = await prepareSchema(link, options);
@@ -68,6 +68,13 @@ export async function openPostgresStore(
     await link.close();
     throw error;
   }
+}
+
+async function readTime(link: PostgresLink): Promise<number> {
+  const [row] = await link.query<{ readonly ms: string }>(
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::text AS ms",
+  );
+  return Number(row!.ms);
 }
 
 async function readNode(link: PostgresLink, url: string): Promise<NodeRow> {

@@ -1,14 +1,10 @@
 /** What a Redis URL names: one server, a cluster, or a master that sentinels know. */
-
-export interface RedisNode {
-  readonly host: string;
-  readonly port: number;
-}
+import { type NodeAddress, readCredentials, readNode } from "../kit/node-address.ts";
 
 export interface RedisAddress {
   readonly kind: "single" | "cluster" | "sentinel";
   /** The server; some nodes of the cluster; the sentinels. */
-  readonly nodes: readonly [RedisNode, ...RedisNode[]];
+  readonly nodes: readonly [NodeAddress, ...NodeAddress[]];
   /** The name that the sentinels know the master by. */
   readonly master?: string;
   readonly username?: string;
@@ -21,32 +17,6 @@ const kinds: Readonly<Record<string, { kind: RedisAddress["kind"]; port: number 
   "redis-cluster": { kind: "cluster", port: 6379 },
   "redis-sentinel": { kind: "sentinel", port: 26_379 },
 };
-
-const nodePattern = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/;
-
-function readNode(text: string, defaultPort: number): RedisNode | undefined {
-  const [, address, name, portText] = nodePattern.exec(text) ?? [];
-  const host = address ?? name;
-  const port = portText === undefined ? defaultPort : Number(portText);
-  return host !== undefined && port >= 1 && port <= 65_535 ? { host, port } : undefined;
-}
-
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** `user:password@`, `:password@` or nothing; escaped as in every URL. */
-function readCredentials(text: string): { username?: string; password?: string } | undefined {
-  const colon = text.indexOf(":");
-  const username = decode(colon < 0 ? text : text.slice(0, colon));
-  const password = colon < 0 ? "" : decode(text.slice(colon + 1));
-  if (username === undefined || password === undefined) return undefined;
-  return { ...(username !== "" && { username }), ...(password !== "" && { password }) };
-}
 
 /** Returns the end of a sentence that begins with the URL; the URL itself may hold a password. */
 export function parseRedisUrl(url: string): RedisAddress | { readonly problem: string } {
@@ -78,7 +48,7 @@ export function parseRedisUrl(url: string): RedisAddress | { readonly problem: s
   }
   return {
     kind: kind.kind,
-    nodes: [first, ...(others as RedisNode[])],
+    nodes: [first, ...(others as NodeAddress[])],
     tls,
     ...credentials,
     ...(kind.kind === "sentinel" && { master: path }),

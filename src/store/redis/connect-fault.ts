@@ -1,7 +1,8 @@
 /** Why Redis cannot be connected to, and what the operator can do about it, in one sentence. */
 import { connect } from "node:tls";
 import type { ClientTls } from "../../config/tls.ts";
-import type { RedisAddress, RedisNode } from "./address.ts";
+import type { NodeAddress } from "../kit/node-address.ts";
+import type { RedisAddress } from "./address.ts";
 import { sentenceOf } from "./faults.ts";
 
 const handshakeMs = 3_000;
@@ -55,7 +56,7 @@ export async function connectFault(
 }
 
 /** Undefined: there was none. */
-function handshakeFault({ host, port }: RedisNode, tls: ClientTls): Promise<string | undefined> {
+function handshakeFault({ host, port }: NodeAddress, tls: ClientTls): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const socket = connect({ host, port, ...tls });
   socket.once("secureConnect", () => resolve(undefined));

@@ -1,17 +1,17 @@
-/** How far the clock of PostgreSQL is ahead of this process's, measured again every ten seconds. */
+/** How far the clock of a database is ahead of this process's, measured again every ten seconds. */
 import type { Clock } from "../../base/clock.ts";
-import { measureMs, measureOffset } from "../kit/clock-offset.ts";
-import type { PostgresLink } from "./link.ts";
+import { measureMs, measureOffset } from "./clock-offset.ts";
 
 export class NodeClock {
-  readonly #link: PostgresLink;
+  readonly #read: () => Promise<number>;
   readonly #clock: Clock;
   #offset = 0;
   #cancel: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(link: PostgresLink, clock: Clock) {
-    this.#link = link;
+  /** `read`: what the time is there, in milliseconds. */
+  constructor(read: () => Promise<number>, clock: Clock) {
+    this.#read = read;
     this.#clock = clock;
   }
 
@@ -20,15 +20,9 @@ export class NodeClock {
     return this.#offset;
   }
 
-  /** Throws what the client throws. */
+  /** Throws what `read` throws. */
   async measure(): Promise<void> {
-    const read = async () => {
-      const [row] = await this.#link.query<{ readonly ms: string }>(
-        "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::text AS ms",
-      );
-      return Number(row!.ms);
-    };
-    const { offset, roundTrip } = await measureOffset(read, this.#clock);
+    const { offset, roundTrip } = await measureOffset(this.#read, this.#clock);
     if (Number.isFinite(roundTrip)) this.#offset = Math.round(offset);
   }
 
