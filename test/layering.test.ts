@@ -29,7 +29,7 @@ const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   store: [
     ["open.ts", "metered.ts"],
-    ["memory", "sqlite", "redis", "postgres", "dynamodb"],
+    ["memory", "sqlite", "redis", "postgres", "dynamodb", "cassandra"],
     ["records"],
     ["facets.ts", "kit"],
     ["store.ts"],
@@ -54,7 +54,7 @@ const workerMayImport = ["worker", "gen", "base"];
 /** The last one is what `npm run backup` runs. */
 const programs = ["main.ts", "worker/index.ts", "store/sqlite/backup.ts"];
 /** What the next stores and brokers are built on; each leaves this list with its first use. */
-const underWay = ["store/dynamodb/open.ts"];
+const underWay = ["store/cassandra/driver.ts", "store/dynamodb/open.ts"];
 
 const impure =
   /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.|crypto\.|set(?:Timeout|Interval|Immediate)|process\.|Bun\.)/g;
