@@ -1,0 +1,260 @@
+/** What is due: hints are followed to timers, ends of leases and of waits, and ended tombstones. */
+import type { ExecutionKey } from "../../model/ids.ts";
+import { RecentClaims } from "../kit/claims.ts";
+import { dueTask, withNextDue } from "../kit/due.ts";
+import { isForgotten } from "../kit/task-life.ts";
+import { type ClaimDueAnswer, type ClaimDueRequest, type DueItem, faultOutcome } from "../store.ts";
+import type { Edit } from "./edit.ts";
+import { lifeOf } from "./effects.ts";
+import { Followers } from "./followers.ts";
+import { byExecution, dueShelf, keyOf, type PostedHint, readHint } from "./hints.ts";
+import type { ExecutionRecord, Group, Hiding, TaskRecord } from "./model.ts";
+import { taskDue } from "./moments.ts";
+import type { Records } from "./records.ts";
+import type { Removals } from "./removals.ts";
+
+/** Hints followed by one claim, beyond those that it gives. */
+const followedMore = 100;
+/** A hint that cannot be followed now is followed again after this time. */
+const againMs = 1_000;
+
+interface Given {
+  readonly key: ExecutionKey;
+  /** Of the row in which the task stands; absent: it stands in the head. */
+  readonly rowId?: string;
+}
+
+interface Found {
+  readonly at: number;
+  readonly item: DueItem;
+  readonly given: Given;
+}
+
+/** What came of the hints of one execution. */
+interface Followed {
+  readonly found: readonly Found[];
+  /** Of what was left. */
+  readonly nextDue: number | undefined;
+}
+
+export class Due {
+  readonly #records: Records;
+  readonly #removals: Removals;
+  readonly #followers: Followers;
+  readonly #claims = new RecentClaims<Given>();
+
+  constructor(records: Records, removals: Removals) {
+    this.#records = records;
+    this.#removals = removals;
+    this.#followers = new Followers(records);
+  }
+
+  async claim(request: ClaimDueRequest): Promise<ClaimDueAnswer> {
+    const { partition, claimId, limit, now } = request;
+    const shelf = dueShelf(partition);
+    const page = await this.#records.driver.shelves.scan({
+      shelf,
+      limit: limit + followedMore + 1,
+    });
+    const hints = page.entries.map(readHint);
+    const due = hints.filter(({ place }) => place.at <= now);
+    const again = await this.#again(request);
+    if (again.items.length > 0) {
+      const others = hints.find(({ id }) => !again.ids.has(id));
+      return withNextDue({ items: again.items }, earliest([others?.place.at, again.nextDue]));
+    }
+    const later = hints[due.length]?.place.at ?? (page.more ? now : undefined);
+    const followed = await this.#follow(due, request);
+    const found = followed.flatMap((one) => one.found).sort((a, b) => a.at - b.at);
+    this.#claims.remember(
+      partition,
+      claimId,
+      found.map(({ given }) => given),
+    );
+    const next = earliest([later, ...followed.map(({ nextDue }) => nextDue)]);
+    return withNextDue({ items: found.map(({ item }) => item) }, next);
+  }
+
+  async #follow(
+    hints: readonly PostedHint[],
+    request: ClaimDueRequest,
+  ): Promise<readonly Followed[]> {
+    const { partition, now } = request;
+    const together = byExecution(hints);
+    const groups = await this.#read(together, partition);
+    const wanted = firstDue(groups, request);
+    const settled = await Promise.allSettled(
+      together.map((some, i) => {
+        const key = keyOf(partition, some[0] as PostedHint);
+        const group = groups[i] as Group;
+        return this.#followOne({ key, hints: some, group, room: wanted[i] ?? 0 }, request);
+      }),
+    );
+    const failed = settled.find((one) => one.status === "rejected");
+    const followed = settled.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
+    if (failed === undefined) return followed;
+    if (followed.length === 0 || faultOutcome(failed.reason) === "error") throw failed.reason;
+    return [...followed, { found: [], nextDue: now + againMs }];
+  }
+
+  async #read(
+    together: readonly (readonly PostedHint[])[],
+    partition: number,
+  ): Promise<readonly Group[]> {
+    const inHeads = together.filter((some) => some.every(({ taskId }) => taskId === undefined));
+    const keys = inHeads.map((some) => keyOf(partition, some[0] as PostedHint));
+    const heads = keys.length === 0 ? [] : await this.#records.readHeads(keys);
+    const read = new Map(inHeads.map((some, i) => [some, heads[i] as Group]));
+    return await Promise.all(
+      together.map((some) => {
+        const rows = some.flatMap(({ taskId }) => taskId ?? []);
+        return (
+          read.get(some) ?? this.#records.read(keyOf(partition, some[0] as PostedHint), { rows })
+        );
+      }),
+    );
+  }
+
+  async #followOne(
+    of: {
+      readonly key: ExecutionKey;
+      readonly hints: readonly PostedHint[];
+      readonly group: Group;
+      readonly room: number;
+    },
+    request: ClaimDueRequest,
+  ): Promise<Followed> {
+    const { key, hints, group, room } = of;
+    const { now, claimId, hideMs } = request;
+    const rows = hints.flatMap(({ taskId }) => taskId ?? []);
+    const grave = group.execution?.grave;
+    if (grave !== undefined && (!grave.isEmpty || grave.until <= now)) {
+      const isGone = await this.#removals.purge(key, now);
+      const shelf = dueShelf(key.partition);
+      if (!isGone) return { found: [], nextDue: now };
+      await this.#records.strike(hints.map(({ place }) => ({ shelf, place })));
+      return { found: [], nextDue: undefined };
+    }
+    const options = { key, now, rows, group, isFresh: true, isFollowed: true } as const;
+    const hiding = { claimId, until: now + hideMs };
+    const { result, outdated } = await this.#records.update(options, (edit) => {
+      // Those that the record names are renewed with it.
+      const unnamed = hints.filter(({ place, taskId }) => edit.dueOf(taskId)?.id !== place.id);
+      const versions = unnamed.map((hint) => ({ hint, version: edit.versionOf(hint.taskId) }));
+      const claimed = claimItems(edit, { rows, room, hiding });
+      edit.renew(rows);
+      return { result: claimed, outdated: versions };
+    });
+    const shelf = dueShelf(key.partition);
+    await Promise.all(
+      outdated.map(({ hint, version }) =>
+        this.#followers.leadsToNothing({ shelf, hint }, { version, now }),
+      ),
+    );
+    return result;
+  }
+
+  /** What is still under the claim, and when the rest of the same executions is due. */
+  async #again({ partition, claimId }: ClaimDueRequest) {
+    const given = this.#claims.recall(partition, claimId);
+    const claimed = Map.groupBy(given, ({ key }) => key.id);
+    const found = await Promise.all(
+      [...claimed.values()].map(async (some) => {
+        const { key } = some[0] as Given;
+        const rows = some.flatMap(({ rowId }) => rowId ?? []);
+        const { execution, rows: read } = await this.#records.read(key, { rows, sure: true });
+        if (execution === undefined || execution.grave !== undefined) return [];
+        return itemsOf(
+          key,
+          execution,
+          [...read.values()].map(({ task }) => task),
+        );
+      }),
+    );
+    const isUnder = ({ hiding }: Item) => hiding?.claimId === claimId;
+    const items = found
+      .flat()
+      .filter(isUnder)
+      .sort((a, b) => a.order - b.order);
+    const others = found.flat().filter((item) => !isUnder(item));
+    return {
+      items: items.map(({ item }) => item),
+      ids: new Set(claimed.keys()),
+      nextDue: earliest(others.map(({ at }) => at)),
+    };
+  }
+}
+
+interface Item extends Found {
+  readonly hiding: Hiding | undefined;
+  /** When it was due first. */
+  readonly order: number;
+}
+
+/** All that can come due in a head and in rows, earliest first. */
+function itemsOf(
+  key: ExecutionKey,
+  execution: ExecutionRecord,
+  rows: readonly TaskRecord[],
+): readonly Item[] {
+  const timers = execution.timers.map(({ id, at, hiding }): Item => {
+    const item = { kind: "timer", key, id, at } as const;
+    return { at: hiding?.until ?? at, item, given: { key }, hiding, order: at };
+  });
+  const { lone, hold } = execution;
+  const tasks = [...(lone === undefined ? [] : [lone]), ...rows].flatMap((task): Item[] => {
+    const at = taskDue(task, hold);
+    if (at === null || task.life.state === "dropped") return [];
+    const row = lifeOf(task, execution);
+    const given = task === lone ? { key } : { key, rowId: task.id };
+    const item = dueTask(key, task.id, row);
+    return [{ at, item, given, hiding: task.hiding, order: row.until as number }];
+  });
+  return [...timers, ...tasks].sort((a, b) => a.at - b.at);
+}
+
+/** How many items of each group are among the first that the claim is given. */
+function firstDue(groups: readonly Group[], { limit, now, partition }: ClaimDueRequest): number[] {
+  const due = groups.flatMap(({ execution, rows }, group) => {
+    if (execution === undefined || execution.grave !== undefined) return [];
+    const tasks = [...rows.values()].map(({ task }) => task);
+    const items = itemsOf({ partition, id: execution.listing.id }, execution, tasks);
+    return items.filter(({ at }) => at <= now).map(({ at }) => ({ at, group }));
+  });
+  const first = due.sort((a, b) => a.at - b.at).slice(0, limit);
+  return groups.map((_, i) => first.filter(({ group }) => group === i).length);
+}
+
+function claimItems(
+  edit: Edit,
+  {
+    rows,
+    room,
+    hiding,
+  }: { readonly rows: readonly string[]; readonly room: number; readonly hiding: Hiding },
+): Followed {
+  const { execution, key, now } = edit;
+  if (execution === undefined || execution.grave !== undefined) {
+    return { found: [], nextDue: undefined };
+  }
+  const tasks = rows.flatMap((id) => edit.task(id) ?? []).filter((task) => task !== execution.lone);
+  for (const task of tasks) if (isForgotten(task.life, now)) edit.deleteTask(task);
+  const items = itemsOf(key, execution, tasks);
+  const given = items.filter(({ at }) => at <= now).slice(0, room);
+  const timers = new Set(given.flatMap(({ item }) => (item.kind === "timer" ? item.id : [])));
+  if (timers.size > 0) {
+    const hide = (timer: ExecutionRecord["timers"][number]) =>
+      timers.has(timer.id) ? { ...timer, hiding } : timer;
+    edit.change({ timers: execution.timers.map(hide) });
+  }
+  for (const { item } of given) {
+    const task = item.kind === "timer" ? undefined : edit.task(item.taskId);
+    if (task !== undefined) edit.setTask({ ...task, hiding });
+  }
+  return { found: given, nextDue: items[given.length]?.at };
+}
+
+function earliest(moments: readonly (number | undefined)[]): number | undefined {
+  const known = moments.filter((moment) => moment !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}

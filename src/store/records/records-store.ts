@@ -1,0 +1,178 @@
+/**
+ * The store over a database with one conditional write on one execution: what it asks of the database
+ * stands in driver.ts, why nothing is lost in docs/design/store.md ("Records").
+ */
+import type { Clock } from "../../base/clock.ts";
+import type * as contract from "../store.ts";
+import type { RecordsDriver } from "./driver.ts";
+import { Due } from "./due.ts";
+import { Executions } from "./executions.ts";
+import { readFields } from "./fields.ts";
+import { PlaceIds } from "./hints.ts";
+import { readHistory } from "./history.ts";
+import { isHeld } from "./holds.ts";
+import { list } from "./listings.ts";
+import { Outbox } from "./outbox.ts";
+import { QueueIndex } from "./queue-index.ts";
+import { Queues } from "./queues.ts";
+import { Records } from "./records.ts";
+import { Removals } from "./removals.ts";
+import { Tasks } from "./tasks.ts";
+
+interface RecordsOptions {
+  /** At random, of this process: ids that it makes begin with it. */
+  readonly nonce: string;
+  readonly clock: Clock;
+}
+
+export function openRecordsStore(driver: RecordsDriver, options: RecordsOptions): contract.Store {
+  return new RecordsStore(driver, options);
+}
+
+class RecordsStore implements contract.Store {
+  readonly traits: contract.Traits;
+  readonly partitions: number;
+  readonly #driver: RecordsDriver;
+  readonly #clock: Clock;
+  readonly #records: Records;
+  readonly #executions: Executions;
+  readonly #removals: Removals;
+  readonly #tasks: Tasks;
+  readonly #queues: Queues;
+  readonly #due: Due;
+  readonly #outbox: Outbox;
+
+  constructor(driver: RecordsDriver, { nonce, clock }: RecordsOptions) {
+    const { name, durability, partitions } = driver;
+    const costs = { claimOrder: "roughly", looks: "billed", countsExact: false } as const;
+    this.traits = { name, durability, shared: true, usedMax: 1, ...costs };
+    this.partitions = partitions;
+    this.#driver = driver;
+    this.#clock = clock;
+    const ids = new PlaceIds(nonce);
+    const index = new QueueIndex(driver, ids);
+    this.#records = new Records(driver, ids, index);
+    this.#removals = new Removals(this.#records);
+    this.#executions = new Executions(this.#records, this.#removals);
+    this.#tasks = new Tasks(this.#records);
+    this.#queues = new Queues(this.#records, this.#tasks, index);
+    this.#due = new Due(this.#records, this.#removals);
+    this.#outbox = new Outbox(this.#records);
+  }
+
+  create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
+    return this.#executions.create(request);
+  }
+
+  async load({ key, fields, sure }: contract.LoadRequest): Promise<contract.LoadAnswer> {
+    // What is under way is refused from then on.
+    if (sure) await this.#records.fence(key, this.#clock.now());
+    const { execution } = await this.#records.read(key);
+    if (execution === undefined) return { outcome: "not_found" };
+    if (execution.grave !== undefined) return { outcome: "tombstone" };
+    const { head, recentCommitIds, listing, hold } = execution;
+    const { texts } = this.#records;
+    const [state = ""] = await texts.read(key, [execution.state]);
+    const data = await readFields(texts, key, execution.fields, fields);
+    const held = isHeld(hold);
+    return { outcome: "loaded", head, recentCommitIds, status: listing.status, held, state, data };
+  }
+
+  commit(request: contract.CommitRequest): Promise<contract.CommitAnswer> {
+    return this.#executions.commit(request);
+  }
+
+  remove(request: contract.RemoveRequest): Promise<contract.RemoveAnswer> {
+    return this.#removals.remove(request);
+  }
+
+  holdings(key: contract.LeasedTask["key"]): Promise<contract.Holdings> {
+    return this.#tasks.holdings(key);
+  }
+
+  async history({ key, after, limit }: contract.HistoryRequest): Promise<readonly string[]> {
+    const { execution } = await this.#records.read(key);
+    if (execution === undefined || execution.grave !== undefined) return [];
+    return await readHistory(this.#records.texts, key, execution.history, { after, limit });
+  }
+
+  list(request: contract.ListRequest): Promise<contract.ListAnswer> {
+    return list(this.#records, request);
+  }
+
+  claimTasks(request: contract.ClaimTasksRequest): Promise<contract.ClaimTasksAnswer> {
+    return this.#queues.claim(request);
+  }
+
+  claimTask(request: contract.ClaimTaskRequest): Promise<contract.ClaimTaskAnswer> {
+    return this.#tasks.claim(request);
+  }
+
+  readTask(request: contract.TaskPlace): Promise<contract.StoredTask | undefined> {
+    return this.#tasks.read(request);
+  }
+
+  extendLeases(request: contract.ExtendRequest): Promise<readonly contract.ExtendAnswer[]> {
+    return this.#tasks.extend(request);
+  }
+
+  releaseTasks(request: contract.ReleaseRequest): Promise<readonly contract.ReleaseAnswer[]> {
+    return this.#tasks.release(request);
+  }
+
+  queueStats(request: contract.QueueStatsRequest): Promise<readonly contract.QueueStats[]> {
+    return this.#queues.stats(request);
+  }
+
+  queueHints({ partition }: { readonly partition: number }): Promise<readonly string[]> {
+    return this.#queues.hints(partition, this.#clock.now());
+  }
+
+  claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
+    return this.#due.claim(request);
+  }
+
+  claimOutbox(request: contract.ClaimDueRequest): Promise<contract.ClaimOutboxAnswer> {
+    return this.#outbox.claim(request);
+  }
+
+  ackOutbox(request: contract.AckOutboxRequest): Promise<void> {
+    return this.#outbox.acknowledge(request, this.#clock.now());
+  }
+
+  getDocument(request: contract.DocumentPlace): Promise<contract.Document | undefined> {
+    return this.#driver.documents.getDocument(request);
+  }
+
+  putDocument(request: contract.PutRequest): Promise<contract.PutAnswer> {
+    return this.#driver.documents.putDocument(request);
+  }
+
+  listDocuments(request: contract.ListDocumentsRequest): Promise<readonly contract.Document[]> {
+    return this.#driver.documents.listDocuments(request);
+  }
+
+  deleteDocument(request: contract.DocumentPlace): Promise<boolean> {
+    return this.#driver.documents.deleteDocument(request);
+  }
+
+  beatServer(request: contract.BeatRequest): Promise<void> {
+    return this.#driver.servers.beatServer(request);
+  }
+
+  listServers(request: { readonly now: number }): Promise<readonly contract.LiveServer[]> {
+    return this.#driver.servers.listServers(request);
+  }
+
+  leaveServer(request: { readonly id: string }): Promise<void> {
+    return this.#driver.servers.leaveServer(request);
+  }
+
+  async pressure(): Promise<contract.Pressure> {
+    return { used: 0 };
+  }
+
+  async close(): Promise<void> {
+    await this.#driver.close();
+  }
+}
