@@ -19,7 +19,8 @@ const levels: readonly (readonly string[])[] = [
 const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
   runtime: [
     ["runtime.ts"],
-    ["inner", "loops"],
+    ["options.ts"],
+    ["inner", "loops", "sources"],
     ["services"],
     ["reporting"],
     ["driving"],

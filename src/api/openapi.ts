@@ -14,6 +14,7 @@ import * as legacy from "./rest/legacy-schemas.ts";
 import * as responses from "./rest/response-schemas.ts";
 import { type Fields, type Route, type Schema, tags } from "./rest/route.ts";
 import * as servers from "./rest/server-schemas.ts";
+import * as sources from "./rest/source-schemas.ts";
 import { workerDocument } from "./rpc/worker-document.ts";
 import * as requests from "./schemas.ts";
 
@@ -147,11 +148,17 @@ function content(answer: Schema | string | null): JsonObject {
 
 /** Objects and enumerations are named after what exports them: `startSchema` is `Start`. */
 const named = new Map<Schema, string>(
-  Object.entries({ ...requests, ...responses, ...servers, ...legacy, ...explanations }).flatMap(
-    ([name, schema]) =>
-      typeof schema !== "function" && /object$|^picklist$/.test(schema.type)
-        ? [[schema, capitalized(name.replace(/Schema$/, ""))]]
-        : [],
+  Object.entries({
+    ...requests,
+    ...responses,
+    ...servers,
+    ...legacy,
+    ...explanations,
+    ...sources,
+  }).flatMap(([name, schema]) =>
+    typeof schema !== "function" && /object$|^picklist$/.test(schema.type)
+      ? [[schema, capitalized(name.replace(/Schema$/, ""))]]
+      : [],
   ),
 );
 

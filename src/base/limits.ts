@@ -10,6 +10,7 @@ import { keyLimits } from "./limits/keys.ts";
 import { languageLimits } from "./limits/language.ts";
 import { restLimits } from "./limits/rest.ts";
 import { serverLimits } from "./limits/servers.ts";
+import { sourceLimits } from "./limits/sources.ts";
 import { storeLimits } from "./limits/store.ts";
 import { systemActionLimits } from "./limits/system-actions.ts";
 import { telemetryLimits } from "./limits/telemetry.ts";
@@ -27,6 +28,7 @@ export const limits = {
   ...telemetryLimits,
   ...systemActionLimits,
   ...brokerLimits,
+  ...sourceLimits,
 } as const;
 
 function check(holds: boolean, sentence: string): void {

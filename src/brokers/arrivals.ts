@@ -3,7 +3,8 @@ import type { BrokerFault, IncomingMessage, ReceiveOptions } from "./message.ts"
 
 interface ArrivalsOptions {
   readonly max: number;
-  /** No more than `max` wait: the broker is to stop, and to go on once half of them are gone. */
+  readonly bytesMax: number;
+  /** No more than `max` wait, and not many more bytes than `bytesMax`: the broker is to stop, and to go on once half of them are gone. */
   readonly onFull: () => void;
   readonly onRoom: () => void;
 }
@@ -11,6 +12,7 @@ interface ArrivalsOptions {
 export class Arrivals {
   readonly #options: ArrivalsOptions;
   #messages: IncomingMessage[] = [];
+  #bytes = 0;
   #isFull = false;
   #isClosed = false;
   /** Of the last failure, until somebody has heard of it. */
@@ -24,7 +26,9 @@ export class Arrivals {
   add(message: IncomingMessage): void {
     this.#fault = undefined;
     this.#messages.push(message);
-    if (!this.#isFull && this.#messages.length >= this.#options.max) {
+    this.#bytes += message.body.length;
+    const { max, bytesMax } = this.#options;
+    if (!this.#isFull && (this.#messages.length >= max || this.#bytes >= bytesMax)) {
       this.#isFull = true;
       this.#options.onFull();
     }
@@ -33,17 +37,20 @@ export class Arrivals {
 
   putBack(messages: readonly IncomingMessage[]): void {
     this.#messages.unshift(...messages);
+    this.#bytes += sizeOf(messages);
     this.#wakeAll();
   }
 
   drop(isGone: (message: IncomingMessage) => boolean): void {
     this.#messages = this.#messages.filter((message) => !isGone(message));
+    this.#bytes = sizeOf(this.#messages);
     this.#tellRoom();
   }
 
   /** A new consumer starts with nothing, and is not paused. */
   clear(): void {
     this.#messages = [];
+    this.#bytes = 0;
     this.#isFull = false;
   }
 
@@ -60,6 +67,7 @@ export class Arrivals {
   async take({ limit, waitMs, signal }: ReceiveOptions): Promise<readonly IncomingMessage[]> {
     if (this.#messages.length === 0 && this.#fault === undefined) await this.#some(waitMs, signal);
     const taken = this.#messages.splice(0, limit);
+    this.#bytes -= sizeOf(taken);
     this.#tellRoom();
     const fault = this.#fault;
     if (taken.length > 0 || fault === undefined) return taken;
@@ -84,8 +92,14 @@ export class Arrivals {
   }
 
   #tellRoom(): void {
-    if (!this.#isFull || this.#messages.length > this.#options.max / 2) return;
+    const { max, bytesMax } = this.#options;
+    const isHalfFull = this.#messages.length > max / 2 || this.#bytes > bytesMax / 2;
+    if (!this.#isFull || isHalfFull) return;
     this.#isFull = false;
     this.#options.onRoom();
   }
+}
+
+function sizeOf(messages: readonly IncomingMessage[]): number {
+  return messages.reduce((sum, { body }) => sum + body.length, 0);
 }

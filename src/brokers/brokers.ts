@@ -19,6 +19,9 @@ interface BrokersOptions {
   readonly kafka?: KafkaAddress;
 }
 
+/** What others need of it. */
+export type BrokerPlaces = Pick<Brokers, "reaches" | "sender" | "receiver">;
+
 /** SQS shows a message to others after so long, where nobody has said anything of it. */
 const visibilitySeconds = 60;
 
@@ -29,6 +32,11 @@ export class Brokers {
   constructor({ clock, kafka }: BrokersOptions) {
     this.#kafka = kafka && new KafkaClient(kafka);
     this.#sqs = new SqsService({ clock });
+  }
+
+  /** Whether this server has been given what it takes to reach it. */
+  reaches({ kind }: BrokerAddress): boolean {
+    return kind !== "kafka" || this.#kafka !== undefined;
   }
 
   /** Throws a BrokerFault where the server has no cluster. */

@@ -48,7 +48,7 @@ export function isEventName(text: string): boolean {
 
 export const eventNameForm = `1 to ${limits.eventNameCharsMax} characters without control characters, well-formed`;
 
-function isPlainText(text: string, charsMax: number): boolean {
+export function isPlainText(text: string, charsMax: number): boolean {
   const fits = text.length > 0 && text.length <= charsMax;
   return fits && text.isWellFormed() && noControlsPattern.test(text);
 }

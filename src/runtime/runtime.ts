@@ -2,15 +2,10 @@
  * The imperative shell around the engine: puts its parts together and is the one `Orchestrator`
  * that every edge calls. It keeps nothing that cannot be lost: all state is in the store.
  */
-import { type Clock, type Ids, pause, within } from "../base/clock.ts";
+import { pause, within } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
-import type { HttpClient } from "../http/client.ts";
 import type { Decision } from "../model/decision.ts";
 import { isOpen } from "../model/execution.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
-import type { Store } from "../store/store.ts";
-import type { Logger } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
 import { ActionRegistry } from "./catalogue/action-registry.ts";
 import { Plans } from "./catalogue/plans.ts";
 import { Workflows } from "./catalogue/workflows.ts";
@@ -30,6 +25,7 @@ import { Indexing } from "./loops/indexing.ts";
 import { OutboxLoop } from "./loops/outbox-loop.ts";
 import { Sweeper } from "./loops/sweeper.ts";
 import { TimerLoop } from "./loops/timer-loop.ts";
+import type { RuntimeOptions } from "./options.ts";
 import { Formats } from "./peers/formats.ts";
 import { Notes } from "./peers/notes.ts";
 import { RemoteChanges } from "./peers/remote-changes.ts";
@@ -37,7 +33,6 @@ import { ServerRegistry } from "./peers/server-registry.ts";
 import { Sharing } from "./peers/sharing.ts";
 import { Standstill } from "./peers/standstill.ts";
 import { Journal } from "./reporting/journal.ts";
-import type { Tracing } from "./reporting/tracing.ts";
 import { Actions } from "./services/actions.ts";
 import { CorrelatedSignals } from "./services/correlated-signals.ts";
 import { DataValues } from "./services/data-values.ts";
@@ -57,27 +52,7 @@ import { WorkerDesk } from "./services/worker-desk.ts";
 import type { Orchestrator, ServerView } from "./shared/orchestrator.ts";
 import { paceOf } from "./shared/pace.ts";
 import { StoreSpace } from "./shared/store-space.ts";
-
-interface RuntimeOptions {
-  readonly store: Store;
-  readonly sandbox: Sandbox;
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly namespace: string;
-  /** True: finished executions are kept for their whole retention, even when the store is full. */
-  readonly keepRetention?: boolean;
-  /** Makes the calls of http actions. Absent: this server takes none of their tasks. */
-  readonly http?: Pick<HttpClient, "send">;
-  /** See formats.ts. */
-  readonly formatDelayMs?: number;
-  readonly onOutdated?: (reason: string) => void;
-  /** Absent: limits.tombstoneSecondsDefault. */
-  readonly tombstoneSeconds?: number;
-  /** Absent: nothing is traced. */
-  readonly tracing?: Tracing | undefined;
-}
+import { openSources } from "./sources/open.ts";
 
 export interface Runtime extends Orchestrator {
   /** Begins to work off what the store holds, and shows this server among the live ones. */
@@ -223,8 +198,13 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const here = (queues: readonly string[]) => desk.countWorkers(queues);
   const pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
   const explainer = new Explainer({ store, plans, pollers });
+  const operations = new Operations({ store, clock, driver, executions, correlated });
+  const { brokers } = options;
+  const about = { store, clock, log, metrics, namespace, brokers, prefers };
+  const sources = openSources({ ...about, executions, operations });
   let inner: InnerWorker | undefined;
   let innerStopped: Promise<void> | undefined;
+  let sourcesStopped: Promise<void> | undefined;
   metrics.read({
     parkedPolls: () => dispatcher.parked,
     mailboxes: () => driver.mailboxes,
@@ -257,6 +237,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   function drain(): void {
     dispatcher.drain();
     innerStopped ??= inner?.stop(limits.drainMs);
+    sourcesStopped ??= sources.reader?.stop();
     void turns.stop();
   }
 
@@ -267,7 +248,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       workflows,
       plans,
       executions,
-      operations: new Operations({ store, clock, driver, executions, correlated }),
+      operations,
       forks: new Forks({ store, ids, driver, plans, space, formats, namespace: options.namespace }),
       actions: new Actions({ store, registry, pollers }),
       views,
@@ -277,6 +258,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       observers,
       desk,
       servers,
+      sources: sources.service,
       readiness: () => readReadiness({ store, space, formats, dispatcher }),
     }),
     async open(self) {
@@ -296,6 +278,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       indexing.start();
       unpolled.start();
       uncarried.start();
+      sources.reader?.start(self);
       if (options.http !== undefined) {
         const actions = new Map([["http", httpAction(options.http)]]);
         inner = new InnerWorker({ desk, clock, log, workerId: `orchy:${self.name}`, actions });
@@ -306,6 +289,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     async close() {
       drain();
       await innerStopped;
+      if (sourcesStopped !== undefined) await within(limits.drainMs, sourcesStopped, clock);
       await servers.leave();
       // Until the others know of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * pace.beatMs, clock);

@@ -17,7 +17,7 @@ import {
 } from "../base/clock.ts";
 import { defined } from "../base/defined.ts";
 import { limits } from "../base/limits.ts";
-import { Brokers } from "../brokers/brokers.ts";
+import { type BrokerPlaces, Brokers } from "../brokers/brokers.ts";
 import { addressOf, type Config, type LegacyListener } from "../config/config.ts";
 import { readClientTls, readTls } from "../config/tls.ts";
 import { version } from "../config/version.ts";
@@ -46,6 +46,7 @@ export interface ServerOptions {
   readonly ids?: Ids;
   readonly log?: Logger;
   readonly store?: Store;
+  readonly brokers?: BrokerPlaces;
 }
 
 export interface RunningServer {
@@ -129,6 +130,7 @@ async function startAll(
     tracing,
     keepRetention,
     tombstoneSeconds,
+    brokers: options.brokers ?? brokers,
     http: new HttpClient({ allow: new AllowList(config.httpAllow) }),
   });
   const guard = await openGuard(config, { store, clock, log });

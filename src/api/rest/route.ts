@@ -82,6 +82,7 @@ export const tags = {
   Actions: "Rules of user actions, and their queued tasks.",
   Executions: "Starting executions, and reading their state and results.",
   Operations: "Operations on executions: pause, resume, cancel, signal.",
+  Sources: "Topics and queues whose messages start executions, or are signals.",
   Server: "Health, metrics, and who is connected.",
   Keys: "Keys and their scopes.",
   Workers:

@@ -7,6 +7,7 @@ import { legacyRoutes } from "./legacy-routes.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import type { Route } from "./route.ts";
 import { selfRoutes, serverRoutes } from "./server-routes.ts";
+import { sourceRoutes } from "./source-routes.ts";
 import { actionRoutes, workflowRoutes } from "./workflow-routes.ts";
 
 export function allRoutes(): readonly Route[] {
@@ -18,6 +19,7 @@ export function allRoutes(): readonly Route[] {
     ...dataRoutes,
     ...operationRoutes,
     ...serverRoutes,
+    ...sourceRoutes,
     ...keyRoutes,
     ...legacyRoutes,
     ...selfRoutes(() => routes),

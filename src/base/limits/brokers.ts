@@ -4,6 +4,8 @@ export const brokerLimits = {
   brokerBatchBytesMax: 256 * 1024,
   /** Messages that have come from a broker and wait for somebody to take them, of each receiver. */
   brokerBufferedMax: 500,
+  /** Their size; one answer of the broker more may come. */
+  brokerBufferedBytesMax: 8 * 1024 * 1024,
   /** What one answer of Kafka carries. */
   brokerFetchBytesMax: 4 * 1024 * 1024,
 } as const;

@@ -41,6 +41,7 @@ export class KafkaReceiver implements Receiver {
   readonly #options: KafkaReceiverOptions;
   readonly #arrivals = new Arrivals({
     max: limits.brokerBufferedMax,
+    bytesMax: limits.brokerBufferedBytesMax,
     onFull: () => this.#life?.stream.pause(),
     onRoom: () => this.#life?.stream.resume(),
   });

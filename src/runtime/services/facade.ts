@@ -22,7 +22,7 @@ import { actionNames } from "./task-actions.ts";
 import type { Views } from "./views.ts";
 import type { WorkerDesk } from "./worker-desk.ts";
 
-interface Services extends Pick<Orchestrator, "readiness"> {
+interface Services extends Pick<Orchestrator, "readiness" | "sources"> {
   readonly store: Store;
   readonly clock: Clock;
   readonly workflows: Workflows;
@@ -84,6 +84,7 @@ export function facadeOf(services: Services): Orchestrator {
 
     workers: () => desk.workers(),
     servers: () => tellFaults(() => servers.list()),
+    sources: services.sources,
     readiness: services.readiness,
     broken: () => store.broken?.(),
   };

@@ -15,9 +15,14 @@ interface DocumentPage {
 
 export async function documentPage(
   store: Store,
-  request: { readonly kind: string; readonly limit: number; readonly after?: string | undefined },
+  request: {
+    readonly kind: string;
+    readonly limit: number;
+    readonly after?: string | undefined;
+    readonly prefix?: string;
+  },
 ): Promise<DocumentPage> {
-  const { kind, limit } = request;
+  const { kind, limit, prefix } = request;
   const documents: Document[] = [];
   let after = request.after;
   let chars = 0;
@@ -26,7 +31,7 @@ export async function documentPage(
     const read = await store.listDocuments({
       kind,
       limit: count,
-      ...defined({ after }),
+      ...defined({ after, prefix }),
     });
     for (const document of read) {
       chars += document.body.length;

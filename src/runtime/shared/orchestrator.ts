@@ -20,6 +20,7 @@ import type { SignalSent } from "../../model/message.ts";
 import type { TaskHeader } from "../../model/task-header.ts";
 import type { LeasedTask, Listing, QueueStats } from "../../store/store.ts";
 import type { ExecutionExplanation, QueueExplanation, WorkerCount } from "./explanation.ts";
+import type { SourceService } from "./source-service.ts";
 
 /** A save: which version has the content now. */
 export interface SavedWorkflow {
@@ -428,6 +429,7 @@ export interface Orchestrator {
    */
   completeByHandout(result: HandoutResult): Promise<ResultAnswerType>;
 
+  readonly sources: SourceService;
   workers(): WorkersView;
   servers(): Promise<readonly ServerView[]>;
   readiness(): Promise<Readiness>;

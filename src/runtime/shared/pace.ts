@@ -18,6 +18,8 @@ interface Pace {
   readonly sweptPerRound: number;
   /** Time in which each partition is searched for queues that no poll knows of. */
   readonly queueSweepMs: number;
+  /** Time between two looks for sources. */
+  readonly sourceLookMs: number;
 }
 
 const embedded: Pace = {
@@ -27,6 +29,7 @@ const embedded: Pace = {
   sweepMs: 5_000,
   sweptPerRound: 100,
   queueSweepMs: 10_000,
+  sourceLookMs: limits.sourceLookMs,
 };
 
 const shared: Readonly<Record<Traits["looks"], Pace>> = {
@@ -43,6 +46,7 @@ const shared: Readonly<Record<Traits["looks"], Pace>> = {
     sweepMs: 15_000,
     sweptPerRound: 10,
     queueSweepMs: 60_000,
+    sourceLookMs: limits.billedSourceLookMs,
   },
 };
 
