@@ -19,7 +19,7 @@ const version = "5.0.9";
 const folders = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 /** The role of every installation; with several nodes anybody may enter. */
-const administrator = { username: "cassandra", password: "cassandra" };
+export const administrator = { username: "cassandra", password: "cassandra" };
 
 const datacenter = "datacenter1";
 const storePassword = "orchy-test";

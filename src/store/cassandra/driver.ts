@@ -42,7 +42,8 @@ export async function openCassandraDriver(
   if ("problem" in address) {
     throw new Error(`The address of the Cassandra store ${address.problem}.`);
   }
-  const client = await makeClient(address, options.tls);
+  const { clock = systemClock, tls } = options;
+  const client = await makeClient(address, { clock, tls });
   const link = new CassandraLink(client, address, options.namespace);
   try {
     await client.connect().catch((error: Error) => {

@@ -1,5 +1,6 @@
 /** The connections to Cassandra, and statements on the tables of one keyspace and namespace. */
 import type { Client, Host, types } from "cassandra-driver";
+import { type Clock, pause } from "../../base/clock.ts";
 import type { ClientTls } from "../../config/tls.ts";
 import type { CassandraAddress } from "./address.ts";
 import { toFault } from "./faults.ts";
@@ -20,8 +21,11 @@ interface Decision {
 }
 
 const connectMs = 5_000;
-/** A call without a reply for as long is given up. */
-const replyMs = 12_000;
+/** A call without a reply for as long is given up; nodes themselves give up reads after 5 s. */
+const replyMs = 6_000;
+/** Of so many calls that were given up, a connection is closed, and another node asked. */
+const givenUpMax = 4;
+const heartbeatMs = 10_000;
 const reconnectMs = 250;
 const reconnectMsMax = 5_000;
 
@@ -101,10 +105,13 @@ export class CassandraLink {
 }
 
 /** Not connected yet. Its library is loaded only here: servers on other stores do without. */
-export async function makeClient(address: CassandraAddress, tls?: ClientTls): Promise<Client> {
+export async function makeClient(
+  address: CassandraAddress,
+  { clock, tls }: { readonly clock: Clock; readonly tls?: ClientTls | undefined },
+): Promise<Client> {
   const { Client, policies } = await import("cassandra-driver");
   const { username, password = "" } = address;
-  return new Client({
+  const client = new Client({
     contactPoints: address.hosts.map((host) => host),
     localDataCenter: address.datacenter,
     protocolOptions: { port: address.port },
@@ -124,7 +131,35 @@ export async function makeClient(address: CassandraAddress, tls?: ClientTls): Pr
         reconnectMsMax,
       ),
     },
-    socketOptions: { connectTimeout: connectMs, readTimeout: replyMs },
-    pooling: { warmup: true },
+    socketOptions: {
+      connectTimeout: connectMs,
+      readTimeout: replyMs,
+      defunctReadTimeoutThreshold: givenUpMax,
+    },
+    pooling: { warmup: true, heartBeatInterval: heartbeatMs },
   });
+  keepControlled(client, clock);
+  return client;
+}
+
+interface Control {
+  readonly connection: unknown;
+  _refresh(hosts?: unknown): Promise<void>;
+}
+
+/**
+ * When the connection on which the library hears of nodes ends while it is made anew, the library throws
+ * where nobody can catch it, which would end the process, and may not try again.
+ */
+function keepControlled(client: Client, clock: Clock): void {
+  const { controlConnection: control } = client as unknown as { controlConnection: Control };
+  const refresh = control._refresh.bind(control);
+  control._refresh = async (hosts) => {
+    try {
+      await refresh(hosts);
+    } catch {
+      await pause(reconnectMs, clock);
+      if (control.connection === null) await control._refresh();
+    }
+  };
 }
