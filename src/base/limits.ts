@@ -96,6 +96,11 @@ check(
   3 * limits.innerBeatMs <= limits.heartbeatSecondsDefault * 1000,
   "two lost beats do not end a task that a server runs",
 );
+check(
+  limits.commitEffectsMax < limits.commitRowsMax,
+  "a commit has room for fields beside its effects",
+);
+check(limits.commitRowsMax < 100, "a commit and its head fit a transaction of 100 items");
 check(limits.mailboxEventsPerCommitMax <= limits.commitEffectsMax, "events of a commit fit it");
 check(
   limits.generatedTombstoneSeconds * 1000 >= 10 * limits.outboxHideMs,

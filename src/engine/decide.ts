@@ -45,9 +45,10 @@ import { restoreHeldTimers } from "./operations/resume.ts";
 import { applyResumedChild } from "./operations/resumed-child.ts";
 import { repair } from "./repair.ts";
 import { applySignal } from "./signals.ts";
+import { recordChunksMax } from "./stored/codec.ts";
 import { applyExecutionTimeout } from "./timeout.ts";
 
-/** Records of larger workflows in one chunk beside the state. */
+/** Records of larger workflows in one chunk beside the state, at least. */
 const largeChunkActions = 16;
 
 /** A new execution: its id, version and input, and what its parent or caller passes on. */
@@ -115,7 +116,8 @@ function firstState(beginning: Beginning): ExecutionState {
   const { plan, now } = beginning;
   const isLarge = plan.actions.length > limits.recordChunkActions;
   const inSmallChunks = isLarge && beginning.format >= 3;
-  const chunkActions = inSmallChunks ? largeChunkActions : limits.recordChunkActions;
+  const smallChunk = Math.max(largeChunkActions, Math.ceil(plan.actions.length / recordChunksMax));
+  const chunkActions = inSmallChunks ? smallChunk : limits.recordChunkActions;
   const recordChunks = Math.ceil(plan.actions.length / chunkActions);
   return {
     ...(recordChunks > 1 && { recordChunks }),

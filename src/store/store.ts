@@ -9,7 +9,8 @@
  * - Checks come first, then all writes: an operation happens wholly or not at all.
  * - `state`, `header`, `parameters`, `body` and fields of data are opaque text.
  * - Every operation touches one partition (documents, servers and pressure: none), so that
- *   it can be one script on one node. Sizes are bounded by limits.ts.
+ *   it can be one script on one node. Sizes are bounded by limits.ts: a commit by commitRowsMax and
+ *   commitBytesMax; of a creation the fields of data are not counted among the rows.
  *
  * Sketched before an operation is added: DynamoDB (a transaction of 100 items, 400 kB an item) and
  * Cassandra (a conditional batch in one partition) must be able to do it.

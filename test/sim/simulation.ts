@@ -6,6 +6,7 @@ import { Plans } from "../../src/runtime/catalogue/plans.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
+import { bounded } from "../support/bounded.ts";
 import { Client } from "./client.ts";
 import { Loop } from "./loop.ts";
 import { Nemesis } from "./nemesis.ts";
@@ -94,7 +95,7 @@ class World {
     this.#mistake = mistake;
     this.#base = new MemoryStore({ partitions: loop.chance.pick([1, 2, 4]) });
     const wrapped = mistake.wrapStore?.(this.#base) ?? this.#base;
-    this.oracle = new Oracle(loop, new Witness(loop, wrapped));
+    this.oracle = new Oracle(loop, new Witness(loop, bounded(wrapped)));
   }
 
   async run(): Promise<void> {

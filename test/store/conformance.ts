@@ -5,6 +5,7 @@
 import { test as bunTest, describe } from "bun:test";
 import { type Facet, facetOf } from "../../src/store/facets.ts";
 import type { Store } from "../../src/store/store.ts";
+import { bounded } from "../support/bounded.ts";
 import { partitions, type Test } from "./conformance/subject.ts";
 import { allFacets, suites } from "./conformance/suites.ts";
 
@@ -41,7 +42,7 @@ export function storeConformance(
         bunTest(title, async () => {
           const subject = await open({ partitions });
           try {
-            await body(only(subject.store, needed));
+            await body(only(bounded(subject.store), needed));
           } finally {
             await subject.store.close?.();
             await subject.cleanUp();

@@ -3,6 +3,8 @@ export const executionLimits = {
   // One commit (sketched for stores with bounded transactions: 100 items on DynamoDB).
   /** Effects of a commit: tasks, timers, messages, history. */
   commitEffectsMax: 50,
+  /** Fields of data, effects and texts of history of a commit, together. */
+  commitRowsMax: 90,
   /** Size of a commit. */
   commitBytesMax: 4 * 1024 * 1024,
   /** Commit ids of an execution that are remembered. */

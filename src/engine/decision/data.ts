@@ -78,6 +78,11 @@ export class DraftData extends Effects {
     this.changed = true;
   }
 
+  /** How many fields it writes. */
+  protected get fieldCount(): number {
+    return this.writtenFields.size + (this.#changedEntries?.size ?? 0);
+  }
+
   /** After the commit this field is not kept in memory. */
   forget(field: string): void {
     this.forgotten.push(field);

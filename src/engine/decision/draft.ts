@@ -24,7 +24,7 @@ import {
 import { fields, formatTaskId } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { type ActionTimerKind, formatTimer } from "../../model/timer.ts";
-import { chunkOf, encodeRecords, isInState } from "../stored/codec.ts";
+import { chunkOf, encodeRecords, isInState, recordChunksMax } from "../stored/codec.ts";
 import { HistoryWriter } from "../stored/history.ts";
 import { allRecordFields, type EndedMap, longOutcomeFields, wholeOutput } from "../stored/items.ts";
 import { nothingWritten } from "../stored/state.ts";
@@ -39,6 +39,9 @@ type Keyed = Pick<PlanAction, "key">;
 
 /** System actions that one commit starts. */
 const systemActionsPerCommitMax = 50;
+
+/** Rows that an event, or an action that starts, brings at most beside chunks of records. */
+const rowsPerEventMax = 16;
 
 const pending: ActionRecord = { status: "PENDING" };
 
@@ -169,6 +172,15 @@ export class Draft extends DraftData {
   hasRoomToStart(): boolean {
     if (this.systemActionsStarted >= systemActionsPerCommitMax) return false;
     return this.hasRoom() && this.hasWorkLeft();
+  }
+
+  /** What is written of records beside the state may be all chunks of it, with any further event. */
+  override hasRoom(): boolean {
+    if (!super.hasRoom()) return false;
+    const { recordChunks = 1 } = this.state;
+    const chunks = Math.min(recordChunks, recordChunksMax);
+    const rows = this.effectCount + this.fieldCount + chunks;
+    return rows <= limits.commitRowsMax - rowsPerEventMax;
   }
 
   /** Reading much data takes long, and memory: what follows is left to the next decision. */

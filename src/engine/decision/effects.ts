@@ -22,7 +22,8 @@ export class Effects {
   protected readonly timers: NewTimer[] = [];
   protected readonly droppedTimers: string[] = [];
   protected readonly messages: NewMessage[] = [];
-  #count = 0;
+  /** So far, of the rows of this commit. */
+  protected effectCount = 0;
   #bytes = 0;
 
   addTask(task: NewTask): void {
@@ -73,7 +74,7 @@ export class Effects {
   /** Whether one more action or event still fits this commit, whatever it brings. */
   hasRoom(): boolean {
     const bytesMax = limits.commitBytesMax - limits.payloadBytesMax;
-    return this.#count <= limits.commitEffectsMax - 6 && this.#bytes < bytesMax;
+    return this.effectCount <= limits.commitEffectsMax - 6 && this.#bytes < bytesMax;
   }
 
   /** Adds to the bytes of the commit. */
@@ -82,7 +83,7 @@ export class Effects {
   }
 
   #add(): void {
-    this.#count += 1;
+    this.effectCount += 1;
     this.changed = true;
   }
 }

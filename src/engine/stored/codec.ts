@@ -35,6 +35,9 @@ export function isInState({ chunkActions }: Chunked, chunk: number): boolean {
   return chunk === 0 && chunkActions === undefined;
 }
 
+/** Chunks of records beside the state: a commit may write all of them. Earlier versions made more. */
+export const recordChunksMax = 42;
+
 type Chunked = Pick<ExecutionState, "chunkActions" | "recordChunks">;
 
 type Encodable = Pick<Execution, "state" | "records" | "written">;
@@ -174,6 +177,11 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
     changed: first.changed || second.changed,
     more: second.more,
   };
+}
+
+/** How many rows the commit of a decision has, as limits.commitRowsMax counts them. */
+export function rowCount(decision: Decision): number {
+  return effectCount(decision) + decision.data.size + decision.effects.history.length;
 }
 
 /** How many effects a decision has, as limits.commitEffectsMax counts them. */

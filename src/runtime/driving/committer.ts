@@ -21,11 +21,12 @@ import {
 import type { MainThread } from "../../telemetry/main-thread.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Formats } from "../peers/formats.ts";
-import type { ExecutionCache } from "./cache.ts";
+import type { CachedExecution, ExecutionCache } from "./cache.ts";
 import type { Committed } from "./committed.ts";
 import type { Decided } from "./decider.ts";
 import { type Mailbox, noteDecided } from "./mailbox.ts";
 import { type Offers, offerTasks } from "./offers.ts";
+import { isTooLarge, portionsOf } from "./portions.ts";
 
 export interface CommitterOptions {
   readonly store: Store;
@@ -44,13 +45,28 @@ export interface CommitterOptions {
 
 /** What became of a commit. */
 type Outcome =
-  | { readonly outcome: "done" }
+  | {
+      readonly outcome: "done";
+      /** What the execution has become; absent: others may have gone on from it. */
+      readonly at?: CachedExecution;
+    }
   | { readonly outcome: "conflict" }
   | {
       readonly outcome: "stale";
       readonly tasks: readonly string[];
       readonly timers: readonly string[];
     };
+
+const done: Outcome = { outcome: "done" };
+
+const noEffects: CommitRequest["effects"] = {
+  tasks: [],
+  dropTasks: [],
+  timers: [],
+  dropTimers: [],
+  messages: [],
+  history: [],
+};
 
 /** A commit that is under way. */
 interface Commit {
@@ -66,8 +82,70 @@ export class Committer {
     this.#options = options;
   }
 
-  /** With callbacks: an async function more is felt, as this is every step. */
   commit(box: Mailbox, expected: Head, decided: Decided): Promise<Outcome> {
+    if (isTooLarge(decided.decision)) return this.#commitInPortions(box, expected, decided);
+    return this.#commit(box, expected, decided);
+  }
+
+  async #commitInPortions(box: Mailbox, expected: Head, decided: Decided): Promise<Outcome> {
+    const { before, decision, plan } = decided;
+    const { ahead, data, behind } = portionsOf(before, decision, plan);
+    let head: Head | undefined = expected;
+    for (const portion of ahead) {
+      head = await this.#write(box, { head, of: before, data: portion });
+      if (head === undefined) return { outcome: "conflict" };
+    }
+    const committed = await this.#commit(box, head, decided, data);
+    if (committed.outcome !== "done" || committed.at === undefined) return committed;
+    const { execution } = committed.at;
+    head = committed.at.head;
+    for (const portion of behind) {
+      head = await this.#write(box, { head, of: execution, data: portion }).catch(() => undefined);
+      if (head === undefined) break;
+    }
+    if (head === undefined) this.#options.cache.drop(box.key.id);
+    else this.keep(box, head, execution);
+    return committed;
+  }
+
+  /** Writes fields and nothing else; undefined: another server has gone on from this head. */
+  async #write(
+    { key }: Mailbox,
+    { head: expected, of, data }: { head: Head; of: Execution; data: CommitRequest["data"] },
+  ): Promise<Head | undefined> {
+    const { store, clock, ids, formats } = this.#options;
+    const { status, endedAt } = of.state;
+    const commitId = ids.nonce();
+    const answer = await store
+      .commit({
+        key,
+        expected,
+        commitId,
+        state: encodeState(of, formats.written()),
+        status,
+        ...defined({ endedAt }),
+        data,
+        settle: [],
+        expire: [],
+        consumeTimers: [],
+        effects: noEffects,
+        now: clock.now(),
+      })
+      .catch((error) => {
+        if (!(error instanceof StoreFault)) throw error;
+        // Of what the caller wants, nothing was applied.
+        throw new StoreFault("not_applied", error.message, { reason: error.reason, cause: error });
+      });
+    return "head" in answer && answer.head.commitId === commitId ? answer.head : undefined;
+  }
+
+  /** With callbacks: an async function more is felt, as this is every step. */
+  #commit(
+    box: Mailbox,
+    expected: Head,
+    decided: Decided,
+    data = decided.decision.data,
+  ): Promise<Outcome> {
     const { decision } = decided;
     const { store, clock, ids, dispatcher, formats, mainThread, timeCommit } = this.#options;
     const startedAt = performance.now();
@@ -84,7 +162,7 @@ export class Committer {
       state: encodeState(decision, formats.written()),
       status: state.status,
       ...defined({ endedAt: state.endedAt, hold }),
-      data: decision.data,
+      data,
       settle: decision.settle,
       expire: decision.expire,
       consumeTimers: decision.consumeTimers,
@@ -114,10 +192,11 @@ export class Committer {
       box.scripts?.age();
       this.keep(box, result.head, after);
       // A repeated commit, which others have gone on from: what is known of it here is old.
-      if (result.head.commitId !== commitId) this.#options.cache.drop(box.key.id);
+      const isLatest = result.head.commitId === commitId;
+      if (!isLatest) this.#options.cache.drop(box.key.id);
       offers.deliver();
       this.#options.onCommitted({ key: box.key, before, after, decision, plan });
-      return { outcome: "done" };
+      return isLatest ? { outcome: "done", at: { head: result.head, execution: after } } : done;
     }
     offers.withdraw();
     if (result.outcome === "stale") return result;

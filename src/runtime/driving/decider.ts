@@ -9,7 +9,7 @@ import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { decide } from "../../engine/decide.ts";
 import type { Surroundings } from "../../engine/decision/surroundings.ts";
-import { afterDecision, effectCount, mergeDecisions } from "../../engine/stored/codec.ts";
+import { afterDecision, effectCount, mergeDecisions, rowCount } from "../../engine/stored/codec.ts";
 import type { Plan } from "../../language/plan.ts";
 import type { Decision, NeedData } from "../../model/decision.ts";
 import type { Execution } from "../../model/execution.ts";
@@ -187,10 +187,7 @@ export class Decider {
       const next = takeBatch(box);
       const after = afterDecision(decided.before, decision);
       const second = this.#decide(box, after, next, decided.plan);
-      if (
-        "need" in second ||
-        effectCount(second) + effectCount(decision) > limits.commitEffectsMax
-      ) {
+      if ("need" in second || !fitsOnTop(decision, second)) {
         // It does not fit on top: commit what is decided; these events are decided next.
         box.mail.unshift(...next);
         break;
@@ -207,4 +204,11 @@ export class Decider {
     }
     return { ...decided, decision, mail };
   }
+}
+
+function fitsOnTop(first: Decision, second: Decision): boolean {
+  return (
+    effectCount(first) + effectCount(second) <= limits.commitEffectsMax &&
+    rowCount(first) + rowCount(second) <= limits.commitRowsMax
+  );
 }

@@ -111,10 +111,8 @@ export function outboxTests(test: Test): void {
     const [one, two] = idsIn(1, 2) as [string, string];
     const a = await start(store, one, messages("m0"));
     await claim(store, { partition: 1, claimId: "c1" });
-    for (let i = 0; i < 3; i++) {
-      const sent = Array.from({ length: 500 }, (_, j) => ({ id: `m${i}-${j}`, body: "1" }));
-      await a.commit({ messages: sent });
-    }
+    const sent = Array.from({ length: 1_500 }, (_, i) => ({ id: `n${i}`, body: "1" }));
+    await a.commitAll(sent, (some) => ({ messages: some }));
     const b = await start(store, two, messages("m1"));
     const { messages: given } = await claim(store, { partition: 1, claimId: "c2" });
     expect(given).toMatchObject([{ key: b.key, id: "m1" }]);
@@ -122,7 +120,9 @@ export function outboxTests(test: Test): void {
 
   test("many messages come out in order, in pieces", async (store) => {
     const ids = Array.from({ length: 250 }, (_, i) => `m${i}`);
-    const { key } = await start(store, "e1", messages(...ids));
+    const e = await start(store, "e1");
+    await e.commitAll(ids, (some) => messages(...some).effects);
+    const { key } = e;
     const { partition } = key;
     const given: string[] = [];
     for (let i = 0; i < 3; i++) {

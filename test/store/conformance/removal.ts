@@ -96,7 +96,8 @@ export function removalTests(test: Test): void {
 
   withLists("a large execution is removed in chunks, behind its tombstone", async (store) => {
     const history = Array.from({ length: 1_200 }, (_, i) => `${i}`);
-    const e = await start(store, "e1", { effects: { history, tasks: [newTask("t1")] } });
+    const e = await start(store, "e1", { effects: { tasks: [newTask("t1")] } });
+    await e.commitAll(history, (some) => ({ history: some }));
     const other = await start(store, "e2", { effects: { history: ["1"] } });
     const answers = [await remove(e)];
     expect(answers).toEqual(["more"]);
@@ -122,7 +123,8 @@ export function removalTests(test: Test): void {
       ["small", ["1"]],
       ["large", history],
     ] as const) {
-      const e = await start(store, id, { requestHash, effects: { history: entries } });
+      const e = await start(store, id, { requestHash });
+      await e.commitAll<string>(entries, (some) => ({ history: some }));
       await e.commit(ended);
       const kept = { requestHash: shortHash, ...ended };
       while ((await remove(e, { keepStart: true })) === "more") {

@@ -1,5 +1,6 @@
 /** What conformance tests share: a store under test, executions driven by it, and plain requests. */
 import { expect } from "bun:test";
+import { limits } from "../../../src/base/limits.ts";
 import { type ExecutionKey, executionKey } from "../../../src/model/ids.ts";
 import type { Facet } from "../../../src/store/facets.ts";
 import type {
@@ -107,6 +108,17 @@ export class Driven {
 
   async commit(change: Change = {}): Promise<void> {
     expect((await this.try(change)).outcome).toBe("committed");
+  }
+
+  /** More than one commit may hold, in as many as it takes. */
+  async commitAll<Item>(
+    items: readonly Item[],
+    changeOf: (some: readonly Item[]) => Change,
+  ): Promise<void> {
+    const most = limits.commitRowsMax - 5;
+    for (let at = 0; at < items.length; at += most) {
+      await this.commit(changeOf(items.slice(at, at + most)));
+    }
   }
 }
 

@@ -53,9 +53,10 @@ function claimTests(test: Test): void {
   });
 
   test("a ticket of a removed execution is unknown", async (store) => {
-    const { key, head: expected } = await start(store, "e1", {
-      effects: { tasks: Array.from({ length: 501 }, (_, i) => newTask(`t${i}`)) },
-    });
+    const e = await start(store, "e1");
+    const tasks = Array.from({ length: 501 }, (_, i) => newTask(`t${i}`));
+    await e.commitAll(tasks, (some) => ({ tasks: some }));
+    const { key, head: expected } = e;
     await store.remove({ key, expected, tombstoneUntil: t0 + 10, now: t0 });
     for (const taskId of ["t0", "t500"]) {
       expect(await store.claimTask({ key, taskId, ...worker })).toEqual(unknown);
