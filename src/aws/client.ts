@@ -4,6 +4,7 @@
  */
 import { type Clock, pause } from "../base/clock.ts";
 import type { CredentialSource } from "./credentials.ts";
+import { Deadlines } from "./deadlines.ts";
 import {
   AwsFault,
   connectionFault,
@@ -55,6 +56,8 @@ const attemptsMax = 10;
 /** Pauses are random, up to these bounds, which double. */
 const pauseMsFirst = 50;
 const pauseMsMax = 2_000;
+/** Between two looks at the time of a service: often enough to see its seconds begin. */
+const dateEveryMs = 130;
 
 export class AwsClient {
   readonly #options: AwsClientOptions;
@@ -63,6 +66,10 @@ export class AwsClient {
   readonly #path: string;
   readonly #signer: Signer;
   readonly #serviceClock = new ServiceClock();
+  readonly #deadlines: Deadlines;
+  /** As in the last signature; most are of the same second. */
+  #date = { second: Number.NaN, text: "" };
+  #datedAt = Number.NEGATIVE_INFINITY;
 
   /** Throws an Error of one sentence where the endpoint is no URL. */
   constructor(options: AwsClientOptions) {
@@ -77,6 +84,7 @@ export class AwsClient {
     this.#host = url.host;
     this.#path = url.pathname;
     this.#signer = new Signer(region, service);
+    this.#deadlines = new Deadlines(options.clock);
   }
 
   /** For messages to people. */
@@ -142,7 +150,7 @@ export class AwsClient {
     const giveUp = new AbortController();
     const late = () => new DOMException("there was no response in time", "TimeoutError");
     const end = () => giveUp.abort(late());
-    const cancel = clock.after(attemptMs, end);
+    const cancel = this.#deadlines.add(attemptMs, end);
     signal?.addEventListener("abort", end);
     if (signal?.aborted) end();
     try {
@@ -155,8 +163,7 @@ export class AwsClient {
         signal: giveUp.signal,
         redirect: "manual",
       });
-      const date = response.headers.get("date");
-      if (date !== null) this.#serviceClock.note(date, sentAt, clock.now());
+      this.#noteDate(response, sentAt);
       const text = await response.text();
       if (response.status !== 200) throw readFault(operation, response.status, text);
       const answer = (text === "" ? {} : JSON.parse(text)) as Answer;
@@ -173,6 +180,15 @@ export class AwsClient {
     }
   }
 
+  /** Now and then, and where the time may be what was wrong. */
+  #noteDate({ headers, status }: Response, sentAt: number): void {
+    const receivedAt = this.#options.clock.now();
+    if (status === 200 && Math.abs(receivedAt - this.#datedAt) < dateEveryMs) return;
+    this.#datedAt = receivedAt;
+    const date = headers.get("date");
+    if (date !== null) this.#serviceClock.note(date, sentAt, receivedAt);
+  }
+
   async #credentials(operation: string) {
     try {
       return await this.#options.credentials.current();
@@ -183,12 +199,17 @@ export class AwsClient {
     }
   }
 
+  #dateAt(second: number): string {
+    if (this.#date.second !== second) this.#date = { second, text: amzDate(second * 1_000) };
+    return this.#date.text;
+  }
+
   #headers(
     operation: string,
     body: string,
     { known, sentAt }: { readonly known: AwsCredentials; readonly sentAt: number },
   ): Record<string, string> {
-    const date = amzDate(sentAt + this.timeOffset);
+    const date = this.#dateAt(Math.floor((sentAt + this.timeOffset) / 1_000));
     const target = `${targets[this.#options.service]}.${operation}`;
     const signed: [string, string][] = [
       ["host", this.#host],

@@ -69,7 +69,7 @@ export class Signer {
 }
 
 function sha256(text: string): string {
-  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+  return Bun.CryptoHasher.hash("sha256", text, "hex");
 }
 
 function hmac(key: Buffer, text: string): Buffer {
