@@ -7,6 +7,7 @@
 const programs = [
   ["redis-server", "redis-server", "the tests of the Redis store"],
   ["postgresql", "pg_ctlcluster", "the tests of the PostgreSQL store"],
+  ["pgbouncer", "pgbouncer", "the tests of PostgreSQL behind a pooler"],
   ["chromium", "chromium", "the tests of pages in a browser"],
 ] as const;
 

@@ -140,12 +140,12 @@ describe.skipIf(postgresMissing !== undefined)(`a PostgreSQL${name}`, () => {
       heard.push(what);
       if (heard.length === 3) resolve();
     };
-    await other.onWake(hear, hear);
+    await other.onWake!(hear, hear);
     const e = await start(store, "woken", {
       effects: { tasks: [newTask("t1", { queue: "a b" })] },
     });
     const { partition } = e.key;
-    await store.sendNote(3, "a note");
+    await store.sendNote!(3, "a note");
     const queues = [{ name: "a b", limit: 1 }];
     while (heard.length < 2) await Bun.sleep(1);
     await claimIds(store, partition, { queues, tokenPrefix: "1.w" });

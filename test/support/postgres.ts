@@ -44,7 +44,14 @@ export interface PostgresServer {
 
 /** PostgreSQL refuses to run as root; the package comes with a user. */
 const isRoot = process.getuid?.() === 0;
-const asUser = isRoot ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] : [];
+export const asUser = isRoot
+  ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+  : [];
+
+/** Who runs it. */
+export function postgresUser(): number {
+  return isRoot ? Number(Bun.spawnSync(["id", "-u", "postgres"]).stdout.toString()) : -1;
+}
 
 async function run(...command: readonly string[]): Promise<string> {
   const child = Bun.spawn([...command], { stdout: "pipe", stderr: "pipe" });
@@ -62,8 +69,8 @@ export async function startPostgres(
   { tls, of }: { readonly tls?: Issued; readonly of?: PostgresServer } = {},
 ): Promise<PostgresServer> {
   const home = mkdtempSync(join(folders, "orchy-postgres-"));
-  const user = isRoot ? Number(await run("id", "-u", "postgres")) : 0;
-  if (isRoot) chownSync(home, user, 0);
+  const user = postgresUser();
+  chownSync(home, user, -1);
   const data = join(home, "data");
   const program = (name: string) => [...asUser, join(programs as string, name), "-D", data];
   const role = ["-U", "postgres", "--no-sync"];
@@ -82,7 +89,7 @@ export async function startPostgres(
     if (text === undefined) continue;
     const path = join(data, name);
     writeFileSync(path, text, { mode: 0o600 });
-    if (isRoot) chownSync(path, user, 0);
+    chownSync(path, user, -1);
     secured.ssl = "on";
     secured[name] = path;
   }

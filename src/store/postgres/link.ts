@@ -14,6 +14,9 @@ const connectSeconds = 5;
 /** A call without a reply for as long is given up, and its connections with it. */
 const replyMsMax = 15_000;
 
+/** Until it is tried again to listen, where that failed. */
+const listenMs = 1_000;
+
 export type Parameter = string | number | null;
 
 export class PostgresLink {
@@ -22,6 +25,7 @@ export class PostgresLink {
   readonly #options: SQL.Options;
   readonly #clock: Clock;
   #sql: SQL;
+  #isClosed = false;
   #listening: { readonly channel: string; hear(text: string): void } | undefined;
 
   constructor(
@@ -86,13 +90,21 @@ export class PostgresLink {
     return JSON.parse(row!.answer) as Answer;
   }
 
-  /** The client listens again by itself after its connection has ended. */
-  async listen(channel: string, hear: (text: string) => void): Promise<void> {
+  /**
+   * The client listens again by itself after its connection has ended. Resolves when it listens, with
+   * what ends that.
+   */
+  async listen(channel: string, hear: (text: string) => void): Promise<() => Promise<void>> {
     this.#listening = { channel, hear };
-    await this.#sql.listen(channel, hear);
+    const subscription = await this.#sql.listen(channel, hear);
+    return async () => {
+      this.#listening = undefined;
+      await subscription.unlisten();
+    };
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#sql.close({ timeout: 1 });
   }
 
@@ -101,7 +113,18 @@ export class PostgresLink {
     if (this.#sql !== hanging) return;
     this.#sql = new SQL(this.#options);
     hanging.close({ timeout: 0 }).catch(() => {});
-    const { channel, hear } = this.#listening ?? {};
-    if (channel !== undefined) this.#sql.listen(channel, hear!).catch(() => {});
+    this.#listenAgain();
+  }
+
+  /** By the client of now, until that listens. */
+  #listenAgain(): void {
+    const sql = this.#sql;
+    if (this.#listening === undefined) return;
+    const { channel, hear } = this.#listening;
+    sql.listen(channel, hear).catch(() => {
+      this.#clock.after(listenMs, () => {
+        if (this.#sql === sql && !this.#isClosed) this.#listenAgain();
+      });
+    });
   }
 }

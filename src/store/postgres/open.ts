@@ -18,6 +18,8 @@ export interface PostgresOptions {
   readonly tls?: ClientTls;
   /** Most at once, besides one for wake-ups; absent: 10. */
   readonly connections?: number;
+  /** False: through a pooler no notification comes; absent: that is found out, which takes a moment. */
+  readonly notifies?: false;
   readonly clock?: Clock;
   readonly ids?: Ids;
 }
@@ -52,7 +54,8 @@ export async function openPostgresStore(
     const { partitions, format } = await prepareSchema(link, options);
     await nodeClock.measure();
     nodeClock.keepMeasuring();
-    const wakes = new Wakes(link, { clock, channel: options.namespace, sender: ids.uuid() });
+    const ways = new Wakes(link, { clock, channel: options.namespace, sender: ids.uuid() });
+    const wakes = (options.notifies ?? (await ways.open())) ? ways : undefined;
     const traits: Traits = {
       name: "postgres",
       durability: durabilityOf(node),

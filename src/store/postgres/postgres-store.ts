@@ -51,7 +51,8 @@ interface Options {
   readonly link: PostgresLink;
   readonly clock: Clock;
   readonly nodeClock: NodeClock;
-  readonly wakes: Wakes;
+  /** Absent: notifications do not come through to this server. */
+  readonly wakes: Wakes | undefined;
   readonly traits: contract.Traits;
   readonly partitions: number;
   readonly format: number;
@@ -62,7 +63,9 @@ export class PostgresStore implements contract.Store {
   readonly partitions: number;
   readonly #link: PostgresLink;
   readonly #nodeClock: NodeClock;
-  readonly #wakes: Wakes;
+  readonly #wakes: Wakes | undefined;
+  readonly onWake?: NonNullable<contract.Store["onWake"]>;
+  readonly sendNote?: NonNullable<contract.Store["sendNote"]>;
   readonly #changes: Changes;
   readonly #reads: Reads;
   readonly #documents: Documents;
@@ -81,6 +84,9 @@ export class PostgresStore implements contract.Store {
     this.#changes = new Changes(link, clock);
     this.#reads = new Reads(link);
     this.#documents = new Documents(link);
+    if (wakes === undefined) return;
+    this.onWake = async (listener, onNote) => wakes.listen(listener, onNote);
+    this.sendNote = (partition, text) => wakes.note(partition, text);
   }
 
   async create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
@@ -100,7 +106,7 @@ export class PostgresStore implements contract.Store {
     if (answer === "missing") return { outcome: "not_found" };
     if (answer !== null && "outcome" in answer) return answer;
     this.#tell(request.key, request.effects.tasks);
-    for (const queue of answer?.offered ?? []) this.#wakes.tell(request.key.partition, queue);
+    for (const queue of answer?.offered ?? []) this.#wakes?.tell(request.key.partition, queue);
     const { expected, commitId } = request;
     return { outcome: "committed", head: { revision: expected.revision + 1, commitId } };
   }
@@ -163,7 +169,7 @@ export class PostgresStore implements contract.Store {
         const change = partChange("release", { ...lease, now });
         const released = await this.#changes.submit<{ readonly queue: string }>(change);
         if (released === null || released === "missing") return "stale";
-        this.#wakes.tell(lease.key.partition, released.queue);
+        this.#wakes?.tell(lease.key.partition, released.queue);
         return "released";
       }),
     );
@@ -227,17 +233,6 @@ export class PostgresStore implements contract.Store {
     return this.#documents.leave(id);
   }
 
-  onWake(
-    listener: (partition: number, queue: string) => void,
-    onNote?: (partition: number, text: string) => void,
-  ): Promise<void> {
-    return this.#wakes.listen(listener, onNote);
-  }
-
-  sendNote(partition: number, text: string): Promise<void> {
-    return this.#wakes.note(partition, text);
-  }
-
   format(): number {
     return this.#format;
   }
@@ -281,6 +276,6 @@ export class PostgresStore implements contract.Store {
 
   #tell({ partition }: ExecutionKey, tasks: contract.StoreEffects["tasks"]): void {
     for (const { queue, lease } of tasks)
-      if (lease === undefined) this.#wakes.tell(partition, queue);
+      if (lease === undefined) this.#wakes?.tell(partition, queue);
   }
 }

@@ -7,6 +7,9 @@ import type { PostgresLink } from "./link.ts";
 
 const gatherMs = 10;
 
+/** Through a pooler that shares connections, what was listened for never comes. */
+const provenMsMax = 2_000;
+
 /** PostgreSQL takes 8,000 bytes. */
 const payloadBytesMax = 7_900;
 
@@ -22,6 +25,9 @@ export class Wakes {
   readonly #sender: string;
   readonly #gathered = new Set<string>();
   #isAwaited = false;
+  #onProof = () => {};
+  #onWake: Listener = () => {};
+  #onNote: Listener = () => {};
 
   constructor(
     link: PostgresLink,
@@ -33,17 +39,23 @@ export class Wakes {
     this.#sender = options.sender;
   }
 
-  async listen(listener: Listener, onNote: Listener = () => {}): Promise<void> {
-    await this.#link.listen(this.#channel, (text) => {
-      const payload = JSON.parse(text) as Payload;
-      if (payload[0] === null) onNote(payload[1], payload[2]);
-      else if (payload[0] !== this.#sender) {
-        for (const name of payload[1]) {
-          const space = name.indexOf(" ");
-          listener(Number(name.slice(0, space)), name.slice(space + 1));
-        }
-      }
-    });
+  /** Whether notifications come through: one to itself proves it. */
+  async open(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#onProof = () => resolve(true);
+    const end = await this.#link.listen(this.#channel, (text) => this.#hear(text));
+    const cancel = this.#clock.after(provenMsMax, () => resolve(false));
+    await this.#notify([this.#sender, []]);
+    const isProven = await promise;
+    cancel();
+    if (!isProven) await end();
+    return isProven;
+  }
+
+  /** To be called after it is open. */
+  listen(listener: Listener, onNote: Listener = () => {}): void {
+    this.#onWake = listener;
+    this.#onNote = onNote;
   }
 
   tell(partition: number, queue: string): void {
@@ -82,5 +94,17 @@ export class Wakes {
     const text = JSON.stringify(payload);
     if (Buffer.byteLength(text) > payloadBytesMax) return;
     await this.#link.query("SELECT pg_notify($1, $2)", [this.#channel, text]);
+  }
+
+  #hear(text: string): void {
+    const payload = JSON.parse(text) as Payload;
+    if (payload[0] === null) this.#onNote(payload[1], payload[2]);
+    else if (payload[0] === this.#sender) this.#onProof();
+    else {
+      for (const name of payload[1]) {
+        const space = name.indexOf(" ");
+        this.#onWake(Number(name.slice(0, space)), name.slice(space + 1));
+      }
+    }
   }
 }
