@@ -69,7 +69,7 @@ export class DynamoAggregates implements driver.Aggregates {
     keys: readonly ExecutionKey[],
   ): Promise<readonly (driver.HeadRecord | undefined)[]> {
     const pks = keys.map((key) => this.#keys.execution(key));
-    const items = await this.#table.getMany([...new Set(pks)].map((pk) => itemKey(pk, headName)));
+    const items = await this.#table.getMany(pks.map((pk) => itemKey(pk, headName)));
     const heads = new Map(items.map((item) => [textIn(item, "pk"), headOf(item)]));
     return pks.map((pk) => heads.get(pk));
   }
@@ -173,7 +173,7 @@ export class DynamoAggregates implements driver.Aggregates {
     names: readonly string[],
   ): Promise<readonly (Uint8Array | undefined)[]> {
     const pk = this.#keys.execution(key);
-    const wanted = [...new Set(names)].map((name) => itemKey(pk, partPrefix + name));
+    const wanted = names.map((name) => itemKey(pk, partPrefix + name));
     const items = await this.#table.getMany(wanted);
     const found = new Map(items.map((item) => [textIn(item, "sk"), item]));
     return names.map((name) => {
@@ -184,8 +184,8 @@ export class DynamoAggregates implements driver.Aggregates {
 
   async dropParts(key: ExecutionKey, names: readonly string[]): Promise<void> {
     const pk = this.#keys.execution(key);
-    const sks = [...new Set(names)].map((name) => partPrefix + name);
-    await this.#table.write(sks.map((sk) => ({ DeleteRequest: { Key: itemKey(pk, sk) } })));
+    const keys = names.map((name) => itemKey(pk, partPrefix + name));
+    await this.#table.write(keys.map((Key) => ({ DeleteRequest: { Key } })));
   }
 
   async listParts(request: {

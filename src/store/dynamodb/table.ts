@@ -71,15 +71,17 @@ export class Table {
     }
   }
 
-  /** Those that exist, in any order. */
+  /** Those that exist, in any order; one that is asked for twice once. */
   async getMany(keys: readonly ItemKey[]): Promise<readonly Item[]> {
-    const slices = sliced(keys, batchGetMax, () => 0);
+    const slices = sliced(distinct(keys, keyText), batchGetMax, () => 0);
     return (await Promise.all(slices.map((slice) => this.#getBatch(slice)))).flat();
   }
 
-  /** All of them; after a fault, some. None is twice among them. */
+  /** All of them; after a fault, some. Of those of one item the first is done. */
   async write(requests: readonly WriteRequest[]): Promise<void> {
-    const slices = sliced(requests, batchWriteMax, sizeOf);
+    const one = (request: WriteRequest) =>
+      keyText("PutRequest" in request ? request.PutRequest.Item : request.DeleteRequest.Key);
+    const slices = sliced(distinct(requests, one), batchWriteMax, sizeOf);
     await Promise.all(slices.map((slice) => this.#writeBatch(slice)));
   }
 
@@ -192,6 +194,21 @@ function boundsOf(from: string | undefined, to: string | undefined) {
     return { condition: " AND sk BETWEEN :a AND :b", values };
   if (from !== undefined) return { condition: " AND sk >= :a", values };
   return { condition: to === undefined ? "" : " AND sk <= :b", values };
+}
+
+function keyText({ pk, sk }: Item | ItemKey): string {
+  return JSON.stringify([pk, sk]);
+}
+
+/** DynamoDB refuses a batch in which an item is twice. */
+function distinct<One>(all: readonly One[], key: (one: One) => string): readonly One[] {
+  if (all.length < 2) return all;
+  const known = new Map<string, One>();
+  for (const one of all) {
+    const text = key(one);
+    if (!known.has(text)) known.set(text, one);
+  }
+  return [...known.values()];
 }
 
 function sizeOf(request: WriteRequest): number {
