@@ -249,8 +249,10 @@ export const completeSchema = v.strictObject({
   ...byHand,
 });
 
+export const errorCodeSchema = words(limits.errorCodeCharsMax);
+
 export const failSchema = v.strictObject({
-  code: words(limits.errorCodeCharsMax),
+  code: errorCodeSchema,
   message: words(limits.errorMessageCharsMax),
   details: v.optional(
     v.pipe(v.unknown(), v.description(`At most ${inBytes(limits.errorDetailsBytesMax)}.`)),

@@ -2,6 +2,7 @@
  * The rules of one user action: what the workflow says, else what its definition says, else the
  * defaults of limits.ts; and the delay before a retry.
  */
+import { defined } from "../base/defined.ts";
 import { unreachable } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { ActionDefinition, UserRules } from "../model/definition.ts";
@@ -54,6 +55,7 @@ function makeRules(overrides: TaskOverrides, registered: ActionDefinition | unde
     heartbeatMs: milliseconds(rules.heartbeatSeconds ?? 0),
     queueTimeoutMs: milliseconds(rules.queueTimeoutSeconds ?? 0),
     totalTimeoutMs: milliseconds(rules.totalTimeoutSeconds ?? 0),
+    ...defined({ deliver: registered?.deliver }),
   };
 }
 

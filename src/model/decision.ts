@@ -81,7 +81,8 @@ export interface Decision {
   readonly data: ReadonlyMap<string, JsonText | null>;
   /** Fields that memory need not hold from now on. */
   readonly forget?: readonly string[];
-  readonly settle: readonly { readonly taskId: string; readonly token: string }[];
+  /** Null: the task must be on offer. */
+  readonly settle: readonly { readonly taskId: string; readonly token: string | null }[];
   readonly expire: readonly {
     readonly taskId: string;
     /** Null: the task must still be queued. */

@@ -75,6 +75,14 @@ export interface ActionDefinition extends RetrySpec {
   readonly queueTimeoutSeconds?: number;
   readonly totalTimeoutSeconds?: number;
   readonly concurrency?: number;
+  /** Where a message about each of its tasks goes. */
+  readonly deliver?: Deliver;
+}
+
+/** Consumers of a broker do the tasks. */
+interface Deliver {
+  /** `kafka:<topic>`, or `sqs:<queue>`: an address of brokers/address.ts. */
+  readonly to: string;
 }
 
 /** The rules of one user action with every default filled in; durations in milliseconds. */
@@ -93,4 +101,5 @@ export interface UserRules {
   readonly queueTimeoutMs: number;
   /** 0: no limit. */
   readonly totalTimeoutMs: number;
+  readonly deliver?: Deliver;
 }

@@ -71,12 +71,17 @@ export interface Cause {
 
 /** Everything that can happen to an execution, and that a decision is made of. */
 export type ExecutionEvent =
-  /** A worker's word on an attempt. `token` was given with the task. */
+  /**
+   * A worker's word on an attempt. `token` was given with the task; null: it has a ticket alone, and
+   * the task must be on offer.
+   */
   | {
       readonly type: "result";
       readonly taskId: string;
-      readonly token: string;
+      readonly token: string | null;
       readonly outcome: TaskOutcome;
+      /** It only asks whether it would be a duplicate: nothing is settled. */
+      readonly asks?: true;
       /** Absent or empty: it did not say who it is. */
       readonly worker?: string;
     }

@@ -21,11 +21,13 @@
  *        of them in fields of data (engine/stored/items.ts); ids of tasks and timers name items;
  *        reruns leave parameters (`ExecutionState.given`), tasks and timers of earlier
  *        runs (`idRun`), and records to close (`LeftRecord`).
+ *     5  definitions of actions hold `deliver`, and messages about their tickets are in outboxes
+ *        (`TicketMessage` in model/message.ts).
  *
  * Every format from `oldestFormat` on is read for ever. Which one is written, the store says
  * (`Store.format`): never one that a server beside this one does not read.
  */
-export const currentFormat = 4;
+export const currentFormat = 5;
 
 /** What a server reads that publishes none; the oldest that a shared store may hold. */
 export const oldestFormat = 2;

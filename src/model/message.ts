@@ -86,6 +86,14 @@ export interface SignalMessage {
   readonly correlationId?: string;
 }
 
+/** Sends a ticket for a task to a broker, whose consumers claim the task by it. */
+export interface TicketMessage {
+  readonly type: "ticket";
+  readonly taskId: string;
+  /** An address of brokers/address.ts. */
+  readonly to: string;
+}
+
 /** What became of a signal at one of its targets. */
 export interface SignalSent {
   readonly executionId: string;
@@ -94,6 +102,7 @@ export interface SignalSent {
 
 export type Message =
   | SignalMessage
+  | TicketMessage
   | StartMessage
   | StartChildMessage
   | CancelChildMessage

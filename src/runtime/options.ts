@@ -27,6 +27,6 @@ export interface RuntimeOptions {
   readonly tombstoneSeconds?: number;
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
-  /** Where sources have their messages from. Absent: this server reads none. */
+  /** Where sources have their messages from, and tickets go to. Absent: this server has none. */
   readonly brokers?: BrokerPlaces;
 }

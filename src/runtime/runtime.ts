@@ -6,6 +6,7 @@ import { pause, within } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { Decision } from "../model/decision.ts";
 import { isOpen } from "../model/execution.ts";
+import { parseQueueKey } from "../model/ids.ts";
 import { ActionRegistry } from "./catalogue/action-registry.ts";
 import { Plans } from "./catalogue/plans.ts";
 import { Workflows } from "./catalogue/workflows.ts";
@@ -23,6 +24,7 @@ import { handleDue } from "./loops/due.ts";
 import { EarlyRetention } from "./loops/early-retention.ts";
 import { Indexing } from "./loops/indexing.ts";
 import { OutboxLoop } from "./loops/outbox-loop.ts";
+import { ParkedTickets } from "./loops/parked-tickets.ts";
 import { Sweeper } from "./loops/sweeper.ts";
 import { TimerLoop } from "./loops/timer-loop.ts";
 import type { RuntimeOptions } from "./options.ts";
@@ -46,6 +48,9 @@ import { Observers } from "./services/observers.ts";
 import { Operations } from "./services/operations.ts";
 import { Pollers } from "./services/pollers.ts";
 import { readReadiness } from "./services/readiness.ts";
+import { Relay } from "./services/relay.ts";
+import { TicketSeal } from "./services/ticket-seal.ts";
+import { Tickets } from "./services/tickets.ts";
 import { Views } from "./services/views.ts";
 import { Watchers } from "./services/watchers.ts";
 import { WorkerDesk } from "./services/worker-desk.ts";
@@ -158,7 +163,10 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const { namespace } = options;
   // Apart from what people list: neither waits for the other.
   const correlated = new CorrelatedSignals({ driver, plans, lists: new Lists({ store, clock }) });
+  const seal = new TicketSeal({ store, ids });
+  const relay = new Relay({ store, clock, log, metrics, seal, brokers: options.brokers });
   const deliveries = new Deliveries({
+    relay,
     store,
     plans,
     driver,
@@ -180,6 +188,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
   const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, space, executions, prefers });
+  const parked = new ParkedTickets({ store, clock, log, relay, prefers, restMs: pace.sweepMs });
   const indexing = new Indexing({ store, clock, log, formats, prefers });
   const cancellations = new Cancellations({ clock, dispatcher, notes });
   const uncarried: Uncarried = new Uncarried({
@@ -192,9 +201,12 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     settle: (results) => desk.complete(results, ""),
   });
   const isRefused = (queue: string) => uncarried.isRefused(queue);
-  const unpolled = new Unpolled({ store, clock, log, dispatcher, notes, prefers, isRefused });
+  const isDelivered = (queue: string) => registry.isDelivered(parseQueueKey(queue).action);
+  const unpolledOptions = { store, clock, log, dispatcher, notes, prefers, isRefused, isDelivered };
+  const unpolled = new Unpolled(unpolledOptions);
   const deskOptions = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
   const desk = new WorkerDesk({ ...deskOptions, unpolled, uncarried, cancellations, standstill });
+  const tickets = new Tickets({ store, clock, ids, driver, desk, seal, metrics });
   const here = (queues: readonly string[]) => desk.countWorkers(queues);
   const pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
   const explainer = new Explainer({ store, plans, pollers });
@@ -257,9 +269,10 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       lists,
       observers,
       desk,
+      tickets,
       servers,
       sources: sources.service,
-      readiness: () => readReadiness({ store, space, formats, dispatcher }),
+      readiness: () => readReadiness({ store, space, formats, dispatcher, relay }),
     }),
     async open(self) {
       // What other servers put there; before the first look, so that nothing falls between.
@@ -279,6 +292,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       unpolled.start();
       uncarried.start();
       sources.reader?.start(self);
+      parked.start();
       if (options.http !== undefined) {
         const actions = new Map([["http", httpAction(options.http)]]);
         inner = new InnerWorker({ desk, clock, log, workerId: `orchy:${self.name}`, actions });
@@ -293,7 +307,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       await servers.leave();
       // Until the others know of it, what is due falls to this server.
       if (store.traits.shared) await pause(2 * pace.beatMs, clock);
-      const loops = [timers, outbox, sweeper, turns, early, indexing, unpolled, uncarried];
+      const loops = [timers, outbox, sweeper, turns, early, indexing, unpolled, uncarried, parked];
       const done = Promise.all(loops.map((loop) => loop.stop())).then(() => driver.drained());
       await within(limits.drainMs, done, clock);
       standstill.stop();

@@ -47,6 +47,18 @@ export class Metrics {
     this.#named("task_results_total", "Results from workers, by outcome."),
     "status",
   );
+  readonly #tickets = this.#counter(
+    "tickets_total",
+    "Tickets for tasks: sent to a broker, or parked as it did not take them.",
+    "broker",
+    "outcome",
+  );
+  readonly #ticketCalls = this.#counter(
+    "ticket_calls_total",
+    "Claims and completions by ticket, by outcome.",
+    "call",
+    "outcome",
+  );
   readonly #taskWait = this.#spreads(
     "task_wait_seconds",
     "Time from the moment a task is offered to its hand-out.",
@@ -142,6 +154,15 @@ export class Metrics {
 
   result(status: string): void {
     this.#results.add(status);
+  }
+
+  /** `broker`: sqs or kafka. */
+  ticketSent(broker: string, outcome: "sent" | "parked"): void {
+    this.#tickets.inc({ broker, outcome });
+  }
+
+  ticket(call: "claim" | "complete", outcome: string): void {
+    this.#ticketCalls.inc({ call, outcome });
   }
 
   taskRan(ms: number): void {

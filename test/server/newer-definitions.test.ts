@@ -129,3 +129,13 @@ test("filters find the same in all templates of a workflow", async () => {
   );
   expect(ended.result).toEqual({ text: 'Dear: ["b","c"]', price: [20] });
 });
+
+test("deliver is not saved while an older server may run", async () => {
+  const save = () => call(server, "PUT", "/v1/actions/new", { deliver: { to: "sqs:new" } });
+  format = 4;
+  const { status, body } = await save();
+  expect([status, body.error.details[0].pointer]).toEqual([422, "/deliver"]);
+  expect(body.error.details[0].message).toStartWith("`deliver` needs newer servers");
+  format = 5;
+  expect((await save()).status).toBe(200);
+});

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { systemClock, systemIds } from "../../src/base/clock.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
-import type { PolledTask } from "../../src/runtime/shared/orchestrator.ts";
+import type { PolledTask } from "../../src/runtime/shared/polled-task.ts";
 import { createSandbox } from "../../src/sandbox/pool.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { type Store, StoreFault } from "../../src/store/store.ts";

@@ -11,11 +11,11 @@ import type { Plan } from "../../src/language/plan.ts";
 import { type ExecutionStatus, isOpen } from "../../src/model/execution.ts";
 import { fields, parseTaskId, parseToken, type TaskId } from "../../src/model/ids.ts";
 import type {
-  PolledTask,
   ResultAnswerType,
   ResultSent,
   StartAnswer,
 } from "../../src/runtime/shared/orchestrator.ts";
+import type { PolledTask } from "../../src/runtime/shared/polled-task.ts";
 import { hasCause } from "../support/causes.ts";
 import { idealEnd } from "./ideal.ts";
 import type { Life } from "./life.ts";

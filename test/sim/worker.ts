@@ -5,7 +5,8 @@
  */
 import { OrchyError } from "../../src/base/errors.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
-import type { PolledTask, ResultSent } from "../../src/runtime/shared/orchestrator.ts";
+import type { ResultSent } from "../../src/runtime/shared/orchestrator.ts";
+import type { PolledTask } from "../../src/runtime/shared/polled-task.ts";
 import type { Loop } from "./loop.ts";
 import type { Address, Network } from "./network.ts";
 import type { Oracle } from "./oracle.ts";

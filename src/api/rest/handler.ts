@@ -74,8 +74,10 @@ export function createRestHandler(
         return waiting;
       };
       const changed: Incoming["audit"] = (...change) => audit.changed(caller, ...change);
+      const checkAction = (action: string) => access.checkActions(caller, [action]);
       const who = caller.key && { who: caller.key.name };
-      const incoming = { ...match, query, request, services, wait, audit: changed, ...who };
+      const by = { audit: changed, checkAction, ...who };
+      const incoming = { ...match, query, request, services, wait, ...by };
       const call = await readCall(incoming);
       const handledAt = performance.now();
       const handling = route.handle(call as never);

@@ -159,7 +159,7 @@ export const legacyRoutes: readonly Route[] = [
     responses: { 200: legacy.createdSchema },
     errors: ["DEFINITION_REFUSED"],
     async handle({ body, services, audit }) {
-      const saved = await services.orchestrator.saveAction(body, { lenient: true });
+      const saved = await services.orchestrator.saveAction(body, { lenient: true, byWorker: true });
       if (saved.changed) audit("action saved", saved.definition.name);
       return { status: 200, json: { created: true } };
     },

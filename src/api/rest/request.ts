@@ -20,6 +20,7 @@ export interface Incoming {
   readonly services: Services;
   readonly wait: () => WaitingRequest;
   readonly audit: AnyCall["audit"];
+  readonly checkAction: AnyCall["checkAction"];
   readonly who?: string;
 }
 
@@ -27,7 +28,7 @@ export type AnyCall = Call<unknown, unknown, unknown>;
 
 /** Throws OrchyError with everything that is wrong in one part. */
 export async function readCall(incoming: Incoming): Promise<AnyCall> {
-  const { route, request, services, wait, audit, who } = incoming;
+  const { route, request, services, wait, audit, checkAction, who } = incoming;
   const params = valid(
     checkTexts(route.params, incoming.params, (name) => `{${name}}`),
     "The path is invalid.",
@@ -51,6 +52,7 @@ export async function readCall(incoming: Incoming): Promise<AnyCall> {
     services,
     wait,
     audit,
+    checkAction,
     ...defined({ who }),
   };
 }

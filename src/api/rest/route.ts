@@ -64,6 +64,8 @@ export interface Call<Params, Query, Body> {
   readonly audit: (what: string, target: string, reason?: string) => void;
   /** Name of the key that the caller has shown. */
   readonly who?: string;
+  /** Throws PERMISSION_DENIED where the key is for other actions only. */
+  readonly checkAction: (action: string) => void;
 }
 
 /** A request that may wait in silence. */

@@ -8,6 +8,7 @@ import { operationRoutes } from "./operation-routes.ts";
 import type { Route } from "./route.ts";
 import { selfRoutes, serverRoutes } from "./server-routes.ts";
 import { sourceRoutes } from "./source-routes.ts";
+import { ticketRoutes } from "./ticket-routes.ts";
 import { actionRoutes, workflowRoutes } from "./workflow-routes.ts";
 
 export function allRoutes(): readonly Route[] {
@@ -18,6 +19,7 @@ export function allRoutes(): readonly Route[] {
     ...explainRoutes,
     ...dataRoutes,
     ...operationRoutes,
+    ...ticketRoutes,
     ...serverRoutes,
     ...sourceRoutes,
     ...keyRoutes,

@@ -10,7 +10,8 @@ import { isTooDeep } from "../../base/json-shape.ts";
 import { limits } from "../../base/limits.ts";
 import { mostTaskBytes } from "../../language/data/struct-form.ts";
 import { unfitOutcome } from "../../runtime/dispatch/uncarried.ts";
-import type { Orchestrator, PolledTask } from "../../runtime/shared/orchestrator.ts";
+import type { Orchestrator } from "../../runtime/shared/orchestrator.ts";
+import type { PolledTask } from "../../runtime/shared/polled-task.ts";
 import type { CallContext } from "./call.ts";
 
 /** Tag and length of a task in the answer. */

@@ -29,7 +29,8 @@ import {
 import type { TaskOutcome } from "../../model/event.ts";
 import { actionNameForm, isPolledAction } from "../../model/names.ts";
 import { parseExact } from "../../model/numbers.ts";
-import type { Orchestrator, PolledTask, ServerView } from "../../runtime/shared/orchestrator.ts";
+import type { Orchestrator, ServerView } from "../../runtime/shared/orchestrator.ts";
+import type { PolledTask } from "../../runtime/shared/polled-task.ts";
 import type { Access } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";
@@ -135,7 +136,7 @@ async function save(options: LegacyOptions, sent: Definition, caller: Caller) {
     ...(retryPolicy === "" ? {} : { retryPolicy }),
     ...(timeoutSeconds === 0 ? {} : { timeoutSeconds }),
   };
-  const { changed } = await orchestrator.saveAction(definition, { lenient: true });
+  const { changed } = await orchestrator.saveAction(definition, { lenient: true, byWorker: true });
   if (changed) audit.changed(caller, "action saved", name);
   return create(StatusResponseSchema, { status: true });
 }

@@ -23,7 +23,8 @@ import {
   type WorkerService,
 } from "../../gen/orchy/v1/worker_pb.ts";
 import { actionNameForm, isPolledAction, isQueueName, queueNameForm } from "../../model/names.ts";
-import type { HeartbeatSent, Orchestrator, PolledTask } from "../../runtime/shared/orchestrator.ts";
+import type { HeartbeatSent, Orchestrator } from "../../runtime/shared/orchestrator.ts";
+import type { PolledTask } from "../../runtime/shared/polled-task.ts";
 import { type Access, deniedAction, mayTouch } from "../access.ts";
 import type { Audit } from "../audit.ts";
 import type { Caller } from "../caller.ts";
@@ -141,7 +142,10 @@ async function registerActions(
   for (const [index, { $typeName, $unknown, nonRetryable, ...set }] of actions.entries()) {
     const definition = nonRetryable.length > 0 ? { ...set, nonRetryable } : set;
     try {
-      const { changed } = await orchestrator.saveAction(definition, { lenient: false });
+      const { changed } = await orchestrator.saveAction(definition, {
+        lenient: false,
+        byWorker: true,
+      });
       // Workers register the same at each start.
       if (changed) audit.changed(caller, "action saved", set.name);
     } catch (error) {

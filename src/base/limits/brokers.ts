@@ -8,4 +8,6 @@ export const brokerLimits = {
   brokerBufferedBytesMax: 8 * 1024 * 1024,
   /** What one answer of Kafka carries. */
   brokerFetchBytesMax: 4 * 1024 * 1024,
+  /** Parameters of a task in the message to a broker; larger ones are read from the server. */
+  ticketParametersBytesMax: 200 * 1024,
 } as const;

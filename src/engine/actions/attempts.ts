@@ -14,6 +14,7 @@ import type { EventAnswer } from "../../model/event.ts";
 import type { ActionRecord, AttemptRecord, Failure } from "../../model/execution.ts";
 import { jsonQueueKey, parseToken } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import type { TicketMessage } from "../../model/message.ts";
 import { finishHeader } from "../../model/task-header.ts";
 import type { Draft, Mutable } from "../decision/draft.ts";
 import type { KeptAttempts } from "./kept-attempts.ts";
@@ -68,8 +69,9 @@ export function offer(subject: Subject, { parameters, item }: Offered): void {
     item,
     parent,
   });
+  const taskId = draft.taskId(task, handout, subject.item);
   draft.addTask({
-    id: draft.taskId(task, handout, subject.item),
+    id: taskId,
     queue: queueOf(subject, { header, parameters }),
     priority: clampPriority(task.priority + draft.state.priority),
     timeoutMs: rules.timeoutMs,
@@ -78,6 +80,10 @@ export function offer(subject: Subject, { parameters, item }: Offered): void {
     header,
     parameters,
   });
+  if (rules.deliver !== undefined) {
+    const ticket: TicketMessage = { type: "ticket", taskId, to: rules.deliver.to };
+    draft.addMessage(`ticket:${handout}`, JSON.stringify(ticket));
+  }
   subject.setRecord({
     ...(before.dueAt === undefined ? before : earlierAttempts(before)),
     ...total,
@@ -133,8 +139,8 @@ export function applyResult(
   if (record.status !== "SCHEDULED" || record.handout !== handout) {
     return { type: wasSettledBy(record, handout, result.token) ? "duplicate" : "stale" };
   }
+  if (result.asks) return stale;
   draft.settle(result.taskId, result.token);
-  const token = parseToken(result.token);
   const { outcome } = result;
   // Field by field, as spreading costs several times as much.
   const attempt: Mutable<AttemptRecord> = {
@@ -142,9 +148,14 @@ export function applyResult(
     handout,
     endedAt: draft.now,
   };
-  if (token !== undefined) {
-    attempt.nonce = token.nonce;
-    attempt.startedAt = token.leasedAt;
+  if (result.token === null) {
+    attempt.nonce = byTicket;
+  } else {
+    const token = parseToken(result.token);
+    if (token !== undefined) {
+      attempt.nonce = token.nonce;
+      attempt.startedAt = token.leasedAt;
+    }
   }
   if (result.worker) attempt.worker = result.worker;
   if (outcome.ok) {
@@ -156,11 +167,16 @@ export function applyResult(
   return accepted;
 }
 
-function wasSettledBy(record: ActionRecord, handout: number, token: string): boolean {
-  const nonce = parseToken(token)?.nonce;
-  return (record.attempts ?? []).some(
-    (attempt) => attempt.handout === handout && attempt.nonce === nonce,
-  );
+/** Instead of the nonce of a lease: a result that came with a ticket alone has ended the attempt. */
+const byTicket = "ticket";
+
+/** By this token; or by any worker, for a holder of the ticket. */
+function wasSettledBy(record: ActionRecord, handout: number, token: string | null): boolean {
+  const nonce = token === null ? undefined : parseToken(token)?.nonce;
+  return (record.attempts ?? []).some((attempt) => {
+    if (attempt.handout !== handout) return false;
+    return token === null ? attempt.nonce !== undefined : attempt.nonce === nonce;
+  });
 }
 
 /** The lease lapsed: silence, or the attempt took longer than it may. */

@@ -56,7 +56,7 @@ export class Effects {
     this.#add();
   }
 
-  settle(taskId: string, token: string): void {
+  settle(taskId: string, token: string | null): void {
     this.settled.push({ taskId, token });
     this.#add();
   }

@@ -66,13 +66,14 @@ export function checkActionDefinition(
   definition: ActionDefinition | undefined;
   problems: readonly Problem[];
   warnings: readonly Problem[];
+  newThings: readonly NewThing[];
 } {
   const report = new Report(options.lenient);
   const read = fits(value, report) ? readActionDefinition(value, report) : undefined;
-  const { problems, warnings } = report;
+  const { problems, warnings, newThings } = report;
   // The readers have made sure of every field.
   const definition = report.failed ? undefined : (read as unknown as ActionDefinition);
-  return { definition, problems, warnings };
+  return { definition, problems, warnings, newThings };
 }
 
 const workflowRules = {

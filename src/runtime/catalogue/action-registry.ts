@@ -13,6 +13,7 @@ import type { ActionDefinition } from "../../model/definition.ts";
 import type { Document, Store } from "../../store/store.ts";
 import { documentPage } from "../shared/document-page.ts";
 import type { Page } from "../shared/orchestrator.ts";
+import type { SavedAction } from "../shared/saved-action.ts";
 
 interface CachedAction {
   readonly definition: ActionDefinition | undefined;
@@ -40,6 +41,13 @@ export class ActionRegistry {
 
   readonly registered = (name: string): ActionDefinition | undefined =>
     this.#cache.get(name)?.definition;
+
+  /** Whether its tasks are delivered to a broker, as far as known: what is not is read meanwhile. */
+  isDelivered(name: string): boolean {
+    const cached = this.#cache.get(name);
+    if (cached === undefined || this.#clock.now() - cached.readAt >= freshMs) void this.#read(name);
+    return cached?.definition?.deliver !== undefined;
+  }
 
   /** Undefined when every user action of the plan is known; else wait before deciding. */
   ensure(plan: Plan): Promise<unknown> | undefined {
@@ -87,14 +95,22 @@ export class ActionRegistry {
     this.#cachedBytes -= cached.bytes;
   }
 
-  /** The last save wins; one that changes nothing writes nothing, and returns false. */
-  async save(definition: ActionDefinition): Promise<boolean> {
-    const body = JSON.stringify(definition);
+  /**
+   * The last save wins; one that changes nothing writes nothing. `keepDeliver`: whoever saves it
+   * cannot say where its tasks are delivered to.
+   */
+  async save(
+    sent: ActionDefinition,
+    { keepDeliver = false }: { readonly keepDeliver?: boolean } = {},
+  ): Promise<SavedAction> {
     for (let tries = 0; tries < limits.commitConflictRetriesMax; tries++) {
-      const document = await this.#store.getDocument({ kind, id: definition.name });
+      const document = await this.#store.getDocument({ kind, id: sent.name });
+      const kept = keepDeliver ? defined({ deliver: parse(document)?.deliver }) : {};
+      const definition = { ...sent, ...kept };
+      const body = JSON.stringify(definition);
       if (document !== undefined && isSameJson(document.body, body)) {
         this.#keep(definition.name, definition, body);
-        return false;
+        return { definition, changed: false };
       }
       const answer = await this.#store.putDocument({
         kind,
@@ -104,7 +120,7 @@ export class ActionRegistry {
       });
       if (answer.outcome === "saved") {
         this.#keep(definition.name, definition, body);
-        return true;
+        return { definition, changed: true };
       }
     }
     throw new OrchyError("UNAVAILABLE", "Too many concurrent saves of this action; try again.");

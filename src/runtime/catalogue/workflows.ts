@@ -15,7 +15,8 @@ import type { WorkflowDefinition } from "../../model/definition.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Formats } from "../peers/formats.ts";
-import type { SavedAction, SavedWorkflow } from "../shared/orchestrator.ts";
+import type { SavedWorkflow } from "../shared/orchestrator.ts";
+import type { SaveActionOptions, SavedAction } from "../shared/saved-action.ts";
 import type { ActionRegistry } from "./action-registry.ts";
 import type { Plans } from "./plans.ts";
 
@@ -95,14 +96,15 @@ export class Workflows {
     return warnings;
   }
 
-  async saveAction(value: unknown, options: { lenient: boolean }): Promise<SavedAction> {
-    const { definition, problems, warnings } = checkActionDefinition(value, options);
+  async saveAction(value: unknown, options: SaveActionOptions): Promise<SavedAction> {
+    const { formats, registry } = this.#options;
+    const { definition, warnings, ...checked } = checkActionDefinition(value, options);
+    const problems = [...checked.problems, ...tooNew(checked, formats.written())];
     if (definition === undefined || problems.length > 0) throw refusal("action", problems);
     for (const { pointer, message } of warnings) {
       this.#options.log.warn("an action definition has a problem", { pointer, flaw: message });
     }
-    const changed = await this.#options.registry.save(definition);
-    return { definition, changed };
+    return await registry.save(definition, { keepDeliver: options.byWorker === true });
   }
 }
 
@@ -112,7 +114,7 @@ function refusal(what: string, problems: readonly Problem[]): OrchyError {
 }
 
 /** Features that servers of an earlier version, which may run beside this one, lack. */
-function tooNew({ newThings }: CheckedDefinition, written: number): Problem[] {
+function tooNew({ newThings }: Pick<CheckedDefinition, "newThings">, written: number): Problem[] {
   const unknown = newThings.filter(({ format }) => format > written);
   return unknown.map(({ pointer, what }) => {
     const message =

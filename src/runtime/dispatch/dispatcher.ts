@@ -145,6 +145,11 @@ export class Dispatcher {
     poll.withdraw(taskChars(task));
   }
 
+  /** A task was leased apart from polls. */
+  leased({ key, leaseUntil }: LeasedTask): void {
+    this.#onDue(key.partition, leaseUntil);
+  }
+
   /** The commit holds: the task belongs to the poll, or to another, or goes back. */
   deliver(poll: Poll, task: LeasedTask): void {
     poll.reserved -= 1;

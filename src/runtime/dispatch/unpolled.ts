@@ -36,6 +36,8 @@ interface UnpolledOptions {
   readonly prefers: (partition: number) => boolean;
   /** Whether polls for it, here or elsewhere, cannot take what waits. */
   readonly isRefused: (queue: string) => boolean;
+  /** Whether consumers of a broker do its tasks. */
+  readonly isDelivered: (queue: string) => boolean;
 }
 
 /** A queue that holds something, and that no worker has polled here since then. */
@@ -96,13 +98,13 @@ export class Unpolled {
   }
 
   async look(): Promise<void> {
-    const { clock, dispatcher, isRefused } = this.#options;
+    const { clock, dispatcher, isRefused, isDelivered } = this.#options;
     const now = clock.now();
     const before = this.#suspects;
     this.#suspects = new Map();
     for (const queue of dispatcher.unattended()) {
       if (this.#suspects.size === limits.unpolledQueuesMax) break;
-      if (isRefused(queue)) continue;
+      if (isRefused(queue) || isDelivered(queue)) continue;
       this.#suspects.set(queue, before.get(queue) ?? { since: now });
     }
     for (const queue of this.#unpolled)

@@ -21,7 +21,8 @@ export async function withoutWrongTokens(
   const { tasks } = await store.holdings(key);
   const again = await store.load({ key, fields: [] });
   if (again.outcome !== "loaded" || !isSameHead(again.head, refused.head)) return doubtful;
-  const held = new Set(tasks.map(({ token }) => token));
+  // Of a queued task: null, which a result with a ticket alone has.
+  const held = new Set(tasks.map(({ token }) => token ?? null));
   return doubtful.filter((mail) => {
     const { event } = mail;
     if (event.type !== "result" || !open.has(event.taskId) || held.has(event.token)) return true;

@@ -15,7 +15,7 @@ import type { TaskOutcome } from "../../model/event.ts";
 import { parseTaskId } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { isExactNumber, parseExact } from "../../model/numbers.ts";
-import type { PolledTask } from "../shared/orchestrator.ts";
+import type { PolledTask } from "../shared/polled-task.ts";
 import type { InnerAction } from "./inner-worker.ts";
 
 export function httpAction(client: Pick<HttpClient, "send">): InnerAction {

@@ -10,7 +10,7 @@ import { innerQueue } from "../../model/names.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { WorkerDesk } from "../services/worker-desk.ts";
 import { logFault } from "../shared/faults.ts";
-import type { PolledTask } from "../shared/orchestrator.ts";
+import type { PolledTask } from "../shared/polled-task.ts";
 
 /** Time for which a poll of this worker waits. */
 const innerPollMs = 20_000;

@@ -29,6 +29,7 @@ import type { Tracing } from "../reporting/tracing.ts";
 import { followUpId, seedOf } from "../shared/hash.ts";
 import type { CorrelatedSignals } from "./correlated-signals.ts";
 import type { Executions } from "./executions.ts";
+import type { Relay } from "./relay.ts";
 import { deliverSignal } from "./signal-delivery.ts";
 
 interface Options {
@@ -39,6 +40,7 @@ interface Options {
   readonly correlated: CorrelatedSignals;
   readonly namespace: string;
   readonly tracing: Tracing | undefined;
+  readonly relay: Relay;
 }
 
 /** What a child has from its parent. */
@@ -73,6 +75,9 @@ export class Deliveries {
       }
       case "child-ended":
         return this.#tell(body.parent, endOf(message, body));
+      case "ticket":
+        await this.#options.relay.take(body);
+        return delivered;
       case "signal":
         await deliverSignal(this.#options, message, body);
         return delivered;

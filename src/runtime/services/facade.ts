@@ -19,6 +19,7 @@ import type { Lists } from "./listing.ts";
 import type { Observers } from "./observers.ts";
 import type { Operations } from "./operations.ts";
 import { actionNames } from "./task-actions.ts";
+import type { Tickets } from "./tickets.ts";
 import type { Views } from "./views.ts";
 import type { WorkerDesk } from "./worker-desk.ts";
 
@@ -37,12 +38,13 @@ interface Services extends Pick<Orchestrator, "readiness" | "sources"> {
   readonly lists: Lists;
   readonly observers: Observers;
   readonly desk: WorkerDesk;
+  readonly tickets: Tickets;
   readonly servers: ServerRegistry;
 }
 
 export function facadeOf(services: Services): Orchestrator {
   const { store, clock, workflows, plans, executions, operations, forks } = services;
-  const { actions, views, values, explainer, lists, observers, desk, servers } = services;
+  const { actions, views, values, explainer, lists, observers, desk, tickets, servers } = services;
   return {
     saveWorkflow: (definition, options) => tellFaults(() => workflows.save(definition, options)),
     validateWorkflow: (definition) =>
@@ -81,6 +83,11 @@ export function facadeOf(services: Services): Orchestrator {
     release: (tokens) => tellFaults(() => desk.release(tokens)),
     actionNames: (tokens) => tellFaults(() => actionNames({ store, plans, clock }, tokens)),
     completeByHandout: (result) => tellFaults(() => desk.completeByHandout(result)),
+
+    readTicket: (ticket) => tellFaults(() => tickets.readTicket(ticket)),
+    claimByTicket: (request) => tellFaults(() => tickets.claimByTicket(request)),
+    completeByTicket: (result) => tellFaults(() => tickets.completeByTicket(result)),
+    ticketParameters: (ticket) => tellFaults(() => tickets.ticketParameters(ticket)),
 
     workers: () => desk.workers(),
     servers: () => tellFaults(() => servers.list()),

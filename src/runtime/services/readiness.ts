@@ -4,12 +4,14 @@ import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Formats } from "../peers/formats.ts";
 import type { Readiness } from "../shared/orchestrator.ts";
 import type { StoreSpace } from "../shared/store-space.ts";
+import type { Relay } from "./relay.ts";
 
 interface ReadinessOptions {
   readonly store: Store;
   readonly space: StoreSpace;
   readonly formats: Pick<Formats, "complaint">;
   readonly dispatcher: Pick<Dispatcher, "draining">;
+  readonly relay: Pick<Relay, "complaint">;
 }
 
 type Check = Readiness["checks"][string];
@@ -18,7 +20,10 @@ export async function readReadiness(options: ReadinessOptions): Promise<Readines
   const store = await checkStore(options);
   const { draining } = options.dispatcher;
   const message = draining ? "The server is shutting down." : "The server takes work.";
-  const checks = { store, server: { ok: !draining, message } };
+  const complaint = options.relay.complaint();
+  // Without a broker the server takes work all the same: tickets wait.
+  const brokers = complaint !== undefined && { brokers: { ok: false, message: complaint } };
+  const checks = { store, server: { ok: !draining, message }, ...brokers };
   return { ready: checks.store.ok && checks.server.ok, checks };
 }
 

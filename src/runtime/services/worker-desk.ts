@@ -24,12 +24,12 @@ import type {
   HandoutResult,
   HeartbeatSent,
   PollAnswer,
-  PolledTask,
   PollRequest,
   ResultAnswerType,
   ResultSent,
   WorkersView,
 } from "../shared/orchestrator.ts";
+import type { PolledTask } from "../shared/polled-task.ts";
 import { findHandout } from "./handouts.ts";
 import { Leases, leaseOf } from "./leases.ts";
 import { Takers } from "./takers.ts";
@@ -179,6 +179,14 @@ export class WorkerDesk {
   #tellStale(id: string, taskId: string, worker: string): void {
     const action = parseTaskId(taskId)?.actionKey;
     this.#options.log.info("a result arrived too late", { id, action, worker });
+  }
+
+  /** Of a task that was claimed without a poll. */
+  handOut(task: LeasedTask, workerId: string): PolledTask {
+    const { cancellations, dispatcher } = this.#options;
+    dispatcher.leased(task);
+    cancellations.givenOut([task], workerId);
+    return this.#handedOut(task);
   }
 
   #handedOut(task: LeasedTask): PolledTask {

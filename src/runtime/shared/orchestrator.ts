@@ -17,10 +17,12 @@ import type {
 } from "../../model/execution.ts";
 import type { JsonText } from "../../model/json.ts";
 import type { SignalSent } from "../../model/message.ts";
-import type { TaskHeader } from "../../model/task-header.ts";
-import type { LeasedTask, Listing, QueueStats } from "../../store/store.ts";
+import type { Listing, QueueStats } from "../../store/store.ts";
 import type { ExecutionExplanation, QueueExplanation, WorkerCount } from "./explanation.ts";
+import type { PolledTask } from "./polled-task.ts";
+import type { SaveActionOptions, SavedAction } from "./saved-action.ts";
 import type { SourceService } from "./source-service.ts";
+import type { TicketDesk } from "./tickets.ts";
 
 /** A save: which version has the content now. */
 export interface SavedWorkflow {
@@ -250,18 +252,6 @@ export interface PollRequest {
   readonly abort?: AbortSignal;
 }
 
-/** A leased task with its header read. */
-export interface PolledTask extends LeasedTask {
-  readonly about: TaskHeader;
-}
-
-/** A registered action: its rules as they are stored. */
-export interface SavedAction {
-  readonly definition: ActionDefinition;
-  /** Whether it was not registered like this before. */
-  readonly changed: boolean;
-}
-
 /** The legacy wire carries no token: its results name the lease by the task's hand-out number. */
 export interface HandoutResult {
   readonly executionId: string;
@@ -340,7 +330,7 @@ export interface Readiness {
 }
 
 /** All operations. They throw OrchyError; faults of the store come as its codes. */
-export interface Orchestrator {
+export interface Orchestrator extends TicketDesk {
   /** `lenient`: unknown fields become warnings (the legacy routes). */
   saveWorkflow(definition: unknown, options: { lenient: boolean }): Promise<SavedWorkflow>;
   validateWorkflow(definition: unknown): Promise<{ readonly warnings: readonly Problem[] }>;
@@ -353,7 +343,7 @@ export interface Orchestrator {
   deleteWorkflow(name: string): Promise<void>;
 
   /** Accepts the fields in camel or snake case; refuses what is wrong with all problems. */
-  saveAction(definition: unknown, options: { lenient: boolean }): Promise<SavedAction>;
+  saveAction(definition: unknown, options: SaveActionOptions): Promise<SavedAction>;
   getAction(name: string): Promise<ActionStats>;
   listActions(page: { limit: number; cursor?: string }): Promise<Page<ActionStats>>;
 

@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from "bun:test";
 import { systemIds } from "../../../src/base/clock.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { createRuntime, type Runtime } from "../../../src/runtime/runtime.ts";
-import type { PolledTask } from "../../../src/runtime/shared/orchestrator.ts";
+import type { PolledTask } from "../../../src/runtime/shared/polled-task.ts";
 import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import type { CreateAnswer, CreateRequest, Store } from "../../../src/store/store.ts";
 import { createLogger } from "../../../src/telemetry/log.ts";

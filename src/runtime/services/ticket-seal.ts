@@ -1,0 +1,72 @@
+/**
+ * Tickets: the id of a task, and the name of its action, under a seal that only servers of this
+ * store can make. A ticket is as good as the task itself, for this one attempt; it is stored
+ * nowhere. The key of the seal is in the store.
+ */
+import { createHmac, timingSafeEqual } from "node:crypto";
+import type { Ids } from "../../base/clock.ts";
+import { OrchyError } from "../../base/errors.ts";
+import type { Store } from "../../store/store.ts";
+import type { TicketSubject } from "../shared/tickets.ts";
+
+const place = { kind: "secret", id: "tickets" };
+/** 128 bits. */
+const sealBytes = 16;
+/** Neither part holds it. */
+const separator = "\n";
+
+export class TicketSeal {
+  readonly #store: Store;
+  readonly #ids: Ids;
+  #secret: Promise<string> | undefined;
+
+  constructor(options: { readonly store: Store; readonly ids: Ids }) {
+    this.#store = options.store;
+    this.#ids = options.ids;
+  }
+
+  async make({ taskId, action }: TicketSubject): Promise<string> {
+    const text = `${action}${separator}${taskId}`;
+    const seal = await this.#sealOf(text);
+    return `${Buffer.from(text).toString("base64url")}.${seal.toString("base64url")}`;
+  }
+
+  /** Throws INVALID_ARGUMENT for what no server of this store has made. */
+  async read(ticket: string): Promise<TicketSubject> {
+    const [head = "", sent = ""] = ticket.split(".");
+    const text = Buffer.from(head, "base64url").toString();
+    const seal = await this.#sealOf(text);
+    const given = Buffer.from(sent, "base64url");
+    const isOurs = given.length === seal.length && timingSafeEqual(given, seal);
+    if (!isOurs) throw new OrchyError("INVALID_ARGUMENT", "The ticket is invalid.", [notOurs]);
+    const at = text.indexOf(separator);
+    return { action: text.slice(0, at), taskId: text.slice(at + 1) };
+  }
+
+  async #sealOf(text: string): Promise<Buffer> {
+    this.#secret ??= this.#readSecret();
+    this.#secret.catch(() => {
+      this.#secret = undefined;
+    });
+    const digest = createHmac("sha256", await this.#secret)
+      .update(text)
+      .digest();
+    return digest.subarray(0, sealBytes);
+  }
+
+  /** The first server that needs it makes it. */
+  async #readSecret(): Promise<string> {
+    const found = await this.#store.getDocument(place);
+    if (found !== undefined) return found.body;
+    // 192 random bits.
+    const body = JSON.stringify(`${this.#ids.nonce()}${this.#ids.nonce()}`);
+    const saved = await this.#store.putDocument({ ...place, body, expectedVersion: 0 });
+    if (saved.outcome === "saved") return body;
+    return (await this.#store.getDocument(place))!.body;
+  }
+}
+
+const notOurs = {
+  pointer: "/ticket",
+  message: "No server of this store has made it. Pass the ticket of a message unchanged.",
+};
