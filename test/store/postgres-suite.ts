@@ -1,6 +1,5 @@
 /** What of the conformance suite the PostgreSQL store runs, directly and behind a pooler. */
 import type { Store } from "../../src/store/store.ts";
-import { allFacets } from "./conformance/suites.ts";
 import { storeConformance } from "./conformance.ts";
 
 const skip = [
@@ -14,6 +13,6 @@ export function postgresConformance(
   storeConformance(
     "the PostgreSQL store",
     async (options) => ({ store: await open(options), cleanUp: async () => {} }),
-    { skip, facets: allFacets.filter((facet) => facet !== "transfer") },
+    { skip },
   );
 }

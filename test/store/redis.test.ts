@@ -1,7 +1,6 @@
 /** The Redis store keeps the contract, on every kind of Redis. */
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import { redisMissing } from "../support/redis.ts";
-import { allFacets } from "./conformance/suites.ts";
 import { storeConformance } from "./conformance.ts";
 import { openEmptyRedis, redisTargets } from "./redis-targets.ts";
 
@@ -29,7 +28,7 @@ else {
           store: await openEmptyRedis(running.url, options),
           cleanUp: async () => {},
         }),
-        { skip, facets: allFacets.filter((facet) => facet !== "transfer") },
+        { skip },
       );
     });
   }

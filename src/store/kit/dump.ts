@@ -14,7 +14,7 @@ import type {
 /** Rows that are read at once. */
 export const dumpRowsMax = 500;
 /** Characters after which an answer ends, and no further row is read. */
-const dumpCharsMax = 1024 * 1024;
+export const dumpCharsMax = 1024 * 1024;
 
 export interface DumpRows {
   readonly fields: readonly [name: string, value: string];

@@ -54,6 +54,23 @@ export class Documents {
     );
   }
 
+  async kinds(): Promise<readonly string[]> {
+    const rows = await this.#link.read<{ readonly kind: string }>(
+      `SELECT DISTINCT kind FROM ${this.#link.schema}.documents ORDER BY kind`,
+    );
+    return rows.map(({ kind }) => kind);
+  }
+
+  async restore({ kind, document }: contract.RestoreDocumentRequest): Promise<void> {
+    const { id, version, body } = document;
+    await this.#run(
+      `INSERT INTO ${this.#link.schema}.documents (kind, id, version, body)
+       VALUES ($1, $2, $3::bigint, $4)
+       ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, body = excluded.body`,
+      [kind, id, version, body],
+    );
+  }
+
   async delete({ kind, id }: contract.DocumentPlace): Promise<boolean> {
     const { schema } = this.#link;
     const text = `DELETE FROM ${schema}.documents WHERE kind = $1 AND id = $2 RETURNING 1`;

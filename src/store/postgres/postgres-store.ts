@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
 import { withNextDue } from "../kit/due.ts";
+import { dumpPage } from "../kit/dump.ts";
 import type { NodeClock } from "../kit/node-clock.ts";
 import type * as contract from "../store.ts";
 import { Changes } from "./changes.ts";
@@ -13,6 +14,7 @@ import type { PostgresLink } from "./link.ts";
 import { list } from "./listings.ts";
 import { Reads } from "./reads.ts";
 import { commitChange, createChange, partChange, removeChange } from "./requests.ts";
+import { PostgresDump, restore } from "./transfer.ts";
 import type { Wakes } from "./wakes.ts";
 
 /** As the function claim_due returns it. */
@@ -219,6 +221,22 @@ export class PostgresStore implements contract.Store {
 
   deleteDocument(request: contract.DocumentPlace): Promise<boolean> {
     return this.#documents.delete(request);
+  }
+
+  documentKinds(): Promise<readonly string[]> {
+    return this.#documents.kinds();
+  }
+
+  restoreDocument(request: contract.RestoreDocumentRequest): Promise<void> {
+    return this.#documents.restore(request);
+  }
+
+  dump(request: contract.DumpRequest): Promise<contract.DumpAnswer> {
+    return dumpPage(new PostgresDump(this.#link), request);
+  }
+
+  restore(request: contract.RestoreRequest): Promise<void> {
+    return restore(this.#link, request);
   }
 
   beatServer(request: contract.BeatRequest): Promise<void> {

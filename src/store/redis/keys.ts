@@ -69,6 +69,8 @@ export interface Keys {
   readonly settings: string;
   readonly servers: string;
   documents(kind: string): readonly [documents: string, ids: string];
+  /** What all keys of documents begin with, but for their kinds. */
+  readonly documentsPrefix: string;
 }
 
 export function makeKeys(namespace: string, partitions: number): Keys {
@@ -78,6 +80,7 @@ export function makeKeys(namespace: string, partitions: number): Keys {
     bases,
     settings: settingsKey(namespace),
     servers: `${meta}:servers`,
+    documentsPrefix: `${meta}:docs:`,
     documents: (kind) => [`${meta}:docs:${kind}`, `${meta}:ids:${kind}`],
   };
 }

@@ -18,6 +18,8 @@ export const operationNames = [
   "count-tombstones",
   "create",
   "delete-document",
+  "dump-head",
+  "dump-rows",
   "extend-leases",
   "get-document",
   "history",
@@ -36,6 +38,8 @@ export const operationNames = [
   "read-task",
   "release-tasks",
   "remove",
+  "restore",
+  "restore-document",
 ] as const;
 
 export type OperationName = (typeof operationNames)[number];

@@ -5,6 +5,7 @@
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
+import { dumpPage } from "../kit/dump.ts";
 import { compareText } from "../kit/order.ts";
 import type * as contract from "../store.ts";
 import { StoreFault } from "../store.ts";
@@ -23,6 +24,7 @@ import { encodeCommit, encodeCreate, headText } from "./requests.ts";
 import type { Argument, Written } from "./resp.ts";
 import { shortTaskId, shortToken } from "./short-ids.ts";
 import { Tombstones } from "./tombstones.ts";
+import { encodeRestore, keysOf, RedisDump } from "./transfer.ts";
 import { type WakeListener, Wakes } from "./wakes.ts";
 
 /** How long a repeated claim finds what the first one was given. */
@@ -53,6 +55,7 @@ export class RedisStore implements contract.Store {
   readonly #creates: Batch<contract.CreateRequest>;
   readonly #commits: Batch<contract.CommitRequest>;
   readonly #lists: ListCalls;
+  #dump: RedisDump | undefined;
 
   constructor({ link, keys, traits, nodeClock, clockCheck, format }: RedisStoreOptions) {
     this.traits = traits;
@@ -273,6 +276,28 @@ export class RedisStore implements contract.Store {
   async deleteDocument(request: contract.DocumentPlace): Promise<boolean> {
     const keys = this.#keys.documents(request.kind);
     return (await this.#link.call("delete-document", keys, [request.id])) === 1;
+  }
+
+  async documentKinds(): Promise<readonly string[]> {
+    const { documentsPrefix } = this.#keys;
+    const keys = await keysOf(this.#link, documentsPrefix);
+    return keys.map((key) => key.slice(documentsPrefix.length)).sort(compareText);
+  }
+
+  async restoreDocument({ kind, document }: contract.RestoreDocumentRequest): Promise<void> {
+    const { id, version, body } = document;
+    await this.#link.call("restore-document", this.#keys.documents(kind), [id, version, body]);
+  }
+
+  dump(request: contract.DumpRequest): Promise<contract.DumpAnswer> {
+    this.#dump ??= new RedisDump(this.#link, this.#keys.bases, (name, partition, args) =>
+      this.#call(name, partition, args),
+    );
+    return dumpPage(this.#dump, request);
+  }
+
+  async restore(request: contract.RestoreRequest): Promise<void> {
+    await this.#call("restore", request.key.partition, [encodeRestore(request)]);
   }
 
   async beatServer(request: contract.BeatRequest): Promise<void> {

@@ -20,7 +20,10 @@ function wholeTaskIds(executionId: string, stored: unknown): string[] {
 }
 
 /** The status, and when it ended: see scripts/lib/executions.lua. */
-function readStatus(stored: Reply): { status: contract.Listing["status"]; endedAt?: number } {
+export function readStatus(stored: Reply): {
+  status: contract.Listing["status"];
+  endedAt?: number;
+} {
   const [status, endedAt] = (stored as string).split(" ") as [contract.Listing["status"], string?];
   return { status, ...defined({ endedAt: endedAt === undefined ? undefined : Number(endedAt) }) };
 }
@@ -93,7 +96,8 @@ export function readLoad(reply: Reply): contract.LoadAnswer {
   return {
     outcome,
     head: head(revision, recentCommitIds.at(-1)),
-    recentCommitIds,
+    // Of those before a restoration the dump may not have known all.
+    recentCommitIds: recentCommitIds.filter((id) => id !== ""),
     status: readStatus(status as string).status,
     held: held === 1,
     state: state as string,

@@ -25,7 +25,7 @@ export interface Call {
 }
 
 /** The fixed text of a task: what the store only keeps and gives back. */
-function taskText(task: { readonly header: string; readonly parameters: string }): string {
+export function taskText(task: { readonly header: string; readonly parameters: string }): string {
   return `${task.header.length}:${task.header}${task.parameters}`;
 }
 
@@ -39,14 +39,14 @@ export function readTaskText(text: string): {
 }
 
 /** Texts of more characters are not in their tasks' records, which are written at every change. */
-const recordTextMax = 1_024;
+export const recordTextMax = 1_024;
 /** What later commits leave is not kept in a separate field for each: see scripts/lib/heads.lua. */
-const inlineRevisionsMax = 64;
+export const inlineRevisionsMax = 64;
 
 /** How commit ids end, by which scripts see which are certainly new. */
 const idEndChars = 2;
 
-function endOf(commitId: string): string {
+export function endOf(commitId: string): string {
   return commitId.length < idEndChars ? commitId.padStart(idEndChars) : commitId.slice(-idEndChars);
 }
 
@@ -55,7 +55,7 @@ export function headText({ revision, commitId }: Head): string {
 }
 
 /** The status as it is stored: see scripts/lib/executions.lua. */
-function statusText(status: string, endedAt: number | undefined): string {
+export function statusText(status: string, endedAt: number | undefined): string {
   return endedAt === undefined ? status : `${status} ${endedAt}`;
 }
 

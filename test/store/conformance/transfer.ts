@@ -93,7 +93,8 @@ export function transferTests(test: Test): void {
     const from = new MemoryStore({ partitions });
     await fill(from);
     await copy(from, store);
-    const [expected, actual] = [await behaviour(from), await behaviour(store)];
+    const isStrict = store.traits.claimOrder === "strict";
+    const [expected, actual] = [await behaviour(from, isStrict), await behaviour(store, isStrict)];
     for (const [what, answer] of expected) expect([what, actual.get(what)]).toEqual([what, answer]);
   });
 
@@ -288,7 +289,7 @@ async function fillQueues(store: Store): Promise<void> {
 }
 
 /** Answers of many operations, each about something that was restored. */
-async function behaviour(store: Store): Promise<ReadonlyMap<string, unknown>> {
+async function behaviour(store: Store, isStrict: boolean): Promise<ReadonlyMap<string, unknown>> {
   const answers = new Map<string, unknown>();
   const ids = [
     "large",
@@ -326,14 +327,16 @@ async function behaviour(store: Store): Promise<ReadonlyMap<string, unknown>> {
     answers.set(`repeated create ${id}`, await store.create({ ...createRequest(id), now: later }));
   }
   for (let partition = 0; partition < partitions; partition++) {
-    await behaviourOf(store, partition, answers);
+    const noted = await behaviourOf(store, partition, isStrict);
+    for (const [what, answer] of noted) answers.set(`${what} ${partition}`, answer);
   }
   await endings(store, answers);
   return answers;
 }
 
-async function behaviourOf(store: Store, partition: number, answers: Map<string, unknown>) {
-  const note = (what: string, answer: unknown) => answers.set(`${what} ${partition}`, answer);
+async function behaviourOf(store: Store, partition: number, isStrict: boolean) {
+  const noted = new Map<string, unknown>();
+  const note = (what: string, answer: unknown) => noted.set(what, answer);
   for (const filter of [
     ...[{}, { workflow: "other" }, { status: "FAILED" as const }, { correlationId: "c" }],
     ...[{ parent: "p" }, { workflow: "other", status: "FAILED" as const }],
@@ -347,11 +350,11 @@ async function behaviourOf(store: Store, partition: number, answers: Map<string,
   note("due", due.items.map((item) => JSON.stringify(item)).sort());
   const queues = [{ name: "q/a", limit: 100 }];
   const { tasks, more } = await claim(store, partition, { queues, tokenPrefix: "2.n", now: later });
-  const isStrict = store.traits.claimOrder === "strict";
   note("claim", isStrict ? tasks : tasks.toSorted((a, b) => (a.token < b.token ? -1 : 1)));
   note("more", more);
   const outbox = { partition, claimId: "later", limit: 9, hideMs: 10, now: later };
   note("outbox", (await store.claimOutbox(outbox)).messages);
+  return noted;
 }
 
 /** Leases that were given before: extended, released, settled, expired; what is held goes on. */
