@@ -51,7 +51,7 @@ function takenNames(): Map<string, Set<string>> {
       for (const [, name] of clause.matchAll(/(?:[{,]\s*(?:type\s+)?)([\w$]+)/g)) names.add(name!);
     }
     for (const [, names = "", specifier = ""] of text.matchAll(
-      /\{([^}]*)\}\s*=\s*await import\(\s*"(\.[^"]+)"/g,
+      /\{([^{}]*)\}\s*=\s*await import\(\s*"(\.[^"]+)"/g,
     )) {
       const from = join(dirname(path), specifier);
       const known = taken.get(from) ?? new Set<string>();

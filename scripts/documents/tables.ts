@@ -86,6 +86,7 @@ async function metrics(): Promise<string> {
     repairs: nothing,
   });
   all.readStoreLog(nothing);
+  all.countDynamo();
   all.readTraces({ sent: 0, dropped: 0 });
   const described = await all.describe();
   const rows = described

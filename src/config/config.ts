@@ -47,6 +47,8 @@ export interface Config {
   readonly grpcPort: number;
   readonly store: StoreAddress;
   readonly storeTls: StoreTlsPaths;
+  /** Absent: that of AWS in the region. */
+  readonly dynamodbEndpoint?: string;
   /** The cluster of topics that documents name; absent: there is none. */
   readonly kafka?: KafkaAddress;
   readonly namespace: string;
@@ -134,6 +136,7 @@ export function parseConfig(
   const advertise = setting("advertise");
   const partitions = setting("partitions");
   const kafka = setting("kafka");
+  const dynamodbEndpoint = setting("dynamodb-endpoint");
   const legacyWorkers = setting("legacy-workers");
   const auditLog = setting("audit-log");
   const tracing = {
@@ -153,7 +156,7 @@ export function parseConfig(
       key: setting("store-key"),
     }),
     namespace: setting("namespace"),
-    ...defined({ partitions, advertise, kafka }),
+    ...defined({ dynamodbEndpoint, partitions, advertise, kafka }),
     nodeName: setting("node-name") || hostname() || "orchy",
     insecure: setting("insecure"),
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),

@@ -11,6 +11,7 @@ import {
   readAdvertise,
   readAllowList,
   readCollector,
+  readEndpoint,
   readHeaders,
   readHosts,
   readKafka,
@@ -58,7 +59,7 @@ export const flags = {
     placeholder: "address",
     default: "sqlite:./data/orchy.db",
     explanation:
-      "sqlite:<file>, memory:, redis://…, redis-cluster://…, redis-sentinel://…, postgres://…, or @file that holds it",
+      "sqlite:<file>, memory:, redis://…, redis-cluster://…, redis-sentinel://…, postgres://…, dynamodb://<region>/<table>, or @file that holds it",
     secret: true,
     read: readStore,
   }),
@@ -86,6 +87,13 @@ export const flags = {
     default: "",
     explanation: "private key of that certificate (PEM)",
     read: readPath,
+  }),
+  "dynamodb-endpoint": flag({
+    placeholder: "url",
+    default: "",
+    explanation: "where DynamoDB is, if not where AWS has it in the region",
+    standardVariable: "AWS_ENDPOINT_URL_DYNAMODB",
+    read: optional(readEndpoint),
   }),
   namespace: flag({
     placeholder: "name",

@@ -7,7 +7,7 @@ import { isAllowEntry } from "../http/allow-list.ts";
 export type StoreAddress =
   | { readonly kind: "memory" }
   | { readonly kind: "sqlite"; readonly path: string }
-  | { readonly kind: "redis" | "postgres"; readonly url: string };
+  | { readonly kind: "redis" | "postgres" | "dynamodb"; readonly url: string };
 
 export interface Flag<Value> {
   readonly placeholder?: string;
@@ -79,7 +79,8 @@ export function readSwitch(text: string): { value: boolean } | { problem: string
 
 const storeRule =
   "must be sqlite:<file>, memory:, redis://host:port, redis-cluster://host:port,host:port, " +
-  "redis-sentinel://host:port,host:port/name or postgres://user@host:port/database";
+  "redis-sentinel://host:port,host:port/name, postgres://user@host:port/database or " +
+  "dynamodb://region/table";
 
 export function readStore(text: string): { value: StoreAddress } | { problem: string } {
   if (text === "memory:") return { value: { kind: "memory" } };
@@ -89,11 +90,17 @@ export function readStore(text: string): { value: StoreAddress } | { problem: st
     return { value: { kind: "redis", url: text } };
   }
   if (/^postgres(?:ql)?:\/\/[^\s/]/.test(text)) return { value: { kind: "postgres", url: text } };
+  if (/^dynamodb:\/\/[^\s]/.test(text)) return { value: { kind: "dynamodb", url: text } };
   return { problem: storeRule };
 }
 
 export function readKafka(text: string): { value: KafkaAddress } | { problem: string } {
   return parseKafkaAddress(text);
+}
+
+export function readEndpoint(text: string): { value: string } | { problem: string } {
+  const isUrl = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+  return isUrl ? { value: text } : { problem: "must be a URL such as http://localhost:8000" };
 }
 
 /** As browsers send it in the header Origin. */

@@ -90,16 +90,17 @@ async function startAll(
     options.log ?? createLogger({ level: config.logLevel, clock: ownClock, write: writeLine });
   const outdated = Promise.withResolvers<string>();
   const { namespace, partitions, host, legacyWorkers, corsOrigins } = config;
-  const { keepRetention, tombstoneSeconds } = config;
+  const { dynamodbEndpoint, keepRetention, tombstoneSeconds } = config;
   const tls = config.tls && (await readTls(config.tls));
   const storeTls = await readClientTls(config.storeTls);
+  const metrics = new Metrics();
   const storeOptions = {
     namespace,
     tls: storeTls,
     log,
-    ...defined({ partitions }),
+    metrics,
+    ...defined({ partitions, dynamodbEndpoint }),
   };
-  const metrics = new Metrics();
   const opened = options.store ?? (await openStore(storeUrl(config.store), storeOptions));
   const outage = new Outage("The store", { clock: ownClock, log });
   const store = meterStore(opened, metrics, outage);

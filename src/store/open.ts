@@ -2,6 +2,7 @@
 import { limits } from "../base/limits.ts";
 import type { ClientTls } from "../config/tls.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { MemoryStore } from "./memory/memory-store.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { Store } from "./store.ts";
@@ -13,12 +14,17 @@ interface OpenOptions {
   readonly namespace: string;
   /** For a store that is reached over TLS. */
   readonly tls?: ClientTls;
+  /** Absent: that of AWS in the region. */
+  readonly dynamodbEndpoint?: string;
   /** Called with what an operator should know. */
   readonly log?: Logger;
+  /** Where a store that bills its requests counts them. */
+  readonly metrics?: Metrics;
 }
 
 const known =
-  "use sqlite:PATH for one server, redis://HOST:PORT or postgres://… for several, or memory: for trials";
+  "use sqlite:PATH for one server, redis://HOST:PORT, postgres://… or dynamodb://REGION/TABLE for " +
+  "several, or memory: for trials";
 
 /** Throws a plain Error of one sentence when the URL, or what it names, cannot be used. */
 export async function openStore(url: string, options: OpenOptions): Promise<Store> {
@@ -48,6 +54,10 @@ export async function openStore(url: string, options: OpenOptions): Promise<Stor
     case "postgresql": {
       const { openPostgresStore } = await import("./postgres/open.ts");
       return await openPostgresStore(url, options);
+    }
+    case "dynamodb": {
+      const { openDynamoStore } = await import("./dynamodb/open.ts");
+      return await openDynamoStore(url, options);
     }
     default:
       // The rest of the URL may hold a password.

@@ -227,6 +227,29 @@ export class Metrics {
     this.#gauge("store_log_bytes", help, read);
   }
 
+  /** Returns what to call with each request to DynamoDB that has ended. */
+  countDynamo(): (operation: string, outcome: string, units: number) => void {
+    const requests = this.#counter(
+      "dynamodb_requests_total",
+      "Requests to DynamoDB, each attempt, by operation and outcome: ok or the code of its error.",
+      "operation",
+      "outcome",
+    );
+    const consumed = this.#counter(
+      "dynamodb_capacity_units_total",
+      "Capacity units that requests to DynamoDB consumed, by operation.",
+      "operation",
+    );
+    const requestsOf = bound((operation) =>
+      bound((outcome) => requests.labels({ operation, outcome })),
+    );
+    const consumedOf = bound((operation) => consumed.labels({ operation }));
+    return (operation, outcome, units) => {
+      requestsOf(operation)(outcome).inc();
+      if (units > 0) consumedOf(operation).inc(units);
+    };
+  }
+
   readTraces(counts: { readonly sent: number; readonly dropped: number }): void {
     const help = "Spans that the collector has accepted.";
     this.#read("trace_spans_sent_total", help, () => counts.sent);

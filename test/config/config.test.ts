@@ -97,6 +97,10 @@ test("stores are told apart by their scheme", () => {
     const url = `${scheme}://a:1`;
     expect(read(["--store", url]).store).toEqual({ kind: "redis", url });
   }
+  const dynamodb = { kind: "dynamodb", url: "dynamodb://eu-west-1/orchy" } as const;
+  expect(read(["--store", dynamodb.url]).store).toEqual(dynamodb);
+  const endpoint = "http://localhost:8000";
+  expect(read(["--dynamodb-endpoint", endpoint]).dynamodbEndpoint).toBe(endpoint);
   expect(read(["--store", "sqlite:/tmp/x y.db"]).store).toEqual({
     kind: "sqlite",
     path: "/tmp/x y.db",
@@ -139,6 +143,7 @@ const refused: readonly [string[], string][] = [
   [["8080"], `"8080" is not a flag`],
   [["--store", "mysql://x"], "must be sqlite:<file>"],
   [["--store", "sqlite:"], "must be sqlite:<file>"],
+  [["--dynamodb-endpoint", "localhost:8000"], "must be a URL such as http://localhost:8000"],
   [["--partitions", "0"], "from 1 to 4096"],
   [["--namespace", "A B"], "a-z"],
   [["--advertise", "nohost"], "host:port"],

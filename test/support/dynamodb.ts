@@ -22,7 +22,7 @@ export function openEmptyDynamo(
   const namespace = `test-${count}`;
   return openDynamoDriver(testUrl, {
     namespace,
-    endpoint,
+    dynamodbEndpoint: endpoint,
     credentials: testCredentials,
     ...options,
   });

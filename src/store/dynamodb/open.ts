@@ -5,8 +5,12 @@ import { findRegion } from "../../aws/region.ts";
 import { type Clock, type Ids, systemClock, systemIds } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
 import type { RecordsDriver } from "../records/driver.ts";
+import { openRecordsStore } from "../records/records-store.ts";
+import type { Store } from "../store.ts";
 import { DynamoAggregates } from "./aggregates.ts";
+import { countsOf } from "./capacity.ts";
 import { DynamoDocuments } from "./documents.ts";
 import { Keys } from "./items.ts";
 import { prepareNamespace, prepareTable } from "./prepare.ts";
@@ -20,12 +24,13 @@ export interface DynamoOptions {
   /** Absent: as the namespace was created; a new one gets limits.partitionsBilledDefault. */
   readonly partitions?: number;
   /** Absent: that of AWS in the region. */
-  readonly endpoint?: string;
+  readonly dynamodbEndpoint?: string;
   readonly log?: Logger;
   readonly clock?: Clock;
   readonly ids?: Ids;
   readonly credentials?: CredentialSource;
-  /** Called with each request, for metrics. */
+  readonly metrics?: Metrics;
+  /** Called with each request that has ended. */
   readonly onAttempt?: (attempt: AwsAttempt) => void;
 }
 
@@ -41,6 +46,24 @@ const driverLimits = {
   sweepMs: 600_000,
 };
 
+/** Throws an Error of one sentence when it cannot be used. */
+export async function openDynamoStore(url: string, options: DynamoOptions): Promise<Store> {
+  const { clock = systemClock, ids = systemIds, metrics } = options;
+  const count = metrics?.countDynamo();
+  const counted =
+    count === undefined
+      ? options
+      : { ...options, onAttempt: (one: AwsAttempt) => count(one.operation, ...countsOf(one)) };
+  const driver = await openDynamoDriver(url, counted);
+  // What is done without a moment from outside happens now, by the clock that servers share.
+  const shared: Clock = {
+    now: () => clock.now() + (driver.timeOffset?.() ?? 0),
+    after: (ms, callback) => clock.after(ms, callback),
+    soon: (callback) => clock.soon(callback),
+  };
+  return openRecordsStore(driver, { nonce: ids.nonce(), clock: shared });
+}
+
 const shape = "dynamodb://REGION/TABLE, such as dynamodb://eu-central-1/orchy";
 
 /** Throws an Error of one sentence when it cannot be used. */
@@ -49,7 +72,9 @@ export async function openDynamoDriver(
   options: DynamoOptions,
 ): Promise<RecordsDriver> {
   const { namespace, log, clock = systemClock, ids = systemIds } = options;
-  const endpoint = options.endpoint || undefined;
+  const { AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL } = process.env;
+  const endpoint =
+    options.dynamodbEndpoint || AWS_ENDPOINT_URL_DYNAMODB || AWS_ENDPOINT_URL || undefined;
   const { region, name } = await readAddress(url);
   const credentials = options.credentials ?? findCredentials(clock);
   const client = new AwsClient({

@@ -66,6 +66,7 @@ export class DynamoServers {
   }
 
   async raiseFormat(format: number): Promise<number> {
+    if (format <= this.#format) return this.#format;
     const values = { ":f": number(format) };
     const request = {
       Key: itemKey(this.#keys.node, settingsName),

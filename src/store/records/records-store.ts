@@ -3,6 +3,7 @@
  * stands in driver.ts, why nothing is lost in docs/design/store.md ("Records").
  */
 import type { Clock } from "../../base/clock.ts";
+import { defined } from "../../base/defined.ts";
 import type * as contract from "../store.ts";
 import type { RecordsDriver } from "./driver.ts";
 import { Due } from "./due.ts";
@@ -32,6 +33,11 @@ export function openRecordsStore(driver: RecordsDriver, options: RecordsOptions)
 class RecordsStore implements contract.Store {
   readonly traits: contract.Traits;
   readonly partitions: number;
+  /** Present where the driver has them. */
+  readonly timeOffset?: () => number;
+  readonly complaint?: () => string | undefined;
+  readonly format?: () => number;
+  readonly raiseFormat?: (format: number) => Promise<number>;
   readonly #driver: RecordsDriver;
   readonly #clock: Clock;
   readonly #records: Records;
@@ -47,6 +53,16 @@ class RecordsStore implements contract.Store {
     const costs = { claimOrder: "roughly", looks: "billed", countsExact: false } as const;
     this.traits = { name, durability, shared: true, usedMax: 1, ...costs };
     this.partitions = partitions;
+    const { servers } = driver;
+    Object.assign(
+      this,
+      defined({
+        timeOffset: driver.timeOffset?.bind(driver),
+        complaint: driver.complaint?.bind(driver),
+        format: servers.format?.bind(servers),
+        raiseFormat: servers.raiseFormat?.bind(servers),
+      }),
+    );
     this.#driver = driver;
     this.#clock = clock;
     const ids = new PlaceIds(nonce);

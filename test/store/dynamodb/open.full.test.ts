@@ -1,5 +1,6 @@
 /** What a start finds: no table, another's table, a newer store, no permission, no network. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { Refreshed } from "../../../src/aws/credentials.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { limits } from "../../../src/base/limits.ts";
@@ -42,7 +43,7 @@ else {
     const open = (options: Partial<DynamoOptions> = {}, url = `dynamodb://eu-west-1/${table}`) =>
       openDynamoDriver(url, {
         namespace: "orchy",
-        endpoint: proxy.endpoint,
+        dynamodbEndpoint: proxy.endpoint,
         credentials: testCredentials,
         ...options,
       });
@@ -191,10 +192,28 @@ else {
         after: (ms: number, callback: () => void) => systemClock.after(Math.min(ms, 5), callback),
       };
       const endpoint = `http://127.0.0.1:${freePort()}`;
-      expect(await refusalOf(open({ clock, endpoint }))).toBe(
+      expect(await refusalOf(open({ clock, dynamodbEndpoint: endpoint }))).toBe(
         `DynamoDB cannot be reached at ${endpoint.slice(7)} (ECONNREFUSED). Check the region of the ` +
           "store's URL, dynamodb://REGION/TABLE, or --dynamodb-endpoint.",
       );
+    });
+
+    test("of a real server ends with a sentence and 1", async () => {
+      await open({ partitions: 4 });
+      const arguments_ = ["--partitions", "8", "--http-port", "0", "--grpc-port", "0"];
+      const store = ["--store", `dynamodb://eu-west-1/${table}`];
+      const endpoint = ["--dynamodb-endpoint", running.endpoint];
+      const main = join(import.meta.dirname, "..", "..", "..", "src", "main.ts");
+      const child = Bun.spawn([process.execPath, main, ...store, ...endpoint, ...arguments_], {
+        env: { PATH: process.env.PATH, AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" },
+        stdout: "ignore",
+        stderr: "pipe",
+      });
+      expect(await new Response(child.stderr).text()).toBe(
+        "Orchy cannot start: The namespace orchy has 4 partitions, which cannot be changed; start with " +
+          "--partitions 4, or without it.\n",
+      );
+      expect(await child.exited).toBe(1);
     });
 
     test.each([
