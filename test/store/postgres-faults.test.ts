@@ -1,11 +1,9 @@
-/** What only PostgreSQL can get wrong: lost replies, locks, other servers' ends, roles, versions. */
+/** What only PostgreSQL can get wrong: lost replies, locks, the ends of its connections. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { SQL } from "bun";
-import { openStore } from "../../src/store/open.ts";
 import { openPostgresStore } from "../../src/store/postgres/open.ts";
 import type { PostgresStore } from "../../src/store/postgres/postgres-store.ts";
 import { StoreFault } from "../../src/store/store.ts";
-import { createAuthority } from "../support/certificates.ts";
 import { startCuttingProxy } from "../support/cutting-proxy.ts";
 import {
   openEmptyPostgres,
@@ -157,26 +155,6 @@ describe.skipIf(postgresMissing !== undefined)(`a PostgreSQL${name}`, () => {
     await other.close();
   });
 
-  test("that cannot be used is refused in one sentence", async () => {
-    const refusal = (url: string, options: object = {}) =>
-      openStore(url, { namespace: "faults", ...options }).then(
-        () => "opened",
-        ({ message }: Error) => message,
-      );
-    expect(await refusal(server.url, { partitions: 8 })).toContain("has 4 partitions");
-    expect(await refusal("postgres://127.0.0.1:1")).toContain("postgres://USER@HOST:PORT/DATABASE");
-    expect(await refusal("postgres://u@127.0.0.1:1/d")).toContain("127.0.0.1:1 cannot be used");
-    expect(await refusal(server.url.replace(/postgres$/, "no"))).toContain("3D000");
-    await server.client.unsafe("CREATE ROLE poor LOGIN");
-    const poor = server.url.replace("postgres@", "poor@");
-    expect(await refusal(poor, { namespace: "new" })).toContain(
-      'CREATE SCHEMA "new" AUTHORIZATION "poor"',
-    );
-    expect(await refusal(poor)).toContain('may not use the schema "faults"');
-    await server.client.unsafe("UPDATE faults.settings SET value = '99' WHERE name = 'version'");
-    expect(await refusal(server.url)).toContain("written by a newer Orchy (schema 99");
-  });
-
   test("that has no connection left is used again when it has", async () => {
     const small = await startPostgres({
       max_connections: "6",
@@ -218,33 +196,5 @@ describe.skipIf(postgresMissing !== undefined)(`a PostgreSQL${name}`, () => {
     }
     await few.close();
     await small.stop();
-  });
-
-  test("that speaks TLS is verified", async () => {
-    const [ca, stranger] = [createAuthority(), createAuthority()];
-    const secure = await startPostgres({}, { tls: ca.issue("server") });
-    const open = (tls: object) =>
-      openEmptyPostgres(`${secure.url}?sslmode=verify-full`, { partitions: 1, tls }).then(
-        async (opened) => {
-          const { rows } = await secure.client
-            .unsafe("SELECT count(*)::int AS rows FROM pg_stat_ssl WHERE ssl")
-            .then(([row]) => row);
-          await opened.close();
-          return rows > 0 ? "secured" : "plain";
-        },
-        ({ message }: Error) => message,
-      );
-    expect(await open({ ca: ca.cert })).toBe("secured");
-    expect(await open({ ca: stranger.cert })).toContain("cannot be used");
-    expect(await open({})).toContain("cannot be used");
-    await secure.stop();
-    for (const one of [ca, stranger]) one.remove();
-  });
-
-  test("is prepared once by servers that start together", async () => {
-    const open = () => openPostgresStore(server.url, { namespace: "together", partitions: 2 });
-    const stores = await Promise.all([open(), open(), open()]);
-    expect(stores.map(({ partitions }) => partitions)).toEqual([2, 2, 2]);
-    for (const one of stores) await one.close();
   });
 });

@@ -6,6 +6,7 @@ import { SQL } from "bun";
 import type { Clock } from "../../base/clock.ts";
 import type { ClientTls } from "../../config/tls.ts";
 import { StoreFault } from "../store.ts";
+import { clientOptions, type PostgresAddress } from "./address.ts";
 import { toFault } from "./faults.ts";
 
 const connectionsDefault = 10;
@@ -29,7 +30,7 @@ export class PostgresLink {
   #listening: { readonly channel: string; hear(text: string): void } | undefined;
 
   constructor(
-    url: string,
+    address: PostgresAddress,
     options: {
       readonly namespace: string;
       readonly clock: Clock;
@@ -39,10 +40,9 @@ export class PostgresLink {
   ) {
     this.schema = `"${options.namespace}"`;
     this.#clock = options.clock;
-    const { tls, connections = connectionsDefault } = options;
-    const plain = { url, max: connections, connectionTimeout: connectSeconds, prepare: false };
-    const isVerified = (tls?.ca ?? tls?.cert) !== undefined;
-    this.#options = isVerified ? { ...plain, tls: { ...tls, rejectUnauthorized: true } } : plain;
+    const { tls, connections: max = connectionsDefault } = options;
+    const plain = { max, connectionTimeout: connectSeconds, prepare: false };
+    this.#options = { ...clientOptions(address, tls), ...plain };
     this.#sql = new SQL(this.#options);
   }
 

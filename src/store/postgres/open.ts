@@ -4,7 +4,9 @@ import { limits } from "../../base/limits.ts";
 import type { ClientTls } from "../../config/tls.ts";
 import { NodeClock } from "../kit/node-clock.ts";
 import type { Traits } from "../store.ts";
-import { stateOf } from "./faults.ts";
+
+import { type PostgresAddress, readAddress } from "./address.ts";
+import { connectFault } from "./connect-fault.ts";
 import { PostgresLink } from "./link.ts";
 import { PostgresStore } from "./postgres-store.ts";
 import { prepareSchema } from "./schema.ts";
@@ -40,17 +42,13 @@ export async function openPostgresStore(
   url: string,
   options: PostgresOptions,
 ): Promise<PostgresStore> {
-  if (!URL.canParse(url) || new URL(url).pathname.length < 2) {
-    throw new Error(
-      "The address of the PostgreSQL store is invalid; write postgres://USER@HOST:PORT/DATABASE.",
-    );
-  }
+  const address = readAddress(url);
   const clock = options.clock ?? systemClock;
   const ids = options.ids ?? systemIds;
-  const link = new PostgresLink(url, { ...options, clock });
+  const link = new PostgresLink(address, { ...options, clock });
   const nodeClock = new NodeClock(() => readTime(link), clock);
   try {
-    const node = await readNode(link, url);
+    const node = await readNode(link, address);
     const { partitions, format } = await prepareSchema(link, options);
     await nodeClock.measure();
     nodeClock.keepMeasuring();
@@ -80,8 +78,8 @@ async function readTime(link: PostgresLink): Promise<number> {
   return Number(row!.ms);
 }
 
-async function readNode(link: PostgresLink, url: string): Promise<NodeRow> {
-  const { host, pathname } = new URL(url);
+async function readNode(link: PostgresLink, address: PostgresAddress): Promise<NodeRow> {
+  const { host } = address;
   const [node] = await link
     .query<NodeRow>(
       `SELECT current_setting('server_version_num')::int / 10000 AS version,
@@ -89,13 +87,8 @@ async function readNode(link: PostgresLink, url: string): Promise<NodeRow> {
          current_setting('synchronous_commit') AS synchronous, current_setting('fsync') AS fsync,
          current_setting('synchronous_standby_names') AS standbys`,
     )
-    .catch((error: Error) => {
-      const state = stateOf(error);
-      throw new Error(
-        `PostgreSQL at ${host} cannot be used: ${error.message}${state ? ` (${state})` : ""}. Check ` +
-          `the host, the role, its password and the database ${decodeURIComponent(pathname.slice(1))} ` +
-          "in the store's URL.",
-      );
+    .catch((error: unknown) => {
+      throw connectFault(address, error);
     });
   const { version, encoding, isReplica } = node!;
   if (version < oldestVersion) {

@@ -1,6 +1,7 @@
 /** The schema of a namespace: created, brought to this version, and checked before it is used. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { TransactionSQL } from "bun";
 import { limits } from "../../base/limits.ts";
 import { currentFormat, oldestFormat } from "../../model/format.ts";
 import { purgedPerClaim, purgedPerRemoval, removeRowsMax } from "../kit/removal.ts";
@@ -34,93 +35,109 @@ interface Options {
   readonly partitions?: number;
 }
 
-/** Throws an Error of one sentence when this server cannot use the namespace. */
-export async function prepareSchema(link: PostgresLink, options: Options): Promise<Namespace> {
-  const { namespace, partitions = limits.partitionsDefault } = options;
-  await createSchema(link, namespace);
-  const initial = { partitions, format: currentFormat };
-  const settings = await migrate(link, namespace, initial);
-  const format = Number(settings.format);
-  if (!(format >= oldestFormat && format <= currentFormat)) {
-    throw new Error(
-      `The namespace ${namespace} was written by another version of Orchy (format ` +
-        `${settings.format}; this one reads ${oldestFormat} to ${currentFormat}). Start that ` +
-        "version, or a newer one.",
-    );
-  }
-  const stored = Number(settings.partitions);
-  if (options.partitions !== undefined && options.partitions !== stored) {
-    throw new Error(
-      `The namespace ${namespace} has ${stored} partitions, which cannot be changed; ` +
-        `start with --partitions ${stored}, or without it.`,
-    );
-  }
-  return { partitions: stored, format };
-}
-
-async function createSchema(link: PostgresLink, namespace: string): Promise<void> {
-  const { schema } = link;
-  try {
-    // Read first: a role may use a schema that it may not create.
-    const found = await link.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", [namespace]);
-    if (found.length === 0) await link.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
-  } catch (error) {
-    if (stateOf(error) !== "42501") throw error;
-    const [row] = await link.query<{ readonly role: string }>("SELECT current_user AS role");
-    throw new Error(
-      `The role of PostgreSQL may not create the schema ${schema}; create it once as an ` +
-        `administrator: CREATE SCHEMA ${schema} AUTHORIZATION "${row?.role}".`,
-    );
-  }
-}
+type Settings = Readonly<Record<string, string>>;
 
 /** Permission denied; or no schema that may be used was found. */
 const denied: readonly unknown[] = ["42501", "3F000"];
 
-/** All that is missing, in one transaction: servers that start at once wait for each other. */
-async function migrate(
-  { client, schema }: PostgresLink,
-  namespace: string,
-  initial: Namespace,
-): Promise<Readonly<Record<string, string>>> {
-  try {
-    return await client.begin(async (sql) => {
-      await sql.unsafe("SELECT pg_advisory_xact_lock(hashtext($1))", [
-        `orchy migrations ${namespace}`,
-      ]);
+/**
+ * All that is missing, in one transaction: servers that start at once wait for each other, and one
+ * that cannot use the namespace leaves nothing behind. Throws an Error of one sentence then.
+ */
+export async function prepareSchema(link: PostgresLink, options: Options): Promise<Namespace> {
+  const { namespace, partitions = limits.partitionsDefault } = options;
+  const { client, schema } = link;
+  return await client.begin(async (sql) => {
+    await sql.unsafe("SELECT pg_advisory_xact_lock(hashtext($1))", [
+      `orchy migrations ${namespace}`,
+    ]);
+    const role = await openSchema(sql, namespace);
+    try {
       await sql.unsafe(`SET LOCAL search_path = ${schema}`);
-      const [found] = await sql.unsafe("SELECT to_regclass('settings')::text AS known");
-      const read = async () =>
-        Object.fromEntries(
-          (await sql.unsafe("SELECT name, value FROM settings")).map(
-            (row: { name: string; value: string }) => [row.name, row.value],
-          ),
-        );
-      const settings = found.known === null ? {} : await read();
-      const version = Number(settings.version ?? 0);
-      if (version > migrations.length) {
-        throw new Error(
-          `The namespace ${namespace} was written by a newer Orchy (schema ${version}; this one ` +
-            `knows ${migrations.length}); start that version, or a newer one.`,
-        );
-      }
-      if (version === migrations.length) return settings;
-      for (const migration of migrations.slice(version)) await sql.unsafe(migration).simple();
-      const values = { ...initial, ...settings, version: migrations.length };
-      for (const [name, value] of Object.entries(values)) {
-        await sql.unsafe(
-          `INSERT INTO settings VALUES ($1, $2)
-           ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
-          [name, `${value}`],
-        );
-      }
-      return await read();
-    });
-  } catch (error) {
-    if (!denied.includes(stateOf(error))) throw error;
+      const found = await readSettings(sql);
+      check(found, options);
+      const initial = { partitions, format: currentFormat };
+      const settings = await migrate(sql, { ...initial, ...found });
+      return { partitions: Number(settings.partitions), format: Number(settings.format) };
+    } catch (error) {
+      if (!denied.includes(stateOf(error))) throw error;
+      throw new Error(
+        `The role of PostgreSQL may not use the schema ${schema}: ${(error as Error).message}. Make ` +
+          `it the owner: ALTER SCHEMA ${schema} OWNER TO "${role}".`,
+      );
+    }
+  });
+}
+
+/** Creates it where it is missing; returns the role of this server. */
+async function openSchema(sql: TransactionSQL, namespace: string): Promise<string> {
+  // A role may use a schema that it may not create.
+  const [found] = await sql.unsafe(
+    `SELECT current_user AS role,
+       EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) AS "isThere",
+       has_database_privilege(current_database(), 'CREATE') AS "mayCreate"`,
+    [namespace],
+  );
+  const { role, isThere, mayCreate } = found;
+  if (isThere) return role;
+  if (!mayCreate) {
     throw new Error(
-      `The role of PostgreSQL may not use the schema ${schema}: ${(error as Error).message}. Make it ` +
-        `the owner: ALTER SCHEMA ${schema} OWNER TO the role of the store's URL.`,
+      `The role of PostgreSQL may not create the schema "${namespace}"; create it once as an ` +
+        `administrator: CREATE SCHEMA "${namespace}" AUTHORIZATION "${role}".`,
     );
   }
+  await sql.unsafe(`CREATE SCHEMA "${namespace}"`);
+  return role;
+}
+
+async function readSettings(sql: TransactionSQL): Promise<Settings> {
+  const [found] = await sql.unsafe("SELECT to_regclass('settings')::text AS known");
+  if (found.known === null) return {};
+  const rows: { name: string; value: string }[] = await sql.unsafe(
+    "SELECT name, value FROM settings",
+  );
+  return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+}
+
+/** Of a namespace that exists. */
+function check({ version, format, partitions }: Settings, options: Options): void {
+  const { namespace } = options;
+  if (version === undefined) return;
+  if (Number(version) > migrations.length) {
+    throw new Error(
+      `The namespace ${namespace} was written by a newer Orchy (schema ${version}; this one ` +
+        `knows ${migrations.length}); start that version, or a newer one.`,
+    );
+  }
+  if (!(Number(format) >= oldestFormat && Number(format) <= currentFormat)) {
+    throw new Error(
+      `The namespace ${namespace} was written by another version of Orchy (format ` +
+        `${format}; this one reads ${oldestFormat} to ${currentFormat}). Start that ` +
+        "version, or a newer one.",
+    );
+  }
+  if (options.partitions !== undefined && options.partitions !== Number(partitions)) {
+    throw new Error(
+      `The namespace ${namespace} has ${partitions} partitions, which cannot be changed; ` +
+        `start with --partitions ${partitions}, or without it.`,
+    );
+  }
+}
+
+async function migrate(
+  sql: TransactionSQL,
+  { version = "0", ...settings }: Readonly<Record<string, string | number>>,
+): Promise<Readonly<Record<string, string | number>>> {
+  const missing = migrations.slice(Number(version));
+  if (missing.length === 0) return settings;
+  for (const migration of missing) await sql.unsafe(migration).simple();
+  const values = { ...settings, version: migrations.length };
+  for (const [name, value] of Object.entries(values)) {
+    await sql.unsafe(
+      `INSERT INTO settings VALUES ($1, $2)
+       ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+      [name, `${value}`],
+    );
+  }
+  return settings;
 }
