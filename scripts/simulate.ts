@@ -1,10 +1,11 @@
 /**
  * `bun run simulate`: whole servers and workers on simulated time, with faults, one seed after the
- * other. `--seed S` alone runs that one; `--minutes M` goes on from there for so long.
+ * other. `--seed S` alone runs that one; `--minutes M` goes on from there for so long. `--records`: on
+ * the records store, whose servers fail between any two of its primitives.
  */
 import { decimal, integer } from "../src/config/settings.ts";
 import { openEvaluator } from "../test/sim/scripts.ts";
-import { describeFailure, simulate } from "../test/sim/simulation.ts";
+import { describeFailure, type SharedStore, simulate } from "../test/sim/simulation.ts";
 import { readOptions } from "./options.ts";
 
 const options = readOptions("Whole servers and workers on simulated time, with faults.", {
@@ -18,7 +19,12 @@ const options = readOptions("Whole servers and workers on simulated time, with f
     about: "the first one, or alone the only one; by chance unless given",
     read: integer(0, 999_999_999),
   },
+  records: {
+    type: "boolean",
+    about: "on the records store, on a database in memory",
+  },
 });
+const shared: SharedStore = options.records ? "records" : "memory";
 const first = options.seed ?? Math.floor(Math.random() * 1_000_000) * 1_000;
 const isOne = options.minutes === undefined && options.seed !== undefined;
 const untilMs = performance.now() + (options.minutes ?? 1) * 60_000;
@@ -26,9 +32,9 @@ const untilMs = performance.now() + (options.minutes ?? 1) * 60_000;
 const evaluate = await openEvaluator();
 const sums = { seeds: 0, executions: 0, callbacks: 0, simulatedMs: 0 };
 for (let seed = first; ; seed++) {
-  const report = await simulate(seed, evaluate);
+  const report = await simulate(seed, evaluate, { shared });
   if (report.violation !== undefined) {
-    console.error(describeFailure(report));
+    console.error(describeFailure(report, shared));
     process.exit(1);
   }
   sums.seeds += 1;

@@ -12,7 +12,7 @@ describe("the simulation finds that", () => {
     test(mistake.name, async () => {
       let found: string | undefined;
       for (let seed = 1; found === undefined && seed <= seedsMax; seed++) {
-        found = (await simulate(seed, evaluate, mistake)).violation;
+        found = (await simulate(seed, evaluate, { mistake })).violation;
       }
       expect(found).toBeDefined();
     }, 120_000);

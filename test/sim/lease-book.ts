@@ -53,9 +53,11 @@ export class LeaseBook {
       this.#close(taskId);
     }
     // A result that was there before the lapse goes first, in one commit: the lapse is of nothing.
-    const settledNow = new Set(settle.map(({ taskId }) => taskId));
+    const endedNow = new Set(settle.map(({ taskId }) => taskId));
     for (const { taskId, token } of expire) {
-      if (!settledNow.has(taskId)) this.#expire(taskId, token);
+      // It may have been given twice before it came to this commit.
+      if (!endedNow.has(taskId)) this.#expire(taskId, token);
+      endedNow.add(taskId);
     }
     this.added(effects);
   }
@@ -86,7 +88,7 @@ export class LeaseBook {
     }
   }
 
-  claimed({ tasks }: ClaimTasksAnswer): void {
+  claimed({ tasks }: Pick<ClaimTasksAnswer, "tasks">): void {
     for (const { id, token, leaseUntil } of tasks) this.#grant(id, token, leaseUntil);
   }
 

@@ -94,7 +94,7 @@ export class Oracle {
         if (outcome.ok && output !== outcome.output && !isOld) {
           this.#violate(`the result of ${token} is ${answer}, and its output is ${output}`);
         }
-      } else if (answer === "stale" && this.witness.leases.isLive(token)) {
+      } else if (answer === "stale" && this.witness.leases.isLive(token) && !isClosing(life)) {
         this.#violate(`the result of ${token} is stale, and it holds its task`);
       } else if (answer === "stale" && isSettled && !isOld && life?.isRemoved === false) {
         this.#violate(`the result of ${token} counted, and its repeat is stale`);
@@ -257,6 +257,11 @@ export class Oracle {
     this.#loop.reached.add("ideal end");
     if (difference !== undefined) this.#violate(`${life.key.id}: ${difference}`);
   }
+}
+
+/** It has ended, and further commits drop what is left of it. */
+function isClosing(life: Life | undefined): boolean {
+  return (life?.execution.state.closing.length ?? 0) > 0;
 }
 
 /** Of the action that the task was for, or of its item. */

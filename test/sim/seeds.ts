@@ -1,7 +1,7 @@
 /** Many simulations, over the seeds that a test file gives; together they reach what any must reach. */
 import { expect, test } from "bun:test";
 import { openEvaluator } from "./scripts.ts";
-import { describeFailure, simulate } from "./simulation.ts";
+import { describeFailure, type SharedStore, simulate } from "./simulation.ts";
 
 /** Reached by any fair run of that length; one that is missing means that faults have lost their bite. */
 const mustReach = [
@@ -17,15 +17,25 @@ const mustReach = [
   ...["operation complete", "operation fail"],
 ];
 
-export function simulateSeeds(first: number, count: number): void {
-  test("every promise is kept, whatever fails", async () => {
+interface SeedOptions {
+  readonly shared?: SharedStore;
+  /** Outcomes that these seeds must reach; absent: what any fair run does. */
+  readonly reaches?: readonly string[];
+}
+
+export function simulateSeeds(
+  first: number,
+  count: number,
+  { shared = "memory", reaches = mustReach }: SeedOptions = {},
+): void {
+  test(`every promise is kept, whatever fails (${shared})`, async () => {
     const evaluate = await openEvaluator();
     const reached = new Set<string>();
     for (let seed = first; seed < first + count; seed++) {
-      const report = await simulate(seed, evaluate);
-      if (report.violation !== undefined) throw new Error(describeFailure(report));
+      const report = await simulate(seed, evaluate, { shared });
+      if (report.violation !== undefined) throw new Error(describeFailure(report, shared));
       for (const one of report.reached) reached.add(one);
     }
-    expect(mustReach.filter((one) => !reached.has(one))).toEqual([]);
+    expect(reaches.filter((one) => !reached.has(one))).toEqual([]);
   }, 400_000);
 }

@@ -11,14 +11,14 @@ import type { Address } from "./network.ts";
 import { Process } from "./process.ts";
 import type { Evaluate } from "./scripts.ts";
 import { simulatedSandbox } from "./scripts.ts";
-import { storeLine } from "./store-line.ts";
+import type { Line } from "./store-line.ts";
 import type { Weather } from "./weather.ts";
 
 export interface ServerOptions {
   readonly loop: Loop;
   readonly weather: Weather;
-  /** Shared by all servers. */
-  readonly store: Store;
+  /** Shared by all servers; a server's own way to it. */
+  readonly openLine: (line: Line) => Store;
   readonly evaluate: Evaluate;
   /** Mistakes to be found: around what the runtime sees of the store, and around the runtime. */
   readonly wrapLine?: ((line: Store, process: Process, loop: Loop) => Store) | undefined;
@@ -49,11 +49,8 @@ export class SimulatedServer implements Address<Runtime> {
     loop.note(`${process.name} starts`);
     // Clocks that are kept in step are still some way apart.
     process.clockErrorMs = loop.chance.below(1_000) - 500;
-    const line = storeLine({
-      ...this.#options,
-      process,
-      onSkewed: () => this.#measureClock(process),
-    });
+    const { weather, openLine } = this.#options;
+    const line = openLine({ loop, weather, process, onSkewed: () => this.#measureClock(process) });
     const runtime = createRuntime({
       store: wrapLine?.(line, process, loop) ?? line,
       sandbox: simulatedSandbox(process, evaluate),

@@ -5,6 +5,7 @@
 import { Plans } from "../../src/runtime/catalogue/plans.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import type { RecordsDriver } from "../../src/store/records/driver.ts";
 import type { Store } from "../../src/store/store.ts";
 import { bounded } from "../support/bounded.ts";
 import { Client } from "./client.ts";
@@ -13,8 +14,10 @@ import { Nemesis } from "./nemesis.ts";
 import { Network } from "./network.ts";
 import { Oracle } from "./oracle.ts";
 import type { Process } from "./process.ts";
+import { RecordsWorld } from "./records-world.ts";
 import type { Evaluate } from "./scripts.ts";
 import { SimulatedServer } from "./server.ts";
+import { type Line, storeLine } from "./store-line.ts";
 import { Weather } from "./weather.ts";
 import { Witness } from "./witness.ts";
 import { deep, makeWorkflows } from "./workflows.ts";
@@ -24,6 +27,8 @@ export interface Mistake {
   readonly name: string;
   /** In the store itself. */
   readonly wrapStore?: (store: MemoryStore) => Store;
+  /** In what the records store of one server sees of the database. */
+  readonly wrapDriver?: (driver: RecordsDriver) => RecordsDriver;
   /** In what one server's runtime sees of the store. */
   readonly wrapLine?: (line: Store, process: Process, loop: Loop) => Store;
   /** In what workers and clients see of the runtime. */
@@ -54,13 +59,16 @@ const settleMs = 45_000;
 /** No call keeps its caller waiting for longer; the longest are polls. */
 const responseMs = 40_000;
 
+/** What the servers share: the memory store, or the records store on a database in memory. */
+export type SharedStore = "memory" | "records";
+
 export async function simulate(
   seed: number,
   evaluate: Evaluate,
-  mistake?: Mistake,
+  options: { readonly mistake?: Mistake; readonly shared?: SharedStore } = {},
 ): Promise<Report> {
   const loop = new Loop(seed);
-  const world = new World(loop, evaluate, mistake);
+  const world = new World(loop, evaluate, options);
   await loop.run(world.run());
   const { violation, lastEvents, fingerprint, reached, callbacks, elapsed } = loop;
   const executions = world.oracle.witness.lives.size;
@@ -77,8 +85,11 @@ export async function simulate(
 }
 
 /** What to show of a simulation that failed. */
-export function describeFailure({ seed, violation, lastEvents }: Report): string {
-  const again = `bun run simulate --seed ${seed}`;
+export function describeFailure(
+  { seed, violation, lastEvents }: Report,
+  shared: SharedStore = "memory",
+): string {
+  const again = `bun run simulate --seed ${seed}${shared === "memory" ? "" : ` --${shared}`}`;
   return [...lastEvents, "", `${violation}`, `Once more: ${again}`].join("\n");
 }
 
@@ -87,15 +98,28 @@ class World {
   readonly #loop: Loop;
   readonly #evaluate: Evaluate;
   readonly #mistake: Mistake;
-  readonly #base: MemoryStore;
+  readonly #base: Store;
+  readonly #records: RecordsWorld | undefined;
 
-  constructor(loop: Loop, evaluate: Evaluate, mistake: Mistake = { name: "none" }) {
+  constructor(
+    loop: Loop,
+    evaluate: Evaluate,
+    { mistake = { name: "none" }, shared = "memory" }: Parameters<typeof simulate>[2] & object,
+  ) {
     this.#loop = loop;
     this.#evaluate = evaluate;
     this.#mistake = mistake;
-    this.#base = new MemoryStore({ partitions: loop.chance.pick([1, 2, 4]) });
-    const wrapped = mistake.wrapStore?.(this.#base) ?? this.#base;
-    this.oracle = new Oracle(loop, new Witness(loop, bounded(wrapped)));
+    const partitions = loop.chance.pick([1, 2, 4]);
+    if (shared === "records") {
+      const { wrapDriver } = mistake;
+      this.#records = new RecordsWorld(loop, { partitions, wrapDriver });
+      this.#base = this.#records.observer;
+    } else {
+      const memory = new MemoryStore({ partitions });
+      this.#base = mistake.wrapStore?.(memory) ?? memory;
+    }
+    this.oracle = new Oracle(loop, new Witness(loop, bounded(this.#base)));
+    this.#records?.watchedBy(this.oracle.witness);
   }
 
   async run(): Promise<void> {
@@ -128,13 +152,16 @@ class World {
     await loop.sleep(settleMs);
     for (const call of network.unanswered(responseMs)) loop.violate(`never answered: ${call}`);
     await oracle.checkEnd(new Set(tidy.map(({ definition }) => definition.name)), this.#evaluate);
+    await this.#records?.checkLeft(oracle.witness);
   }
 
   #makeServers(weather: Weather): SimulatedServer[] {
     const loop = this.#loop;
     const { wrapLine, wrapRuntime } = this.#mistake;
-    const store = this.oracle.witness.store;
-    const parts = { loop, weather, store, evaluate: this.#evaluate, wrapLine, wrapRuntime };
+    const { store } = this.oracle.witness;
+    const records = this.#records;
+    const openLine = (line: Line) => records?.line(line) ?? storeLine({ ...line, store });
+    const parts = { loop, weather, openLine, evaluate: this.#evaluate, wrapLine, wrapRuntime };
     const count = 1 + loop.chance.below(3);
     return Array.from({ length: count }, (_, index) => {
       return new SimulatedServer(`server-${index + 1}`, parts);

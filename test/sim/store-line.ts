@@ -8,8 +8,7 @@ import type { Loop } from "./loop.ts";
 import type { Process } from "./process.ts";
 import type { Weather } from "./weather.ts";
 
-interface Line {
-  readonly store: Store;
+export interface Line {
   readonly loop: Loop;
   readonly process: Process;
   readonly weather: Weather;
@@ -19,7 +18,7 @@ interface Line {
 
 type Method = (request: unknown) => Promise<unknown>;
 
-export function storeLine(line: Line): Store {
+export function storeLine(line: Line & { readonly store: Store }): Store {
   return new Proxy(line.store, {
     get(store, name) {
       const value: unknown = Reflect.get(store, name, store);
@@ -37,7 +36,7 @@ interface StoreCall {
   readonly request: unknown;
 }
 
-function send(line: Line, call: StoreCall): Promise<unknown> {
+export function send(line: Line, call: StoreCall): Promise<unknown> {
   const { loop, process } = line;
   return new Promise((resolve, reject) => {
     const answer = (how: () => void) => loop.in(delay(line), () => process.deliver(how));
@@ -107,7 +106,7 @@ function delay({ loop, weather }: Line): number {
 }
 
 /** A store refuses a `now` that is too far from its own; see the store contract. */
-function skewMs({ loop }: Line, { request }: StoreCall): number {
+export function skewMs({ loop }: Line, { request }: Pick<StoreCall, "request">): number {
   const now = (request as { now?: number } | undefined)?.now;
   return now === undefined ? 0 : Math.abs(now - loop.now);
 }

@@ -54,16 +54,16 @@ export class Witness {
   get store(): Store {
     const checks: Record<string, (request: never, answer: never) => unknown> = {
       create: (request: Request<"create">, answer: Answer<"create">) =>
-        this.#created(request, answer),
+        this.created(request, answer),
       commit: (request: Request<"commit">, answer: Answer<"commit">) =>
-        this.#committed(request, answer),
-      claimTasks: (_: unknown, answer: Answer<"claimTasks">) => this.#claimed(answer),
+        this.committed(request, answer),
+      claimTasks: (_: unknown, answer: Answer<"claimTasks">) => this.claimed(answer),
       extendLeases: ({ leases }: Request<"extendLeases">, answers: Answer<"extendLeases">) =>
         this.leases.extended(leases, answers),
       releaseTasks: ({ tasks }: Request<"releaseTasks">, answers: Answer<"releaseTasks">) =>
         this.leases.released(tasks, answers),
-      ackOutbox: (request: Request<"ackOutbox">) => this.#acknowledged(request),
-      remove: ({ key }: Request<"remove">, answer: Answer<"remove">) => this.#removed(key, answer),
+      ackOutbox: (request: Request<"ackOutbox">) => this.acknowledged(request),
+      remove: ({ key }: Request<"remove">, answer: Answer<"remove">) => this.removed(key, answer),
     };
     return new Proxy(this.#base, {
       get: (store, name) => {
@@ -73,7 +73,7 @@ export class Witness {
         const check = checks[String(name)];
         return async (request: unknown) => {
           const answer = await method(request);
-          this.#reach(String(name), answer);
+          this.reach(String(name), answer);
           await check?.(request as never, answer as never);
           return answer;
         };
@@ -81,7 +81,7 @@ export class Witness {
     });
   }
 
-  #reach(name: string, answer: unknown): void {
+  reach(name: string, answer: unknown): void {
     for (const one of Array.isArray(answer) ? answer : [answer]) {
       const outcome = typeof one === "string" ? one : (one as { outcome?: string })?.outcome;
       if (outcome !== undefined) this.#loop.reached.add(`${name} ${outcome}`);
@@ -95,7 +95,7 @@ export class Witness {
     return undefined;
   }
 
-  async #created(request: Request<"create">, answer: Answer<"create">): Promise<void> {
+  async created(request: Request<"create">, answer: Answer<"create">): Promise<void> {
     const { key, effects } = request;
     const known = this.lives.get(key.id);
     if (answer.outcome === "exists" && known === undefined) {
@@ -119,7 +119,7 @@ export class Witness {
     await this.#checkHoldings(life);
   }
 
-  async #committed(request: Request<"commit">, answer: Answer<"commit">): Promise<void> {
+  async committed(request: Request<"commit">, answer: Answer<"commit">): Promise<void> {
     if (answer.outcome !== "committed") return;
     const life = this.lives.get(request.key.id);
     const loaded = await this.#loaded(request.key);
@@ -148,7 +148,7 @@ export class Witness {
     this.leases.compare(life.key, holdings);
   }
 
-  #claimed(answer: contract.ClaimTasksAnswer): void {
+  claimed(answer: Pick<contract.ClaimTasksAnswer, "tasks">): void {
     // A claim that is repeated finds what it has leased, a pause in between or not.
     const leased = answer.tasks.filter(({ token }) => !this.leases.isLive(token));
     this.leases.claimed(answer);
@@ -168,7 +168,7 @@ export class Witness {
     }
   }
 
-  #acknowledged({ messages }: Request<"ackOutbox">): void {
+  acknowledged({ messages }: Request<"ackOutbox">): void {
     for (const { key, id } of messages) {
       const name = `${key.id}/${id}`;
       this.checkFollowUp(name);
@@ -187,7 +187,7 @@ export class Witness {
     this.violate(`what follows ${source.key.id} was put away, and never started`);
   }
 
-  #removed(key: ExecutionKey, answer: Answer<"remove">): void {
+  removed(key: ExecutionKey, answer: Answer<"remove">): void {
     const life = this.lives.get(key.id);
     if (life === undefined || answer === "conflict" || answer === "not_found") return;
     life.isRemoved = true;

@@ -140,6 +140,11 @@ class MemoryAggregates implements Aggregates {
       .slice(0, limit);
   }
 
+  /** Of all executions that anything was written of. */
+  get ids(): readonly string[] {
+    return [...this.#executions.keys()].map((name) => name.slice(name.indexOf("/") + 1));
+  }
+
   /** What is left of an execution: for tests of removals. */
   left(key: ExecutionKey): { readonly rows: readonly string[]; readonly parts: readonly string[] } {
     const { rows, parts } = this.#of(key);

@@ -29,6 +29,7 @@ const inlineCharsMax = 1_024;
 /** How to write a change: hints and parts first, then the change, then the rest. */
 export interface Draft {
   readonly now: number;
+  readonly isCreation: boolean;
   readonly change: Change;
   readonly parts: readonly Part[];
   readonly posts: readonly NewHint[];
@@ -266,6 +267,7 @@ export class Edit {
     if (rows.length === 0 && head === undefined) return null;
     return {
       now: this.now,
+      isCreation: this.#options.isCreation === true,
       change: { key: this.key, head: head?.change ?? { kind: headKind }, rows },
       parts: this.parts,
       posts: this.posts,

@@ -129,10 +129,13 @@ export class Records {
     const { aggregates, shelves } = this.driver;
     const announced = this.#queues.announcements(key.partition, draft.queues, draft.now);
     const posts = [...announced, ...draft.posts];
-    await Promise.all([
-      draft.parts.length === 0 ? undefined : aggregates.putParts(key, draft.parts),
-      posts.length === 0 ? undefined : shelves.post(posts),
-    ]);
+    const post = async () => posts.length > 0 && (await shelves.post(posts));
+    const put = async () => draft.parts.length > 0 && (await aggregates.putParts(key, draft.parts));
+    // Parts of a creation that never comes are found by its hints.
+    if (draft.isCreation) {
+      await post();
+      await put();
+    } else await Promise.all([post(), put()]);
     this.#queues.announced(key.partition, announced);
     try {
       const { outcome } = await aggregates.change(draft.change);
