@@ -7,7 +7,12 @@ import type { Consumer, MessagesStream } from "@platformatic/kafka";
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { Arrivals } from "../arrivals.ts";
-import type { BrokerFault, IncomingMessage, ReceiveOptions, Receiver } from "../message.ts";
+import {
+  BrokerFault,
+  type IncomingMessage,
+  type ReceiveOptions,
+  type Receiver,
+} from "../message.ts";
 import { assignPartitions } from "./assign.ts";
 import { type KafkaClient, kafkaFault } from "./client.ts";
 import { Progress, partitionKey } from "./progress.ts";
@@ -83,7 +88,9 @@ export class KafkaReceiver implements Receiver {
   /** Of the partitions that are assigned to this receiver. */
   async backlog(): Promise<number> {
     const { consumer } = this.#life ?? {};
-    if (consumer === undefined) return 0;
+    if (consumer === undefined) {
+      throw new BrokerFault("Kafka: no broker is connected", { permanent: false });
+    }
     try {
       const lags = await consumer.getLag({ topics: [...this.#options.topics] });
       let sum = 0n;
