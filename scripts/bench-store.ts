@@ -1,8 +1,9 @@
 /**
  * Micro benchmark of the stores: `bun scripts/bench-store.ts [rounds] [folder or URL]`. With the
- * URL of a Redis or PostgreSQL only that is measured, and what the server of Redis spent on a call. A step is the commit of a
- * running execution at full load: one task settled, the next one added and leased, one field, one
- * history entry. Chains of calls run side by side, as pollers would make them.
+ * URL of a Redis, PostgreSQL or DynamoDB only that is measured, and what its server and this process
+ * spent on a call. A step is the commit of a running execution at full load: one task settled, the
+ * next one added and leased, one field, one history entry. Chains of calls run side by side, as pollers
+ * would make them.
  */
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,6 +12,7 @@ import { SQL } from "bun";
 import { Redis } from "ioredis";
 import { limits } from "../src/base/limits.ts";
 import { executionKey, formatToken } from "../src/model/ids.ts";
+import { openDynamoStore } from "../src/store/dynamodb/open.ts";
 import { MemoryStore } from "../src/store/memory/memory-store.ts";
 import { openPostgresStore } from "../src/store/postgres/open.ts";
 import { openRedisStore } from "../src/store/redis/open.ts";
@@ -254,6 +256,14 @@ async function benchPostgres(url: string) {
   await client.close();
 }
 
+/** In a separate namespace, which is left behind; the endpoint is that of the environment. */
+async function benchDynamo(url: string) {
+  const store = await openDynamoStore(url, { namespace: `bench-${Date.now()}` });
+  // Its server has no processor time that could be asked for.
+  console.table([await bench("dynamodb", store, async () => 0)]);
+}
+
 if (/^rediss?:/.test(where)) await benchRedis(where);
 else if (/^postgres(?:ql)?:/.test(where)) await benchPostgres(where);
+else if (where.startsWith("dynamodb:")) await benchDynamo(where);
 else await benchEmbedded();
