@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { Logger } from "./log.ts";
 import { MainThread } from "./main-thread.ts";
+import { SourceMetrics } from "./source-metrics.ts";
 import { Spreads, Tally } from "./tally.ts";
 
 /** Seconds: what takes part of a millisecond, up to what somebody waits for. */
@@ -100,12 +101,6 @@ export class Metrics {
     "method",
     "status",
   );
-  readonly #sourceMessages = this.#counter(
-    "source_messages_total",
-    "Messages of sources by outcome: started, signalled, duplicate, dead; failed counts tries.",
-    "source",
-    "outcome",
-  );
   readonly #lag = this.#histogram(
     "event_loop_lag_seconds",
     "How late a timer of the process fires.",
@@ -118,6 +113,7 @@ export class Metrics {
     "kind",
   );
 
+  readonly sources = new SourceMetrics(this.#registry);
   readonly mainThread = new MainThread();
   readonly #storeBy = bound((operation) =>
     bound((outcome) => this.#store.with({ operation, outcome })),
@@ -191,25 +187,6 @@ export class Metrics {
 
   rpcRequest(method: string, status: string): void {
     this.#rpc.inc({ method, status });
-  }
-
-  /** Sources are few: their names are bounded by `limits.sourcesMax`. */
-  sourceMessage(source: string, outcome: string): void {
-    this.#sourceMessages.inc({ source, outcome });
-  }
-
-  /** By source, of those that this server reads; undefined: its broker does not say. */
-  readSourceLag(read: () => readonly (readonly [source: string, lag: number | undefined])[]): void {
-    const lag = new Gauge({
-      name: "orchy_source_lag",
-      help: "Messages that wait in the topic or queue of a source that this server reads.",
-      labelNames: ["source"],
-      registers: [this.#registry],
-      collect() {
-        lag.reset();
-        for (const [source, count] of read()) if (count !== undefined) lag.set({ source }, count);
-      },
-    });
   }
 
   read(readings: Readings): void {

@@ -83,7 +83,7 @@ export class Sources {
       failedRestMs: this.#lookMs,
       failure: "sources could not be looked at",
     });
-    metrics.readSourceLag(() => [...this.#held].map(([name, { lag }]) => [name, lag]));
+    metrics.sources.readLag(() => [...this.#held].map(([name, { lag }]) => [name, lag]));
   }
 
   start(self: ServerView): void {
@@ -174,7 +174,7 @@ export class Sources {
       gate: this.#gate,
       clock,
       log,
-      count: (outcome) => metrics.sourceMessage(name, outcome),
+      count: (outcome) => metrics.sources.message(name, outcome),
     });
   }
 
