@@ -4,7 +4,7 @@
  * has a test of its own.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseConfig } from "../../src/config/config.ts";
@@ -51,6 +51,11 @@ class Session {
   async run(fence: Fence): Promise<void> {
     const { language, text, file } = fence;
     if (shown.has(language)) return;
+    if (file?.startsWith("test/interop/")) {
+      // It has a test of its own.
+      expect(text).toBe(readFileSync(join(root, file), "utf8"));
+      return;
+    }
     const isWorker = language === "ts" || language === "python" || text.includes("while true");
     if (isWorker || text.includes("/Poll")) await this.#replaceWorkers();
     const here = this.#reachable(text);

@@ -48,7 +48,9 @@ function fencesOf(text: string): Fence[] {
       language: language!,
       text: body!.replace(new RegExp(`^${indent}`, "gm"), ""),
       line: text.slice(0, match.index).split("\n").length,
-      file: [...before.matchAll(/`([\w-]+\.(?:json|ts|mjs|py))`/g)].at(-1)?.[1],
+      file: [
+        ...before.matchAll(/`((?:test\/interop\/brokers\/)?[\w-]+\.(?:json|ts|mjs|py|java))`/g),
+      ].at(-1)?.[1],
     });
   }
   return fences;

@@ -45,6 +45,13 @@ export async function kafkaMissing(): Promise<string | undefined> {
   return "missing" in installed ? installed.missing : undefined;
 }
 
+/** A class path with its clients, too. */
+export async function kafkaClasses(): Promise<string> {
+  const installed = await install();
+  if ("missing" in installed) throw new Error(installed.missing);
+  return join(installed.folder, "*");
+}
+
 const flags = ["-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 const clusterId = "b3JjaHktdGVzdC1rYWZrYQ";
 
