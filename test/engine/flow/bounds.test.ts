@@ -25,6 +25,7 @@ const row = (letter: string, count: number) =>
 class Counted {
   readonly plan: Plan;
   edges = 0;
+  /** Of the largest decision of those that the last end has led to. */
   steps = 0;
   readonly tasks: NewTask[] = [];
   #execution: Execution;
@@ -56,8 +57,20 @@ class Counted {
     const outcome = isGood
       ? { ok: true as const, output: "{}" }
       : { ok: false as const, failure, retryable: false };
+    const first = this.#count({ type: "result", taskId: task.id, token, outcome });
+    let most = this.steps;
+    // What the rows of a commit leave to the next.
+    for (let { more } = first; more; ) {
+      more = this.#count({ type: "continue" }).more;
+      most = Math.max(most, this.steps);
+    }
+    this.steps = most;
+    return first;
+  }
+
+  #count(event: ExecutionEvent): Decision {
     this.steps = 0;
-    return this.#decide({ type: "result", taskId: task.id, token, outcome });
+    return this.#decide(event);
   }
 
   get #surroundings() {
