@@ -7,7 +7,7 @@ import { type ClaimDueAnswer, type ClaimDueRequest, type DueItem, faultOutcome }
 import type { Edit } from "./edit.ts";
 import { lifeOf } from "./effects.ts";
 import { Followers } from "./followers.ts";
-import { byExecution, dueShelf, keyOf, type PostedHint, readHint } from "./hints.ts";
+import { byExecution, dueShelf, keyOf, type PostedHint, readHint, rowsOf } from "./hints.ts";
 import type { ExecutionRecord, Group, Hiding, TaskRecord } from "./model.ts";
 import { taskDue } from "./moments.ts";
 import type { Records } from "./records.ts";
@@ -60,7 +60,7 @@ export class Due {
     const due = hints.filter(({ place }) => place.at <= now);
     const again = await this.#again(request);
     if (again.items.length > 0) {
-      const others = hints.find(({ id }) => !again.ids.has(id));
+      const others = hints.find((hint) => !again.records.has(nameOf(hint.id, hint.taskId)));
       return withNextDue({ items: again.items }, earliest([others?.place.at, again.nextDue]));
     }
     const later = hints[due.length]?.place.at ?? (page.more ? now : undefined);
@@ -107,7 +107,7 @@ export class Due {
     const read = new Map(inHeads.map((some, i) => [some, heads[i] as Group]));
     return await Promise.all(
       together.map((some) => {
-        const rows = some.flatMap(({ taskId }) => taskId ?? []);
+        const rows = rowsOf(some);
         return (
           read.get(some) ?? this.#records.read(keyOf(partition, some[0] as PostedHint), { rows })
         );
@@ -126,7 +126,7 @@ export class Due {
   ): Promise<Followed> {
     const { key, hints, group, room } = of;
     const { now, claimId, hideMs } = request;
-    const rows = hints.flatMap(({ taskId }) => taskId ?? []);
+    const rows = rowsOf(hints);
     const grave = group.execution?.grave;
     if (grave !== undefined && (!grave.isEmpty || grave.until <= now)) {
       const isGone = await this.#removals.purge(key, now);
@@ -161,7 +161,7 @@ export class Due {
     const found = await Promise.all(
       [...claimed.values()].map(async (some) => {
         const { key } = some[0] as Given;
-        const rows = some.flatMap(({ rowId }) => rowId ?? []);
+        const rows = [...new Set(some.flatMap(({ rowId }) => rowId ?? []))];
         const { execution, rows: read } = await this.#records.read(key, { rows, sure: true });
         if (execution === undefined || execution.grave !== undefined) return [];
         return itemsOf(
@@ -179,10 +179,15 @@ export class Due {
     const others = found.flat().filter((item) => !isUnder(item));
     return {
       items: items.map(({ item }) => item),
-      ids: new Set(claimed.keys()),
+      records: new Set(given.map(({ key, rowId }) => nameOf(key.id, rowId))),
       nextDue: earliest(others.map(({ at }) => at)),
     };
   }
+}
+
+/** Of a head, or of a row. */
+function nameOf(id: string, rowId = ""): string {
+  return `${id}/${rowId}`;
 }
 
 interface Item extends Found {

@@ -59,7 +59,10 @@ export function hold(edit: Edit, held: boolean): void {
   edit.change({ hold: withHold(edit.record.hold, { held, now }) });
   if (held) return;
   const rows = edit.rowTasks().filter(({ life: { state } }) => state === "queued");
-  for (const task of rows.toSorted((a, b) => a.sequence - b.sequence)) edit.postAgain(task);
+  for (const task of rows.toSorted((a, b) => a.sequence - b.sequence)) {
+    edit.strikePlace(task);
+    edit.postAgain(task);
+  }
   if (lone?.life.state !== "queued") return;
   edit.strikePlace(lone);
   edit.setTask(edit.post(lone));

@@ -123,6 +123,11 @@ export function byExecution(hints: readonly PostedHint[]): readonly (readonly Po
   });
 }
 
+/** Ids of the tasks in rows to which they lead, each once. */
+export function rowsOf(hints: readonly PostedHint[]): string[] {
+  return [...new Set(hints.flatMap(({ taskId }) => taskId ?? []))];
+}
+
 export function keyOf(partition: number, { id }: Hint): ExecutionKey {
   return { partition, id };
 }

@@ -23,6 +23,7 @@ import {
   type QueueShelf,
   queueShelf,
   readHint,
+  rowsOf,
 } from "./hints.ts";
 import { isHeld } from "./holds.ts";
 import type { Group, TaskRecord } from "./model.ts";
@@ -162,7 +163,7 @@ export class Queues {
   ): Promise<ClaimedTask[]> {
     const { now } = request;
     const key = keyOf(shelf.partition, hints[0] as PostedHint);
-    const rows = hints.flatMap(({ taskId }) => taskId ?? []);
+    const rows = rowsOf(hints);
     const options = { key, now, rows, headKind: "open", isFresh: true } as const;
     const taken = await this.#records.update({ ...options, ...defined({ group }) }, (edit) =>
       hints.map((hint) => ({ hint, ...take(edit, { hint, of, shelf }, request) })),
