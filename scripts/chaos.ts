@@ -7,6 +7,7 @@
 import { integer } from "../src/config/settings.ts";
 import { printReport } from "../test/chaos/report.ts";
 import { runChaos, targets } from "../test/chaos/run.ts";
+import { ministackMissing } from "../test/support/brokers/ministack.ts";
 import { postgresMissing } from "../test/support/postgres.ts";
 import { redisMissing } from "../test/support/redis.ts";
 import { readOptions, refuse } from "./options.ts";
@@ -49,6 +50,7 @@ const missing = {
   redis: redisMissing,
   cluster: redisMissing,
   postgres: postgresMissing,
+  dynamodb: target === "dynamodb" ? await ministackMissing() : undefined,
   sqlite: undefined,
 }[target];
 if (missing !== undefined) refuse(missing);

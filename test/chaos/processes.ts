@@ -131,13 +131,15 @@ export interface OrchyOptions {
   readonly stores: readonly string[];
   readonly ports: readonly number[];
   readonly workers: number;
+  /** Variables of each server, besides those of this process. */
+  readonly environments?: readonly Readonly<Record<string, string>>[];
   /** Of each server; absent: theirs is that of the machine. */
   readonly clocks?: readonly ShiftedClock[];
   readonly violate: (sentence: string) => void;
 }
 
 export function makeOrchy(options: OrchyOptions): Orchy {
-  const { folder, stores, ports, workers, clocks, violate } = options;
+  const { folder, stores, ports, workers, environments, clocks, violate } = options;
   const urls = ports.map((port) => `http://127.0.0.1:${port}`);
   const servers = stores.map((store, i) => {
     // What has ended must be there when it is looked at, however full the store was.
@@ -153,7 +155,7 @@ export function makeOrchy(options: OrchyOptions): Orchy {
         "--node-name",
         `server-${i}`,
       ],
-      env: clocks?.[i]?.env ?? {},
+      env: { ...clocks?.[i]?.env, ...environments?.[i] },
       logFile: join(folder, `server-${i}.log`),
       onDeath: (how) => violate(`server ${i} has ended by itself: ${how}`),
     });

@@ -12,6 +12,7 @@ import { disksMissing, makeSmallDisk, type SmallDisk } from "../support/small-di
 import { Client } from "./client.ts";
 import { ClusterFaults } from "./cluster-faults.ts";
 import { DiskFaults } from "./disk-faults.ts";
+import { checkDynamoLeftovers, type DynamoBed, dynamoFaults, startDynamoBed } from "./dynamodb.ts";
 import { type Fault, ProcessFaults } from "./faults.ts";
 import { Hands } from "./hands.ts";
 import { Ledger } from "./ledger.ts";
@@ -32,7 +33,7 @@ import { countRuns, type Report } from "./report.ts";
 import { RudeWorker } from "./rude.ts";
 import { kinds, startedByOthers } from "./workflows.ts";
 
-export const targets = ["redis", "cluster", "postgres", "sqlite"] as const;
+export const targets = ["redis", "cluster", "postgres", "dynamodb", "sqlite"] as const;
 export type Target = (typeof targets)[number];
 
 export interface ChaosOptions {
@@ -74,7 +75,8 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   const hasClocks = bed !== undefined && clocksFixed === undefined;
   const clocks = hasClocks ? stores.map(() => makeShiftedClock()) : [];
   const { workers } = options;
-  const orchy = makeOrchy({ folder, stores, ports, workers, clocks, violate });
+  const environments = bed !== undefined && "ministack" in bed ? bed.environments : [];
+  const orchy = makeOrchy({ folder, stores, ports, workers, environments, clocks, violate });
   try {
     const report = await strikeAndCheck(options, { orchy, bed, disk, folder, ledger });
     // Logs and data of a run that went wrong are kept for a look.
@@ -96,13 +98,14 @@ function startDisk(): SmallDisk | undefined {
   return undefined;
 }
 
-type Bed = RedisBed | PostgresBed;
+type Bed = RedisBed | PostgresBed | DynamoBed;
 
 async function startBed(target: Target, folder: string): Promise<Bed | undefined> {
   const servers = 3;
   if (target === "redis") return await startSingle(folder, servers);
   if (target === "cluster") return await startChaosCluster(folder, servers);
   if (target === "postgres") return await startPostgresBed(servers);
+  if (target === "dynamodb") return await startDynamoBed(servers);
   return undefined;
 }
 
@@ -152,6 +155,8 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
   await rudeRuns;
   if (bed !== undefined && "server" in bed) {
     await checkPostgresLeftovers(bed, place.namespace, ledger);
+  } else if (bed !== undefined && "ministack" in bed) {
+    await checkDynamoLeftovers(bed, ledger);
   } else if (bed !== undefined) await checkLeftovers(() => mastersOf(bed), place, ledger);
   return {
     target,
@@ -174,6 +179,7 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
 function storeFaults(bed: Bed | undefined, target: Target, chance: Chance): readonly Fault[] {
   if (bed === undefined) return [];
   if ("server" in bed) return postgresFaults(bed, chance);
+  if ("ministack" in bed) return dynamoFaults(bed, chance);
   const redis = new RedisFaults(bed, chance);
   if (target === "redis") return redis.single;
   return [...redis.all, ...new ClusterFaults(bed, chance, place).all];

@@ -34,6 +34,8 @@ export interface AwsProxy {
   readonly endpoint: string;
   /** As they came, in order. */
   readonly requests: ProxiedRequest[];
+  /** False: they are not kept. */
+  keepsRequests: boolean;
   /** Asked for each request; undefined: it passes. */
   trouble: (request: ProxiedRequest) => Trouble | undefined | Promise<Trouble | undefined>;
   stop(): void;
@@ -70,7 +72,7 @@ export async function startAwsProxy(
     const text = Buffer.concat(chunks).toString();
     const operation = `${message.headers["x-amz-target"]}`.split(".").at(-1)!;
     const request = { operation, headers: message.headers, body: JSON.parse(text || "{}") };
-    requests.push(request);
+    if (proxy.keepsRequests) requests.push(request);
     const trouble = await proxy.trouble(request);
     if (trouble === "cut before") return void message.socket.destroy();
     const given = typeof trouble === "object" ? trouble : await pass(request, text);
@@ -88,6 +90,7 @@ export async function startAwsProxy(
   const proxy: AwsProxy = {
     endpoint: `http://127.0.0.1:${port}`,
     requests,
+    keepsRequests: true,
     trouble: () => undefined,
     stop() {
       server.close();

@@ -1,4 +1,5 @@
 /** DynamoDB for tests: one ministack, and in its table a namespace for each store. */
+import { AwsClient } from "../../src/aws/client.ts";
 import { Refreshed } from "../../src/aws/credentials.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { type DynamoOptions, openDynamoDriver } from "../../src/store/dynamodb/open.ts";
@@ -10,6 +11,33 @@ export const testCredentials = new Refreshed(systemClock, async () => ({
   accessKeyId: "test",
   secretAccessKey: "test",
 }));
+
+/** The keys of all items of the table, past the store. */
+export async function scanDynamo(
+  endpoint: string,
+): Promise<readonly { readonly pk: string; readonly sk: string }[]> {
+  const client = new AwsClient({
+    service: "dynamodb",
+    region: "eu-west-1",
+    endpoint,
+    credentials: testCredentials,
+    clock: systemClock,
+  });
+  const keys: { pk: string; sk: string }[] = [];
+  for (let start: object | undefined; ; ) {
+    const page = await client.call<{
+      readonly Items: readonly Record<"pk" | "sk", { readonly S: string }>[];
+      readonly LastEvaluatedKey?: object;
+    }>("Scan", {
+      TableName: "orchy-test",
+      ProjectionExpression: "pk, sk",
+      ...(start && { ExclusiveStartKey: start }),
+    });
+    keys.push(...page.Items.map(({ pk, sk }) => ({ pk: pk.S, sk: sk.S })));
+    start = page.LastEvaluatedKey;
+    if (start === undefined) return keys;
+  }
+}
 
 let count = 0;
 
