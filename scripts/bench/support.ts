@@ -41,11 +41,14 @@ export interface ServerOptions {
   readonly store: string;
   readonly partitions?: string | undefined;
   readonly profile?: boolean;
+  /** Further flags of the server. */
+  readonly flags?: readonly string[];
 }
 
 export async function startServer(options: ServerOptions): Promise<Running> {
   const flags = ["--http-port", "0", "--grpc-port", "0", "--store", options.store];
   if (options.partitions !== undefined) flags.push("--partitions", options.partitions);
+  flags.push(...(options.flags ?? []));
   const profile = options.profile ? ["--cpu-prof", "--cpu-prof-dir", "/tmp/orchy-profile"] : [];
   const server = Bun.spawn([process.execPath, ...profile, join(root, "src/main.ts"), ...flags], {
     stdout: "pipe",

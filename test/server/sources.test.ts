@@ -1,6 +1,7 @@
 /** Sources over REST: messages start executions, or are signals; each counts once. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { BrokerFault } from "../../src/brokers/message.ts";
+import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { MemoryBrokers } from "../support/memory-brokers.ts";
 import {
   type Answer,
@@ -238,6 +239,31 @@ describe("one server", () => {
     expect([answer.status, answer.body.error.details[0].pointer]).toEqual([status, pointer]);
   });
 });
+
+test("while the store is nearly full or away, a source waits with what it has", async () => {
+  let used = 1;
+  class Full extends MemoryStore {
+    override async pressure() {
+      return { ...(await super.pressure()), used };
+    }
+  }
+  const brokers = new MemoryBrokers();
+  const store = new Full({ partitions: 4 });
+  const server = await startTestServer({ parts: { brokers, store } });
+  await saveWorkflow(server, waits);
+  await call(server, "PUT", "/v1/sources/orders", start());
+  const source = async () => (await call(server, "GET", "/v1/sources/orders")).body;
+  const queue = brokers.queue("orders");
+  for (let i = 0; i < 10; i++) queue.send({ body: `${i}` });
+  await until(async () => (await source()).state === "waiting");
+  expect((await source()).status.error.message).toContain("New starts are refused");
+  expect([queue.messages.size, await executionsOf(server)]).toEqual([10, []]);
+  used = 0;
+  await until(async () => queue.messages.size === 0);
+  expect(await executionsOf(server)).toHaveLength(10);
+  expect((await source()).status).toMatchObject({ started: 10, deadLetters: 0 });
+  await server.remove();
+}, 60_000);
 
 describe.skipIf(redisMissing !== undefined)("servers that share a store", () => {
   const brokers = new MemoryBrokers();

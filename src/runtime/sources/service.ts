@@ -51,6 +51,7 @@ export function sourceServiceOf(options: Options): SourceService {
       tellFaults(async () => {
         await documents.delete(name);
         reader?.soon();
+        await leases.release(name);
         await parked.deleteAll(name);
       }),
     setPaused: (name, isPaused) =>
