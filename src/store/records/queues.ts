@@ -264,7 +264,10 @@ function take(
   const task = hint.taskId === undefined ? execution.lone : edit.task(hint.taskId);
   const isHere = task?.queue === of.queue && task.priority === of.priority;
   if (task === undefined || !isHere) return { version };
-  const strike = () => edit.strikes.push({ shelf, place: hint.place });
+  const strike = () => {
+    // The place that the task names is struck with it.
+    if (task.place?.id !== hint.place.id) edit.strikes.push({ shelf, place: hint.place });
+  };
   const now = lifeOf(task, execution);
   if (life.isLeasedUnder(now, formatToken(request.tokenPrefix, task.id))) {
     strike();
