@@ -7,6 +7,7 @@ import { availableParallelism, hostname } from "node:os";
 import { defined } from "../base/defined.ts";
 import { limits } from "../base/limits.ts";
 import type { KafkaAddress } from "../brokers/kafka/address.ts";
+import type { QueueAddress } from "../brokers/queue-address.ts";
 import type { LogLevel } from "../telemetry/log.ts";
 import { helpText, readFlags } from "./command-line.ts";
 import { environmentName, type FlagName, flags, type LegacyWorkers } from "./flags.ts";
@@ -49,6 +50,8 @@ export interface Config {
   readonly storeTls: StoreTlsPaths;
   /** Absent: that of AWS in the region. */
   readonly dynamodbEndpoint?: string;
+  /** Brings queued tasks to servers; absent: the store does. */
+  readonly queue?: QueueAddress;
   /** The cluster of topics that documents name; absent: there is none. */
   readonly kafka?: KafkaAddress;
   readonly namespace: string;
@@ -137,6 +140,7 @@ export function parseConfig(
   const partitions = setting("partitions");
   const kafka = setting("kafka");
   const dynamodbEndpoint = setting("dynamodb-endpoint");
+  const queue = setting("queue");
   const legacyWorkers = setting("legacy-workers");
   const auditLog = setting("audit-log");
   const tracing = {
@@ -156,7 +160,7 @@ export function parseConfig(
       key: setting("store-key"),
     }),
     namespace: setting("namespace"),
-    ...defined({ dynamodbEndpoint, partitions, advertise, kafka }),
+    ...defined({ dynamodbEndpoint, partitions, advertise, kafka, queue }),
     nodeName: setting("node-name") || hostname() || "orchy",
     insecure: setting("insecure"),
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),

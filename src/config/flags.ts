@@ -16,6 +16,7 @@ import {
   readHosts,
   readKafka,
   readOrigins,
+  readQueue,
   readStore,
   readSwitch,
 } from "./settings.ts";
@@ -62,6 +63,13 @@ export const flags = {
       "sqlite:<file>, memory:, redis://…, redis-cluster://…, redis-sentinel://…, postgres://…, dynamodb://<region>/<table>, or @file that holds it",
     secret: true,
     read: readStore,
+  }),
+  queue: flag({
+    placeholder: "address",
+    default: "",
+    explanation:
+      "broker that brings queued tasks to servers: sqs:<prefix or URL>[?endpoint=<URL>&region=<region>] or kafka:<brokers>[?prefix=<name>&…]; by default the store does",
+    read: optional(readQueue),
   }),
   kafka: flag({
     placeholder: "brokers",

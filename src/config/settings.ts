@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { type KafkaAddress, parseKafkaAddress } from "../brokers/kafka/address.ts";
+import { parseQueueAddress, type QueueAddress } from "../brokers/queue-address.ts";
 import { isAllowEntry } from "../http/allow-list.ts";
 
 export type StoreAddress =
@@ -92,6 +93,10 @@ export function readStore(text: string): { value: StoreAddress } | { problem: st
   if (/^postgres(?:ql)?:\/\/[^\s/]/.test(text)) return { value: { kind: "postgres", url: text } };
   if (/^dynamodb:\/\/[^\s]/.test(text)) return { value: { kind: "dynamodb", url: text } };
   return { problem: storeRule };
+}
+
+export function readQueue(text: string): { value: QueueAddress } | { problem: string } {
+  return parseQueueAddress(text);
 }
 
 export function readKafka(text: string): { value: KafkaAddress } | { problem: string } {

@@ -2,6 +2,7 @@
 import type { Clock, Ids } from "../base/clock.ts";
 import type { BrokerPlaces } from "../brokers/brokers.ts";
 import type { HttpClient } from "../http/client.ts";
+import type { TicketQueue } from "../queue/queue.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -25,6 +26,8 @@ export interface RuntimeOptions {
   readonly onOutdated?: (reason: string) => void;
   /** Absent: limits.tombstoneSecondsDefault. */
   readonly tombstoneSeconds?: number;
+  /** Brings queued tasks to servers; absent: the store alone does. */
+  readonly taskQueue?: TicketQueue | undefined;
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
   /** Where sources have their messages from, and tickets go to. Absent: this server has none. */

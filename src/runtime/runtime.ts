@@ -6,7 +6,7 @@ import { pause, within } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { Decision } from "../model/decision.ts";
 import { isOpen } from "../model/execution.ts";
-import { parseQueueKey } from "../model/ids.ts";
+import { type ExecutionKey, parseQueueKey } from "../model/ids.ts";
 import { ActionRegistry } from "./catalogue/action-registry.ts";
 import { Plans } from "./catalogue/plans.ts";
 import { Workflows } from "./catalogue/workflows.ts";
@@ -112,6 +112,8 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     ids,
     log,
     onDue: (partition, at) => timers.note(partition, at),
+    broker: options.taskQueue,
+    countTickets: (event, count) => metrics.queueTickets(event, count),
   });
   const turns = new ScriptTurns({
     store,
@@ -132,7 +134,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     sandbox,
     turns,
     onCommitted,
-    onUnknown: ({ partition }, decision) => lookFor(partition, decision),
+    onUnknown: (key, decision) => lookFor(key, decision),
     mainThread: metrics.mainThread,
     timeCommit: () => metrics.timeStoreCall("commit"),
   });
@@ -225,19 +227,18 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   });
 
   /** What a decision has set in motion is looked at when it is due. */
-  function lookFor(partition: number, decision: Decision): void {
-    for (const timer of decision.effects.timers) timers.note(partition, timer.at);
+  function lookFor(key: ExecutionKey, decision: Decision): void {
+    for (const timer of decision.effects.timers) timers.note(key.partition, timer.at);
     for (const task of decision.effects.tasks) {
-      if (task.queueTimeoutMs > 0) timers.note(partition, clock.now() + task.queueTimeoutMs);
+      if (task.queueTimeoutMs > 0) timers.note(key.partition, clock.now() + task.queueTimeoutMs);
     }
-    if (decision.effects.messages.length > 0) outbox.note(partition);
-    const letGo = decision.hold === false;
-    if (letGo) dispatcher.refresh(partition).catch(() => {});
+    if (decision.effects.messages.length > 0) outbox.note(key.partition);
+    if (decision.hold === false) dispatcher.letGo([key]).catch(() => {});
   }
 
   function onCommitted(committed: Committed): void {
     const { key, decision } = committed;
-    lookFor(key.partition, decision);
+    lookFor(key, decision);
     turns.add(committed.plan.workflow, key.id, decision.waitingScripts);
     watchers.notify(committed);
     remote.committed(key, !isOpen(committed.after.state.status));
@@ -277,7 +278,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     async open(self) {
       // What other servers put there; before the first look, so that nothing falls between.
       await store.onWake?.(
-        (partition, queue) => dispatcher.hint(partition, queue),
+        (partition, queue) => dispatcher.woken(partition, queue),
         (_, text) => notes.heard(text),
       );
       await Promise.all(Array.from({ length: store.partitions }, (_, i) => sweeper.refresh(i)));

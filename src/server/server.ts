@@ -23,6 +23,8 @@ import { readClientTls, readTls } from "../config/tls.ts";
 import { version } from "../config/version.ts";
 import { AllowList } from "../http/allow-list.ts";
 import { HttpClient } from "../http/client.ts";
+import { openTicketQueue } from "../queue/open.ts";
+import type { TicketQueue } from "../queue/queue.ts";
 import { Tracing } from "../runtime/reporting/tracing.ts";
 import { createRuntime } from "../runtime/runtime.ts";
 import type { ServerView } from "../runtime/shared/orchestrator.ts";
@@ -47,6 +49,7 @@ export interface ServerOptions {
   readonly log?: Logger;
   readonly store?: Store;
   readonly brokers?: BrokerPlaces;
+  readonly taskQueue?: TicketQueue;
 }
 
 export interface RunningServer {
@@ -118,7 +121,12 @@ async function startAll(
   const tracing = exporter && new Tracing({ ratio, add: (span) => exporter.add(span) });
   const brokers = new Brokers({ clock, ...defined({ kafka: config.kafka }) });
   closing.push(() => brokers.close());
+  const queueOptions = { namespace, partitions: store.partitions, clock, log };
+  const taskQueue =
+    options.taskQueue ?? (config.queue && (await openTicketQueue(config.queue, queueOptions)));
+  closing.push(async () => taskQueue?.close());
   const runtime = createRuntime({
+    taskQueue,
     formatDelayMs: config.formatDelaySeconds * 1000,
     onOutdated: outdated.resolve,
     store,
@@ -193,7 +201,7 @@ async function startAll(
       unwatch();
       await Promise.all([http.stop(), grpc.stop(), legacy?.stop()]);
       await Promise.all([sandbox.stop(), exporter?.stop()]);
-      await brokers.close();
+      await Promise.all([taskQueue?.close(), brokers.close()]);
       await guard.close();
       await store.close();
     },

@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { Logger } from "./log.ts";
 import { MainThread } from "./main-thread.ts";
+import { addProcessMetrics } from "./process-metrics.ts";
 import { SourceMetrics } from "./source-metrics.ts";
 import { Spreads, Tally } from "./tally.ts";
 
@@ -59,6 +60,10 @@ export class Metrics {
     "Claims and completions by ticket, by outcome.",
     "call",
     "outcome",
+  );
+  readonly #queueTickets = new Tally(
+    this.#named("queue_tickets_total", "Tickets of the task queue, by what became of them."),
+    "event",
   );
   readonly #taskWait = this.#spreads(
     "task_wait_seconds",
@@ -128,7 +133,7 @@ export class Metrics {
     this.#gauge("main_thread_held_longest_seconds", heldHelp, () =>
       this.mainThread.longestSeconds(),
     );
-    this.#process();
+    addProcessMetrics(this.#registry);
   }
 
   removedEarly(count: number): void {
@@ -146,6 +151,10 @@ export class Metrics {
   taskHandedOut(waitedMs: number | undefined): void {
     this.#tasks.add();
     if (waitedMs !== undefined) this.#taskWait.add(waitedMs / 1000);
+  }
+
+  queueTickets(event: string, count: number): void {
+    this.#queueTickets.add(event, count);
   }
 
   result(status: string): void {
@@ -242,29 +251,6 @@ export class Metrics {
       log,
       onBlocked: (kind, ms) => this.#held.observe({ kind }, ms / 1000),
       onLate: (ms) => this.#lag.observe(ms / 1000),
-    });
-  }
-
-  /** Under the names that Prometheus gives to every process. */
-  #process(): void {
-    const registers = [this.#registry];
-    new Gauge({
-      name: "process_resident_memory_bytes",
-      help: "Memory of the process.",
-      registers,
-      collect() {
-        this.set(process.memoryUsage.rss());
-      },
-    });
-    new Counter({
-      name: "process_cpu_seconds_total",
-      help: "Processor time of the process.",
-      registers,
-      collect() {
-        const { user, system } = process.cpuUsage();
-        this.reset();
-        this.inc((user + system) / 1e6);
-      },
     });
   }
 

@@ -31,8 +31,8 @@ export class Tally {
     });
   }
 
-  add(kind = ""): void {
-    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+  add(kind = "", count = 1): void {
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + count);
   }
 }
 

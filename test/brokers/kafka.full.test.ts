@@ -9,6 +9,7 @@ import { KafkaSender } from "../../src/brokers/kafka/sender.ts";
 import type { BrokerFault, IncomingMessage, Receiver } from "../../src/brokers/message.ts";
 import { type KafkaServer, kafkaMissing, kafkaUser, startKafka } from "../support/brokers/kafka.ts";
 import { type Authority, createAuthority } from "../support/certificates.ts";
+import { startTestServer } from "../support/orchy.ts";
 
 const missing = await kafkaMissing();
 const name = missing === undefined ? "" : ` (${missing})`;
@@ -92,6 +93,11 @@ describe.skipIf(missing !== undefined)(`Kafka${name}`, () => {
     const [fault] = await new KafkaSender(own, "secure").send([{ body: "x" }]);
     expect(fault).toMatchObject({ permanent: true });
     expect(fault!.message).not.toContain("wrong-secret");
+    // A server with such a task queue does not start.
+    const address = `kafka:${kafka.brokers.sasl_plaintext}?${query}`;
+    const starting = startTestServer({ flags: ["--queue", address] });
+    expect(starting).rejects.toThrow("the task queue cannot be used");
+    await starting.catch(() => {});
     await own.close();
   });
 

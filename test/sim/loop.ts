@@ -16,6 +16,7 @@ const startsAt = 1_700_000_000_000;
 const keptEvents = 60;
 
 export class Loop {
+  readonly seed: number;
   readonly chance: Chance;
   now = startsAt;
   /** What was found to be wrong first: the simulation ends there. */
@@ -30,6 +31,7 @@ export class Loop {
   #sequence = 0;
 
   constructor(seed: number) {
+    this.seed = seed;
     this.chance = new Chance(seed);
   }
 

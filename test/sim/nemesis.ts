@@ -1,4 +1,5 @@
 /** Brings faults upon servers and workers, one after the other, and heals them all in the end. */
+import type { LossyBroker } from "../support/lossy-tickets.ts";
 import type { Loop } from "./loop.ts";
 import type { SimulatedServer } from "./server.ts";
 import type { Weather } from "./weather.ts";
@@ -10,6 +11,7 @@ export interface NemesisOptions {
   readonly servers: readonly SimulatedServer[];
   readonly workerOptions: WorkerOptions;
   readonly workers: number;
+  readonly broker: LossyBroker | undefined;
 }
 
 const hourMs = 3_600_000;
@@ -45,11 +47,11 @@ export class Nemesis {
   }
 
   #strike(): void {
-    const { loop, servers, weather } = this.#options;
+    const { loop, servers, weather, broker } = this.#options;
     const { chance } = loop;
     const server = chance.pick(servers);
     const ms = chance.percent(70) ? chance.below(5_000) : chance.below(40_000);
-    switch (chance.below(10)) {
+    switch (chance.below(broker === undefined ? 10 : 11)) {
       case 0:
       case 1:
         server.kill();
@@ -87,6 +89,9 @@ export class Nemesis {
       case 9:
         this.#stopWorker(ms);
         break;
+      case 10:
+        this.#loseBroker(ms);
+        break;
     }
   }
 
@@ -103,6 +108,16 @@ export class Nemesis {
     this.#later(ms, () => process.goOn());
   }
 
+  #loseBroker(ms: number): void {
+    const { loop, broker } = this.#options;
+    if (broker === undefined) return;
+    loop.note(`the broker is away for ${ms} ms`);
+    broker.isAway = true;
+    this.#later(ms, () => {
+      broker.isAway = false;
+    });
+  }
+
   #later(ms: number, callback: () => void): void {
     this.#options.loop.in(ms, () => {
       if (!this.#isOver) callback();
@@ -116,7 +131,8 @@ export class Nemesis {
 
   /** From now on everything works, and everybody is there. */
   heal(): void {
-    const { loop, weather, servers, workers } = this.#options;
+    const { loop, weather, servers, workers, broker } = this.#options;
+    if (broker !== undefined) broker.isAway = false;
     loop.note("everything heals");
     this.#isOver = true;
     weather.clear();

@@ -9,6 +9,7 @@ const mustReach = [
   ...["commit committed", "commit already_committed", "commit conflict", "commit stale"],
   ...["extendLeases extended", "extendLeases stale", "extendLeases cancelled"],
   ...["releaseTasks released", "releaseTasks stale", "remove removed", "hand-off", "lapse", "cut"],
+  ...["claimTask claimed", "claimTask leased", "claimTask held", "claimTask unknown"],
   ...["result accepted", "result duplicate", "result stale", "result retry"],
   ...["execution COMPLETED", "execution FAILED", "execution TIMED_OUT", "execution CANCELLED"],
   ...["script waits", "ideal end", "task for JSON", "left"],

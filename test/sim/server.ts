@@ -6,6 +6,7 @@ import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Logger } from "../../src/telemetry/log.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
+import type { LossyBroker } from "../support/lossy-tickets.ts";
 import type { Loop } from "./loop.ts";
 import type { Address } from "./network.ts";
 import { Process } from "./process.ts";
@@ -20,6 +21,8 @@ export interface ServerOptions {
   /** Shared by all servers; a server's own way to it. */
   readonly openLine: (line: Line) => Store;
   readonly evaluate: Evaluate;
+  /** Carries tickets between them; absent: they have none. */
+  readonly broker: LossyBroker | undefined;
   /** Mistakes to be found: around what the runtime sees of the store, and around the runtime. */
   readonly wrapLine?: ((line: Store, process: Process, loop: Loop) => Store) | undefined;
   readonly wrapRuntime?: ((runtime: Runtime) => Runtime) | undefined;
@@ -58,6 +61,7 @@ export class SimulatedServer implements Address<Runtime> {
       ids: process.ids,
       log: watchedLog(loop, process),
       metrics: new Metrics(),
+      taskQueue: this.#options.broker?.connect(process.clock),
       namespace,
     });
     const service = wrapRuntime?.(runtime) ?? runtime;

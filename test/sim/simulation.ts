@@ -8,6 +8,7 @@ import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { RecordsDriver } from "../../src/store/records/driver.ts";
 import type { Store } from "../../src/store/store.ts";
 import { bounded } from "../support/bounded.ts";
+import { LossyBroker } from "../support/lossy-tickets.ts";
 import { Client } from "./client.ts";
 import { Loop } from "./loop.ts";
 import { Nemesis } from "./nemesis.ts";
@@ -100,6 +101,7 @@ class World {
   readonly #mistake: Mistake;
   readonly #base: Store;
   readonly #records: RecordsWorld | undefined;
+  readonly #broker: LossyBroker | undefined;
 
   constructor(
     loop: Loop,
@@ -109,6 +111,7 @@ class World {
     this.#loop = loop;
     this.#evaluate = evaluate;
     this.#mistake = mistake;
+    this.#broker = loop.seed % 3 === 0 ? new LossyBroker(loop.chance) : undefined;
     const partitions = loop.chance.pick([1, 2, 4]);
     if (shared === "records") {
       const { wrapDriver } = mistake;
@@ -138,7 +141,8 @@ class World {
     const takesJson = (worker: string) => all || (!none && /[13579]$/.test(worker));
     const workerOptions = { loop, network, weather, oracle, servers, takesJson };
     const workers = 1 + chance.below(3);
-    const nemesis = new Nemesis({ loop, weather, servers, workerOptions, workers });
+    const broker = this.#broker;
+    const nemesis = new Nemesis({ loop, weather, servers, workerOptions, workers, broker });
     const working = client.work(faultsMs, { starts: 18, others: 40 });
     await nemesis.rage(faultsMs, 1_000 + chance.below(8_000));
     nemesis.heal();
@@ -161,7 +165,9 @@ class World {
     const { store } = this.oracle.witness;
     const records = this.#records;
     const openLine = (line: Line) => records?.line(line) ?? storeLine({ ...line, store });
-    const parts = { loop, weather, openLine, evaluate: this.#evaluate, wrapLine, wrapRuntime };
+    const evaluate = this.#evaluate;
+    const broker = this.#broker;
+    const parts = { loop, weather, openLine, broker, evaluate, wrapLine, wrapRuntime };
     const count = 1 + loop.chance.below(3);
     return Array.from({ length: count }, (_, index) => {
       return new SimulatedServer(`server-${index + 1}`, parts);

@@ -58,6 +58,9 @@ export class Witness {
       commit: (request: Request<"commit">, answer: Answer<"commit">) =>
         this.committed(request, answer),
       claimTasks: (_: unknown, answer: Answer<"claimTasks">) => this.claimed(answer),
+      claimTask: (_: unknown, answer: Answer<"claimTask">) => {
+        if (answer.outcome === "claimed") this.claimed({ tasks: [answer.task] });
+      },
       extendLeases: ({ leases }: Request<"extendLeases">, answers: Answer<"extendLeases">) =>
         this.leases.extended(leases, answers),
       releaseTasks: ({ tasks }: Request<"releaseTasks">, answers: Answer<"releaseTasks">) =>

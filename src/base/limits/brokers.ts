@@ -6,6 +6,8 @@ export const brokerLimits = {
   brokerBufferedMax: 500,
   /** Their size; one answer of the broker more may come. */
   brokerBufferedBytesMax: 8 * 1024 * 1024,
+  /** Queues that a server receives tickets of at the same time; others wait for their turn. */
+  ticketReceivesMax: 100,
   /** What one answer of Kafka carries. */
   brokerFetchBytesMax: 4 * 1024 * 1024,
   /** Parameters of a task in the message to a broker; larger ones are read from the server. */

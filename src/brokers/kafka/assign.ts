@@ -4,10 +4,12 @@
  */
 import type { GroupPartitionsAssigner } from "@platformatic/kafka";
 
-export const assignPartitions: GroupPartitionsAssigner = (_, members, topics, metadata) => {
+export const assignPartitions: GroupPartitionsAssigner = (_, members, __, metadata) => {
   const ids = [...members.keys()].sort();
   const shares = new Map(ids.map((id) => [id, new Map<string, number[]>()]));
   const counts = new Map(ids.map((id) => [id, 0]));
+  // What the client passes as topics are those of the member that shares out alone.
+  const topics = new Set([...members.values()].flatMap((member) => member.topics ?? []));
   for (const topic of [...topics].sort()) {
     const takers = ids.filter((id) => members.get(id)!.topics?.includes(topic));
     const partitions = metadata.topics.get(topic)?.partitionsCount ?? 0;

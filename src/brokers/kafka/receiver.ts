@@ -28,7 +28,7 @@ interface KafkaReceiverOptions {
 
 /** How long a broker waits for a member that says nothing before its partitions go to others. */
 const sessionMs = 10_000;
-const heartbeatMs = 2_000;
+const heartbeatMs = 1_000;
 const rebalanceMs = 15_000;
 const fetchWaitMs = 500;
 /** Rest before a consumer is made anew; longer with each try. */

@@ -6,9 +6,9 @@
  * take JSON are given the tasks of both.
  */
 import type { Clock, Ids } from "../../base/clock.ts";
-import { limits } from "../../base/limits.ts";
 import type { NewTask } from "../../model/decision.ts";
 import { type ExecutionKey, formatToken, plainQueueKey, tokenPrefix } from "../../model/ids.ts";
+import type { Ticket, TicketQueue } from "../../queue/queue.ts";
 import { leaseTerms } from "../../store/kit/task-life.ts";
 import { type HandOff, type LeasedTask, type Store, StoreFault } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -18,6 +18,8 @@ import { Hints } from "./hints.ts";
 import { ParkedPolls } from "./parked-polls.ts";
 import { Poll, type PollOptions } from "./poll.ts";
 import { TaskSizes, taskChars } from "./task-sizes.ts";
+import { TicketClaims } from "./ticket-claims.ts";
+import { type TicketEvent, Tickets } from "./tickets.ts";
 
 /** While a queue has held something for longer than this, new tasks do not overtake it. */
 const overtakeMs = 2_000;
@@ -38,6 +40,8 @@ export class Dispatcher {
   /** Called with moments at which something of a partition may be due, so that it is looked at. */
   readonly #onDue: (partition: number, at: number) => void;
   readonly #giveBack: GiveBack;
+  /** Absent: the store's own queue is the only one. */
+  readonly #tickets: Tickets | undefined;
   readonly #polls = new ParkedPolls();
   readonly #hints = new Hints();
   readonly #sizes = new TaskSizes();
@@ -49,18 +53,42 @@ export class Dispatcher {
     ids: Ids;
     log: Logger;
     onDue: (partition: number, at: number) => void;
+    broker?: TicketQueue | undefined;
+    countTickets?: (event: TicketEvent, tickets: number) => void;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#ids = options.ids;
     this.#log = options.log;
     this.#onDue = options.onDue;
-    const onReleased = (partition: number, queue: string) => {
-      this.#onDue(partition, this.#clock.now());
-      this.hint(partition, queue);
+    const onReleased = (task: LeasedTask) => {
+      this.#onDue(task.key.partition, this.#clock.now());
+      this.queued(task.key, task);
     };
-    const { store, clock, log } = options;
+    const { store, clock, log, broker, countTickets = () => {} } = options;
     this.#giveBack = new GiveBack({ store, clock, log, onReleased });
+    const claims = new TicketClaims({
+      ...options,
+      polls: this.#polls,
+      sizes: this.#sizes,
+      giveBack: this.#giveBack,
+      place: (poll, task) => {
+        this.#onDue(task.key.partition, task.leaseUntil);
+        this.#place(poll, task);
+      },
+      onRoom: (poll) => {
+        if (!poll.filling) poll.filled();
+        this.#want(poll);
+      },
+    });
+    const hint = ({ key, queue }: Ticket) => this.hint(key.partition, queue);
+    this.#tickets = broker && new Tickets({ broker, clock, log, claims, hint, countTickets });
+  }
+
+  /** Undefined: there is none. While it is there, looks into the store may be rare. */
+  get broker(): "there" | "away" | undefined {
+    if (this.#tickets === undefined) return undefined;
+    return this.#tickets.isAway ? "away" : "there";
   }
 
   /** Polls of callers. */
@@ -103,6 +131,7 @@ export class Dispatcher {
   drain(): void {
     this.#draining = true;
     this.#polls.closeAll();
+    this.#tickets?.stop();
   }
 
   // Hand-off
@@ -119,6 +148,7 @@ export class Dispatcher {
   ): { poll: Poll; lease: HandOff } | undefined {
     const since = this.#hints.since(task.queue, partition);
     if (since !== undefined && now - since > overtakeMs) return undefined;
+    if (this.#tickets?.isBehind(task.queue, overtakeMs)) return undefined;
     const poll = this.#pollFor(task, origin, since !== undefined);
     if (poll === undefined) return undefined;
     poll.reserved += 1;
@@ -143,6 +173,7 @@ export class Dispatcher {
 
   withdraw(poll: Poll, task: NewTask): void {
     poll.withdraw(taskChars(task));
+    this.#want(poll);
   }
 
   /** A task was leased apart from polls. */
@@ -173,6 +204,17 @@ export class Dispatcher {
   }
 
   // Claims
+
+  /** The commit that queued a task holds, or its lease was given up. */
+  queued(key: ExecutionKey, { id, queue }: Pick<NewTask, "id" | "queue">): void {
+    if (this.#tickets === undefined) this.hint(key.partition, queue);
+    else this.#tickets.offer({ queue, key, taskId: id, at: this.#clock.now() });
+  }
+
+  /** What other servers say of a shared store; where tickets come, they bring the same. */
+  woken(partition: number, queue: string): void {
+    if (this.broker !== "there") this.hint(partition, queue);
+  }
 
   /** Something claimable was put into this queue. */
   hint(partition: number, queue: string): void {
@@ -209,22 +251,27 @@ export class Dispatcher {
     return this.#hints.removeAll(queue);
   }
 
-  /** Leases what is claimable in one queue now, as a poll that names exactly this one. */
-  async take(queue: string, tasksMax: number): Promise<readonly LeasedTask[]> {
-    const heartbeatMs = limits.heartbeatSecondsDefault * 1000;
-    const terms = { workerId: "", waitMs: 0, heartbeatMs, structOnly: true };
-    const poll = this.open({ queues: [queue], tasksMax, ...terms });
-    this.fill(poll);
-    poll.startWaiting();
-    return await poll.answered;
-  }
-
   /** Has the longest waiting poll with room claim, unless it is claiming already. */
   #wake(queue: string, except?: Poll): void {
     for (const poll of this.#polls.for(queue)) {
       if (poll === except || poll.filling || poll.spare === 0) continue;
       this.fill(poll);
       return;
+    }
+  }
+
+  /**
+   * Tasks of these executions, all of one partition, were given back or may be handed out again: of
+   * which queues is looked up.
+   */
+  async letGo(keys: readonly ExecutionKey[]): Promise<void> {
+    const [first] = keys;
+    if (first === undefined) return;
+    await this.refresh(first.partition);
+    if (this.broker !== "there") return;
+    for (const key of new Map(keys.map((key) => [key.id, key])).values()) {
+      const { tasks } = await this.#store.holdings(key);
+      for (const task of tasks) if (task.state === "queued") this.queued(key, task);
     }
   }
 
@@ -242,6 +289,12 @@ export class Dispatcher {
    */
   fill(poll: Poll): void {
     if (!poll.filling && !this.#startClaims(poll)) poll.filled();
+    this.#want(poll);
+  }
+
+  /** Tickets are received for polls that wait. */
+  #want(poll: Poll): void {
+    if (poll.empty && poll.spare > 0) this.#tickets?.wanted(poll.queues, { looks: poll.onlyLooks });
   }
 
   /** False: the poll is full, or nothing is hinted. */
@@ -267,6 +320,7 @@ export class Dispatcher {
       // What is hinted still, or was since, is claimed too.
       if (!failed && poll.asksOn && this.#startClaims(poll)) return;
       poll.filled();
+      this.#want(poll);
       // After a fault of the store the next claim waits.
       if (failed) this.#clock.after(claimRetryMs, () => this.fill(poll));
       // What was hinted meanwhile is for others that wait.
@@ -331,7 +385,10 @@ export class Dispatcher {
         this.#onDue(partition, task.leaseUntil);
         this.#place(poll, task);
       }
-      for (const queue of answer.more) this.hint(partition, queue);
+      // The rest of a queue comes by tickets: a look is for those that were lost, the oldest.
+      if (this.broker !== "there" || poll.onlyLooks) {
+        for (const queue of answer.more) this.hint(partition, queue);
+      }
     } catch (error) {
       poll.reserved -= limit;
       // The hints come back, without a new claim at once.
@@ -339,24 +396,4 @@ export class Dispatcher {
       throw error;
     }
   }
-}
-
-export function leasedTask(
-  key: ExecutionKey,
-  task: NewTask,
-  lease: HandOff,
-  now: number,
-): LeasedTask {
-  return {
-    key,
-    id: task.id,
-    queue: task.queue,
-    token: lease.token,
-    leasedAt: now,
-    leaseUntil: lease.leaseUntil,
-    deadline: lease.deadline,
-    heartbeatMs: lease.leaseUntil < lease.deadline ? lease.leaseUntil - now : 0,
-    header: task.header,
-    parameters: task.parameters,
-  };
 }

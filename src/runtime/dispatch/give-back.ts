@@ -2,7 +2,15 @@
  * Leases without a holder go back to their queues at once, no attempt burnt; at last they lapse.
  */
 import type { Clock } from "../../base/clock.ts";
-import type { ClaimTasksAnswer, ClaimTasksRequest, LeasedTask, Store } from "../../store/store.ts";
+import {
+  type ClaimTaskAnswer,
+  type ClaimTaskRequest,
+  type ClaimTasksAnswer,
+  type ClaimTasksRequest,
+  faultOutcome,
+  type LeasedTask,
+  type Store,
+} from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { logFault } from "../shared/faults.ts";
 
@@ -15,7 +23,7 @@ interface GiveBackOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** A task is in its queue again. */
-  readonly onReleased: (partition: number, queue: string) => void;
+  readonly onReleased: (task: LeasedTask) => void;
 }
 
 export class GiveBack {
@@ -32,7 +40,7 @@ export class GiveBack {
     store
       .releaseTasks({ partition, tasks: [{ key, taskId: id, token }], now: clock.now() })
       .then(([answer]) => {
-        if (answer === "released") onReleased(partition, task.queue);
+        if (answer === "released") onReleased(task);
       })
       .catch((error) => {
         logFault(log, "a task could not be given back", error, { id });
@@ -40,6 +48,35 @@ export class GiveBack {
         if (tries >= triesMax || clock.now() >= leaseUntil) return;
         clock.after(retryMs, () => this.task(task, tries + 1));
       });
+  }
+
+  /** By ticket. After an unknown outcome the same claim finds what it has leased. */
+  async claimTask(request: ClaimTaskRequest): Promise<ClaimTaskAnswer> {
+    const { store, clock } = this.#options;
+    try {
+      return await store.claimTask(request);
+    } catch (error) {
+      if (faultOutcome(error) !== "unknown") throw error;
+      const again = { ...request, now: clock.now() };
+      return await store.claimTask(again).catch((failure) => {
+        this.#claimedTask(request);
+        throw failure;
+      });
+    }
+  }
+
+  /** What a ticket may have leased without anybody's having heard of it. */
+  #claimedTask(request: ClaimTaskRequest, tries = 0): void {
+    const { store, clock } = this.#options;
+    if (tries >= triesMax) return;
+    clock.after(retryMs, () => {
+      store.claimTask({ ...request, now: clock.now() }).then(
+        (answer) => {
+          if (answer.outcome === "claimed") this.task(answer.task);
+        },
+        () => this.#claimedTask(request, tries + 1),
+      );
+    });
   }
 
   /** The same claim, with its prefix, finds what it has leased. */

@@ -57,6 +57,7 @@ export class Poll {
   #chars = 0;
   #open = true;
   #resultsOpen = false;
+  #bringsResults = false;
   #undecided = 0;
   #waits = false;
   #hurried = false;
@@ -126,6 +127,7 @@ export class Poll {
 
   /** While results are being settled it does not answer, but for its caller's going away. */
   awaitResults(count: number): void {
+    this.#bringsResults = true;
     this.#resultsOpen = true;
     this.#undecided = count;
   }
@@ -140,6 +142,11 @@ export class Poll {
     this.#undecided = 0;
     if (options.allAccepted) this.settle();
     else this.close();
+  }
+
+  /** It brings no results, and has no time to wait. */
+  get onlyLooks(): boolean {
+    return this.#options.waitMs === 0 && !this.#bringsResults;
   }
 
   get empty(): boolean {

@@ -204,7 +204,7 @@ export class Uncarried {
     const { clock, dispatcher, settle } = this.#options;
     const { since } = wait;
     while (this.#rounds.isRunning) {
-      const tasks = await dispatcher.take(queue, uncarriedPerClaim);
+      const tasks = await this.#take(queue);
       const oldest = clock.now() - limits.uncarriedMs;
       const isOver = (task: LeasedTask) => (readHeader(task.header).offeredAt ?? 0) <= oldest;
       // Since then a poll has come that takes it.
@@ -215,6 +215,17 @@ export class Uncarried {
       dispatcher.giveBack(failed.filter((_, index) => answers[index] === "retry"));
       if (failed.length < tasks.length || answers.includes("retry")) return;
     }
+  }
+
+  /** Leases what is claimable in one queue now, as a poll that names exactly this one. */
+  #take(queue: string): Promise<readonly LeasedTask[]> {
+    const { dispatcher } = this.#options;
+    const heartbeatMs = limits.heartbeatSecondsDefault * 1000;
+    const terms = { workerId: "", waitMs: 0, heartbeatMs, structOnly: true };
+    const poll = dispatcher.open({ queues: [queue], tasksMax: uncarriedPerClaim, ...terms });
+    dispatcher.fill(poll);
+    poll.startWaiting();
+    return poll.answered;
   }
 
   #warn(queue: string, { queued, atLeast, oldestAt }: Waiting, now: number): void {

@@ -1,8 +1,8 @@
 /** Places in waiting polls for the tasks of a commit, so that they are leased in the commit itself. */
 import type { Decision, NewTask } from "../../model/decision.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
-import type { HandOff, StoreEffects } from "../../store/store.ts";
-import { type Dispatcher, leasedTask } from "../dispatch/dispatcher.ts";
+import type { HandOff, LeasedTask, StoreEffects } from "../../store/store.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Poll } from "../dispatch/poll.ts";
 
 /** New tasks with the places that were found for them, and what is to follow the commit. */
@@ -54,14 +54,29 @@ export function offerTasks(
       for (const { poll, task, lease } of offered) {
         dispatcher.deliver(poll, leasedTask(key, task, lease, now));
       }
-      for (const task of queued) dispatcher.hint(key.partition, task.queue);
+      for (const task of queued) dispatcher.queued(key, task);
     },
     withdraw: () => {
       for (const { poll, task } of offered) dispatcher.withdraw(poll, task);
     },
     giveBack: () => {
       dispatcher.giveBack(offered.map(({ task, lease }) => leasedTask(key, task, lease, now)));
-      for (const task of queued) dispatcher.hint(key.partition, task.queue);
+      for (const task of queued) dispatcher.queued(key, task);
     },
+  };
+}
+
+function leasedTask(key: ExecutionKey, task: NewTask, lease: HandOff, now: number): LeasedTask {
+  return {
+    key,
+    id: task.id,
+    queue: task.queue,
+    token: lease.token,
+    leasedAt: now,
+    leaseUntil: lease.leaseUntil,
+    deadline: lease.deadline,
+    heartbeatMs: lease.leaseUntil < lease.deadline ? lease.leaseUntil - now : 0,
+    header: task.header,
+    parameters: task.parameters,
   };
 }

@@ -18,6 +18,9 @@ import { logFault } from "../shared/faults.ts";
 import { paceOf } from "../shared/pace.ts";
 import { Rounds } from "../shared/rounds.ts";
 
+/** Queues are searched so much more rarely while a broker brings tasks. */
+const periodsWithTickets = 3;
+
 export interface SweeperOptions {
   readonly store: Store;
   readonly clock: Clock;
@@ -61,9 +64,11 @@ export class Sweeper {
   /** Looks at the next few executions. */
   async sweep(): Promise<void> {
     const { store, dispatcher } = this.#options;
-    if (dispatcher.isPolled) {
+    // What a broker carries is noted nowhere else: also where no poll waits, it must be seen.
+    if (dispatcher.isPolled || dispatcher.broker === "there") {
       const { sweepMs, queueSweepMs } = this.#pace;
-      const share = Math.min(1, sweepMs / queueSweepMs);
+      const periods = dispatcher.broker === "there" ? periodsWithTickets : 1;
+      const share = Math.min(1, sweepMs / (periods * queueSweepMs));
       const count = Math.ceil(store.partitions * share);
       const next = Array.from({ length: count }, (_, i) => (this.#queuesOf + i) % store.partitions);
       this.#queuesOf = (this.#queuesOf + count) % store.partitions;

@@ -92,7 +92,8 @@ export class Leases {
     const { store, clock, dispatcher } = this.#options;
     return this.#byPartition(tokens, "stale", async (partition, tasks) => {
       const answers = await store.releaseTasks({ partition, tasks, now: clock.now() });
-      if (answers.includes("released")) await dispatcher.refresh(partition);
+      const released = tasks.filter((_, index) => answers[index] === "released");
+      await dispatcher.letGo(released.map(({ key }) => key));
       return answers;
     });
   }

@@ -10,7 +10,7 @@ interface ReadinessOptions {
   readonly store: Store;
   readonly space: StoreSpace;
   readonly formats: Pick<Formats, "complaint">;
-  readonly dispatcher: Pick<Dispatcher, "draining">;
+  readonly dispatcher: Pick<Dispatcher, "draining" | "broker">;
   readonly relay: Pick<Relay, "complaint">;
 }
 
@@ -18,13 +18,22 @@ type Check = Readiness["checks"][string];
 
 export async function readReadiness(options: ReadinessOptions): Promise<Readiness> {
   const store = await checkStore(options);
-  const { draining } = options.dispatcher;
+  const { draining, broker } = options.dispatcher;
   const message = draining ? "The server is shutting down." : "The server takes work.";
   const complaint = options.relay.complaint();
-  // Without a broker the server takes work all the same: tickets wait.
+  // Without a broker the server takes work all the same: it looks into the store, and tickets wait.
   const brokers = complaint !== undefined && { brokers: { ok: false, message: complaint } };
-  const checks = { store, server: { ok: !draining, message }, ...brokers };
+  const queue = broker !== undefined && { queue: checkQueue(broker) };
+  const checks = { store, server: { ok: !draining, message }, ...queue, ...brokers };
   return { ready: checks.store.ok && checks.server.ok, checks };
+}
+
+function checkQueue(broker: "there" | "away"): Check {
+  const ok = broker === "there";
+  const message = ok
+    ? "The task queue is there."
+    : "The task queue cannot be reached; servers look for tasks in the store.";
+  return { ok, message };
 }
 
 async function checkStore({ store, space, formats }: ReadinessOptions): Promise<Check> {
