@@ -13,7 +13,15 @@ import {
   startPostgres,
 } from "../support/postgres.ts";
 import { disksMissing, makeSmallDisk } from "../support/small-disk.ts";
-import { createRequest, Driven, idsIn, newTask, start } from "./conformance/subject.ts";
+import {
+  createRequest,
+  Driven,
+  handedOff,
+  idsIn,
+  newTask,
+  start,
+  t0,
+} from "./conformance/subject.ts";
 
 const name = postgresMissing === undefined ? "" : ` (${postgresMissing})`;
 
@@ -110,7 +118,7 @@ describe.skipIf(postgresMissing !== undefined)(`a PostgreSQL in trouble${name}`,
       const store = await openEmptyPostgres(server.url.replace(/postgres$/, "brim"), {
         partitions: 4,
       });
-      disk.fill(1_000_000);
+      disk.fill(400_000);
       const data = new Map([["f", JSON.stringify(Bun.randomUUIDv7().repeat(500))]]);
       const created: Driven[] = [];
       let fault: StoreFault | undefined;
@@ -176,5 +184,39 @@ describe.skipIf(postgresMissing !== undefined)(`a PostgreSQL in trouble${name}`,
     }
     expect(revisions).toBe(commits);
     for (const store of stores) await store.close();
+  });
+
+  test("keeps nothing of executions that are removed", async () => {
+    const store = await openPostgresStore(server.url, { namespace: "removed", partitions: 4 });
+    const count = async () => {
+      const tables = ["executions", "fields", "history", "tasks", "timers", "messages"];
+      const counts = tables.map((one) => `(SELECT count(*)::int FROM removed.${one}) AS ${one}`);
+      return { ...(await server.client.unsafe(`SELECT ${counts.join()}`))[0] };
+    };
+    const kept = await start(store, "kept", { effects: { tasks: [newTask("t1")] } });
+    const before = await count();
+    const data = new Map(Array.from({ length: 60 }, (_, i) => [`f${i}`, "1"] as const));
+    const timers = [{ id: "x1", at: t0 }];
+    const messages = [{ id: "m1", body: "{}" }];
+    const tasks = [newTask("t1"), handedOff("t2", "token")];
+    const effects = { timers, messages, tasks };
+    const removed = await Promise.all(
+      idsIn(kept.key.partition, 9).map((id) => start(store, id, { data, effects })),
+    );
+    for (const e of removed) await e.commit({ history: ["1", "2"], dropTasks: ["t2"] });
+    for (const { key, head: expected } of removed) {
+      const request = { key, expected, tombstoneUntil: t0 + 1, now: t0 };
+      while ((await store.remove(request)) === "more");
+    }
+    const tombstones = { executions: before.executions + removed.length };
+    expect(await count()).toEqual({ ...before, ...tombstones });
+    // Looks for what is due end the tombstones.
+    for (let i = 0; (await count()).executions > before.executions; i++) {
+      expect(i).toBeLessThan(100);
+      const { partition } = kept.key;
+      await store.claimDue({ partition, claimId: `${i}`, limit: 1, hideMs: 1, now: t0 + 2 });
+    }
+    expect(await count()).toEqual(before);
+    await store.close();
   });
 });
