@@ -9,6 +9,7 @@ import { defined } from "../base/defined.ts";
 import { errorKinds, OrchyError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { TlsFiles } from "../config/tls.ts";
+import type { PeerLine } from "../runtime/peers/peer-line.ts";
 import type { Keys } from "../runtime/services/keys.ts";
 import type { Orchestrator } from "../runtime/shared/orchestrator.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -17,6 +18,7 @@ import type { Access } from "./access.ts";
 import type { Audit } from "./audit.ts";
 import type { Backlogs } from "./backlog.ts";
 import type { Door } from "./door.ts";
+import { hearPeer, peersPath } from "./peers.ts";
 import { createRestHandler, refusal, serverBodyBytesMax, splitUrl } from "./rest/handler.ts";
 import type { WaitingRequest } from "./rest/route.ts";
 import { allRoutes } from "./rest/routes.ts";
@@ -50,6 +52,8 @@ interface HttpServerOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly ids?: Ids;
+  /** Takes what other servers of the store send. */
+  readonly peers?: PeerLine;
   /** How long callers are sent elsewhere, before connections end. */
   readonly tellMs?: number;
 }
@@ -76,7 +80,7 @@ const drainGraceMs = 1_000;
 export function startHttpServer(options: HttpServerOptions): HttpServer {
   const { orchestrator, keys, access, audit, door, backlogs, connect, log, metrics, clock } =
     options;
-  const { ids = systemIds } = options;
+  const { ids = systemIds, peers } = options;
   const { unpacker } = connect;
   const callers = { keys, access, audit, door };
   const services = { orchestrator, ...callers, backlogs, unpacker, clock, ids, log, metrics };
@@ -86,7 +90,9 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
   let drainingCallAt = 0;
 
   function answer({ request, server, sentTo }: Incoming): Promise<Response> {
-    const isRpc = connect.handles(splitUrl(request.url).path);
+    const { path } = splitUrl(request.url);
+    if (peers !== undefined && path === peersPath) return hearPeer(request, peers);
+    const isRpc = connect.handles(path);
     if (isRpc) return connect.fetch(request, server, sentTo);
     return rest(request, {
       wait: () => letWait(request, server, draining.signal),

@@ -59,6 +59,8 @@ export interface Config {
   readonly partitions?: number;
   /** host:port under which workers reach the gRPC port; absent: the host and port listened on. */
   readonly advertise?: string;
+  /** host:port under which other servers reach the HTTP port; absent: the host and port listened on. */
+  readonly advertiseHttp?: string;
   readonly nodeName: string;
   /** No caller needs a key, also beyond this machine. */
   readonly insecure: boolean;
@@ -137,6 +139,7 @@ export function parseConfig(
   }
 
   const advertise = setting("advertise");
+  const advertiseHttp = setting("advertise-http");
   const partitions = setting("partitions");
   const kafka = setting("kafka");
   const dynamodbEndpoint = setting("dynamodb-endpoint");
@@ -160,7 +163,7 @@ export function parseConfig(
       key: setting("store-key"),
     }),
     namespace: setting("namespace"),
-    ...defined({ dynamodbEndpoint, partitions, advertise, kafka, queue }),
+    ...defined({ dynamodbEndpoint, partitions, advertise, advertiseHttp, kafka, queue }),
     nodeName: setting("node-name") || hostname() || "orchy",
     insecure: setting("insecure"),
     ...tlsOf(setting("tls-cert"), setting("tls-key"), setting("tls-client-ca"), problems),

@@ -121,6 +121,12 @@ export const flags = {
     explanation: "address at which workers reach the gRPC port, if it differs",
     read: readAdvertise,
   }),
+  "advertise-http": flag({
+    placeholder: "host:port",
+    default: "",
+    explanation: "address at which other servers of the store reach the HTTP port, if it differs",
+    read: readAdvertise,
+  }),
   "node-name": flag({
     placeholder: "name",
     default: "",

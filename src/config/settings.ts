@@ -143,7 +143,7 @@ export function readAdvertise(text: string): { value: string | undefined } | { p
   const port = Number(parts?.[2]);
   return port >= 1 && port <= 65_535
     ? { value: text }
-    : { problem: "must be host:port, as workers reach it, with a port from 1 to 65535" };
+    : { problem: "must be host:port, as others reach it, with a port from 1 to 65535" };
 }
 
 export function readCollector(text: string): { value: string } | { problem: string } {

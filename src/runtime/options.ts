@@ -1,4 +1,5 @@
 /** What a runtime is made of, and what an operator has set for it. */
+
 import type { Clock, Ids } from "../base/clock.ts";
 import type { BrokerPlaces } from "../brokers/brokers.ts";
 import type { HttpClient } from "../http/client.ts";
@@ -7,7 +8,9 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { PeerLine, SendToPeer } from "./peers/peer-line.ts";
 import type { Tracing } from "./reporting/tracing.ts";
+import type { Orchestrator, ServerView } from "./shared/orchestrator.ts";
 
 export interface RuntimeOptions {
   readonly store: Store;
@@ -32,4 +35,17 @@ export interface RuntimeOptions {
   readonly tracing?: Tracing | undefined;
   /** Where sources have their messages from, and tickets go to. Absent: this server has none. */
   readonly brokers?: BrokerPlaces;
+  /** For stores without wake-ups: how a message is sent to another server. Absent: none is. */
+  readonly sendToPeer?: SendToPeer;
+}
+
+export interface Runtime extends Orchestrator {
+  /** What other servers of a store without wake-ups send; absent: the store has them. */
+  readonly peers?: PeerLine;
+  /** Begins to work off what the store holds, and shows this server among the live ones. */
+  open(self: ServerView): Promise<void>;
+  /** Ends polls, turns new ones away; what is under way goes on. */
+  drain(): void;
+  /** After `drain`: waits for what is under way, for limits.drainMs at most. */
+  close(): Promise<void>;
 }

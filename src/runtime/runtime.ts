@@ -27,9 +27,13 @@ import { OutboxLoop } from "./loops/outbox-loop.ts";
 import { ParkedTickets } from "./loops/parked-tickets.ts";
 import { Sweeper } from "./loops/sweeper.ts";
 import { TimerLoop } from "./loops/timer-loop.ts";
-import type { RuntimeOptions } from "./options.ts";
+import type { Runtime, RuntimeOptions } from "./options.ts";
+
+export type { Runtime } from "./options.ts";
+
 import { Formats } from "./peers/formats.ts";
 import { Notes } from "./peers/notes.ts";
+import { withPeers } from "./peers/peer-store.ts";
 import { RemoteChanges } from "./peers/remote-changes.ts";
 import { ServerRegistry } from "./peers/server-registry.ts";
 import { Sharing } from "./peers/sharing.ts";
@@ -54,23 +58,14 @@ import { Tickets } from "./services/tickets.ts";
 import { Views } from "./services/views.ts";
 import { Watchers } from "./services/watchers.ts";
 import { WorkerDesk } from "./services/worker-desk.ts";
-import type { Orchestrator, ServerView } from "./shared/orchestrator.ts";
 import { paceOf } from "./shared/pace.ts";
 import { StoreSpace } from "./shared/store-space.ts";
 import { openSources } from "./sources/open.ts";
 
-export interface Runtime extends Orchestrator {
-  /** Begins to work off what the store holds, and shows this server among the live ones. */
-  open(self: ServerView): Promise<void>;
-  /** Ends polls, turns new ones away; what is under way goes on. */
-  drain(): void;
-  /** After `drain`: waits for what is under way, for limits.drainMs at most. */
-  close(): Promise<void>;
-}
-
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: it only wires, one statement for each part.
 export function createRuntime(options: RuntimeOptions): Runtime {
-  const { store, sandbox, clock, ids, log, metrics, tracing } = options;
+  const { sandbox, clock, ids, log, metrics, tracing } = options;
+  const { store, peers } = withPeers(options);
   const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = options;
   const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
   const plans = new Plans(store, formats);
@@ -81,8 +76,8 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const views = new Views({ store, plans, beats, isUnpolled });
   const lists = new Lists({ store, clock });
   const sharing = new Sharing(store.partitions, (partition) => {
-    timers.note(partition, clock.now());
     outbox.note(partition);
+    dispatcher.refresh(partition).catch(() => {});
   });
   const onLost = () => plans.forget();
   const onLive = (self: string, live: readonly string[]) => sharing.update(self, live);
@@ -99,7 +94,10 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     onLive,
     onLost,
     news: () => uncarried.beat(),
-    onBeats: (self, beats) => uncarried.heard(self, beats),
+    onBeats(self, beats) {
+      uncarried.heard(self, beats);
+      peers?.know(self, beats);
+    },
   });
   const pace = paceOf(store.traits);
   // What this server puts into the store it knows of; on a shared one others put things there too.
@@ -300,6 +298,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
         inner.start();
       }
     },
+    ...(peers && { peers }),
     drain,
     async close() {
       drain();

@@ -38,6 +38,7 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { Outage } from "../telemetry/outage.ts";
 import { Exporter } from "../telemetry/tracing/exporter.ts";
 import { openGuard } from "./guard.ts";
+import { peerSender } from "./peer-sender.ts";
 
 /** Shared store: time in which callers are sent to another server. */
 const drainTellMs = 500;
@@ -140,6 +141,7 @@ async function startAll(
     keepRetention,
     tombstoneSeconds,
     brokers: options.brokers ?? brokers,
+    sendToPeer: peerSender(tls),
     http: new HttpClient({ allow: new AllowList(config.httpAllow) }),
   });
   const guard = await openGuard(config, { store, clock, log });
@@ -163,8 +165,9 @@ async function startAll(
   let grpcPort = config.grpcPort;
   const connect = createConnectHandler({ ...edge, clientsVerified, grpcPort: () => grpcPort });
   const tellMs = store.traits.shared ? drainTellMs : 0;
+  const { peers } = runtime;
   const rest = { ...edge, port: config.httpPort, connect, keys, corsOrigins, tellMs };
-  const http = await startHttpServer(rest);
+  const http = await startHttpServer({ ...rest, ...defined({ peers }) });
   closing.push(() => http.stop());
   const grpcEdge = { ...edge, httpPort: http.port };
   const grpc = await startGrpcServer({ ...grpcEdge, port: config.grpcPort });
@@ -179,7 +182,7 @@ async function startAll(
     name: config.nodeName,
     grpcAddress: config.advertise ?? reachableAt(host, grpc.port),
     ...defined({ legacyAddress: legacy?.address }),
-    httpAddress: reachableAt(host, http.port),
+    httpAddress: config.advertiseHttp ?? reachableAt(host, http.port),
     startedAt: clock.now(),
     version,
   };

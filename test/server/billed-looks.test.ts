@@ -1,6 +1,7 @@
 /** A store whose looks are billed is left alone by servers that have nothing to do. */
 import { expect, test } from "bun:test";
 import { executionKey } from "../../src/model/ids.ts";
+import { preferredServer } from "../../src/runtime/peers/sharing.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { type Store, StoreFault } from "../../src/store/store.ts";
 import { HandClock } from "../support/hand-clock.ts";
@@ -12,14 +13,18 @@ import {
 } from "../support/orchy.ts";
 
 /** The memory store as one of several servers sees it; `call` comes before each of its calls. */
-function seen(inner: Store, looks: "cheap" | "billed", call: (name: string) => void): Store {
+function seen(
+  inner: Store,
+  looks: "cheap" | "billed",
+  call: (name: string, request: { readonly partition?: number } | undefined) => void,
+): Store {
   return new Proxy(inner, {
     get(target, name) {
       if (name === "traits") return { ...target.traits, shared: true, looks };
       const value = Reflect.get(target, name, target);
       if (typeof value !== "function" || name === "close") return value;
       return async (...args: unknown[]) => {
-        call(String(name));
+        call(String(name), args[0] as { readonly partition?: number } | undefined);
         return await value.apply(target, args);
       };
     },
@@ -90,5 +95,28 @@ test("timers of a server that has died fire within 15 seconds", async () => {
   );
   const open = ended.filter((one) => one.outcome !== "loaded" || one.status !== "COMPLETED");
   expect(open).toEqual([]);
+  for (const server of [first, second]) await remove(server, clock);
+});
+
+test("the queues of partitions that it looked after are searched within 15 seconds", async () => {
+  const inner = new MemoryStore({ partitions: 16 });
+  const clock = new HandClock();
+  let isDead = false;
+  const searched = new Set<number>();
+  const dying = seen(inner, "billed", () => {
+    if (isDead) throw new StoreFault("not_applied", "the server is dead");
+  });
+  const staying = seen(inner, "billed", (name, request) => {
+    if (isDead && name === "queueHints") searched.add(request!.partition!);
+  });
+  const start = (store: Store) => startTestServer({ store: "memory:", parts: { store, clock } });
+  const [first, second] = [await start(dying), await start(staying)];
+  await clock.pass(30_000);
+  const ids = [first.self.id, second.self.id];
+  const all = Array.from({ length: 16 }, (_, partition) => partition);
+  const gained = all.filter((partition) => preferredServer(partition, ids) === first.self.id);
+  isDead = true;
+  await clock.pass(15_000);
+  expect(gained.filter((partition) => !searched.has(partition))).toEqual([]);
   for (const server of [first, second]) await remove(server, clock);
 });

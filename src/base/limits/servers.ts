@@ -36,6 +36,10 @@ export const serverLimits = {
    * minutes after which supervisors restart what has ended.
    */
   formatDelayMsDefault: 10 * 60_000,
+  /** Message of a server to another one of its store. */
+  peerMessageBytesMax: 256 * 1024,
+  /** Age of such a message, by the clocks of both, above which it is refused. */
+  peerWindowMs: 30_000,
   /** Further looks. */
   watchedLookMs: 500,
   /** Time without any poll after which waiting tasks are reported. */

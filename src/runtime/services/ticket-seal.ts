@@ -7,22 +7,19 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Ids } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
+import { StoreSecret } from "../shared/store-secret.ts";
 import type { TicketSubject } from "../shared/tickets.ts";
 
-const place = { kind: "secret", id: "tickets" };
 /** 128 bits. */
 const sealBytes = 16;
 /** Neither part holds it. */
 const separator = "\n";
 
 export class TicketSeal {
-  readonly #store: Store;
-  readonly #ids: Ids;
-  #secret: Promise<string> | undefined;
+  readonly #secret: StoreSecret;
 
   constructor(options: { readonly store: Store; readonly ids: Ids }) {
-    this.#store = options.store;
-    this.#ids = options.ids;
+    this.#secret = new StoreSecret({ ...options, id: "tickets" });
   }
 
   async make({ taskId, action }: TicketSubject): Promise<string> {
@@ -44,25 +41,10 @@ export class TicketSeal {
   }
 
   async #sealOf(text: string): Promise<Buffer> {
-    this.#secret ??= this.#readSecret();
-    this.#secret.catch(() => {
-      this.#secret = undefined;
-    });
-    const digest = createHmac("sha256", await this.#secret)
+    const digest = createHmac("sha256", await this.#secret.read())
       .update(text)
       .digest();
     return digest.subarray(0, sealBytes);
-  }
-
-  /** The first server that needs it makes it. */
-  async #readSecret(): Promise<string> {
-    const found = await this.#store.getDocument(place);
-    if (found !== undefined) return found.body;
-    // 192 random bits.
-    const body = JSON.stringify(`${this.#ids.nonce()}${this.#ids.nonce()}`);
-    const saved = await this.#store.putDocument({ ...place, body, expectedVersion: 0 });
-    if (saved.outcome === "saved") return body;
-    return (await this.#store.getDocument(place))!.body;
   }
 }
 
