@@ -12,6 +12,7 @@
 import type { ExecutionKey } from "../../model/ids.ts";
 import type { DocumentStore } from "../contract/documents.ts";
 import type { ServerStore } from "../contract/servers.ts";
+import type { TransferStore } from "../contract/transfer.ts";
 
 /** A row of an execution: its head, or one task of a wide fan-out. */
 export interface StoredRecord {
@@ -39,7 +40,10 @@ export interface ReadRequest {
   readonly key: ExecutionKey;
   /** Absent: the head alone. */
   readonly rows?: "all" | readonly string[];
-  /** True: what a call with an unknown outcome wrote is seen, or never comes to be. */
+  /**
+   * True: all that has been written is seen, by calls with an unknown outcome, too. What is still under
+   * way is refused once the store has raised the version.
+   */
   readonly sure?: boolean;
 }
 
@@ -188,7 +192,9 @@ export interface RecordsDriver {
   readonly limits: DriverLimits;
   readonly aggregates: Aggregates;
   readonly shelves: Shelves;
-  readonly documents: DocumentStore;
+  /** With the operations of transfers the store can be copied. */
+  readonly documents: DocumentStore &
+    Partial<Pick<TransferStore, "documentKinds" | "restoreDocument">>;
   readonly servers: Pick<
     ServerStore,
     "beatServer" | "listServers" | "leaveServer" | "format" | "raiseFormat"

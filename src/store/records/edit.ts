@@ -169,8 +169,8 @@ export class Edit {
   }
 
   /** The task on offer gets a hint under a new place. */
-  post(task: TaskRecord): TaskRecord {
-    const place = { at: this.now, id: this.#options.ids.next() };
+  post(task: TaskRecord, at = this.now): TaskRecord {
+    const place = { at, id: this.#options.ids.next() };
     const { queue, priority } = task;
     this.#queues.push({ queue, priority });
     this.#post(queueShelf(this.key.partition, task), place, task.id);

@@ -22,7 +22,7 @@ export interface StoredLife {
   readonly state: TaskLife["state"];
   /** Of a queued task: when its wait would end without holds since it was stored. */
   readonly until: number | null;
-  /** Of a leased task: what is left of its queue timeout. */
+  /** What was left of its queue timeout when its wait began, or its lease. */
   readonly queueLeft: number | null;
   /** Of a queued task: time in holds that `until` has in it. */
   readonly heldBefore: number;
@@ -51,33 +51,24 @@ export function withHold(
 export function toLife(stored: StoredLife, hold: HoldTerms): TaskLife {
   const { state, until, queueLeft, lease } = stored;
   if (state !== "queued" || until === null) return { state, until, queueLeft, lease };
-  const ends = waitEnds(stored, until, hold);
-  const { from = 0 } = hold;
-  if (isHeld(hold)) return { state, until: null, queueLeft: Math.max(0, ends - from), lease };
-  return { state, until: ends, queueLeft: 0, lease };
-}
-
-/** Without the hold that goes on. */
-function waitEnds({ heldBefore }: StoredLife, until: number, hold: HoldTerms): number {
   const { before, from, to } = hold;
   // Stored after the latest hold had ended.
-  if (from === undefined || heldBefore > before) return until;
-  const ends = until + before - heldBefore;
-  if (to === undefined) return ends;
-  return ends <= from ? to : ends + to - from;
+  if (from === undefined || stored.heldBefore > before) return { state, until, queueLeft, lease };
+  const left = Math.max(0, until + before - stored.heldBefore - from);
+  return { state, until: to === undefined ? null : to + left, queueLeft: left, lease };
 }
 
 /** The earliest moment at which its wait, or its lease, can end, held or not; null: never. */
 export function earliestEnd(stored: StoredLife, hold: HoldTerms): number | null {
-  const { state, until } = stored;
-  return state !== "queued" || until === null ? until : waitEnds(stored, until, hold);
+  const { state, until, heldBefore } = stored;
+  if (state !== "queued" || until === null) return until;
+  return isHeld(hold) ? until + hold.before - heldBefore : toLife(stored, hold).until;
 }
 
 export function fromLife(life: TaskLife, hold: HoldTerms): StoredLife {
-  const { state, lease } = life;
+  const { state, lease, queueLeft } = life;
   if (state !== "queued") return { ...life, heldBefore: 0 };
-  const heldBefore = heldMs(hold);
-  const stored = { state, queueLeft: null, heldBefore, lease };
+  const stored = { state, queueLeft, heldBefore: heldMs(hold), lease };
   if (!isHeld(hold)) return { ...stored, until: life.until };
   const { from = 0 } = hold;
   return { ...stored, until: life.queueLeft === null ? null : from + life.queueLeft };

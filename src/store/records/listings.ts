@@ -15,6 +15,8 @@ import type { Records } from "./records.ts";
 /** Between the id of an execution and the end of its place: comes before all that ids hold. */
 const separator = "\u0001";
 const pageMax = 100;
+/** Read at once where all are wanted. */
+const listedMax = 500;
 
 function listShelf(partition: number, name: string): Shelf {
   return { partition, kind: "list", name };
@@ -86,6 +88,19 @@ function bestName(request: ListRequest): { readonly name: string; readonly isSta
   if (workflow !== undefined && !isRare) return by(`workflow/${workflow}`);
   if (status !== undefined) return { name: statusName({ status }), isStatus: true };
   return by("all");
+}
+
+/** Of all executions of the partition that are not removed. */
+export async function listedIds(records: Records, partition: number): Promise<readonly string[]> {
+  const ids: string[] = [];
+  let after: ListPlace | undefined;
+  do {
+    const request = { partition, limit: listedMax, ...defined({ after }) };
+    const { items, reached } = await list(records, request);
+    ids.push(...items.map(({ id }) => id));
+    after = reached;
+  } while (after !== undefined);
+  return ids;
 }
 
 export async function list(records: Records, request: ListRequest): Promise<ListAnswer> {

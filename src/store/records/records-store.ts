@@ -19,6 +19,7 @@ import { Queues } from "./queues.ts";
 import { Records } from "./records.ts";
 import { Removals } from "./removals.ts";
 import { Tasks } from "./tasks.ts";
+import { Transfer } from "./transfer.ts";
 
 interface RecordsOptions {
   /** At random, of this process: ids that it makes begin with it. */
@@ -47,6 +48,11 @@ class RecordsStore implements contract.Store {
   readonly #queues: Queues;
   readonly #due: Due;
   readonly #outbox: Outbox;
+  /** Where the driver can list the kinds of its documents, and write one as it is. */
+  readonly documentKinds?: contract.TransferStore["documentKinds"];
+  readonly restoreDocument?: contract.TransferStore["restoreDocument"];
+  readonly dump?: contract.TransferStore["dump"];
+  readonly restore?: contract.TransferStore["restore"];
 
   constructor(driver: RecordsDriver, { nonce, clock }: RecordsOptions) {
     const { name, durability, partitions } = driver;
@@ -74,6 +80,13 @@ class RecordsStore implements contract.Store {
     this.#queues = new Queues(this.#records, this.#tasks, index);
     this.#due = new Due(this.#records, this.#removals);
     this.#outbox = new Outbox(this.#records);
+    const { documents } = driver;
+    if (documents.documentKinds === undefined || documents.restoreDocument === undefined) return;
+    const transfer = new Transfer(this.#records, this.#removals);
+    this.documentKinds = documents.documentKinds.bind(documents);
+    this.restoreDocument = documents.restoreDocument.bind(documents);
+    this.dump = (request) => transfer.dump(request);
+    this.restore = (request) => transfer.restore(request);
   }
 
   create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {

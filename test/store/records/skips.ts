@@ -27,9 +27,8 @@ export const recordsConformance = {
       test: "a large execution is removed in chunks, behind its tombstone",
       reason: "what is large here stands in few parts",
     },
-    {
-      test: "a ticket of a removed execution is unknown",
-      reason: "it creates more tasks at once than a commit may",
-    },
   ],
 };
+
+/** On a driver whose documents can be transferred. */
+export const transferableConformance = { ...recordsConformance, facets: allFacets };

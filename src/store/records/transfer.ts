@@ -1,0 +1,299 @@
+/** Dumps of the records store, and what they restore; no server runs meanwhile. */
+import { defined } from "../../base/defined.ts";
+import type { ExecutionKey } from "../../model/ids.ts";
+import { type DumpKind, type DumpRows, dumpPage, dumpRowsMax, takeRows } from "../kit/dump.ts";
+import { compareText } from "../kit/order.ts";
+import type {
+  DumpAnswer,
+  DumpedHead,
+  DumpedTask,
+  DumpRequest,
+  ExecutionDump,
+  RestoreRequest,
+} from "../store.ts";
+import type { Edit } from "./edit.ts";
+import { lifeOf, standInOutbox } from "./effects.ts";
+import { noFields, readFields, writeFields } from "./fields.ts";
+import { dueShelf, readHint } from "./hints.ts";
+import { appendHistory, noHistory, readHistory } from "./history.ts";
+import { fromLife, neverHeld } from "./holds.ts";
+import { enterLists, listedIds } from "./listings.ts";
+import type { ExecutionRecord, Group, TaskRecord } from "./model.ts";
+import type { Records } from "./records.ts";
+import type { Removals } from "./removals.ts";
+
+const pageMax = 500;
+/** Tasks restored by one change. */
+const tasksTogether = 50;
+const stateCharsMax = 64 * 1024;
+
+/** All of an execution that `takeRows` takes a piece of. */
+type Whole = { readonly [Kind in Exclude<DumpKind, "history">]: readonly DumpRows[Kind][] };
+
+export class Transfer {
+  readonly #records: Records;
+  readonly #removals: Removals;
+  /** Of the partition that is being dumped, and of the execution. */
+  #ids: { readonly partition: number; readonly sorted: readonly string[] } | undefined;
+  #whole: { readonly id: string; readonly rows: Whole } | undefined;
+
+  constructor(records: Records, removals: Removals) {
+    this.#records = records;
+    this.#removals = removals;
+  }
+
+  dump(request: DumpRequest): Promise<DumpAnswer> {
+    if (request.after === undefined) this.#ids = undefined;
+    return dumpPage(
+      {
+        ids: async ({ partition, after, limit }) =>
+          (await this.#sortedIds(partition))
+            .filter((id) => after === undefined || compareText(id, after) > 0)
+            .slice(0, limit),
+        head: (key) => this.#head(key),
+        rows: async (key, kind, skip) => await this.#rows(key, kind, skip),
+      },
+      request,
+    );
+  }
+
+  async #sortedIds(partition: number): Promise<readonly string[]> {
+    if (this.#ids?.partition === partition) return this.#ids.sorted;
+    const ids = new Set(await listedIds(this.#records, partition));
+    for (const id of await this.#dueIds(partition)) ids.add(id);
+    const sorted = [...ids].sort(compareText);
+    this.#ids = { partition, sorted };
+    return sorted;
+  }
+
+  /** Tombstones stand in no list: they are due at their end. */
+  async #dueIds(partition: number): Promise<ReadonlySet<string>> {
+    const ids = new Set<string>();
+    const request = { shelf: dueShelf(partition), limit: pageMax };
+    for (let page = await this.#records.driver.shelves.scan(request); ; ) {
+      for (const entry of page.entries) ids.add(readHint(entry).id);
+      const after = page.entries.at(-1)?.place;
+      if (!page.more || after === undefined) return ids;
+      page = await this.#records.driver.shelves.scan({ ...request, after });
+    }
+  }
+
+  async #head(key: ExecutionKey): Promise<DumpedHead | undefined> {
+    const { execution } = await this.#records.read(key);
+    this.#whole = undefined;
+    if (execution === undefined) return undefined;
+    const { head, recentCommitIds, createdBy, requestHash, listing, hold, grave } = execution;
+    if (grave !== undefined) {
+      return { kind: "tombstone", head, until: grave.until, ...defined({ kept: grave.kept }) };
+    }
+    const [state = ""] = await this.#records.texts.read(key, [execution.state]);
+    const held = hold.from !== undefined && hold.to === undefined;
+    const always = { head, recentCommitIds, createdBy, listing, held, state };
+    return { kind: "execution", ...always, ...defined({ requestHash }) };
+  }
+
+  async #rows<Kind extends DumpKind>(
+    key: ExecutionKey,
+    kind: Kind,
+    skip: number,
+  ): Promise<readonly DumpRows[Kind][]> {
+    if (kind === "history") {
+      const { execution } = await this.#records.read(key);
+      const { history = noHistory } = execution ?? {};
+      const page = { after: skip, limit: dumpRowsMax };
+      const entries = await readHistory(this.#records.texts, key, history, page);
+      return takeRows(entries, 0) as DumpRows[Kind][];
+    }
+    const rows = await this.#readWhole(key);
+    return takeRows(rows[kind as keyof Whole] as readonly DumpRows[Kind][], skip);
+  }
+
+  async #readWhole(key: ExecutionKey): Promise<Whole> {
+    if (this.#whole?.id === key.id) return this.#whole.rows;
+    const { texts } = this.#records;
+    const group = await this.#records.read(key, { rows: "all" });
+    const { execution } = group;
+    if (execution === undefined) return { fields: [], tasks: [], timers: [], messages: [] };
+    const bodies = await texts.read(
+      key,
+      execution.messages.map(({ body }) => body),
+    );
+    const fields = await readFields(texts, key, execution.fields);
+    const rows: Whole = {
+      fields: [...fields].sort(([a], [b]) => compareText(a, b)),
+      tasks: await this.#tasks(key, group),
+      timers: execution.timers.map(({ id, at }) => ({ id, at })),
+      messages: execution.messages.map(({ id, deliveries }, i) => {
+        return { id, body: bodies[i] as string, deliveries };
+      }),
+    };
+    this.#whole = { id: key.id, rows };
+    return rows;
+  }
+
+  async #tasks(key: ExecutionKey, { execution, rows }: Group): Promise<readonly DumpedTask[]> {
+    const { lone } = execution as ExecutionRecord;
+    const inRows = [...rows.values()].map(({ task }) => task);
+    const tasks = [...(lone === undefined ? [] : [lone]), ...inRows];
+    return await Promise.all(
+      tasks
+        .sort((a, b) => a.sequence - b.sequence)
+        .map(async (task) => {
+          const { id, queue, priority, timeoutMs, heartbeatMs, queuedAt } = task;
+          const texts = await this.#records.texts.read(key, [task.header, task.parameters]);
+          const [header = "", parameters = ""] = texts;
+          const terms = { id, queue, priority, timeoutMs, heartbeatMs, header, parameters };
+          return { ...terms, queuedAt, ...lifeOf(task, execution as ExecutionRecord) };
+        }),
+    );
+  }
+
+  // Restoring
+
+  async restore(request: RestoreRequest): Promise<void> {
+    const { key, piece, now } = request;
+    if (piece.first !== undefined) await this.#begin(request, piece.first);
+    const { texts } = this.#records;
+    await this.#records.update({ key, now }, async (edit) => {
+      if (edit.execution === undefined || edit.execution.grave !== undefined) return;
+      await writeFields(edit, texts, new Map(piece.fields));
+      await this.#restoreHistory(edit, piece.history);
+      restoreTimers(edit, piece);
+      restoreMessages(edit, piece);
+    });
+    const { after, items } = piece.tasks;
+    for (let at = 0; at < items.length; at += tasksTogether) {
+      const some = items.slice(at, at + tasksTogether);
+      const rows = some.map(({ id }) => id);
+      await this.#records.update({ key, now, rows }, (edit) => {
+        if (edit.execution === undefined) return;
+        for (const [i, task] of some.entries()) restoreTask(edit, task, after + at + i);
+      });
+    }
+  }
+
+  /** What an interrupted restoration has left is replaced. */
+  async #begin({ key, now }: RestoreRequest, first: DumpedHead): Promise<void> {
+    const records = this.#records;
+    await this.#bury(key, now);
+    if (first.kind === "tombstone" && first.until <= now) return;
+    const group = await records.read(key);
+    const { commitId } = first.head;
+    const edit = records.edit({ key, group, now, commitId, isCreation: true });
+    const due = group.execution?.due;
+    if (due !== undefined) edit.strikes.push({ shelf: dueShelf(key.partition), place: due });
+    const end = records.ids.next();
+    const always = {
+      version: edit.version,
+      head: first.head,
+      listed: { status: end, other: end },
+      fields: noFields,
+      history: noHistory,
+      lone: undefined,
+      dropped: [],
+      rows: 0,
+      isWide: false,
+      sequence: 0,
+      timers: [],
+      messages: [],
+      due: undefined,
+      outbox: undefined,
+    };
+    edit.execution = {
+      ...always,
+      ...(first.kind === "tombstone" ? buried(key, first) : live(edit, first)),
+    };
+    if (first.kind === "execution") enterLists(edit);
+    const draft = edit.close();
+    if (draft !== null) await records.apply(draft);
+  }
+
+  /** Leaves a tombstone that ends at once. */
+  async #bury(key: ExecutionKey, now: number): Promise<void> {
+    const { execution } = await this.#records.read(key);
+    if (execution === undefined || execution.grave?.isEmpty) return;
+    const request = { key, expected: execution.head, tombstoneUntil: now, now };
+    while ((await this.#removals.remove(request)) === "more") {}
+  }
+
+  async #restoreHistory(edit: Edit, { after, items }: ExecutionDump["history"]): Promise<void> {
+    const { texts } = this.#records;
+    const { history } = edit.record;
+    const page = { after: 0, limit: Number.POSITIVE_INFINITY };
+    const known = history.blocks.reduce((sum, { count }) => sum + count, history.recent.length);
+    if (known > after) {
+      const kept = (await readHistory(texts, edit.key, history, page)).slice(0, after);
+      edit.change({ history: noHistory });
+      await appendHistory(edit, texts, kept);
+    }
+    await appendHistory(edit, texts, items);
+  }
+}
+
+type Beginning = Pick<
+  ExecutionRecord,
+  "recentCommitIds" | "createdBy" | "requestHash" | "listing" | "hold" | "state" | "grave"
+>;
+
+function live(edit: Edit, first: DumpedHead & { readonly kind: "execution" }): Beginning {
+  const { recentCommitIds, createdBy, requestHash, listing, held, state } = first;
+  const hold = held ? { before: 0, from: edit.now } : neverHeld;
+  const text = edit.text(state, stateCharsMax);
+  return { recentCommitIds, createdBy, requestHash, listing, hold, state: text, grave: undefined };
+}
+
+function buried(
+  { id }: ExecutionKey,
+  first: DumpedHead & { readonly kind: "tombstone" },
+): Beginning {
+  const { until, kept } = first;
+  const status = kept?.status ?? "COMPLETED";
+  const listing = { id, workflow: "", version: 0, status, startedAt: 0 };
+  const none = { recentCommitIds: [], createdBy: "", requestHash: undefined };
+  return { ...none, listing, hold: neverHeld, state: "", grave: { until, kept, isEmpty: true } };
+}
+
+function restoreTimers(edit: Edit, { timers }: ExecutionDump): void {
+  if (timers.length === 0) return;
+  const ids = new Set(timers.map(({ id }) => id));
+  const kept = edit.record.timers.filter(({ id }) => !ids.has(id));
+  const added = timers.map(({ id, at }) => ({ id, at, hiding: undefined }));
+  edit.change({ timers: [...kept, ...added] });
+}
+
+function restoreMessages(edit: Edit, { messages }: ExecutionDump): void {
+  if (messages.length === 0) return;
+  const ids = new Set(messages.map(({ id }) => id));
+  const kept = edit.record.messages.filter(({ id }) => !ids.has(id));
+  const { sequence } = edit.record;
+  const added = messages.map(({ id, body, deliveries }, i) => {
+    const state = { deliveries, visibleAt: edit.now, claimId: undefined };
+    return { id, body: edit.text(body), sequence: sequence + i, ...state };
+  });
+  edit.change({ messages: [...kept, ...added], sequence: sequence + added.length });
+  standInOutbox(edit, { isFollowed: false });
+}
+
+/** Into a row, under the place in its queue that it had. */
+function restoreTask(edit: Edit, dumped: DumpedTask, sequence: number): void {
+  const { state, until, queueLeft, lease, header, parameters, ...terms } = dumped;
+  const known = edit.task(dumped.id);
+  if (known !== undefined) edit.deleteTask(known);
+  const isCounted = state !== "dropped" && (known === undefined || known.life.state === "dropped");
+  const { rows, hold, sequence: next } = edit.record;
+  const task: TaskRecord = {
+    ...terms,
+    header: edit.text(header),
+    parameters: edit.text(parameters),
+    sequence,
+    life: fromLife({ state, until, queueLeft, lease }, hold),
+    hiding: undefined,
+    place: undefined,
+  };
+  edit.change({
+    rows: isCounted ? rows + 1 : rows,
+    isWide: true,
+    sequence: Math.max(next, sequence + 1),
+  });
+  edit.addRow(state === "queued" ? edit.post(task, dumped.queuedAt) : task);
+}
