@@ -13,7 +13,7 @@ import { CassandraLink, makeClient } from "./link.ts";
 import { Settings } from "./settings.ts";
 import { CassandraShelves, lateMs, sweepMs } from "./shelves.ts";
 
-interface CassandraOptions {
+export interface CassandraOptions {
   /** Keeps installations apart that share a keyspace. */
   readonly namespace: string;
   /** Absent: as the namespace was created; a new one gets limits.partitionsBilledDefault. */
