@@ -286,7 +286,8 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       sweeper.start();
       turns.start();
       await servers.join(self);
-      if (options.keepRetention !== true) early.start();
+      // A store that lists no timers has no bound of room.
+      if (options.keepRetention !== true && store.listTimers !== undefined) early.start();
       indexing.start();
       unpolled.start();
       uncarried.start();
