@@ -1,17 +1,22 @@
 /**
  * Micro benchmark of the stores: `bun scripts/bench-store.ts [rounds] [folder or URL]`. With the
- * URL of a Redis, PostgreSQL or DynamoDB only that is measured, and what its server and this process
- * spent on a call. A step is the commit of a running execution at full load: one task settled, the
- * next one added and leased, one field, one history entry. Chains of calls run side by side, as pollers
- * would make them.
+ * URL of a Redis, PostgreSQL, DynamoDB or Cassandra only that is measured, and what its server and
+ * this process spent on a call. A step is the commit of a running execution at full load: one task
+ * settled, the next one added and leased, one field, one history entry. Chains of calls run side by
+ * side, as pollers would make them.
  */
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
+import type { Client } from "cassandra-driver";
 import { Redis } from "ioredis";
+import { systemClock } from "../src/base/clock.ts";
 import { limits } from "../src/base/limits.ts";
 import { executionKey, formatToken } from "../src/model/ids.ts";
+import { parseCassandraUrl } from "../src/store/cassandra/address.ts";
+import { makeClient } from "../src/store/cassandra/link.ts";
+import { openCassandraStore } from "../src/store/cassandra/open.ts";
 import { openDynamoStore } from "../src/store/dynamodb/open.ts";
 import { MemoryStore } from "../src/store/memory/memory-store.ts";
 import { openPostgresStore } from "../src/store/postgres/open.ts";
@@ -234,6 +239,52 @@ async function benchRedis(url: string) {
   client.disconnect();
 }
 
+const casRow = {
+  create: "CREATE TABLE IF NOT EXISTS {keyspace}.bench (k text PRIMARY KEY, v bigint, body text)",
+  first: "UPDATE {keyspace}.bench SET v = 1, body = ? WHERE k = ? IF v = null",
+  next: "UPDATE {keyspace}.bench SET v = ?, body = ? WHERE k = ? IF v = ?",
+};
+
+/** Conditional writes of one row, of about the size of a head: what a step costs at the least. */
+async function casRate(client: Client, keyspace: string): Promise<number> {
+  const text = (name: keyof typeof casRow) => casRow[name].replace("{keyspace}", keyspace);
+  await client.execute(text("create"));
+  const body = "r".repeat(1_500);
+  const run = Bun.randomUUIDv7();
+  return await rate(executions * 2, async (n) => {
+    const [key, version] = [`${run}-${n % executions}`, Math.floor(n / executions)];
+    const answer =
+      version === 0
+        ? await client.execute(text("first"), [body, key], { prepare: true })
+        : await client.execute(text("next"), [version + 1, body, key, version], { prepare: true });
+    if (!answer.wasApplied()) throw new Error(`not applied: ${key}`);
+  });
+}
+
+/** In a separate namespace, which is left behind; rounds of the store and of single rows in turn. */
+async function benchCassandra(url: string) {
+  const address = parseCassandraUrl(url);
+  if ("problem" in address) throw new Error(address.problem);
+  const store = await openCassandraStore(url, { namespace: `bench-${Date.now()}` });
+  const client = await makeClient(address, { clock: systemClock });
+  const results: Record<string, number>[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const cas = await casRate(client, address.keyspace);
+    const cpu = process.cpuUsage();
+    const result = await round(store);
+    const { user, system } = process.cpuUsage(cpu);
+    const calls = executions * (stepsEach + 3);
+    results.push({ ...result, "one-row CAS/s": cas, "µs a call, client": (user + system) / calls });
+  }
+  console.table(results.map((one) => mapValues(one, Math.round)));
+  await client.shutdown();
+  await store.close();
+}
+
+function mapValues(record: Readonly<Record<string, number>>, change: (value: number) => number) {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
+}
+
 /** In a separate namespace, which is left behind. */
 async function benchPostgres(url: string) {
   const store = await openPostgresStore(url, { namespace: `bench-${Date.now()}` });
@@ -266,4 +317,5 @@ async function benchDynamo(url: string) {
 if (/^rediss?:/.test(where)) await benchRedis(where);
 else if (/^postgres(?:ql)?:/.test(where)) await benchPostgres(where);
 else if (where.startsWith("dynamodb:")) await benchDynamo(where);
+else if (/^cassandra:/.test(where)) await benchCassandra(where);
 else await benchEmbedded();

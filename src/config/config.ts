@@ -253,8 +253,8 @@ function contradictions(config: Config): string[] {
   }
   if ((ca ?? cert) !== undefined && !isSecured(config.store)) {
     problems.push(
-      "--store-ca and --store-cert are for a store over TLS, such as rediss://host:port or " +
-        "postgres://…?sslmode=verify-full.",
+      "--store-ca and --store-cert are for a store over TLS, such as rediss://host:port, " +
+        "postgres://…?sslmode=verify-full or cassandra://…&tls=true.",
     );
   }
   return problems;
@@ -262,6 +262,7 @@ function contradictions(config: Config): string[] {
 
 function isSecured(store: StoreAddress): boolean {
   if (store.kind === "redis") return store.url.startsWith("rediss");
+  if (store.kind === "cassandra") return /[?&]tls=true/.test(store.url);
   return store.kind === "postgres" && /[?&]sslmode=(?:require|verify-)/.test(store.url);
 }
 

@@ -60,7 +60,7 @@ export const flags = {
     placeholder: "address",
     default: "sqlite:./data/orchy.db",
     explanation:
-      "sqlite:<file>, memory:, redis://…, redis-cluster://…, redis-sentinel://…, postgres://…, dynamodb://<region>/<table>, or @file that holds it",
+      "sqlite:<file>, memory:, redis://…, redis-cluster://…, redis-sentinel://…, postgres://…, dynamodb://<region>/<table>, cassandra://…, or @file that holds it",
     secret: true,
     read: readStore,
   }),

@@ -8,7 +8,7 @@ import { isAllowEntry } from "../http/allow-list.ts";
 export type StoreAddress =
   | { readonly kind: "memory" }
   | { readonly kind: "sqlite"; readonly path: string }
-  | { readonly kind: "redis" | "postgres" | "dynamodb"; readonly url: string };
+  | { readonly kind: "redis" | "postgres" | "dynamodb" | "cassandra"; readonly url: string };
 
 export interface Flag<Value> {
   readonly placeholder?: string;
@@ -80,8 +80,8 @@ export function readSwitch(text: string): { value: boolean } | { problem: string
 
 const storeRule =
   "must be sqlite:<file>, memory:, redis://host:port, redis-cluster://host:port,host:port, " +
-  "redis-sentinel://host:port,host:port/name, postgres://user@host:port/database or " +
-  "dynamodb://region/table";
+  "redis-sentinel://host:port,host:port/name, postgres://user@host:port/database, " +
+  "dynamodb://region/table or cassandra://user:password@host,host/keyspace?dc=name";
 
 export function readStore(text: string): { value: StoreAddress } | { problem: string } {
   if (text === "memory:") return { value: { kind: "memory" } };
@@ -92,6 +92,7 @@ export function readStore(text: string): { value: StoreAddress } | { problem: st
   }
   if (/^postgres(?:ql)?:\/\/[^\s/]/.test(text)) return { value: { kind: "postgres", url: text } };
   if (/^dynamodb:\/\/[^\s]/.test(text)) return { value: { kind: "dynamodb", url: text } };
+  if (/^cassandra:\/\/[^\s/]/.test(text)) return { value: { kind: "cassandra", url: text } };
   return { problem: storeRule };
 }
 

@@ -23,8 +23,8 @@ interface OpenOptions {
 }
 
 const known =
-  "use sqlite:PATH for one server, redis://HOST:PORT, postgres://… or dynamodb://REGION/TABLE for " +
-  "several, or memory: for trials";
+  "use sqlite:PATH for one server, redis://HOST:PORT, postgres://…, dynamodb://REGION/TABLE or " +
+  "cassandra://… for several, or memory: for trials";
 
 /** Throws a plain Error of one sentence when the URL, or what it names, cannot be used. */
 export async function openStore(url: string, options: OpenOptions): Promise<Store> {
@@ -58,6 +58,10 @@ export async function openStore(url: string, options: OpenOptions): Promise<Stor
     case "dynamodb": {
       const { openDynamoStore } = await import("./dynamodb/open.ts");
       return await openDynamoStore(url, options);
+    }
+    case "cassandra": {
+      const { openCassandraStore } = await import("./cassandra/open.ts");
+      return await openCassandraStore(url, options);
     }
     default:
       // The rest of the URL may hold a password.

@@ -111,7 +111,10 @@ async function openOn(
 function durabilityOf(replicas: number, datacenter: string): string {
   const quorum = Math.floor(replicas / 2) + 1;
   if (quorum === 1) {
-    return `Acknowledged writes are held by one node of ${datacenter}: its loss is theirs.`;
+    return (
+      `Acknowledged writes are held by one node of ${datacenter}: its crash may lose the last of ` +
+      "them, and its loss all."
+    );
   }
   return (
     `Acknowledged writes are held by ${quorum} of ${replicas} replicas in ${datacenter}, and survive ` +
