@@ -20,6 +20,7 @@ import { enterLists, moveLists } from "./listings.ts";
 import type { ExecutionRecord, Group } from "./model.ts";
 import type { Records } from "./records.ts";
 import type { Removals } from "./removals.ts";
+import { PartMissing } from "./texts.ts";
 
 /** Characters of a state that stands in the head. */
 const stateCharsMax = 64 * 1024;
@@ -125,7 +126,9 @@ export class Executions {
       }
       await this.#undo(lost);
       lost = undefined;
-      const { draft, head } = await this.#change(request, group as Known);
+      const changed = await this.#change(request, group as Known).catch(unlessOutdated);
+      if (changed === undefined) continue;
+      const { draft, head } = changed;
       if (await this.#records.apply(draft)) return { outcome: "committed", head };
       lost = draft;
     }
@@ -213,6 +216,11 @@ function refusal({ execution, rows }: Group, request: CommitRequest): CommitAnsw
   if (settle.length + expire.length + timers.length === 0) return undefined;
   const tasks = [...settle, ...expire].map(({ taskId }) => taskId);
   return { outcome: "stale", tasks, timers: timers.map(({ id }) => id) };
+}
+
+/** Others have dropped what this version of the execution refers to: it is not the latest. */
+function unlessOutdated(error: unknown): undefined {
+  if (!(error instanceof PartMissing)) throw error;
 }
 
 function tooBusy({ id }: ExecutionKey): StoreFault {

@@ -16,6 +16,7 @@ import { Followers } from "./followers.ts";
 import { keyOf, outboxShelf, type PostedHint, readHint } from "./hints.ts";
 import type { Group, MessageRecord } from "./model.ts";
 import type { Records } from "./records.ts";
+import { PartMissing } from "./texts.ts";
 
 /** Hints followed by one claim, beyond those that it gives. */
 const followedMore = 100;
@@ -135,13 +136,18 @@ export class Outbox {
     return { given, ids: new Set(keys.keys()), nextDue: earliest(next) };
   }
 
+  /** Without those that have been acknowledged meanwhile. */
   async #messages(given: readonly Given[]): Promise<readonly OutboxMessage[]> {
-    return await Promise.all(
+    const messages = await Promise.all(
       given.map(async ({ key, message: { id, body, deliveries } }) => {
-        const [text = ""] = await this.#records.texts.read(key, [body]);
-        return { key, id, body: text, deliveries };
+        const [text] = await this.#records.texts.read(key, [body]).catch((error) => {
+          if (error instanceof PartMissing) return [];
+          throw error;
+        });
+        return text === undefined ? [] : { key, id, body: text, deliveries };
       }),
     );
+    return messages.flat();
   }
 
   async acknowledge({ partition, messages }: AckOutboxRequest, now: number): Promise<void> {

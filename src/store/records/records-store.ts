@@ -96,15 +96,17 @@ class RecordsStore implements contract.Store {
   async load({ key, fields, sure }: contract.LoadRequest): Promise<contract.LoadAnswer> {
     // What is under way is refused from then on.
     if (sure) await this.#records.fence(key, this.#clock.now());
-    const { execution } = await this.#records.read(key);
-    if (execution === undefined) return { outcome: "not_found" };
-    if (execution.grave !== undefined) return { outcome: "tombstone" };
-    const { head, recentCommitIds, listing, hold } = execution;
-    const { texts } = this.#records;
-    const [state = ""] = await texts.read(key, [execution.state]);
-    const data = await readFields(texts, key, execution.fields, fields);
-    const held = isHeld(hold);
-    return { outcome: "loaded", head, recentCommitIds, status: listing.status, held, state, data };
+    return await this.#records.whole(async () => {
+      const { execution } = await this.#records.read(key);
+      if (execution === undefined) return { outcome: "not_found" };
+      if (execution.grave !== undefined) return { outcome: "tombstone" };
+      const { head, recentCommitIds, listing, hold } = execution;
+      const { texts } = this.#records;
+      const [state = ""] = await texts.read(key, [execution.state]);
+      const data = await readFields(texts, key, execution.fields, fields);
+      const terms = { head, recentCommitIds, status: listing.status, held: isHeld(hold) };
+      return { outcome: "loaded", ...terms, state, data };
+    });
   }
 
   commit(request: contract.CommitRequest): Promise<contract.CommitAnswer> {
@@ -120,9 +122,11 @@ class RecordsStore implements contract.Store {
   }
 
   async history({ key, after, limit }: contract.HistoryRequest): Promise<readonly string[]> {
-    const { execution } = await this.#records.read(key);
-    if (execution === undefined || execution.grave !== undefined) return [];
-    return await readHistory(this.#records.texts, key, execution.history, { after, limit });
+    return await this.#records.whole(async () => {
+      const { execution } = await this.#records.read(key);
+      if (execution === undefined || execution.grave !== undefined) return [];
+      return await readHistory(this.#records.texts, key, execution.history, { after, limit });
+    });
   }
 
   list(request: contract.ListRequest): Promise<contract.ListAnswer> {

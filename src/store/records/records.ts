@@ -54,12 +54,21 @@ export class Records {
   ): Promise<Group> {
     const names = rows === "all" || rows === undefined ? rows : rows.map(rowName);
     const request = names === undefined || names.length === 0 ? { key } : { key, rows: names };
-    for (let tries = 1; ; tries++) {
+    return await this.whole(async () => {
       const found = await this.driver.aggregates.read(sure ? { ...request, sure } : request);
+      return await this.#group(key, found);
+    });
+  }
+
+  /**
+   * A record with what it refers to: another server may have changed it between the two, and dropped
+   * what the version that was read refers to. Then both are read anew.
+   */
+  async whole<Answer>(read: () => Promise<Answer>): Promise<Answer> {
+    for (let tries = 1; ; tries++) {
       try {
-        return await this.#group(key, found);
+        return await read();
       } catch (error) {
-        // Another server has changed it meanwhile, and has dropped what this version refers to.
         if (!(error instanceof PartMissing) || tries >= triesMax) throw error;
       }
     }

@@ -22,6 +22,7 @@ import { become, lifeOf } from "./effects.ts";
 import { isHeld } from "./holds.ts";
 import type { DroppedTask, Group, TaskRecord } from "./model.ts";
 import type { Records } from "./records.ts";
+import { PartMissing } from "./texts.ts";
 
 /** A claimed task as its record says it; its texts may stand in parts. */
 export interface ClaimedTask {
@@ -53,24 +54,30 @@ export class Tasks {
   }
 
   async read({ key, taskId }: TaskPlace): Promise<StoredTask | undefined> {
-    const { execution, rows } = await this.#records.read(key, { rows: [taskId] });
-    if (execution === undefined || execution.grave !== undefined) return undefined;
-    const task = execution.lone?.id === taskId ? execution.lone : rows.get(taskId)?.task;
-    if (task === undefined) return undefined;
-    const { queue, timeoutMs } = task;
-    const texts = await this.#records.texts.read(key, [task.header, task.parameters]);
-    const [header = "", parameters = ""] = texts;
-    const terms = { queue, timeoutMs, header, parameters };
-    return life.storedTask(lifeOf(task, execution), terms);
+    return await this.#records.whole(async () => {
+      const { execution, rows } = await this.#records.read(key, { rows: [taskId] });
+      if (execution === undefined || execution.grave !== undefined) return undefined;
+      const task = execution.lone?.id === taskId ? execution.lone : rows.get(taskId)?.task;
+      if (task === undefined) return undefined;
+      const { queue, timeoutMs } = task;
+      const texts = await this.#records.texts.read(key, [task.header, task.parameters]);
+      const [header = "", parameters = ""] = texts;
+      const terms = { queue, timeoutMs, header, parameters };
+      return life.storedTask(lifeOf(task, execution), terms);
+    });
   }
 
-  /** As workers get them. */
+  /** As workers get them; without those that have been dropped meanwhile. */
   async leased(claimed: readonly ClaimedTask[], worker: Claimant): Promise<readonly LeasedTask[]> {
-    return await Promise.all(
+    const tasks = await Promise.all(
       claimed.map(async ({ key, task }) => {
         const { id, queue, life: stored } = task;
-        const texts = await this.#records.texts.read(key, [task.header, task.parameters]);
-        const [header = "", parameters = ""] = texts;
+        const texts = this.#records.texts.read(key, [task.header, task.parameters]);
+        const [header, parameters] = await texts.catch((error) => {
+          if (error instanceof PartMissing) return [];
+          throw error;
+        });
+        if (header === undefined || parameters === undefined) return [];
         const { token, leasedAt, deadline } = stored.lease as life.Lease;
         const heartbeatMs = life.heartbeatOf(task, worker);
         const leaseUntil = stored.until as number;
@@ -78,6 +85,7 @@ export class Tasks {
         return { key, id, queue, ...terms, header, parameters };
       }),
     );
+    return tasks.flat();
   }
 
   async extend({ leases, now, lateMs = 0 }: ExtendRequest): Promise<readonly ExtendAnswer[]> {
