@@ -4,6 +4,7 @@ import { Refreshed } from "../../src/aws/credentials.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { type DynamoOptions, openDynamoDriver } from "../../src/store/dynamodb/open.ts";
 import type { RecordsDriver } from "../../src/store/records/driver.ts";
+import { ministackMissing, startMinistack } from "./brokers/ministack.ts";
 
 export const testUrl = "dynamodb://eu-west-1/orchy-test";
 
@@ -37,6 +38,35 @@ export async function scanDynamo(
     start = page.LastEvaluatedKey;
     if (start === undefined) return keys;
   }
+}
+
+export interface TestDynamo {
+  /** An empty one. */
+  open(options?: Partial<DynamoOptions>): Promise<RecordsDriver>;
+  stop(): Promise<void>;
+}
+
+/** A real table by its address, with the credentials of the environment; absent: ministack. */
+const realUrl = process.env.ORCHY_TEST_DYNAMODB;
+
+/** Why there is none; undefined when there is. */
+export async function dynamoMissing(): Promise<string | undefined> {
+  return realUrl === undefined ? await ministackMissing() : undefined;
+}
+
+export async function startDynamo(): Promise<TestDynamo> {
+  if (realUrl === undefined) {
+    const { endpoint, stop } = await startMinistack();
+    return { open: (options) => openEmptyDynamo(endpoint, options), stop };
+  }
+  return {
+    open(options) {
+      count += 1;
+      const namespace = `test-${Date.now()}-${count}`;
+      return openDynamoDriver(realUrl, { namespace, ...options });
+    },
+    stop: async () => {},
+  };
 }
 
 let count = 0;

@@ -1,26 +1,21 @@
 /** The driver of DynamoDB does what the records store relies on. */
 import { afterAll, beforeAll, describe, test } from "bun:test";
-import {
-  type Ministack,
-  ministackMissing,
-  startMinistack,
-} from "../../support/brokers/ministack.ts";
-import { openEmptyDynamo } from "../../support/dynamodb.ts";
+import { dynamoMissing, startDynamo, type TestDynamo } from "../../support/dynamodb.ts";
 import { recordsDriverSuite } from "../records/driver-suite.ts";
 
 const startMs = 120_000;
-const missing = await ministackMissing();
+const missing = await dynamoMissing();
 
 if (missing !== undefined) test.skip(`the driver of DynamoDB (${missing})`, () => {});
 else {
   describe("DynamoDB", () => {
-    let running: Ministack;
+    let running: TestDynamo;
     beforeAll(async () => {
-      running = await startMinistack();
+      running = await startDynamo();
     }, startMs);
     afterAll(() => running.stop());
     recordsDriverSuite("the driver of DynamoDB", async (options) => ({
-      driver: await openEmptyDynamo(running.endpoint, options),
+      driver: await running.open(options),
       cleanUp: async () => {},
     }));
   });

@@ -5,7 +5,12 @@ import { Refreshed } from "../../../src/aws/credentials.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { currentFormat } from "../../../src/model/format.ts";
-import { type DynamoOptions, openDynamoDriver } from "../../../src/store/dynamodb/open.ts";
+import {
+  type DynamoOptions,
+  openDynamoDriver,
+  openDynamoStore,
+} from "../../../src/store/dynamodb/open.ts";
+import { Metrics } from "../../../src/telemetry/metrics.ts";
 import { type AwsProxy, refusal, startAwsProxy } from "../../support/aws-proxy.ts";
 import {
   type Ministack,
@@ -196,6 +201,27 @@ else {
         `DynamoDB cannot be reached at ${endpoint.slice(7)} (ECONNREFUSED). Check the region of the ` +
           "store's URL, dynamodb://REGION/TABLE, or --dynamodb-endpoint.",
       );
+    });
+
+    test("counts its requests, the throttled ones among them, and what they cost", async () => {
+      const metrics = new Metrics();
+      await open();
+      let times = 0;
+      proxy.trouble = ({ operation }) =>
+        operation === "GetItem" && ++times <= 2 ? refusal("ThrottlingException") : undefined;
+      const options = {
+        namespace: "orchy",
+        dynamodbEndpoint: proxy.endpoint,
+        credentials: testCredentials,
+        metrics,
+      };
+      const store = await openDynamoStore(`dynamodb://eu-west-1/${table}`, options);
+      await store.close();
+      const text = await metrics.text();
+      const requests = "orchy_dynamodb_requests_total";
+      expect(text).toContain(`${requests}{operation="GetItem",outcome="ThrottlingException"} 2`);
+      expect(text).toContain(`${requests}{operation="GetItem",outcome="ok"} 1`);
+      expect(text).toContain('orchy_dynamodb_capacity_units_total{operation="GetItem"} 1');
     });
 
     test("of a real server ends with a sentence and 1", async () => {
