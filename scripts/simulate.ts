@@ -1,11 +1,12 @@
 /**
  * `bun run simulate`: whole servers and workers on simulated time, with faults, one seed after the
  * other. `--seed S` alone runs that one; `--minutes M` goes on from there for so long. `--records`: on
- * the records store, whose servers fail between any two of its primitives.
+ * the records store, whose servers fail between any two of its primitives. `--consumers`: consumers of
+ * a broker do some tasks.
  */
 import { decimal, integer } from "../src/config/settings.ts";
 import { openEvaluator } from "../test/sim/scripts.ts";
-import { describeFailure, type SharedStore, simulate } from "../test/sim/simulation.ts";
+import { describeFailure, type SimulationOptions, simulate } from "../test/sim/simulation.ts";
 import { readOptions } from "./options.ts";
 
 const options = readOptions("Whole servers and workers on simulated time, with faults.", {
@@ -23,8 +24,15 @@ const options = readOptions("Whole servers and workers on simulated time, with f
     type: "boolean",
     about: "on the records store, on a database in memory",
   },
+  consumers: {
+    type: "boolean",
+    about: "some tasks are done by consumers of a broker",
+  },
 });
-const shared: SharedStore = options.records ? "records" : "memory";
+const world: SimulationOptions = {
+  shared: options.records ? "records" : "memory",
+  consumers: options.consumers === true,
+};
 const first = options.seed ?? Math.floor(Math.random() * 1_000_000) * 1_000;
 const isOne = options.minutes === undefined && options.seed !== undefined;
 const untilMs = performance.now() + (options.minutes ?? 1) * 60_000;
@@ -32,9 +40,9 @@ const untilMs = performance.now() + (options.minutes ?? 1) * 60_000;
 const evaluate = await openEvaluator();
 const sums = { seeds: 0, executions: 0, callbacks: 0, simulatedMs: 0 };
 for (let seed = first; ; seed++) {
-  const report = await simulate(seed, evaluate, { shared });
+  const report = await simulate(seed, evaluate, world);
   if (report.violation !== undefined) {
-    console.error(describeFailure(report, shared));
+    console.error(describeFailure(report, world));
     process.exit(1);
   }
   sums.seeds += 1;

@@ -209,7 +209,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const tickets = new Tickets({ store, clock, ids, driver, desk, seal, metrics });
   const here = (queues: readonly string[]) => desk.countWorkers(queues);
   const pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
-  const explainer = new Explainer({ store, plans, pollers });
+  const explainer = new Explainer({ store, plans, pollers, registry });
   const operations = new Operations({ store, clock, driver, executions, correlated });
   const { brokers } = options;
   const about = { store, clock, log, metrics, namespace, brokers, prefers };

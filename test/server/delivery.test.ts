@@ -55,8 +55,9 @@ class RefusingBrokers extends MemoryBrokers {
     const fault = new BrokerFault("it is too large", { permanent: true });
     const isBad = ({ body }: OutgoingMessage) => JSON.parse(body).parameters.bad === true;
     const send: Sender["send"] = async (messages) => {
-      await sender.send(messages.filter((message) => !isBad(message)));
-      return messages.map((message) => (isBad(message) ? fault : undefined));
+      const good = messages.filter((message) => !isBad(message));
+      const outcomes = await sender.send(good);
+      return messages.map((message) => (isBad(message) ? fault : outcomes[good.indexOf(message)]));
     };
     return { ...sender, send };
   }
@@ -197,6 +198,31 @@ test("one message that a broker refuses for good does not keep the others back",
   await call(server, "POST", `/v1/executions/${bad}/cancel`);
   await pass();
   await until(async () => (await parked(store)) === 0);
+}, 60_000);
+
+test("of parked tickets, one that is refused for good does not keep the others back", async () => {
+  const brokers = new RefusingBrokers();
+  const { server, store, logged } = await open({ parts: { brokers } });
+  await saveDelivered(server, "pay");
+  brokers.queue("pay").fault = off;
+  await startExecution(server, "pay", { bad: true });
+  // Its ticket is first in the list of parked ones, which is in the order of the starts.
+  await until(async () => (await parked(store)) === 1);
+  const good: string[] = [];
+  for (let n = 0; n < 3; n++) good.push(await startExecution(server, "pay", { n }));
+  await until(async () => (await parked(store)) === 4);
+  brokers.queue("pay").fault = undefined;
+  await pass();
+  const sent: string[] = [];
+  await until(async () => {
+    await pass();
+    const waiting = brokers.queue("pay").messages.size;
+    for (let n = 0; n < waiting; n++) sent.push((await takeTicket(brokers, "pay")).executionId);
+    return sent.length === 3;
+  });
+  expect(sent.toSorted()).toEqual(good.toSorted());
+  expect(await parked(store)).toBe(1);
+  expect(logged("a broker refuses a ticket")).toBeGreaterThan(0);
 }, 60_000);
 
 test("what a server has not sent when it dies, the next one sends", async () => {

@@ -17,6 +17,7 @@ import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
+import { MemoryBrokers } from "../support/memory-brokers.ts";
 import { noSandbox } from "../support/no-sandbox.ts";
 import {
   call,
@@ -32,7 +33,7 @@ import { hooked } from "./unsure-store.ts";
 let server: TestServer;
 
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({ parts: { brokers: new MemoryBrokers() } });
 });
 
 afterAll(() => server.remove());
@@ -305,6 +306,14 @@ describe("a runtime", () => {
     await runtime.saveWorkflow(definition, { lenient: false });
     const { id } = await runtime.start({ workflow: "sends", input: "{}" });
     await untilKind(runtime, id, "sending");
+  });
+
+  test("names the broker whose consumers do a task", async () => {
+    await call(server, "PUT", "/v1/actions/delivered", { deliver: { to: "sqs:delivered" } });
+    const id = await start(single("delivered"));
+    const { sentence, queue } = await untilReason(id, "consumers");
+    expect(queue).toMatchObject({ deliveredTo: "sqs:delivered", queued: 1 });
+    expect(sentence).toContain("waits for consumers of sqs:delivered");
   });
 
   test("counts a worker that has only just polled", async () => {

@@ -15,13 +15,13 @@ import type { TaskHeader } from "../../src/model/task-header.ts";
 import { parseTimer } from "../../src/model/timer.ts";
 import { outcomeOf } from "./outcomes.ts";
 import type { Evaluate } from "./scripts.ts";
-import { actionDefinitions } from "./workflows.ts";
+import { actionDefinitions, deliveredDefinition } from "./workflows.ts";
 
 /** What only faults bring about: then the end depends on them. */
 const faultCodes: ReadonlySet<string> = new Set(["HEARTBEAT_LOST", "TIMEOUT", "STRUCT_TOO_DEEP"]);
 
 const registered = (name: string) =>
-  actionDefinitions.find((definition) => definition.name === name);
+  [...actionDefinitions, deliveredDefinition].find((definition) => definition.name === name);
 
 /** What differs between this end and the ideal one, if anything; `untold`: faults decided it. */
 export function idealEnd(plan: Plan, real: Execution, evaluate: Evaluate): string | undefined {

@@ -17,7 +17,7 @@ import {
 import type { Mistake } from "./simulation.ts";
 
 /** The same object, with some of its methods replaced. */
-function replaced<Target extends object>(target: Target, methods: Partial<Target>): Target {
+export function replaced<Target extends object>(target: Target, methods: Partial<Target>): Target {
   return new Proxy(target, {
     get(_, name) {
       const replacement = Reflect.get(methods, name);
@@ -29,7 +29,7 @@ function replaced<Target extends object>(target: Target, methods: Partial<Target
 }
 
 /** A store that reads commits as `change` leaves them. */
-function changingCommits<Kind extends Store>(
+export function changingCommits<Kind extends Store>(
   store: Kind,
   change: (request: CommitRequest, holdings: Holdings) => CommitRequest | Promise<CommitRequest>,
 ): Store {
@@ -39,7 +39,8 @@ function changingCommits<Kind extends Store>(
   });
 }
 
-const leaseOf = ({ tasks }: Holdings, taskId: string) => tasks.find(({ id }) => id === taskId);
+export const leaseOf = ({ tasks }: Holdings, taskId: string) =>
+  tasks.find(({ id }) => id === taskId);
 
 /** The state of a commit in which items have ended that are counted as open. */
 function withLeak({ state, settle }: CommitRequest): string {

@@ -8,6 +8,7 @@ import { chunkItems, outcomeIn, recordChunkOf } from "../../src/engine/stored/it
 import { elementsOf } from "../../src/language/data/json-text.ts";
 import { structFault } from "../../src/language/data/struct-form.ts";
 import type { Plan } from "../../src/language/plan.ts";
+import type { TaskOutcome } from "../../src/model/event.ts";
 import { type ExecutionStatus, isOpen } from "../../src/model/execution.ts";
 import { fields, parseTaskId, parseToken, type TaskId } from "../../src/model/ids.ts";
 import type {
@@ -100,6 +101,22 @@ export class Oracle {
         this.#violate(`the result of ${token} counted, and its repeat is stale`);
       }
     }
+  }
+
+  ticketClaimed(taskId: string, status: string): void {
+    this.#loop.note(`the ticket of ${taskId} is ${status}`);
+    this.#loop.reached.add(`ticket ${status}`);
+  }
+
+  /** A result that came with a ticket alone. */
+  ticketAnswered(taskId: string, outcome: TaskOutcome, status: string): void {
+    this.#loop.note(`the result of ${taskId}, by ticket, is ${status}`);
+    this.#loop.reached.add(`ticket result ${status}`);
+    const task = parseTaskId(taskId)!;
+    const life = this.witness.lives.get(task.executionId);
+    if (status !== "accepted" || !outcome.ok || life === undefined) return;
+    if (life.execution.state.run > task.run || outputOf(life, task) === outcome.output) return;
+    this.#violate(`the result of ${taskId}, by ticket, is accepted, and not its output`);
   }
 
   /** `newest`: the version that was known to be saved when the server was asked. */

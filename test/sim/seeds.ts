@@ -1,7 +1,7 @@
 /** Many simulations, over the seeds that a test file gives; together they reach what any must reach. */
 import { expect, test } from "bun:test";
 import { openEvaluator } from "./scripts.ts";
-import { describeFailure, type SharedStore, simulate } from "./simulation.ts";
+import { describeFailure, type SimulationOptions, simulate } from "./simulation.ts";
 
 /** Reached by any fair run of that length; one that is missing means that faults have lost their bite. */
 const mustReach = [
@@ -18,8 +18,7 @@ const mustReach = [
   ...["operation complete", "operation fail"],
 ];
 
-interface SeedOptions {
-  readonly shared?: SharedStore;
+interface SeedOptions extends Pick<SimulationOptions, "shared" | "consumers"> {
   /** Outcomes that these seeds must reach; absent: what any fair run does. */
   readonly reaches?: readonly string[];
 }
@@ -27,14 +26,14 @@ interface SeedOptions {
 export function simulateSeeds(
   first: number,
   count: number,
-  { shared = "memory", reaches = mustReach }: SeedOptions = {},
+  { reaches = mustReach, ...options }: SeedOptions = {},
 ): void {
-  test(`every promise is kept, whatever fails (${shared})`, async () => {
+  test(`every promise is kept, whatever fails (${options.shared ?? "memory"})`, async () => {
     const evaluate = await openEvaluator();
     const reached = new Set<string>();
     for (let seed = first; seed < first + count; seed++) {
-      const report = await simulate(seed, evaluate, { shared });
-      if (report.violation !== undefined) throw new Error(describeFailure(report, shared));
+      const report = await simulate(seed, evaluate, options);
+      if (report.violation !== undefined) throw new Error(describeFailure(report, options));
       for (const one of report.reached) reached.add(one);
     }
     expect(reaches.filter((one) => !reached.has(one))).toEqual([]);

@@ -2,6 +2,8 @@
  * A server of the simulation: the production runtime in a simulated process, ended and begun anew.
  */
 
+import { defined } from "../../src/base/defined.ts";
+import type { BrokerPlaces } from "../../src/brokers/brokers.ts";
 import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Logger } from "../../src/telemetry/log.ts";
@@ -23,6 +25,8 @@ export interface ServerOptions {
   readonly evaluate: Evaluate;
   /** Carries tickets between them; absent: they have none. */
   readonly broker: LossyBroker | undefined;
+  /** A server's own way to the broker. */
+  readonly brokersOf?: ((process: Process) => BrokerPlaces) | undefined;
   /** Mistakes to be found: around what the runtime sees of the store, and around the runtime. */
   readonly wrapLine?: ((line: Store, process: Process, loop: Loop) => Store) | undefined;
   readonly wrapRuntime?: ((runtime: Runtime) => Runtime) | undefined;
@@ -47,7 +51,7 @@ export class SimulatedServer implements Address<Runtime> {
 
   start(): void {
     if (this.listening !== undefined) return;
-    const { loop, evaluate, wrapLine, wrapRuntime } = this.#options;
+    const { loop, evaluate, wrapLine, wrapRuntime, brokersOf } = this.#options;
     const process = new Process(loop, `${this.name}.${++this.#starts}`);
     loop.note(`${process.name} starts`);
     // Clocks that are kept in step are still some way apart.
@@ -63,6 +67,7 @@ export class SimulatedServer implements Address<Runtime> {
       metrics: new Metrics(),
       taskQueue: this.#options.broker?.connect(process.clock),
       namespace,
+      ...defined({ brokers: brokersOf?.(process) }),
     });
     const service = wrapRuntime?.(runtime) ?? runtime;
     this.listening = { process, service };

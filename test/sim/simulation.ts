@@ -9,7 +9,9 @@ import type { RecordsDriver } from "../../src/store/records/driver.ts";
 import type { Store } from "../../src/store/store.ts";
 import { bounded } from "../support/bounded.ts";
 import { LossyBroker } from "../support/lossy-tickets.ts";
+import { SimulatedBroker } from "./broker.ts";
 import { Client } from "./client.ts";
+import { SimulatedConsumer } from "./consumer.ts";
 import { Loop } from "./loop.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Network } from "./network.ts";
@@ -21,7 +23,7 @@ import { SimulatedServer } from "./server.ts";
 import { type Line, storeLine } from "./store-line.ts";
 import { Weather } from "./weather.ts";
 import { Witness } from "./witness.ts";
-import { deep, makeWorkflows } from "./workflows.ts";
+import { deep, delivered, makeWorkflows } from "./workflows.ts";
 
 /** A mistake made on purpose, to see that it is found. */
 export interface Mistake {
@@ -63,10 +65,17 @@ const responseMs = 40_000;
 /** What the servers share: the memory store, or the records store on a database in memory. */
 export type SharedStore = "memory" | "records";
 
+export interface SimulationOptions {
+  readonly mistake?: Mistake;
+  readonly shared?: SharedStore;
+  /** Some tasks are delivered to a broker, whose consumers do them. */
+  readonly consumers?: boolean;
+}
+
 export async function simulate(
   seed: number,
   evaluate: Evaluate,
-  options: { readonly mistake?: Mistake; readonly shared?: SharedStore } = {},
+  options: SimulationOptions = {},
 ): Promise<Report> {
   const loop = new Loop(seed);
   const world = new World(loop, evaluate, options);
@@ -88,9 +97,10 @@ export async function simulate(
 /** What to show of a simulation that failed. */
 export function describeFailure(
   { seed, violation, lastEvents }: Report,
-  shared: SharedStore = "memory",
+  { shared = "memory", consumers = false }: SimulationOptions = {},
 ): string {
-  const again = `bun run simulate --seed ${seed}${shared === "memory" ? "" : ` --${shared}`}`;
+  const flags = `${shared === "memory" ? "" : ` --${shared}`}${consumers ? " --consumers" : ""}`;
+  const again = `bun run simulate --seed ${seed}${flags}`;
   return [...lastEvents, "", `${violation}`, `Once more: ${again}`].join("\n");
 }
 
@@ -102,12 +112,14 @@ class World {
   readonly #base: Store;
   readonly #records: RecordsWorld | undefined;
   readonly #broker: LossyBroker | undefined;
+  readonly #hasConsumers: boolean;
 
   constructor(
     loop: Loop,
     evaluate: Evaluate,
-    { mistake = { name: "none" }, shared = "memory" }: Parameters<typeof simulate>[2] & object,
+    { mistake = { name: "none" }, shared = "memory", consumers = false }: SimulationOptions,
   ) {
+    this.#hasConsumers = consumers;
     this.#loop = loop;
     this.#evaluate = evaluate;
     this.#mistake = mistake;
@@ -129,11 +141,13 @@ class World {
     const loop = this.#loop;
     const { chance } = loop;
     const workflows = makeWorkflows(chance, 4);
+    if (this.#hasConsumers) workflows.push({ definition: delivered, isTidy: true });
     const plans = new Plans(this.#base);
     for (const { definition } of workflows) await plans.save(definition, loop.now);
     const weather = new Weather(chance);
     const network = new Network(loop, weather);
-    const servers = this.#makeServers(weather);
+    const delivery = this.#hasConsumers ? new SimulatedBroker(loop, weather) : undefined;
+    const servers = this.#makeServers(weather, delivery);
     const { oracle } = this;
     const definitions = workflows.map(({ definition }) => definition);
     const client = new Client({ loop, network, oracle, servers, workflows: definitions });
@@ -143,6 +157,9 @@ class World {
     const workers = 1 + chance.below(3);
     const broker = this.#broker;
     const nemesis = new Nemesis({ loop, weather, servers, workerOptions, workers, broker });
+    for (const name of delivery === undefined ? [] : ["consumer-1", "consumer-2"]) {
+      new SimulatedConsumer(name, { ...workerOptions, broker: delivery! });
+    }
     const working = client.work(faultsMs, { starts: 18, others: 40 });
     await nemesis.rage(faultsMs, 1_000 + chance.below(8_000));
     nemesis.heal();
@@ -159,7 +176,7 @@ class World {
     await this.#records?.checkLeft(oracle.witness);
   }
 
-  #makeServers(weather: Weather): SimulatedServer[] {
+  #makeServers(weather: Weather, delivery: SimulatedBroker | undefined): SimulatedServer[] {
     const loop = this.#loop;
     const { wrapLine, wrapRuntime } = this.#mistake;
     const { store } = this.oracle.witness;
@@ -167,7 +184,9 @@ class World {
     const openLine = (line: Line) => records?.line(line) ?? storeLine({ ...line, store });
     const evaluate = this.#evaluate;
     const broker = this.#broker;
-    const parts = { loop, weather, openLine, broker, evaluate, wrapLine, wrapRuntime };
+    const brokersOf = delivery && ((process: Process) => delivery.placesOf(process));
+    const seen = { wrapLine, wrapRuntime, brokersOf };
+    const parts = { loop, weather, openLine, broker, evaluate, ...seen };
     const count = 1 + loop.chance.below(3);
     return Array.from({ length: count }, (_, index) => {
       return new SimulatedServer(`server-${index + 1}`, parts);

@@ -33,6 +33,29 @@ export const actionDefinitions: readonly ActionDefinition[] = [
   { name: "work-2", retryCount: 2, retryPolicy: "FIXED", timeoutSeconds: 40 },
 ];
 
+/** What consumers of the broker do, and nobody else. */
+export const deliveredDefinition: ActionDefinition = {
+  name: "delivered",
+  retryCount: 5,
+  retryAfterSeconds: 0.5,
+  timeoutSeconds: 12,
+  deliver: { to: "sqs:simulated" },
+};
+
+/** One after the other, and side by side. */
+export const delivered: WorkflowDefinition = {
+  name: "delivered",
+  rootAction: 1,
+  actions: [1, 2, 3, 4, 5, 6].map((id) => ({
+    id,
+    type: "user" as const,
+    name: deliveredDefinition.name,
+    optional: true,
+    ...(id === 1 && { next: { default: [2, 3, 4, 5] } }),
+    ...(id > 1 && id < 6 && { next: { default: 6 } }),
+  })),
+};
+
 /** Started by the end of others. */
 const after: WorkflowDefinition = {
   name: "after",

@@ -16,6 +16,9 @@ const queueReport = {
   waitingFor: v.optional(
     v.pipe(v.picklist(["json"]), v.description("Only workers that take JSON are given them.")),
   ),
+  deliveredTo: v.optional(
+    v.pipe(v.string(), v.description("The broker's place that tickets for its tasks are sent to.")),
+  ),
   queued: v.number(),
   running: v.number(),
   atLeast: atLeastSchema,

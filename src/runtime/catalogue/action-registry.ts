@@ -49,6 +49,13 @@ export class ActionRegistry {
     return cached?.definition?.deliver !== undefined;
   }
 
+  /** Where its tasks are delivered to, if they are. */
+  async deliveredTo(name: string): Promise<string | undefined> {
+    const { readAt } = this.#cache.get(name) ?? {};
+    if (readAt === undefined || this.#clock.now() - readAt >= freshMs) await this.#read(name);
+    return this.#cache.get(name)?.definition?.deliver?.to;
+  }
+
   /** Undefined when every user action of the plan is known; else wait before deciding. */
   ensure(plan: Plan): Promise<unknown> | undefined {
     const now = this.#clock.now();

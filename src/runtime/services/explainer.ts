@@ -10,6 +10,7 @@ import type { Plan } from "../../language/plan.ts";
 import { type Execution, type ExecutionState, isOpen } from "../../model/execution.ts";
 import { executionKey, parseQueueKey, parseTaskId, parseToken } from "../../model/ids.ts";
 import type { Store, TaskView } from "../../store/store.ts";
+import type { ActionRegistry } from "../catalogue/action-registry.ts";
 import type { Plans } from "../catalogue/plans.ts";
 import { loadExecution } from "../driving/load.ts";
 import type { ExecutionExplanation, QueueExplanation, Reason } from "../shared/explanation.ts";
@@ -27,6 +28,7 @@ interface Options {
   readonly store: Store;
   readonly plans: Plans;
   readonly pollers: Pollers;
+  readonly registry: Pick<ActionRegistry, "deliveredTo">;
 }
 
 type ActionWait = Extract<Wait, { readonly action: PlanAction }>;
@@ -74,9 +76,8 @@ export class Explainer {
 
   async #queues(queues: ReadonlySet<string>): Promise<QueueReports> {
     if (queues.size === 0) return new Map();
-    const { store, pollers } = this.#options;
-    const stats = await readStats(store, queues);
-    return (await reportOn(pollers, stats, queuesExplainedMax)).reports;
+    const stats = await readStats(this.#options.store, queues);
+    return (await reportOn(this.#options, stats, queuesExplainedMax)).reports;
   }
 
   queue(queue: string, abort?: AbortSignal): Promise<QueueExplanation> {
@@ -84,14 +85,14 @@ export class Explainer {
   }
 
   async #queue(name: string): Promise<QueueExplanation> {
-    const { store, pollers } = this.#options;
+    const { store } = this.#options;
     const before = await this.#claimable();
     const stats = await readStats(store, "all");
     const own = stats.filter(({ queue }) => parseQueueKey(queue).queue === name);
     // What is queued between two reads is no held task.
     const isHeld = own.some(({ queue, queued }) => queued > 0 && !before.has(queue));
     const after = isHeld ? await this.#claimable() : before;
-    const { reports, leftOut } = await reportOn(pollers, own, queuesExplainedMax);
+    const { reports, leftOut } = await reportOn(this.#options, own, queuesExplainedMax);
     const actions = [...reports].map(([key, report]) => {
       const { queued, running } = report;
       if (queued === 0) {

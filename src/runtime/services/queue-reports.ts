@@ -4,6 +4,7 @@ import { isJsonQueueKey, parseQueueKey } from "../../model/ids.ts";
 import { innerQueue } from "../../model/names.ts";
 import { noTasks, type QueueCounts, sumOf } from "../../store/kit/queue-counts.ts";
 import type { QueueStats, Store } from "../../store/store.ts";
+import type { ActionRegistry } from "../catalogue/action-registry.ts";
 import type { QueueKind, QueueReport, WorkerCount } from "../shared/explanation.ts";
 import type { Pollers } from "./pollers.ts";
 
@@ -26,9 +27,14 @@ export async function readStats(
   return read.flat().filter(({ queue }) => queues === "all" || queues.has(queue));
 }
 
+interface ReportOptions {
+  readonly pollers: Pollers;
+  readonly registry: Pick<ActionRegistry, "deliveredTo">;
+}
+
 /** Reports on the queues of these parts, at most `most`, and how many are more. */
 export async function reportOn(
-  pollers: Pollers,
+  { pollers, registry }: ReportOptions,
   parts: readonly QueueStats[],
   most: number,
 ): Promise<{ readonly reports: QueueReports; readonly leftOut: number }> {
@@ -38,19 +44,27 @@ export async function reportOn(
   }
   const listed = [...held.keys()].sort().slice(0, most);
   const { counts: polls, silentServers } = await pollers.of(listed);
-  const reports = listed.map((key): [string, QueueReport] => {
+  const places = await Promise.all(
+    listed.map((key) => registry.deliveredTo(parseQueueKey(key).action)),
+  );
+  const reports = listed.map((key, index): [string, QueueReport] => {
     const { leased, ...counts } = held.get(key)!;
     const workers = polls.get(key) ?? { waiting: 0, busy: 0 };
     const waitingFor = isJsonQueueKey(key) ? ("json" as const) : undefined;
     const counted = { ...counts, running: leased, workers, silentServers };
-    return [key, { ...parseQueueKey(key), ...counted, ...defined({ waitingFor }) }];
+    return [
+      key,
+      { ...parseQueueKey(key), ...counted, ...defined({ waitingFor, deliveredTo: places[index] }) },
+    ];
   });
   return { reports: new Map(reports), leftOut: held.size - listed.length };
 }
 
 /** Why its queued tasks are not taken, or that they are. */
-export function kindOf({ workers, running, waitingFor }: QueueReport): QueueKind {
+export function kindOf(report: QueueReport): QueueKind {
+  const { workers, running, waitingFor, deliveredTo } = report;
   if (workers.waiting > 0) return "queued";
+  if (deliveredTo !== undefined) return "consumers";
   if (workers.busy > 0 || running > 0) return "workers-busy";
   return waitingFor === "json" ? "no-json-workers" : "no-workers";
 }
@@ -79,6 +93,11 @@ export function queueSentence(kind: QueueKind, report: QueueReport): string {
       );
     case "no-workers":
       return `${waiting} ${wait}, and no worker polls for it${unsure}. Start a worker for ${action}.`;
+    case "consumers":
+      return (
+        `${waiting} ${wait} for consumers of ${report.deliveredTo}, which claim by ticket. Where none does, ` +
+        "look whether they run, and whether /health/ready names the broker."
+      );
     case "no-json-workers":
       return (
         `${waiting} ${wait} with parameters too deep or too large for google.protobuf.Struct, and ` +

@@ -21,6 +21,8 @@ export function sentenceOf(reason: Omit<Reason, "sentence">, state: ExecutionSta
         `${reason.worker === undefined ? "A worker" : `The worker ${reason.worker}`} runs attempt ${attempt ?? 1} of action ${action}. Its result ` +
         `moves it; without a result or a heartbeat the attempt counts as lost at ${at}.`
       );
+    case "consumers":
+      return `Action ${action} waits for a consumer. ${queueSentence(kind, queue!)}`;
     case "queued":
     case "workers-busy":
     case "no-workers":

@@ -17,6 +17,7 @@ import { readHeader } from "../../model/task-header.ts";
 import type { Store, StoredTask } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import { Gate } from "../shared/gate.ts";
 import { parkedTicket } from "../shared/parked-tickets.ts";
 import { RelayTarget } from "./relay-target.ts";
 import type { TicketSeal } from "./ticket-seal.ts";
@@ -33,11 +34,18 @@ interface RelayOptions {
 
 /** Places whose state is remembered. */
 const targetsMax = 1_000;
+/** Tasks that are read at the same time. */
+const readsMax = 32;
+const charsMax = 64 * 1024 * 1024;
 
 type Ticket = Pick<TicketMessage, "taskId" | "to">;
 
 export class Relay {
   readonly #options: RelayOptions;
+  /** Parameters that are read are large, perhaps, and small in a message. */
+  readonly #gate = new Gate(readsMax);
+  /** On their way to all places. */
+  #chars = 0;
   readonly #targets = new BoundedMap<string, RelayTarget>(targetsMax);
 
   constructor(options: RelayOptions) {
@@ -54,19 +62,29 @@ export class Relay {
 
   /** True: the broker has it, or its task is over. */
   async send(ticket: Ticket): Promise<boolean> {
+    const target = this.#target(ticket.to);
+    if (!target.isOpen || this.#chars > charsMax) return false;
+    const message = await this.#gate.pass(() => this.#messageOf(ticket));
+    if (message === undefined) return true;
+    const chars = message.body.length;
+    this.#chars += chars;
+    const isSent = await target.send(message);
+    this.#chars -= chars;
+    if (isSent) this.#count(ticket, "sent");
+    return isSent;
+  }
+
+  /** Undefined: the task is over. */
+  async #messageOf({ taskId }: Ticket): Promise<OutgoingMessage | undefined> {
     const { store, seal } = this.#options;
-    const { taskId } = ticket;
     const executionId = parseTaskId(taskId)?.executionId ?? "";
     const key = executionKey(executionId, store.partitions);
     const task = await store.readTask({ key, taskId });
-    if (task === undefined) return true;
+    if (task === undefined) return undefined;
     const { name: action } = readHeader(task.header);
-    const text = await seal.make({ taskId, action });
-    const body = bodyOf({ ticket: text, taskId, executionId, task });
-    const message: OutgoingMessage = { body, key: executionId, headers: { action } };
-    const isSent = await this.#target(ticket.to).send(message);
-    if (isSent) this.#count(ticket, "sent");
-    return isSent;
+    const ticket = await seal.make({ taskId, action });
+    const body = bodyOf({ ticket, taskId, executionId, task });
+    return { body, key: executionId, headers: { action } };
   }
 
   /** What is wrong with which brokers; undefined: nothing. */

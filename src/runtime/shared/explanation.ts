@@ -2,7 +2,10 @@
 import type { ExecutionStatus, Failure, MapProgress } from "../../model/execution.ts";
 
 /** Why tasks of a queue are, or are not, under way. Append only: callers may know them. */
-export const queueKinds = ["queued", "workers-busy", "no-workers", "no-json-workers"] as const;
+export const queueKinds = [
+  ...(["queued", "workers-busy", "no-workers", "no-json-workers"] as const),
+  "consumers",
+] as const;
 export type QueueKind = (typeof queueKinds)[number];
 
 /** What an execution waits for. Append only. */
@@ -37,6 +40,8 @@ export interface QueueReport {
   readonly action: string;
   /** Its tasks fit no Struct: only workers that take JSON are given them. */
   readonly waitingFor?: "json";
+  /** Where tickets for its tasks are sent. */
+  readonly deliveredTo?: string;
   readonly queued: number;
   readonly running: number;
   /** There are at least so many: the store counts no further. */
