@@ -106,7 +106,9 @@ export class AwsClient {
     const body = JSON.stringify(request);
     const { clock } = this.#options;
     const { isRepeatable = false, deadlineMs = deadlineMsDefault, signal } = options;
-    const startedAt = clock.now();
+    // Monotonic, where there is such a clock.
+    const elapsed = () => clock.elapsed?.() ?? clock.now();
+    const startedAt = elapsed();
     let isUnknown = false;
     let signings = 0;
     for (let attempt = 1; ; attempt++) {
@@ -117,7 +119,7 @@ export class AwsClient {
         isUnknown ||= error.outcome === "unknown";
         const signsAgain = isUnsigned(error) && ++signings === 1;
         const pauseMs = signsAgain ? 0 : this.#pauseMs(attempt);
-        const isInTime = clock.now() - startedAt + pauseMs <= deadlineMs;
+        const isInTime = elapsed() - startedAt + pauseMs <= deadlineMs;
         const isHarmless = isRepeatable || !isUnknown;
         const mayHelp = signsAgain || isPassing(error);
         if (!mayHelp || !isHarmless || !isInTime || attempt === attemptsMax || signal?.aborted) {
