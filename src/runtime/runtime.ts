@@ -280,14 +280,9 @@ export function createRuntime(options: RuntimeOptions): Runtime {
         (_, text) => notes.heard(text),
       );
       await Promise.all(Array.from({ length: store.partitions }, (_, i) => sweeper.refresh(i)));
-      standstill.start();
-      timers.start();
-      outbox.start();
-      sweeper.start();
-      turns.start();
+      for (const loop of [standstill, timers, outbox, sweeper, turns]) loop.start();
       await servers.join(self);
-      // A store that lists no timers has no bound of room.
-      if (options.keepRetention !== true && store.listTimers !== undefined) early.start();
+      if (options.keepRetention !== true) early.start();
       indexing.start();
       unpolled.start();
       uncarried.start();

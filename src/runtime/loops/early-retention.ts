@@ -58,7 +58,9 @@ export class EarlyRetention {
     });
   }
 
+  /** A store that lists no timers has no bound of room. */
   start(): void {
+    if (this.#options.store.listTimers === undefined) return;
     this.#rounds.start(spaceLookMs);
   }
 

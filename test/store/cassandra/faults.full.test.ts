@@ -1,11 +1,15 @@
 /** What the driver for Cassandra makes of lost replies, and of nodes that end or hang. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { openCassandraDriver } from "../../src/store/cassandra/driver.ts";
-import type { RecordsDriver } from "../../src/store/records/driver.ts";
-import { StoreFault } from "../../src/store/store.ts";
-import { type CassandraServers, cassandraMissing, startCassandra } from "../support/cassandra.ts";
-import { type CuttingProxy, startCuttingProxy } from "../support/cutting-proxy.ts";
-import { until } from "../support/redis.ts";
+import { openCassandraDriver } from "../../../src/store/cassandra/driver.ts";
+import type { RecordsDriver } from "../../../src/store/records/driver.ts";
+import { StoreFault } from "../../../src/store/store.ts";
+import {
+  type CassandraServers,
+  cassandraMissing,
+  startCassandra,
+} from "../../support/cassandra.ts";
+import { type CuttingProxy, startCuttingProxy } from "../../support/cutting-proxy.ts";
+import { until } from "../../support/redis.ts";
 
 const startMs = 240_000;
 const missing = await cassandraMissing();

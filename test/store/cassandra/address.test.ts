@@ -1,6 +1,6 @@
 /** URLs of Cassandra stores: what they name, and what is wrong with those that name nothing. */
 import { expect, test } from "bun:test";
-import { parseCassandraUrl } from "../../src/store/cassandra/address.ts";
+import { parseCassandraUrl } from "../../../src/store/cassandra/address.ts";
 
 test("a URL names hosts, a port, a keyspace, a data centre and a role", () => {
   expect(parseCassandraUrl("cassandra://a,b,c/orchy?dc=dc1")).toEqual({

@@ -1,10 +1,14 @@
 /** The Cassandra store keeps the contract. */
 import { afterAll, beforeAll, describe, test } from "bun:test";
-import { openCassandraStore } from "../../src/store/cassandra/open.ts";
-import { type CassandraServers, cassandraMissing, startCassandra } from "../support/cassandra.ts";
-import { HandClock } from "../support/hand-clock.ts";
-import { storeConformance } from "./conformance.ts";
-import { recordsConformance } from "./records/skips.ts";
+import { openCassandraStore } from "../../../src/store/cassandra/open.ts";
+import {
+  type CassandraServers,
+  cassandraMissing,
+  startCassandra,
+} from "../../support/cassandra.ts";
+import { HandClock } from "../../support/hand-clock.ts";
+import { storeConformance } from "../conformance.ts";
+import { recordsConformance } from "../records/skips.ts";
 
 const startMs = 180_000;
 const missing = await cassandraMissing();

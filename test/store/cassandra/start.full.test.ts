@@ -1,14 +1,14 @@
 /** What a server finds of Cassandra at its start, and what it says where it cannot use that. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { openCassandraDriver } from "../../src/store/cassandra/driver.ts";
-import type { Logger } from "../../src/telemetry/log.ts";
+import { openCassandraDriver } from "../../../src/store/cassandra/driver.ts";
+import type { Logger } from "../../../src/telemetry/log.ts";
 import {
   administrator,
   type CassandraServers,
   cassandraMissing,
   startCassandra,
-} from "../support/cassandra.ts";
-import { type Authority, createAuthority } from "../support/certificates.ts";
+} from "../../support/cassandra.ts";
+import { type Authority, createAuthority } from "../../support/certificates.ts";
 
 const startMs = 180_000;
 const missing = await cassandraMissing();

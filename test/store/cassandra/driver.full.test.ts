@@ -1,8 +1,12 @@
 /** The driver for Cassandra does what the records store relies on. */
 import { afterAll, beforeAll, describe, test } from "bun:test";
-import { openCassandraDriver } from "../../src/store/cassandra/driver.ts";
-import { type CassandraServers, cassandraMissing, startCassandra } from "../support/cassandra.ts";
-import { recordsDriverSuite } from "./records/driver-suite.ts";
+import { openCassandraDriver } from "../../../src/store/cassandra/driver.ts";
+import {
+  type CassandraServers,
+  cassandraMissing,
+  startCassandra,
+} from "../../support/cassandra.ts";
+import { recordsDriverSuite } from "../records/driver-suite.ts";
 
 const startMs = 180_000;
 const missing = await cassandraMissing();
