@@ -53,7 +53,6 @@ import { Operations } from "./services/operations.ts";
 import { Pollers } from "./services/pollers.ts";
 import { readReadiness } from "./services/readiness.ts";
 import { Relay } from "./services/relay.ts";
-import { TicketSeal } from "./services/ticket-seal.ts";
 import { Tickets } from "./services/tickets.ts";
 import { Views } from "./services/views.ts";
 import { Watchers } from "./services/watchers.ts";
@@ -163,8 +162,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const { namespace } = options;
   // Apart from what people list: neither waits for the other.
   const correlated = new CorrelatedSignals({ driver, plans, lists: new Lists({ store, clock }) });
-  const seal = new TicketSeal({ store, ids });
-  const relay = new Relay({ store, clock, log, metrics, seal, brokers: options.brokers });
+  const relay = new Relay({ store, clock, log, metrics, ids, brokers: options.brokers });
   const deliveries = new Deliveries({
     relay,
     store,
@@ -206,7 +204,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const unpolled = new Unpolled(unpolledOptions);
   const deskOptions = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
   const desk = new WorkerDesk({ ...deskOptions, unpolled, uncarried, cancellations, standstill });
-  const tickets = new Tickets({ store, clock, ids, driver, desk, seal, metrics });
+  const tickets = new Tickets({ store, clock, ids, driver, desk, relay, metrics });
   const here = (queues: readonly string[]) => desk.countWorkers(queues);
   const pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
   const explainer = new Explainer({ store, plans, pollers, registry });

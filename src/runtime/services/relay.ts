@@ -5,7 +5,7 @@
  * sends a ticket twice, and loses none.
  */
 import { BoundedMap } from "../../base/bounded-map.ts";
-import type { Clock } from "../../base/clock.ts";
+import type { Clock, Ids } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { parseBrokerAddress } from "../../brokers/address.ts";
@@ -20,14 +20,14 @@ import type { Metrics } from "../../telemetry/metrics.ts";
 import { Gate } from "../shared/gate.ts";
 import { parkedTicket } from "../shared/parked-tickets.ts";
 import { RelayTarget } from "./relay-target.ts";
-import type { TicketSeal } from "./ticket-seal.ts";
+import { TicketSeal } from "./ticket-seal.ts";
 
 interface RelayOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly seal: TicketSeal;
+  readonly ids: Ids;
   /** Absent: tickets stay parked. */
   readonly brokers?: Pick<BrokerPlaces, "sender"> | undefined;
 }
@@ -41,6 +41,7 @@ const charsMax = 64 * 1024 * 1024;
 type Ticket = Pick<TicketMessage, "taskId" | "to">;
 
 export class Relay {
+  readonly seal: TicketSeal;
   readonly #options: RelayOptions;
   /** Parameters that are read are large, perhaps, and small in a message. */
   readonly #gate = new Gate(readsMax);
@@ -50,6 +51,7 @@ export class Relay {
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.seal = new TicketSeal(options);
   }
 
   /** Of an outbox. */
@@ -76,13 +78,13 @@ export class Relay {
 
   /** Undefined: the task is over. */
   async #messageOf({ taskId }: Ticket): Promise<OutgoingMessage | undefined> {
-    const { store, seal } = this.#options;
+    const { store } = this.#options;
     const executionId = parseTaskId(taskId)?.executionId ?? "";
     const key = executionKey(executionId, store.partitions);
     const task = await store.readTask({ key, taskId });
     if (task === undefined) return undefined;
     const { name: action } = readHeader(task.header);
-    const ticket = await seal.make({ taskId, action });
+    const ticket = await this.seal.make({ taskId, action });
     const body = bodyOf({ ticket, taskId, executionId, task });
     return { body, key: executionId, headers: { action } };
   }

@@ -20,7 +20,7 @@ import type {
   TicketRefusal,
   TicketResult,
 } from "../shared/tickets.ts";
-import type { TicketSeal } from "./ticket-seal.ts";
+import type { Relay } from "./relay.ts";
 import type { WorkerDesk } from "./worker-desk.ts";
 
 interface TicketsOptions {
@@ -29,7 +29,8 @@ interface TicketsOptions {
   readonly ids: Ids;
   readonly driver: Pick<Driver, "submit">;
   readonly desk: Pick<WorkerDesk, "handOut">;
-  readonly seal: TicketSeal;
+  /** Whose tickets are read. */
+  readonly relay: Pick<Relay, "seal">;
   readonly metrics: Metrics;
 }
 
@@ -44,7 +45,7 @@ export class Tickets implements TicketDesk {
   }
 
   readTicket(ticket: string): ReturnType<TicketDesk["readTicket"]> {
-    return this.#options.seal.read(ticket);
+    return this.#options.relay.seal.read(ticket);
   }
 
   async claimByTicket(request: TicketClaimRequest): Promise<TicketClaim> {
@@ -126,7 +127,7 @@ export class Tickets implements TicketDesk {
   }
 
   async #placeOf(ticket: string): Promise<TaskPlace> {
-    const { taskId } = await this.#options.seal.read(ticket);
+    const { taskId } = await this.#options.relay.seal.read(ticket);
     const id = parseTaskId(taskId)?.executionId ?? "";
     return { key: executionKey(id, this.#options.store.partitions), taskId };
   }
