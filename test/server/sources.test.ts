@@ -1,5 +1,8 @@
 /** Sources over REST: messages start executions, or are signals; each counts once. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { BrokerFault } from "../../src/brokers/message.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
 import { MemoryBrokers } from "../support/memory-brokers.ts";
@@ -238,6 +241,48 @@ describe("one server", () => {
     const answer = await source("wrong", "PUT", "", definition);
     expect([answer.status, answer.body.error.details[0].pointer]).toEqual([status, pointer]);
   });
+});
+
+test("a key that may read reads them; changes need admin, and leave audit lines", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "orchy-audit-"));
+  const file = join(folder, "audit.log");
+  const brokers = new MemoryBrokers();
+  const options = { store: "memory:", flags: ["--audit-log", file], parts: { brokers } };
+  const server = await startTestServer(options);
+  const by = (secret: string | undefined) => ({ authorization: `Bearer ${secret}` });
+  const keyFor = async (scope: string, secret: string | undefined): Promise<string> => {
+    const wanted = { name: scope, scopes: [scope] };
+    return (await call(server, "POST", "/v1/keys", wanted, by(secret))).body.key;
+  };
+  const admin = await keyFor("admin", server.firstKeySecret);
+  const reader = await keyFor("read", admin);
+  const as = (secret: string) => (method: string, path: string, body?: object) =>
+    call(server, method, `/v1/sources${path}`, body, by(secret));
+  const path = "/orders/parked/00000000-0000-0000-0000-000000000000";
+  const changes = [
+    ["PUT", "/orders", 200],
+    ["POST", "/orders/pause", 200],
+    ["POST", "/orders/resume", 200],
+    ["DELETE", path, 404],
+    ["DELETE", "/orders", 204],
+  ] as const;
+  for (const [method, at, status] of changes) {
+    const body = method === "PUT" ? start() : undefined;
+    expect((await as(reader)(method, at, body)).status).toBe(403);
+    expect((await as(admin)(method, at, body)).status).toBe(status);
+    const seen = await as(reader)("GET", "/orders");
+    expect(seen.status).toBe(at === "/orders" && method === "DELETE" ? 404 : 200);
+  }
+  await server.remove();
+  const lines = readFileSync(file, "utf8").trim().split("\n");
+  const done = lines.map((line) => JSON.parse(line)).filter(({ target }) => target === "orders");
+  expect(done.map(({ what }) => what)).toEqual([
+    "source saved",
+    "source paused",
+    "source resumed",
+    "source deleted",
+  ]);
+  rmSync(folder, { recursive: true });
 });
 
 test("while the store is nearly full or away, a source waits with what it has", async () => {

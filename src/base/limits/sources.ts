@@ -11,8 +11,10 @@ export const sourceLimits = {
   sourceInFlightMax: 256,
   /** Their size. */
   sourceInFlightBytesMax: 32 * 1024 * 1024,
-  /** Messages of all sources of a server that it handles at the same moment. */
-  sourceHandledAtOnceMax: 64,
+  /**
+   * Messages of all sources of a server that it handles at the same moment: callers wait behind them.
+   */
+  sourceHandledAtOnceMax: 16,
   /** Value of a message; a larger one becomes a dead letter. */
   sourceMessageBytesMax: 1024 * 1024,
   /** Messages of a source that are parked; with as many, it handles no further dead letters. */
