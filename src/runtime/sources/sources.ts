@@ -46,6 +46,10 @@ interface Held {
   readonly source: NamedSource;
   readonly pump: Pump;
   lag?: number | undefined;
+  /** While the broker is asked for it, which may take long. */
+  reading?: Promise<void> | undefined;
+  /** Until it is given back, which may take long, too. */
+  leaving?: Promise<void>;
 }
 
 /** What a source that is being taken says of itself. */
@@ -121,7 +125,7 @@ export class Sources {
     const outdated = [...this.#held.values()].filter(
       ({ source }) => active.get(source.name)?.version !== source.version,
     );
-    await Promise.all(outdated.map((held) => this.#letGo(held)));
+    for (const held of outdated) void this.#letGo(held);
     const free = new Set<string>();
     await Promise.all([...active.values()].map((source) => this.#hold(source, free)));
     this.#free = free;
@@ -133,12 +137,13 @@ export class Sources {
     const { name } = source;
     if (self === undefined || !this.#rounds.isRunning) return;
     const held = this.#held.get(name);
+    if (held?.leaving !== undefined) return;
     try {
       if (held !== undefined) {
-        held.lag = await held.pump.lag();
+        readLag(held);
         if (await leases.take(name, self, statusOf(held))) return;
         log.warn("another server has taken the source over", { source: name });
-        await this.#letGo(held, { isOurs: false });
+        void this.#letGo(held, { isOurs: false });
         return;
       }
       const compiled = compileSource(source.definition);
@@ -178,15 +183,31 @@ export class Sources {
     });
   }
 
-  async #letGo({ source: { name }, pump }: Held, { isOurs = true } = {}): Promise<void> {
-    const { leases, log } = this.#options;
-    await pump.stop();
-    this.#held.delete(name);
-    if (!isOurs) return;
-    await leases.release(name).catch((error) => {
-      logFault(log, "a source could not be given back", error, { source: name });
-    });
+  #letGo(held: Held, { isOurs = true } = {}): Promise<void> {
+    held.leaving ??= this.#leave(held, isOurs);
+    return held.leaving;
   }
+
+  /** A source that was changed is taken again after that. */
+  async #leave({ source: { name }, pump }: Held, isOurs: boolean): Promise<void> {
+    const { leases, log } = this.#options;
+    try {
+      await pump.stop();
+      if (isOurs) await leases.release(name);
+    } catch (error) {
+      logFault(log, "a source could not be given back", error, { source: name });
+    }
+    this.#held.delete(name);
+    if (this.#rounds.isRunning) this.soon();
+  }
+}
+
+/** The next look shows it. */
+function readLag(held: Held): void {
+  held.reading ??= held.pump.lag().then((lag) => {
+    held.lag = lag;
+    held.reading = undefined;
+  });
 }
 
 function statusOf({ pump, lag }: Held): SourceStatus {
