@@ -65,31 +65,18 @@ CREATE FUNCTION has_several_checks(r jsonb) RETURNS boolean LANGUAGE sql IMMUTAB
   SELECT jsonb_array_length(r->'ends') > 1 OR r ? 'consumeTimers'
 $$;
 
--- Ids of the tasks that are not as the commit expects them; the others stay as they are until its end.
-CREATE FUNCTION stale_tasks(owner bigint, ends jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
+-- Answer of a commit with several checks; NULL: all of them hold, and stay so until its end.
+CREATE FUNCTION refuse_stale(owner bigint, r jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-  stale text[] := '{}';
-  one jsonb;
+  stale text[] := ARRAY(SELECT e->>'taskId' FROM jsonb_array_elements(r->'ends') e
+    WHERE NOT EXISTS (SELECT FROM tasks t WHERE execution = owner AND id = e->>'taskId'
+      AND may_end(t, e) FOR UPDATE));
+  late text[] := ARRAY(SELECT e->>'id' FROM jsonb_array_elements(r->'consumeTimers') e
+    WHERE NOT EXISTS (SELECT FROM timers WHERE execution = owner AND id = e->>'id'
+      AND claim_id = e->>'claimId' FOR UPDATE));
 BEGIN
-  FOR one IN SELECT jsonb_array_elements(ends) LOOP
-    PERFORM 1 FROM tasks t WHERE execution = owner AND id = one->>'taskId'
-      AND may_end(t, one) FOR UPDATE;
-    IF NOT FOUND THEN stale := stale || (one->>'taskId'); END IF;
-  END LOOP;
-  RETURN stale;
-END $$;
-
-CREATE FUNCTION stale_timers(owner bigint, consumed jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
-DECLARE
-  stale text[] := '{}';
-  one jsonb;
-BEGIN
-  FOR one IN SELECT jsonb_array_elements(consumed) LOOP
-    PERFORM 1 FROM timers WHERE execution = owner AND id = one->>'id'
-      AND claim_id = one->>'claimId' FOR UPDATE;
-    IF NOT FOUND THEN stale := stale || (one->>'id'); END IF;
-  END LOOP;
-  RETURN stale;
+  IF cardinality(stale) + cardinality(late) = 0 THEN RETURN NULL; END IF;
+  RETURN jsonb_build_object('outcome', 'stale', 'tasks', to_jsonb(stale), 'timers', to_jsonb(late));
 END $$;
 
 -- Returns the queues whose tasks are on offer again.

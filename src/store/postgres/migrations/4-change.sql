@@ -107,17 +107,6 @@ BEGIN
   END IF;
 END $$;
 
--- Answers of a commit with several conditions; NULL: all of them hold, and stay so until its end.
-CREATE FUNCTION refuse_stale(owner bigint, r jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-  stale text[] := stale_tasks(owner, r->'ends');
-  late text[] := stale_timers(owner, r->'consumeTimers');
-BEGIN
-  IF cardinality(stale) + cardinality(late) = 0 THEN RETURN NULL; END IF;
-  RETURN jsonb_build_object('outcome', 'stale', 'tasks', to_jsonb(stale),
-    'timers', to_jsonb(late));
-END $$;
-
 -- At most one entry of a call commits, creates or removes the same execution. Returns an answer for
 -- each, in their order; null: done as asked; "missing": there is no such execution.
 CREATE FUNCTION change(requests jsonb) RETURNS text LANGUAGE plpgsql
@@ -226,16 +215,18 @@ BEGIN
       answers[x.n] := jsonb_build_object('offered', hold_tasks(x.owner, x.hold, x.moment));
     END LOOP;
   END IF;
-  PERFORM apply_entries(requests, owners, holds, known);
-  UPDATE executions old SET revision = old.revision + 1, commit_id = e."commitId",
-    recent = (old.recent || e."commitId")[
-      greatest(1, cardinality(old.recent) + 2 - ${commitIdsKept}):],
-    held = holds[n::int], state = e.state, status = e.status, ended_at = e."endedAt",
-    history = old.history + coalesce(jsonb_array_length(e.history), 0)
-    FROM ROWS FROM (jsonb_to_recordset(requests) AS ("do" text, "commitId" text, state text,
-      status text, "endedAt" bigint, history jsonb)) WITH ORDINALITY
-      AS e ("do", "commitId", state, status, "endedAt", history, n)
-    WHERE e."do" = 'commit' AND old.number = owners[n::int];
+  IF 0 < ANY (owners) THEN
+    PERFORM apply_entries(requests, owners, holds, known);
+    UPDATE executions old SET revision = old.revision + 1, commit_id = e."commitId",
+      recent = (old.recent || e."commitId")[
+        greatest(1, cardinality(old.recent) + 2 - ${commitIdsKept}):],
+      held = holds[n::int], state = e.state, status = e.status, ended_at = e."endedAt",
+      history = old.history + coalesce(jsonb_array_length(e.history), 0)
+      FROM ROWS FROM (jsonb_to_recordset(requests) AS ("do" text, "commitId" text, state text,
+        status text, "endedAt" bigint, history jsonb)) WITH ORDINALITY
+        AS e ("do", "commitId", state, status, "endedAt", history, n)
+      WHERE e."do" = 'commit' AND old.number = owners[n::int];
+  END IF;
   IF requests @? '$[*] ? (@.do == "remove")' THEN
     PERFORM purge((r->>'partition')::int, (r->>'now')::bigint, ${purgedPerRemoval})
       FROM jsonb_array_elements(requests) WITH ORDINALITY e (r, n)
