@@ -61,7 +61,7 @@ export class Executions {
         return { outcome: "created", head: { revision: 1, commitId: request.commitId } };
       }
       lost = draft;
-      group = await this.#records.read(key, { sure: true });
+      group = await this.#records.readAfterRefusal(key);
     }
     throw tooBusy(key);
   }
@@ -111,7 +111,7 @@ export class Executions {
     let lost: Draft | undefined;
     for (let tries = 0; tries < triesMax; tries++) {
       const seen = tries === 0 ? this.#seen(request) : undefined;
-      const group = seen ?? (await this.#read(request, tries > 0));
+      const group = seen ?? (await this.#read(request, lost !== undefined));
       const answer = refusal(group, request);
       if (answer !== undefined) {
         if (seen !== undefined) continue;
@@ -144,10 +144,11 @@ export class Executions {
     return execution.isWide && others.length > 0 ? undefined : group;
   }
 
-  async #read(request: CommitRequest, sure: boolean): Promise<Group> {
+  async #read(request: CommitRequest, isAfterRefusal: boolean): Promise<Group> {
     const { key, hold: held } = request;
     const rows = held === false ? "all" : namedTasks(request);
-    return await this.#records.read(key, { rows, sure });
+    if (isAfterRefusal) return await this.#records.readAfterRefusal(key, rows);
+    return await this.#records.read(key, { rows });
   }
 
   async #change(request: CommitRequest, group: Known) {

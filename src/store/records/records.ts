@@ -74,6 +74,19 @@ export class Records {
     }
   }
 
+  /**
+   * Something on the way may have repeated a change that was written, so that its refusal says nothing:
+   * until this is read it is not known.
+   */
+  async readAfterRefusal(key: ExecutionKey, rows?: "all" | readonly string[]): Promise<Group> {
+    try {
+      return await this.read(key, { ...defined({ rows }), sure: true });
+    } catch (error) {
+      if (!(error instanceof StoreFault)) throw error;
+      throw new StoreFault("unknown", error.message, { reason: error.reason, cause: error });
+    }
+  }
+
   /** Heads alone, in the order of `keys`. */
   async readHeads(keys: readonly ExecutionKey[]): Promise<readonly Group[]> {
     const heads = await this.driver.aggregates.readHeads(keys);
@@ -196,10 +209,10 @@ export class Records {
     let failure: unknown;
     for (let tries = 0; tries < triesMax; tries++) {
       const isOutdated = group !== undefined && !isFresh;
-      group ??= await this.read(key, {
-        ...defined({ rows }),
-        sure: failure !== undefined,
-      });
+      const isRepeat = tries > 0 && group === undefined;
+      group ??= await (isRepeat
+        ? this.readAfterRefusal(key, rows)
+        : this.read(key, defined({ rows })));
       const edit = this.edit({ ...options, group });
       group = undefined;
       const answer = await decide(edit);
@@ -212,17 +225,25 @@ export class Records {
       try {
         if (await this.apply(draft)) return answer;
       } catch (error) {
-        if (failure !== undefined || faultOutcome(error) !== "unknown") throw error;
+        // The first one may be under way still.
+        if (failure !== undefined) throw failure;
+        if (faultOutcome(error) !== "unknown") throw error;
         failure = error;
       }
     }
+    if (failure !== undefined) throw failure;
     throw new StoreFault("not_applied", `Too many changes of the execution ${key.id} at once.`);
   }
 
   /** A change that is under way is refused from now on. */
   async fence(key: ExecutionKey, now: number, taskId?: string): Promise<void> {
     const rows = taskId === undefined ? [] : [taskId];
+    let first: number | undefined;
     await this.update({ key, now, rows }, (edit) => {
+      const version = edit.versionOf(taskId);
+      // Whoever raised it.
+      if (first !== undefined && version !== first) return;
+      first = version;
       const task = taskId === undefined ? undefined : edit.task(taskId);
       if (task !== undefined) edit.setTask({ ...task });
       else if (edit.execution !== undefined) edit.change({});
