@@ -1,11 +1,12 @@
 /**
  * `bun run server`: reads the configuration, starts the server, stops it on a signal. `bun run
- * server keys …` is a separate command.
+ * server keys …` and `… copy …` are separate commands.
  */
 import { systemClock } from "./base/clock.ts";
 import { limits } from "./base/limits.ts";
 import { addressOf, type Config, parseConfig } from "./config/config.ts";
 import { firstKeyNotice } from "./runtime/services/first-key.ts";
+import { runCopyCommand } from "./server/copy-command.ts";
 import { runKeysCommand } from "./server/keys-command.ts";
 import { type RunningServer, startServer } from "./server/server.ts";
 import { asError, createLogger, type Logger, writeLine } from "./telemetry/log.ts";
@@ -15,6 +16,7 @@ const sameSignalMs = 500;
 async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
   if (command === "keys") process.exit(await runKeysCommand(rest, process.env));
+  if (command === "copy") process.exit(await runCopyCommand(rest, process.env));
   const parsed = parseConfig(process.argv.slice(2), process.env);
   if ("print" in parsed) return console.log(parsed.print);
   if (!parsed.ok) {

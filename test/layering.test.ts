@@ -29,7 +29,7 @@ const folders: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["shared"],
   ],
   store: [
-    ["open.ts", "metered.ts"],
+    ["open.ts", "metered.ts", "copy"],
     ["memory", "sqlite", "redis", "postgres", "dynamodb", "cassandra"],
     ["records"],
     ["facets.ts", "kit"],

@@ -72,6 +72,7 @@ export function helpText(): string {
   return [
     "Usage: bun run server [flags]",
     "       bun run server keys create | list | revoke   (who may do what; keys --help)",
+    "       bun run server copy --from <store> --to <store>   (to another store; copy --help)",
     "",
     ...lines,
     `  ${"--help".padEnd(28)}this text`,

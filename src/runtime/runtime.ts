@@ -63,7 +63,7 @@ import { openSources } from "./sources/open.ts";
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: it only wires, one statement for each part.
 export function createRuntime(options: RuntimeOptions): Runtime {
-  const { sandbox, clock, ids, log, metrics, tracing } = options;
+  const { sandbox, clock, ids, log, metrics, tracing, namespace, brokers } = options;
   const { store, peers } = withPeers(options);
   const { formatDelayMs = limits.formatDelayMsDefault, onOutdated = () => {} } = options;
   const formats = new Formats({ store, clock, log, formatDelayMs, onOutdated });
@@ -159,7 +159,6 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   });
   const note = (partition: number, at: number) => timers.note(partition, at);
   const dueOptions = { clock, standstill, metrics, journal, driver, executions, note };
-  const { namespace } = options;
   // Apart from what people list: neither waits for the other.
   const correlated = new CorrelatedSignals({ driver, plans, lists: new Lists({ store, clock }) });
   const relay = new Relay({ store, clock, log, metrics, ids, brokers: options.brokers });
@@ -209,7 +208,6 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
   const explainer = new Explainer({ store, plans, pollers, registry });
   const operations = new Operations({ store, clock, driver, executions, correlated });
-  const { brokers } = options;
   const about = { store, clock, log, metrics, namespace, brokers, prefers };
   const sources = openSources({ ...about, executions, operations });
   let inner: InnerWorker | undefined;

@@ -30,6 +30,7 @@ import { createRuntime } from "../runtime/runtime.ts";
 import type { ServerView } from "../runtime/shared/orchestrator.ts";
 import { meterSandbox } from "../sandbox/metered.ts";
 import { createSandbox } from "../sandbox/pool.ts";
+import { unfinishedCopy } from "../store/copy/progress.ts";
 import { meterStore } from "../store/metered.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
@@ -109,6 +110,8 @@ async function startAll(
   const outage = new Outage("The store", { clock: ownClock, log });
   const store = meterStore(opened, metrics, outage);
   closing.push(() => store.close());
+  const unfinished = await unfinishedCopy(store);
+  if (unfinished !== undefined) throw new Error(unfinished);
   if (store.logBytes !== undefined) metrics.readStoreLog(() => store.logBytes!());
   const clock = storeClock(ownClock, opened, log);
   const sandbox = meterSandbox(

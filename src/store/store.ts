@@ -46,3 +46,6 @@ export interface Store
     ServerStore,
     NodeStore,
     Partial<TransferStore> {}
+
+/** A store whose content can be copied. */
+export type Transferable = Store & TransferStore;

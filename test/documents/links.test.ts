@@ -31,13 +31,11 @@ function flagsOf(script: string): (flag: string) => boolean {
   }
   const command = (manifest.scripts as Readonly<Record<string, string>>)[script]!;
   const [path] = /(?:scripts|src)\/[\w/-]+\.ts/.exec(
-    command.replace(/src\/main\.ts keys/, keysPath),
+    command.replace(/src\/main\.ts (keys|copy)/, "src/server/$1-command.ts"),
   )!;
   const source = readFileSync(join(root, path), "utf8");
   return (flag) => new RegExp(`["\\s]?${flag.slice(2)}["\\s]?:`).test(source);
 }
-
-const keysPath = "src/server/keys-command.ts";
 
 describe.each(documents.map(({ path, text }) => ({ path, text })))("$path", ({ path, text }) => {
   test("links to what is there", () => {

@@ -244,6 +244,9 @@ async function insertRows(
      ON CONFLICT (execution, id) DO UPDATE SET at = excluded.at, due = excluded.due`,
     owner,
   );
+  const again = `DELETE FROM @messages WHERE execution = $1::bigint
+    AND id IN (SELECT m->>'id' FROM jsonb_array_elements($2::text::jsonb) m)`;
+  await insert(messages, again);
   await insert(
     messages,
     `INSERT INTO @messages (execution, partition, execution_id, id, body, deliveries, visible_at)
@@ -273,6 +276,9 @@ async function insertTasks(
     const isHeld = held && task.state === "queued";
     return { ...task, ...lease, due: dueOf(task), held: isHeld, state: states.indexOf(task.state) };
   });
+  const again = `DELETE FROM @tasks WHERE execution = $1::bigint
+    AND id IN (SELECT t->>'id' FROM jsonb_array_elements($2::text::jsonb) t)`;
+  await insert(rows, again, []);
   const last = `(SELECT max(number) + 1 FROM @tasks
     WHERE number >= ${firstNumber} AND number < ${firstNumber} + ${numbersPerMs})`;
   await insert(

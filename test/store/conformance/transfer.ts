@@ -8,6 +8,7 @@ import type {
   Store,
   StoreEffects,
   Traits,
+  Transferable,
 } from "../../../src/store/store.ts";
 import {
   claim,
@@ -30,25 +31,22 @@ const day = 86_400_000;
 /** When the other store goes on. */
 const later = t0 + 400;
 
-type Transferable = Required<Store>;
-
 export function transferTests(test: Test): void {
   test("an empty store dumps nothing", async (store) => {
     for (let partition = 0; partition < partitions; partition++) {
-      expect(await (store as Transferable).dump({ partition, limit: 9 })).toEqual({ pieces: [] });
+      expect(await store.dump({ partition, limit: 9 })).toEqual({ pieces: [] });
     }
-    expect(await (store as Transferable).documentKinds()).toEqual([]);
+    expect(await store.documentKinds()).toEqual([]);
   });
 
   test("documents are restored with their versions", async (store) => {
-    const { documentKinds, restoreDocument } = bound(store);
     const document = { id: "a", version: 7, body: '{"a":1}' };
-    await restoreDocument({ kind: "workflow", document });
-    await restoreDocument({ kind: "workflow", document });
+    await store.restoreDocument({ kind: "workflow", document });
+    await store.restoreDocument({ kind: "workflow", document });
     await store.putDocument({ kind: "key", id: "k", body: "1", expectedVersion: 0 });
     await store.putDocument({ kind: "gone", id: "g", body: "1", expectedVersion: 0 });
     await store.deleteDocument({ kind: "gone", id: "g" });
-    expect(await documentKinds()).toEqual(["key", "workflow"]);
+    expect(await store.documentKinds()).toEqual(["key", "workflow"]);
     expect(await store.getDocument({ kind: "workflow", id: "a" })).toEqual(document);
     expect(await store.listDocuments({ kind: "workflow", limit: 9 })).toEqual([document]);
     const next = { kind: "workflow", id: "a", body: "2", expectedVersion: 7 };
@@ -64,13 +62,12 @@ export function transferTests(test: Test): void {
 
   test("a dump goes on after any of its pages", async (store) => {
     await fill(store);
-    const { dump } = bound(store);
     const { partition } = executionKey("large", partitions);
     const pieces: ExecutionDump[] = [];
     for (let after: string | undefined, pages = 0; ; pages++) {
       const request = { partition, limit: 1, ...(after !== undefined && { after }) };
-      const page = await dump(request);
-      expect(await dump(request)).toEqual(page);
+      const page = await store.dump(request);
+      expect(await store.dump(request)).toEqual(page);
       pieces.push(...page.pieces);
       after = page.next;
       if (after === undefined) break;
@@ -131,20 +128,11 @@ export function transferTests(test: Test): void {
 
 const twoMessages = { messages: ["m1", "m2"].map((id) => ({ id, body: `"${id}"` })) };
 
-function bound(store: Store): Pick<Transferable, "dump" | "documentKinds" | "restoreDocument"> {
-  const { dump, documentKinds, restoreDocument } = store as Transferable;
-  return {
-    dump: dump.bind(store),
-    documentKinds: documentKinds.bind(store),
-    restoreDocument: restoreDocument.bind(store),
-  };
-}
-
-async function* pages(store: Store, limit = 3): AsyncIterable<ExecutionDump> {
+async function* pages(store: Transferable, limit = 3): AsyncIterable<ExecutionDump> {
   for (let partition = 0; partition < store.partitions; partition++) {
     for (let after: string | undefined; ; ) {
       const request = { partition, limit, ...(after !== undefined && { after }) };
-      const { pieces, next } = await bound(store).dump(request);
+      const { pieces, next } = await store.dump(request);
       yield* pieces;
       after = next;
       if (after === undefined) break;
@@ -152,8 +140,7 @@ async function* pages(store: Store, limit = 3): AsyncIterable<ExecutionDump> {
   }
 }
 
-async function copy(from: Store, to: Store, { repeats = false } = {}): Promise<void> {
-  const { restore } = to as Transferable;
+async function copy(from: Transferable, to: Transferable, { repeats = false } = {}): Promise<void> {
   let pieces: ExecutionDump[] = [];
   for await (const piece of pages(from)) {
     if (piece.first !== undefined) pieces = [];
@@ -161,7 +148,7 @@ async function copy(from: Store, to: Store, { repeats = false } = {}): Promise<v
     const key = executionKey(piece.id, to.partitions);
     // One that is interrupted begins anew with the execution.
     for (const one of repeats ? [piece, ...pieces] : [piece]) {
-      await restore.call(to, { key, piece: one, now: later });
+      await to.restore({ key, piece: one, now: later });
     }
   }
 }
@@ -190,7 +177,7 @@ function withoutRecent(first: DumpedHead): unknown {
   return rest;
 }
 
-async function everything(store: Store) {
+async function everything(store: Transferable) {
   const byId = new Map<string, ExecutionDump[]>();
   for await (const piece of pages(store)) {
     byId.set(piece.id, [...(byId.get(piece.id) ?? []), piece]);
