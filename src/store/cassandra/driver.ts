@@ -24,11 +24,11 @@ export interface CassandraOptions {
   readonly log?: Logger;
 }
 
-/** A body goes through the log of conditional writes, too; 100 of the largest stay below 16 MiB. */
+/** A mutation has at most 16 MiB. A commit has at most limits.commitRowsMax rows, most of them small. */
 const driverLimits = {
   bodyBytesMax: 262_144,
   partBytesMax: 262_144,
-  changeRowsMax: 60,
+  changeRowsMax: 99,
   lateMs,
   sweepMs,
 };
