@@ -1,5 +1,4 @@
--- What changes single executions. The entries of a call come in order of execution id, and each locks
--- the row of its execution before anything else: calls wait for each other in one order.
+-- Parts of the function `change` (4-change.sql) that are about one execution, whose row it has locked.
 
 CREATE FUNCTION head_of(revision bigint, commit_id text) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object('revision', revision, 'commitId', commit_id)

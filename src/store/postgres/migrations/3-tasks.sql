@@ -1,4 +1,4 @@
--- What changes single tasks and messages: entries of the same call as commits.
+-- Parts of the function `change` (4-change.sql) that are about one task; and what claims share.
 
 CREATE FUNCTION leased_task(t tasks, worker_beat bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object('key', jsonb_build_object('partition', t.partition, 'id',

@@ -70,7 +70,8 @@ BEGIN
       SELECT 0 AS kind, due, number, execution, execution_id, id, at, NULL::smallint AS state,
         NULL AS token, NULL AS worker_id, NULL::bigint AS deadline
       FROM timers WHERE partition = place AND claim_id = mine
-      UNION ALL SELECT 1, due, number, execution, execution_id, id, until, state, token, worker_id, deadline
+      UNION ALL SELECT 1, due, number, execution, execution_id, id, until, state, token, worker_id,
+        deadline
       FROM tasks WHERE partition = place AND due IS NOT NULL AND claim_id = mine)
     SELECT jsonb_agg(to_jsonb(chosen) ORDER BY kind, number) INTO items FROM chosen;
   END IF;
