@@ -25,6 +25,9 @@ import { isConditionFailed, type Table, toFault } from "./table.ts";
 
 const pieceBytes = 350_000;
 
+/** DynamoDB refuses to look for an empty text. */
+const idPrefix = "=";
+
 /** Where the pieces of a body are. */
 interface Cut {
   readonly id: string;
@@ -44,7 +47,7 @@ export class DynamoDocuments implements contract.DocumentStore {
 
   async getDocument(place: contract.DocumentPlace): Promise<contract.Document | undefined> {
     for (;;) {
-      const item = await this.#table.get(this.#keys.documents(place.kind), place.id);
+      const item = await this.#table.get(this.#keys.documents(place.kind), idPrefix + place.id);
       if (item === undefined) return undefined;
       const document = await this.#read(place.kind, item);
       if (document !== undefined) return document;
@@ -93,21 +96,22 @@ export class DynamoDocuments implements contract.DocumentStore {
     const { kind, prefix = "", after = "", limit } = request;
     const isInside = after.startsWith(prefix);
     if (!isInside && compareText(after, prefix) > 0) return [];
-    const bounds = prefix === "" ? {} : { from: prefix, to: `${prefix}\u{10ffff}` };
-    const start = isInside && after !== "" ? after : undefined;
+    const from = idPrefix + prefix;
+    const bounds = { from, to: `${from}\u{10ffff}` };
+    const start = isInside && after !== "" ? idPrefix + after : undefined;
     const query = { pk: this.#keys.documents(kind), ...bounds, ...defined({ after: start }) };
     const { items } = await this.#table.query(query, limit);
     const read = await Promise.all(
       items.map(async (item) => {
         const document = await this.#read(kind, item);
-        return document ?? (await this.getDocument({ kind, id: textIn(item, "sk") }));
+        return document ?? (await this.getDocument({ kind, id: idOf(item) }));
       }),
     );
     return read.filter((document) => document !== undefined);
   }
 
   async deleteDocument({ kind, id }: contract.DocumentPlace): Promise<boolean> {
-    const Key = itemKey(this.#keys.documents(kind), id);
+    const Key = itemKey(this.#keys.documents(kind), idPrefix + id);
     try {
       const { Attributes: deleted } = await this.#table.run<{ readonly Attributes?: Item }>(
         "DeleteItem",
@@ -122,7 +126,7 @@ export class DynamoDocuments implements contract.DocumentStore {
   }
 
   async #itemOf({ kind, id, body, expectedVersion }: contract.PutRequest) {
-    const key = itemKey(this.#keys.documents(kind), id);
+    const key = itemKey(this.#keys.documents(kind), idPrefix + id);
     const versioned = { ...key, v: number(expectedVersion + 1) };
     const value = textValue(body);
     if (storedBytes(value) <= pieceBytes) return { item: { ...versioned, body: value } };
@@ -140,7 +144,7 @@ export class DynamoDocuments implements contract.DocumentStore {
 
   /** Undefined: it was replaced meanwhile, and its pieces are gone. */
   async #read(kind: string, item: Item): Promise<contract.Document | undefined> {
-    const id = textIn(item, "sk");
+    const id = idOf(item);
     const version = numberIn(item, "v");
     const cut = cutOf(item);
     if (cut === undefined) return { id, version, body: textOf(item.body) };
@@ -160,6 +164,10 @@ export class DynamoDocuments implements contract.DocumentStore {
     const keys = Array.from({ length: cut.pieces }, (_, i) => pieceKey(pk, cut, i));
     await this.#table.write(keys.map((Key) => ({ DeleteRequest: { Key } })));
   }
+}
+
+function idOf(item: Item): string {
+  return textIn(item, "sk").slice(idPrefix.length);
 }
 
 function storedBytes(value: Value): number {

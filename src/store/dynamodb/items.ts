@@ -7,7 +7,7 @@
  *                                 s<name>       its parts
  *     <ns>/w/<partition>/<shelf>  <at><id>      hints of work
  *     <ns>/l/<partition>/<shelf>  <at><id>      hints of lists
- *     <ns>/d/<kind>               <id>          documents
+ *     <ns>/d/<kind>               =<id>         documents
  *     <ns>/c/<kind>/<id>          <cut>/<n>     pieces of a large document
  *     <ns>/n                      s/<id>        live servers
  *                                 settings      what the namespace is

@@ -209,6 +209,13 @@ else {
       }
     });
 
+    test("takes no empty key is not asked for one", async () => {
+      const { documents } = driver;
+      expect(await documents.getDocument({ kind: "workflow", id: "" })).toBeUndefined();
+      expect(await documents.deleteDocument({ kind: "workflow", id: "" })).toBe(false);
+      expect(await documents.listDocuments({ kind: "workflow", limit: 9 })).toEqual([]);
+    });
+
     test("takes a large document in pieces, and keeps none of an old one", async () => {
       const { documents } = driver;
       const place = { kind: "workflow", id: "large" };
