@@ -5,6 +5,7 @@
  */
 
 import { integer } from "../src/config/settings.ts";
+import { brokerMissing, queues } from "../test/chaos/broker.ts";
 import { printReport } from "../test/chaos/report.ts";
 import { runChaos, targets } from "../test/chaos/run.ts";
 import { ministackMissing } from "../test/support/brokers/ministack.ts";
@@ -16,6 +17,11 @@ const values = readOptions(
   "Real processes under load and under faults; then every promise is checked.",
   {
     target: { type: "string", default: "redis", about: `one of ${targets.join(", ")}` },
+    queue: {
+      type: "string",
+      default: "",
+      about: `what carries tickets, one of ${queues.join(", ")}; the store unless given`,
+    },
     seconds: {
       type: "string",
       default: "60",
@@ -46,6 +52,11 @@ const values = readOptions(
 const target = targets.find((one) => one === values.target);
 const { seconds, seed, rate: startsPerSecond, workers } = values;
 if (target === undefined) refuse(`--target must be one of ${targets.join(", ")}.`);
+const queue = queues.find((one) => one === values.queue);
+if (queue === undefined && values.queue !== "")
+  refuse(`--queue must be one of ${queues.join(", ")}.`);
+const queueMissing = queue && (await brokerMissing(queue));
+if (queueMissing !== undefined) refuse(queueMissing);
 const missing = {
   redis: redisMissing,
   cluster: redisMissing,
@@ -57,6 +68,7 @@ if (missing !== undefined) refuse(missing);
 
 const report = await runChaos({
   target,
+  queue,
   seconds,
   seed,
   startsPerSecond,
@@ -70,7 +82,8 @@ for (const { sentence, atMs } of report.violations) {
 }
 if (report.violations.length > 0) {
   const only = values.only === "" ? "" : ` --only "${values.only}"`;
-  const again = `--target ${target} --seconds ${seconds} --seed ${seed}${only}`;
+  const carried = queue === undefined ? "" : ` --queue ${queue}`;
+  const again = `--target ${target}${carried} --seconds ${seconds} --seed ${seed}${only}`;
   console.error(`Again: npm run chaos -- ${again}`);
 }
 process.exit(report.violations.length > 0 ? 1 : 0);

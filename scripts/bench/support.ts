@@ -54,6 +54,8 @@ export async function startServer(options: ServerOptions): Promise<Running> {
     stdout: "pipe",
     stderr: "inherit",
     stdin: "ignore",
+    // What a script has set for itself is not passed on otherwise.
+    env: { ...process.env },
   });
   const line = JSON.parse(await lineWith(server, '"http":'));
   return { process: server, url: line.http, grpc: line.grpc };

@@ -131,6 +131,8 @@ export interface OrchyOptions {
   readonly stores: readonly string[];
   readonly ports: readonly number[];
   readonly workers: number;
+  /** Further flags of each server. */
+  readonly flags?: readonly (readonly string[])[];
   /** Variables of each server, besides those of this process. */
   readonly environments?: readonly Readonly<Record<string, string>>[];
   /** Of each server; absent: theirs is that of the machine. */
@@ -139,7 +141,7 @@ export interface OrchyOptions {
 }
 
 export function makeOrchy(options: OrchyOptions): Orchy {
-  const { folder, stores, ports, workers, environments, clocks, violate } = options;
+  const { folder, stores, ports, workers, flags: more, environments, clocks, violate } = options;
   const urls = ports.map((port) => `http://127.0.0.1:${port}`);
   const servers = stores.map((store, i) => {
     // What has ended must be there when it is looked at, however full the store was.
@@ -154,6 +156,7 @@ export function makeOrchy(options: OrchyOptions): Orchy {
         store,
         "--node-name",
         `server-${i}`,
+        ...(more?.[i] ?? []),
       ],
       env: { ...clocks?.[i]?.env, ...environments?.[i] },
       logFile: join(folder, `server-${i}.log`),

@@ -9,6 +9,7 @@ import { freePort } from "../support/ports.ts";
 
 import { clocksFixed, makeShiftedClock } from "../support/shifted-clock.ts";
 import { disksMissing, makeSmallDisk, type SmallDisk } from "../support/small-disk.ts";
+import { type BrokerBed, type Queue, startBroker } from "./broker.ts";
 import { Client } from "./client.ts";
 import { ClusterFaults } from "./cluster-faults.ts";
 import { DiskFaults } from "./disk-faults.ts";
@@ -42,6 +43,8 @@ export interface ChaosOptions {
   readonly seed: number;
   readonly startsPerSecond: number;
   readonly workers: number;
+  /** What carries tickets; absent: the store's own queue. */
+  readonly queue?: Queue | undefined;
   /** Logs and data stay where they are. */
   readonly keep?: boolean;
   /** Parts of names, separated by commas: only these faults strike. Absent: all of them. */
@@ -66,6 +69,7 @@ const probe = {
 export async function runChaos(options: ChaosOptions): Promise<Report> {
   const folder = mkdtempSync(join(folders, "orchy-chaos-"));
   const bed = await startBed(options.target, folder);
+  const broker = options.queue && (await startBroker(options.queue, bed?.stores.length ?? 1));
   const disk = options.target === "sqlite" ? startDisk() : undefined;
   const stores = bed?.stores ?? [`sqlite:${disk?.path ?? folder}/orchy.db`];
   const ports = stores.map(() => freePort());
@@ -75,10 +79,12 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   const hasClocks = bed !== undefined && clocksFixed === undefined;
   const clocks = hasClocks ? stores.map(() => makeShiftedClock()) : [];
   const { workers } = options;
-  const environments = bed !== undefined && "ministack" in bed ? bed.environments : [];
-  const orchy = makeOrchy({ folder, stores, ports, workers, environments, clocks, violate });
+  const ofStore = bed !== undefined && "ministack" in bed ? bed.environments : [];
+  const environments = stores.map((_, i) => ({ ...broker?.environment, ...ofStore[i] }));
+  const flags = broker?.flags ?? [];
+  const orchy = makeOrchy({ folder, stores, ports, workers, flags, environments, clocks, violate });
   try {
-    const report = await strikeAndCheck(options, { orchy, bed, disk, folder, ledger });
+    const report = await strikeAndCheck(options, { orchy, bed, broker, disk, folder, ledger });
     // Logs and data of a run that went wrong are kept for a look.
     if (report.violations.length === 0 && !options.keep)
       rmSync(folder, { recursive: true, force: true });
@@ -88,6 +94,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
     await Promise.all([...orchy.servers, ...orchy.workers].map((program) => program.close()));
     for (const clock of clocks) clock.remove();
     await bed?.stop();
+    await broker?.stop();
     disk?.remove();
   }
 }
@@ -112,6 +119,7 @@ async function startBed(target: Target, folder: string): Promise<Bed | undefined
 interface Scene {
   readonly orchy: Orchy;
   readonly bed: Bed | undefined;
+  readonly broker: BrokerBed | undefined;
   /** Below an embedded store. */
   readonly disk: SmallDisk | undefined;
   readonly folder: string;
@@ -120,7 +128,7 @@ interface Scene {
 
 async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Report> {
   const { target, seconds, seed, startsPerSecond } = options;
-  const { orchy, bed, disk, folder, ledger } = scene;
+  const { orchy, bed, broker, disk, folder, ledger } = scene;
   const chance = new Chance(seed);
   const own = () => new Chance(chance.below(2 ** 31));
   const client = new Client(orchy.urls, own(), (sentence) => ledger.violate(sentence));
@@ -130,10 +138,11 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
   const processFaults = new ProcessFaults(orchy, own(), ledger).all;
   const [server] = orchy.servers as [Program, ...Program[]];
   // One lane, as those of the disk end the server, too.
-  const lanesOfFaults =
+  const lanesOfFaults: (readonly Fault[])[] =
     disk === undefined
       ? [processFaults, storeFaults(bed, target, own())]
       : [[...processFaults, ...new DiskFaults({ disk, server, client, ledger }).all]];
+  if (broker !== undefined) lanesOfFaults.push(broker.faults(own()));
   const wanted = (options.only ?? "").split(",");
   const faults = lanesOfFaults.map((all) =>
     all.filter(({ name }) => wanted.some((part) => name.includes(part))),
