@@ -103,8 +103,9 @@ async function latencies(from: Running, at: Running): Promise<number[]> {
 }
 
 async function drain(from: Running, at: Running, broker: Broker) {
+  const sent = broker.requests();
   await startMany([from.url], action, { count: options.backlog });
-  const [before, sent] = [cpuOf(from, at), broker.requests()];
+  const before = cpuOf(from, at);
   const begun = performance.now();
   let left = options.backlog;
   const lane = async () => {

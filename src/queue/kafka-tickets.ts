@@ -57,6 +57,7 @@ export class KafkaTickets implements TicketQueue {
   #isChangeDue = false;
   readonly #waiting = new Set<Waiting>();
   #held: Held[] = [];
+  #onTaken = () => {};
   #fault: unknown;
   readonly #refused = new Set<string>();
   readonly #abort = new AbortController();
@@ -103,6 +104,7 @@ export class KafkaTickets implements TicketQueue {
     const taken = this.#heldFor(queue).slice(0, limit);
     if (taken.length > 0) {
       this.#held = this.#held.filter((one) => !taken.includes(one));
+      this.#onTaken();
       return taken.map(({ delivery }) => delivery);
     }
     const fault = this.#fault;
@@ -229,7 +231,10 @@ export class KafkaTickets implements TicketQueue {
       this.#changeSoon();
       // No more is fetched than can be tried: the rest may go to other servers.
       while (this.#held.length >= perFetch && this.#receiver === receiver && !signal.aborted) {
-        await new Promise<void>((resolve) => void clock.after(ownMs, resolve));
+        await new Promise<void>((resolve) => {
+          this.#onTaken = resolve;
+          clock.after(ownMs, resolve);
+        });
         this.#wake();
       }
     }
