@@ -385,10 +385,7 @@ export class Dispatcher {
         this.#onDue(partition, task.leaseUntil);
         this.#place(poll, task);
       }
-      // The rest of a queue comes by tickets: a look is for those that were lost, the oldest.
-      if (this.broker !== "there" || poll.onlyLooks) {
-        for (const queue of answer.more) this.hint(partition, queue);
-      }
+      for (const queue of answer.more) this.hint(partition, queue);
     } catch (error) {
       poll.reserved -= limit;
       // The hints come back, without a new claim at once.
