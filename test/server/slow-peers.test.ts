@@ -32,8 +32,10 @@ const clock = {
 let server: TestServer;
 const sessions: ClientHttp2Session[] = [];
 
+const start = (more = {}) => startTestServer({ store: "memory:", ...more });
+
 beforeEach(async () => {
-  server = await startTestServer({ store: "memory:", parts: { clock } });
+  server = await start({ parts: { clock } });
 });
 afterEach(async () => {
   for (const session of sessions.splice(0)) session.destroy();
@@ -105,7 +107,18 @@ test("a gRPC body that does not arrive ends its call alone", async () => {
 async function addLarge(count: number): Promise<void> {
   await saveWorkflow(server, single("large", { parameters: "$.input" }));
   const input = { text: "x".repeat(2_900_000) };
-  for (let n = 0; n < count; n++) await startExecution(server, "large", input);
+  for (let n = 0; n < count; n++) await startInTime("large", input);
+}
+
+/** On a busy machine the body may come too late for a clock that runs faster. */
+async function startInTime(workflow: string, input: object): Promise<void> {
+  const refused = await startExecution(server, workflow, input).then(
+    () => undefined,
+    (error: Error) => error,
+  );
+  if (refused === undefined) return;
+  if (!refused.message.includes("REQUEST_TIMEOUT")) throw refused;
+  await startInTime(workflow, input);
 }
 
 test("an answer of gRPC that nobody takes is dropped", async () => {
@@ -119,6 +132,8 @@ test("an answer of gRPC that nobody takes is dropped", async () => {
 });
 
 test("large answers that are taken all arrive, though many come at once on one connection", async () => {
+  await server.remove();
+  server = await start();
   const count = 12;
   await addLarge(count);
   const baseUrl = `http://127.0.0.1:${server.grpcPort}`;

@@ -232,7 +232,7 @@ export class Client {
   async #fork(id: string, action: string): Promise<void> {
     const { oracle } = this.#options;
     const executionId = `fork-${++this.#names}`;
-    if (oracle.byHand.has(id)) oracle.byHand.add(executionId);
+    oracle.forkOf.set(executionId, id);
     const answer = await this.#surely(executionId, async (service) => {
       const forked = await service.fork({ id, action, outputs: new Map(), executionId });
       oracle.forked(forked.id);

@@ -44,8 +44,10 @@ export interface SignalSent {
 export class Oracle {
   readonly starts: StartSent[] = [];
   readonly signals: SignalSent[] = [];
-  /** Executions of which somebody has ended an action, and what was forked of them. */
+  /** Executions of which somebody has ended an action. */
   readonly byHand = new Set<string>();
+  /** Of forks: what they are of. */
+  readonly forkOf = new Map<string, string>();
   /** Executions that were started when nothing failed any more. */
   readonly calm = new Set<string>();
   readonly witness: Witness;
@@ -262,9 +264,14 @@ export class Oracle {
     }
   }
 
+  /** An act may come while the fork is under way: it is part of it, or not. */
+  #isByHand(id: string | undefined): boolean {
+    return id !== undefined && (this.byHand.has(id) || this.#isByHand(this.forkOf.get(id)));
+  }
+
   /** Where no fault has touched it, it ended as it ends without any. */
   #checkIdeal(life: Life, evaluate: Evaluate): void {
-    if (this.byHand.has(life.key.id)) return;
+    if (this.#isByHand(life.key.id)) return;
     const difference = idealEnd(life.plan, life.execution, evaluate);
     if (difference === "untold") {
       if (life.execution.state.failure?.code === "STRUCT_TOO_DEEP") this.#loop.reached.add("left");

@@ -166,7 +166,8 @@ export class Pair {
   async allEnd(first = 0): Promise<void> {
     for (const [id, { n, branch, marks }] of this.started) {
       const { body } = await this.ask(first, "GET", `/v1/executions/${id}/result?wait=30`);
-      expect([id, body.status]).toEqual([id, "COMPLETED"]);
+      const { status, failure } = body;
+      expect({ id, status, failure }).toEqual({ id, status: "COMPLETED", failure: undefined });
       const { mark, ...result } = body.result;
       expect(marks).toContain(mark);
       const odd = branch === "script" ? n % 2 === 1 : null;
