@@ -2,17 +2,11 @@
  * The DynamoDB of a run: an imitation in memory, behind a proxy that throttles and fails as the real one
  * may, and a way of its own for each server.
  */
-import {
-  type AwsProxy,
-  failure,
-  type ProxiedRequest,
-  refusal,
-  startAwsProxy,
-  type Trouble,
-} from "../support/aws-proxy.ts";
+import { join } from "node:path";
 import { type Ministack, startMinistack } from "../support/brokers/ministack.ts";
 import type { Chance } from "../support/chance.ts";
 import { scanDynamo, testUrl } from "../support/dynamodb.ts";
+import type { TroubleName } from "./dynamodb-service.ts";
 import type { Fault, Healed } from "./faults.ts";
 import type { Ledger } from "./ledger.ts";
 import { startWay, type WayToStore } from "./proxy.ts";
@@ -20,7 +14,8 @@ import { wayFaults } from "./ways.ts";
 
 export interface DynamoBed {
   readonly ministack: Ministack;
-  readonly service: AwsProxy;
+  /** What becomes of requests from now on. */
+  trouble(name: TroubleName | "none"): void;
   readonly proxies: readonly WayToStore[];
   readonly stores: readonly string[];
   /** Of each server: where its DynamoDB is. */
@@ -30,13 +25,17 @@ export interface DynamoBed {
 
 export async function startDynamoBed(servers: number): Promise<DynamoBed> {
   const ministack = await startMinistack();
-  const service = await startAwsProxy(ministack.endpoint);
-  service.keepsRequests = false;
-  const port = Number(new URL(service.endpoint).port);
+  const started = Promise.withResolvers<string>();
+  const program = join(import.meta.dirname, "dynamodb-service.ts");
+  const service = Bun.spawn([process.execPath, program, ministack.endpoint], {
+    ipc: (endpoint: string) => started.resolve(endpoint),
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const port = Number(new URL(await started.promise).port);
   const proxies = await Promise.all(Array.from({ length: servers }, () => startWay(port)));
   return {
     ministack,
-    service,
+    trouble: (name) => service.send(name),
     proxies,
     stores: proxies.map(() => testUrl),
     environments: proxies.map((way) => ({
@@ -46,52 +45,27 @@ export async function startDynamoBed(servers: number): Promise<DynamoBed> {
     })),
     async stop() {
       for (const proxy of proxies) proxy.stop();
-      service.stop();
+      service.kill();
+      await service.exited;
       await ministack.stop();
     },
   };
 }
 
-/** Of a hundred requests, while it lasts. */
-const hitPercent = 30;
-
-export function dynamoFaults({ service, proxies }: DynamoBed, chance: Chance): readonly Fault[] {
-  const lasting = (trouble: (request: ProxiedRequest) => Trouble | undefined) => {
-    return async (): Promise<Healed> => {
-      service.trouble = (request) => (chance.percent(hitPercent) ? trouble(request) : undefined);
-      await Bun.sleep(500 + chance.below(3_500));
-      service.trouble = () => undefined;
-      return { atMs: performance.now() };
-    };
+export function dynamoFaults(bed: DynamoBed, chance: Chance): readonly Fault[] {
+  const lasting = (name: TroubleName) => async (): Promise<Healed> => {
+    bed.trouble(name);
+    await Bun.sleep(500 + chance.below(3_500));
+    bed.trouble("none");
+    return { atMs: performance.now() };
   };
-  const conflict = refusal("TransactionCanceledException", "cancelled", {
-    CancellationReasons: [{ Code: "TransactionConflict" }],
-  });
   return [
-    ...wayFaults("DynamoDB", proxies, chance),
-    {
-      name: "DynamoDB: throttled",
-      weight: 4,
-      strike: lasting(() => refusal("ProvisionedThroughputExceededException")),
-    },
-    {
-      name: "DynamoDB: batches left undone",
-      weight: 3,
-      strike: lasting(({ operation, body }) =>
-        operation === "BatchWriteItem"
-          ? { status: 200, body: { UnprocessedItems: body.RequestItems } }
-          : undefined,
-      ),
-    },
-    {
-      name: "DynamoDB: transactions in the way",
-      weight: 3,
-      strike: lasting(({ operation }) =>
-        operation === "TransactWriteItems" ? conflict : undefined,
-      ),
-    },
-    { name: "DynamoDB: fails before", weight: 2, strike: lasting(() => failure) },
-    { name: "DynamoDB: fails after", weight: 4, strike: lasting(() => "failed after") },
+    ...wayFaults("DynamoDB", bed.proxies, chance),
+    { name: "DynamoDB: throttled", weight: 4, strike: lasting("throttled") },
+    { name: "DynamoDB: batches left undone", weight: 3, strike: lasting("undone") },
+    { name: "DynamoDB: transactions in the way", weight: 3, strike: lasting("conflicts") },
+    { name: "DynamoDB: fails before", weight: 2, strike: lasting("failing") },
+    { name: "DynamoDB: fails after", weight: 4, strike: lasting("failing after") },
   ];
 }
 
