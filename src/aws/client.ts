@@ -15,6 +15,7 @@ import {
 } from "./faults.ts";
 import { ServiceClock } from "./service-clock.ts";
 import { type AwsCredentials, amzDate, Signer } from "./signing.ts";
+import { Slots } from "./slots.ts";
 
 const targets = { dynamodb: "DynamoDB_20120810", sqs: "AmazonSQS" } as const;
 
@@ -34,6 +35,8 @@ interface AwsClientOptions {
   readonly endpoint?: string;
   readonly credentials: CredentialSource;
   readonly clock: Clock;
+  /** Most requests under way at once; absent: any number. */
+  readonly inFlightMax?: number;
   /** From 0 to below 1; absent: the system's. */
   readonly random?: () => number;
   readonly onAttempt?: (attempt: AwsAttempt) => void;
@@ -67,6 +70,7 @@ export class AwsClient {
   readonly #signer: Signer;
   readonly #serviceClock = new ServiceClock();
   readonly #deadlines: Deadlines;
+  readonly #slots: Slots;
   /** As in the last signature; most are of the same second. */
   #date = { second: Number.NaN, text: "" };
   #datedAt = Number.NEGATIVE_INFINITY;
@@ -85,6 +89,7 @@ export class AwsClient {
     this.#path = url.pathname;
     this.#signer = new Signer(region, service);
     this.#deadlines = new Deadlines(options.clock);
+    this.#slots = new Slots(options.inFlightMax ?? Number.POSITIVE_INFINITY);
   }
 
   /** For messages to people. */
@@ -113,7 +118,13 @@ export class AwsClient {
     let signings = 0;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#attempt<Answer>(operation, body, options);
+        await this.#slots.take();
+        try {
+          if (elapsed() - startedAt > deadlineMs) throw tooBusy(operation);
+          return await this.#attempt<Answer>(operation, body, options);
+        } finally {
+          this.#slots.giveBack();
+        }
       } catch (error) {
         if (!(error instanceof AwsFault)) throw error;
         isUnknown ||= error.outcome === "unknown";
@@ -230,6 +241,12 @@ export class AwsClient {
     if (known.sessionToken !== undefined) headers["x-amz-security-token"] = known.sessionToken;
     return headers;
   }
+}
+
+/** It was not sent at all. */
+function tooBusy(operation: string): AwsFault {
+  const message = `${operation}: too many requests were under way until its deadline`;
+  return new AwsFault("not_applied", "TooBusy", message);
 }
 
 /** It may be over soon. */

@@ -42,7 +42,9 @@ const clock: Clock = {
   soon: systemClock.soon,
 };
 
-function client(options: { endpoint?: string; random?: () => number } = {}): AwsClient {
+function client(
+  options: { endpoint?: string; inFlightMax?: number; random?: () => number } = {},
+): AwsClient {
   return new AwsClient({
     service: "dynamodb",
     region: "eu-west-1",
@@ -113,6 +115,28 @@ test("requests go over one connection", async () => {
   for (let i = 0; i < 5; i++) await one.call("GetItem", {}, { attemptMs });
   expect(ports.size).toBe(1);
   await kept.stop(true);
+});
+
+test("no more are under way than may be; the others come in order, in time or not at all", async () => {
+  const held: (() => void)[] = [];
+  service.trouble = async () => {
+    await new Promise<void>((resolve) => held.push(resolve));
+    return undefined;
+  };
+  const one = client({ inFlightMax: 2 });
+  const call = (n: number) => one.call("PutItem", { n }, { attemptMs, deadlineMs: 1_000 });
+  const calls = [1, 2, 3, 4].map(call);
+  while (held.length < 2) await Bun.sleep(1);
+  held.shift()!();
+  while (service.requests.length < 3) await Bun.sleep(1);
+  expect(held.length).toBe(2);
+  expect(service.requests.map(({ body }) => body.n).toSorted()).toEqual([1, 2, 3]);
+  passedMs += 2_000;
+  for (const resume of held) resume();
+  const last = await fault(calls[3]!);
+  expect(last).toMatchObject({ outcome: "not_applied", code: "TooBusy" });
+  expect(await Promise.all(calls.slice(0, 3))).toHaveLength(3);
+  expect(service.requests).toHaveLength(3);
 });
 
 describe("what was certainly not applied is sent again", () => {

@@ -64,6 +64,9 @@ export async function openDynamoStore(url: string, options: DynamoOptions): Prom
   return openRecordsStore(driver, { nonce: ids.nonce(), clock: shared });
 }
 
+/** A server needs far fewer; more would only wait inside of the HTTP client, which has 256. */
+const inFlightMax = 100;
+
 const shape = "dynamodb://REGION/TABLE, such as dynamodb://eu-central-1/orchy";
 
 /** Throws an Error of one sentence when it cannot be used. */
@@ -82,6 +85,7 @@ export async function openDynamoDriver(
     region,
     credentials,
     clock,
+    inFlightMax,
     ...defined({ endpoint, onAttempt: options.onAttempt }),
   });
   const table = new Table(name, client);
