@@ -9,6 +9,7 @@ import { brokerMissing, queues } from "../test/chaos/broker.ts";
 import { printReport } from "../test/chaos/report.ts";
 import { runChaos, targets } from "../test/chaos/run.ts";
 import { ministackMissing } from "../test/support/brokers/ministack.ts";
+import { cassandraMissing } from "../test/support/cassandra.ts";
 import { postgresMissing } from "../test/support/postgres.ts";
 import { redisMissing } from "../test/support/redis.ts";
 import { readOptions, refuse } from "./options.ts";
@@ -62,6 +63,7 @@ const missing = {
   cluster: redisMissing,
   postgres: postgresMissing,
   dynamodb: target === "dynamodb" ? await ministackMissing() : undefined,
+  cassandra: target === "cassandra" ? await cassandraMissing() : undefined,
   sqlite: undefined,
 }[target];
 if (missing !== undefined) refuse(missing);

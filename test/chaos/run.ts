@@ -10,6 +10,12 @@ import { freePort } from "../support/ports.ts";
 import { clocksFixed, makeShiftedClock } from "../support/shifted-clock.ts";
 import { disksMissing, makeSmallDisk, type SmallDisk } from "../support/small-disk.ts";
 import { type BrokerBed, type Queue, startBroker } from "./broker.ts";
+import {
+  type CassandraBed,
+  cassandraFaults,
+  checkCassandraLeftovers,
+  startCassandraBed,
+} from "./cassandra.ts";
 import { Client } from "./client.ts";
 import { ClusterFaults } from "./cluster-faults.ts";
 import { DiskFaults } from "./disk-faults.ts";
@@ -34,7 +40,7 @@ import { countRuns, type Report } from "./report.ts";
 import { RudeWorker } from "./rude.ts";
 import { kinds, startedByOthers } from "./workflows.ts";
 
-export const targets = ["redis", "cluster", "postgres", "dynamodb", "sqlite"] as const;
+export const targets = ["redis", "cluster", "postgres", "dynamodb", "cassandra", "sqlite"] as const;
 export type Target = (typeof targets)[number];
 
 export interface ChaosOptions {
@@ -105,7 +111,7 @@ function startDisk(): SmallDisk | undefined {
   return undefined;
 }
 
-type Bed = RedisBed | PostgresBed | DynamoBed;
+type Bed = RedisBed | PostgresBed | DynamoBed | CassandraBed;
 
 async function startBed(target: Target, folder: string): Promise<Bed | undefined> {
   const servers = 3;
@@ -113,6 +119,7 @@ async function startBed(target: Target, folder: string): Promise<Bed | undefined
   if (target === "cluster") return await startChaosCluster(folder, servers);
   if (target === "postgres") return await startPostgresBed(servers);
   if (target === "dynamodb") return await startDynamoBed(servers);
+  if (target === "cassandra") return await startCassandraBed(servers);
   return undefined;
 }
 
@@ -166,6 +173,8 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
     await checkPostgresLeftovers(bed, place.namespace, ledger);
   } else if (bed !== undefined && "ministack" in bed) {
     await checkDynamoLeftovers(bed, ledger);
+  } else if (bed !== undefined && "cassandra" in bed) {
+    await checkCassandraLeftovers(bed, ledger);
   } else if (bed !== undefined) await checkLeftovers(() => mastersOf(bed), place, ledger);
   return {
     target,
@@ -189,6 +198,7 @@ function storeFaults(bed: Bed | undefined, target: Target, chance: Chance): read
   if (bed === undefined) return [];
   if ("server" in bed) return postgresFaults(bed, chance);
   if ("ministack" in bed) return dynamoFaults(bed, chance);
+  if ("cassandra" in bed) return cassandraFaults(bed, chance);
   const redis = new RedisFaults(bed, chance);
   if (target === "redis") return redis.single;
   return [...redis.all, ...new ClusterFaults(bed, chance, place).all];

@@ -1,0 +1,75 @@
+/** The Cassandra of a run: one node, with a way of its own for each server. */
+import { type CassandraServers, startCassandra } from "../support/cassandra.ts";
+import type { Chance } from "../support/chance.ts";
+import type { Fault, Healed } from "./faults.ts";
+import type { Ledger } from "./ledger.ts";
+import { startWay, type WayToStore } from "./proxy.ts";
+import { wayFaults } from "./ways.ts";
+
+const keyspace = "orchy";
+
+export interface CassandraBed {
+  readonly cassandra: CassandraServers;
+  readonly proxies: readonly WayToStore[];
+  /** The address of the store for each Orchy server. */
+  readonly stores: readonly string[];
+  stop(): Promise<void>;
+}
+
+export async function startCassandraBed(servers: number): Promise<CassandraBed> {
+  const cassandra = await startCassandra();
+  const proxies = await Promise.all(
+    Array.from({ length: servers }, () => startWay(cassandra.port)),
+  );
+  return {
+    cassandra,
+    proxies,
+    stores: proxies.map(({ port }) => cassandra.url(keyspace, port)),
+    async stop() {
+      for (const proxy of proxies) proxy.stop();
+      await cassandra.stop();
+    },
+  };
+}
+
+export function cassandraFaults(bed: CassandraBed, chance: Chance): readonly Fault[] {
+  const { cassandra, proxies } = bed;
+  const [node] = cassandra.nodes;
+  const kill = async (): Promise<Healed> => {
+    await node!.kill();
+    await node!.restart();
+    return { atMs: performance.now() };
+  };
+  const freeze = async (): Promise<Healed> => {
+    process.kill(node!.pid, "SIGSTOP");
+    await Bun.sleep(500 + chance.below(7_000));
+    process.kill(node!.pid, "SIGCONT");
+    return { atMs: performance.now() };
+  };
+  return [
+    ...wayFaults("Cassandra", proxies, chance),
+    { name: "Cassandra: kill -9, restart", weight: 1, strike: kill },
+    { name: "Cassandra: frozen", weight: 2, strike: freeze },
+  ];
+}
+
+/** Leases of what was cancelled leave with their last moment. */
+const patienceMs = 40_000;
+
+/** When everything has ended no task stands in a row any more. */
+export async function checkCassandraLeftovers(
+  { cassandra }: CassandraBed,
+  ledger: Ledger,
+): Promise<void> {
+  const giveUpAt = performance.now() + patienceMs;
+  for (;;) {
+    const { rows } = await cassandra.client.execute(`SELECT e, k FROM ${keyspace}.records`);
+    const left = rows.filter(({ k }) => k !== "");
+    if (left.length === 0) return;
+    if (performance.now() > giveUpAt) {
+      ledger.violate(`left in Cassandra: ${left.length} rows, such as ${JSON.stringify(left[0])}`);
+      return;
+    }
+    await Bun.sleep(1_000);
+  }
+}
