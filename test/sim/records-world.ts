@@ -161,11 +161,11 @@ export class RecordsWorld {
   }
 
   /**
-   * Some hours later somebody looks at all that servers look at: what writes that were lost have left
-   * is gone then.
+   * When tombstones have ended, somebody looks at all that servers look at: what writes that were lost
+   * have left is gone then.
    */
   async checkLeft(witness: Witness): Promise<void> {
-    const now = this.#loop.now + 2 * hourMs;
+    const now = this.#loop.now + limits.tombstoneSecondsDefault * 1000 + 2 * hourMs;
     const clock = { ...this.#clock(), now: () => now };
     const driver = this.#wrap(this.#driver);
     const store = openRecordsStore(driver, { nonce: "afterwards", clock });
@@ -183,7 +183,7 @@ export class RecordsWorld {
       const key = executionKey(id, store.partitions);
       const { parts } = this.#driver.aggregates.left(key);
       const { outcome } = await this.observer.load({ key, fields: [] });
-      if (outcome === "loaded" || parts.length === 0) continue;
+      if (outcome !== "not_found" || parts.length === 0) continue;
       witness.violate(`${id} is ${outcome}, and has left ${parts.join(", ")}`);
     }
   }
