@@ -26,6 +26,7 @@ let passedMs = 0;
 
 const clock: Clock = {
   now: () => Date.now() + passedMs,
+  elapsed: () => passedMs,
   after(ms, callback) {
     if (ms === attemptMs) {
       tooLate = () => {

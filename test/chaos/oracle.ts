@@ -155,10 +155,11 @@ export class Oracle {
     if (id === undefined) return;
     this.checked += 1;
     const mustBeGone = kind.afterwards !== "delete" || story.done.has("delete");
-    const { status, body } =
-      kind.vanishes && mustBeGone
-        ? await this.#untilGone(id)
-        : await this.#get(`/v1/executions/${id}`);
+    // An acknowledged delete is seen at once.
+    const isLate = kind.vanishes && kind.afterwards !== "delete";
+    const { status, body } = isLate
+      ? await this.#untilGone(id)
+      : await this.#get(`/v1/executions/${id}`);
     if (status === 404) return this.#ledger.lost("start", `${id} (${kind.name}) is lost`);
     const isGone = status === 410;
     if (kind.vanishes) {

@@ -40,14 +40,18 @@ export class Creator {
     const { store, clock, ids, registry, dispatcher, formats } = this.#options;
     const { plan } = beginning;
     await registry.ensure(plan);
-    const startedAt = performance.now();
     const surroundings = this.#options.decider.surroundings(box, plan);
-    let first = begin({ ...beginning, ...surroundings });
+    const tryWith = (lookups: typeof noLookups) => {
+      const startedAt = performance.now();
+      const tried = begin({ ...beginning, ...surroundings, lookups });
+      this.#options.mainThread.ran("execution", box.key.id, startedAt);
+      return tried;
+    };
+    let first = tryWith(noLookups);
     for (let lookups = noLookups; "need" in first; ) {
       lookups = new Map([...lookups, ...(await this.#options.decider.lookUp(first.need))]);
-      first = begin({ ...beginning, ...surroundings, lookups });
+      first = tryWith(lookups);
     }
-    this.#options.mainThread.ran("execution", box.key.id, startedAt);
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
     const start: Decided = { before: nothing, decision: first, mail: [], plan };
     // A repeated start must not run its scripts beside those of the execution that it finds.
