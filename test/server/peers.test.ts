@@ -35,6 +35,8 @@ function shared(inner: Store): Store {
 interface Line {
   readonly level: string;
   readonly message: string;
+  /** Of a peer. */
+  readonly address?: string;
 }
 
 function logTo(lines: Line[]) {
@@ -142,7 +144,9 @@ describe("servers of a store without wake-ups", () => {
   test("log once that a peer cannot be reached, and go on", async () => {
     const gone = await freePort();
     const third = await start(["--advertise-http", `127.0.0.1:${gone}`]);
-    const lost = () => lines.filter(({ message }) => message.includes("could not be reached"));
+    const isOfThird = ({ address }: Line) => address === `127.0.0.1:${gone}`;
+    const lost = () =>
+      lines.filter((line) => line.message.includes("could not be reached") && isOfThird(line));
     try {
       while (lost().length === 0) {
         await startExecution(first, "woken");

@@ -125,13 +125,13 @@ describe.skipIf(missing !== undefined)(`a source on Kafka${name}`, () => {
     await kafka.kill();
     await kafka.restart();
     for (let at = 7_000; at < total; at += 1_000) await send(at, at + 1_000);
-    for (let looks = 0; looks < 100 && (await startedBy()).length < total; looks++) {
+    for (let looks = 0; looks < 300 && (await startedBy()).length < total; looks++) {
       await Bun.sleep(500);
     }
     await until((one) => one.status?.inFlight === 0 && one.status.lag === 0);
     const found = await startedBy();
     expect([found.length, new Set(found).size]).toEqual([total, total]);
-  }, 180_000);
+  }, 300_000);
 
   test("a poison record goes to the topic for dead letters", async () => {
     await new KafkaSender(client, "orders").send([{ key: "k", body: "{" }]);
