@@ -138,7 +138,9 @@ export class PostgresStore implements contract.Store {
       if (!again) return answer;
       const { tasks, more } = answer;
       const place = ({ token }: contract.LeasedTask) => earlier.indexOf(token);
-      return { tasks: tasks.toSorted((a, b) => place(a) - place(b)), more };
+      // A ticket may have been claimed under the same prefix: that was another claim.
+      const given = earlier.length === 0 ? tasks : tasks.filter((task) => place(task) >= 0);
+      return { tasks: given.toSorted((a, b) => place(a) - place(b)), more };
     };
     return await this.#taskClaims.run(`${request.partition}/${request.tokenPrefix}`, claim, tokens);
   }
