@@ -223,6 +223,18 @@ describe("a child", () => {
     expect(sent(world)).toEqual([told as never, told as never]);
   });
 
+  test.each([
+    ["its only output", {}],
+    ["its template", { output: "$.a.output" }],
+  ])("reads its result anew where memory does not have it: %s", (_, more) => {
+    const world = child({ ...works, ...more });
+    world.complete("a", { n: 1 });
+    world.execution = { ...world.execution, data: new Map() };
+    world.send({ type: "parent-asks" });
+    const told = { type: "child-ended", parent, status: "COMPLETED", output: { n: 1 } };
+    expect(sent(world)).toEqual([told as never, told as never]);
+  });
+
   test("tells its failure, and its cancel with the reason", () => {
     const world = child({ ...works, onFailure: "DELETE" });
     world.fail("a", "BROKEN", false);

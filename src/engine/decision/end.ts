@@ -216,6 +216,9 @@ function readWholeResult(draft: Draft): JsonText | TooLarge {
 }
 
 function wholeResult(draft: Draft): JsonText {
-  draft.require(resultNeeds(draft.plan, draft.records));
-  return resultText(draft.plan, draft.records, (field) => draft.read(field)) ?? "null";
+  const { plan, records } = draft;
+  // When it is asked for later, it may not be in memory any more.
+  if (hasTemplate(plan, records)) return draft.requireField(fields.result);
+  draft.require(resultNeeds(plan, records));
+  return resultText(plan, records, (field) => draft.read(field)) ?? "null";
 }
