@@ -45,7 +45,4 @@ export interface Store
     DocumentStore,
     ServerStore,
     NodeStore,
-    Partial<TransferStore> {}
-
-/** A store whose content can be copied. */
-export type Transferable = Store & TransferStore;
+    TransferStore {}

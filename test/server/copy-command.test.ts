@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { executionKey } from "../../src/model/ids.ts";
 import { digestsOf } from "../../src/store/copy/digest.ts";
 import { openStore } from "../../src/store/open.ts";
-import type { Transferable } from "../../src/store/store.ts";
 import {
   call,
   createWorker,
@@ -42,7 +41,7 @@ async function copy(from: string, to: string, ...more: string[]) {
   return { out: out.trim(), told: told.trim(), code };
 }
 
-const open = async (url: string) => (await openStore(url, { namespace: "orchy" })) as Transferable;
+const open = async (url: string) => await openStore(url, { namespace: "orchy" });
 
 /** What a server has left in every state; `finish` ends all that is open, at another one. */
 async function fill(server: TestServer) {

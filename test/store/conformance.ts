@@ -4,7 +4,7 @@
  */
 import { test as bunTest, describe } from "bun:test";
 import { type Facet, facetOf } from "../../src/store/facets.ts";
-import type { Store, Transferable } from "../../src/store/store.ts";
+import type { Store } from "../../src/store/store.ts";
 import { bounded } from "../support/bounded.ts";
 import { partitions, type Test } from "./conformance/subject.ts";
 import { allFacets, suites } from "./conformance/suites.ts";
@@ -31,7 +31,7 @@ export function storeConformance(
   const reasons = new Map(skip.map((one) => [one.test, one.reason]));
   const testOf = (needed: readonly Facet[]): Test =>
     Object.assign(
-      (title: string, body: (store: Transferable) => Promise<void>) => {
+      (title: string, body: (store: Store) => Promise<void>) => {
         const reason = reasons.get(title);
         reasons.delete(title);
         if (!needed.every((facet) => facets.includes(facet))) return;
@@ -60,8 +60,8 @@ export function storeConformance(
 }
 
 /** Calls of other facets fail: a suite names all that a store must have to pass it. */
-function only(store: Partial<Store>, needed: readonly Facet[]): Transferable {
-  return new Proxy(store as Transferable, {
+function only(store: Partial<Store>, needed: readonly Facet[]): Store {
+  return new Proxy(store as Store, {
     get(target, property) {
       const facet = (facetOf as Readonly<Record<PropertyKey, Facet>>)[property];
       if (facet !== undefined && !needed.includes(facet)) {

@@ -1,6 +1,7 @@
 /** Documents and the registry of servers, in Cassandra. */
 import { putDocument } from "../kit/documents.ts";
 import { compareText } from "../kit/order.ts";
+import type { DriverDocuments } from "../records/driver.ts";
 import type * as contract from "../store.ts";
 import type { CassandraLink, Row } from "./link.ts";
 
@@ -9,7 +10,7 @@ function documentOf(id: string, row: Row | undefined): contract.Document | undef
   return { id, version: Number(row.version), body: row.body as string };
 }
 
-export class CassandraDocuments implements contract.DocumentStore {
+export class CassandraDocuments implements DriverDocuments {
   readonly #link: CassandraLink;
   readonly #table: string;
 
@@ -27,18 +28,24 @@ export class CassandraDocuments implements contract.DocumentStore {
   /** A refusal says what is there, which decides: a repeat, a conflict, or another try. */
   async putDocument(request: contract.PutRequest): Promise<contract.PutAnswer> {
     const { kind, id, body, expectedVersion } = request;
-    const isNew = expectedVersion === 0;
+    const version = expectedVersion + 1;
+    for (;;) {
+      const { applied, rows } = await this.#replace(kind, expectedVersion, { id, version, body });
+      if (applied) return { outcome: "saved", version };
+      const { answer, document } = putDocument(documentOf(id, rows[0]), request);
+      if (document === undefined) return answer;
+    }
+  }
+
+  /** `expected`: the version that it has; 0: there is none. */
+  #replace(kind: string, expected: number, { id, version, body }: contract.Document) {
+    const isNew = expected === 0;
     const query =
       `UPDATE ${this.#table} SET version = ?, body = ? ${whereDocument} ` +
       (isNew ? "IF version = null AND body = null" : "IF version = ? AND body != null");
     const place = [this.#link.namespace, kind, id];
-    const params = [expectedVersion + 1, body, ...place, ...(isNew ? [] : [expectedVersion])];
-    for (;;) {
-      const { applied, rows } = await this.#link.decide([{ query, params }]);
-      if (applied) return { outcome: "saved", version: expectedVersion + 1 };
-      const { answer, document } = putDocument(documentOf(id, rows[0]), request);
-      if (document === undefined) return answer;
-    }
+    const params = [version, body, ...place, ...(isNew ? [] : [expected])];
+    return this.#link.decide([{ query, params }]);
   }
 
   async listDocuments(
@@ -61,6 +68,22 @@ export class CassandraDocuments implements contract.DocumentStore {
     const query = `DELETE FROM ${this.#table} ${whereDocument} IF EXISTS`;
     const params = [this.#link.namespace, kind, id];
     return (await this.#link.decide([{ query, params }])).applied;
+  }
+
+  /** Goes through all partitions of the table: the product has some ten kinds in each namespace. */
+  async documentKinds(): Promise<readonly string[]> {
+    const rows = await this.#link.read(`SELECT DISTINCT ns, kind FROM ${this.#table}`, []);
+    const own = rows.filter(({ ns }) => ns === this.#link.namespace);
+    return own.map(({ kind }) => kind as string).sort(compareText);
+  }
+
+  async restoreDocument({ kind, document }: contract.RestoreDocumentRequest): Promise<void> {
+    let known = await this.getDocument({ kind, id: document.id });
+    for (;;) {
+      const { applied, rows } = await this.#replace(kind, known?.version ?? 0, document);
+      if (applied) return;
+      known = documentOf(document.id, rows[0]);
+    }
   }
 }
 

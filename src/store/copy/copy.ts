@@ -5,7 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { executionKey } from "../../model/ids.ts";
-import type { ExecutionDump, Store, Transferable } from "../store.ts";
+import type { ExecutionDump, Store } from "../store.ts";
 import { digestsOf, pagesOf } from "./digest.ts";
 import {
   type CopyProgress,
@@ -24,8 +24,8 @@ const endingMs = 10 * 60_000;
 const differencesShown = 10;
 
 interface CopyOptions {
-  readonly from: Transferable;
-  readonly to: Transferable;
+  readonly from: Store;
+  readonly to: Store;
   /** For people, and to tell the source from others: without secrets. */
   readonly fromName: string;
   readonly clock: Clock;
@@ -40,10 +40,7 @@ interface Copied {
 }
 
 /** Throws an Error of a sentence when it cannot be, or when what was copied differs. */
-export async function copyStore(
-  request: Omit<CopyOptions, "from" | "to"> & { readonly from: Store; readonly to: Store },
-): Promise<Copied> {
-  const options = { ...request, from: transferable(request.from), to: transferable(request.to) };
+export async function copyStore(options: CopyOptions): Promise<Copied> {
   const { from, to } = options;
   for (const store of [from, to]) await refuseServers(store, options.clock);
   const progress = await begin(options);
@@ -54,11 +51,6 @@ export async function copyStore(
   const executions = await compare(options);
   await endProgress(to);
   return { documents, executions };
-}
-
-function transferable(store: Store): Transferable {
-  if (store.dump !== undefined && store.restore !== undefined) return store as Transferable;
-  throw new Error(`The store ${store.traits.name} cannot be copied by this version.`);
 }
 
 /** An embedded store is open here, so no server has it. */
@@ -119,7 +111,7 @@ async function begin({ to, fromName, onProgress }: CopyOptions): Promise<Progres
   return new Progress(to, progress, await writeProgress(to, progress, 0));
 }
 
-async function refuseData(to: Transferable): Promise<void> {
+async function refuseData(to: Store): Promise<void> {
   let isEmpty = (await to.documentKinds()).length === 0;
   for (let partition = 0; partition < to.partitions && isEmpty; partition++) {
     const { pieces } = await to.dump({ partition, limit: 1 });

@@ -1,7 +1,7 @@
 /** Digests of what a store holds, by which a copy is compared with its source. */
 import { createHash } from "node:crypto";
 import { defined } from "../../base/defined.ts";
-import type { DumpedHead, ExecutionDump, Transferable } from "../store.ts";
+import type { DumpedHead, ExecutionDump, Store } from "../store.ts";
 
 /** Executions that one page of a dump begins. */
 const executionsPerPage = 100;
@@ -57,7 +57,7 @@ function headOf(first: DumpedHead): readonly unknown[] {
 }
 
 /** Pages of a partition's dump, from the given place on. */
-export async function* pagesOf(store: Transferable, partition: number, from?: string) {
+export async function* pagesOf(store: Store, partition: number, from?: string) {
   for (let after = from; ; ) {
     const request = { partition, limit: executionsPerPage, ...defined({ after }) };
     const page = await store.dump(request);
@@ -69,7 +69,7 @@ export async function* pagesOf(store: Transferable, partition: number, from?: st
 
 /** Of each execution, and of each tombstone that does not end before `endsAfter`. */
 export async function digestsOf(
-  store: Transferable,
+  store: Store,
   { endsAfter, onPage }: { readonly endsAfter: number; readonly onPage: () => void },
 ): Promise<Map<string, string>> {
   const digests = new Map<string, string>();

@@ -6,6 +6,7 @@ import type { Ids } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { putDocument } from "../kit/documents.ts";
 import { compareText } from "../kit/order.ts";
+import type { DriverDocuments } from "../records/driver.ts";
 import type * as contract from "../store.ts";
 import {
   bytes,
@@ -25,6 +26,9 @@ import { isConditionFailed, type Table, toFault } from "./table.ts";
 
 const pieceBytes = 350_000;
 
+/** The product has some ten. */
+const kindsMax = 1_000;
+
 /** DynamoDB refuses to look for an empty text. */
 const idPrefix = "=";
 
@@ -34,10 +38,12 @@ interface Cut {
   readonly pieces: number;
 }
 
-export class DynamoDocuments implements contract.DocumentStore {
+export class DynamoDocuments implements DriverDocuments {
   readonly #table: Table;
   readonly #keys: Keys;
   readonly #ids: Ids;
+  /** Kinds that this process has named. */
+  readonly #named = new Set<string>();
 
   constructor(table: Table, keys: Keys, ids: Ids) {
     this.#table = table;
@@ -54,9 +60,10 @@ export class DynamoDocuments implements contract.DocumentStore {
     }
   }
 
-  /** One request, where nobody else wrote. */
+  /** One request, where nobody else wrote; one more for the first of its kind. */
   async putDocument(request: contract.PutRequest): Promise<contract.PutAnswer> {
     const { kind, id, expectedVersion } = request;
+    if (expectedVersion === 0) await this.#name(kind);
     const { item, cut } = await this.#itemOf(request);
     const condition =
       expectedVersion === 0
@@ -123,6 +130,40 @@ export class DynamoDocuments implements contract.DocumentStore {
     } catch (error) {
       throw toFault(error);
     }
+  }
+
+  async documentKinds(): Promise<readonly string[]> {
+    const { items } = await this.#table.query({ pk: this.#keys.kinds }, kindsMax);
+    const kinds = items.map((item) => textIn(item, "sk"));
+    const isThere = async (kind: string) =>
+      (await this.listDocuments({ kind, limit: 1 })).length > 0;
+    const there = await Promise.all(kinds.map(isThere));
+    return kinds.filter((_, i) => there[i]);
+  }
+
+  async restoreDocument({ kind, document }: contract.RestoreDocumentRequest): Promise<void> {
+    const { id, version, body } = document;
+    await this.#name(kind);
+    const { item, cut } = await this.#itemOf({ kind, id, body, expectedVersion: version - 1 });
+    try {
+      const { Attributes: replaced } = await this.#table.run<{ readonly Attributes?: Item }>(
+        "PutItem",
+        { Item: item, ReturnValues: "ALL_OLD" },
+        true,
+      );
+      const old = replaced && cutOf(replaced);
+      // A request that was sent again replaces what it wrote itself.
+      if (old?.id !== cut?.id) await this.#drop(kind, id, old);
+    } catch (error) {
+      throw toFault(error);
+    }
+  }
+
+  /** Before its first document: a kind without any is passed over. */
+  async #name(kind: string): Promise<void> {
+    if (this.#named.has(kind)) return;
+    await this.#table.write([{ PutRequest: { Item: { ...itemKey(this.#keys.kinds, kind) } } }]);
+    this.#named.add(kind);
   }
 
   async #itemOf({ kind, id, body, expectedVersion }: contract.PutRequest) {

@@ -60,6 +60,11 @@ export class Keys {
     return `${this.#namespace}/d/${kind}`;
   }
 
+  /** Kinds of documents, also of those that there were. */
+  get kinds(): string {
+    return `${this.#namespace}/k`;
+  }
+
   pieces(kind: string, id: string): string {
     return `${this.#namespace}/c/${kind}/${id}`;
   }

@@ -184,6 +184,10 @@ export interface DriverLimits {
   readonly sweepMs: number;
 }
 
+/** Documents, and what a copy of a store asks of them. */
+export type DriverDocuments = DocumentStore &
+  Pick<TransferStore, "documentKinds" | "restoreDocument">;
+
 export interface RecordsDriver {
   readonly name: string;
   /** What an acknowledged write survives; one sentence, shown at /health/ready. */
@@ -192,9 +196,7 @@ export interface RecordsDriver {
   readonly limits: DriverLimits;
   readonly aggregates: Aggregates;
   readonly shelves: Shelves;
-  /** With the operations of transfers the store can be copied. */
-  readonly documents: DocumentStore &
-    Partial<Pick<TransferStore, "documentKinds" | "restoreDocument">>;
+  readonly documents: DriverDocuments;
   readonly servers: Pick<
     ServerStore,
     "beatServer" | "listServers" | "leaveServer" | "format" | "raiseFormat"

@@ -48,11 +48,7 @@ class RecordsStore implements contract.Store {
   readonly #queues: Queues;
   readonly #due: Due;
   readonly #outbox: Outbox;
-  /** Where the driver can list the kinds of its documents, and write one as it is. */
-  readonly documentKinds?: contract.TransferStore["documentKinds"];
-  readonly restoreDocument?: contract.TransferStore["restoreDocument"];
-  readonly dump?: contract.TransferStore["dump"];
-  readonly restore?: contract.TransferStore["restore"];
+  readonly #transfer: Transfer;
 
   constructor(driver: RecordsDriver, { nonce, clock }: RecordsOptions) {
     const { name, durability, partitions } = driver;
@@ -80,13 +76,7 @@ class RecordsStore implements contract.Store {
     this.#queues = new Queues(this.#records, this.#tasks, index);
     this.#due = new Due(this.#records, this.#removals);
     this.#outbox = new Outbox(this.#records);
-    const { documents } = driver;
-    if (documents.documentKinds === undefined || documents.restoreDocument === undefined) return;
-    const transfer = new Transfer(this.#records, this.#removals);
-    this.documentKinds = documents.documentKinds.bind(documents);
-    this.restoreDocument = documents.restoreDocument.bind(documents);
-    this.dump = (request) => transfer.dump(request);
-    this.restore = (request) => transfer.restore(request);
+    this.#transfer = new Transfer(this.#records, this.#removals);
   }
 
   create(request: contract.CreateRequest): Promise<contract.CreateAnswer> {
@@ -187,6 +177,22 @@ class RecordsStore implements contract.Store {
 
   deleteDocument(request: contract.DocumentPlace): Promise<boolean> {
     return this.#driver.documents.deleteDocument(request);
+  }
+
+  documentKinds(): Promise<readonly string[]> {
+    return this.#driver.documents.documentKinds();
+  }
+
+  restoreDocument(request: contract.RestoreDocumentRequest): Promise<void> {
+    return this.#driver.documents.restoreDocument(request);
+  }
+
+  dump(request: contract.DumpRequest): Promise<contract.DumpAnswer> {
+    return this.#transfer.dump(request);
+  }
+
+  restore(request: contract.RestoreRequest): Promise<void> {
+    return this.#transfer.restore(request);
   }
 
   beatServer(request: contract.BeatRequest): Promise<void> {

@@ -11,7 +11,6 @@ import type {
   Head,
   Store,
   StoreEffects,
-  Transferable,
 } from "../../../src/store/store.ts";
 
 export const partitions = 4;
@@ -20,7 +19,7 @@ export const t0 = 1_760_000_000_000;
 
 /** Registers one test of a suite; a skipped one is reported with its reason. */
 export interface Test {
-  (name: string, body: (store: Transferable) => Promise<void>): void;
+  (name: string, body: (store: Store) => Promise<void>): void;
   /** For a test that needs further facets than its suite. */
   also(...facets: readonly Facet[]): Test;
 }

@@ -8,7 +8,6 @@ import type {
   Store,
   StoreEffects,
   Traits,
-  Transferable,
 } from "../../../src/store/store.ts";
 import {
   claim,
@@ -128,7 +127,7 @@ export function transferTests(test: Test): void {
 
 const twoMessages = { messages: ["m1", "m2"].map((id) => ({ id, body: `"${id}"` })) };
 
-async function* pages(store: Transferable, limit = 3): AsyncIterable<ExecutionDump> {
+async function* pages(store: Store, limit = 3): AsyncIterable<ExecutionDump> {
   for (let partition = 0; partition < store.partitions; partition++) {
     for (let after: string | undefined; ; ) {
       const request = { partition, limit, ...(after !== undefined && { after }) };
@@ -140,7 +139,7 @@ async function* pages(store: Transferable, limit = 3): AsyncIterable<ExecutionDu
   }
 }
 
-async function copy(from: Transferable, to: Transferable, { repeats = false } = {}): Promise<void> {
+async function copy(from: Store, to: Store, { repeats = false } = {}): Promise<void> {
   let pieces: ExecutionDump[] = [];
   for await (const piece of pages(from)) {
     if (piece.first !== undefined) pieces = [];
@@ -177,7 +176,7 @@ function withoutRecent(first: DumpedHead): unknown {
   return rest;
 }
 
-async function everything(store: Transferable) {
+async function everything(store: Store) {
   const byId = new Map<string, ExecutionDump[]>();
   for await (const piece of pages(store)) {
     byId.set(piece.id, [...(byId.get(piece.id) ?? []), piece]);

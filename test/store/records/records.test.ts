@@ -3,7 +3,7 @@ import { openRecordsStore } from "../../../src/store/records/records-store.ts";
 import { HandClock } from "../../support/hand-clock.ts";
 import { MemoryRecordsDriver } from "../../support/memory-records.ts";
 import { storeConformance } from "../conformance.ts";
-import { transferableConformance } from "./skips.ts";
+import { recordsConformance } from "./skips.ts";
 
 storeConformance(
   "the records store",
@@ -13,5 +13,5 @@ storeConformance(
     const store = openRecordsStore(driver, { nonce: "n", clock: new HandClock() });
     return { store, cleanUp: async () => {} };
   },
-  transferableConformance,
+  recordsConformance,
 );

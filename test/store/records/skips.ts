@@ -1,13 +1,10 @@
 /** What the suites of the contract do not ask of the records store. */
-import { allFacets } from "../conformance/suites.ts";
-
 const roughly = "it claims roughly in order";
 const uncounted = "it counts neither leases nor tombstones";
 const unlisted = "it lists no timers, as only early removals need that";
 
 /** For `storeConformance`, on any driver. */
 export const recordsConformance = {
-  facets: allFacets.filter((facet) => facet !== "transfer"),
   skip: [
     { test: "a released task goes to the front among equals", reason: roughly },
     { test: "stats count queued and leased, hints name what is claimable", reason: uncounted },
@@ -29,6 +26,3 @@ export const recordsConformance = {
     },
   ],
 };
-
-/** On a driver whose documents can be transferred. */
-export const transferableConformance = { ...recordsConformance, facets: allFacets };
