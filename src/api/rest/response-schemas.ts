@@ -79,7 +79,7 @@ export const workerCountSchema = v.pipe(
 
 export const atLeastSchema = v.optional(
   v.pipe(
-    v.literal(true),
+    v.boolean(),
     v.description(
       "There are at least so many queued and running tasks: the store does not count large numbers.",
     ),
