@@ -49,7 +49,10 @@ const aws = {
 
 const running: Bun.Subprocess[] = [];
 const folders: string[] = [];
+let over = new AbortController();
 afterEach(async () => {
+  over.abort();
+  over = new AbortController();
   for (const child of running.splice(0)) {
     child.kill("SIGKILL");
     await child.exited;
@@ -217,15 +220,23 @@ describe.skipIf(kafkaAbsent !== undefined)(`Kafka${kafkaAbsent ? ` (${kafkaAbsen
     await kafka.stop();
   });
 
-  async function startShipping(server: ServerProcess): Promise<void> {
+  /** It ends where it reaches neither broker nor server, and is started again, until it is over. */
+  async function keepShipping(server: ServerProcess): Promise<void> {
     const program = ["-cp", await kafkaClasses(), join(examples, "Ship.java"), "shipping"];
-    const worker = Bun.spawn(["java", ...program], {
-      env: { ...process.env, ORCHY: server.url, KAFKA: kafka.brokers.plaintext },
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "ignore",
-    });
-    running.push(worker);
+    const { signal: ended } = over;
+    const begin = () => {
+      const worker = Bun.spawn(["java", ...program], {
+        env: { ...process.env, ORCHY: server.url, KAFKA: kafka.brokers.plaintext },
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "ignore",
+      });
+      running.push(worker);
+      void worker.exited.then(() => {
+        if (!ended.aborted) begin();
+      });
+    };
+    begin();
   }
 
   test("the example in Java does the tasks, while the broker dies and the server dies", async () => {
@@ -233,7 +244,7 @@ describe.skipIf(kafkaAbsent !== undefined)(`Kafka${kafkaAbsent ? ` (${kafkaAbsen
     const start = place({}, ["--kafka", kafka.brokers.plaintext]);
     let server = await start();
     await saveDelivered(server, "ship", "kafka:shipping");
-    await startShipping(server);
+    await keepShipping(server);
     const ids: string[] = [];
     const ship = async (count: number) => {
       for (let n = 0; n < count; n++) {
@@ -257,5 +268,5 @@ describe.skipIf(kafkaAbsent !== undefined)(`Kafka${kafkaAbsent ? ` (${kafkaAbsen
       const { body } = await call(server, "GET", `/v1/executions/${id}`);
       expect(body.actions[0].attempts.length).toBe(1);
     }
-  });
+  }, 240_000);
 });
