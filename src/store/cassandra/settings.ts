@@ -1,15 +1,11 @@
 /** What is fixed when a namespace is created (its partitions), and what only rises (its format). */
 import { limits } from "../../base/limits.ts";
-import { currentFormat, oldestFormat } from "../../model/format.ts";
+import { currentFormat } from "../../model/format.ts";
+import { type Namespace, readNamespace } from "../kit/namespace.ts";
 import type { CassandraLink, Statement } from "./link.ts";
 
 /** Of the tables; raised by a change of them that older servers cannot work with. */
 const tablesVersion = 1;
-
-interface Namespace {
-  readonly partitions: number;
-  readonly format: number;
-}
 
 type Values = Readonly<Record<string, string>>;
 
@@ -40,22 +36,8 @@ export class Settings {
           `one knows ${tablesVersion}); start that version, or a newer one.`,
       );
     }
-    const format = Number(values.format);
-    if (!(format >= oldestFormat && format <= currentFormat)) {
-      throw new Error(
-        `The namespace ${namespace} was written by another version of Orchy (format ` +
-          `${values.format}; this one reads ${oldestFormat} to ${currentFormat}). Start that ` +
-          "version, or a newer one.",
-      );
-    }
-    const stored = Number(values.partitions);
-    if (partitions !== undefined && partitions !== stored) {
-      throw new Error(
-        `The namespace ${namespace} has ${stored} partitions, which cannot be changed; ` +
-          `start with --partitions ${stored}, or without it.`,
-      );
-    }
-    return { partitions: stored, format };
+    const { partitions: stored, format } = values;
+    return readNamespace({ partitions: stored, format }, { namespace, partitions });
   }
 
   async format(): Promise<number> {

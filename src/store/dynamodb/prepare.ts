@@ -5,6 +5,7 @@ import { type Clock, pause } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { currentFormat, oldestFormat } from "../../model/format.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import { checkPartitions, type Namespace } from "../kit/namespace.ts";
 import { expiryName, type Item, itemKey, type Keys, number, numberIn } from "./items.ts";
 import { settingsName } from "./servers.ts";
 import { isConditionFailed, type Table } from "./table.ts";
@@ -130,11 +131,6 @@ async function expire(place: Place): Promise<string | undefined> {
   }
 }
 
-interface Namespace {
-  readonly partitions: number;
-  readonly format: number;
-}
-
 /** Throws an Error of one sentence when this server cannot use the namespace. */
 export async function prepareNamespace(
   place: Place,
@@ -153,12 +149,7 @@ export async function prepareNamespace(
         "newer one.",
     );
   }
-  if (options.partitions !== undefined && options.partitions !== stored) {
-    throw new Error(
-      `The namespace ${namespace} has ${stored} partitions, which cannot be changed; ` +
-        `start with --partitions ${stored}, or without it.`,
-    );
-  }
+  checkPartitions(stored, options);
   return { partitions: stored, format };
 }
 

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TransactionSQL } from "bun";
 import { limits } from "../../base/limits.ts";
-import { currentFormat, oldestFormat } from "../../model/format.ts";
+import { currentFormat } from "../../model/format.ts";
+import { type Namespace, readNamespace } from "../kit/namespace.ts";
 import { purgedPerClaim, purgedPerRemoval, removeRowsMax } from "../kit/removal.ts";
 import { stateOf } from "./faults.ts";
 import type { PostgresLink } from "./link.ts";
@@ -24,11 +25,6 @@ const migrations: readonly string[] = readdirSync(folder)
   .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
   .map((file) => readFileSync(join(folder, file), "utf8"))
   .map((text) => text.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => `${bounds[name]}`));
-
-interface Namespace {
-  readonly partitions: number;
-  readonly format: number;
-}
 
 interface Options {
   readonly namespace: string;
@@ -109,19 +105,7 @@ function check({ version, format, partitions }: Settings, options: Options): voi
         `knows ${migrations.length}); start that version, or a newer one.`,
     );
   }
-  if (!(Number(format) >= oldestFormat && Number(format) <= currentFormat)) {
-    throw new Error(
-      `The namespace ${namespace} was written by another version of Orchy (format ` +
-        `${format}; this one reads ${oldestFormat} to ${currentFormat}). Start that ` +
-        "version, or a newer one.",
-    );
-  }
-  if (options.partitions !== undefined && options.partitions !== Number(partitions)) {
-    throw new Error(
-      `The namespace ${namespace} has ${partitions} partitions, which cannot be changed; ` +
-        `start with --partitions ${partitions}, or without it.`,
-    );
-  }
+  readNamespace({ partitions, format }, options);
 }
 
 async function migrate(
