@@ -10,6 +10,7 @@ import type {
   DumpRequest,
   ExecutionDump,
 } from "../store.ts";
+import { compareText } from "./order.ts";
 
 /** Rows that are read at once. */
 export const dumpRowsMax = 500;
@@ -140,6 +141,18 @@ function charsOf(row: DumpRows[DumpKind]): number {
   if ("at" in row && "id" in row) return row.id.length;
   const [name, value] = row as DumpRows["fields"];
   return name.length + value.length;
+}
+
+/** Index of the first of the sorted ids that comes after the given one; absent: of the first. */
+export function firstAfter(ids: readonly string[], after: string | undefined): number {
+  if (after === undefined) return 0;
+  let [low, high] = [0, ids.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareText(ids[middle]!, after) > 0) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** Of rows that a store has in memory, or reads one after the other: as many as `rows` returns. */

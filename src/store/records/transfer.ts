@@ -1,7 +1,14 @@
 /** Dumps of the records store, and what they restore; no server runs meanwhile. */
 import { defined } from "../../base/defined.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
-import { type DumpKind, type DumpRows, dumpPage, dumpRowsMax, takeRows } from "../kit/dump.ts";
+import {
+  type DumpKind,
+  type DumpRows,
+  dumpPage,
+  dumpRowsMax,
+  firstAfter,
+  takeRows,
+} from "../kit/dump.ts";
 import { compareText } from "../kit/order.ts";
 import type {
   DumpAnswer,
@@ -16,7 +23,7 @@ import { lifeOf, standInOutbox } from "./effects.ts";
 import { noFields, readFields, writeFields } from "./fields.ts";
 import { dueShelf, readHint } from "./hints.ts";
 import { appendHistory, noHistory, readHistory } from "./history.ts";
-import { fromLife, neverHeld } from "./holds.ts";
+import { fromLife, isHeld, neverHeld } from "./holds.ts";
 import { enterLists, listedIds } from "./listings.ts";
 import type { ExecutionRecord, Group, TaskRecord } from "./model.ts";
 import type { Records } from "./records.ts";
@@ -27,43 +34,68 @@ const pageMax = 500;
 const tasksTogether = 50;
 const stateCharsMax = 64 * 1024;
 
+/** What a dump of a partition has read and needs again; several partitions may be dumped at once. */
+interface Dumping {
+  ids?: readonly string[];
+  /** The execution that it has come to. */
+  current?: Current;
+}
+
+interface Current {
+  readonly id: string;
+  readonly group: Group;
+  rows?: Rows;
+}
+
 /** All of an execution that `takeRows` takes a piece of. */
-type Whole = { readonly [Kind in Exclude<DumpKind, "history">]: readonly DumpRows[Kind][] };
+type Rows = { readonly [Kind in Exclude<DumpKind, "history">]: readonly DumpRows[Kind][] };
 
 export class Transfer {
   readonly #records: Records;
   readonly #removals: Removals;
-  /** Of the partition that is being dumped, and of the execution. */
-  #ids: { readonly partition: number; readonly sorted: readonly string[] } | undefined;
-  #whole: { readonly id: string; readonly rows: Whole } | undefined;
+  readonly #dumping = new Map<number, Dumping>();
 
   constructor(records: Records, removals: Removals) {
     this.#records = records;
     this.#removals = removals;
   }
 
-  dump(request: DumpRequest): Promise<DumpAnswer> {
-    if (request.after === undefined) this.#ids = undefined;
-    return dumpPage(
+  async dump(request: DumpRequest): Promise<DumpAnswer> {
+    const { partition, after } = request;
+    const known = after === undefined ? undefined : this.#dumping.get(partition);
+    const dumping: Dumping = known ?? {};
+    this.#dumping.set(partition, dumping);
+    const answer = await dumpPage(
       {
-        ids: async ({ partition, after, limit }) =>
-          (await this.#sortedIds(partition))
-            .filter((id) => after === undefined || compareText(id, after) > 0)
-            .slice(0, limit),
-        head: (key) => this.#head(key),
-        rows: async (key, kind, skip) => await this.#rows(key, kind, skip),
+        ids: async (wanted) => {
+          dumping.ids ??= await this.#sortedIds(partition);
+          const first = firstAfter(dumping.ids, wanted.after);
+          return dumping.ids.slice(first, first + wanted.limit);
+        },
+        head: async (key) => await this.#head(key, await this.#come(dumping, key)),
+        rows: async (key, kind, skip) => {
+          const { current } = dumping;
+          const here = current?.id === key.id ? current : await this.#come(dumping, key);
+          return await this.#rows(key, here, { kind, skip });
+        },
       },
       request,
     );
+    if (answer.next === undefined) this.#dumping.delete(partition);
+    return answer;
+  }
+
+  /** An execution is read once, with all that it owns. */
+  async #come(dumping: Dumping, key: ExecutionKey): Promise<Current> {
+    const group = await this.#records.read(key, { rows: "all" });
+    dumping.current = { id: key.id, group };
+    return dumping.current;
   }
 
   async #sortedIds(partition: number): Promise<readonly string[]> {
-    if (this.#ids?.partition === partition) return this.#ids.sorted;
     const ids = new Set(await listedIds(this.#records, partition));
     for (const id of await this.#dueIds(partition)) ids.add(id);
-    const sorted = [...ids].sort(compareText);
-    this.#ids = { partition, sorted };
-    return sorted;
+    return [...ids].sort(compareText);
   }
 
   /** Tombstones stand in no list: they are due at their end. */
@@ -78,40 +110,35 @@ export class Transfer {
     }
   }
 
-  async #head(key: ExecutionKey): Promise<DumpedHead | undefined> {
-    const { execution } = await this.#records.read(key);
-    this.#whole = undefined;
+  async #head(key: ExecutionKey, { group }: Current): Promise<DumpedHead | undefined> {
+    const { execution } = group;
     if (execution === undefined) return undefined;
     const { head, recentCommitIds, createdBy, requestHash, listing, hold, grave } = execution;
     if (grave !== undefined) {
       return { kind: "tombstone", head, until: grave.until, ...defined({ kept: grave.kept }) };
     }
     const [state = ""] = await this.#records.texts.read(key, [execution.state]);
-    const held = hold.from !== undefined && hold.to === undefined;
-    const always = { head, recentCommitIds, createdBy, listing, held, state };
+    const always = { head, recentCommitIds, createdBy, listing, held: isHeld(hold), state };
     return { kind: "execution", ...always, ...defined({ requestHash }) };
   }
 
   async #rows<Kind extends DumpKind>(
     key: ExecutionKey,
-    kind: Kind,
-    skip: number,
+    current: Current,
+    { kind, skip }: { readonly kind: Kind; readonly skip: number },
   ): Promise<readonly DumpRows[Kind][]> {
     if (kind === "history") {
-      const { execution } = await this.#records.read(key);
-      const { history = noHistory } = execution ?? {};
+      const { history = noHistory } = current.group.execution ?? {};
       const page = { after: skip, limit: dumpRowsMax };
       const entries = await readHistory(this.#records.texts, key, history, page);
       return takeRows(entries, 0) as DumpRows[Kind][];
     }
-    const rows = await this.#readWhole(key);
-    return takeRows(rows[kind as keyof Whole] as readonly DumpRows[Kind][], skip);
+    current.rows ??= await this.#allRows(key, current.group);
+    return takeRows(current.rows[kind as keyof Rows] as readonly DumpRows[Kind][], skip);
   }
 
-  async #readWhole(key: ExecutionKey): Promise<Whole> {
-    if (this.#whole?.id === key.id) return this.#whole.rows;
+  async #allRows(key: ExecutionKey, group: Group): Promise<Rows> {
     const { texts } = this.#records;
-    const group = await this.#records.read(key, { rows: "all" });
     const { execution } = group;
     if (execution === undefined) return { fields: [], tasks: [], timers: [], messages: [] };
     const bodies = await texts.read(
@@ -119,7 +146,7 @@ export class Transfer {
       execution.messages.map(({ body }) => body),
     );
     const fields = await readFields(texts, key, execution.fields);
-    const rows: Whole = {
+    return {
       fields: [...fields].sort(([a], [b]) => compareText(a, b)),
       tasks: await this.#tasks(key, group),
       timers: execution.timers.map(({ id, at }) => ({ id, at })),
@@ -127,8 +154,6 @@ export class Transfer {
         return { id, body: bodies[i] as string, deliveries };
       }),
     };
-    this.#whole = { id: key.id, rows };
-    return rows;
   }
 
   async #tasks(key: ExecutionKey, { execution, rows }: Group): Promise<readonly DumpedTask[]> {

@@ -8,6 +8,7 @@ import {
   type DumpSource,
   dumpCharsMax,
   dumpRowsMax,
+  firstAfter,
   takeRows,
 } from "../kit/dump.ts";
 import { compareText } from "../kit/order.ts";
@@ -60,7 +61,7 @@ export class RedisDump implements DumpSource {
       const keys = await keysOf(this.#link, prefix);
       ids = keys.map((key) => key.slice(prefix.length)).sort(compareText);
     }
-    const first = after === undefined ? 0 : firstAfter(ids, after);
+    const first = firstAfter(ids, after);
     if (first + limit < ids.length) this.#ids.set(partition, ids);
     else this.#ids.delete(partition);
     return ids.slice(first, first + limit);
@@ -84,17 +85,6 @@ export class RedisDump implements DumpSource {
     const rows = (await this.#call("dump-rows", partition, [id, kind, ...bounds])) as Reply[][];
     return rows.map((row) => readRow[kind as "fields"](id, row)) as unknown as DumpRows[Kind][];
   }
-}
-
-/** Place of the first id that comes after this one. */
-function firstAfter(ids: readonly string[], after: string): number {
-  let [low, high] = [0, ids.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compareText(ids[middle]!, after) > 0) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /** Keys with this prefix, each once. */

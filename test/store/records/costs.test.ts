@@ -1,6 +1,7 @@
 /** What the records store asks of its database: each primitive is a request that is paid for. */
 import { expect, test } from "bun:test";
 import { openRecordsStore } from "../../../src/store/records/records-store.ts";
+import type { DumpRequest } from "../../../src/store/store.ts";
 import { HandClock } from "../../support/hand-clock.ts";
 import { MemoryRecordsDriver } from "../../support/memory-records.ts";
 import { claim, claimDue, extend, handedOff, newTask, start, t0 } from "../conformance/subject.ts";
@@ -75,4 +76,32 @@ test("an end moves the execution in one list, and a look for nothing is one requ
   expect(spent()).toEqual(["post", "change", "strike"]);
   await claimDue(store, e.key.partition, t0);
   expect(spent()).toEqual(["scan"]);
+});
+
+test("partitions that are dumped side by side are listed once each, and each execution read once", async () => {
+  const { store, spent } = counted();
+  const ids = Array.from({ length: 12 }, (_, i) => `e${i}`);
+  const started = [];
+  for (const id of ids)
+    started.push(await start(store, id, { effects: { tasks: [newTask("t")] } }));
+  spent();
+  let left = [...new Set(started.map(({ key }) => key.partition))].map((partition) => {
+    return { partition, limit: 1 } as DumpRequest;
+  });
+  const partitions = left.length;
+  expect(partitions).toBeGreaterThan(1);
+  const found: string[] = [];
+  while (left.length > 0) {
+    const answers = await Promise.all(left.map((request) => store.dump(request)));
+    found.push(...answers.flatMap(({ pieces }) => pieces.map(({ id }) => id)));
+    left = left.flatMap((request, i) => {
+      const { next } = answers[i]!;
+      return next === undefined ? [] : { ...request, after: next };
+    });
+  }
+  expect(found.toSorted()).toEqual(ids.toSorted());
+  const asked = Map.groupBy(spent(), (call) => call);
+  // Its list, and what is due, for tombstones.
+  expect(asked.get("scan")).toHaveLength(2 * partitions);
+  expect(asked.get("read")).toHaveLength(ids.length);
 });
