@@ -63,7 +63,7 @@ export class SqliteStore implements contract.Store {
   readonly #executions: Executions;
   readonly #listings: Listings;
   readonly #documents: Documents;
-  readonly #transfer: Transfer;
+  #transfer: Transfer | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(options: SqliteOptions) {
@@ -95,7 +95,13 @@ export class SqliteStore implements contract.Store {
     this.#executions = new Executions(parts);
     this.#listings = new Listings(database);
     this.#documents = new Documents(database);
-    this.#transfer = new Transfer(parts);
+  }
+
+  /** Its statements are prepared by its first use: most servers never copy. */
+  #transfers(): Transfer {
+    const parts = { database: this.#database, heads: this.#heads, loneSlots: this.#loneSlots };
+    this.#transfer ??= new Transfer(parts);
+    return this.#transfer;
   }
 
   /** An execution with all its tasks in their table. */
@@ -275,15 +281,15 @@ export class SqliteStore implements contract.Store {
 
   dump(request: contract.DumpRequest): Promise<contract.DumpAnswer> {
     const source: DumpSource = {
-      ids: (wanted) => this.#group.submit(() => this.#transfer.ids(wanted)),
-      head: (key) => this.#group.submit(() => this.#transfer.head(key)),
-      rows: (key, kind, skip) => this.#group.submit(() => this.#transfer.rows(key, kind, skip)),
+      ids: (wanted) => this.#group.submit(() => this.#transfers().ids(wanted)),
+      head: (key) => this.#group.submit(() => this.#transfers().head(key)),
+      rows: (key, kind, skip) => this.#group.submit(() => this.#transfers().rows(key, kind, skip)),
     };
     return dumpPage(source, request);
   }
 
   restore(request: contract.RestoreRequest): Promise<void> {
-    return this.#group.submit(() => this.#transfer.restore(request), "start");
+    return this.#group.submit(() => this.#transfers().restore(request), "start");
   }
 
   beatServer(request: contract.BeatRequest): Promise<void> {
