@@ -49,7 +49,7 @@ export interface AwsCallOptions {
   readonly attemptMs?: number;
   /** No attempt begins later than that after the call. */
   readonly deadlineMs?: number;
-  /** Ends what is under way; its outcome is unknown. */
+  /** Ends a pause, after which nothing is sent; or what is under way, whose outcome is unknown. */
   readonly signal?: AbortSignal;
 }
 
@@ -133,11 +133,10 @@ export class AwsClient {
         const isInTime = elapsed() - startedAt + pauseMs <= deadlineMs;
         const isHarmless = isRepeatable || !isUnknown;
         const mayHelp = signsAgain || isPassing(error);
-        if (!mayHelp || !isHarmless || !isInTime || attempt === attemptsMax || signal?.aborted) {
-          // An earlier attempt may have been applied, whatever became of the last one.
-          throw isUnknown ? error.asUnknown() : error;
-        }
-        await pause(pauseMs, clock);
+        const goesOn = mayHelp && isHarmless && isInTime && attempt < attemptsMax;
+        if (goesOn) await pause(pauseMs, clock, signal);
+        // An earlier attempt may have been applied, whatever became of the last one.
+        if (!goesOn || signal?.aborted) throw isUnknown ? error.asUnknown() : error;
       }
     }
   }

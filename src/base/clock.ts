@@ -81,9 +81,18 @@ export async function within(ms: number, work: Promise<unknown>, clock: Clock): 
   cancel();
 }
 
-/** Resolves after `ms` milliseconds of the clock. It cannot be cut short. */
-export function pause(ms: number, clock: Clock): Promise<void> {
+/** Resolves after `ms` milliseconds of the clock, or, without an error, when the signal is aborted. */
+export function pause(ms: number, clock: Clock, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    clock.after(ms, resolve);
+    if (signal?.aborted) return resolve();
+    const cutShort = () => {
+      cancel();
+      resolve();
+    };
+    const cancel = clock.after(ms, () => {
+      signal?.removeEventListener("abort", cutShort);
+      resolve();
+    });
+    signal?.addEventListener("abort", cutShort, { once: true });
   });
 }

@@ -44,7 +44,7 @@ const clock: Clock = {
 };
 
 function client(
-  options: { endpoint?: string; inFlightMax?: number; random?: () => number } = {},
+  options: { endpoint?: string; inFlightMax?: number; random?: () => number; clock?: Clock } = {},
 ): AwsClient {
   return new AwsClient({
     service: "dynamodb",
@@ -175,6 +175,22 @@ describe("what was certainly not applied is sent again", () => {
     await fault(put({ deadlineMs: 100 }));
     // 25 and 50 milliseconds have passed; 100 more would be too late.
     expect(pauses).toEqual([25, 50]);
+  });
+
+  test("until the caller ends a pause; then nothing more is sent", async () => {
+    service.trouble = () => refusal("ThrottlingException");
+    const ending = new AbortController();
+    const endless: Clock = {
+      ...clock,
+      after(ms) {
+        if (ms !== attemptMs) setImmediate(() => ending.abort());
+        return () => {};
+      },
+    };
+    const options = { attemptMs, signal: ending.signal };
+    const failing = fault(client({ clock: endless }).call("PutItem", {}, options));
+    expect(await failing).toMatchObject({ outcome: "not_applied", code: "ThrottlingException" });
+    expect(service.requests).toHaveLength(1);
   });
 
   test("nobody listens: not applied", async () => {

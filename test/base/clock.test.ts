@@ -1,7 +1,7 @@
 /** The time of a store never goes back, whatever is done to the clock of its machine. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Clock, neverBack, systemClock } from "../../src/base/clock.ts";
+import { type Clock, neverBack, pause, systemClock } from "../../src/base/clock.ts";
 
 /** A clock that the test sets, beside one that only runs. */
 function makeClock() {
@@ -60,5 +60,39 @@ describe("a clock that never goes back", () => {
         }
       }),
     );
+  });
+});
+
+describe("a pause", () => {
+  /** Keeps what is due, and ends it when it is told to. */
+  function makeTimers() {
+    const due = new Set<() => void>();
+    const clock: Clock = {
+      ...systemClock,
+      after(_ms, callback) {
+        due.add(callback);
+        return () => due.delete(callback);
+      },
+    };
+    return { clock, due };
+  }
+
+  test("ends when its time has passed", async () => {
+    const { clock, due } = makeTimers();
+    const paused = pause(1_000, clock, new AbortController().signal);
+    for (const end of due) end();
+    expect(await paused).toBeUndefined();
+  });
+
+  test("ends when its signal is aborted, and leaves no timer", async () => {
+    const { clock, due } = makeTimers();
+    const ending = new AbortController();
+    const paused = pause(1_000, clock, ending.signal);
+    expect(due.size).toBe(1);
+    ending.abort();
+    expect(await paused).toBeUndefined();
+    expect(due.size).toBe(0);
+    expect(await pause(1_000, clock, ending.signal)).toBeUndefined();
+    expect(due.size).toBe(0);
   });
 });
