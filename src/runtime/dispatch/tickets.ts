@@ -5,7 +5,7 @@
  * themselves, and look into the store for the rest.
  */
 import { BoundedMap } from "../../base/bounded-map.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, pause } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { plainQueueKey } from "../../model/ids.ts";
 import type { Delivery, Ticket, TicketQueue } from "../../queue/queue.ts";
@@ -188,21 +188,11 @@ export class Tickets {
       } catch (error) {
         if (this.#isStopped) return;
         this.#outage.failed(error);
-        await this.#rest(restMs);
+        await pause(restMs, this.#options.clock, signal);
         restMs = Math.min(restMsMax, 2 * restMs);
       }
       if (isPressed) return;
     }
-  }
-
-  #rest(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(ms, resolve);
-      this.#abort.signal.addEventListener("abort", () => {
-        cancel();
-        resolve();
-      });
-    });
   }
 
   /** Claims go on while the next tickets are received: their places are taken at once. */
