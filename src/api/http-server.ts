@@ -91,7 +91,9 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
 
   function answer({ request, server, sentTo }: Incoming): Promise<Response> {
     const { path } = splitUrl(request.url);
-    if (peers !== undefined && path === peersPath) return hearPeer(request, peers);
+    if (peers !== undefined && path === peersPath) {
+      return hearPeer(request, { line: peers, bodies: backlogs.bodies });
+    }
     const isRpc = connect.handles(path);
     if (isRpc) return connect.fetch(request, server, sentTo);
     return rest(request, {
