@@ -2,7 +2,7 @@
  * Messages between the servers of one store, signed with a secret that is in the store: a server
  * believes those who can read it. A message is a hint; what is lost, late or refused costs a sweep.
  */
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
@@ -50,7 +50,7 @@ interface Peer {
 interface Options {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly secret: Pick<StoreSecret, "read">;
+  readonly secret: Pick<StoreSecret, "sign">;
   readonly send: SendToPeer;
 }
 
@@ -164,9 +164,7 @@ export class PeerLine {
   }
 
   async #sign(body: string): Promise<string> {
-    return createHmac("sha256", await this.#options.secret.read())
-      .update(body)
-      .digest("base64url");
+    return (await this.#options.secret.sign(body)).toString("base64url");
   }
 }
 

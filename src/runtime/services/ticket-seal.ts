@@ -3,7 +3,7 @@
  * store can make. A ticket is as good as the task itself, for this one attempt; it is stored
  * nowhere. The key of the seal is in the store.
  */
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import type { Ids } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
 import type { Store } from "../../store/store.ts";
@@ -41,10 +41,7 @@ export class TicketSeal {
   }
 
   async #sealOf(text: string): Promise<Buffer> {
-    const digest = createHmac("sha256", await this.#secret.read())
-      .update(text)
-      .digest();
-    return digest.subarray(0, sealBytes);
+    return (await this.#secret.sign(text)).subarray(0, sealBytes);
   }
 }
 

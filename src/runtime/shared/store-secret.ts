@@ -1,4 +1,5 @@
 /** A secret that the servers of one store share: a document, which the first one that needs it makes. */
+import { createHmac } from "node:crypto";
 import type { Ids } from "../../base/clock.ts";
 import type { Store } from "../../store/store.ts";
 
@@ -20,13 +21,20 @@ export class StoreSecret {
     this.#id = options.id;
   }
 
+  /** What only those who can read the store can make of a text. */
+  async sign(text: string): Promise<Buffer> {
+    return createHmac("sha256", await this.#read())
+      .update(text)
+      .digest();
+  }
+
   /** Read once; again after a fault. */
-  async read(): Promise<string> {
-    this.#secret ??= this.#readOrMake();
-    this.#secret.catch(() => {
+  #read(): Promise<string> {
+    this.#secret ??= this.#readOrMake().catch((error) => {
       this.#secret = undefined;
+      throw error;
     });
-    return await this.#secret;
+    return this.#secret;
   }
 
   async #readOrMake(): Promise<string> {
