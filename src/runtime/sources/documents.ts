@@ -35,7 +35,7 @@ export class SourceDocuments {
   /** Throws NOT_FOUND. */
   async mustGet(name: string): Promise<NamedSource> {
     const found = await this.get(name);
-    if (found === undefined) throw new OrchyError("NOT_FOUND", `There is no source ${name}.`);
+    if (found === undefined) throw notFound(name);
     return found;
   }
 
@@ -73,22 +73,24 @@ export class SourceDocuments {
     throw new OrchyError("TOO_MANY", message);
   }
 
-  /** False: it was so before. */
-  async setPaused(name: string, isPaused: boolean): Promise<boolean> {
+  /** `changed` false: it was so before. */
+  async setPaused(
+    name: string,
+    isPaused: boolean,
+  ): Promise<{ readonly source: NamedSource; readonly changed: boolean }> {
     let changed = false;
-    await this.#change(name, async (before) => {
-      if (before === undefined) throw new OrchyError("NOT_FOUND", `There is no source ${name}.`);
+    const source = await this.#change(name, async (before) => {
+      if (before === undefined) throw notFound(name);
       changed = (before.paused === true) !== isPaused;
       if (!changed) return undefined;
       const { definition, savedAt } = before;
       return { definition, savedAt, ...(isPaused && { paused: true as const }) };
     });
-    return changed;
+    return { source, changed };
   }
 
   async delete(name: string): Promise<void> {
-    if (await this.#store.deleteDocument({ kind, id: name })) return;
-    throw new OrchyError("NOT_FOUND", `There is no source ${name}.`);
+    if (!(await this.#store.deleteDocument({ kind, id: name }))) throw notFound(name);
   }
 
   /** `next` returns what it becomes; undefined: it stays. */
@@ -107,6 +109,10 @@ export class SourceDocuments {
     }
     throw new OrchyError("UNAVAILABLE", "Too many concurrent changes of this source; try again.");
   }
+}
+
+function notFound(name: string): OrchyError {
+  return new OrchyError("NOT_FOUND", `There is no source ${name}.`);
 }
 
 function named({ id, version, body }: Document): NamedSource {

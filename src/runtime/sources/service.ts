@@ -56,9 +56,9 @@ export function sourceServiceOf(options: Options): SourceService {
       }),
     setPaused: (name, isPaused) =>
       tellFaults(async () => {
-        const changed = await documents.setPaused(name, isPaused);
+        const { source, changed } = await documents.setPaused(name, isPaused);
         if (changed) reader?.soon();
-        return { source: await viewOf(await documents.mustGet(name)), changed };
+        return { source: await viewOf(source), changed };
       }),
     parked: (name, page) =>
       tellFaults(async () => {
