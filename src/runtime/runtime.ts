@@ -28,9 +28,6 @@ import { ParkedTickets } from "./loops/parked-tickets.ts";
 import { Sweeper } from "./loops/sweeper.ts";
 import { TimerLoop } from "./loops/timer-loop.ts";
 import type { Runtime, RuntimeOptions } from "./options.ts";
-
-export type { Runtime } from "./options.ts";
-
 import { Formats } from "./peers/formats.ts";
 import { Notes } from "./peers/notes.ts";
 import { withPeers } from "./peers/peer-store.ts";
@@ -60,6 +57,8 @@ import { WorkerDesk } from "./services/worker-desk.ts";
 import { paceOf } from "./shared/pace.ts";
 import { StoreSpace } from "./shared/store-space.ts";
 import { openSources } from "./sources/open.ts";
+
+export type { Runtime } from "./options.ts";
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: it only wires, one statement for each part.
 export function createRuntime(options: RuntimeOptions): Runtime {
@@ -100,8 +99,9 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   });
   const pace = paceOf(store.traits);
   // What this server puts into the store it knows of; on a shared one others put things there too.
+  const prefers = (partition: number) => sharing.prefers(partition);
   const restMs = (partition: number) =>
-    sharing.prefers(partition) ? pace.preferredLookMs : limits.sleepMsMax;
+    prefers(partition) ? pace.preferredLookMs : limits.sleepMsMax;
 
   const dispatcher = new Dispatcher({
     store,
@@ -145,7 +145,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     plans,
     space,
     formats,
-    namespace: options.namespace,
+    namespace,
     tombstoneSeconds: options.tombstoneSeconds ?? limits.tombstoneSecondsDefault,
   });
   const timers = new TimerLoop({
@@ -161,7 +161,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const dueOptions = { clock, standstill, metrics, journal, driver, executions, note };
   // Apart from what people list: neither waits for the other.
   const correlated = new CorrelatedSignals({ driver, plans, lists: new Lists({ store, clock }) });
-  const relay = new Relay({ store, clock, log, metrics, ids, brokers: options.brokers });
+  const relay = new Relay({ store, clock, log, metrics, ids, brokers });
   const deliveries = new Deliveries({
     relay,
     store,
@@ -183,7 +183,6 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   });
   const workflows = new Workflows({ clock, log, sandbox, plans, registry, formats });
   const sweeper = new Sweeper({ store, clock, log, plans, driver, dispatcher });
-  const prefers = (partition: number) => sharing.prefers(partition);
   const early = new EarlyRetention({ store, clock, log, metrics, space, executions, prefers });
   const parked = new ParkedTickets({ store, clock, log, relay, prefers, restMs: pace.sweepMs });
   const indexing = new Indexing({ store, clock, log, formats, prefers });
@@ -256,7 +255,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       plans,
       executions,
       operations,
-      forks: new Forks({ store, ids, driver, plans, space, formats, namespace: options.namespace }),
+      forks: new Forks({ store, ids, driver, plans, space, formats, namespace }),
       actions: new Actions({ store, registry, pollers }),
       views,
       values: new DataValues({ store, plans }),
