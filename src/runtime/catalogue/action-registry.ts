@@ -44,16 +44,14 @@ export class ActionRegistry {
 
   /** Whether its tasks are delivered to a broker, as far as known: what is not is read meanwhile. */
   isDelivered(name: string): boolean {
-    const cached = this.#cache.get(name);
-    if (cached === undefined || this.#clock.now() - cached.readAt >= freshMs) void this.#read(name);
-    return cached?.definition?.deliver !== undefined;
+    if (!isFresh(this.#cache.get(name), this.#clock.now())) void this.#read(name);
+    return this.registered(name)?.deliver !== undefined;
   }
 
   /** Where its tasks are delivered to, if they are. */
   async deliveredTo(name: string): Promise<string | undefined> {
-    const { readAt } = this.#cache.get(name) ?? {};
-    if (readAt === undefined || this.#clock.now() - readAt >= freshMs) await this.#read(name);
-    return this.#cache.get(name)?.definition?.deliver?.to;
+    if (!isFresh(this.#cache.get(name), this.#clock.now())) await this.#read(name);
+    return this.registered(name)?.deliver?.to;
   }
 
   /** Undefined when every user action of the plan is known; else wait before deciding. */
@@ -62,7 +60,7 @@ export class ActionRegistry {
     let missing: Promise<void>[] | undefined;
     for (const name of plan.userActionNames) {
       const cached = this.#cache.get(name);
-      if (cached !== undefined && now - cached.readAt < freshMs) continue;
+      if (isFresh(cached, now)) continue;
       const reading = this.#read(name);
       if (cached !== undefined) continue;
       missing ??= [];
@@ -149,6 +147,10 @@ export class ActionRegistry {
     const items = documents.map((document): ActionDefinition => JSON.parse(document.body));
     return { items, ...defined({ cursor: after }) };
   }
+}
+
+function isFresh(cached: CachedAction | undefined, now: number): boolean {
+  return cached !== undefined && now - cached.readAt < freshMs;
 }
 
 function parse(document: Document | undefined): ActionDefinition | undefined {
