@@ -72,7 +72,7 @@ const statusSchema = v.strictObject({
   error: v.optional(v.strictObject({ at: time, message: v.string() })),
 });
 
-const view = v.strictObject({
+export const savedSourceSchema = v.strictObject({
   name: v.string(),
   ...sourceSchema.entries,
   savedAt: time,
@@ -88,8 +88,7 @@ const view = v.strictObject({
   ),
 });
 
-export { view as savedSourceSchema };
-export const sourcesSchema = page(view);
+export const sourcesSchema = page(savedSourceSchema);
 
 export const parkedIdSchema = v.pipe(
   v.string(),

@@ -3,7 +3,10 @@ import type { ExecutionStatus, Failure, MapProgress } from "../../model/executio
 
 /** Why tasks of a queue are, or are not, under way. Append only: callers may know them. */
 export const queueKinds = [
-  ...(["queued", "workers-busy", "no-workers", "no-json-workers"] as const),
+  "queued",
+  "workers-busy",
+  "no-workers",
+  "no-json-workers",
   "consumers",
 ] as const;
 export type QueueKind = (typeof queueKinds)[number];

@@ -37,7 +37,6 @@ export class SourceLeases {
     return lease && this.#isHeld(lease) ? lease : undefined;
   }
 
-  /** On a store that is not shared, others are those that have held it before this process. */
   #isHeld({ until }: Lease): boolean {
     return until > this.#options.clock.now();
   }
@@ -46,6 +45,7 @@ export class SourceLeases {
   async take(source: string, self: ServerView, status: SourceStatus): Promise<boolean> {
     const { store, clock, leaseMs } = this.#options;
     const document = await store.getDocument({ kind, id: source });
+    // On a store that is not shared, others are those that have held it before this process.
     if (document !== undefined && store.traits.shared) {
       const lease = JSON.parse(document.body) as Lease;
       if (lease.serverId !== self.id && this.#isHeld(lease)) return false;

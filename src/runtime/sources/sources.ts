@@ -18,7 +18,7 @@ import { Gate } from "../shared/gate.ts";
 import type { ServerView } from "../shared/orchestrator.ts";
 import { paceOf } from "../shared/pace.ts";
 import { Rounds } from "../shared/rounds.ts";
-import { compileSource } from "./compiled.ts";
+import { type CompiledSource, compileSource } from "./compiled.ts";
 import { burialOf } from "./dead-letters.ts";
 import type { NamedSource, SourceDocuments } from "./documents.ts";
 import { handlerOf } from "./handler.ts";
@@ -168,7 +168,7 @@ export class Sources {
     return !store.traits.shared || prefers(executionKey(name, store.partitions).partition);
   }
 
-  #pumpOf({ name }: NamedSource, compiled: ReturnType<typeof compileSource>): Pump {
+  #pumpOf({ name }: NamedSource, compiled: CompiledSource): Pump {
     const { clock, log, metrics, brokers, namespace, parked } = this.#options;
     const group = `orchy.${namespace}.${name}`;
     return new Pump({
