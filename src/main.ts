@@ -6,7 +6,6 @@ import { systemClock } from "./base/clock.ts";
 import { limits } from "./base/limits.ts";
 import { addressOf, type Config, parseConfig } from "./config/config.ts";
 import { firstKeyNotice } from "./runtime/services/first-key.ts";
-import { runCopyCommand } from "./server/copy-command.ts";
 import { runKeysCommand } from "./server/keys-command.ts";
 import { type RunningServer, startServer } from "./server/server.ts";
 import { asError, createLogger, type Logger, writeLine } from "./telemetry/log.ts";
@@ -16,7 +15,10 @@ const sameSignalMs = 500;
 async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
   if (command === "keys") process.exit(await runKeysCommand(rest, process.env));
-  if (command === "copy") process.exit(await runCopyCommand(rest, process.env));
+  if (command === "copy") {
+    const { runCopyCommand } = await import("./server/copy-command.ts");
+    process.exit(await runCopyCommand(rest, process.env));
+  }
   const parsed = parseConfig(process.argv.slice(2), process.env);
   if ("print" in parsed) return console.log(parsed.print);
   if (!parsed.ok) {
