@@ -14,7 +14,7 @@ import {
   type TestServer,
   untilEnded,
 } from "../support/orchy.ts";
-import { type RedisServer, redisMissing, startRedis } from "../support/redis.ts";
+import { type RedisServer, redisMissing, startRedis, until } from "../support/redis.ts";
 
 const waits = {
   name: "waits",
@@ -26,13 +26,6 @@ const start = (more: object = {}) => ({
   as: { start: { workflow: "waits", input: "$.message.value" } },
   ...more,
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let looks = 0; !(await holds()); looks++) {
-    if (looks === 2_000) throw new Error("it did not come to be");
-    await Bun.sleep(10);
-  }
-}
 
 /** Each execution of the correlationId, the ids sorted. */
 async function executionsOf(server: TestServer, query = ""): Promise<Answer["body"][]> {
