@@ -83,7 +83,7 @@ interface CancellationReason {
   readonly Item?: unknown;
 }
 
-function reasonsOf(body: AwsFault["body"]): readonly CancellationReason[] {
+export function reasonsOf(body: AwsFault["body"]): readonly CancellationReason[] {
   const { CancellationReasons: reasons } = body;
   return Array.isArray(reasons) ? reasons : [];
 }

@@ -1,5 +1,5 @@
 /** Executions in DynamoDB: heads, rows and parts, and the conditional writes on them. */
-import { AwsFault } from "../../aws/faults.ts";
+import { AwsFault, reasonsOf } from "../../aws/faults.ts";
 import type { Ids } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
@@ -7,6 +7,7 @@ import type * as driver from "../records/driver.ts";
 import {
   bytes,
   bytesIn,
+  conditionOf,
   expiryAt,
   expiryName,
   headName,
@@ -211,12 +212,6 @@ export class DynamoAggregates implements driver.Aggregates {
 /** The last of all code points: texts that go on with any other come before it. */
 const lastCharacter = "\u{10ffff}";
 
-function conditionOf(expected: number | null) {
-  if (expected === null) return { ConditionExpression: "attribute_not_exists(pk)" };
-  const values = { ":v": number(expected) };
-  return { ConditionExpression: "v = :v", ExpressionAttributeValues: values };
-}
-
 function recordItem({ version, body }: driver.StoredRecord): Item {
   return { v: number(version), body: textValue(body) };
 }
@@ -247,6 +242,5 @@ function isSame(found: Item, written: Item): boolean {
 
 function isCancelledByCondition(error: unknown): boolean {
   if (!(error instanceof AwsFault) || error.code !== "TransactionCanceledException") return false;
-  const { CancellationReasons: reasons } = error.body;
-  return Array.isArray(reasons) && reasons.some(({ Code }) => Code === "ConditionalCheckFailed");
+  return reasonsOf(error.body).some(({ Code }) => Code === "ConditionalCheckFailed");
 }

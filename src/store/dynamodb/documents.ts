@@ -11,6 +11,7 @@ import type * as contract from "../store.ts";
 import {
   bytes,
   bytesIn,
+  conditionOf,
   decompressed,
   type Item,
   itemKey,
@@ -65,19 +66,12 @@ export class DynamoDocuments implements DriverDocuments {
     const { kind, id, expectedVersion } = request;
     if (expectedVersion === 0) await this.#name(kind);
     const { item, cut } = await this.#itemOf(request);
-    const condition =
-      expectedVersion === 0
-        ? { ConditionExpression: "attribute_not_exists(pk)" }
-        : {
-            ConditionExpression: "v = :v",
-            ExpressionAttributeValues: { ":v": number(expectedVersion) },
-          };
     try {
       const { Attributes: replaced } = await this.#table.run<{ readonly Attributes?: Item }>(
         "PutItem",
         {
           Item: item,
-          ...condition,
+          ...conditionOf(expectedVersion === 0 ? null : expectedVersion),
           ReturnValues: "ALL_OLD",
           ReturnValuesOnConditionCheckFailure: "ALL_OLD",
         },

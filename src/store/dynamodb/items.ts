@@ -134,6 +134,13 @@ export function bytesIn(item: Item, name: string): Uint8Array {
   return Buffer.from(value !== undefined && "B" in value ? value.B : "", "base64");
 }
 
+/** Of a write: the item has this version; null: there is none. */
+export function conditionOf(expected: number | null) {
+  if (expected === null) return { ConditionExpression: "attribute_not_exists(pk)" };
+  const values = { ":v": number(expected) };
+  return { ConditionExpression: "v = :v", ExpressionAttributeValues: values };
+}
+
 /** Whole seconds, not before the moment. */
 export function expiryAt(ms: number): { N: string } {
   return number(Math.ceil(ms / 1000));

@@ -6,7 +6,15 @@ import { limits } from "../../base/limits.ts";
 import { currentFormat, oldestFormat } from "../../model/format.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { checkPartitions, type Namespace } from "../kit/namespace.ts";
-import { expiryName, type Item, itemKey, type Keys, number, numberIn } from "./items.ts";
+import {
+  conditionOf,
+  expiryName,
+  type Item,
+  itemKey,
+  type Keys,
+  number,
+  numberIn,
+} from "./items.ts";
 import { settingsName } from "./servers.ts";
 import { isConditionFailed, type Table } from "./table.ts";
 
@@ -165,9 +173,8 @@ async function readSettings(place: Place, keys: Keys, partitions: number): Promi
   try {
     const found = await table.get(keys.node, settingsName);
     if (found !== undefined) return found;
-    const condition = { ConditionExpression: "attribute_not_exists(pk)" };
     const known = { ReturnValuesOnConditionCheckFailure: "ALL_OLD" };
-    await table.run("PutItem", { Item: item, ...condition, ...known }, true);
+    await table.run("PutItem", { Item: item, ...conditionOf(null), ...known }, true);
     return item;
   } catch (error) {
     // Another server was first.
