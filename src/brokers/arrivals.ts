@@ -80,9 +80,12 @@ export class Arrivals {
     if (this.#isClosed || signal.aborted) return Promise.resolve();
     const timer = setTimeout(resolve, waitMs);
     this.#waiting.add(resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    const end = () => resolve();
+    signal.addEventListener("abort", end);
     return promise.finally(() => {
       clearTimeout(timer);
+      // The signal outlives the wait, and many more of them.
+      signal.removeEventListener("abort", end);
       this.#waiting.delete(resolve);
     });
   }

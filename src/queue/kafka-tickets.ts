@@ -95,8 +95,11 @@ export class KafkaTickets implements TicketQueue {
       const waiting = { queue, resolve };
       this.#waiting.add(waiting);
       const cancel = clock.after(waitMs, resolve);
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      const end = () => resolve();
+      signal.addEventListener("abort", end);
       await promise;
+      // The signal lives for as long as the server: what waits at it must not pile up.
+      signal.removeEventListener("abort", end);
       cancel();
       this.#waiting.delete(waiting);
     }

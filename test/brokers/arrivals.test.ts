@@ -1,0 +1,20 @@
+/** Messages that wait until they are asked for, and those who wait for messages. */
+import { expect, test } from "bun:test";
+import { getEventListeners } from "node:events";
+import { Arrivals } from "../../src/brokers/arrivals.ts";
+
+test("waits that are over leave nothing at the signal that would have ended them", async () => {
+  const arrivals = new Arrivals({ max: 2, bytesMax: 100, onFull() {}, onRoom() {} });
+  const { signal } = new AbortController();
+  for (let i = 0; i < 3; i++) await arrivals.take({ limit: 1, waitMs: 1, signal });
+  expect(getEventListeners(signal, "abort").length).toBe(0);
+});
+
+test("an abort ends a wait", async () => {
+  const arrivals = new Arrivals({ max: 2, bytesMax: 100, onFull() {}, onRoom() {} });
+  const abort = new AbortController();
+  const taken = arrivals.take({ limit: 1, waitMs: 60_000, signal: abort.signal });
+  expect(getEventListeners(abort.signal, "abort").length).toBe(1);
+  abort.abort();
+  expect(await taken).toEqual([]);
+});
