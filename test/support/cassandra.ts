@@ -9,7 +9,7 @@ import type { Client } from "cassandra-driver";
 import { run } from "../interop/support/run.ts";
 import { untilListening } from "./brokers/listening.ts";
 import type { Issued } from "./certificates.ts";
-import { type Installed, installMaven } from "./installed.ts";
+import { installMaven, TestProgram } from "./installed.ts";
 import { freePort } from "./ports.ts";
 import { until } from "./redis.ts";
 
@@ -66,12 +66,9 @@ export interface CassandraServers {
   stop(): Promise<void>;
 }
 
-let installing: Promise<Installed> | undefined;
-
-function install(): Promise<Installed> {
-  installing ??= installMaven("org.apache.cassandra", "cassandra-all", version);
-  return installing;
-}
+const program = new TestProgram(() =>
+  installMaven("org.apache.cassandra", "cassandra-all", version),
+);
 
 async function javaMissing(): Promise<string | undefined> {
   if (Bun.which("java") === null) return "there is no java here";
@@ -82,10 +79,7 @@ async function javaMissing(): Promise<string | undefined> {
 
 /** Why it cannot be started here; undefined when it can. Installs it where it is missing. */
 export async function cassandraMissing(): Promise<string | undefined> {
-  const missing = await javaMissing();
-  if (missing !== undefined) return missing;
-  const installed = await install();
-  return "missing" in installed ? installed.missing : undefined;
+  return (await javaMissing()) ?? (await program.missing());
 }
 
 interface Options {
@@ -274,8 +268,7 @@ async function connect(addresses: readonly string[], port: number, tls?: Issued)
 }
 
 export async function startCassandra(options: Options = {}): Promise<CassandraServers> {
-  const installed = await install();
-  if ("missing" in installed) throw new Error(installed.missing);
+  const folder = await program.folder();
   const { nodes: count = 1, tls } = options;
   const home = mkdtempSync(join(folders, "orchy-cassandra-"));
   const [port, storagePort] = [freePort(), freePort()];
@@ -284,7 +277,7 @@ export async function startCassandra(options: Options = {}): Promise<CassandraSe
       const address = `127.0.0.${i + 1}`;
       const token = -(2n ** 63n) + (2n ** 64n / BigInt(count)) * BigInt(i);
       const place = { home: join(home, address), address, port, storagePort, token, options };
-      return makeNode(place, installed.folder);
+      return makeNode(place, folder);
     }),
   );
   const stopNodes = async () => {

@@ -10,7 +10,35 @@ import { run } from "../interop/support/run.ts";
 
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "orchy-test");
 
-export type Installed = { readonly folder: string } | { readonly missing: string };
+type Installed = { readonly folder: string } | { readonly missing: string };
+
+/** A program that is installed when it is asked for, once for each process. */
+export class TestProgram {
+  readonly #install: () => Promise<Installed>;
+  #installing: Promise<Installed> | undefined;
+
+  constructor(install: () => Promise<Installed>) {
+    this.#install = install;
+  }
+
+  /** Why it cannot be started here; undefined when it can. */
+  async missing(): Promise<string | undefined> {
+    const installed = await this.#installed();
+    return "missing" in installed ? installed.missing : undefined;
+  }
+
+  /** Throws where it is missing. */
+  async folder(): Promise<string> {
+    const installed = await this.#installed();
+    if ("missing" in installed) throw new Error(installed.missing);
+    return installed.folder;
+  }
+
+  #installed(): Promise<Installed> {
+    this.#installing ??= this.#install();
+    return this.#installing;
+  }
+}
 
 /** `fill` puts everything into a folder, or returns why it cannot. */
 async function installOnce(

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Installed, installMaven } from "../installed.ts";
+import { installMaven, TestProgram } from "../installed.ts";
 import { freePort } from "../ports.ts";
 import { untilListening } from "./listening.ts";
 
@@ -17,23 +17,18 @@ export interface Elasticmq {
   stop(): Promise<void>;
 }
 
-let installing: Promise<Installed> | undefined;
-
-function install(): Promise<Installed> {
-  installing ??= installMaven("org.elasticmq", "elasticmq-server_2.13", version);
-  return installing;
-}
+const program = new TestProgram(() =>
+  installMaven("org.elasticmq", "elasticmq-server_2.13", version),
+);
 
 /** Why it cannot be started here; undefined when it can. Installs it where it is missing. */
-export async function elasticmqMissing(): Promise<string | undefined> {
-  const installed = await install();
-  return "missing" in installed ? installed.missing : undefined;
+export function elasticmqMissing(): Promise<string | undefined> {
+  return program.missing();
 }
 
 /** `port`: of one that was stopped, in whose place it comes, with nothing in it. */
 export async function startElasticmq(port = freePort()): Promise<Elasticmq> {
-  const installed = await install();
-  if ("missing" in installed) throw new Error(installed.missing);
+  const folder = await program.folder();
   const home = mkdtempSync(join(tmpdir(), "orchy-elasticmq-"));
   const settings = join(home, "elasticmq.conf");
   writeFileSync(
@@ -48,7 +43,7 @@ export async function startElasticmq(port = freePort()): Promise<Elasticmq> {
   );
   const log = Bun.file(join(home, "log"));
   const flags = ["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
-  const path = ["-cp", join(installed.folder, "*"), `-Dconfig.file=${settings}`];
+  const path = ["-cp", join(folder, "*"), `-Dconfig.file=${settings}`];
   const child = Bun.spawn(["java", ...flags, ...path, "org.elasticmq.server.Main"], {
     stdin: "ignore",
     stdout: log,

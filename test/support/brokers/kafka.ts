@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Issued } from "../certificates.ts";
-import { type Installed, installMaven } from "../installed.ts";
+import { installMaven, TestProgram } from "../installed.ts";
 import { freePort } from "../ports.ts";
 import { untilListening } from "./listening.ts";
 
@@ -32,24 +32,16 @@ export interface KafkaServer {
   stop(): Promise<void>;
 }
 
-let installing: Promise<Installed> | undefined;
-
-function install(): Promise<Installed> {
-  installing ??= installMaven("org.apache.kafka", "kafka_2.13", version);
-  return installing;
-}
+const program = new TestProgram(() => installMaven("org.apache.kafka", "kafka_2.13", version));
 
 /** Why it cannot be started here; undefined when it can. Installs it where it is missing. */
-export async function kafkaMissing(): Promise<string | undefined> {
-  const installed = await install();
-  return "missing" in installed ? installed.missing : undefined;
+export function kafkaMissing(): Promise<string | undefined> {
+  return program.missing();
 }
 
 /** A class path with its clients, too. */
 export async function kafkaClasses(): Promise<string> {
-  const installed = await install();
-  if ("missing" in installed) throw new Error(installed.missing);
-  return join(installed.folder, "*");
+  return join(await program.folder(), "*");
 }
 
 const flags = ["-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
@@ -62,8 +54,7 @@ export async function startKafka({
   readonly tls?: Issued;
   readonly settings?: Readonly<Record<string, string>>;
 } = {}): Promise<KafkaServer> {
-  const installed = await install();
-  if ("missing" in installed) throw new Error(installed.missing);
+  const folder = await program.folder();
   const home = mkdtempSync(join(folders, "orchy-kafka-"));
   const open = listeners.filter((name) => tls !== undefined || !name.endsWith("ssl"));
   const addresses = open.map((name) => [name, `127.0.0.1:${freePort()}`] as const);
@@ -121,7 +112,7 @@ export async function startKafka({
   );
   const log = Bun.file(join(home, "log"));
   const java = (main: string, ...args: readonly string[]) =>
-    Bun.spawn(["java", ...flags, "-cp", join(installed.folder, "*"), main, ...args], {
+    Bun.spawn(["java", ...flags, "-cp", join(folder, "*"), main, ...args], {
       stdin: "ignore",
       stdout: log,
       stderr: log,

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Installed, installPython } from "../installed.ts";
+import { installPython, TestProgram } from "../installed.ts";
 import { freePort } from "../ports.ts";
 import { untilListening } from "./listening.ts";
 
@@ -17,23 +17,16 @@ export interface Ministack {
   stop(): Promise<void>;
 }
 
-let installing: Promise<Installed> | undefined;
-
-function install(): Promise<Installed> {
-  installing ??= installPython("ministack", version);
-  return installing;
-}
+const program = new TestProgram(() => installPython("ministack", version));
 
 /** Why it cannot be started here; undefined when it can. Installs it where it is missing. */
-export async function ministackMissing(): Promise<string | undefined> {
-  const installed = await install();
-  return "missing" in installed ? installed.missing : undefined;
+export function ministackMissing(): Promise<string | undefined> {
+  return program.missing();
 }
 
 /** `port`: of one that was stopped, in whose place it comes, with nothing in it. */
 export async function startMinistack(port = freePort()): Promise<Ministack> {
-  const installed = await install();
-  if ("missing" in installed) throw new Error(installed.missing);
+  const folder = await program.folder();
   const home = mkdtempSync(join(tmpdir(), "orchy-ministack-"));
   const log = Bun.file(join(home, "log"));
   const endpoint = `http://127.0.0.1:${port}`;
@@ -41,7 +34,7 @@ export async function startMinistack(port = freePort()): Promise<Ministack> {
     cwd: home,
     env: {
       ...process.env,
-      PYTHONPATH: installed.folder,
+      PYTHONPATH: folder,
       // Its default is every address of the machine.
       BIND_HOST: "127.0.0.1",
       GATEWAY_PORT: `${port}`,
