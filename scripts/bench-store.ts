@@ -5,7 +5,7 @@
  * settled, the next one added and leased, one field, one history entry. Chains of calls run side by
  * side, as pollers would make them.
  */
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
@@ -24,7 +24,7 @@ import { openRedisStore } from "../src/store/redis/open.ts";
 import { groupCommitOperationsMax } from "../src/store/sqlite/group-commit.ts";
 import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import type { Head, Store, StoreEffects } from "../src/store/store.ts";
-import { median } from "./bench/support.ts";
+import { median, usage } from "./bench/support.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
 const where = process.argv[3] ?? tmpdir();
@@ -292,17 +292,8 @@ async function benchPostgres(url: string) {
   const processes: { pid: number }[] = await client.unsafe(
     "SELECT pid FROM pg_stat_activity WHERE backend_type <> 'autovacuum worker'",
   );
-  const tick = 10_000;
   // Of a server on this machine.
-  const spent = async () => {
-    let ticks = 0;
-    for (const { pid } of processes) {
-      const [, text] = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ");
-      const fields = text!.split(" ");
-      ticks += Number(fields[11]) + Number(fields[12]);
-    }
-    return ticks * tick;
-  };
+  const spent = async () => processes.reduce((sum, { pid }) => sum + usage(pid).cpu * 1e6, 0);
   console.table([await bench("postgres", store, spent)]);
   await client.close();
 }

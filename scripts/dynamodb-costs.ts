@@ -3,7 +3,6 @@
  * capacity units, as its imitation ministack counts them by Amazon's rules; and what a whole server
  * without work costs, which takes a minute.
  */
-import { join } from "node:path";
 import type { AwsAttempt } from "../src/aws/client.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { executionKey, formatToken } from "../src/model/ids.ts";
@@ -13,7 +12,7 @@ import { openRecordsStore } from "../src/store/records/records-store.ts";
 import type { Head, Store, StoreEffects } from "../src/store/store.ts";
 import { ministackMissing, startMinistack } from "../test/support/brokers/ministack.ts";
 import { testCredentials, testUrl } from "../test/support/dynamodb.ts";
-import { freePort } from "../test/support/ports.ts";
+import { startServer, stop } from "./bench/support.ts";
 
 export interface Cost {
   readonly operation: string;
@@ -208,21 +207,14 @@ async function measureLooks(store: Store, measure: Measure): Promise<void> {
 
 /** Requests a second of a server without work, once its looks have become as rare as they get. */
 async function measureIdle(endpoint: string): Promise<number> {
-  const port = freePort();
-  const main = join(import.meta.dirname, "..", "src", "main.ts");
-  const ports = ["--http-port", `${port}`, "--grpc-port", "0"];
-  const child = Bun.spawn([process.execPath, main, "--store", testUrl, ...ports], {
-    env: {
-      ...process.env,
-      AWS_ACCESS_KEY_ID: "test",
-      AWS_SECRET_ACCESS_KEY: "test",
-      AWS_ENDPOINT_URL_DYNAMODB: endpoint,
-    },
-    stdout: "ignore",
-    stderr: "ignore",
+  Object.assign(process.env, {
+    AWS_ACCESS_KEY_ID: "test",
+    AWS_SECRET_ACCESS_KEY: "test",
+    AWS_ENDPOINT_URL_DYNAMODB: endpoint,
   });
+  const server = await startServer({ store: testUrl });
   const requests = async () => {
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const text = await (await fetch(`${server.url}/metrics`)).text();
     const counts = text.matchAll(/^orchy_dynamodb_requests_total\{.*\} (\d+)$/gm);
     return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
   };
@@ -230,8 +222,7 @@ async function measureIdle(endpoint: string): Promise<number> {
   const before = await requests();
   await Bun.sleep(idleMs);
   const after = await requests();
-  child.kill();
-  await child.exited;
+  await stop(server);
   return (after - before) / (idleMs / 1_000);
 }
 
