@@ -3,7 +3,7 @@ import { type KafkaServer, kafkaMissing, startKafka } from "../support/brokers/k
 import { type Ministack, ministackMissing, startMinistack } from "../support/brokers/ministack.ts";
 import type { Chance } from "../support/chance.ts";
 import type { Fault, Healed } from "./faults.ts";
-import { startWay, type WayToStore } from "./proxy.ts";
+import { startWays } from "./proxy.ts";
 import { wayFaults } from "./ways.ts";
 
 export const queues = ["sqs", "kafka"] as const;
@@ -30,8 +30,7 @@ export function startBroker(queue: Queue, servers: number): Promise<BrokerBed> {
 async function startSqs(servers: number): Promise<BrokerBed> {
   let sqs: Ministack = await startMinistack();
   const { port } = sqs;
-  const ways: WayToStore[] = [];
-  for (let i = 0; i < servers; i++) ways.push(await startWay(port));
+  const ways = await startWays(port, servers);
   const kill = () => sqs.stop();
   const restart = async () => {
     sqs = await startMinistack(port);

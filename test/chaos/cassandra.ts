@@ -3,7 +3,8 @@ import { type CassandraServers, startCassandra } from "../support/cassandra.ts";
 import type { Chance } from "../support/chance.ts";
 import type { Fault, Healed } from "./faults.ts";
 import type { Ledger } from "./ledger.ts";
-import { startWay, type WayToStore } from "./proxy.ts";
+import { checkNothingLeft } from "./nothing-left.ts";
+import { startWays, type WayToStore } from "./proxy.ts";
 import { wayFaults } from "./ways.ts";
 
 const keyspace = "orchy";
@@ -18,9 +19,7 @@ export interface CassandraBed {
 
 export async function startCassandraBed(servers: number): Promise<CassandraBed> {
   const cassandra = await startCassandra();
-  const proxies = await Promise.all(
-    Array.from({ length: servers }, () => startWay(cassandra.port)),
-  );
+  const proxies = await startWays(cassandra.port, servers);
   return {
     cassandra,
     proxies,
@@ -53,23 +52,13 @@ export function cassandraFaults(bed: CassandraBed, chance: Chance): readonly Fau
   ];
 }
 
-/** Leases of what was cancelled leave with their last moment. */
-const patienceMs = 40_000;
-
 /** When everything has ended no task stands in a row any more. */
 export async function checkCassandraLeftovers(
   { cassandra }: CassandraBed,
   ledger: Ledger,
 ): Promise<void> {
-  const giveUpAt = performance.now() + patienceMs;
-  for (;;) {
+  await checkNothingLeft("Cassandra", ledger, async () => {
     const { rows } = await cassandra.client.execute(`SELECT e, k FROM ${keyspace}.records`);
-    const left = rows.filter(({ k }) => k !== "");
-    if (left.length === 0) return;
-    if (performance.now() > giveUpAt) {
-      ledger.violate(`left in Cassandra: ${left.length} rows, such as ${JSON.stringify(left[0])}`);
-      return;
-    }
-    await Bun.sleep(1_000);
-  }
+    return rows.filter(({ k }) => k !== "").map((row) => JSON.stringify(row));
+  });
 }

@@ -9,7 +9,8 @@ import { scanDynamo, testUrl } from "../support/dynamodb.ts";
 import type { TroubleName } from "./dynamodb-service.ts";
 import type { Fault, Healed } from "./faults.ts";
 import type { Ledger } from "./ledger.ts";
-import { startWay, type WayToStore } from "./proxy.ts";
+import { checkNothingLeft } from "./nothing-left.ts";
+import { startWays, type WayToStore } from "./proxy.ts";
 import { wayFaults } from "./ways.ts";
 
 export interface DynamoBed {
@@ -32,7 +33,7 @@ export async function startDynamoBed(servers: number): Promise<DynamoBed> {
     stdio: ["ignore", "inherit", "inherit"],
   });
   const port = Number(new URL(await started.promise).port);
-  const proxies = await Promise.all(Array.from({ length: servers }, () => startWay(port)));
+  const proxies = await startWays(port, servers);
   return {
     ministack,
     trouble: (name) => service.send(name),
@@ -69,24 +70,15 @@ export function dynamoFaults(bed: DynamoBed, chance: Chance): readonly Fault[] {
   ];
 }
 
-/** Leases of what was cancelled leave with their last moment. */
-const patienceMs = 40_000;
-
 /** When everything has ended no task stands in a row any more. */
 export async function checkDynamoLeftovers(
   { ministack }: DynamoBed,
   ledger: Ledger,
 ): Promise<void> {
-  const giveUpAt = performance.now() + patienceMs;
-  for (;;) {
-    const rows = (await scanDynamo(ministack.endpoint)).filter(
-      ({ pk, sk }) => pk.includes("/x/") && sk.startsWith("r"),
-    );
-    if (rows.length === 0) return;
-    if (performance.now() > giveUpAt) {
-      ledger.violate(`left in DynamoDB: ${rows.length} rows, such as ${JSON.stringify(rows[0])}`);
-      return;
-    }
-    await Bun.sleep(1_000);
-  }
+  await checkNothingLeft("DynamoDB", ledger, async () => {
+    const rows = await scanDynamo(ministack.endpoint);
+    return rows
+      .filter(({ pk, sk }) => pk.includes("/x/") && sk.startsWith("r"))
+      .map((row) => JSON.stringify(row));
+  });
 }

@@ -7,11 +7,9 @@ import type { Redis } from "ioredis";
 import { limits } from "../../src/base/limits.ts";
 import { makeKeys, typeOfKey } from "../../src/store/redis/keys.ts";
 import type { Ledger } from "./ledger.ts";
+import { checkNothingLeft } from "./nothing-left.ts";
 
 const mustBeEmpty = /:(?:q:.*|queues|held|leases|waits|dropped|out|graves)$/s;
-/** Leases of what was cancelled leave with their last moment; removals are done in portions. */
-const patienceMs = 40_000;
-const shownMax = 10;
 const keysPerRound = 500;
 
 interface Place {
@@ -24,15 +22,10 @@ export async function checkLeftovers(
   place: Place,
   ledger: Ledger,
 ): Promise<void> {
-  const giveUpAt = performance.now() + patienceMs;
-  let problems: readonly string[];
-  do {
-    problems = (await Promise.all((await masters()).map((node) => problemsOf(node, place)))).flat();
-    if (problems.length === 0) return;
-    await Bun.sleep(1_000);
-  } while (performance.now() < giveUpAt);
-  for (const problem of problems.slice(0, shownMax)) ledger.violate(`left in Redis: ${problem}`);
-  if (problems.length > shownMax) ledger.violate(`and ${problems.length - shownMax} more like it`);
+  await checkNothingLeft("Redis", ledger, async () => {
+    const problems = (await masters()).map((node) => problemsOf(node, place));
+    return (await Promise.all(problems)).flat();
+  });
 }
 
 async function problemsOf(node: Redis, place: Place): Promise<string[]> {

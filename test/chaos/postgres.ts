@@ -3,7 +3,8 @@ import type { Chance } from "../support/chance.ts";
 import { type PostgresServer, startPostgres } from "../support/postgres.ts";
 import type { Fault, Healed } from "./faults.ts";
 import type { Ledger } from "./ledger.ts";
-import { startWay, type WayToStore } from "./proxy.ts";
+import { checkNothingLeft } from "./nothing-left.ts";
+import { startWays, type WayToStore } from "./proxy.ts";
 import { wayFaults } from "./ways.ts";
 
 export interface PostgresBed {
@@ -16,7 +17,7 @@ export interface PostgresBed {
 
 export async function startPostgresBed(servers: number): Promise<PostgresBed> {
   const server = await startPostgres({ max_connections: "60" });
-  const proxies = await Promise.all(Array.from({ length: servers }, () => startWay(server.port)));
+  const proxies = await startWays(server.port, servers);
   return {
     server,
     proxies,
@@ -52,9 +53,6 @@ export function postgresFaults({ server, proxies }: PostgresBed, chance: Chance)
   ];
 }
 
-/** Leases of what was cancelled leave with their last moment; removals are done in portions. */
-const patienceMs = 40_000;
-
 /** When everything has ended: one timer of each execution, and nothing of removed ones. */
 const leftovers = `
   SELECT (SELECT count(*) FROM tasks) + (SELECT count(*) FROM messages) AS moving,
@@ -69,15 +67,10 @@ export async function checkPostgresLeftovers(
   namespace: string,
   ledger: Ledger,
 ): Promise<void> {
-  const giveUpAt = performance.now() + patienceMs;
   await server.client.unsafe(`SET search_path = "${namespace}"`);
-  for (;;) {
+  await checkNothingLeft("PostgreSQL", ledger, async () => {
     const [row] = await server.client.unsafe(leftovers);
-    if (Object.values(row as object).every((count) => Number(count) === 0)) return;
-    if (performance.now() > giveUpAt) {
-      ledger.violate(`left in PostgreSQL: ${JSON.stringify(row)}`);
-      return;
-    }
-    await Bun.sleep(1_000);
-  }
+    const isEmpty = Object.values(row as object).every((count) => Number(count) === 0);
+    return isEmpty ? [] : [JSON.stringify(row)];
+  });
 }

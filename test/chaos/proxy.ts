@@ -20,6 +20,11 @@ const slowMs = 150;
 /** While it is cutting, one answer in this many is lost. */
 const cutEvery = 20;
 
+/** One for each of so many servers. */
+export function startWays(toPort: number, count: number): Promise<readonly WayToStore[]> {
+  return Promise.all(Array.from({ length: count }, () => startWay(toPort)));
+}
+
 export async function startWay(toPort: number, port = 0): Promise<WayToStore> {
   const pairs = new Set<() => void>();
   const held: (() => void)[] = [];

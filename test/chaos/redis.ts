@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { freePort } from "../support/ports.ts";
 import { formCluster, type RedisServer, startRedis } from "../support/redis.ts";
-import { startWay, type WayToStore } from "./proxy.ts";
+import { startWay, startWays, type WayToStore } from "./proxy.ts";
 
 /** Nothing acknowledged is lost by a kill: each write is in the file before its answer. */
 const durable = { appendonly: "yes", appendfsync: "always", save: "" };
@@ -52,7 +52,7 @@ export interface RedisBed {
 export async function startSingle(folder: string, servers: number): Promise<RedisBed> {
   const node = new Node(folder, freePort());
   await node.start();
-  const proxies = await Promise.all(Array.from({ length: servers }, () => startWay(node.port)));
+  const proxies = await startWays(node.port, servers);
   const stores = proxies.map(({ port }) => `redis://127.0.0.1:${port}`);
   return bed([node], proxies, stores);
 }
