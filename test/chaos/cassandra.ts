@@ -1,6 +1,7 @@
 /** The Cassandra of a run: one node, with a way of its own for each server. */
 import { type CassandraServers, startCassandra } from "../support/cassandra.ts";
 import type { Chance } from "../support/chance.ts";
+import type { StoreBed } from "./bed.ts";
 import type { Fault, Healed } from "./faults.ts";
 import type { Ledger } from "./ledger.ts";
 import { checkNothingLeft } from "./nothing-left.ts";
@@ -9,21 +10,14 @@ import { wayFaults } from "./ways.ts";
 
 const keyspace = "orchy";
 
-export interface CassandraBed {
-  readonly cassandra: CassandraServers;
-  readonly proxies: readonly WayToStore[];
-  /** The address of the store for each Orchy server. */
-  readonly stores: readonly string[];
-  stop(): Promise<void>;
-}
-
-export async function startCassandraBed(servers: number): Promise<CassandraBed> {
+export async function startCassandraBed(servers: number): Promise<StoreBed> {
   const cassandra = await startCassandra();
   const proxies = await startWays(cassandra.port, servers);
   return {
-    cassandra,
     proxies,
     stores: proxies.map(({ port }) => cassandra.url(keyspace, port)),
+    faults: (chance) => faultsOf(cassandra, proxies, chance),
+    checkLeftovers: (ledger) => checkLeftovers(cassandra, ledger),
     async stop() {
       for (const proxy of proxies) proxy.stop();
       await cassandra.stop();
@@ -31,8 +25,11 @@ export async function startCassandraBed(servers: number): Promise<CassandraBed> 
   };
 }
 
-export function cassandraFaults(bed: CassandraBed, chance: Chance): readonly Fault[] {
-  const { cassandra, proxies } = bed;
+function faultsOf(
+  cassandra: CassandraServers,
+  proxies: readonly WayToStore[],
+  chance: Chance,
+): readonly Fault[] {
   const [node] = cassandra.nodes;
   const kill = async (): Promise<Healed> => {
     await node!.kill();
@@ -53,10 +50,7 @@ export function cassandraFaults(bed: CassandraBed, chance: Chance): readonly Fau
 }
 
 /** When everything has ended no task stands in a row any more. */
-export async function checkCassandraLeftovers(
-  { cassandra }: CassandraBed,
-  ledger: Ledger,
-): Promise<void> {
+async function checkLeftovers(cassandra: CassandraServers, ledger: Ledger): Promise<void> {
   await checkNothingLeft("Cassandra", ledger, async () => {
     const { rows } = await cassandra.client.execute(`SELECT e, k FROM ${keyspace}.records`);
     return rows.filter(({ k }) => k !== "").map((row) => JSON.stringify(row));

@@ -3,9 +3,10 @@
  * may, and a way of its own for each server.
  */
 import { join } from "node:path";
-import { type Ministack, startMinistack } from "../support/brokers/ministack.ts";
+import { startMinistack } from "../support/brokers/ministack.ts";
 import type { Chance } from "../support/chance.ts";
 import { scanDynamo, testUrl } from "../support/dynamodb.ts";
+import type { StoreBed } from "./bed.ts";
 import type { TroubleName } from "./dynamodb-service.ts";
 import type { Fault, Healed } from "./faults.ts";
 import type { Ledger } from "./ledger.ts";
@@ -13,18 +14,10 @@ import { checkNothingLeft } from "./nothing-left.ts";
 import { startWays, type WayToStore } from "./proxy.ts";
 import { wayFaults } from "./ways.ts";
 
-export interface DynamoBed {
-  readonly ministack: Ministack;
-  /** What becomes of requests from now on. */
-  trouble(name: TroubleName | "none"): void;
-  readonly proxies: readonly WayToStore[];
-  readonly stores: readonly string[];
-  /** Of each server: where its DynamoDB is. */
-  readonly environments: readonly Readonly<Record<string, string>>[];
-  stop(): Promise<void>;
-}
+/** What becomes of requests from now on. */
+type Troubling = (name: TroubleName | "none") => void;
 
-export async function startDynamoBed(servers: number): Promise<DynamoBed> {
+export async function startDynamoBed(servers: number): Promise<StoreBed> {
   const ministack = await startMinistack();
   const started = Promise.withResolvers<string>();
   const program = join(import.meta.dirname, "dynamodb-service.ts");
@@ -34,9 +27,8 @@ export async function startDynamoBed(servers: number): Promise<DynamoBed> {
   });
   const port = Number(new URL(await started.promise).port);
   const proxies = await startWays(port, servers);
+  const trouble: Troubling = (name) => service.send(name);
   return {
-    ministack,
-    trouble: (name) => service.send(name),
     proxies,
     stores: proxies.map(() => testUrl),
     environments: proxies.map((way) => ({
@@ -44,6 +36,8 @@ export async function startDynamoBed(servers: number): Promise<DynamoBed> {
       AWS_SECRET_ACCESS_KEY: "test",
       AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${way.port}`,
     })),
+    faults: (chance) => faultsOf(proxies, trouble, chance),
+    checkLeftovers: (ledger) => checkLeftovers(ministack.endpoint, ledger),
     async stop() {
       for (const proxy of proxies) proxy.stop();
       service.kill();
@@ -53,15 +47,19 @@ export async function startDynamoBed(servers: number): Promise<DynamoBed> {
   };
 }
 
-export function dynamoFaults(bed: DynamoBed, chance: Chance): readonly Fault[] {
+function faultsOf(
+  proxies: readonly WayToStore[],
+  trouble: Troubling,
+  chance: Chance,
+): readonly Fault[] {
   const lasting = (name: TroubleName) => async (): Promise<Healed> => {
-    bed.trouble(name);
+    trouble(name);
     await Bun.sleep(500 + chance.below(3_500));
-    bed.trouble("none");
+    trouble("none");
     return { atMs: performance.now() };
   };
   return [
-    ...wayFaults("DynamoDB", bed.proxies, chance),
+    ...wayFaults("DynamoDB", proxies, chance),
     { name: "DynamoDB: throttled", weight: 4, strike: lasting("throttled") },
     { name: "DynamoDB: batches left undone", weight: 3, strike: lasting("undone") },
     { name: "DynamoDB: transactions in the way", weight: 3, strike: lasting("conflicts") },
@@ -71,12 +69,9 @@ export function dynamoFaults(bed: DynamoBed, chance: Chance): readonly Fault[] {
 }
 
 /** When everything has ended no task stands in a row any more. */
-export async function checkDynamoLeftovers(
-  { ministack }: DynamoBed,
-  ledger: Ledger,
-): Promise<void> {
+async function checkLeftovers(endpoint: string, ledger: Ledger): Promise<void> {
   await checkNothingLeft("DynamoDB", ledger, async () => {
-    const rows = await scanDynamo(ministack.endpoint);
+    const rows = await scanDynamo(endpoint);
     return rows
       .filter(({ pk, sk }) => pk.includes("/x/") && sk.startsWith("r"))
       .map((row) => JSON.stringify(row));

@@ -1,27 +1,21 @@
 /** The PostgreSQL of a run, each server with a separate way to it, its faults, and what is left in it. */
 import type { Chance } from "../support/chance.ts";
 import { type PostgresServer, startPostgres } from "../support/postgres.ts";
+import type { StoreBed } from "./bed.ts";
 import type { Fault, Healed } from "./faults.ts";
 import type { Ledger } from "./ledger.ts";
 import { checkNothingLeft } from "./nothing-left.ts";
 import { startWays, type WayToStore } from "./proxy.ts";
 import { wayFaults } from "./ways.ts";
 
-export interface PostgresBed {
-  readonly server: PostgresServer;
-  readonly proxies: readonly WayToStore[];
-  /** The address of the store for each Orchy server. */
-  readonly stores: readonly string[];
-  stop(): Promise<void>;
-}
-
-export async function startPostgresBed(servers: number): Promise<PostgresBed> {
+export async function startPostgresBed(servers: number, namespace: string): Promise<StoreBed> {
   const server = await startPostgres({ max_connections: "60" });
   const proxies = await startWays(server.port, servers);
   return {
-    server,
     proxies,
     stores: proxies.map(({ port }) => server.url.replace(`:${server.port}/`, `:${port}/`)),
+    faults: (chance) => faultsOf(server, proxies, chance),
+    checkLeftovers: (ledger) => checkLeftovers(server, namespace, ledger),
     async stop() {
       for (const proxy of proxies) proxy.stop();
       await server.stop();
@@ -29,7 +23,11 @@ export async function startPostgresBed(servers: number): Promise<PostgresBed> {
   };
 }
 
-export function postgresFaults({ server, proxies }: PostgresBed, chance: Chance): readonly Fault[] {
+function faultsOf(
+  server: PostgresServer,
+  proxies: readonly WayToStore[],
+  chance: Chance,
+): readonly Fault[] {
   const kill = async (): Promise<Healed> => {
     await server.kill();
     await Bun.sleep(chance.below(3_000));
@@ -62,8 +60,8 @@ const leftovers = `
       UNION SELECT execution FROM timers) o WHERE NOT EXISTS (SELECT 1 FROM executions
         WHERE number = o.execution AND tombstone_until IS NULL)) AS orphans`;
 
-export async function checkPostgresLeftovers(
-  { server }: PostgresBed,
+async function checkLeftovers(
+  server: PostgresServer,
   namespace: string,
   ledger: Ledger,
 ): Promise<void> {

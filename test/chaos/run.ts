@@ -9,17 +9,13 @@ import { freePort } from "../support/ports.ts";
 
 import { clocksFixed, makeShiftedClock } from "../support/shifted-clock.ts";
 import { disksMissing, makeSmallDisk, type SmallDisk } from "../support/small-disk.ts";
+import type { StoreBed } from "./bed.ts";
 import { type BrokerBed, type Queue, startBroker } from "./broker.ts";
-import {
-  type CassandraBed,
-  cassandraFaults,
-  checkCassandraLeftovers,
-  startCassandraBed,
-} from "./cassandra.ts";
+import { startCassandraBed } from "./cassandra.ts";
 import { Client } from "./client.ts";
 import { ClusterFaults } from "./cluster-faults.ts";
 import { DiskFaults } from "./disk-faults.ts";
-import { checkDynamoLeftovers, type DynamoBed, dynamoFaults, startDynamoBed } from "./dynamodb.ts";
+import { startDynamoBed } from "./dynamodb.ts";
 import { type Fault, ProcessFaults } from "./faults.ts";
 import { Hands } from "./hands.ts";
 import { Ledger } from "./ledger.ts";
@@ -27,12 +23,7 @@ import { checkLeftovers } from "./leftovers.ts";
 import { Load } from "./load.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Oracle } from "./oracle.ts";
-import {
-  checkPostgresLeftovers,
-  type PostgresBed,
-  postgresFaults,
-  startPostgresBed,
-} from "./postgres.ts";
+import { startPostgresBed } from "./postgres.ts";
 import { makeOrchy, type Orchy, type Program } from "./processes.ts";
 import { type RedisBed, startChaosCluster, startSingle } from "./redis.ts";
 import { RedisFaults } from "./redis-faults.ts";
@@ -85,8 +76,10 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   const hasClocks = bed !== undefined && clocksFixed === undefined;
   const clocks = hasClocks ? stores.map(() => makeShiftedClock()) : [];
   const { workers } = options;
-  const ofStore = bed !== undefined && "ministack" in bed ? bed.environments : [];
-  const environments = stores.map((_, i) => ({ ...broker?.environment, ...ofStore[i] }));
+  const environments = stores.map((_, i) => ({
+    ...broker?.environment,
+    ...bed?.environments?.[i],
+  }));
   const flags = broker?.flags ?? [];
   const orchy = makeOrchy({ folder, stores, ports, workers, flags, environments, clocks, violate });
   try {
@@ -111,21 +104,37 @@ function startDisk(): SmallDisk | undefined {
   return undefined;
 }
 
-type Bed = RedisBed | PostgresBed | DynamoBed | CassandraBed;
-
-async function startBed(target: Target, folder: string): Promise<Bed | undefined> {
+async function startBed(target: Target, folder: string): Promise<StoreBed | undefined> {
   const servers = 3;
-  if (target === "redis") return await startSingle(folder, servers);
-  if (target === "cluster") return await startChaosCluster(folder, servers);
-  if (target === "postgres") return await startPostgresBed(servers);
+  if (target === "redis" || target === "cluster")
+    return await startRedisBed(target, folder, servers);
+  if (target === "postgres") return await startPostgresBed(servers, place.namespace);
   if (target === "dynamodb") return await startDynamoBed(servers);
   if (target === "cassandra") return await startCassandraBed(servers);
   return undefined;
 }
 
+async function startRedisBed(
+  target: "redis" | "cluster",
+  folder: string,
+  servers: number,
+): Promise<StoreBed> {
+  const start = target === "redis" ? startSingle : startChaosCluster;
+  const bed = await start(folder, servers);
+  return {
+    ...bed,
+    faults(chance) {
+      const redis = new RedisFaults(bed, chance);
+      if (target === "redis") return redis.single;
+      return [...redis.all, ...new ClusterFaults(bed, chance, place).all];
+    },
+    checkLeftovers: (ledger) => checkLeftovers(() => mastersOf(bed), place, ledger),
+  };
+}
+
 interface Scene {
   readonly orchy: Orchy;
-  readonly bed: Bed | undefined;
+  readonly bed: StoreBed | undefined;
   readonly broker: BrokerBed | undefined;
   /** Below an embedded store. */
   readonly disk: SmallDisk | undefined;
@@ -147,7 +156,7 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
   // One lane, as those of the disk end the server, too.
   const lanesOfFaults: (readonly Fault[])[] =
     disk === undefined
-      ? [processFaults, storeFaults(bed, target, own())]
+      ? [processFaults, bed?.faults(own()) ?? []]
       : [[...processFaults, ...new DiskFaults({ disk, server, client, ledger }).all]];
   if (broker !== undefined) lanesOfFaults.push(broker.faults(own()));
   const wanted = (options.only ?? "").split(",");
@@ -169,13 +178,7 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
   await oracle.check();
   rudeStop.abort();
   await rudeRuns;
-  if (bed !== undefined && "server" in bed) {
-    await checkPostgresLeftovers(bed, place.namespace, ledger);
-  } else if (bed !== undefined && "ministack" in bed) {
-    await checkDynamoLeftovers(bed, ledger);
-  } else if (bed !== undefined && "cassandra" in bed) {
-    await checkCassandraLeftovers(bed, ledger);
-  } else if (bed !== undefined) await checkLeftovers(() => mastersOf(bed), place, ledger);
+  await bed?.checkLeftovers(ledger);
   return {
     target,
     seed,
@@ -192,16 +195,6 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
     handlerRuns: countRuns(folder),
     violations: ledger.violations,
   };
-}
-
-function storeFaults(bed: Bed | undefined, target: Target, chance: Chance): readonly Fault[] {
-  if (bed === undefined) return [];
-  if ("server" in bed) return postgresFaults(bed, chance);
-  if ("ministack" in bed) return dynamoFaults(bed, chance);
-  if ("cassandra" in bed) return cassandraFaults(bed, chance);
-  const redis = new RedisFaults(bed, chance);
-  if (target === "redis") return redis.single;
-  return [...redis.all, ...new ClusterFaults(bed, chance, place).all];
 }
 
 async function prepare(client: Client, rude: RudeWorker): Promise<void> {
