@@ -65,7 +65,6 @@ export class Tickets {
   #unsent: Ticket[] = [];
   #isFlushDue = false;
   #offers = 0;
-  #isStopped = false;
 
   constructor(options: TicketsOptions) {
     this.#options = options;
@@ -145,8 +144,11 @@ export class Tickets {
   }
 
   stop(): void {
-    this.#isStopped = true;
     this.#abort.abort();
+  }
+
+  get #isStopped(): boolean {
+    return this.#abort.signal.aborted;
   }
 
   #serve(queue: string): void {
