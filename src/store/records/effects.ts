@@ -6,6 +6,7 @@ import type { Edit } from "./edit.ts";
 import { outboxShelf } from "./hints.ts";
 import { fromLife, isHeld, toLife, withHold } from "./holds.ts";
 import type { ExecutionRecord, TaskRecord } from "./model.ts";
+import { staysPosted } from "./moments.ts";
 
 /** Message bodies that stand in the head. */
 const bodyCharsMax = 1_024;
@@ -131,13 +132,13 @@ function sendMessages(edit: Edit, messages: StoreEffects["messages"]): void {
 /** The hint of the outbox comes no later than the first message that is to be given. */
 export function standInOutbox(edit: Edit, { isFollowed }: { readonly isFollowed: boolean }): void {
   const { messages, outbox } = edit.record;
+  const { now } = edit;
   const [first] = messages;
-  const isEarly = first !== undefined && outbox !== undefined && outbox.at <= first.visibleAt;
-  const isPast = outbox !== undefined && outbox.at <= edit.now;
-  const isDue = first !== undefined && first.visibleAt <= edit.now;
-  if (first === undefined ? outbox === undefined : isEarly && !(isFollowed && isPast && !isDue)) {
-    return;
-  }
+  const stays =
+    first === undefined
+      ? outbox === undefined
+      : staysPosted(outbox, first.visibleAt, { isFollowed, now });
+  if (stays) return;
   const shelf = outboxShelf(edit.key.partition);
   if (outbox !== undefined) edit.strikes.push({ shelf, place: outbox });
   if (first === undefined) {
