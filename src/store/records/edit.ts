@@ -25,6 +25,8 @@ const listedMax = 100;
 const forgottenMs = 86_400_000;
 /** Characters of texts that stand in records. */
 const inlineCharsMax = 1_024;
+/** Characters of a state that stands in the head. */
+export const stateCharsMax = 64 * 1024;
 
 /** How to write a change: hints and parts first, then the change, then the rest. */
 export interface Draft {

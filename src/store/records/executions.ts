@@ -10,11 +10,11 @@ import {
   type Listing,
   StoreFault,
 } from "../store.ts";
-import type { Draft } from "./edit.ts";
+import { begin } from "./beginnings.ts";
+import { type Draft, stateCharsMax } from "./edit.ts";
 import { applyEffects, endTasks, hold, lifeOf } from "./effects.ts";
-import { noFields, writeFields } from "./fields.ts";
-import { dueShelf } from "./hints.ts";
-import { appendHistory, noHistory } from "./history.ts";
+import { writeFields } from "./fields.ts";
+import { appendHistory } from "./history.ts";
 import { isHeld, neverHeld } from "./holds.ts";
 import { enterLists, moveLists } from "./listings.ts";
 import type { ExecutionRecord, Group } from "./model.ts";
@@ -22,8 +22,6 @@ import type { Records } from "./records.ts";
 import type { Removals } from "./removals.ts";
 import { PartMissing } from "./texts.ts";
 
-/** Characters of a state that stands in the head. */
-const stateCharsMax = 64 * 1024;
 /** Others may change the execution at the same time without moving its head. */
 const triesMax = 20;
 
@@ -70,34 +68,16 @@ export class Executions {
     const { key, commitId, now, data, effects, listing, state } = request;
     const records = this.#records;
     const edit = records.edit({ key, group, now, commitId, isCreation: true });
-    const grave = edit.execution;
-    if (grave?.due !== undefined) {
-      edit.strikes.push({ shelf: dueShelf(key.partition), place: grave.due });
-    }
-    const end = records.ids.next();
-    edit.execution = {
-      version: edit.version,
+    begin(edit, records.ids.next(), {
       head: { revision: 1, commitId },
       recentCommitIds: [commitId],
       createdBy: commitId,
       requestHash: request.requestHash,
       listing,
-      listed: { status: end, other: end },
       hold: neverHeld,
       state: edit.text(state, stateCharsMax),
-      fields: noFields,
-      history: noHistory,
-      lone: undefined,
-      dropped: [],
-      rows: 0,
-      isWide: false,
-      sequence: 0,
-      timers: [],
-      messages: [],
-      due: undefined,
-      outbox: undefined,
       grave: undefined,
-    };
+    });
     await writeFields(edit, records.texts, data);
     await appendHistory(edit, records.texts, effects.history);
     applyEffects(edit, effects);

@@ -18,9 +18,10 @@ import type {
   ExecutionDump,
   RestoreRequest,
 } from "../store.ts";
-import type { Edit } from "./edit.ts";
+import { type Beginning, begin } from "./beginnings.ts";
+import { type Edit, stateCharsMax } from "./edit.ts";
 import { lifeOf, standInOutbox } from "./effects.ts";
-import { noFields, readFields, writeFields } from "./fields.ts";
+import { readFields, writeFields } from "./fields.ts";
 import { dueShelf, readHint } from "./hints.ts";
 import { appendHistory, noHistory, readHistory } from "./history.ts";
 import { fromLife, isHeld, neverHeld } from "./holds.ts";
@@ -32,7 +33,6 @@ import type { Removals } from "./removals.ts";
 const pageMax = 500;
 /** Tasks restored by one change. */
 const tasksTogether = 50;
-const stateCharsMax = 64 * 1024;
 
 /** What a dump of a partition has read and needs again; several partitions may be dumped at once. */
 interface Dumping {
@@ -205,29 +205,8 @@ export class Transfer {
     const group = await records.read(key);
     const { commitId } = first.head;
     const edit = records.edit({ key, group, now, commitId, isCreation: true });
-    const due = group.execution?.due;
-    if (due !== undefined) edit.strikes.push({ shelf: dueShelf(key.partition), place: due });
     const end = records.ids.next();
-    const always = {
-      version: edit.version,
-      head: first.head,
-      listed: { status: end, other: end },
-      fields: noFields,
-      history: noHistory,
-      lone: undefined,
-      dropped: [],
-      rows: 0,
-      isWide: false,
-      sequence: 0,
-      timers: [],
-      messages: [],
-      due: undefined,
-      outbox: undefined,
-    };
-    edit.execution = {
-      ...always,
-      ...(first.kind === "tombstone" ? buried(key, first) : live(edit, first)),
-    };
+    begin(edit, end, first.kind === "tombstone" ? buried(key, first) : live(edit, first));
     if (first.kind === "execution") enterLists(edit);
     const draft = edit.close();
     if (draft !== null) await records.apply(draft);
@@ -255,27 +234,30 @@ export class Transfer {
   }
 }
 
-type Beginning = Pick<
-  ExecutionRecord,
-  "recentCommitIds" | "createdBy" | "requestHash" | "listing" | "hold" | "state" | "grave"
->;
-
 function live(edit: Edit, first: DumpedHead & { readonly kind: "execution" }): Beginning {
-  const { recentCommitIds, createdBy, requestHash, listing, held, state } = first;
-  const hold = held ? { before: 0, from: edit.now } : neverHeld;
-  const text = edit.text(state, stateCharsMax);
-  return { recentCommitIds, createdBy, requestHash, listing, hold, state: text, grave: undefined };
+  const { head, recentCommitIds, createdBy, requestHash, listing } = first;
+  const hold = first.held ? { before: 0, from: edit.now } : neverHeld;
+  const state = edit.text(first.state, stateCharsMax);
+  const always = { head, recentCommitIds, createdBy, requestHash, listing, hold, state };
+  return { ...always, grave: undefined };
 }
 
 function buried(
   { id }: ExecutionKey,
   first: DumpedHead & { readonly kind: "tombstone" },
 ): Beginning {
-  const { until, kept } = first;
+  const { head, until, kept } = first;
   const status = kept?.status ?? "COMPLETED";
   const listing = { id, workflow: "", version: 0, status, startedAt: 0 };
   const none = { recentCommitIds: [], createdBy: "", requestHash: undefined };
-  return { ...none, listing, hold: neverHeld, state: "", grave: { until, kept, isEmpty: true } };
+  return {
+    ...none,
+    head,
+    listing,
+    hold: neverHeld,
+    state: "",
+    grave: { until, kept, isEmpty: true },
+  };
 }
 
 function restoreTimers(edit: Edit, { timers }: ExecutionDump): void {
