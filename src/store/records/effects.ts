@@ -106,8 +106,10 @@ function addTask(edit: Edit, added: StoreEffects["tasks"][number], isOnly: boole
   else edit.addRow(posted);
 }
 
-function setTimers(edit: Edit, effects: StoreEffects): void {
-  const { timers, dropTimers } = effects;
+export function setTimers(
+  edit: Edit,
+  { timers, dropTimers }: Pick<StoreEffects, "timers" | "dropTimers">,
+): void {
   if (timers.length + dropTimers.length === 0) return;
   const gone = new Set([...dropTimers, ...timers.map(({ id }) => id)]);
   const kept = edit.record.timers.filter(({ id }) => !gone.has(id));

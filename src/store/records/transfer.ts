@@ -20,7 +20,7 @@ import type {
 } from "../store.ts";
 import { type Beginning, begin } from "./beginnings.ts";
 import { type Edit, stateCharsMax } from "./edit.ts";
-import { lifeOf, standInOutbox } from "./effects.ts";
+import { lifeOf, setTimers, standInOutbox } from "./effects.ts";
 import { readFields, writeFields } from "./fields.ts";
 import { dueShelf, readHint } from "./hints.ts";
 import { appendHistory, noHistory, readHistory } from "./history.ts";
@@ -183,7 +183,7 @@ export class Transfer {
       if (edit.execution === undefined || edit.execution.grave !== undefined) return;
       await writeFields(edit, texts, new Map(piece.fields));
       await this.#restoreHistory(edit, piece.history);
-      restoreTimers(edit, piece);
+      setTimers(edit, { timers: piece.timers, dropTimers: [] });
       restoreMessages(edit, piece);
     });
     const { after, items } = piece.tasks;
@@ -258,14 +258,6 @@ function buried(
     state: "",
     grave: { until, kept, isEmpty: true },
   };
-}
-
-function restoreTimers(edit: Edit, { timers }: ExecutionDump): void {
-  if (timers.length === 0) return;
-  const ids = new Set(timers.map(({ id }) => id));
-  const kept = edit.record.timers.filter(({ id }) => !ids.has(id));
-  const added = timers.map(({ id, at }) => ({ id, at, hiding: undefined }));
-  edit.change({ timers: [...kept, ...added] });
 }
 
 function restoreMessages(edit: Edit, { messages }: ExecutionDump): void {
