@@ -3,20 +3,15 @@ import type { ExecutionKey } from "../../model/ids.ts";
 import { RecentClaims } from "../kit/claims.ts";
 import { dueTask, withNextDue } from "../kit/due.ts";
 import { isForgotten } from "../kit/task-life.ts";
-import { type ClaimDueAnswer, type ClaimDueRequest, type DueItem, faultOutcome } from "../store.ts";
+import type { ClaimDueAnswer, ClaimDueRequest, DueItem } from "../store.ts";
 import type { Edit } from "./edit.ts";
 import { lifeOf } from "./effects.ts";
-import { Followers } from "./followers.ts";
-import { byExecution, dueShelf, keyOf, type PostedHint, readHint, rowsOf } from "./hints.ts";
+import { earliest, Followers, followedOf } from "./followers.ts";
+import { byExecution, dueShelf, keyOf, type PostedHint, rowsOf } from "./hints.ts";
 import type { ExecutionRecord, Group, Hiding, TaskRecord } from "./model.ts";
 import { taskDue } from "./moments.ts";
 import type { Records } from "./records.ts";
 import type { Removals } from "./removals.ts";
-
-/** Hints followed by one claim, beyond those that it gives. */
-const followedMore = 100;
-/** A hint that cannot be followed now is followed again after this time. */
-const againMs = 1_000;
 
 interface Given {
   readonly key: ExecutionKey;
@@ -50,20 +45,13 @@ export class Due {
   }
 
   async claim(request: ClaimDueRequest): Promise<ClaimDueAnswer> {
-    const { partition, claimId, limit, now } = request;
-    const shelf = dueShelf(partition);
-    const page = await this.#records.driver.shelves.scan({
-      shelf,
-      limit: limit + followedMore + 1,
-    });
-    const hints = page.entries.map(readHint);
-    const due = hints.filter(({ place }) => place.at <= now);
+    const { partition, claimId } = request;
+    const { hints, due, later } = await this.#followers.look(dueShelf(partition), request);
     const again = await this.#again(request);
     if (again.items.length > 0) {
       const others = hints.find((hint) => !again.records.has(nameOf(hint.id, hint.taskId)));
       return withNextDue({ items: again.items }, earliest([others?.place.at, again.nextDue]));
     }
-    const later = hints[due.length]?.place.at ?? (page.more ? now : undefined);
     const followed = await this.#follow(due, request);
     const found = followed.flatMap((one) => one.found).sort((a, b) => a.at - b.at);
     this.#claims.remember(
@@ -83,18 +71,12 @@ export class Due {
     const together = byExecution(hints);
     const groups = await this.#read(together, partition);
     const wanted = firstDue(groups, request);
-    const settled = await Promise.allSettled(
-      together.map((some, i) => {
-        const key = keyOf(partition, some[0] as PostedHint);
-        const group = groups[i] as Group;
-        return this.#followOne({ key, hints: some, group, room: wanted[i] ?? 0 }, request);
-      }),
-    );
-    const failed = settled.find((one) => one.status === "rejected");
-    const followed = settled.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
-    if (failed === undefined) return followed;
-    if (followed.length === 0 || faultOutcome(failed.reason) === "error") throw failed.reason;
-    return [...followed, { found: [], nextDue: now + againMs }];
+    const following = together.map((some, i) => {
+      const key = keyOf(partition, some[0] as PostedHint);
+      const group = groups[i] as Group;
+      return this.#followOne({ key, hints: some, group, room: wanted[i] ?? 0 }, request);
+    });
+    return await followedOf(following, (nextDue) => ({ found: [], nextDue }), now);
   }
 
   async #read(
@@ -257,9 +239,4 @@ function claimItems(
     if (task !== undefined) edit.setTask({ ...task, hiding });
   }
   return { found: given, nextDue: items[given.length]?.at };
-}
-
-function earliest(moments: readonly (number | undefined)[]): number | undefined {
-  const known = moments.filter((moment) => moment !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
 }

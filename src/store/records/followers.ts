@@ -1,8 +1,13 @@
-/** What to do with hints that lead to nothing: see hints.ts. */
+/** How claims follow hints, and what to do with those that lead to nothing: see hints.ts. */
+import { faultOutcome } from "../store.ts";
 import type { Shelf } from "./driver.ts";
-import { hintBody, keyOf, type PostedHint, putOffUntil, verdictOn } from "./hints.ts";
+import { hintBody, keyOf, type PostedHint, putOffUntil, readHint, verdictOn } from "./hints.ts";
 import type { Records } from "./records.ts";
 
+/** Hints followed by one claim, beyond those that it gives. */
+const followedMore = 100;
+/** A hint that cannot be followed now is followed again after this time. */
+const againMs = 1_000;
 /** Parts deleted in one call. */
 const partsDroppedMax = 500;
 
@@ -11,6 +16,16 @@ export class Followers {
 
   constructor(records: Records) {
     this.#records = records;
+  }
+
+  /** Hints on a shelf, those that are due apart, and when what is not followed now is due. */
+  async look(shelf: Shelf, { limit, now }: { readonly limit: number; readonly now: number }) {
+    const request = { shelf, limit: limit + followedMore + 1 };
+    const page = await this.#records.driver.shelves.scan(request);
+    const hints = page.entries.map(readHint);
+    const due = hints.filter(({ place }) => place.at <= now);
+    const later = hints[due.length]?.place.at ?? (page.more ? now : undefined);
+    return { hints, due, later };
   }
 
   /** `version`: of the record that the hint is for; undefined: there is none. */
@@ -54,4 +69,26 @@ export class Followers {
       if (names.length < partsDroppedMax) return;
     }
   }
+}
+
+/**
+ * What came of the hints of several executions. Throws what failed where nothing came, or where it is
+ * no fault of the database; otherwise the rest is followed again soon, which is `again`.
+ */
+export async function followedOf<Followed>(
+  following: readonly Promise<Followed>[],
+  again: (nextDue: number) => Followed,
+  now: number,
+): Promise<readonly Followed[]> {
+  const settled = await Promise.allSettled(following);
+  const failed = settled.find((one) => one.status === "rejected");
+  const followed = settled.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
+  if (failed === undefined) return followed;
+  if (followed.length === 0 || faultOutcome(failed.reason) === "error") throw failed.reason;
+  return [...followed, again(now + againMs)];
+}
+
+export function earliest(moments: readonly (number | undefined)[]): number | undefined {
+  const known = moments.filter((moment) => moment !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }

@@ -3,25 +3,19 @@ import { defined } from "../../base/defined.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import { RecentClaims } from "../kit/claims.ts";
 import { withNextDue } from "../kit/due.ts";
-import {
-  type AckOutboxRequest,
-  type ClaimDueRequest,
-  type ClaimOutboxAnswer,
-  faultOutcome,
-  type OutboxMessage,
+import type {
+  AckOutboxRequest,
+  ClaimDueRequest,
+  ClaimOutboxAnswer,
+  OutboxMessage,
 } from "../store.ts";
 import type { Edit } from "./edit.ts";
 import { standInOutbox } from "./effects.ts";
-import { Followers } from "./followers.ts";
-import { keyOf, outboxShelf, type PostedHint, readHint } from "./hints.ts";
+import { earliest, Followers, followedOf } from "./followers.ts";
+import { keyOf, outboxShelf, type PostedHint } from "./hints.ts";
 import type { Group, MessageRecord } from "./model.ts";
 import type { Records } from "./records.ts";
 import { PartMissing } from "./texts.ts";
-
-/** Hints followed by one claim, beyond those that it gives. */
-const followedMore = 100;
-/** A hint that cannot be followed now is followed again after this time. */
-const againMs = 1_000;
 
 interface Given {
   readonly key: ExecutionKey;
@@ -44,21 +38,14 @@ export class Outbox {
   }
 
   async claim(request: ClaimDueRequest): Promise<ClaimOutboxAnswer> {
-    const { partition, claimId, limit, now } = request;
-    const shelf = outboxShelf(partition);
-    const page = await this.#records.driver.shelves.scan({
-      shelf,
-      limit: limit + followedMore + 1,
-    });
-    const hints = page.entries.map(readHint);
+    const { partition, claimId } = request;
+    const { hints, due, later } = await this.#followers.look(outboxShelf(partition), request);
     const again = await this.#again(request);
     if (again.given.length > 0) {
       const others = hints.find(({ id }) => !again.ids.has(id))?.place.at;
       const next = earliest([others, again.nextDue]);
       return withNextDue({ messages: await this.#messages(again.given) }, next);
     }
-    const due = hints.filter(({ place }) => place.at <= now);
-    const later = hints[due.length]?.place.at ?? (page.more ? now : undefined);
     const followed = await this.#follow(due, request);
     const given = followed.flatMap((one) => one.given);
     this.#claims.remember(
@@ -79,19 +66,14 @@ export class Outbox {
     const keys = byExecution.map((some) => keyOf(partition, some[0] as PostedHint));
     const groups = keys.length === 0 ? [] : await this.#records.readHeads(keys);
     let left = limit;
-    const claims = byExecution.map((some, i) => {
+    const following = byExecution.map((some, i) => {
       const group = groups[i] as Group;
       const visible = visibleIn(group.execution?.messages ?? [], now).length;
       const room = Math.min(left, visible);
       left -= room;
       return this.#followOne({ key: keys[i] as ExecutionKey, hints: some, group, room }, request);
     });
-    const settled = await Promise.allSettled(claims);
-    const failed = settled.find((one) => one.status === "rejected");
-    const followed = settled.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
-    if (failed === undefined) return followed;
-    if (followed.length === 0 || faultOutcome(failed.reason) === "error") throw failed.reason;
-    return [...followed, { given: [], nextDue: now + againMs }];
+    return await followedOf(following, (nextDue) => ({ given: [], nextDue }), now);
   }
 
   async #followOne(
@@ -198,9 +180,4 @@ function claimMessages(
   const [next] = rest;
   const waits = claimed.length === 0 ? next?.visibleAt : isLeft ? now : undefined;
   return { given: claimed.map((message) => ({ key, message })), nextDue: waits };
-}
-
-function earliest(moments: readonly (number | undefined)[]): number | undefined {
-  const known = moments.filter((moment) => moment !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
 }
