@@ -83,16 +83,11 @@ export class Due {
     together: readonly (readonly PostedHint[])[],
     partition: number,
   ): Promise<readonly Group[]> {
-    const inHeads = together.filter((some) => some.every(({ taskId }) => taskId === undefined));
-    const keys = inHeads.map((some) => keyOf(partition, some[0] as PostedHint));
-    const heads = keys.length === 0 ? [] : await this.#records.readHeads(keys);
-    const read = new Map(inHeads.map((some, i) => [some, heads[i] as Group]));
+    const heads = await this.#followers.heads(partition, together);
     return await Promise.all(
       together.map((some) => {
-        const rows = rowsOf(some);
-        return (
-          read.get(some) ?? this.#records.read(keyOf(partition, some[0] as PostedHint), { rows })
-        );
+        const key = keyOf(partition, some[0] as PostedHint);
+        return heads.get(some) ?? this.#records.read(key, { rows: rowsOf(some) });
       }),
     );
   }

@@ -2,6 +2,7 @@
 import { faultOutcome } from "../store.ts";
 import type { Shelf } from "./driver.ts";
 import { hintBody, keyOf, type PostedHint, putOffUntil, readHint, verdictOn } from "./hints.ts";
+import type { Group } from "./model.ts";
 import type { Records } from "./records.ts";
 
 /** Hints followed by one claim, beyond those that it gives. */
@@ -26,6 +27,17 @@ export class Followers {
     const due = hints.filter(({ place }) => place.at <= now);
     const later = hints[due.length]?.place.at ?? (page.more ? now : undefined);
     return { hints, due, later };
+  }
+
+  /** Of executions whose hints all lead to the head: they are read together. */
+  async heads(
+    partition: number,
+    together: readonly (readonly PostedHint[])[],
+  ): Promise<ReadonlyMap<readonly PostedHint[], Group>> {
+    const inHeads = together.filter((some) => some.every(({ taskId }) => taskId === undefined));
+    const keys = inHeads.map((some) => keyOf(partition, some[0] as PostedHint));
+    const heads = keys.length === 0 ? [] : await this.#records.readHeads(keys);
+    return new Map(inHeads.map((some, i) => [some, heads[i] as Group]));
   }
 
   /** `version`: of the record that the hint is for; undefined: there is none. */

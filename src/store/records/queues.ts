@@ -125,12 +125,9 @@ export class Queues {
   ): Promise<readonly LeasedTask[]> {
     const { partition, tokenPrefix } = request;
     const groups = byExecution(hints);
-    const inHeads = groups.filter((some) => some.every((one) => one.taskId === undefined));
-    const keys = inHeads.map((some) => keyOf(partition, some[0] as PostedHint));
-    const heads = keys.length === 0 ? [] : await this.#records.readHeads(keys);
-    const read = new Map(inHeads.map((some, i) => [some, heads[i]]));
+    const heads = await this.#followers.heads(partition, groups);
     const claims = groups.map((some) =>
-      this.#claimOf(asked, some, { request, group: read.get(some) }),
+      this.#claimOf(asked, some, { request, group: heads.get(some) }),
     );
     const settled = await Promise.allSettled(claims);
     const claimed = settled.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
