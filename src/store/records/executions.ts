@@ -17,7 +17,7 @@ import { writeFields } from "./fields.ts";
 import { appendHistory } from "./history.ts";
 import { isHeld, neverHeld } from "./holds.ts";
 import { enterLists, moveLists } from "./listings.ts";
-import type { ExecutionRecord, Group } from "./model.ts";
+import { type ExecutionRecord, type Group, taskIn } from "./model.ts";
 import type { Records } from "./records.ts";
 import type { Removals } from "./removals.ts";
 import { PartMissing } from "./texts.ts";
@@ -178,13 +178,14 @@ function namedTasks(request: Pick<CommitRequest, "settle" | "expire" | "effects"
 }
 
 /** What the commit returns before anything is written. */
-function refusal({ execution, rows }: Group, request: CommitRequest): CommitAnswer | undefined {
+function refusal(group: Group, request: CommitRequest): CommitAnswer | undefined {
+  const { execution } = group;
   if (execution === undefined || execution.grave !== undefined) return { outcome: "not_found" };
   const refused = refuseCommit(execution.head, execution.recentCommitIds, request);
   if (refused !== undefined) return refused;
   const held = isHeld(execution.hold);
   const lifeIn = (id: string) => {
-    const task = execution.lone?.id === id ? execution.lone : rows.get(id)?.task;
+    const task = taskIn(group, id);
     return task && lifeOf(task, execution);
   };
   const settle = request.settle.filter(

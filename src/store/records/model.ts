@@ -136,3 +136,8 @@ export interface Group {
   readonly execution: ExecutionRecord | undefined;
   readonly rows: ReadonlyMap<string, RowRecord>;
 }
+
+/** In the head, or in a row that was read. */
+export function taskIn({ execution, rows }: Group, id: string): TaskRecord | undefined {
+  return execution?.lone?.id === id ? execution.lone : rows.get(id)?.task;
+}

@@ -26,7 +26,7 @@ import {
   rowsOf,
 } from "./hints.ts";
 import { isHeld } from "./holds.ts";
-import type { Group, TaskRecord } from "./model.ts";
+import { type Group, type TaskRecord, taskIn } from "./model.ts";
 import type { QueueIndex } from "./queue-index.ts";
 import type { Records } from "./records.ts";
 import { type ClaimedTask, lease, type Tasks } from "./tasks.ts";
@@ -136,7 +136,7 @@ export class Queues {
     const given = claimed.map(({ key, task }) => ({ key, taskId: task.id }));
     if (failed !== undefined && claimed.length === 0 && known.length === 0) {
       if (faultOutcome(failed.reason) === "unknown") {
-        this.#claims.remember(partition, tokenPrefix, await this.#perhapsGiven(hints, partition));
+        this.#claims.remember(partition, tokenPrefix, this.#perhapsGiven(hints, partition));
       }
       throw failed.reason;
     }
@@ -148,7 +148,7 @@ export class Queues {
   }
 
   /** For a claim whose outcome is unknown: its repeat looks for these. */
-  async #perhapsGiven(hints: readonly PostedHint[], partition: number): Promise<readonly Given[]> {
+  #perhapsGiven(hints: readonly PostedHint[], partition: number): readonly Given[] {
     return hints.map((hint) => ({ key: keyOf(partition, hint), taskId: hint.taskId ?? "" }));
   }
 
@@ -274,8 +274,4 @@ function take(
   if (isHeld(execution.hold)) return { isHeld: true };
   strike();
   return { task: lease(edit, task, life.claimTask(now, task, request)) };
-}
-
-function taskIn({ execution, rows }: Group, id: string): TaskRecord | undefined {
-  return execution?.lone?.id === id ? execution.lone : rows.get(id)?.task;
 }

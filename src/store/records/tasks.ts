@@ -20,7 +20,7 @@ import type {
 import type { Edit } from "./edit.ts";
 import { become, lifeOf } from "./effects.ts";
 import { isHeld } from "./holds.ts";
-import type { DroppedTask, Group, TaskRecord } from "./model.ts";
+import { type DroppedTask, type Group, type TaskRecord, taskIn } from "./model.ts";
 import type { Records } from "./records.ts";
 import { PartMissing } from "./texts.ts";
 
@@ -55,9 +55,10 @@ export class Tasks {
 
   async read({ key, taskId }: TaskPlace): Promise<StoredTask | undefined> {
     return await this.#records.whole(async () => {
-      const { execution, rows } = await this.#records.read(key, { rows: [taskId] });
+      const group = await this.#records.read(key, { rows: [taskId] });
+      const { execution } = group;
       if (execution === undefined || execution.grave !== undefined) return undefined;
-      const task = execution.lone?.id === taskId ? execution.lone : rows.get(taskId)?.task;
+      const task = taskIn(group, taskId);
       if (task === undefined) return undefined;
       const { queue, timeoutMs } = task;
       const texts = await this.#records.texts.read(key, [task.header, task.parameters]);
