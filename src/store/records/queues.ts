@@ -3,6 +3,7 @@ import { defined } from "../../base/defined.ts";
 import { type ExecutionKey, formatToken } from "../../model/ids.ts";
 import { RecentClaims } from "../kit/claims.ts";
 import { compareText } from "../kit/order.ts";
+import { noTasks, type QueueCounts, sumOf } from "../kit/queue-counts.ts";
 import * as life from "../kit/task-life.ts";
 import {
   type ClaimTasksAnswer,
@@ -204,18 +205,15 @@ export class Queues {
         if (entries[0] === undefined) return [];
         const queued = await this.#records.driver.shelves.count({ shelf, max: countMax + 1 });
         const { since, place } = readHint(entries[0]);
-        return [{ queue: of.queue, queued, oldestAt: since ?? place.at }];
+        const oldestAt = since ?? place.at;
+        const atLeast = queued > countMax ? (true as const) : undefined;
+        const counts = { queued: Math.min(queued, countMax), leased: 0, oldestAt };
+        return [{ queue: of.queue, ...counts, ...defined({ atLeast }) }];
       }),
     );
     const byQueue = Map.groupBy(counted.flat(), (one) => one.queue);
     return [...byQueue]
-      .map(([name, some]) => ({
-        queue: name,
-        queued: some.reduce((sum, { queued }) => sum + Math.min(queued, countMax), 0),
-        leased: 0,
-        oldestAt: Math.min(...some.map(({ oldestAt }) => oldestAt)),
-        ...(some.some(({ queued }) => queued > countMax) && { atLeast: true as const }),
-      }))
+      .map(([name, some]) => ({ queue: name, ...some.reduce<QueueCounts>(sumOf, noTasks) }))
       .sort((a, b) => compareText(a.queue, b.queue));
   }
 
