@@ -4,26 +4,14 @@ import { limits } from "../../../src/base/limits.ts";
 import { executionKey } from "../../../src/model/ids.ts";
 import type { RecordsDriver } from "../../../src/store/records/driver.ts";
 import { openRecordsStore } from "../../../src/store/records/records-store.ts";
-import type { Head, Store, StoreEffects } from "../../../src/store/store.ts";
+import type { Head, Store } from "../../../src/store/store.ts";
 import { HandClock } from "../../support/hand-clock.ts";
+import { effects, newTask } from "../conformance/subject.ts";
 
 const queue = "default/wide";
 
-function effects(changed: Partial<StoreEffects> = {}): StoreEffects {
-  const none = { tasks: [], dropTasks: [], timers: [], dropTimers: [], messages: [], history: [] };
-  return { ...none, ...changed };
-}
-
-const newTask = (id: string) => ({
-  id,
-  queue,
-  priority: 0,
-  timeoutMs: 300_000,
-  heartbeatMs: 30_000,
-  queueTimeoutMs: 0,
-  header: "{}",
-  parameters: '{"n":1}',
-});
+const wideTask = (id: string) =>
+  newTask(id, { queue, heartbeatMs: 30_000, header: "{}", parameters: '{"n":1}' });
 
 export interface SizeSubject {
   readonly driver: RecordsDriver;
@@ -118,7 +106,7 @@ export function recordsSizes(openEmpty: () => Promise<SizeSubject>): void {
     let { head } = created;
     for (let i = 0; i < count; i += each) {
       head = await commit(head, {
-        effects: effects({ tasks: ids.slice(i, i + each).map(newTask) }),
+        effects: effects({ tasks: ids.slice(i, i + each).map(wideTask) }),
       });
     }
     const tokenPrefix = "mf3.0123456789abcdef";
