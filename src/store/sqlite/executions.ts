@@ -3,19 +3,18 @@
 import type { Database } from "bun:sqlite";
 import { type ExecutionStatus, isOpen } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
-import { createBuried, createFinds, keptStart, refuseCommit, withCommitId } from "../kit/heads.ts";
+import { createBuried, createFinds, refuseCommit, withCommitId } from "../kit/heads.ts";
 import type {
   CommitAnswer,
   CommitRequest,
   CreateAnswer,
   CreateRequest,
-  KeptStart,
   LoadAnswer,
   LoadRequest,
   StoreEffects,
 } from "../store.ts";
 import { Contents } from "./contents.ts";
-import type { HeadRow, Heads } from "./heads.ts";
+import { type HeadRow, type Heads, keptOf } from "./heads.ts";
 import type { LoneSlots } from "./lone-slots.ts";
 import type { Messages } from "./messages.ts";
 import type { Removal } from "./removal.ts";
@@ -44,12 +43,6 @@ function prepareStatements(database: Database) {
     ),
     selectState: database.prepare("SELECT state, log FROM states WHERE execution = ?"),
   };
-}
-
-/** Tombstones of earlier versions hold all of the hash. */
-function kept(row: HeadRow): KeptStart | undefined {
-  const endedAt = row.endedAt ?? undefined;
-  return keptStart({ ...row, requestHash: row.requestHash ?? undefined, endedAt });
 }
 
 export class Executions {
@@ -89,7 +82,7 @@ export class Executions {
     const known = this.#heads.find(key);
     if (known !== undefined && known.tombstoneUntil !== null) {
       const isOver = now >= known.tombstoneUntil && this.#removal.purge(key, known.number);
-      if (!isOver) return createBuried(kept(known));
+      if (!isOver) return createBuried(keptOf(known));
     } else if (known !== undefined) {
       const { revision, commitId } = known;
       const requestHash = known.requestHash ?? undefined;

@@ -5,6 +5,8 @@
 import type { Database, Statement } from "bun:sqlite";
 import type { ExecutionStatus } from "../../model/execution.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
+import { keptStart } from "../kit/heads.ts";
+import type { KeptStart } from "../store.ts";
 import { type LoneTask, readLoneTask } from "./lone-task.ts";
 
 /** In each of two generations, all partitions together. */
@@ -41,6 +43,12 @@ export interface HeadRow {
   status: ExecutionStatus;
   endedAt: number | null;
   tombstoneUntil: number | null;
+}
+
+/** Tombstones of earlier versions hold all of the hash. */
+export function keptOf(row: HeadRow): KeptStart | undefined {
+  const endedAt = row.endedAt ?? undefined;
+  return keptStart({ ...row, requestHash: row.requestHash ?? undefined, endedAt });
 }
 
 interface StoredRow extends Omit<HeadRow, "recent" | "held" | "lease"> {

@@ -3,7 +3,6 @@ import type { Database } from "bun:sqlite";
 import { defined } from "../../base/defined.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import { type DumpKind, type DumpRows, dumpRowsMax, restoredPlace, takeRows } from "../kit/dump.ts";
-import { keptStart } from "../kit/heads.ts";
 import { toListing } from "../kit/lists.ts";
 import { dueOf } from "../kit/task-life.ts";
 import type {
@@ -16,7 +15,7 @@ import type {
   RestoreRequest,
 } from "../store.ts";
 import { Contents } from "./contents.ts";
-import type { HeadRow, Heads } from "./heads.ts";
+import { type HeadRow, type Heads, keptOf } from "./heads.ts";
 import type { LoneSlots } from "./lone-slots.ts";
 import { historyKey, historySequenceMax, taskState } from "./schema.ts";
 import { type TaskRow, taskLife } from "./task-row.ts";
@@ -115,10 +114,9 @@ export class Transfer {
     const row = this.#heads.find(key);
     if (row === undefined) return undefined;
     const head = { revision: row.revision, commitId: row.commitId };
-    const requestHash = row.requestHash ?? undefined;
     if (row.tombstoneUntil !== null) {
-      const kept = keptStart({ ...row, requestHash, endedAt: row.endedAt ?? undefined });
-      return { kind: "tombstone", head, until: row.tombstoneUntil, ...defined({ kept }) };
+      const until = row.tombstoneUntil;
+      return { kind: "tombstone", head, until, ...defined({ kept: keptOf(row) }) };
     }
     const { held, state, ...listed } = this.#sql.selectHead.get(row.number)!;
     return {
@@ -129,7 +127,7 @@ export class Transfer {
       listing: toListing(listed as Parameters<typeof toListing>[0]),
       held: held === 1,
       state,
-      ...defined({ requestHash }),
+      ...defined({ requestHash: row.requestHash ?? undefined }),
     };
   }
 
