@@ -10,6 +10,7 @@ import { run } from "../interop/support/run.ts";
 import { untilListening } from "./brokers/listening.ts";
 import type { Issued } from "./certificates.ts";
 import { installMaven, TestProgram } from "./installed.ts";
+import type { Service } from "./on-service.ts";
 import { freePort } from "./ports.ts";
 import { until } from "./redis.ts";
 
@@ -309,3 +310,10 @@ export async function startCassandra(options: Options = {}): Promise<CassandraSe
     throw error;
   }
 }
+
+/** One node. */
+export const cassandra: Service<CassandraServers> = {
+  missing: cassandraMissing,
+  start: startCassandra,
+  startMs: 180_000,
+};

@@ -4,7 +4,8 @@ import { Refreshed } from "../../src/aws/credentials.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { type DynamoOptions, openDynamoDriver } from "../../src/store/dynamodb/open.ts";
 import type { RecordsDriver } from "../../src/store/records/driver.ts";
-import { ministackMissing, startMinistack } from "./brokers/ministack.ts";
+import { type Ministack, ministackMissing, startMinistack } from "./brokers/ministack.ts";
+import type { Service } from "./on-service.ts";
 
 export const testUrl = "dynamodb://eu-west-1/orchy-test";
 
@@ -85,3 +86,16 @@ export function openEmptyDynamo(
     ...options,
   });
 }
+
+export const dynamo: Service<TestDynamo> = {
+  missing: dynamoMissing,
+  start: startDynamo,
+  startMs: 120_000,
+};
+
+/** The imitation, even where there is a real table: what the tests look at past the store is here. */
+export const ministack: Service<Ministack> = {
+  missing: ministackMissing,
+  start: startMinistack,
+  startMs: 120_000,
+};
