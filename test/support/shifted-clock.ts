@@ -23,7 +23,7 @@ export function makeShiftedClock(shiftMs = 0): ShiftedClock {
   const folder = mkdtempSync(join(tmpdir(), "orchy-clock-"));
   const [library, path] = [join(folder, "clock.so"), join(folder, "shift")];
   const source = join(import.meta.dir, "shifted-clock.c");
-  const flags = ["-shared", "-fPIC", "-O2", "-o", library, source];
+  const flags = ["-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"];
   const { success, stderr } = Bun.spawnSync([compiler as string, ...flags], { stderr: "pipe" });
   if (!success) throw new Error(stderr.toString());
   const file = openSync(path, "w");
