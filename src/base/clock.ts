@@ -55,6 +55,20 @@ export function neverBack(clock: Clock, reached = 0): Clock {
   };
 }
 
+/** What only asks for the time. */
+export type Now = Pick<Clock, "now">;
+
+/**
+ * The time of `clock` now, which goes on by the time that passes: what is decided by it, in several
+ * parts, is of one time even if the machine's clock is set or corrected in between.
+ */
+export function goOn(clock: Clock): Now {
+  const { elapsed } = clock;
+  if (elapsed === undefined) return clock;
+  const [time, at] = [clock.now(), elapsed()];
+  return { now: () => Math.floor(time + (elapsed() - at)) };
+}
+
 /** 96 bits are 16 characters without a rest: many nonces are made and encoded at once. */
 const nonceChars = 16;
 const noncesPerPool = 256;

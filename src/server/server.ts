@@ -252,6 +252,7 @@ function storeClock(own: Clock, store: Store, log: Logger): Clock {
   }
   return {
     now: () => own.now() + (store.timeOffset?.() ?? 0),
+    ...defined({ elapsed: own.elapsed }),
     after: (ms, callback) => own.after(ms, callback),
     soon: (callback) => own.soon(callback),
   };

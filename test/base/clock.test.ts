@@ -1,7 +1,7 @@
 /** The time of a store never goes back, whatever is done to the clock of its machine. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Clock, neverBack, pause, systemClock } from "../../src/base/clock.ts";
+import { type Clock, goOn, neverBack, pause, systemClock } from "../../src/base/clock.ts";
 
 /** A clock that the test sets, beside one that only runs. */
 function makeClock() {
@@ -95,4 +95,13 @@ describe("a pause", () => {
     expect(await pause(1_000, clock, ending.signal)).toBeUndefined();
     expect(due.size).toBe(0);
   });
+});
+
+test("a time that goes on does not jump with the machine's", () => {
+  const { clock, run, set } = makeClock();
+  const { now } = goOn(clock);
+  set(3_600_000);
+  run(20);
+  expect(now()).toBe(1_000_020);
+  expect(clock.now()).toBe(4_600_020);
 });

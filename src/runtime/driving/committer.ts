@@ -147,9 +147,9 @@ export class Committer {
     data = decided.decision.data,
   ): Promise<Outcome> {
     const { decision } = decided;
-    const { store, clock, ids, dispatcher, formats, mainThread, timeCommit } = this.#options;
+    const { store, ids, dispatcher, formats, mainThread, timeCommit } = this.#options;
     const startedAt = performance.now();
-    const now = clock.now();
+    const now = decided.clock.now();
     const commitId = ids.nonce();
     const origin = decided.mail[0]?.origin;
     const offers = offerTasks(dispatcher, { key: box.key, decision, origin, now });

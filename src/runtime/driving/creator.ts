@@ -1,5 +1,5 @@
 /** Creates executions: their first decision, and its commit. */
-import type { Clock } from "../../base/clock.ts";
+import { goOn, type Now } from "../../base/clock.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { begin } from "../../engine/decide.ts";
 import { advance, encodeState } from "../../engine/stored/codec.ts";
@@ -40,7 +40,8 @@ export class Creator {
     const { store, clock, ids, registry, dispatcher, formats } = this.#options;
     const { plan } = beginning;
     await registry.ensure(plan);
-    const surroundings = this.#options.decider.surroundings(box, plan);
+    const time = goOn(clock);
+    const surroundings = this.#options.decider.surroundings(box, plan, time);
     const tryWith = (lookups: typeof noLookups) => {
       const startedAt = performance.now();
       const tried = begin({ ...beginning, ...surroundings, lookups });
@@ -53,13 +54,13 @@ export class Creator {
       first = tryWith(lookups);
     }
     const nothing: Execution = { state: first.state, records: [], data: new Map() };
-    const start: Decided = { before: nothing, decision: first, mail: [], plan };
+    const start: Decided = { before: nothing, decision: first, mail: [], plan, clock: time };
     // A repeated start must not run its scripts beside those of the execution that it finds.
     const isKnown = Boolean(box.scripts?.open) || this.#options.cache.get(box.key.id) !== undefined;
     const decided = isKnown ? start : await this.#options.decider.foldScripts(box, start);
     const { decision } = decided;
     // Later than the beginning, by as long as its scripts took.
-    const now = clock.now();
+    const now = time.now();
     const offers = offerTasks(dispatcher, { key: box.key, decision, origin: undefined, now });
     const request = {
       key: box.key,
@@ -73,7 +74,7 @@ export class Creator {
     };
     let answer: CreateAnswer;
     try {
-      answer = await createSurely(store, request, clock);
+      answer = await createSurely(store, request, time);
     } catch (error) {
       offers.withdraw();
       if (error instanceof OrchyError) {
@@ -107,7 +108,7 @@ const noLookups: ReadonlyMap<string, JsonText> = new Map();
 async function createSurely(
   store: Store,
   request: Parameters<Store["create"]>[0],
-  clock: Clock,
+  clock: Now,
 ): Promise<CreateAnswer> {
   let unknown = false;
   for (let tries = 0; ; tries++) {

@@ -3,7 +3,7 @@
  * evaluates scripts that end soon, so that what they say is part of the same commit.
  */
 
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, goOn, type Now } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { OrchyError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
@@ -38,6 +38,8 @@ export interface Decided {
   readonly decision: Decision;
   readonly mail: Mail[];
   readonly plan: Plan;
+  /** What it was decided by. Its commit names the time of it: a store refuses a wrong one. */
+  readonly clock: Now;
 }
 
 interface DeciderOptions {
@@ -85,14 +87,15 @@ export class Decider {
     mail: Mail[],
   ): Decided | Promise<Decided | "removed"> {
     const all = box.more ? [...mail, continuation()] : mail;
-    const decision = this.#decide(box, before, all, plan);
+    const clock = goOn(this.#options.clock);
+    const decision = this.#decide(box, before, all, { plan, clock });
     if ("need" in decision) {
       const loading = this.#loadFields(box.key, before, decision.need);
       return loading.then((loaded) =>
         loaded === "removed" ? loaded : this.decide(box, loaded, plan, mail),
       );
     }
-    const decided: Decided = { before, decision, mail: all, plan };
+    const decided: Decided = { before, decision, mail: all, plan, clock };
     const hasScripts = decision.scripts.length > 0 || hasFreshScripts(box);
     return hasScripts ? this.foldScripts(box, decided) : decided;
   }
@@ -101,17 +104,17 @@ export class Decider {
     box: Mailbox,
     execution: Execution,
     mail: readonly Mail[],
-    plan: Plan,
+    { plan, clock }: Pick<Decided, "plan" | "clock">,
   ): Decision | NeedData {
     const startedAt = performance.now();
     const events = mail.map((item) => item.event);
-    const decision = decide(execution, events, this.surroundings(box, plan));
+    const decision = decide(execution, events, this.surroundings(box, plan, clock));
     this.#options.mainThread.ran("execution", execution.state.id, startedAt);
     return decision;
   }
 
-  surroundings(box: Mailbox, plan: Plan): Surroundings {
-    const { clock, formats, registry, turns } = this.#options;
+  surroundings(box: Mailbox, plan: Plan, clock: Now): Surroundings {
+    const { formats, registry, turns } = this.#options;
     const { registered } = registry;
     const scripts = {
       hasRoom: (asked: number) => turns.hasRoom(plan.workflow, asked),
@@ -175,18 +178,18 @@ export class Decider {
   async foldScripts(box: Mailbox, decided: Decided): Promise<Decided> {
     let { decision, mail } = decided;
     let requests = decision.scripts;
-    const until = this.#options.clock.now() + 2 * scriptFoldMs;
+    const until = decided.clock.now() + 2 * scriptFoldMs;
     while (requests.length > 0 || hasFreshScripts(box)) {
       const scripts = this.#options.scriptsOf(box);
       scripts.run(requests);
       requests = [];
       if (effectCount(decision) >= limits.commitEffectsMax / 2) break;
-      if (this.#options.clock.now() >= until) break;
+      if (decided.clock.now() >= until) break;
       if (box.mail.length === 0) await scripts.anything(scriptFoldMs);
       if (box.mail.length === 0) break;
       const next = takeBatch(box);
       const after = afterDecision(decided.before, decision);
-      const second = this.#decide(box, after, next, decided.plan);
+      const second = this.#decide(box, after, next, decided);
       if ("need" in second || !fitsOnTop(decision, second)) {
         // It does not fit on top: commit what is decided; these events are decided next.
         box.mail.unshift(...next);

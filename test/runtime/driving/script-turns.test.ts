@@ -245,3 +245,29 @@ test("scripts of cancelled executions are not evaluated", async () => {
   expect(server.sandbox.evaluated).toHaveLength(1);
   expect(server.sandbox.aborted).toHaveLength(1);
 });
+
+test("a clock that is corrected while a script is awaited: the store hears of the time that was decided by", async () => {
+  class SetClock extends HandClock {
+    elapsed = () => this.elapsedMs;
+  }
+  const store = new MemoryStore({ partitions: 1 });
+  const created: number[] = [];
+  const { create } = store;
+  store.create = (request) => {
+    created.push(request.now - JSON.parse(request.state).startedAt);
+    return create.call(store, request);
+  };
+  const clock = new SetClock();
+  const server = await open(store, 10, clock);
+  await saveScript(server, "slow");
+  // Wrong by an hour, which a store that has the right time refuses: the caller repeats the start.
+  clock.shiftMs = 3_600_000;
+  const start = server.runtime.start({ workflow: "slow", input: "{}" });
+  await settled();
+  expect(created).toEqual([]);
+  clock.shiftMs = 0;
+  await clock.pass(100);
+  await start;
+  expect(created).toHaveLength(1);
+  expect(created[0]).toBeWithin(0, 101);
+});
