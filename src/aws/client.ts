@@ -2,7 +2,7 @@
  * Requests to services of AWS that speak JSON (DynamoDB, SQS): signed, repeated where that may help
  * and does no harm, and given up in time. Of what fails, it is said whether it may have been applied.
  */
-import { type Clock, pause } from "../base/clock.ts";
+import { type Clock, goOn, type Now, pause } from "../base/clock.ts";
 import type { CredentialSource } from "./credentials.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
@@ -68,6 +68,8 @@ export class AwsClient {
   readonly #host: string;
   readonly #path: string;
   readonly #signer: Signer;
+  /** What the service's clock is compared with: it does not jump when this machine's is set. */
+  readonly #time: Now;
   readonly #serviceClock = new ServiceClock();
   readonly #deadlines: Deadlines;
   readonly #slots: Slots;
@@ -88,6 +90,7 @@ export class AwsClient {
     this.#host = url.host;
     this.#path = url.pathname;
     this.#signer = new Signer(region, service);
+    this.#time = goOn(options.clock);
     this.#deadlines = new Deadlines(options.clock);
     this.#slots = new Slots(options.inFlightMax ?? Number.POSITIVE_INFINITY);
   }
@@ -99,7 +102,7 @@ export class AwsClient {
 
   /** How far the service's clock is ahead of this process's, in milliseconds. */
   get timeOffset(): number {
-    return this.#serviceClock.offset;
+    return this.#time.now() + this.#serviceClock.offset - this.#options.clock.now();
   }
 
   /** Throws an AwsFault. */
@@ -157,7 +160,7 @@ export class AwsClient {
     body: string,
     { attemptMs = attemptMsDefault, signal }: AwsCallOptions,
   ): Promise<Answer> {
-    const { clock, credentials, onAttempt } = this.#options;
+    const { credentials, onAttempt } = this.#options;
     const known = await this.#credentials(operation);
     const giveUp = new AbortController();
     const late = () => new DOMException("there was no response in time", "TimeoutError");
@@ -166,7 +169,7 @@ export class AwsClient {
     signal?.addEventListener("abort", end);
     if (signal?.aborted) end();
     try {
-      const sentAt = clock.now();
+      const sentAt = this.#time.now();
       const headers = this.#headers(operation, body, { known, sentAt });
       const response = await fetch(this.#url, {
         method: "POST",
@@ -194,7 +197,7 @@ export class AwsClient {
 
   /** Now and then, and where the time may be what was wrong. */
   #noteDate({ headers, status }: Response, sentAt: number): void {
-    const receivedAt = this.#options.clock.now();
+    const receivedAt = this.#time.now();
     if (status === 200 && Math.abs(receivedAt - this.#datedAt) < dateEveryMs) return;
     this.#datedAt = receivedAt;
     const date = headers.get("date");
@@ -221,7 +224,7 @@ export class AwsClient {
     body: string,
     { known, sentAt }: { readonly known: AwsCredentials; readonly sentAt: number },
   ): Record<string, string> {
-    const date = this.#dateAt(Math.floor((sentAt + this.timeOffset) / 1_000));
+    const date = this.#dateAt(Math.floor((sentAt + this.#serviceClock.offset) / 1_000));
     const target = `${targets[this.#options.service]}.${operation}`;
     const signed: [string, string][] = [
       ["host", this.#host],

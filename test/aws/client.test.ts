@@ -281,6 +281,16 @@ test("a clock that is wrong is corrected by the service's date", async () => {
   expect(pauses).toEqual([0]);
 });
 
+test("a clock that is set while it runs changes nothing", async () => {
+  let shiftMs = 0;
+  const own = { ...clock, now: () => 1_760_000_000_000 + passedMs + shiftMs };
+  const one = client({ clock: own });
+  await one.call("PutItem", {}, { attemptMs });
+  const before = one.timeOffset;
+  shiftMs = -3_600_000;
+  expect(one.timeOffset).toBe(before + 3_600_000);
+});
+
 test("credentials that are refused are fetched anew, once", async () => {
   first(refusal("ExpiredTokenException"));
   expect(await put()).toEqual({ done: true });
