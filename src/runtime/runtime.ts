@@ -198,13 +198,14 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   });
   const isRefused = (queue: string) => uncarried.isRefused(queue);
   const isDelivered = (queue: string) => registry.isDelivered(parseQueueKey(queue).action);
-  const unpolledOptions = { store, clock, log, dispatcher, notes, prefers, isRefused, isDelivered };
-  const unpolled = new Unpolled(unpolledOptions);
+  const workersOf = async (queues: readonly string[]) => (await pollers.of(queues)).counts;
+  const looked = { store, clock, log, dispatcher, notes, prefers, isRefused, isDelivered };
+  const unpolled = new Unpolled({ ...looked, workersOf });
   const deskOptions = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
   const desk = new WorkerDesk({ ...deskOptions, unpolled, uncarried, cancellations, standstill });
   const tickets = new Tickets({ store, clock, ids, driver, desk, relay, metrics });
   const here = (queues: readonly string[]) => desk.countWorkers(queues);
-  const pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
+  const pollers: Pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
   const explainer = new Explainer({ store, plans, pollers, registry });
   const operations = new Operations({ store, clock, driver, executions, correlated });
   const about = { store, clock, log, metrics, namespace, brokers, prefers };

@@ -14,10 +14,12 @@ import { createRuntime, type Runtime } from "../../src/runtime/runtime.ts";
 import { reasonKinds } from "../../src/runtime/shared/explanation.ts";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import { openRecordsStore } from "../../src/store/records/records-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { MemoryBrokers } from "../support/memory-brokers.ts";
+import { MemoryRecordsDriver } from "../support/memory-records.ts";
 import { noSandbox } from "../support/no-sandbox.ts";
 import {
   call,
@@ -326,6 +328,33 @@ describe("a runtime", () => {
     await untilKind(runtime, id, "queued");
     const { reasons } = await runtime.explainExecution(id);
     expect(reasons).toMatchObject([{ queue: { queued: 1, workers: { waiting: 1, busy: 0 } } }]);
+  });
+
+  test("leaves out how many tasks are running where the store does not count them", async () => {
+    const driver = new MemoryRecordsDriver({ partitions: 2 });
+    const store = openRecordsStore(driver, { nonce: "n", clock: systemClock });
+    const uncounting = await startTestServer({ store: "memory:", parts: { store } });
+    try {
+      await call(uncounting, "PUT", "/v1/actions/some", {});
+      await saveWorkflow(uncounting, single("some"));
+      await startExecution(uncounting, "some");
+      await pollOne(uncounting, "some", { workerId: "one" });
+      const action = () => call(uncounting, "GET", "/v1/actions/some");
+      const { body: none } = await action();
+      expect(parse(actionStatsSchema, none)).toMatchObject({ queued: 0, queues: [] });
+      expect(none).not.toHaveProperty("running");
+      const id = await startExecution(uncounting, "some");
+      const { body: explained } = await call(uncounting, "GET", `/v1/executions/${id}/explain`);
+      const [reason] = parse(executionExplanationSchema, explained).reasons;
+      expect(reason).toMatchObject({ kind: "workers-busy", queue: { queued: 1 } });
+      expect(reason!.queue).not.toHaveProperty("running");
+      expect(reason!.sentence).toContain("its 1 worker has no room. ");
+      const { body: one } = await action();
+      expect(one.queues).toMatchObject([{ queued: 1, workers: { waiting: 0, busy: 1 } }]);
+      for (const counts of [one, one.queues[0]]) expect(counts).not.toHaveProperty("running");
+    } finally {
+      await uncounting.remove();
+    }
   });
 
   test("says at least where the store counts no further", async () => {

@@ -3,8 +3,10 @@ import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { limits } from "../../src/base/limits.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import { openRecordsStore } from "../../src/store/records/records-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
+import { MemoryRecordsDriver } from "../support/memory-records.ts";
 import {
   call,
   saveWorkflow,
@@ -74,32 +76,41 @@ function later(fits: () => boolean): Promise<void> {
   });
 }
 
-test("a task without any poll for 10 s is reported once, and seen in its execution", async () => {
-  const { server, warned } = await open({ store: new MemoryStore({ partitions: 4 }), clock });
-  const busy = [await begin(server, "busy"), await begin(server, "busy")];
-  expect(await poll(server, "busy")).toHaveLength(1);
-  const ids = [
-    await begin(server, "mail/send", { queue: "slow" }),
-    await begin(server, "mail/send", { queue: "slow" }),
-  ];
-  expect(await actionOf(server, ids[0]!)).not.toHaveProperty("unpolled");
-  // Another queue of the same action is another matter.
-  expect(await poll(server, "mail/send")).toEqual([]);
+test.each([
+  ["a store that counts leased tasks", () => new MemoryStore({ partitions: 4 })],
+  [
+    "one that does not",
+    () => openRecordsStore(new MemoryRecordsDriver({ partitions: 4 }), { nonce: "n", clock }),
+  ],
+])(
+  "a task without any poll for 10 s is reported once, and seen in its execution: %s",
+  async (_name, openStore) => {
+    const { server, warned } = await open({ store: openStore(), clock });
+    const busy = [await begin(server, "busy"), await begin(server, "busy")];
+    expect(await poll(server, "busy")).toHaveLength(1);
+    const ids = [
+      await begin(server, "mail/send", { queue: "slow" }),
+      await begin(server, "mail/send", { queue: "slow" }),
+    ];
+    expect(await actionOf(server, ids[0]!)).not.toHaveProperty("unpolled");
+    // Another queue of the same action is another matter.
+    expect(await poll(server, "mail/send")).toEqual([]);
 
-  await later(() => warned().length > 0);
-  expect(warned()).toEqual(["slow/mail/send"]);
-  for (const id of ids) {
-    expect(await actionOf(server, id)).toMatchObject({ status: "SCHEDULED", unpolled: true });
-  }
-  for (const id of busy) expect(await actionOf(server, id)).not.toHaveProperty("unpolled");
+    await later(() => warned().length > 0);
+    expect(warned()).toEqual(["slow/mail/send"]);
+    for (const id of ids) {
+      expect(await actionOf(server, id)).toMatchObject({ status: "SCHEDULED", unpolled: true });
+    }
+    for (const id of busy) expect(await actionOf(server, id)).not.toHaveProperty("unpolled");
 
-  expect(await poll(server, "mail/send", { queues: ["slow"] })).toHaveLength(1);
-  for (const id of ids) expect(await actionOf(server, id)).not.toHaveProperty("unpolled");
-  // One that polls now and then is not reported again and again; a further one is.
-  await begin(server, "other");
-  await later(() => warned().length > 1);
-  expect(warned()).toEqual(["slow/mail/send", "default/other"]);
-});
+    expect(await poll(server, "mail/send", { queues: ["slow"] })).toHaveLength(1);
+    for (const id of ids) expect(await actionOf(server, id)).not.toHaveProperty("unpolled");
+    // One that polls now and then is not reported again and again; a further one is.
+    await begin(server, "other");
+    await later(() => warned().length > 1);
+    expect(warned()).toEqual(["slow/mail/send", "default/other"]);
+  },
+);
 
 test.skipIf(redisMissing !== undefined)(
   "of several servers one reports it, and workers anywhere count",

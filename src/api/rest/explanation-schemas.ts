@@ -7,6 +7,7 @@ import {
   failureSchema,
   itemCountsSchema,
   optionalTime,
+  runningSchema,
   time,
   workerCountSchema,
 } from "./response-schemas.ts";
@@ -20,7 +21,7 @@ const queueReport = {
     v.pipe(v.string(), v.description("The broker's place that tickets for its tasks are sent to.")),
   ),
   queued: v.number(),
-  running: v.number(),
+  running: runningSchema,
   atLeast: atLeastSchema,
   oldestWaitingAt: optionalTime,
   workers: workerCountSchema,

@@ -86,6 +86,10 @@ export const atLeastSchema = v.optional(
   ),
 );
 
+export const runningSchema = v.optional(
+  v.pipe(v.number(), v.description("Absent: the store does not count running tasks.")),
+);
+
 export const actionStatsSchema = v.strictObject({
   definition: actionSchema,
   registered: v.pipe(
@@ -93,14 +97,14 @@ export const actionStatsSchema = v.strictObject({
     v.description("False: it only has tasks; its rules are the defaults."),
   ),
   queued: v.number(),
-  running: v.number(),
+  running: runningSchema,
   atLeast: atLeastSchema,
   oldestWaitingAt: optionalTime,
   queues: v.array(
     v.strictObject({
       queue: v.string(),
       queued: v.number(),
-      running: v.number(),
+      running: runningSchema,
       atLeast: atLeastSchema,
       oldestWaitingAt: optionalTime,
       workers: workerCountSchema,

@@ -15,6 +15,7 @@ import { jsonQueueKey, parseQueueKey, plainQueueKey } from "../../model/ids.ts";
 import type { Store } from "../../store/store.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Notes } from "../peers/notes.ts";
+import type { WorkerCount } from "../shared/explanation.ts";
 import { Rounds } from "../shared/rounds.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { merged, type Waiting, waitingIn } from "./waiting.ts";
@@ -38,6 +39,8 @@ interface UnpolledOptions {
   readonly isRefused: (queue: string) => boolean;
   /** Whether consumers of a broker do its tasks. */
   readonly isDelivered: (queue: string) => boolean;
+  /** Workers of all servers, for a store that does not count what they hold. */
+  readonly workersOf: (queues: readonly string[]) => Promise<ReadonlyMap<string, WorkerCount>>;
 }
 
 /** A queue that holds something, and that no worker has polled here since then. */
@@ -116,6 +119,7 @@ export class Unpolled {
   async #check(queues: readonly string[]): Promise<void> {
     const { clock } = this.#options;
     const waiting = await this.#waiting(queues);
+    const taken = await this.#taken(waiting);
     const now = clock.now();
     for (const queue of queues) {
       const found = waiting.get(queue);
@@ -123,7 +127,8 @@ export class Unpolled {
       // Polled meanwhile.
       if (suspect === undefined) continue;
       if (found === undefined) this.#unpolled.delete(queue);
-      else if (this.#isIdle(suspect, found, now)) this.#report(queue, found, now);
+      else if (this.#isIdle(suspect, { ...found, isTaken: taken.has(queue) }, now))
+        this.#report(queue, found, now);
       else this.#unpolled.delete(queue);
     }
   }
@@ -140,18 +145,33 @@ export class Unpolled {
     return waiting;
   }
 
+  /** Those of which workers hold tasks. */
+  async #taken(waiting: ReadonlyMap<string, Waiting>): Promise<ReadonlySet<string>> {
+    const { store, workersOf } = this.#options;
+    if (store.traits.countsLeased) {
+      return new Set([...waiting].flatMap(([queue, { leased = 0 }]) => (leased > 0 ? queue : [])));
+    }
+    if (waiting.size === 0) return new Set();
+    const workers = await workersOf([...waiting.keys()]);
+    return new Set([...workers].flatMap(([queue, { busy }]) => (busy > 0 ? queue : [])));
+  }
+
   /**
    * Whether no worker takes them, and when to look again. Where other servers share
    * the store, a second look decides.
    */
-  #isIdle(suspect: Suspect, { leased, oldestAt }: Waiting, now: number): boolean {
+  #isIdle(
+    suspect: Suspect,
+    { isTaken, oldestAt }: Pick<Waiting, "oldestAt"> & { readonly isTaken: boolean },
+    now: number,
+  ): boolean {
     const { oldestAt: before } = suspect;
     suspect.oldestAt = oldestAt;
     const again = (restMs: number) => {
       suspect.since = now - limits.unpolledMs + restMs;
     };
     again(unpolledRestMs);
-    if (leased > 0) return false;
+    if (isTaken) return false;
     if (now - oldestAt < limits.unpolledMs) {
       suspect.since = Math.min(oldestAt, now);
       return false;

@@ -41,6 +41,7 @@ async function claimableIn(
   { store, dispatcher }: WaitingOptions,
   queues: ReadonlySet<string>,
 ): Promise<Map<string, Waiting>> {
+  const none = noTasks(store.traits);
   const waiting = new Map<string, Waiting>();
   // Before the look: what is added while it is under way must be hinted anew.
   const hinted = [...queues].map((queue) => ({ queue, partitions: dispatcher.unhintAll(queue) }));
@@ -49,7 +50,7 @@ async function claimableIn(
       for (const queue of await store.queueHints({ partition })) {
         if (!queues.has(queue)) continue;
         dispatcher.hint(partition, queue);
-        waiting.set(queue, { ...noTasks, oldestAt: Number.POSITIVE_INFINITY, partition });
+        waiting.set(queue, { ...none, oldestAt: Number.POSITIVE_INFINITY, partition });
       }
     }
   } catch (error) {

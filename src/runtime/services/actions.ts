@@ -32,7 +32,7 @@ export class Actions {
     if (registered === undefined && held.length === 0) {
       throw new OrchyError("NOT_FOUND", `No action named ${name} is registered or queued.`);
     }
-    const [stats] = await this.#withWorkers([statsOf(name, registered, held)]);
+    const [stats] = await this.#withWorkers([this.#statsOf(name, registered, held)]);
     return stats!;
   }
 
@@ -50,7 +50,7 @@ export class Actions {
     names.sort(compareText);
     const shown = names.slice(0, limit);
     const cursor = shown.length < names.length ? shown.at(-1) : last;
-    const all = shown.map((name) => statsOf(name, known.get(name), held.get(name) ?? []));
+    const all = shown.map((name) => this.#statsOf(name, known.get(name), held.get(name) ?? []));
     return { items: await this.#withWorkers(all), ...defined({ cursor }) };
   }
 
@@ -66,6 +66,27 @@ export class Actions {
       }
     }
     return held;
+  }
+
+  #statsOf(
+    name: string,
+    registered: ActionDefinition | undefined,
+    parts: readonly QueueStats[],
+  ): WithoutWorkers {
+    const none = noTasks(this.#options.store.traits);
+    const queues = new Map<string, QueueStats>();
+    for (const part of parts) {
+      const queue = plainQueueKey(part.queue);
+      queues.set(queue, { queue, ...sumOf(queues.get(queue) ?? none, part) });
+    }
+    const { leased: running, ...sums } = parts.reduce<QueueCounts>(sumOf, none);
+    return {
+      definition: registered ?? { name },
+      registered: registered !== undefined,
+      ...defined({ running }),
+      ...sums,
+      queues: [...queues.values()],
+    };
   }
 
   async #withWorkers(all: readonly WithoutWorkers[]): Promise<ActionStats[]> {
@@ -86,24 +107,3 @@ export class Actions {
 }
 
 type WithoutWorkers = Omit<ActionStats, "queues"> & { readonly queues: readonly QueueStats[] };
-
-function statsOf(
-  name: string,
-  registered: ActionDefinition | undefined,
-  parts: readonly QueueStats[],
-): WithoutWorkers {
-  const queues = new Map<string, QueueStats>();
-  for (const part of parts) {
-    const queue = plainQueueKey(part.queue);
-    queues.set(queue, { queue, ...sumOf(queues.get(queue) ?? noTasks, part) });
-  }
-  const { leased: running, ...sums } = parts.reduce<QueueCounts>(sumOf, noTasks);
-  const definition = registered ?? { name };
-  return {
-    definition,
-    registered: registered !== undefined,
-    running,
-    ...sums,
-    queues: [...queues.values()],
-  };
-}

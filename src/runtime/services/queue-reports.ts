@@ -2,7 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import { isJsonQueueKey, parseQueueKey } from "../../model/ids.ts";
 import { innerQueue } from "../../model/names.ts";
-import { noTasks, type QueueCounts, sumOf } from "../../store/kit/queue-counts.ts";
+import { type QueueCounts, sumOf } from "../../store/kit/queue-counts.ts";
 import type { QueueStats, Store } from "../../store/store.ts";
 import type { ActionRegistry } from "../catalogue/action-registry.ts";
 import type { QueueKind, QueueReport, WorkerCount } from "../shared/explanation.ts";
@@ -39,8 +39,9 @@ export async function reportOn(
   most: number,
 ): Promise<{ readonly reports: QueueReports; readonly leftOut: number }> {
   const held = new Map<string, QueueCounts>();
-  for (const part of parts) {
-    held.set(part.queue, sumOf(held.get(part.queue) ?? noTasks, part));
+  for (const { queue, ...part } of parts) {
+    const known = held.get(queue);
+    held.set(queue, known === undefined ? part : sumOf(known, part));
   }
   const listed = [...held.keys()].sort().slice(0, most);
   const { counts: polls, silentServers } = await pollers.of(listed);
@@ -48,21 +49,18 @@ export async function reportOn(
     listed.map((key) => registry.deliveredTo(parseQueueKey(key).action)),
   );
   const reports = listed.map((key, index): [string, QueueReport] => {
-    const { leased, ...counts } = held.get(key)!;
+    const { leased: running, ...counts } = held.get(key)!;
     const workers = polls.get(key) ?? { waiting: 0, busy: 0 };
     const waitingFor = isJsonQueueKey(key) ? ("json" as const) : undefined;
-    const counted = { ...counts, running: leased, workers, silentServers };
-    return [
-      key,
-      { ...parseQueueKey(key), ...counted, ...defined({ waitingFor, deliveredTo: places[index] }) },
-    ];
+    const known = defined({ running, waitingFor, deliveredTo: places[index] });
+    return [key, { ...parseQueueKey(key), ...counts, workers, silentServers, ...known }];
   });
   return { reports: new Map(reports), leftOut: held.size - listed.length };
 }
 
 /** Why its queued tasks are not taken, or that they are. */
 export function kindOf(report: QueueReport): QueueKind {
-  const { workers, running, waitingFor, deliveredTo } = report;
+  const { workers, running = 0, waitingFor, deliveredTo } = report;
   if (workers.waiting > 0) return "queued";
   if (deliveredTo !== undefined) return "consumers";
   if (workers.busy > 0 || running > 0) return "workers-busy";
@@ -77,7 +75,7 @@ const workerCount = (count: number) => (count === 1 ? "1 worker" : `${count} wor
 
 /** What waits and who takes it, as a sentence or two. */
 export function queueSentence(kind: QueueKind, report: QueueReport): string {
-  const { queue, action, queued, running, atLeast, workers, silentServers } = report;
+  const { queue, action, queued, atLeast, workers, silentServers } = report;
   if (queue === innerQueue) return innerSentence(kind, report);
   const waiting = `${capitalised(taskCount(queued, atLeast))} of ${action} in the queue ${queue}`;
   const wait = queued === 1 ? "waits" : "wait";
@@ -88,7 +86,7 @@ export function queueSentence(kind: QueueKind, report: QueueReport): string {
       return `${waiting} ${wait}, and ${workerCount(workers.waiting)} with room for it will take them.`;
     case "workers-busy":
       return (
-        `${waiting} ${wait}: ${busySentence(workers)}, with ${taskCount(running, atLeast)} of it running. ` +
+        `${waiting} ${wait}: ${busySentence(workers)}${runningPart(report)}. ` +
         "They are taken as workers have room; more workers, or more concurrency, take them sooner."
       );
     case "no-workers":
@@ -113,6 +111,10 @@ function capitalised(text: string): string {
 function busySentence({ busy }: WorkerCount): string {
   if (busy === 0) return "its workers are busy";
   return busy === 1 ? "its 1 worker has no room" : `its ${busy} workers have no room`;
+}
+
+function runningPart({ running, atLeast }: QueueReport): string {
+  return running === undefined ? "" : `, with ${taskCount(running, atLeast)} of it running`;
 }
 
 /** Of the queue that the server's own worker takes. */

@@ -46,7 +46,8 @@ export interface QueueReport {
   /** Where tickets for its tasks are sent. */
   readonly deliveredTo?: string;
   readonly queued: number;
-  readonly running: number;
+  /** Absent: the store does not count them. */
+  readonly running?: number;
   /** There are at least so many: the store counts no further. */
   readonly atLeast?: true;
   readonly oldestAt?: number;

@@ -315,7 +315,8 @@ export interface ActionStats extends Omit<QueueStats, "queue" | "leased"> {
   /** Of an unregistered action: its name alone. */
   readonly definition: ActionDefinition;
   readonly registered: boolean;
-  readonly running: number;
+  /** Absent: the store does not count them. */
+  readonly running?: number;
   readonly queues: readonly QueueOfAction[];
 }
 

@@ -21,6 +21,11 @@ export interface Traits {
    * `atLeast`.
    */
   readonly countsExact: boolean;
+  /**
+   * False: it keeps no record of which leased tasks belong to a queue, so that counting them would read
+   * every execution. `QueueStats.leased` is absent, and queues without queued tasks are not listed.
+   */
+  readonly countsLeased: boolean;
   /** Share of its room (see `pressure`) above which nothing new is to be started. */
   readonly usedMax: number;
 }

@@ -118,7 +118,8 @@ export interface TaskView {
 export interface QueueStats {
   readonly queue: string;
   readonly queued: number;
-  readonly leased: number;
+  /** Absent: the store does not count them. See `Traits.countsLeased`. */
+  readonly leased?: number;
   /** When the oldest queued task was queued. */
   readonly oldestAt?: number;
   /** There are at least so many: the store counts no further. See `Traits.countsExact`. */

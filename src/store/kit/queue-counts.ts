@@ -1,20 +1,28 @@
 /** Counts of a queue, put together from those of its partitions or parts. */
 import { defined } from "../../base/defined.ts";
-import type { QueueStats } from "../store.ts";
+import type { QueueStats, Traits } from "../store.ts";
 
 export type QueueCounts = Omit<QueueStats, "queue">;
 
-export const noTasks: QueueCounts = { queued: 0, leased: 0 };
+/** Of a queue that the store does not list. */
+export function noTasks({ countsLeased }: Pick<Traits, "countsLeased">): QueueCounts {
+  return countsLeased ? { queued: 0, leased: 0 } : { queued: 0 };
+}
 
+/** How many are leased is known only where it is known of both. */
 export function sumOf(one: QueueCounts, other: QueueCounts): QueueCounts {
   return {
     queued: one.queued + other.queued,
-    leased: one.leased + other.leased,
     ...defined({
+      leased: sum(one.leased, other.leased),
       oldestAt: earliest(one.oldestAt, other.oldestAt),
       atLeast: one.atLeast ?? other.atLeast,
     }),
   };
+}
+
+function sum(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : a + b;
 }
 
 function earliest(a: number | undefined, b: number | undefined): number | undefined {

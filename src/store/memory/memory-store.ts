@@ -30,6 +30,7 @@ export class MemoryStore implements contract.Store {
     claimOrder: "strict",
     looks: "cheap",
     countsExact: true,
+    countsLeased: true,
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;

@@ -61,6 +61,7 @@ export async function openPostgresStore(
       claimOrder: "roughly",
       looks: "cheap",
       countsExact: true,
+      countsLeased: true,
       usedMax: limits.storeUsedMax,
     };
     return new PostgresStore({ link, clock, nodeClock, wakes, traits, partitions, format });

@@ -3,7 +3,7 @@ import { defined } from "../../base/defined.ts";
 import { type ExecutionKey, formatToken } from "../../model/ids.ts";
 import { RecentClaims } from "../kit/claims.ts";
 import { compareText } from "../kit/order.ts";
-import { noTasks, type QueueCounts, sumOf } from "../kit/queue-counts.ts";
+import { type QueueCounts, sumOf } from "../kit/queue-counts.ts";
 import * as life from "../kit/task-life.ts";
 import {
   type ClaimTasksAnswer,
@@ -207,13 +207,13 @@ export class Queues {
         const { since, place } = readHint(entries[0]);
         const oldestAt = since ?? place.at;
         const atLeast = queued > countMax ? (true as const) : undefined;
-        const counts = { queued: Math.min(queued, countMax), leased: 0, oldestAt };
+        const counts = { queued: Math.min(queued, countMax), oldestAt };
         return [{ queue: of.queue, ...counts, ...defined({ atLeast }) }];
       }),
     );
     const byQueue = Map.groupBy(counted.flat(), (one) => one.queue);
     return [...byQueue]
-      .map(([name, some]) => ({ queue: name, ...some.reduce<QueueCounts>(sumOf, noTasks) }))
+      .map(([name, some]) => ({ queue: name, ...some.reduce<QueueCounts>(sumOf, { queued: 0 }) }))
       .sort((a, b) => compareText(a.queue, b.queue));
   }
 

@@ -52,8 +52,9 @@ class RecordsStore implements contract.Store {
 
   constructor(driver: RecordsDriver, { nonce, clock }: RecordsOptions) {
     const { name, durability, partitions } = driver;
-    const costs = { claimOrder: "roughly", looks: "billed", countsExact: false } as const;
-    this.traits = { name, durability, shared: true, usedMax: 1, ...costs };
+    const costs = { claimOrder: "roughly", looks: "billed" } as const;
+    const counts = { countsExact: false, countsLeased: false };
+    this.traits = { name, durability, shared: true, usedMax: 1, ...costs, ...counts };
     this.partitions = partitions;
     const { servers } = driver;
     Object.assign(

@@ -58,6 +58,7 @@ export async function openRedisStore(url: string, options: RedisOptions): Promis
       claimOrder: "strict",
       looks: "cheap",
       countsExact: true,
+      countsLeased: true,
       usedMax,
     };
     const { clockCheck = true } = options;

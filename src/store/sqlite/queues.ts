@@ -159,7 +159,7 @@ export class Queues {
 
   stats(request: QueueStatsRequest): QueueStats[] {
     const { partition, queue = null } = request;
-    const stats = new Map<string, QueueStats>();
+    const stats = new Map<string, QueueStats & { readonly leased: number }>();
     for (const row of this.#sql.countQueued.all(partition, queue)) {
       stats.set(row.queue, { ...row, leased: 0 });
     }

@@ -45,6 +45,7 @@ export class SqliteStore implements contract.Store {
     claimOrder: "strict",
     looks: "cheap",
     countsExact: true,
+    countsLeased: true,
     usedMax: limits.storeUsedMax,
   };
   readonly partitions: number;

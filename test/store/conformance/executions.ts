@@ -10,6 +10,7 @@ import {
   Driven,
   effects,
   handedOff,
+  listedBy,
   newTask,
   partitions,
   start,
@@ -268,7 +269,8 @@ function dataTests(test: Test): void {
           messages: [name],
         });
         const stats = await store.queueStats({ partition: e.key.partition, queue: name });
-        expect(stats).toEqual([{ queue: name, queued: 1, leased: 0, oldestAt: t0 }]);
+        const expected = [{ queue: name, queued: 1, leased: 0, oldestAt: t0 }];
+        expect(stats).toEqual(listedBy(store, expected));
         const put = { kind: name, id: name, body: "1", expectedVersion: 0 };
         expect(await store.getDocument(put)).toBeUndefined();
         expect(await store.putDocument(put)).toEqual({ outcome: "saved", version: 1 });

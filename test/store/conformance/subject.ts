@@ -9,6 +9,7 @@ import type {
   CommitRequest,
   CreateRequest,
   Head,
+  QueueStats,
   Store,
   StoreEffects,
 } from "../../../src/store/store.ts";
@@ -164,6 +165,12 @@ export async function claimIds(
   changes: Partial<ClaimTasksRequest> = {},
 ): Promise<string[]> {
   return (await claim(store, partition, changes)).tasks.map((task) => task.id);
+}
+
+/** What the store lists of these counts: see `Traits.countsLeased`. */
+export function listedBy(store: Store, all: QueueStats[]): QueueStats[] {
+  if (store.traits?.countsLeased !== false) return all;
+  return all.flatMap(({ leased: _, ...stats }) => (stats.queued > 0 ? stats : []));
 }
 
 export async function claimDue(store: Store, partition: number, now: number, claimId = "c1") {

@@ -92,7 +92,8 @@ function countedAlike(expected: unknown, actual: unknown): readonly contract.Que
   const counted = new Map((actual as contract.QueueStats[]).map((stats) => [stats.queue, stats]));
   return (expected as contract.QueueStats[]).map((stats) => {
     const said = counted.get(stats.queue);
-    const isLess = said?.atLeast && said.queued <= stats.queued && said.leased <= stats.leased;
+    const isLess =
+      said?.atLeast && said.queued <= stats.queued && (said.leased ?? 0) <= (stats.leased ?? 0);
     return isLess ? said : stats;
   });
 }

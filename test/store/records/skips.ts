@@ -1,14 +1,12 @@
 /** What the suites of the contract do not ask of the records store. */
 const roughly = "it claims roughly in order";
-const uncounted = "it counts neither leases nor tombstones";
+const uncounted = "it does not count tombstones";
 const unlisted = "it lists no timers, as only early removals need that";
 
 /** For `storeConformance`, on any driver. */
 export const recordsConformance = {
   skip: [
     { test: "a released task goes to the front among equals", reason: roughly },
-    { test: "stats count queued and leased, hints name what is claimable", reason: uncounted },
-    { test: "of a chain of hand-offs only the last lease counts", reason: uncounted },
     { test: "tombstones are counted", reason: uncounted },
     { test: "each removal purges more ended tombstones than it makes", reason: uncounted },
     {
