@@ -21,7 +21,7 @@ import { Hands } from "./hands.ts";
 import { Ledger } from "./ledger.ts";
 import { checkLeftovers } from "./leftovers.ts";
 import { Load } from "./load.ts";
-import { Nemesis } from "./nemesis.ts";
+import { Nemesis, Outages } from "./nemesis.ts";
 import { Oracle } from "./oracle.ts";
 import { startPostgresBed } from "./postgres.ts";
 import { makeOrchy, type Orchy, type Program } from "./processes.ts";
@@ -164,7 +164,10 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
     all.filter(({ name }) => wanted.some((part) => name.includes(part))),
   );
   ledger.forgives = faults.flat().some(({ isLossy }) => isLossy === true);
-  const nemeses = faults.map((all) => new Nemesis({ faults: all, client, ledger, chance: own() }));
+  const outages = new Outages();
+  const nemeses = faults.map(
+    (all) => new Nemesis({ faults: all, client, ledger, chance: own(), outages }),
+  );
 
   await Promise.all([...orchy.servers, ...orchy.workers].map((program) => program.start()));
   await prepare(client, rude);
