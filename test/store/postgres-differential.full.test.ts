@@ -1,4 +1,4 @@
 /** Random operations on the memory store and on PostgreSQL, over more seeds. */
 import { postgresDifferential, seedsFrom } from "./differential/suites.ts";
 
-postgresDifferential(seedsFrom(2_000, 200));
+await postgresDifferential(seedsFrom(2_000, 200));

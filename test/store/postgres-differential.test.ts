@@ -1,4 +1,4 @@
 /** Random operations on the memory store and on PostgreSQL, answer by answer. */
 import { postgresDifferential, seedsFrom } from "./differential/suites.ts";
 
-postgresDifferential(seedsFrom(1_000, 26));
+await postgresDifferential(seedsFrom(1_000, 26));

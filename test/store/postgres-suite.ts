@@ -1,5 +1,7 @@
 /** What of the conformance suite the PostgreSQL store runs, directly and behind a pooler. */
+import type { Facet } from "../../src/store/facets.ts";
 import type { Store } from "../../src/store/store.ts";
+import { allFacets } from "./conformance/suites.ts";
 import { storeConformance } from "./conformance.ts";
 
 const skip = [
@@ -9,10 +11,11 @@ const skip = [
 
 export function postgresConformance(
   open: (options: { readonly partitions: number }) => Promise<Store>,
+  facets: readonly Facet[] = allFacets,
 ): void {
   storeConformance(
     "the PostgreSQL store",
     async (options) => ({ store: await open(options), cleanUp: async () => {} }),
-    { skip },
+    { skip, facets },
   );
 }

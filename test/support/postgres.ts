@@ -63,16 +63,23 @@ async function run(...command: readonly string[]): Promise<string> {
 const retryMs = 20;
 const startMsMax = 20_000;
 
-/** `of`: it is a replica of that one, which streams to it. */
+interface PostgresOrigin {
+  readonly tls?: Issued;
+  /** It is a replica of that one, which streams to it. */
+  readonly of?: PostgresServer;
+  /** Folder of its programs; absent: those that are installed. */
+  readonly bin?: string;
+}
+
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
-  { tls, of }: { readonly tls?: Issued; readonly of?: PostgresServer } = {},
+  { tls, of, bin = programs }: PostgresOrigin = {},
 ): Promise<PostgresServer> {
   const home = mkdtempSync(join(folders, "orchy-postgres-"));
   const user = postgresUser();
   chownSync(home, user, -1);
   const data = join(home, "data");
-  const program = (name: string) => [...asUser, join(programs as string, name), "-D", data];
+  const program = (name: string) => [...asUser, join(bin as string, name), "-D", data];
   const role = ["-U", "postgres", "--no-sync"];
   if (of === undefined) {
     await run(...program("initdb"), ...role, "-A", "trust", "-E", "UTF8", "--locale", "C");

@@ -7,7 +7,13 @@ import { MemoryStore } from "../../../src/store/memory/memory-store.ts";
 import { openRecordsStore } from "../../../src/store/records/records-store.ts";
 import { openSqliteStore } from "../../../src/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { openEmptyPostgres, postgresMissing, startPostgres } from "../../support/postgres.ts";
+import { describeOn, type Service } from "../../support/on-service.ts";
+import {
+  openEmptyPostgres,
+  type PostgresServer,
+  postgresMissing,
+  startPostgres,
+} from "../../support/postgres.ts";
 import { redisMissing } from "../../support/redis.ts";
 import { allFacets } from "../conformance/suites.ts";
 import type { Subject } from "../conformance.ts";
@@ -82,33 +88,31 @@ export function sqliteDifferential(seeds: readonly number[]): void {
   });
 }
 
+const installedPostgres: Service<PostgresServer> = {
+  missing: async () => postgresMissing,
+  start: () => startPostgres({ fsync: "off" }),
+  startMs,
+};
+
 /** One at a time: calls of one turn are sent in the order of their executions. */
-export function postgresDifferential(seeds: readonly number[]): void {
-  if (postgresMissing !== undefined) {
-    test.skip(`the PostgreSQL store (${postgresMissing})`, () => {});
-    return;
-  }
-  describe("PostgreSQL", () => {
-    let running: Awaited<ReturnType<typeof startPostgres>>;
-    beforeAll(async () => {
-      running = await startPostgres({ fsync: "off" });
-    }, startMs);
-    afterAll(() => running.stop());
-    storeDifferential(
-      "answers as the memory store does",
-      {
-        open: async (options) => {
-          const store = await openEmptyPostgres(running.url, options);
-          return { store, cleanUp: async () => {} };
-        },
-        together: 1,
-        smallLimits: true,
-        // Alone it passes over nothing.
-        claimOrder: "strict",
-      },
-      seeds,
-    );
-  });
+export async function postgresDifferential(seeds: readonly number[]): Promise<void> {
+  const names = { title: "PostgreSQL", skipped: "the PostgreSQL store" };
+  await describeOn(installedPostgres, names, (running) => postgresDifferentialOn(running, seeds));
+}
+
+export function postgresDifferentialOn(
+  running: () => PostgresServer,
+  seeds: readonly number[],
+): void {
+  const open: Compared["open"] = async (options) => {
+    return { store: await openEmptyPostgres(running().url, options), cleanUp: async () => {} };
+  };
+  storeDifferential(
+    "answers as the memory store does",
+    // Alone it passes over nothing.
+    { open, together: 1, smallLimits: true, claimOrder: "strict" },
+    seeds,
+  );
 }
 
 /** The records store on any driver; `open` returns an empty database each time. */
