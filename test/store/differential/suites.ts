@@ -97,12 +97,14 @@ const installedPostgres: Service<PostgresServer> = {
 /** One at a time: calls of one turn are sent in the order of their executions. */
 export async function postgresDifferential(seeds: readonly number[]): Promise<void> {
   const names = { title: "PostgreSQL", skipped: "the PostgreSQL store" };
-  await describeOn(installedPostgres, names, (running) => postgresDifferentialOn(running, seeds));
+  await describeOn(installedPostgres, names, (running) =>
+    postgresDifferentialOn(running, { seeds }),
+  );
 }
 
 export function postgresDifferentialOn(
   running: () => PostgresServer,
-  seeds: readonly number[],
+  { seeds, ...more }: { readonly seeds: readonly number[] } & Pick<Compared, "reaches">,
 ): void {
   const open: Compared["open"] = async (options) => {
     return { store: await openEmptyPostgres(running().url, options), cleanUp: async () => {} };
@@ -110,7 +112,7 @@ export function postgresDifferentialOn(
   storeDifferential(
     "answers as the memory store does",
     // Alone it passes over nothing.
-    { open, together: 1, smallLimits: true, claimOrder: "strict" },
+    { open, together: 1, smallLimits: true, claimOrder: "strict", ...more },
     seeds,
   );
 }
