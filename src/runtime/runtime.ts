@@ -203,7 +203,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const unpolled = new Unpolled({ ...looked, workersOf });
   const deskOptions = { store, clock, log, dispatcher, driver, plans, metrics, beats, tracing };
   const desk = new WorkerDesk({ ...deskOptions, unpolled, uncarried, cancellations, standstill });
-  const tickets = new Tickets({ store, clock, ids, driver, desk, relay, metrics });
+  const tickets = new Tickets({ store, clock, ids, driver, desk, dispatcher, relay, metrics });
   const here = (queues: readonly string[]) => desk.countWorkers(queues);
   const pollers: Pollers = new Pollers({ clock, ids, notes, peers: () => sharing.peers, here });
   const explainer = new Explainer({ store, plans, pollers, registry });

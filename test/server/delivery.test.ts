@@ -5,6 +5,7 @@ import { limits } from "../../src/base/limits.ts";
 import type { BrokerAddress } from "../../src/brokers/address.ts";
 import { BrokerFault, type OutgoingMessage, type Sender } from "../../src/brokers/message.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import { StoreFault } from "../../src/store/store.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { MemoryBrokers } from "../support/memory-brokers.ts";
 import {
@@ -240,6 +241,23 @@ test("what a server has not sent when it dies, the next one sends", async () => 
   expect(executionId).toBe(id);
   expect(await settle(second, ticket)).toEqual({ status: "accepted" });
 }, 60_000);
+
+test("what a claim by ticket may have leased without a response can be claimed again", async () => {
+  const { server, store, brokers } = await open();
+  await saveDelivered(server, "pay");
+  await startExecution(server, "pay", {});
+  const { ticket } = await takeTicket(brokers, "pay");
+  const { claimTask } = store;
+  let lost = 0;
+  store.claimTask = async (request) => {
+    const answer = await claimTask.call(store, request);
+    if (++lost <= 2) throw new StoreFault("unknown", "cut off");
+    return answer;
+  };
+  const claim = () => call(server, "POST", "/v1/tasks/claim", { ticket });
+  expect((await claim()).status).toBe(503);
+  await until(async () => (await claim()).body.status === "claimed");
+});
 
 test("tasks that are delivered are not reported as unpolled", async () => {
   const { server, brokers, logged } = await open();

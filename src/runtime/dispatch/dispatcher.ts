@@ -87,8 +87,7 @@ export class Dispatcher {
 
   /** Undefined: there is none. While it is there, looks into the store may be rare. */
   get broker(): "there" | "away" | undefined {
-    if (this.#tickets === undefined) return undefined;
-    return this.#tickets.isAway ? "away" : "there";
+    return this.#tickets && (this.#tickets.isAway ? "away" : "there");
   }
 
   /** Polls of callers. */
@@ -204,6 +203,11 @@ export class Dispatcher {
   }
 
   // Claims
+
+  /** By ticket, for a caller. */
+  claimTask(...[request]: Parameters<GiveBack["claimTask"]>): ReturnType<GiveBack["claimTask"]> {
+    return this.#giveBack.claimTask(request);
+  }
 
   /** The commit that queued a task holds, or its lease was given up. */
   queued(key: ExecutionKey, { id, queue }: Pick<NewTask, "id" | "queue">): void {

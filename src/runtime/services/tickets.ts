@@ -4,14 +4,9 @@ import { OrchyError } from "../../base/errors.ts";
 import type { TaskOutcome } from "../../model/event.ts";
 import { executionKey, parseTaskId, tokenPrefix } from "../../model/ids.ts";
 import type { JsonText } from "../../model/json.ts";
-import {
-  type ClaimTaskAnswer,
-  type ClaimTaskRequest,
-  type Store,
-  StoreFault,
-  type TaskPlace,
-} from "../../store/store.ts";
+import type { Store, TaskPlace } from "../../store/store.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Driver } from "../driving/driver.ts";
 import type {
   TicketClaim,
@@ -29,6 +24,7 @@ interface TicketsOptions {
   readonly ids: Ids;
   readonly driver: Pick<Driver, "submit">;
   readonly desk: Pick<WorkerDesk, "handOut">;
+  readonly dispatcher: Pick<Dispatcher, "claimTask">;
   /** Whose tickets are read. */
   readonly relay: Pick<Relay, "seal">;
   readonly metrics: Metrics;
@@ -56,12 +52,12 @@ export class Tickets implements TicketDesk {
   }
 
   async #claim({ ticket, workerId, leaseMs }: TicketClaimRequest): Promise<TicketClaim> {
-    const { clock, ids, desk } = this.#options;
+    const { clock, ids, desk, dispatcher } = this.#options;
     const place = await this.#placeOf(ticket);
     const now = clock.now();
     const prefix = tokenPrefix(now, ids.nonce());
     const claimant = { tokenPrefix: prefix, workerId, heartbeatMs: leaseMs, now };
-    const answer = await this.#claimSurely({ ...place, ...claimant });
+    const answer = await dispatcher.claimTask({ ...place, ...claimant });
     switch (answer.outcome) {
       case "claimed":
         return { status: "claimed", task: desk.handOut(answer.task, workerId) };
@@ -71,17 +67,6 @@ export class Tickets implements TicketDesk {
         return { status: "held" };
       default:
         return { status: (await this.#isDone(place)) ? "done" : "stale" };
-    }
-  }
-
-  /** A claim that may have happened is found by its repeat. */
-  async #claimSurely(request: ClaimTaskRequest): Promise<ClaimTaskAnswer> {
-    const { store, clock } = this.#options;
-    try {
-      return await store.claimTask(request);
-    } catch (error) {
-      if (!(error instanceof StoreFault) || error.outcome !== "unknown") throw error;
-      return await store.claimTask({ ...request, now: clock.now() });
     }
   }
 
