@@ -30,7 +30,7 @@ export class Brokers {
   readonly #sqs: SqsService;
 
   constructor({ clock, kafka }: BrokersOptions) {
-    this.#kafka = kafka && new KafkaClient(kafka);
+    this.#kafka = kafka && new KafkaClient(kafka, clock);
     this.#sqs = new SqsService({ clock });
   }
 

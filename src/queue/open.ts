@@ -48,5 +48,6 @@ function make(address: QueueAddress, options: OpenOptions): SqsTickets | KafkaTi
   }
   const { cluster, partitions, replicas } = address;
   const topics = { partitions, ...defined({ replicas }) };
-  return new KafkaTickets({ ...options, client: new KafkaClient(cluster), prefix, topics });
+  const client = new KafkaClient(cluster, options.clock);
+  return new KafkaTickets({ ...options, client, prefix, topics });
 }

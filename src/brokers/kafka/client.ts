@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import type { Admin, BaseOptions, Producer } from "@platformatic/kafka";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { BrokerFault } from "../message.ts";
 import { readReference } from "../secret.ts";
@@ -19,15 +20,16 @@ const retryMs = 200;
 
 export class KafkaClient {
   readonly address: KafkaAddress;
-  readonly #clientId: string;
+  readonly clock: Clock;
   #library: Promise<Library> | undefined;
   #options: Promise<BaseOptions> | undefined;
   #admin: Promise<Admin> | undefined;
   #producer: Promise<Producer<string, string, string, string>> | undefined;
 
-  constructor(address: KafkaAddress, clientId = "orchy") {
+  /** `clock`: by which records are dated. Kafka takes none that is an hour ahead of it. */
+  constructor(address: KafkaAddress, clock: Clock = systemClock) {
     this.address = address;
-    this.#clientId = clientId;
+    this.clock = clock;
   }
 
   library(): Promise<Library> {
@@ -36,7 +38,7 @@ export class KafkaClient {
   }
 
   options(): Promise<BaseOptions> {
-    this.#options ??= optionsOf(this.address, this.#clientId);
+    this.#options ??= optionsOf(this.address);
     // A file that is missing may be there later.
     this.#options.catch(() => {
       this.#options = undefined;
@@ -90,16 +92,13 @@ export class KafkaClient {
   }
 }
 
-async function optionsOf(
-  { brokers, tls, sasl }: KafkaAddress,
-  clientId: string,
-): Promise<BaseOptions> {
+async function optionsOf({ brokers, tls, sasl }: KafkaAddress): Promise<BaseOptions> {
   const read = async (path: string | undefined) =>
     path === undefined ? undefined : await readFile(path, "utf8");
   const [ca, cert, key] = await Promise.all([tls?.ca, tls?.cert, tls?.key].map(read));
   const files = tls && defined({ ca, cert, key });
   return {
-    clientId,
+    clientId: "orchy",
     bootstrapBrokers: [...brokers],
     timeout: requestMs,
     requestTimeout: requestMs,

@@ -32,8 +32,10 @@ export class KafkaSender implements Sender {
 
   async #sendBatch(batch: readonly OutgoingMessage[]): Promise<BrokerFault | undefined> {
     const topic = this.#topic;
+    const timestamp = BigInt(this.#client.clock.now());
     const messages = batch.map(({ key, body, headers }) => ({
       topic,
+      timestamp,
       value: body,
       ...defined({ key, headers }),
     }));
