@@ -8,9 +8,9 @@ import { join } from "node:path";
 
 const main = new URL("../src/main.ts", import.meta.url).pathname;
 
-function run(flags: readonly string[], output?: string) {
+function run(flags: readonly string[], output?: string, env: Record<string, string> = {}) {
   return Bun.spawn([process.execPath, main, "--store", "memory:", "--grpc-port", "0", ...flags], {
-    env: {},
+    env,
     stdout: output === undefined ? "ignore" : Bun.file(output),
     stderr: "pipe",
   });
@@ -54,6 +54,21 @@ test("bad flags end it with a sentence each", async () => {
       '--partitions "0": must be a whole number from 1 to 4096.\n',
   );
   expect(await server.exited).toBe(2);
+});
+
+test("a task queue on SQS without credentials or a region ends it with a sentence", async () => {
+  const nowhere = { HOME: join(tmpdir(), "orchy-nobody"), AWS_EC2_METADATA_DISABLED: "true" };
+  const start = async (queue: string) => {
+    const server = run(["--http-port", "0", "--queue", queue], undefined, nowhere);
+    const told = await new Response(server.stderr).text();
+    return [await server.exited, told];
+  };
+  const prefix = "Orchy cannot start: the task queue cannot be used: SQS:";
+  expect(await start("sqs:")).toEqual([1, `${prefix} no region is known. Set AWS_REGION.\n`]);
+  const [code, told] = await start("sqs:?region=eu-west-1");
+  expect(told).toStartWith(`${prefix} GetQueueUrl: No AWS credentials were found in`);
+  expect(told).toEndWith(". Set AWS_PROFILE, or give this machine a role.\n");
+  expect(code).toBe(1);
 });
 
 test("a version is printed", async () => {

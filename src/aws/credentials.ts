@@ -43,7 +43,7 @@ async function fromChain(): Promise<AwsCredentials> {
   const found = await defaultProvider()().catch((error: Error) => {
     const message =
       "No AWS credentials were found in the environment, a profile, a web identity, a container or " +
-      `the instance metadata: ${error.message}`;
+      `the instance metadata: ${error.message}. Set AWS_PROFILE, or give this machine a role`;
     throw new Error(message, { cause: error });
   });
   const { accessKeyId, secretAccessKey, sessionToken, expiration } = found;

@@ -4,6 +4,8 @@ export interface OutgoingMessage {
   readonly body: string;
   /** Messages of one key stay in order (Kafka, and queues of SQS that end in .fifo). */
   readonly key?: string;
+  /** Of what is sent again with it, a queue of SQS that ends in .fifo keeps one for five minutes. */
+  readonly id?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -50,6 +50,9 @@ function parseSqs(text: string): Parsed {
     if (ofAws === undefined) endpoint ??= origin;
     else region ??= ofAws;
   }
+  if (/\.fifo$/.test(prefix)) {
+    return { problem: "names a FIFO queue, and tickets need standard ones: leave .fifo out" };
+  }
   if (!prefixPattern.test(prefix || prefixDefault)) {
     return { problem: "must name a prefix of at most 30 letters, digits, hyphens and underscores" };
   }

@@ -4,7 +4,7 @@ import { defined } from "../base/defined.ts";
 import { KafkaClient } from "../brokers/kafka/client.ts";
 import { BrokerFault } from "../brokers/message.ts";
 import type { QueueAddress } from "../brokers/queue-address.ts";
-import { SqsService } from "../brokers/sqs/service.ts";
+import { isWithoutCredentials, SqsService } from "../brokers/sqs/service.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { KafkaTickets } from "./kafka-tickets.ts";
 import type { TicketQueue } from "./queue.ts";
@@ -30,9 +30,10 @@ export async function openTicketQueue(
   try {
     await queue.check();
   } catch (error) {
-    if (error instanceof BrokerFault && error.permanent) {
+    if (error instanceof BrokerFault && (error.permanent || isWithoutCredentials(error))) {
       await queue.close();
-      throw new Error(`the task queue cannot be used: ${error.message}`, { cause: error });
+      const reason = error.message.replace(/\.$/, "");
+      throw new Error(`the task queue cannot be used: ${reason}.`, { cause: error });
     }
   }
   return queue;

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseBrokerAddress } from "../../src/brokers/address.ts";
 import { parseKafkaAddress } from "../../src/brokers/kafka/address.ts";
+import { parseQueueAddress } from "../../src/brokers/queue-address.ts";
 
 describe("an address in a document", () => {
   test.each([
@@ -76,4 +77,14 @@ describe("the address of a Kafka cluster", () => {
     expect(parsed).toEqual({ problem: expect.stringContaining("env:NAME or file:PATH") } as never);
     expect(JSON.stringify(parsed)).not.toContain("hunter2");
   });
+});
+
+describe("the address of a task queue", () => {
+  test.each(["tasks.fifo", "https://sqs.eu-west-1.amazonaws.com/123456789012/tasks.fifo"])(
+    "a FIFO queue is refused: %s",
+    (name) => {
+      const problem = "names a FIFO queue, and tickets need standard ones: leave .fifo out";
+      expect(parseQueueAddress(`sqs:${name}`)).toEqual({ problem });
+    },
+  );
 });

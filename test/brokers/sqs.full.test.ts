@@ -72,6 +72,20 @@ for (const [system, missing, start] of systems) {
       await queue.ack([again!]);
     });
 
+    test("a FIFO queue goes by ids of messages, not by their bodies, and by groups of any key", async () => {
+      const create = { FifoQueue: "true", ContentBasedDeduplication: "true" };
+      const name = { service, queue: "ordered.fifo", visibilitySeconds: 30 };
+      const queue = new SqsQueue({ ...name, create });
+      const key = `a key with spaces ${"x".repeat(200)}`;
+      const [one, two] = ["one", "two"].map((id) => ({ body: "same", key, id }));
+      const outcomes = await queue.send([one!, two!, one!, { body: "plain", key: "k" }]);
+      expect(outcomes).toEqual([undefined, undefined, undefined, undefined]);
+      const got = await take(queue, 3);
+      expect(got.map(({ body }) => body).toSorted()).toEqual(["plain", "same", "same"]);
+      await queue.ack(got);
+      expect(await queue.backlog()).toBe(0);
+    });
+
     test("a long poll gets what comes, and one that is cut short returns nothing", async () => {
       const queue = open("long");
       const polled = queue.receive({ limit: 1, waitMs: 20_000, signal });

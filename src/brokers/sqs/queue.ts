@@ -1,6 +1,7 @@
 /** A queue of SQS: messages to it in batches, and from it by long polls. */
 import type { AwsCallOptions } from "../../aws/client.ts";
 import { defined } from "../../base/defined.ts";
+import { hashText } from "../../base/hash.ts";
 import { limits } from "../../base/limits.ts";
 import {
   BrokerFault,
@@ -17,6 +18,9 @@ const batchMax = 10;
 const attributesMax = 10;
 const waitSecondsMax = 20;
 const attributeBytes = 20;
+
+/** Of a group: other keys are hashed. */
+const groupPattern = /^[!-~]{1,128}$/;
 
 /** Beyond the time that a long poll waits. */
 const responseMs = 5_000;
@@ -76,7 +80,7 @@ export class SqsQueue implements Sender, Receiver {
   ): Promise<void> {
     const isOrdered = /\.fifo$/.test(this.#options.queue);
     const entries = indexes.map((index) => {
-      const { body, key = "", headers = {} } = messages[index]!;
+      const { body, key = "", id, headers = {} } = messages[index]!;
       const attributes = Object.entries(headers).map(([name, text]) => [
         name,
         { DataType: "String", StringValue: text },
@@ -85,7 +89,7 @@ export class SqsQueue implements Sender, Receiver {
         Id: `${index}`,
         MessageBody: body,
         ...(attributes.length > 0 && { MessageAttributes: Object.fromEntries(attributes) }),
-        ...(isOrdered && { MessageGroupId: key || "orchy" }),
+        ...(isOrdered && orderOf(key, id)),
       };
     });
     try {
@@ -214,6 +218,15 @@ export class SqsQueue implements Sender, Receiver {
     const made = { QueueName: queue, Attributes: create };
     return (await service.call<Named>(at, "CreateQueue", made, options)).QueueUrl;
   }
+}
+
+/**
+ * Without an id the queue goes by the body, where it is set so: of two messages with the same body one
+ * would be lost.
+ */
+function orderOf(key: string, id: string | undefined) {
+  const group = groupPattern.test(key) ? key : hashText(key);
+  return { MessageGroupId: group, ...(id && { MessageDeduplicationId: hashText(id) }) };
 }
 
 interface Named {

@@ -86,6 +86,11 @@ export function sqsFault(error: unknown): BrokerFault {
   return new BrokerFault(`SQS: ${message}`, { permanent, cause: error });
 }
 
+/** They may come later, to a server that runs. */
+export function isWithoutCredentials({ cause }: BrokerFault): boolean {
+  return cause instanceof AwsFault && cause.code === "CredentialsNotFound";
+}
+
 /** Whether a fault says that there is no such queue. */
 export function isMissingQueue({ cause }: BrokerFault): boolean {
   return cause instanceof AwsFault && /NonExistentQueue|QueueDoesNotExist/.test(cause.code);

@@ -86,7 +86,7 @@ export class Relay {
     const { name: action } = readHeader(task.header);
     const ticket = await this.seal.make({ taskId, action });
     const body = bodyOf({ ticket, taskId, executionId, task });
-    return { body, key: executionId, headers: { action } };
+    return { body, key: executionId, id: taskId, headers: { action } };
   }
 
   /** What is wrong with which brokers; undefined: nothing. */

@@ -56,7 +56,8 @@ export function burialOf(
 
 /** The message as it was, with what became of it in one more header: SQS takes ten. */
 function asMessage(source: string, { message, reason, tries }: DeadLetter): OutgoingMessage {
-  const { body, key, headers, id } = message;
+  const { body, key, headers, id, sentAt } = message;
   const about = JSON.stringify({ source, message: id, tries, reason: cutMessage(reason) });
-  return { body, headers: { ...headers, "orchy-dead-letter": about }, ...defined({ key }) };
+  const more = { ...headers, "orchy-dead-letter": about };
+  return { body, id: `${source} ${id} ${sentAt}`, headers: more, ...defined({ key }) };
 }

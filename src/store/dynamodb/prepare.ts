@@ -194,9 +194,7 @@ function sentence(error: unknown, { client, region, table }: Place): unknown {
     );
   }
   if (code === "CredentialsNotFound") {
-    return new Error(
-      `DynamoDB cannot be used: ${message}. Set AWS_PROFILE, or give this machine a role.`,
-    );
+    return new Error(`DynamoDB cannot be used: ${message}.`);
   }
   if (isUnsigned(error)) {
     return new Error(
