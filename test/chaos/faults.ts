@@ -23,8 +23,14 @@ export interface Fault {
 const exitMsMax = 20_000;
 /** Leases of the run last two seconds without a heartbeat. */
 const longerThanALeaseMs = 2_500;
+const longerThanHiddenMs = 1_500;
 /** A server whose store is away just then cannot start; whoever watches over it tries again. */
 const startTriesMs = 60_000;
+
+interface Picked {
+  readonly server: Program;
+  readonly url: string;
+}
 
 export class ProcessFaults {
   readonly #orchy: Orchy;
@@ -51,8 +57,21 @@ export class ProcessFaults {
     ];
   }
 
-  #pickServer(): { readonly server: Program; readonly url: string } {
-    const i = this.#chance.below(this.#orchy.servers.length);
+  /** Stops the server that reads a source until what it has taken is delivered to others. */
+  outlasting(hiddenMs: number, holder: () => Promise<string | undefined>): Fault {
+    const strike = async (): Promise<Healed> => {
+      const i = /\d+$/.exec((await holder()) ?? "")?.[0];
+      const picked = i === undefined ? this.#pickServer() : this.#serverAt(Number(i));
+      return this.#freeze(picked, hiddenMs + longerThanHiddenMs);
+    };
+    return { name: "server: SIGSTOP past the visibility timeout", weight: 1, strike };
+  }
+
+  #pickServer(): Picked {
+    return this.#serverAt(this.#chance.below(this.#orchy.servers.length));
+  }
+
+  #serverAt(i: number): Picked {
     return { server: this.#orchy.servers[i] as Program, url: this.#orchy.urls[i] as string };
   }
 
@@ -91,10 +110,13 @@ export class ProcessFaults {
     return { atMs };
   }
 
-  async #freezeServer(): Promise<Healed> {
-    const { server, url } = this.#pickServer();
+  #freezeServer(): Promise<Healed> {
+    return this.#freeze(this.#pickServer(), longerThanALeaseMs + this.#between(0, 3_500));
+  }
+
+  async #freeze({ server, url }: Picked, ms: number): Promise<Healed> {
     server.freeze();
-    await Bun.sleep(longerThanALeaseMs + this.#between(0, 3_500));
+    await Bun.sleep(ms);
     server.thaw();
     return { atMs: performance.now(), url };
   }

@@ -5,6 +5,7 @@ import { judge } from "./judge.ts";
 import type { Kind, Shown } from "./kind.ts";
 import type { Story } from "./ledger.ts";
 import type { HistoryEntry } from "./oracle.ts";
+import { judgeMessages } from "./source.ts";
 import { kinds } from "./workflows.ts";
 
 const kindOf = (name: string) => kinds.find((kind) => kind.name === name) as Kind;
@@ -146,4 +147,22 @@ test("a fork that changed what it took over, or did not run, is seen", () => {
     "its fork f has another output of s1",
     's2 of its fork put out {"saw":"w/1","run":"w/2"}',
   ]);
+});
+
+test("a message that is lost, doubled, made up or buried wrongly is seen", () => {
+  const sent = { good: new Set(["a", "b"]), poison: new Set(["{"]), letters: new Set(["{"]) };
+  const of = (...keys: readonly string[]) =>
+    keys.map((correlationId) => ({ status: "COMPLETED", correlationId }));
+  expect(judgeMessages(sent, of("a", "b"))).toEqual([]);
+  expect(judgeMessages(sent, of("a"))).toEqual(["1 messages have started nothing: b"]);
+  const doubled = "1 messages have started several executions: b";
+  expect(judgeMessages(sent, of("a", "b", "b"))).toEqual([doubled]);
+  const madeUp = "1 executions were started by no message: c";
+  expect(judgeMessages(sent, of("a", "b", "c"))).toEqual([madeUp]);
+  const running = [...of("a"), { status: "RUNNING", correlationId: "b" }];
+  expect(judgeMessages(sent, running)).toEqual(["1 executions have not completed: b"]);
+  const lost = "1 poison messages are not in the dead letters: {";
+  expect(judgeMessages({ ...sent, letters: new Set() }, of("a", "b"))).toEqual([lost]);
+  const wrong = "1 dead letters could have been handled: b";
+  expect(judgeMessages({ ...sent, letters: new Set(["{", "b"]) }, of("a", "b"))).toEqual([wrong]);
 });

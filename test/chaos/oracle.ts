@@ -8,6 +8,7 @@ import { judgeFamily, judgeFork } from "./families.ts";
 import { judge } from "./judge.ts";
 import type { Shown } from "./kind.ts";
 import type { Ledger, Story } from "./ledger.ts";
+import { type Source, sourceWorkflow } from "./source.ts";
 
 interface Listed {
   readonly id: string;
@@ -37,21 +38,32 @@ const shownMax = 10;
 export class Oracle {
   readonly #client: Client;
   readonly #ledger: Ledger;
+  readonly #source: Source | undefined;
   checked = 0;
   /** Listed, by status, at the end. */
   readonly counts = new Map<string, number>();
 
-  constructor(client: Client, ledger: Ledger) {
+  /** `source`: whose messages are counted, too. */
+  constructor(client: Client, ledger: Ledger, source: Source | undefined) {
     this.#client = client;
     this.#ledger = ledger;
+    this.#source = source;
   }
 
   async check(): Promise<void> {
+    await this.#source?.drain(() => this.#ofSource());
     await this.#allEnd();
     await this.#allFollowed();
     await this.#allEnd();
     await this.#checkStories();
     await this.#checkLists();
+    for (const sentence of this.#source?.judge(await this.#ofSource()) ?? []) {
+      this.#ledger.lost("message", sentence);
+    }
+  }
+
+  #ofSource(): Promise<readonly Listed[]> {
+    return this.#list(`&workflow=${sourceWorkflow}`);
   }
 
   async #get(path: string): Promise<Answer> {

@@ -15,6 +15,8 @@ export interface Report {
   readonly excused: ReadonlyMap<string, number>;
   readonly rudeAnswers: ReadonlyMap<string, number>;
   readonly repeatedCalls: number;
+  /** Of a source. */
+  readonly messages: string;
   readonly answersCut: number;
   readonly repairs: number;
   readonly handlerRuns: HandlerRuns;
@@ -73,6 +75,7 @@ export function printReport(report: Report): void {
     "statuses at the end": inWords(report.statuses),
     "handler runs": handlerRuns.runs,
     "duplicate runs per million": Math.round(perMillion),
+    "messages of the source": report.messages,
     "answers of the store cut off": report.answersCut,
     "calls of clients repeated": report.repeatedCalls,
     "answers to the rude worker": inWords(report.rudeAnswers),

@@ -29,6 +29,7 @@ import { type RedisBed, startChaosCluster, startSingle } from "./redis.ts";
 import { RedisFaults } from "./redis-faults.ts";
 import { countRuns, type Report } from "./report.ts";
 import { RudeWorker } from "./rude.ts";
+import { Source } from "./source.ts";
 import { kinds, startedByOthers } from "./workflows.ts";
 
 export const targets = ["redis", "cluster", "postgres", "dynamodb", "cassandra", "sqlite"] as const;
@@ -77,7 +78,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   const clocks = hasClocks ? stores.map(() => makeShiftedClock()) : [];
   const { workers } = options;
   const environments = stores.map((_, i) => ({
-    ...broker?.environment,
+    ...broker?.environments[i],
     ...bed?.environments?.[i],
   }));
   const flags = broker?.flags ?? [];
@@ -144,23 +145,17 @@ interface Scene {
 
 async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Report> {
   const { target, seconds, seed, startsPerSecond } = options;
-  const { orchy, bed, broker, disk, folder, ledger } = scene;
+  const { orchy, bed, broker, folder, ledger } = scene;
   const chance = new Chance(seed);
   const own = () => new Chance(chance.below(2 ** 31));
   const client = new Client(orchy.urls, own(), (sentence) => ledger.violate(sentence));
   const hands = new Hands({ client, ledger, chance: own(), folder });
   const load = new Load({ client, ledger, chance: own(), startsPerSecond, hands }, `chaos-${seed}`);
   const rude = new RudeWorker({ client, ledger, chance: own() });
-  const processFaults = new ProcessFaults(orchy, own(), ledger).all;
-  const [server] = orchy.servers as [Program, ...Program[]];
-  // One lane, as those of the disk end the server, too.
-  const lanesOfFaults: (readonly Fault[])[] =
-    disk === undefined
-      ? [processFaults, bed?.faults(own()) ?? []]
-      : [[...processFaults, ...new DiskFaults({ disk, server, client, ledger }).all]];
-  if (broker !== undefined) lanesOfFaults.push(broker.faults(own()));
+  const places = broker?.source;
+  const source = places && new Source({ client, ledger, chance: own(), places });
   const wanted = (options.only ?? "").split(",");
-  const faults = lanesOfFaults.map((all) =>
+  const faults = lanesOf({ options, scene, client, source, own }).map((all) =>
     all.filter(({ name }) => wanted.some((part) => name.includes(part))),
   );
   ledger.forgives = faults.flat().some(({ isLossy }) => isLossy === true);
@@ -171,13 +166,14 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
 
   await Promise.all([...orchy.servers, ...orchy.workers].map((program) => program.start()));
   await prepare(client, rude);
+  await source?.prepare();
   const stop = AbortSignal.timeout(seconds * 1_000);
   const rudeStop = new AbortController();
   const rudeRuns = rude.run(rudeStop.signal);
-  const loadRuns = load.run(stop);
+  const loadRuns = Promise.all([load.run(stop), source?.run(stop)]);
   await Promise.all(nemeses.map((nemesis) => nemesis.run(stop)));
   await loadRuns;
-  const oracle = new Oracle(client, ledger);
+  const oracle = new Oracle(client, ledger, source);
   await oracle.check();
   rudeStop.abort();
   await rudeRuns;
@@ -193,11 +189,38 @@ async function strikeAndCheck(options: ChaosOptions, scene: Scene): Promise<Repo
     excused: ledger.excused,
     rudeAnswers: ledger.rudeAnswers,
     repeatedCalls: client.repeats,
+    messages: source?.counts ?? "none",
     answersCut: (bed?.proxies ?? []).reduce((sum, { cuts }) => sum + cuts, 0),
     repairs: await repairs(orchy, ledger),
     handlerRuns: countRuns(folder),
     violations: ledger.violations,
   };
+}
+
+interface Lanes {
+  readonly options: ChaosOptions;
+  readonly scene: Scene;
+  readonly client: Client;
+  readonly source: Source | undefined;
+  readonly own: () => Chance;
+}
+
+/** Faults of one lane come one after the other. */
+function lanesOf({ options, scene, client, source, own }: Lanes): readonly (readonly Fault[])[] {
+  const { orchy, bed, broker, disk, ledger } = scene;
+  const processes = new ProcessFaults(orchy, own(), ledger);
+  const processFaults = [...processes.all];
+  const hiddenMs = broker?.hiddenMs ?? 0;
+  // In a short run there would be little else.
+  if (source !== undefined && hiddenMs > 0 && options.seconds * 1_000 > 2 * hiddenMs) {
+    processFaults.push(processes.outlasting(hiddenMs, () => source.holder()));
+  }
+  const [server] = orchy.servers as [Program, ...Program[]];
+  const ofBroker = broker === undefined ? [] : [[...broker.faults(own()), ...source!.faults]];
+  if (disk === undefined) return [processFaults, bed?.faults(own()) ?? [], ...ofBroker];
+  // In the lane of processes, as those of the disk end the server, too.
+  const diskFaults = new DiskFaults({ disk, server, client, ledger }).all;
+  return [[...processFaults, ...diskFaults], ...ofBroker];
 }
 
 async function prepare(client: Client, rude: RudeWorker): Promise<void> {

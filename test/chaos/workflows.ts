@@ -232,5 +232,9 @@ export const kinds: readonly Kind[] = [
   ...operated,
 ];
 
-/** Started by others only; `chaos-after` by their ends. */
-export const startedByOthers: readonly object[] = [chain("after", 1), ...helpers];
+/** Started by others only; `chaos-after` by their ends, `chaos-source` by messages. */
+export const startedByOthers: readonly object[] = [
+  chain("after", 1),
+  chain("source", 1),
+  ...helpers,
+];
