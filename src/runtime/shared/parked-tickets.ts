@@ -1,11 +1,10 @@
 /** Tickets that a broker has not taken, as documents: those of one place stand together. */
 import type { TicketMessage } from "../../model/message.ts";
+import { lastCharacter } from "../../store/kit/order.ts";
 
 const kind = "parked-ticket";
 /** In no address. */
 const separator = "\n";
-/** After all that begins with a text. */
-const last = "\u{10ffff}";
 
 type Ticket = Pick<TicketMessage, "taskId" | "to">;
 
@@ -16,6 +15,6 @@ export const parkedTicket = {
   },
   /** The place in the list after all tickets of an address. */
   after(to: string): string {
-    return `${to}${separator}${last}`;
+    return `${to}${separator}${lastCharacter}`;
   },
 } as const;

@@ -5,6 +5,7 @@
  */
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Ids } from "../../base/clock.ts";
+import { lastCharacter } from "../kit/order.ts";
 import type { Shelf } from "../records/driver.ts";
 import type { CassandraLink, Parameter } from "./link.ts";
 
@@ -55,7 +56,7 @@ export class Buckets {
       `AND (bucket, mark) ${compared} (?, ?) ORDER BY bucket ${order}, mark ${order} LIMIT ?`;
     let bound: readonly [number, string] = isWork
       ? [first ?? Number.MIN_SAFE_INTEGER, ""]
-      : [first ?? Number.MAX_SAFE_INTEGER, lastMark];
+      : [first ?? Number.MAX_SAFE_INTEGER, lastCharacter];
     let last: number | undefined;
     for (;;) {
       const rows = await this.#link.read(query, [...this.#place(shelf), ...bound, pageRows]);
@@ -63,7 +64,7 @@ export class Buckets {
         const bucket = Number(row.bucket);
         if (bucket !== last) yield bucket;
         last = bucket;
-        bound = isWork ? [bucket + 1, ""] : [bucket - 1, lastMark];
+        bound = isWork ? [bucket + 1, ""] : [bucket - 1, lastCharacter];
       }
       if (rows.length < pageRows) return;
     }
@@ -85,6 +86,3 @@ export class Buckets {
     return [this.#link.namespace, partition, name, kind];
   }
 }
-
-/** After all nonces. */
-const lastMark = "\u{10ffff}";

@@ -1,6 +1,7 @@
 /** Hints in Cassandra: plain writes into buckets, read from where something may be left. */
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Ids } from "../../base/clock.ts";
+import { lastCharacter } from "../kit/order.ts";
 import type { Entry, Place, ScanAnswer, ScanRequest, Shelf, Shelves } from "../records/driver.ts";
 import { BucketRows, type Range } from "./bucket-rows.ts";
 import { Buckets, bucketMs, bucketOf } from "./buckets.ts";
@@ -121,7 +122,7 @@ export class CassandraShelves implements Shelves {
   ): void {
     const { entries, more, bound, generation, now } = found;
     const settledUpTo = { at: now - lateMs, id: "" };
-    const end = bound === undefined ? settledUpTo : { at: bound, id: lastId };
+    const end = bound === undefined ? settledUpTo : { at: bound, id: lastCharacter };
     const upTo = more ? (entries.at(-1)?.place ?? settledUpTo) : end;
     horizon.learn({ entries, upTo, settledUpTo, generation });
   }
@@ -194,5 +195,3 @@ export class CassandraShelves implements Shelves {
     this.#sweeps.add(settled);
   }
 }
-
-const lastId = "\u{10ffff}";

@@ -3,6 +3,7 @@ import { AwsFault, reasonsOf } from "../../aws/faults.ts";
 import type { Ids } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
+import { lastCharacter } from "../kit/order.ts";
 import type * as driver from "../records/driver.ts";
 import {
   bytes,
@@ -200,7 +201,7 @@ export class DynamoAggregates implements driver.Aggregates {
     const query = {
       pk: this.#keys.execution(key),
       from,
-      to: `${from}${lastCharacter}`,
+      to: from + lastCharacter,
       only: "sk",
     };
     const start = after === undefined ? {} : { after: partPrefix + after };
@@ -208,9 +209,6 @@ export class DynamoAggregates implements driver.Aggregates {
     return items.map((item) => textIn(item, "sk").slice(partPrefix.length));
   }
 }
-
-/** The last of all code points: texts that go on with any other come before it. */
-const lastCharacter = "\u{10ffff}";
 
 function recordItem({ version, body }: driver.StoredRecord): Item {
   return { v: number(version), body: textValue(body) };

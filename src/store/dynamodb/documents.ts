@@ -5,7 +5,7 @@
 import type { Ids } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { putDocument } from "../kit/documents.ts";
-import { compareText } from "../kit/order.ts";
+import { compareText, lastCharacter } from "../kit/order.ts";
 import type { DriverDocuments } from "../records/driver.ts";
 import type * as contract from "../store.ts";
 import {
@@ -98,7 +98,7 @@ export class DynamoDocuments implements DriverDocuments {
     const isInside = after.startsWith(prefix);
     if (!isInside && compareText(after, prefix) > 0) return [];
     const from = idPrefix + prefix;
-    const bounds = { from, to: `${from}\u{10ffff}` };
+    const bounds = { from, to: from + lastCharacter };
     const start = isInside && after !== "" ? idPrefix + after : undefined;
     const query = { pk: this.#keys.documents(kind), ...bounds, ...defined({ after: start }) };
     const { items } = await this.#table.query(query, limit);

@@ -17,3 +17,9 @@ export function dueTask(key: ExecutionKey, taskId: string, row: TaskLife): DueIt
 export function withNextDue<Answer>(answer: Answer, nextDue: number | null | undefined) {
   return nextDue === null || nextDue === undefined ? answer : { ...answer, nextDue };
 }
+
+/** Undefined ones do not count; undefined: there is none. */
+export function earliest(moments: readonly (number | undefined)[]): number | undefined {
+  const known = moments.filter((moment) => moment !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}

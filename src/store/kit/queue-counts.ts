@@ -1,6 +1,7 @@
 /** Counts of a queue, put together from those of its partitions or parts. */
 import { defined } from "../../base/defined.ts";
 import type { QueueStats, Traits } from "../store.ts";
+import { earliest } from "./due.ts";
 
 export type QueueCounts = Omit<QueueStats, "queue">;
 
@@ -15,7 +16,7 @@ export function sumOf(one: QueueCounts, other: QueueCounts): QueueCounts {
     queued: one.queued + other.queued,
     ...defined({
       leased: sum(one.leased, other.leased),
-      oldestAt: earliest(one.oldestAt, other.oldestAt),
+      oldestAt: earliest([one.oldestAt, other.oldestAt]),
       atLeast: one.atLeast ?? other.atLeast,
     }),
   };
@@ -23,9 +24,4 @@ export function sumOf(one: QueueCounts, other: QueueCounts): QueueCounts {
 
 function sum(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined || b === undefined ? undefined : a + b;
-}
-
-function earliest(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined) return b;
-  return b === undefined ? a : Math.min(a, b);
 }

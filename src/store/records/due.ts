@@ -1,12 +1,12 @@
 /** What is due: hints are followed to timers, ends of leases and of waits, and ended tombstones. */
 import type { ExecutionKey } from "../../model/ids.ts";
 import { RecentClaims } from "../kit/claims.ts";
-import { dueTask, withNextDue } from "../kit/due.ts";
+import { dueTask, earliest, withNextDue } from "../kit/due.ts";
 import { isForgotten } from "../kit/task-life.ts";
 import type { ClaimDueAnswer, ClaimDueRequest, DueItem } from "../store.ts";
 import type { Edit } from "./edit.ts";
 import { lifeOf } from "./effects.ts";
-import { earliest, Followers, followedOf } from "./followers.ts";
+import { Followers, followedOf } from "./followers.ts";
 import { byExecution, dueShelf, keyOf, type PostedHint, rowsOf } from "./hints.ts";
 import type { ExecutionRecord, Group, Hiding, TaskRecord } from "./model.ts";
 import { taskDue } from "./moments.ts";

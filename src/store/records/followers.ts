@@ -99,8 +99,3 @@ export async function followedOf<Followed>(
   if (followed.length === 0 || faultOutcome(failed.reason) === "error") throw failed.reason;
   return [...followed, again(now + againMs)];
 }
-
-export function earliest(moments: readonly (number | undefined)[]): number | undefined {
-  const known = moments.filter((moment) => moment !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
-}

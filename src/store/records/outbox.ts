@@ -2,7 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
 import { RecentClaims } from "../kit/claims.ts";
-import { withNextDue } from "../kit/due.ts";
+import { earliest, withNextDue } from "../kit/due.ts";
 import type {
   AckOutboxRequest,
   ClaimDueRequest,
@@ -11,7 +11,7 @@ import type {
 } from "../store.ts";
 import type { Edit } from "./edit.ts";
 import { standInOutbox } from "./effects.ts";
-import { earliest, Followers, followedOf } from "./followers.ts";
+import { Followers, followedOf } from "./followers.ts";
 import { keyOf, outboxShelf, type PostedHint } from "./hints.ts";
 import type { Group, MessageRecord } from "./model.ts";
 import type { Records } from "./records.ts";

@@ -2,6 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import type { ExecutionKey } from "../../model/ids.ts";
+import { withNextDue } from "../kit/due.ts";
 import { storedTask } from "../kit/task-life.ts";
 import type * as contract from "../store.ts";
 import type { EntryAnswer } from "./batch.ts";
@@ -164,13 +165,12 @@ function readDueItem(partition: number, reply: Reply): contract.DueItem {
   return { kind: "lease", key, taskId, token, workerId, leaseUntil, deadline };
 }
 
-function withNextDue<Answer>(answer: Answer, next: Reply) {
-  return next === null ? answer : { ...answer, nextDue: next as number };
-}
-
 export function readDue(partition: number, reply: Reply): contract.ClaimDueAnswer {
   const [items, next] = reply as readonly [readonly Reply[], Reply];
-  return withNextDue({ items: items.map((item) => readDueItem(partition, item)) }, next);
+  return withNextDue(
+    { items: items.map((item) => readDueItem(partition, item)) },
+    next as number | null,
+  );
 }
 
 export function readTimers(partition: number, reply: Reply): contract.TimerPlace[] {
@@ -185,7 +185,7 @@ export function readOutbox(partition: number, reply: Reply) {
     const [source, id, body, deliveries] = message as readonly [string, string, string, number];
     return { key: { partition, id: source }, id, body, deliveries };
   });
-  return withNextDue({ messages }, next);
+  return withNextDue({ messages }, next as number | null);
 }
 
 /** Tasks and messages in the order of their adding. */

@@ -1,6 +1,7 @@
 /** Documents and the registry of servers, in SQLite. */
 import type { Database } from "bun:sqlite";
 import { putDocument } from "../kit/documents.ts";
+import { lastCharacter } from "../kit/order.ts";
 import type {
   BeatRequest,
   Document,
@@ -10,9 +11,6 @@ import type {
   PutRequest,
   RestoreDocumentRequest,
 } from "../store.ts";
-
-/** Sorts after every id that begins with the same prefix. */
-const lastCharacter = "\u{10ffff}";
 
 function prepareStatements(database: Database) {
   return {
