@@ -55,13 +55,7 @@ export async function openDynamoStore(url: string, options: DynamoOptions): Prom
       ? options
       : { ...options, onAttempt: (one: AwsAttempt) => count(one.operation, ...countsOf(one)) };
   const driver = await openDynamoDriver(url, counted);
-  // What is done without a moment from outside happens now, by the clock that servers share.
-  const shared: Clock = {
-    now: () => clock.now() + (driver.timeOffset?.() ?? 0),
-    after: (ms, callback) => clock.after(ms, callback),
-    soon: (callback) => clock.soon(callback),
-  };
-  return openRecordsStore(driver, { nonce: ids.nonce(), clock: shared });
+  return openRecordsStore(driver, { nonce: ids.nonce(), clock });
 }
 
 /** A server needs far fewer; more would only wait inside of the HTTP client, which has 256. */

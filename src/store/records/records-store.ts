@@ -24,7 +24,8 @@ import { Transfer } from "./transfer.ts";
 interface RecordsOptions {
   /** At random, of this process: ids that it makes begin with it. */
   readonly nonce: string;
-  readonly clock: Clock;
+  /** Of this process; the driver says how far the clock that servers share is ahead of it. */
+  readonly clock: Pick<Clock, "now">;
 }
 
 export function openRecordsStore(driver: RecordsDriver, options: RecordsOptions): contract.Store {
@@ -40,7 +41,8 @@ class RecordsStore implements contract.Store {
   readonly format?: () => number;
   readonly raiseFormat?: (format: number) => Promise<number>;
   readonly #driver: RecordsDriver;
-  readonly #clock: Clock;
+  /** What is done without a moment from outside happens now, by the clock that servers share. */
+  readonly #now: () => number;
   readonly #records: Records;
   readonly #executions: Executions;
   readonly #removals: Removals;
@@ -67,7 +69,7 @@ class RecordsStore implements contract.Store {
       }),
     );
     this.#driver = driver;
-    this.#clock = clock;
+    this.#now = () => clock.now() + (driver.timeOffset?.() ?? 0);
     const ids = new PlaceIds(nonce);
     const index = new QueueIndex(driver, ids);
     this.#records = new Records(driver, ids, index);
@@ -86,7 +88,7 @@ class RecordsStore implements contract.Store {
 
   async load({ key, fields, sure }: contract.LoadRequest): Promise<contract.LoadAnswer> {
     // What is under way is refused from then on.
-    if (sure) await this.#records.fence(key, this.#clock.now());
+    if (sure) await this.#records.fence(key, this.#now());
     return await this.#records.whole(async () => {
       const { execution } = await this.#records.read(key);
       if (execution === undefined) return { outcome: "not_found" };
@@ -149,7 +151,7 @@ class RecordsStore implements contract.Store {
   }
 
   queueHints({ partition }: { readonly partition: number }): Promise<readonly string[]> {
-    return this.#queues.hints(partition, this.#clock.now());
+    return this.#queues.hints(partition, this.#now());
   }
 
   claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {
@@ -161,7 +163,7 @@ class RecordsStore implements contract.Store {
   }
 
   ackOutbox(request: contract.AckOutboxRequest): Promise<void> {
-    return this.#outbox.acknowledge(request, this.#clock.now());
+    return this.#outbox.acknowledge(request, this.#now());
   }
 
   getDocument(request: contract.DocumentPlace): Promise<contract.Document | undefined> {

@@ -7,6 +7,7 @@ import { openRecordsStore } from "../../../src/store/records/records-store.ts";
 import type { Head, Store } from "../../../src/store/store.ts";
 import { HandClock } from "../../support/hand-clock.ts";
 import { effects, newTask } from "../conformance/subject.ts";
+import { withoutClock } from "./without-clock.ts";
 
 const queue = "default/wide";
 
@@ -25,7 +26,7 @@ export function recordsSizes(openEmpty: () => Promise<SizeSubject>): void {
   const now = clock.now();
   async function open() {
     const { driver, left } = await openEmpty();
-    return { left, store: openRecordsStore(driver, { nonce: "n", clock }) };
+    return { left, store: openRecordsStore(withoutClock(driver), { nonce: "n", clock }) };
   }
 
   const create = (store: Store, id: string, data: ReadonlyMap<string, string>) =>
