@@ -159,6 +159,24 @@ describe("map", () => {
     expect(world.send({ ...event, outcome })[0]!.type).toBe("duplicate");
   });
 
+  test("a repeated result of an item between two attempts is a duplicate when the map ends with it", () => {
+    const world = new World(workflow({ retry: { retryCount: 1, jitter: 0 } }), { input: list(5) });
+    const first = taskOf(world, 2);
+    fail(world, 2, true);
+    const outcome = { ok: true, output: "1" } as const;
+    const repeated = {
+      type: "result",
+      taskId: first.id,
+      token: world.tokenOf(first),
+      outcome,
+    } as const;
+    const open = taskOf(world, 3);
+    const late = { ...repeated, taskId: open.id, token: world.tokenOf(open) };
+    const cancel = { type: "operation", operation: "cancel" } as const;
+    const answers = world.send(cancel, repeated, late);
+    expect(answers.map(({ type }) => type)).toEqual(["accepted", "duplicate", "stale"]);
+  });
+
   test("what is no array fails it, and what is too large too", () => {
     const invalid = new World(workflow({}), { input: { list: { a: 1 } } });
     expect(invalid.execution.state.failure).toMatchObject({

@@ -137,7 +137,7 @@ export function applyResult(
 ): EventAnswer {
   const { draft, record } = subject;
   if (record.status !== "SCHEDULED" || record.handout !== handout) {
-    return { type: wasSettledBy(record, handout, result.token) ? "duplicate" : "stale" };
+    return lateResult(record, result, handout);
   }
   if (result.asks) return stale;
   draft.settle(result.taskId, result.token);
@@ -165,6 +165,15 @@ export function applyResult(
     endAttempt(subject, { ...attempt, failure: outcome.failure }, { ...outcome, rules });
   }
   return accepted;
+}
+
+/** A result for a task that nobody holds any more: the repeat of one that counted, or stale. */
+export function lateResult(
+  record: ActionRecord,
+  { token }: EventOf<"result">,
+  handout: number,
+): EventAnswer {
+  return wasSettledBy(record, handout, token) ? { type: "duplicate" } : stale;
 }
 
 /** Instead of the nonce of a lease: a result that came with a ticket alone has ended the attempt. */

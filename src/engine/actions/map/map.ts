@@ -13,7 +13,7 @@ import type { MapPlanAction } from "../../../language/kinds/map.ts";
 import { userRules } from "../../../language/user-rules.ts";
 import type { ParentLink } from "../../../model/child.ts";
 import type { EventAnswer } from "../../../model/event.ts";
-import type { MapProgress } from "../../../model/execution.ts";
+import type { ActionRecord, MapProgress } from "../../../model/execution.ts";
 import { parseTaskId } from "../../../model/ids.ts";
 import type { JsonText } from "../../../model/json.ts";
 import type { ChildEnd } from "../../../model/message.ts";
@@ -28,6 +28,7 @@ import {
   applyResult,
   endAttempt,
   endTotalTime,
+  lateResult,
   type Subject,
 } from "../attempts.ts";
 import { childFailure, mayRetryChild, runsOrFail } from "../child.ts";
@@ -60,11 +61,18 @@ export const map: ActionRules<MapPlanAction> = {
   },
   events: {
     result: (draft, action, event, handout) =>
-      onTask(draft, action, event.taskId, (subject) => applyResult(subject, event, handout)),
+      onTask(draft, action, event.taskId, {
+        apply: (subject) => applyResult(subject, event, handout),
+        late: (record) => lateResult(record, event, handout),
+      }),
     "lease-expired": (draft, action, event, handout) =>
-      onTask(draft, action, event.taskId, (subject) => applyLeaseExpiry(subject, event, handout)),
+      onTask(draft, action, event.taskId, {
+        apply: (subject) => applyLeaseExpiry(subject, event, handout),
+      }),
     "queue-timeout": (draft, action, event, handout) =>
-      onTask(draft, action, event.taskId, (subject) => applyQueueTimeout(subject, handout)),
+      onTask(draft, action, event.taskId, {
+        apply: (subject) => applyQueueTimeout(subject, handout),
+      }),
     "child-ended": (draft, action, { parent, end }) =>
       onChild(draft, action, parent, (subject) => endChild(subject, action, parent, end)),
     "child-lost": (draft, action, { parent }) =>
@@ -185,13 +193,19 @@ function onTask(
   draft: Draft,
   action: MapPlanAction,
   taskId: string,
-  apply: (subject: Subject) => EventAnswer,
+  {
+    apply,
+    late = () => stale,
+  }: {
+    readonly apply: (subject: Subject) => EventAnswer;
+    /** Instead, for what is still open of a map that has ended: it is about to be dropped. */
+    readonly late?: (record: ActionRecord) => EventAnswer;
+  },
 ): EventAnswer {
   const subject = subjectOf(draft, action, parseTaskId(taskId)?.item);
   if (subject === undefined) return stale;
-  // What is still open of a map that has ended is about to be dropped.
   const isOver = draft.record(action.index).status !== "WAITING";
-  return isOver && isOpenItem(subject.record) ? stale : apply(subject);
+  return isOver && isOpenItem(subject.record) ? late(subject.record) : apply(subject);
 }
 
 /** Finds the item of a timer that it waits for. */
