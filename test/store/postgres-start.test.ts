@@ -110,7 +110,7 @@ describe.skipIf(postgresMissing !== undefined)(`a PostgreSQL to start with${name
     const read = () => client.unsafe("SELECT name, value FROM known.settings ORDER BY name");
     const original = await read();
     for (const [setting, said] of [
-      ["version", "written by a newer Orchy (schema 99"],
+      ["oldest", "for servers that know 99; this one knows"],
       ["format", "written by another version of Orchy (format 99"],
     ] as const) {
       await set(setting, "99");

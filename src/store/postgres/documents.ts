@@ -3,6 +3,7 @@ import { putDocument } from "../kit/documents.ts";
 import type * as contract from "../store.ts";
 import { toFault } from "./faults.ts";
 import type { Parameter, PostgresLink } from "./link.ts";
+import { schemaVersion } from "./schema.ts";
 
 export class Documents {
   readonly #link: PostgresLink;
@@ -84,9 +85,11 @@ export class Documents {
       `WITH ended AS (DELETE FROM ${schema}.servers WHERE id IN (
          SELECT id FROM ${schema}.servers WHERE until <= $4::bigint AND id <> $1
          FOR UPDATE SKIP LOCKED))
-       INSERT INTO ${schema}.servers (id, until, body) VALUES ($1, $2::bigint, $3)
-       ON CONFLICT (id) DO UPDATE SET until = excluded.until, body = excluded.body`,
-      [id, now + ttlMs, body, now],
+       INSERT INTO ${schema}.servers (id, until, body, schema)
+         VALUES ($1, $2::bigint, $3, $5::int)
+       ON CONFLICT (id) DO UPDATE SET until = excluded.until, body = excluded.body,
+         schema = excluded.schema`,
+      [id, now + ttlMs, body, now, schemaVersion],
     );
   }
 

@@ -49,7 +49,7 @@ export async function openPostgresStore(
   const nodeClock = new NodeClock(() => readTime(link), clock);
   try {
     const node = await readNode(link, address);
-    const { partitions, format } = await prepareSchema(link, options);
+    const { partitions, format } = await prepareSchema(link, { ...options, clock });
     await nodeClock.measure();
     nodeClock.keepMeasuring();
     const ways = new Wakes(link, { clock, channel: options.namespace, sender: ids.uuid() });

@@ -1,12 +1,18 @@
-/** The schema of a namespace: created, brought to this version, and checked before it is used. */
+/**
+ * The schema of a namespace: created, brought to this version, and checked before it is used. Servers of
+ * several versions share it, as in a rolling upgrade: a migration adds what the newer one needs, and only
+ * a later one takes away what no server of that time uses any more. Its file then names the oldest version
+ * of the schema that a server must know to go on: `7-short.from-6.sql`.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TransactionSQL } from "bun";
+import { type Clock, pause } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { currentFormat } from "../../model/format.ts";
 import { type Namespace, readNamespace } from "../kit/namespace.ts";
 import { purgedPerClaim, purgedPerRemoval, removeRowsMax } from "../kit/removal.ts";
-import { stateOf } from "./faults.ts";
+import { isDisturbed, stateOf } from "./faults.ts";
 import type { PostgresLink } from "./link.ts";
 
 const folder = join(import.meta.dir, "migrations");
@@ -20,14 +26,30 @@ const bounds: Readonly<Record<string, number>> = {
 };
 
 /** Each is applied once, in order; one that has been released is never changed. */
-const migrations: readonly string[] = readdirSync(folder)
+const migrations = readdirSync(folder)
   .filter((file) => file.endsWith(".sql"))
   .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
-  .map((file) => readFileSync(join(folder, file), "utf8"))
-  .map((text) => text.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => `${bounds[name]}`));
+  .map((file) => ({
+    text: fillIn(readFileSync(join(folder, file), "utf8")),
+    /** Servers that know fewer migrations cannot go on. */
+    from: Number(/\.from-(\d+)\.sql$/.exec(file)?.[1] ?? 0),
+  }));
+
+function fillIn(text: string): string {
+  return text.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => `${bounds[name]}`);
+}
+
+/** The version of the schema that this server knows. */
+export const schemaVersion = migrations.length;
+
+/** Whoever reads or writes waits behind a change of tables that waits: it gives up and comes again. */
+const lockTimeout = "200ms";
+const triesMs = 1_000;
+const triesMax = 100;
 
 interface Options {
   readonly namespace: string;
+  readonly clock: Clock;
   readonly partitions?: number;
 }
 
@@ -36,11 +58,29 @@ type Settings = Readonly<Record<string, string>>;
 /** Permission denied; or no schema that may be used was found. */
 const denied: readonly unknown[] = ["42501", "3F000"];
 
+/** Throws an Error of one sentence when this server cannot use the namespace. */
+export async function prepareSchema(link: PostgresLink, options: Options): Promise<Namespace> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await prepareOnce(link, options);
+    } catch (error) {
+      if (!isDisturbed(error)) throw error;
+      if (tries === triesMax) {
+        throw new Error(
+          `The schema ${link.schema} cannot be brought up to date: another transaction uses its ` +
+            `tables (${(error as Error).message}). Wait until that has ended, a dump for instance.`,
+        );
+      }
+      await pause(triesMs, options.clock);
+    }
+  }
+}
+
 /**
  * All that is missing, in one transaction: servers that start at once wait for each other, and one
- * that cannot use the namespace leaves nothing behind. Throws an Error of one sentence then.
+ * that cannot use the namespace leaves nothing behind.
  */
-export async function prepareSchema(link: PostgresLink, options: Options): Promise<Namespace> {
+async function prepareOnce(link: PostgresLink, options: Options): Promise<Namespace> {
   const { namespace, partitions = limits.partitionsDefault } = options;
   const { client, schema } = link;
   return await client.begin(async (sql) => {
@@ -48,18 +88,23 @@ export async function prepareSchema(link: PostgresLink, options: Options): Promi
       `orchy migrations ${namespace}`,
     ]);
     const role = await openSchema(sql, namespace);
+    let found: Settings = {};
     try {
       await sql.unsafe(`SET LOCAL search_path = ${schema}`);
-      const found = await readSettings(sql);
+      found = await readSettings(sql);
       check(found, options);
       const initial = { partitions, format: currentFormat };
       const settings = await migrate(sql, { ...initial, ...found });
       return { partitions: Number(settings.partitions), format: Number(settings.format) };
     } catch (error) {
       if (!denied.includes(stateOf(error))) throw error;
+      const { version } = found;
+      const isUpgrade = version !== undefined && Number(version) < schemaVersion;
+      const todo = isUpgrade ? `bring from version ${version} to ${schemaVersion}` : "use";
+      const once = isUpgrade ? "Start this version once as its owner, or make" : "Make";
       throw new Error(
-        `The role of PostgreSQL may not use the schema ${schema}: ${(error as Error).message}. Make ` +
-          `it the owner: ALTER SCHEMA ${schema} OWNER TO "${role}".`,
+        `The role of PostgreSQL may not ${todo} the schema ${schema}: ${(error as Error).message}. ` +
+          `${once} it the owner: ALTER SCHEMA ${schema} OWNER TO "${role}".`,
       );
     }
   });
@@ -96,26 +141,31 @@ async function readSettings(sql: TransactionSQL): Promise<Settings> {
 }
 
 /** Of a namespace that exists. */
-function check({ version, format, partitions }: Settings, options: Options): void {
+function check({ version, oldest, format, partitions }: Settings, options: Options): void {
   const { namespace } = options;
   if (version === undefined) return;
-  if (Number(version) > migrations.length) {
+  if (Number(oldest) > schemaVersion) {
     throw new Error(
-      `The namespace ${namespace} was written by a newer Orchy (schema ${version}; this one ` +
-        `knows ${migrations.length}); start that version, or a newer one.`,
+      `The namespace ${namespace} was written by a newer Orchy (schema ${version}, for servers that ` +
+        `know ${oldest}; this one knows ${schemaVersion}); start that version, or a newer one.`,
     );
   }
   readNamespace({ partitions, format }, options);
 }
 
+type Values = Readonly<Record<string, string | number>>;
+
 async function migrate(
   sql: TransactionSQL,
-  { version = "0", ...settings }: Readonly<Record<string, string | number>>,
-): Promise<Readonly<Record<string, string | number>>> {
+  { version = 0, oldest = 0, ...settings }: Values,
+): Promise<Values> {
   const missing = migrations.slice(Number(version));
   if (missing.length === 0) return settings;
-  for (const migration of missing) await sql.unsafe(migration).simple();
-  const values = { ...settings, version: migrations.length };
+  const from = Math.max(Number(oldest), ...missing.map((migration) => migration.from));
+  if (from > Number(oldest) && version !== 0) await expectNoneBefore(sql, from);
+  await sql.unsafe(`SET LOCAL lock_timeout = '${lockTimeout}'`);
+  for (const { text } of missing) await sql.unsafe(text).simple();
+  const values = { ...settings, version: schemaVersion, oldest: from };
   for (const [name, value] of Object.entries(values)) {
     await sql.unsafe(
       `INSERT INTO settings VALUES ($1, $2)
@@ -124,4 +174,18 @@ async function migrate(
     );
   }
   return settings;
+}
+
+/** Of the servers that are live, none may know less of the schema. */
+async function expectNoneBefore(sql: TransactionSQL, from: number): Promise<void> {
+  const [live] = await sql.unsafe(
+    `SELECT count(*)::int AS older FROM servers WHERE schema < $1::int
+       AND until > extract(epoch FROM clock_timestamp()) * 1000`,
+    [from],
+  );
+  if (live.older === 0) return;
+  throw new Error(
+    `The schema cannot be brought to version ${schemaVersion} while servers run that know less of it ` +
+      `than version ${from} (${live.older}). Stop them, or upgrade them to a version between first.`,
+  );
 }

@@ -123,4 +123,10 @@ CREATE TABLE documents (
   PRIMARY KEY (kind, id)
 );
 
-CREATE TABLE servers (id text COLLATE "C" PRIMARY KEY, until bigint NOT NULL, body text NOT NULL);
+-- schema: the version of these tables that the server knows.
+CREATE TABLE servers (
+  id text COLLATE "C" PRIMARY KEY,
+  until bigint NOT NULL,
+  body text NOT NULL,
+  schema int NOT NULL
+);
