@@ -29,19 +29,25 @@ const triesMax = 5;
 
 export class SimulatedConsumer {
   readonly process: Process;
+  /** Its action is known: what was queued before is nothing that brokers deliver. */
+  readonly registered: Promise<void>;
   readonly #options: ConsumerOptions;
   #calls = 0;
 
   constructor(name: string, options: ConsumerOptions) {
     this.#options = options;
     this.process = new Process(options.loop, name);
-    void this.#run();
+    this.registered = this.#register();
+    void this.registered.then(() => this.#run());
+  }
+
+  async #register(): Promise<void> {
+    const save = (service: Runtime) => service.saveAction(deliveredDefinition, { lenient: false });
+    while ((await this.#call("register", save)) === undefined) await this.#sleep(restMs);
   }
 
   async #run(): Promise<void> {
     const { broker } = this.#options;
-    const save = (service: Runtime) => service.saveAction(deliveredDefinition, { lenient: false });
-    while ((await this.#call("register", save)) === undefined) await this.#sleep(restMs);
     for (;;) {
       await this.#sleep(restMs);
       for (let got = broker.receive(); got !== undefined; got = broker.receive()) {

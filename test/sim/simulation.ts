@@ -158,7 +158,7 @@ class World {
     const broker = this.#broker;
     const nemesis = new Nemesis({ loop, weather, servers, workerOptions, workers, broker });
     for (const name of delivery === undefined ? [] : ["consumer-1", "consumer-2"]) {
-      new SimulatedConsumer(name, { ...workerOptions, broker: delivery! });
+      await new SimulatedConsumer(name, { ...workerOptions, broker: delivery! }).registered;
     }
     const working = client.work(faultsMs, { starts: 18, others: 40 });
     await nemesis.rage(faultsMs, 1_000 + chance.below(8_000));
