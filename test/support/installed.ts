@@ -83,18 +83,20 @@ export function installPython(name: string, version: string): Promise<Installed>
   });
 }
 
-/** A `node_modules` of this package. `prepare` runs in the package instead of its own scripts. */
-export function installNpm(
+/** The folder of this package. `prepare` runs in it, as its own scripts do not. */
+export async function installNpm(
   name: string,
   version: string,
-  prepare: readonly string[],
+  prepare?: readonly string[],
 ): Promise<Installed> {
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund"];
-  return installOnce(`${name.replace("/", "-")}-${version}`, async (folder) => {
+  const place = (folder: string) => join(folder, "node_modules", name);
+  const installed = await installOnce(`${name.replace("/", "-")}-${version}`, async (folder) => {
     const npm = ["npm", "install", "--prefix", folder, ...flags, `${name}@${version}`];
     const fault = lacking("npm") ?? (await done(npm, folder));
-    return fault ?? done(prepare, join(folder, "node_modules", name));
+    return fault ?? (prepare && (await done(prepare, place(folder))));
   });
+  return "missing" in installed ? installed : { folder: place(installed.folder) };
 }
 
 const copyGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";

@@ -33,7 +33,7 @@ export function postgresOf(
     missing: async () => postgresMissing ?? (await program.missing()),
     startMs: 60_000,
     async start() {
-      const native = join(await program.folder(), "node_modules", name, "native");
+      const native = join(await program.folder(), "native");
       // Its user may not enter the cache of root.
       const home = mkdtempSync(join(tmpdir(), "orchy-postgres-programs-"));
       cpSync(native, home, { recursive: true, verbatimSymlinks: true });
