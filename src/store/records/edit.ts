@@ -283,14 +283,10 @@ export class Edit {
   #closeHead() {
     const { group } = this.#options;
     const due = this.#standing(this.record.due, earliestOf(this.record, this.now));
-    const execution = { ...this.record, due, version: this.version };
-    const lists = {
-      timers: this.#listText("timers", encodeTimers),
-      messages: this.#listText("messages", encodeMessages),
-    };
+    const { execution, body } = this.#encodeHead({ ...this.record, due, version: this.version });
     const next = {
       version: this.version,
-      body: encodeHead(execution, lists),
+      body,
       closed: isHeld(execution.hold) || execution.grave !== undefined,
     };
     const expected = group.execution?.version ?? null;
@@ -298,6 +294,23 @@ export class Edit {
     const { grave } = execution;
     const change = grave?.isEmpty ? { ...write, expiresAt: grave.until + forgottenMs } : write;
     return { execution, change };
+  }
+
+  /** Where the body would be too large, what may be long in it stands in parts: the rest is small. */
+  #encodeHead(execution: ExecutionRecord) {
+    const lists = {
+      timers: this.#listText("timers", encodeTimers),
+      messages: this.#listText("messages", encodeMessages),
+    };
+    const body = encodeHead(execution, lists);
+    if (!this.#options.texts.isTooLarge(body)) return { execution, body };
+    const { state, timers, messages } = execution;
+    const smaller = { ...execution, state: typeof state === "string" ? this.text(state) : state };
+    const spilled = {
+      timers: this.#spill(timers, lists.timers),
+      messages: this.#spill(messages, lists.messages),
+    };
+    return { execution: smaller, body: encodeHead(smaller, spilled) };
   }
 
   /** In the head, or in a part, which is written anew when the list has changed. */
@@ -310,9 +323,13 @@ export class Edit {
     const known = spilled.get(list);
     if (known !== undefined) return known;
     this.drop(spilled.get(group.execution?.[name] ?? list));
-    if (list.length <= listedMax) return encode(list);
-    const text = this.text(encode(list));
-    spilled.set(list, text);
-    return text;
+    return list.length <= listedMax ? encode(list) : this.#spill(list, encode(list));
+  }
+
+  #spill(list: object, text: Text): Text {
+    if (typeof text !== "string") return text;
+    const spilled = this.text(text);
+    this.#options.spilled.set(list, spilled);
+    return spilled;
   }
 }

@@ -8,6 +8,8 @@ import { fromLife, isHeld, toLife, withHold } from "./holds.ts";
 import type { ExecutionRecord, TaskRecord } from "./model.ts";
 import { staysPosted } from "./moments.ts";
 
+/** Dropped lone tasks whose heartbeats are `cancelled`; those of older ones are `stale`. */
+const droppedMax = 100;
 /** Message bodies that stand in the head. */
 const bodyCharsMax = 1_024;
 
@@ -49,7 +51,7 @@ function dropTask(edit: Edit, task: TaskRecord): void {
   const until = before.until as number;
   edit.deleteTask(task);
   const kept = edit.record.dropped.filter((one) => one.until >= edit.now);
-  edit.change({ dropped: [...kept, { id: task.id, token, until }] });
+  edit.change({ dropped: [...kept, { id: task.id, token, until }].slice(-droppedMax) });
 }
 
 /** Queued tasks in rows stay as they are; what is on offer again gets new hints. */

@@ -50,6 +50,13 @@ export class Texts {
     this.#driver = driver;
   }
 
+  /** Whether a record cannot have the body. */
+  isTooLarge(body: string): boolean {
+    const { bodyBytesMax } = this.#driver.limits;
+    // No character has more than three bytes.
+    return body.length * 3 > bodyBytesMax && Buffer.byteLength(body) > bodyBytesMax;
+  }
+
   /** The parts of a text, to be written before what refers to them. */
   make(name: string, text: string): { readonly ref: PartRef; readonly parts: readonly Part[] } {
     const bytes = encode(text);
