@@ -1,6 +1,7 @@
 /** How a PostgreSQL store is opened: what it refuses, what rights it needs, TLS. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { limits } from "../../src/base/limits.ts";
+import { currentFormat, oldestFormat } from "../../src/model/format.ts";
 import { openStore } from "../../src/store/open.ts";
 import { openPostgresStore } from "../../src/store/postgres/open.ts";
 import { createAuthority } from "../support/certificates.ts";
@@ -163,6 +164,25 @@ describe.skipIf(postgresMissing !== undefined)(`a PostgreSQL to start with${name
     for (const one of [here, elsewhere]) await one.stop();
     for (const one of [ca, stranger]) one.remove();
   }, 60_000);
+
+  test("keeps its highest format, and is written only when that rises", async () => {
+    const store = await openPostgresStore(server.url, { namespace: "raised", partitions: 1 });
+    const written = async () => {
+      const text = "SELECT xmin::text, value FROM raised.settings WHERE name = 'format'";
+      return { ...(await server.client.unsafe(text))[0] };
+    };
+    const before = await written();
+    expect(await store.raiseFormat(oldestFormat)).toBe(currentFormat);
+    expect(await store.raiseFormat(currentFormat)).toBe(currentFormat);
+    expect(await written()).toEqual(before);
+    expect(await store.raiseFormat(currentFormat + 1)).toBe(currentFormat + 1);
+    expect(await store.raiseFormat(currentFormat)).toBe(currentFormat + 1);
+    expect([(await written()).value, store.format()]).toEqual([
+      `${currentFormat + 1}`,
+      currentFormat + 1,
+    ]);
+    await store.close();
+  });
 
   test("is prepared once by servers that start together", async () => {
     const open = () => openPostgresStore(server.url, { namespace: "together" });

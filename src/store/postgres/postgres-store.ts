@@ -257,12 +257,15 @@ export class PostgresStore implements contract.Store {
     return this.#format;
   }
 
+  /** Every server calls it at every beat: what is as high is only read. */
   async raiseFormat(format: number): Promise<number> {
     const { schema } = this.#link;
     const [row] = await this.#link
       .query<{ readonly value: string }>(
-        `UPDATE ${schema}.settings SET value = greatest(value::int, $1::int)::text
-         WHERE name = 'format' RETURNING value`,
+        `WITH raised AS (UPDATE ${schema}.settings SET value = $1::int::text
+           WHERE name = 'format' AND value::int < $1::int RETURNING value)
+         SELECT value FROM raised UNION ALL SELECT value FROM ${schema}.settings
+           WHERE name = 'format' AND NOT EXISTS (SELECT FROM raised)`,
         [format],
       )
       .catch((error) => {
