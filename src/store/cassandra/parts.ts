@@ -1,8 +1,8 @@
 /** Parts of executions in Cassandra: plain writes, each name once. */
 import type { ExecutionKey } from "../../model/ids.ts";
+import { inTurns } from "../kit/in-turns.ts";
 import { compareText } from "../kit/order.ts";
 import type { Aggregates, Part } from "../records/driver.ts";
-import { inTurns } from "./in-turns.ts";
 import type { CassandraLink, Parameter } from "./link.ts";
 
 /** Statements of one call that are under way at once. */

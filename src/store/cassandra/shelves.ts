@@ -1,12 +1,12 @@
 /** Hints in Cassandra: plain writes into buckets, read from where something may be left. */
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Ids } from "../../base/clock.ts";
+import { inTurns } from "../kit/in-turns.ts";
 import { lastCharacter } from "../kit/order.ts";
 import type { Entry, Place, ScanAnswer, ScanRequest, Shelf, Shelves } from "../records/driver.ts";
 import { BucketRows, type Range } from "./bucket-rows.ts";
 import { Buckets, bucketMs, bucketOf } from "./buckets.ts";
 import { comparePlaces, Horizon } from "./horizon.ts";
-import { inTurns } from "./in-turns.ts";
 import type { CassandraLink } from "./link.ts";
 
 /** See RecordsDriver.limits. */

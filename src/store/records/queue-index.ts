@@ -1,13 +1,19 @@
 /**
  * Which queues, and priorities in them, have shelves: a list of its own, to which each server adds
- * those that it posts to. Entries stay, the latest one of each.
+ * those that it posts to. The latest entry of each stays, until the queue has been empty and unused for
+ * long.
  */
 import { BoundedMap } from "../../base/bounded-map.ts";
 import type { Place, RecordsDriver } from "./driver.ts";
 import { type NewHint, type PlaceIds, type QueueShelf, queuesShelf } from "./hints.ts";
 
 /** A server enters a queue again after this time. */
-const announcedMs = 3_600_000;
+const announcedMs = 600_000;
+/**
+ * From its latest entry on, a queue that is empty may be forgotten: every server that posts to it enters
+ * it anew, also one that has been about to post for minutes.
+ */
+const unusedMs = 2 * announcedMs;
 /** The list is read again for a queue that is in it after this time, for new priorities. */
 const freshMs = 15_000;
 const pageMax = 500;
@@ -17,6 +23,13 @@ interface Known {
   readonly readAt: number;
   /** Priorities by queue, highest first. */
   readonly queues: ReadonlyMap<string, readonly number[]>;
+  /** The latest entries. */
+  readonly entries: ReadonlyMap<string, Place>;
+}
+
+interface Entered {
+  readonly queue: QueueShelf;
+  readonly place: Place;
 }
 
 export class QueueIndex {
@@ -69,24 +82,43 @@ export class QueueIndex {
   async all(partition: number, now: number): Promise<Known["queues"]> {
     const shelf = queuesShelf(partition);
     const queues = new Map<string, number[]>();
+    const entries = new Map<string, Place>();
     const outdated: { shelf: typeof shelf; place: Place }[] = [];
     for (let after: Place | undefined; ; ) {
       const request = { shelf, limit: pageMax };
       const page = await this.#driver.shelves.scan(after ? { ...request, after } : request);
       for (const { place, body } of page.entries) {
-        const { queue, priority } = JSON.parse(body) as QueueShelf;
-        const priorities = queues.get(queue) ?? [];
-        queues.set(queue, priorities);
-        if (priorities.includes(priority)) outdated.push({ shelf, place });
-        else priorities.push(priority);
+        const entered = JSON.parse(body) as QueueShelf;
+        const name = nameOf(partition, entered);
+        if (entries.has(name)) outdated.push({ shelf, place });
+        else {
+          entries.set(name, place);
+          queues.set(entered.queue, [...(queues.get(entered.queue) ?? []), entered.priority]);
+        }
       }
       after = page.entries.at(-1)?.place;
       if (!page.more || after === undefined) break;
     }
     for (const priorities of queues.values()) priorities.sort((a, b) => b - a);
-    this.#known.set(partition, { readAt: now, queues });
+    this.#known.set(partition, { readAt: now, queues, entries });
     if (outdated.length > 0) await this.#driver.shelves.strike(outdated);
     return queues;
+  }
+
+  /** Of queues that were found empty, those that nobody has used for long, with their entries. */
+  unused(partition: number, empty: readonly QueueShelf[], now: number): readonly Entered[] {
+    const entries = this.#known.get(partition)?.entries;
+    return empty.flatMap((queue) => {
+      const place = entries?.get(nameOf(partition, queue));
+      return place !== undefined && now - place.at >= unusedMs ? [{ queue, place }] : [];
+    });
+  }
+
+  async forget(partition: number, unused: readonly Entered[]): Promise<void> {
+    if (unused.length === 0) return;
+    const shelf = queuesShelf(partition);
+    this.#known.delete(partition);
+    await this.#driver.shelves.strike(unused.map(({ place }) => ({ shelf, place })));
   }
 }
 

@@ -2,6 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import { type ExecutionKey, formatToken } from "../../model/ids.ts";
 import { RecentClaims } from "../kit/claims.ts";
+import { inTurns } from "../kit/in-turns.ts";
 import { compareText } from "../kit/order.ts";
 import { type QueueCounts, sumOf } from "../kit/queue-counts.ts";
 import * as life from "../kit/task-life.ts";
@@ -36,6 +37,8 @@ import { type ClaimedTask, lease, type Tasks } from "./tasks.ts";
 const pagesMax = 20;
 /** A hint of a held task is looked at again after this time; a resume posts another one. */
 const heldLookMs = 60_000;
+/** Queues that are looked into at the same time. */
+const scansAtOnce = 32;
 /** Counted at most. */
 const countMax = 1_000;
 
@@ -219,14 +222,38 @@ export class Queues {
 
   async hints(partition: number, now: number): Promise<readonly string[]> {
     const shelves = await this.#shelves(partition);
-    const found = await Promise.all(
-      shelves.map(async (of) => {
-        const request = { shelf: queueShelf(partition, of), bound: now, limit: 1 };
-        const { entries } = await this.#records.driver.shelves.scan(request);
-        return entries.length > 0 ? [of.queue] : [];
-      }),
+    const first = await this.#firstOf(partition, shelves);
+    const found = shelves.filter((_, i) => (first[i]?.at ?? Number.POSITIVE_INFINITY) <= now);
+    await this.#forget(
+      partition,
+      shelves.filter((_, i) => first[i] === undefined),
+      now,
     );
-    return [...new Set(found.flat())].sort(compareText);
+    return [...new Set(found.map(({ queue }) => queue))].sort(compareText);
+  }
+
+  /** Where the hints of each begin; undefined: it is empty. */
+  async #firstOf(
+    partition: number,
+    shelves: readonly QueueShelf[],
+  ): Promise<readonly (Place | undefined)[]> {
+    return await inTurns(scansAtOnce, shelves, async (of) => {
+      const request = { shelf: queueShelf(partition, of), limit: 1 };
+      return (await this.#records.driver.shelves.scan(request)).entries[0]?.place;
+    });
+  }
+
+  /** They are read once more: a hint that is moved to a later place may be missed while it is. */
+  async #forget(partition: number, empty: readonly QueueShelf[], now: number): Promise<void> {
+    const unused = this.#index.unused(partition, empty, now);
+    const first = await this.#firstOf(
+      partition,
+      unused.map(({ queue }) => queue),
+    );
+    await this.#index.forget(
+      partition,
+      unused.filter((_, i) => first[i] === undefined),
+    );
   }
 
   async #shelves(partition: number, queue?: string): Promise<readonly QueueShelf[]> {
