@@ -141,9 +141,15 @@ describe.skipIf(missing !== undefined)(`Kafka${name}`, () => {
     await Promise.all([second, third]);
     await members[1]!.close();
     await late.close();
+    // What came twice at the end is left to this one.
     const after = join();
-    while ((await after.receive({ limit: 10, waitMs: 3_000, signal })).length > 0);
-    expect(await after.backlog()).toBe(0);
+    let lag = 1;
+    const ended = takeUntil(after, () => lag === 0, note);
+    while (lag > 0) {
+      lag = await after.backlog().catch(() => 1);
+      await Bun.sleep(50);
+    }
+    await ended;
     await after.close();
     expect(seen.size).toBe(total);
   });
