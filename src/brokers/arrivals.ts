@@ -15,8 +15,9 @@ export class Arrivals {
   #bytes = 0;
   #isFull = false;
   #isClosed = false;
-  /** Of the last failure, until somebody has heard of it. */
+  /** Of the last failure, until the broker is there again. */
   #fault: BrokerFault | undefined;
+  #isFaultTaken = false;
   readonly #waiting = new Set<() => void>();
 
   constructor(options: ArrivalsOptions) {
@@ -24,7 +25,7 @@ export class Arrivals {
   }
 
   add(message: IncomingMessage): void {
-    this.#fault = undefined;
+    this.recover();
     this.#messages.push(message);
     this.#bytes += message.body.length;
     const { max, bytesMax } = this.#options;
@@ -56,7 +57,13 @@ export class Arrivals {
 
   fail(fault: BrokerFault): void {
     this.#fault = fault;
+    this.#isFaultTaken = false;
     this.#wakeAll();
+  }
+
+  /** The broker is there. */
+  recover(): void {
+    this.#fault = undefined;
   }
 
   close(): void {
@@ -64,14 +71,16 @@ export class Arrivals {
     this.#wakeAll();
   }
 
+  /** Throws a failure at once, and then, while the broker stays away, at the end of each wait. */
   async take({ limit, waitMs, signal }: ReceiveOptions): Promise<readonly IncomingMessage[]> {
-    if (this.#messages.length === 0 && this.#fault === undefined) await this.#some(waitMs, signal);
+    const hasNews = this.#fault !== undefined && !this.#isFaultTaken;
+    if (this.#messages.length === 0 && !hasNews) await this.#some(waitMs, signal);
     const taken = this.#messages.splice(0, limit);
     this.#bytes -= sizeOf(taken);
     this.#tellRoom();
     const fault = this.#fault;
-    if (taken.length > 0 || fault === undefined) return taken;
-    this.#fault = undefined;
+    if (taken.length > 0 || fault === undefined || this.#isClosed) return taken;
+    this.#isFaultTaken = true;
     throw fault;
   }
 

@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { KafkaClient } from "../brokers/kafka/client.ts";
 import { KafkaReceiver } from "../brokers/kafka/receiver.ts";
 import { KafkaSender } from "../brokers/kafka/sender.ts";
-import { BrokerFault, type IncomingMessage } from "../brokers/message.ts";
+import type { IncomingMessage } from "../brokers/message.ts";
 import { plainQueueKey } from "../model/ids.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { brokerQueueName } from "./names.ts";
@@ -58,8 +58,8 @@ export class KafkaTickets implements TicketQueue {
   readonly #waiting = new Set<Waiting>();
   #held: Held[] = [];
   #onTaken = () => {};
+  /** Why nothing comes; undefined: it does. */
   #fault: unknown;
-  readonly #refused = new Set<string>();
   readonly #abort = new AbortController();
 
   constructor(options: KafkaTicketsOptions) {
@@ -71,18 +71,14 @@ export class KafkaTickets implements TicketQueue {
     await this.#options.client.ensureTopics([], { partitions: -1, replicas: -1 });
   }
 
-  async offer(tickets: readonly Ticket[]): Promise<void> {
-    const byQueue = Map.groupBy(tickets, ({ queue }) => plainQueueKey(queue));
-    const sent = [...byQueue].map(async ([queue, some]) => {
-      const sender = new KafkaSender(this.#options.client, await this.#topicOf(queue));
-      const messages = some.map((ticket) => ({ key: ticket.key.id, body: writeTicket(ticket) }));
-      const fault = (await sender.send(messages)).find((one) => one !== undefined);
-      if (fault === undefined) return;
-      // The topic may have been deleted.
-      if (fault.permanent) this.#topics.delete(queue);
-      throw fault;
-    });
-    await Promise.all(sent);
+  async offer(queue: string, tickets: readonly Ticket[]): Promise<void> {
+    const sender = new KafkaSender(this.#options.client, await this.#topicOf(queue));
+    const messages = tickets.map((ticket) => ({ key: ticket.key.id, body: writeTicket(ticket) }));
+    const fault = (await sender.send(messages)).find((one) => one !== undefined);
+    if (fault === undefined) return;
+    // The topic may have been deleted.
+    if (fault.permanent) this.#topics.delete(queue);
+    throw fault;
   }
 
   async receive({ queue, limit, waitMs, signal }: TicketReceive): Promise<readonly Delivery[]> {
@@ -110,9 +106,7 @@ export class KafkaTickets implements TicketQueue {
       this.#onTaken();
       return taken.map(({ delivery }) => delivery);
     }
-    const fault = this.#fault;
-    this.#fault = undefined;
-    if (fault !== undefined) throw fault;
+    if (this.#fault !== undefined) throw this.#fault;
     return [];
   }
 
@@ -123,6 +117,15 @@ export class KafkaTickets implements TicketQueue {
 
   /** It would come here again. */
   async giveBack(): Promise<void> {}
+
+  creation(queue: string): string {
+    const { client, prefix, namespace, topics } = this.#options;
+    const topic = brokerQueueName(prefix, namespace, queue);
+    return (
+      `kafka-topics.sh --bootstrap-server ${client.address.brokers[0]} --create ` +
+      `--topic ${topic} --partitions ${topics.partitions}`
+    );
+  }
 
   async close(): Promise<void> {
     this.#abort.abort();
@@ -149,28 +152,11 @@ export class KafkaTickets implements TicketQueue {
       () => topic,
       (error) => {
         this.#topics.delete(queue);
-        this.#explain(queue, topic, error);
         throw error;
       },
     );
     this.#topics.set(queue, made);
     return made;
-  }
-
-  /** Says once how to create a topic that this server must not create. */
-  #explain(queue: string, topic: string, error: unknown): void {
-    const { client, topics, log } = this.#options;
-    if (!(error instanceof BrokerFault) || !error.permanent || this.#refused.has(queue)) return;
-    this.#refused.add(queue);
-    const command =
-      `kafka-topics.sh --bootstrap-server ${client.address.brokers[0]} --create ` +
-      `--topic ${topic} --partitions ${topics.partitions}`;
-    const reason = error.message;
-    log.warn("a topic for tickets cannot be used; if it is missing, create it", {
-      queue,
-      reason,
-      command,
-    });
   }
 
   #changeSoon(): void {
@@ -214,6 +200,7 @@ export class KafkaTickets implements TicketQueue {
     while (this.#receiver === receiver && !signal.aborted) {
       try {
         const messages = await receiver.receive({ limit: perFetch, waitMs: fetchWaitMs, signal });
+        this.#fault = undefined;
         const others: IncomingMessage[] = [];
         for (const message of messages) {
           const ticket = readTicket(message.body, partitions);
@@ -228,7 +215,7 @@ export class KafkaTickets implements TicketQueue {
           await receiver.ack(others);
         }
       } catch (error) {
-        this.#fault = error;
+        if (this.#receiver === receiver) this.#fault = error;
       }
       this.#wake();
       this.#changeSoon();

@@ -39,11 +39,14 @@ export interface TicketQueue {
     /** One that is given back reaches any server. Otherwise it would come here again. */
     readonly competing: boolean;
   };
-  offer(tickets: readonly Ticket[]): Promise<void>;
+  /** All of them are of one queue, by the key of the plain one. */
+  offer(queue: string, tickets: readonly Ticket[]): Promise<void>;
   receive(request: TicketReceive): Promise<readonly Delivery[]>;
   /** They are used up, whatever came of them. */
   settle(deliveries: readonly Delivery[]): Promise<void>;
   /** Another server is to have them. */
   giveBack(deliveries: readonly Delivery[]): Promise<void>;
+  /** The command that creates what this needs for a queue, for people. */
+  creation(queue: string): string;
   close(): Promise<void>;
 }

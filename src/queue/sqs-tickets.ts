@@ -1,10 +1,9 @@
 /** Tickets on SQS: a standard queue for each queue of Orchy, created when it is first used. */
 import { BoundedMap } from "../base/bounded-map.ts";
 import { limits } from "../base/limits.ts";
-import { BrokerFault, type IncomingMessage } from "../brokers/message.ts";
+import type { BrokerFault, IncomingMessage } from "../brokers/message.ts";
 import { SqsQueue } from "../brokers/sqs/queue.ts";
 import { isMissingQueue, type SqsService } from "../brokers/sqs/service.ts";
-import { plainQueueKey } from "../model/ids.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { brokerQueueName } from "./names.ts";
 import type { Delivery, Ticket, TicketQueue, TicketReceive } from "./queue.ts";
@@ -33,7 +32,6 @@ export class SqsTickets implements TicketQueue {
   readonly traits = { name: "SQS", competing: true };
   readonly #options: SqsTicketsOptions;
   readonly #queues = new BoundedMap<string, SqsQueue>(limits.unpolledQueuesMax);
-  readonly #refused = new Set<string>();
 
   constructor(options: SqsTicketsOptions) {
     this.#options = options;
@@ -49,21 +47,15 @@ export class SqsTickets implements TicketQueue {
     }
   }
 
-  async offer(tickets: readonly Ticket[]): Promise<void> {
-    const byQueue = Map.groupBy(tickets, ({ queue }) => plainQueueKey(queue));
-    const sent = [...byQueue].map(async ([queue, some]) => {
-      const messages = some.map((ticket) => ({ body: writeTicket(ticket) }));
-      const fault = (await this.#queueOf(queue).send(messages)).find((one) => one !== undefined);
-      if (fault !== undefined) throw this.#explained(queue, fault);
-    });
-    await Promise.all(sent);
+  async offer(queue: string, tickets: readonly Ticket[]): Promise<void> {
+    const messages = tickets.map((ticket) => ({ body: writeTicket(ticket) }));
+    const fault = (await this.#queueOf(queue).send(messages)).find((one) => one !== undefined);
+    if (fault !== undefined) throw fault;
   }
 
   async receive({ queue, ...options }: TicketReceive): Promise<readonly Delivery[]> {
     const from = this.#queueOf(queue);
-    const messages = await from.receive(options).catch((error) => {
-      throw this.#explained(queue, error);
-    });
+    const messages = await from.receive(options);
     const deliveries: Delivery[] = [];
     const others: IncomingMessage[] = [];
     for (const message of messages) {
@@ -86,6 +78,12 @@ export class SqsTickets implements TicketQueue {
     return forEachQueue(deliveries, (from, messages) => from.giveBack(messages));
   }
 
+  creation(queue: string): string {
+    const attributes = Object.entries(create).map(([name, value]) => `${name}=${value}`);
+    const name = this.#nameOf(queue);
+    return `aws sqs create-queue --queue-name ${name} --attributes ${attributes.join(",")}`;
+  }
+
   async close(): Promise<void> {}
 
   #queueOf(queue: string): SqsQueue {
@@ -101,24 +99,6 @@ export class SqsTickets implements TicketQueue {
   #nameOf(queue: string): string {
     const { prefix, namespace } = this.#options;
     return brokerQueueName(prefix, namespace, queue);
-  }
-
-  /** Says once how to create a queue that this server must not create. */
-  #explained(queue: string, error: unknown): unknown {
-    const isRefused = error instanceof BrokerFault && error.permanent;
-    if (!isRefused || this.#refused.has(queue)) return error;
-    this.#refused.add(queue);
-    const attributes = Object.entries(create).map(([name, value]) => `${name}=${value}`);
-    const command =
-      `aws sqs create-queue --queue-name ${this.#nameOf(queue)} ` +
-      `--attributes ${attributes.join(",")}`;
-    const reason = error.message;
-    this.#options.log.warn("a queue for tickets cannot be used; if it is missing, create it", {
-      queue,
-      reason,
-      command,
-    });
-    return error;
   }
 }
 

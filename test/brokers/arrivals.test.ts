@@ -2,12 +2,27 @@
 import { expect, test } from "bun:test";
 import { getEventListeners } from "node:events";
 import { Arrivals } from "../../src/brokers/arrivals.ts";
+import { BrokerFault } from "../../src/brokers/message.ts";
 
 test("waits that are over leave nothing at the signal that would have ended them", async () => {
   const arrivals = new Arrivals({ max: 2, bytesMax: 100, onFull() {}, onRoom() {} });
   const { signal } = new AbortController();
   for (let i = 0; i < 3; i++) await arrivals.take({ limit: 1, waitMs: 1, signal });
   expect(getEventListeners(signal, "abort").length).toBe(0);
+});
+
+test("a failure is thrown at once, and then by each wait, until the broker is there", async () => {
+  const arrivals = new Arrivals({ max: 2, bytesMax: 100, onFull() {}, onRoom() {} });
+  const { signal } = new AbortController();
+  const take = (waitMs: number) => arrivals.take({ limit: 1, waitMs, signal });
+  arrivals.fail(new BrokerFault("away", { permanent: false }));
+  await expect(take(60_000)).rejects.toThrow("away");
+  await expect(take(1)).rejects.toThrow("away");
+  await expect(take(1)).rejects.toThrow("away");
+  arrivals.fail(new BrokerFault("still away", { permanent: false }));
+  await expect(take(60_000)).rejects.toThrow("still away");
+  arrivals.recover();
+  expect(await take(1)).toEqual([]);
 });
 
 test("an abort ends a wait", async () => {

@@ -1,7 +1,10 @@
 /** Servers whose tasks a broker carries: one that loses, doubles and reorders tickets, and goes away. */
 import { expect, test } from "bun:test";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
+import { defined } from "../../src/base/defined.ts";
+import { BrokerFault } from "../../src/brokers/message.ts";
 import { MemoryStore } from "../../src/store/memory/memory-store.ts";
+import { createLogger, type Logger } from "../../src/telemetry/log.ts";
 import { Chance } from "../support/chance.ts";
 import { LossyBroker } from "../support/lossy-tickets.ts";
 import { readMetrics, total as sumOf, untilParked } from "../support/metrics.ts";
@@ -24,12 +27,15 @@ const fast: Clock = {
 };
 const startedAt = systemClock.now();
 
-async function startServers(broker: LossyBroker): Promise<readonly [TestServer, TestServer]> {
+async function startServers(
+  broker: LossyBroker,
+  log?: Logger,
+): Promise<readonly [TestServer, TestServer]> {
   const store = new MemoryStore({ partitions: 4 });
   const start = () =>
     startTestServer({
       store: "memory:",
-      parts: { store, clock: fast, taskQueue: broker.connect(fast) },
+      parts: { store, clock: fast, taskQueue: broker.connect(fast), ...defined({ log }) },
     });
   return [await start(), await start()];
 }
@@ -131,6 +137,39 @@ test("while the broker is away tasks come from the store; readiness says so, and
     await startExecution(one, "lone");
     for (const task of await waiting) await complete(one, done(task));
   }
+  for (const server of [one, other]) await server.remove();
+});
+
+test("a queue that the broker refuses keeps no other back, and is logged once", async () => {
+  const broker = new LossyBroker(new Chance(5), noLosses);
+  const lines: string[] = [];
+  const log = createLogger({ level: "warn", clock: fast, write: (line) => lines.push(line) });
+  const [one, other] = await startServers(broker, log);
+  for (const name of ["dead", "alive"]) await saveWorkflow(one, single(name));
+  const dead = "default/dead";
+  broker.faults.set(dead, new BrokerFault("access denied", { permanent: true }));
+  const left = new Set<string>();
+  const work = async (name: string, count: number) => {
+    for (let n = 0; n < count; n++) left.add(await startExecution(one, name));
+    for (let server = other; left.size > 0; server = server === one ? other : one) {
+      for (const task of await poll(server, { actions: [name], maxTasks: 5, waitSeconds: 5 })) {
+        await complete(server, done(task));
+        left.delete(task.executionId);
+      }
+    }
+  };
+  const logged = (text: string) => lines.filter((line) => line.includes(text)).length;
+  const claimed = async () =>
+    sumOf(await readMetrics(other), "orchy_queue_tickets_total", 'event="claimed"');
+  const waiting = poll(one, { actions: ["dead"], waitSeconds: 60 });
+  while (logged("a queue for tickets cannot be used") === 0) await Bun.sleep(5);
+  while ((await claimed()) === 0) await work("alive", 10);
+  await startExecution(other, "dead");
+  for (const task of await waiting) await complete(one, done(task));
+  await work("dead", 10);
+  expect(logged("is away")).toBe(0);
+  // Of each server, of receiving and of sending.
+  expect(logged("a queue for tickets cannot be used")).toBeLessThanOrEqual(4);
   for (const server of [one, other]) await server.remove();
 });
 

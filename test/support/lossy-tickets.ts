@@ -25,6 +25,8 @@ export class LossyBroker {
   readonly #tickets = new Map<string, Ticket[]>();
   readonly #waiting = new Map<string, Set<() => void>>();
   isAway = false;
+  /** By the keys of queues: why calls for them fail. */
+  readonly faults = new Map<string, Error>();
   offered = 0;
   received = 0;
 
@@ -36,9 +38,11 @@ export class LossyBroker {
   /** As one server reaches it. */
   connect(clock: Clock): TicketQueue {
     const hidden = new Map<Delivery, () => void>();
-    const call = async (work: () => void) => {
+    const call = async (work: () => void, queue = "") => {
       await this.#delay(clock);
       if (this.isAway) throw new Error("the broker is away");
+      const fault = this.faults.get(queue);
+      if (fault !== undefined) throw fault;
       work();
     };
     const reveal = (deliveries: readonly Delivery[], comesAgain: boolean) => {
@@ -50,9 +54,9 @@ export class LossyBroker {
     };
     return {
       traits: { name: "a lossy broker", competing: true },
-      offer: (tickets) => call(() => this.#offer(tickets)),
+      offer: (queue, tickets) => call(() => this.#offer(tickets), queue),
       receive: async (request) => {
-        await call(() => {});
+        await call(() => {}, request.queue);
         const tickets = await this.#receive(request, clock);
         const deliveries = tickets.map((ticket) => ({ ticket, handle: undefined }));
         for (const delivery of deliveries) {
@@ -66,6 +70,7 @@ export class LossyBroker {
       },
       settle: (deliveries) => call(() => reveal(deliveries, false)),
       giveBack: (deliveries) => call(() => reveal(deliveries, true)),
+      creation: (queue) => `create ${queue}`,
       close: async () => {},
     };
   }

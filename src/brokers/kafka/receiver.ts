@@ -4,6 +4,7 @@
  * anew, and what was not committed is delivered again.
  */
 import type { Consumer, MessagesStream } from "@platformatic/kafka";
+import { Backoff } from "../../base/backoff.ts";
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { Arrivals } from "../arrivals.ts";
@@ -51,7 +52,7 @@ export class KafkaReceiver implements Receiver {
     onRoom: () => this.#life?.stream.resume(),
   });
   #life: Life | undefined;
-  #fails = 0;
+  readonly #rests = new Backoff(restMsMin, restMsMax);
   #isClosed = false;
   #committing: Promise<void> | undefined;
   #running: Promise<void>;
@@ -129,8 +130,7 @@ export class KafkaReceiver implements Receiver {
       this.#arrivals.clear();
       if (this.#isClosed) return;
       this.#arrivals.fail(fault);
-      this.#fails += 1;
-      const restMs = Math.min(restMsMax, restMsMin * 2 ** (this.#fails - 1));
+      const restMs = this.#rests.next();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, restMs);
         this.#wake = () => {
@@ -158,6 +158,7 @@ export class KafkaReceiver implements Receiver {
         autocommit: false,
       });
       this.#life = { consumer, stream, progress };
+      this.#arrivals.recover();
       this.#listen(this.#life, ended.resolve);
       const fault = kafkaFault(await ended.promise);
       if (this.#isClosed) await this.#commit().catch(() => {});
@@ -215,7 +216,7 @@ export class KafkaReceiver implements Receiver {
         const key = partitionKey(message);
         queueMicrotask(() => stream.offsetsToFetch.set(key, accepted));
       } else if (accepted) {
-        this.#fails = 0;
+        this.#rests.reset();
         this.#arrivals.add(incoming(message));
       }
     });

@@ -4,14 +4,16 @@
  * store. While the broker is away servers do what they do without one: they note what they queue
  * themselves, and look into the store for the rest.
  */
+import { Backoff } from "../../base/backoff.ts";
 import { BoundedMap } from "../../base/bounded-map.ts";
 import { type Clock, pause } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { plainQueueKey } from "../../model/ids.ts";
 import type { Delivery, Ticket, TicketQueue } from "../../queue/queue.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { Outage } from "../../telemetry/outage.ts";
+import { BrokerHealth } from "./broker-health.ts";
 import type { TicketClaims } from "./ticket-claims.ts";
+import { TicketOffers } from "./ticket-offers.ts";
 
 /** Most that one call receives: SQS gives no more. */
 const perReceive = 10;
@@ -21,11 +23,6 @@ const turnWaitMs = 1_000;
 /** Rest of a queue after a receive that failed; longer each time. */
 const restMsMin = 500;
 const restMsMax = 10_000;
-/** What the broker has not confirmed by then is noted as if it had failed. */
-const offerMsMax = 1_000;
-const offersAtOnce = 4;
-/** Tickets that wait for the broker; beyond that they are noted here alone. */
-const offeredMax = 10_000;
 
 interface TicketsOptions {
   readonly broker: TicketQueue;
@@ -54,7 +51,8 @@ interface Backlog {
 
 export class Tickets {
   readonly #options: TicketsOptions;
-  readonly #outage: Outage;
+  readonly #health: BrokerHealth;
+  readonly #offers: TicketOffers;
   readonly #abort = new AbortController();
   readonly #serving = new Set<string>();
   /** Queues that wait for their turn to be received from. */
@@ -62,67 +60,26 @@ export class Tickets {
   /** Queues that a poll without time to wait has asked for. */
   readonly #looked = new Set<string>();
   readonly #backlogs = new BoundedMap<string, Backlog>(limits.unpolledQueuesMax);
-  #unsent: Ticket[] = [];
-  #isFlushDue = false;
-  #offers = 0;
 
   constructor(options: TicketsOptions) {
     this.#options = options;
-    const { clock, log, broker } = options;
-    this.#outage = new Outage(`The task queue (${broker.traits.name})`, { clock, log });
+    const { clock, log, broker, hint, countTickets: count } = options;
+    const { name } = broker.traits;
+    const creation = (queue: string) => broker.creation(queue);
+    this.#health = new BrokerHealth({ name, clock, log, creation });
+    this.#offers = new TicketOffers({ broker, clock, health: this.#health, hint, count });
   }
 
+  /** Of one queue at least. */
   get isAway(): boolean {
-    return this.#outage.open;
+    return this.#health.isAway;
   }
 
   /** The commit that queued this task holds. */
   offer(ticket: Ticket): void {
-    const { clock, hint } = this.#options;
-    if (this.isAway) hint(ticket);
-    if (this.#unsent.length >= offeredMax) {
-      if (!this.isAway) hint(ticket);
-      return;
-    }
-    this.#unsent.push(ticket);
-    this.#noteOffered(ticket);
-    if (this.#isFlushDue || this.#offers >= offersAtOnce) return;
-    this.#isFlushDue = true;
-    clock.soon(() => this.#flush());
-  }
-
-  #flush(): void {
-    this.#isFlushDue = false;
-    if (this.#unsent.length === 0) return;
-    const { broker, clock, hint, countTickets: count } = this.#options;
-    const tickets = this.#unsent;
-    this.#unsent = [];
-    const wasAway = this.isAway;
-    let isNoted = wasAway;
-    const note = () => {
-      if (!isNoted) for (const ticket of tickets) hint(ticket);
-      isNoted = true;
-    };
-    const cancel = clock.after(offerMsMax, note);
-    this.#offers += 1;
-    broker
-      .offer(tickets)
-      .then(
-        () => {
-          this.#outage.succeeded();
-          count("offered", tickets.length);
-        },
-        (error) => {
-          this.#outage.failed(error);
-          count("unsent", tickets.length);
-          note();
-        },
-      )
-      .finally(() => {
-        cancel();
-        this.#offers -= 1;
-        this.#flush();
-      });
+    const isAdded = this.#offers.add(ticket);
+    if (!isAdded || this.#health.isAwayFor(plainQueueKey(ticket.queue))) this.#options.hint(ticket);
+    if (isAdded) this.#noteOffered(ticket);
   }
 
   /** A poll waits for tasks of these queues; or it only looks, and goes away at once. */
@@ -139,7 +96,8 @@ export class Tickets {
    * polls before them.
    */
   isBehind(queue: string, overMs: number): boolean {
-    const backlog = this.isAway ? undefined : this.#backlogs.get(plainQueueKey(queue));
+    const plain = plainQueueKey(queue);
+    const backlog = this.#health.isAwayFor(plain) ? undefined : this.#backlogs.get(plain);
     return backlog !== undefined && this.#options.clock.now() - backlog.since > overMs;
   }
 
@@ -160,6 +118,7 @@ export class Tickets {
     this.#serving.add(queue);
     void this.#receiveFor(queue).then(() => {
       this.#serving.delete(queue);
+      this.#health.forget(queue);
       const [next] = this.#line;
       if (next === undefined) return;
       this.#line.delete(next);
@@ -172,7 +131,7 @@ export class Tickets {
   async #receiveFor(queue: string): Promise<void> {
     const { broker, claims } = this.#options;
     const { signal } = this.#abort;
-    let restMs = restMsMin;
+    const rests = new Backoff(restMsMin, restMsMax);
     while (!this.#isStopped) {
       const isLooked = this.#looked.delete(queue);
       const free = claims.roomFor(queue);
@@ -183,22 +142,21 @@ export class Tickets {
       try {
         const deliveries = await broker.receive({ queue, limit, waitMs, signal });
         if (this.#isStopped && deliveries.length === 0) return;
-        this.#outage.succeeded();
-        restMs = restMsMin;
+        this.#health.succeeded("receive", queue);
+        rests.reset();
         this.#noteReceived(queue, deliveries);
-        void this.#try(deliveries, isLooked);
+        void this.#try(queue, deliveries, isLooked);
       } catch (error) {
         if (this.#isStopped) return;
-        this.#outage.failed(error);
-        await pause(restMs, this.#options.clock, signal);
-        restMs = Math.min(restMsMax, 2 * restMs);
+        this.#health.failed("receive", queue, error);
+        await pause(rests.next(), this.#options.clock, signal);
       }
       if (isPressed) return;
     }
   }
 
   /** Claims go on while the next tickets are received: their places are taken at once. */
-  async #try(deliveries: readonly Delivery[], isLooked: boolean): Promise<void> {
+  async #try(queue: string, deliveries: readonly Delivery[], isLooked: boolean): Promise<void> {
     if (deliveries.length === 0) return;
     const { broker, claims, hint, countTickets: count } = this.#options;
     count("received", deliveries.length);
@@ -220,7 +178,8 @@ export class Tickets {
     count("returned", spare.length);
     const done = [broker.settle(used), broker.giveBack(spare)];
     for (const one of await Promise.allSettled(done)) {
-      if (one.status === "rejected") this.#outage.failed(one.reason);
+      if (one.status === "rejected") this.#health.failed("settle", queue, one.reason);
+      else this.#health.succeeded("settle", queue);
     }
   }
 

@@ -32,7 +32,7 @@ function checkQueue(broker: "there" | "away"): Check {
   const ok = broker === "there";
   const message = ok
     ? "The task queue is there."
-    : "The task queue cannot be reached; servers look for tasks in the store.";
+    : "The task queue, or a queue of it, cannot be used; servers look for its tasks in the store.";
   return { ok, message };
 }
 

@@ -4,6 +4,7 @@
  * dead letter. What the store cannot do for now is no try: the pump waits, with all that it has taken.
  * Bounded in messages and bytes. Whatever it has not acknowledged is delivered again.
  */
+import { Backoff } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
@@ -24,7 +25,8 @@ const receiveMax = 32;
 const receiveMs = 5_000;
 /** Rests after something that is not the message's fault: the first, and the longest. */
 const restMsMin = 500;
-const restMsMax = 30_000;
+const brokerRestMsMax = 10_000;
+const storeRestMsMax = 30_000;
 /** What a message takes in memory besides its value. */
 const messageBytes = 1_000;
 
@@ -63,7 +65,7 @@ export class Pump {
   readonly #broker: Outage;
   /** While it is set, the store is asked for nothing. */
   #storeRest: Promise<void> | undefined;
-  #storeRestMs = restMsMin;
+  readonly #storeRests = new Backoff(restMsMin, storeRestMsMax);
   /** Dead letters that cannot be buried for now. */
   #unburied = 0;
 
@@ -109,7 +111,8 @@ export class Pump {
   }
 
   async #run(): Promise<void> {
-    for (let restMs = restMsMin; !this.#halt.isOver; ) {
+    const rests = new Backoff(restMsMin, brokerRestMsMax);
+    while (!this.#halt.isOver) {
       const room = this.#room();
       if (room === 0 || this.#storeRest !== undefined) {
         await Promise.race([this.#changed.promise, this.#storeRest ?? this.#changed.promise]);
@@ -120,13 +123,12 @@ export class Pump {
         const request = { limit: room, waitMs: receiveMs, signal };
         const messages = await this.#options.receiver.receive(request);
         this.#broker.succeeded();
-        restMs = restMsMin;
+        rests.reset();
         for (const message of messages) this.#take(message);
       } catch (error) {
         if (this.#halt.isOver) return;
         this.#brokerFailed(error);
-        await this.#halt.rest(restMs);
-        restMs = Math.min(2 * restMs, restMsMax);
+        await this.#halt.rest(rests.next());
       }
     }
   }
@@ -179,7 +181,7 @@ export class Pump {
     try {
       if (this.#storeRest !== undefined) await this.#storeRest;
       const handled = await gate.pass(() => handle(message));
-      this.#storeRestMs = restMsMin;
+      this.#storeRests.reset();
       this.#count(handled);
       return undefined;
     } catch (error) {
@@ -191,9 +193,7 @@ export class Pump {
   async #storeFailed(error: unknown): Promise<void> {
     this.#note(error);
     if (this.#storeRest === undefined) {
-      const ms = this.#storeRestMs;
-      this.#storeRestMs = Math.min(2 * ms, restMsMax);
-      this.#storeRest = this.#halt.rest(ms).finally(() => {
+      this.#storeRest = this.#halt.rest(this.#storeRests.next()).finally(() => {
         this.#storeRest = undefined;
         this.#wake();
       });
@@ -202,9 +202,10 @@ export class Pump {
   }
 
   async #bury(letter: DeadLetter): Promise<boolean> {
+    const rests = new Backoff(restMsMin, brokerRestMsMax);
     let isCounted = false;
     try {
-      for (let restMs = restMsMin; !this.#halt.isOver; restMs = Math.min(2 * restMs, restMsMax)) {
+      while (!this.#halt.isOver) {
         try {
           await this.#options.burial.bury(letter);
           this.#count("dead");
@@ -213,7 +214,7 @@ export class Pump {
           this.#note(error);
           if (!isCounted) this.#unburied += 1;
           isCounted = true;
-          await this.#halt.rest(restMs);
+          await this.#halt.rest(rests.next());
         }
       }
       return false;
@@ -231,7 +232,8 @@ export class Pump {
   }
 
   async #ack(): Promise<void> {
-    for (let restMs = restMsMin; this.#handled.length > 0; ) {
+    const rests = new Backoff(restMsMin, brokerRestMsMax);
+    while (this.#handled.length > 0) {
       // What this turn of the event loop handles goes along.
       await this.#halt.turn();
       const batch = this.#handled;
@@ -239,7 +241,7 @@ export class Pump {
       try {
         await this.#options.receiver.ack(batch.map(({ message }) => message));
         for (const one of batch) this.#forget(one);
-        restMs = restMsMin;
+        rests.reset();
         this.#wake();
       } catch (error) {
         this.#brokerFailed(error);
@@ -249,8 +251,7 @@ export class Pump {
           return;
         }
         this.#handled.unshift(...batch);
-        await this.#halt.rest(restMs);
-        restMs = Math.min(2 * restMs, restMsMax);
+        await this.#halt.rest(rests.next());
       }
     }
   }
