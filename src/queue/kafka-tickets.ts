@@ -3,7 +3,9 @@
  * topics of queues that polls wait for, in one consumer group. A partition has one server, so what comes
  * for a queue that no poll waits for any more goes to whoever receives next, to be noted there.
  */
+import { BoundedMap } from "../base/bounded-map.ts";
 import type { Clock } from "../base/clock.ts";
+import { limits } from "../base/limits.ts";
 import type { KafkaClient } from "../brokers/kafka/client.ts";
 import { KafkaReceiver } from "../brokers/kafka/receiver.ts";
 import { KafkaSender } from "../brokers/kafka/sender.ts";
@@ -48,7 +50,7 @@ export class KafkaTickets implements TicketQueue {
   readonly traits = { name: "Kafka", competing: false };
   readonly #options: KafkaTicketsOptions;
   /** By queue: its topic, once that is there. */
-  readonly #topics = new Map<string, Promise<string>>();
+  readonly #topics = new BoundedMap<string, Promise<string>>(limits.unpolledQueuesMax);
   /** When a queue was last received for. */
   readonly #askedAt = new Map<string, number>();
   #subscribed: readonly string[] = [];
