@@ -2,7 +2,7 @@
  * Requests to services of AWS that speak JSON (DynamoDB, SQS): signed, repeated where that may help
  * and does no harm, and given up in time. Of what fails, it is said whether it may have been applied.
  */
-import { type Clock, goOn, type Now, pause } from "../base/clock.ts";
+import { type Clock, elapsedOf, goOn, type Now, pause } from "../base/clock.ts";
 import type { CredentialSource } from "./credentials.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
@@ -114,8 +114,7 @@ export class AwsClient {
     const body = JSON.stringify(request);
     const { clock } = this.#options;
     const { isRepeatable = false, deadlineMs = deadlineMsDefault, signal } = options;
-    // Monotonic, where there is such a clock.
-    const elapsed = () => clock.elapsed?.() ?? clock.now();
+    const elapsed = () => elapsedOf(clock);
     const startedAt = elapsed();
     let isUnknown = false;
     let signings = 0;

@@ -2,7 +2,7 @@
  * Ends what takes too long. One timer serves all: nearly everything ends long before, and to set and
  * clear a timer costs as much as to sign a request.
  */
-import type { Clock } from "../base/clock.ts";
+import { type Clock, elapsedOf } from "../base/clock.ts";
 
 interface Waiting {
   readonly dueAt: number;
@@ -21,7 +21,7 @@ export class Deadlines {
 
   /** Calls `end` after `ms`, unless what is returned is called before. */
   add(ms: number, end: () => void): () => void {
-    const waiting = { dueAt: this.#now() + ms, end };
+    const waiting = { dueAt: elapsedOf(this.#clock) + ms, end };
     this.#waiting.add(waiting);
     if (waiting.dueAt < this.#timerAt) this.#setTimer(waiting.dueAt, ms);
     return () => void this.#waiting.delete(waiting);
@@ -34,7 +34,7 @@ export class Deadlines {
   }
 
   #check(): void {
-    const now = this.#now();
+    const now = elapsedOf(this.#clock);
     this.#timerAt = Number.POSITIVE_INFINITY;
     let next = Number.POSITIVE_INFINITY;
     for (const waiting of [...this.#waiting]) {
@@ -42,10 +42,5 @@ export class Deadlines {
       else if (this.#waiting.delete(waiting)) waiting.end();
     }
     if (next < this.#timerAt) this.#setTimer(next, next - now);
-  }
-
-  /** Monotonic, where there is such a clock. */
-  #now(): number {
-    return this.#clock.elapsed?.() ?? this.#clock.now();
   }
 }

@@ -55,6 +55,11 @@ export function neverBack(clock: Clock, reached = 0): Clock {
   };
 }
 
+/** Milliseconds of a clock that is never set, where there is one: how long something takes. */
+export function elapsedOf(clock: Clock): number {
+  return clock.elapsed?.() ?? clock.now();
+}
+
 /** What only asks for the time. */
 export type Now = Pick<Clock, "now">;
 

@@ -1,5 +1,5 @@
 /** How many lines of one kind a log takes in a time, so that no event fills the disk. */
-import type { Clock } from "./clock.ts";
+import { type Clock, elapsedOf } from "./clock.ts";
 
 /** By default, of each message. */
 const linesMax = 100;
@@ -26,7 +26,7 @@ export class Ration {
   /** `tell` is called later with how many lines were left out, if this is the first of them. */
   allows(wanted: string, tell: (leftOut: number) => void): boolean {
     const { linesMax, windowMs } = this.#options;
-    const now = this.#clock.now();
+    const now = elapsedOf(this.#clock);
     const key = this.#windows.has(wanted) || this.#hasRoom(now) ? wanted : "";
     let window = this.#windows.get(key);
     if (window === undefined || now >= window.until) {
@@ -43,7 +43,7 @@ export class Ration {
     return false;
   }
 
-  /** The windows are in the order in which they end, as long as the clock is not set back. */
+  /** The windows are in the order in which they end. */
   #hasRoom(now: number): boolean {
     const { keysMax = Number.POSITIVE_INFINITY } = this.#options;
     for (const [key, { until }] of this.#windows) {

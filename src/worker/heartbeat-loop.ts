@@ -4,7 +4,6 @@
  */
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
-import { systemClock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import {
   type HeartbeatItem,
@@ -16,6 +15,7 @@ import {
 import type { StopReason } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { sleep } from "./pause.ts";
+import { workerTime } from "./worker-time.ts";
 
 export interface Lease {
   readonly token: string;
@@ -85,7 +85,7 @@ export class HeartbeatLoop {
   }
 
   private add(leases: readonly Lease[]): void {
-    const nowMs = systemClock.now();
+    const nowMs = workerTime.now();
     for (const lease of leases) {
       const intervalMs = lease.heartbeatMs / beatsPerSilence;
       const dueMs = lease.heartbeatMs === 0 ? lease.deadlineMs : nowMs + intervalMs;
@@ -98,12 +98,12 @@ export class HeartbeatLoop {
     const lease = this.leases.get(token);
     if (lease === undefined) return;
     lease.progressJson = progressJson ?? lease.progressJson;
-    lease.dueMs = systemClock.now();
+    lease.dueMs = workerTime.now();
     this.wake.abort();
   }
 
   private async sleepUntilDue(): Promise<void> {
-    const nowMs = systemClock.now();
+    const nowMs = workerTime.now();
     let nextMs = nowMs + limits.sleepMsMax;
     for (const { dueMs, deadlineMs } of this.leases.values()) {
       nextMs = Math.min(nextMs, dueMs, deadlineMs);
@@ -116,7 +116,7 @@ export class HeartbeatLoop {
   }
 
   private takeDue(): TimedLease[] {
-    const nowMs = systemClock.now();
+    const nowMs = workerTime.now();
     const due: TimedLease[] = [];
     let bytes = 0;
     for (const lease of this.leases.values()) {
@@ -153,7 +153,7 @@ export class HeartbeatLoop {
       const options = { timeoutMs, abort: this.stopped.signal };
       const answer = await session.call(WorkerService.method.heartbeat, request, options);
       this.link.succeeded(session);
-      const nowMs = systemClock.now();
+      const nowMs = workerTime.now();
       sent.forEach(({ lease, progressJson }, index) => {
         const { heartbeatMs, deadlineMs } = lease;
         lease.dueMs = heartbeatMs === 0 ? deadlineMs : nowMs + heartbeatMs / beatsPerSilence;

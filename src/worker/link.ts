@@ -8,7 +8,6 @@ import {
   fromBinary,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { systemClock } from "../base/clock.ts";
 import { otherScheme } from "../base/other-scheme.ts";
 import { encode } from "./encode.ts";
 import { openHttp1 } from "./http1.ts";
@@ -22,6 +21,7 @@ import {
   type HttpAnswer,
   type TransportKind,
 } from "./transport.ts";
+import { workerTime } from "./worker-time.ts";
 
 /** Where a worker writes its lines; console fits. */
 export interface Logger {
@@ -86,7 +86,7 @@ export class Session {
   private readClock({ date }: HttpAnswer): void {
     const serverMs = date === undefined ? Number.NaN : Date.parse(date);
     if (Number.isNaN(serverMs)) return;
-    const offsetMs = serverMs - systemClock.now();
+    const offsetMs = serverMs - workerTime.now();
     this.clockOffsetMs = Math.abs(offsetMs) < clockOffsetMsMin ? 0 : offsetMs;
   }
 }

@@ -3,7 +3,7 @@
  * itself: that is logged once, and is no outage of the broker, nor does it hide one.
  */
 import { BoundedMap } from "../../base/bounded-map.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, elapsedOf } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import { BrokerFault } from "../../brokers/message.ts";
 import { asError, type Logger } from "../../telemetry/log.ts";
@@ -55,7 +55,7 @@ export class BrokerHealth {
   }
 
   failed(call: BrokerCall, queue: string, error: unknown): void {
-    const now = this.#now();
+    const now = elapsedOf(this.#options.clock);
     const key = keyOf(call, queue);
     const { since, own } = this.#failing.get(key) ?? { since: now, own: 0 };
     const othersWork = this.#succeededAt > since && now - this.#succeededAt < freshMs;
@@ -76,7 +76,7 @@ export class BrokerHealth {
     if (failing !== undefined && failing.own >= ownFailuresMin) {
       this.#options.log.warn("a queue for tickets can be used again", { queue, call });
     }
-    this.#succeededAt = this.#now();
+    this.#succeededAt = elapsedOf(this.#options.clock);
     this.#outage.succeeded();
   }
 
@@ -90,11 +90,6 @@ export class BrokerHealth {
     const reason = asError(error).message;
     const about = { queue, call, reason, command: creation(queue) };
     log.warn("a queue for tickets cannot be used; if it is missing, create it", about);
-  }
-
-  #now(): number {
-    const { clock } = this.#options;
-    return clock.elapsed?.() ?? clock.now();
   }
 }
 

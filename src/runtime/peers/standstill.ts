@@ -5,7 +5,7 @@
  * as it stood still within limits.standstillMs, and heartbeats may be late by as much: what was
  * sent in time counts.
  */
-import { type Clock, pause } from "../../base/clock.ts";
+import { type Clock, elapsedOf, pause } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { Logger } from "../../telemetry/log.ts";
 
@@ -44,7 +44,7 @@ export class Standstill {
 
   start(): void {
     this.#seenAt = this.#clock.now();
-    this.#seenElapsed = this.#elapsed();
+    this.#seenElapsed = elapsedOf(this.#clock);
     this.#delayedUntil = this.#seenElapsed;
     this.#watch();
   }
@@ -64,11 +64,12 @@ export class Standstill {
   }
 
   /**
-   * How late a heartbeat may be now. Time that passed, and not the clock's: one that is set forward
+   * How late a heartbeat may be now, in whole milliseconds. Time that passed, and not the clock's: one that is set forward
    * and back again would leave leases that end an hour later.
    */
   lateMs(): number {
-    return this.#delayMs() === 0 ? 0 : this.#seenElapsed - this.#beganElapsed;
+    if (this.#delayMs() === 0) return 0;
+    return Math.floor(this.#seenElapsed - this.#beganElapsed);
   }
 
   /**
@@ -76,7 +77,7 @@ export class Standstill {
    * of itself alone: one that never returns must not delay deadlines for ever.
    */
   async ask<T>(partition: number, call: () => Promise<T>): Promise<T> {
-    const askedAt = this.#elapsed();
+    const askedAt = elapsedOf(this.#clock);
     try {
       const answer = await call();
       const failedAt = this.#failing.get(partition);
@@ -88,10 +89,6 @@ export class Standstill {
       if (!this.#failing.has(partition)) this.#failing.set(partition, askedAt);
       throw error;
     }
-  }
-
-  #elapsed(): number {
-    return this.#clock.elapsed?.() ?? this.#clock.now();
   }
 
   #watch(): void {
@@ -110,7 +107,7 @@ export class Standstill {
   /** A clock that is set forward makes as much due as a standstill does. */
   #look(): void {
     const now = this.#clock.now();
-    const elapsed = this.#elapsed();
+    const elapsed = elapsedOf(this.#clock);
     const [began, beganElapsed] = [this.#seenAt, this.#seenElapsed];
     const ms = Math.max(now - began, elapsed - beganElapsed);
     const wasDelaying = beganElapsed < this.#delayedUntil;

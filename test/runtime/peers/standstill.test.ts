@@ -116,3 +116,8 @@ test("a store that does not answer, or fails, holds back what became due meanwhi
   // Nothing of the store that failed: another line says that it was away.
   expect(lines).toEqual([{ ms: standstillMsMin, delayMs: standstillMsMin }]);
 });
+
+test("how late a heartbeat may be is a whole number, as the time that passes is none", async () => {
+  stand(3_000.75);
+  expect(standstill.lateMs()).toBe(3_000);
+});
