@@ -46,13 +46,17 @@ export class Due {
 
   async claim(request: ClaimDueRequest): Promise<ClaimDueAnswer> {
     const { partition, claimId } = request;
-    const { hints, due, later } = await this.#followers.look(dueShelf(partition), request);
+    const shelf = dueShelf(partition);
+    const looked = await this.#followers.look(shelf, request);
     const again = await this.#again(request);
     if (again.items.length > 0) {
-      const others = hints.find((hint) => !again.records.has(nameOf(hint.id, hint.taskId)));
+      const others = looked.hints.find((hint) => !again.records.has(nameOf(hint.id, hint.taskId)));
       return withNextDue({ items: again.items }, earliest([others?.place.at, again.nextDue]));
     }
-    const followed = await this.#follow(due, request);
+    const { followed, later } = await this.#followers.followDue(shelf, looked, request, {
+      follow: (due) => this.#follow(due, request),
+      isBarren: ({ found, nextDue }) => found.length === 0 && nextDue === undefined,
+    });
     const found = followed.flatMap((one) => one.found).sort((a, b) => a.at - b.at);
     this.#claims.remember(
       partition,

@@ -1,16 +1,30 @@
 /** How claims follow hints, and what to do with those that lead to nothing: see hints.ts. */
+import { defined } from "../../base/defined.ts";
 import { faultOutcome } from "../store.ts";
-import type { Shelf } from "./driver.ts";
+import type { Place, Shelf } from "./driver.ts";
 import { hintBody, keyOf, type PostedHint, putOffUntil, readHint, verdictOn } from "./hints.ts";
 import type { Group } from "./model.ts";
 import type { Records } from "./records.ts";
 
 /** Hints followed by one claim, beyond those that it gives. */
 const followedMore = 100;
+/** Pages of a shelf that one claim looks at. */
+const pagesMax = 20;
 /** A hint that cannot be followed now is followed again after this time. */
 const againMs = 1_000;
 /** Parts deleted in one call. */
 const partsDroppedMax = 500;
+
+interface Looking {
+  readonly limit: number;
+  readonly now: number;
+}
+
+interface Looked {
+  readonly hints: readonly PostedHint[];
+  readonly due: readonly PostedHint[];
+  readonly later: number | undefined;
+}
 
 export class Followers {
   readonly #records: Records;
@@ -20,13 +34,40 @@ export class Followers {
   }
 
   /** Hints on a shelf, those that are due apart, and when what is not followed now is due. */
-  async look(shelf: Shelf, { limit, now }: { readonly limit: number; readonly now: number }) {
-    const request = { shelf, limit: limit + followedMore + 1 };
+  async look(shelf: Shelf, { limit, now }: Looking, after?: Place): Promise<Looked> {
+    const request = { shelf, limit: limit + followedMore + 1, ...defined({ after }) };
     const page = await this.#records.driver.shelves.scan(request);
     const hints = page.entries.map(readHint);
     const due = hints.filter(({ place }) => place.at <= now);
     const later = hints[due.length]?.place.at ?? (page.more ? now : undefined);
     return { hints, due, later };
+  }
+
+  /**
+   * Follows what is due, and goes on behind it while nothing comes of it: a crash may have left many
+   * hints that lead to nothing, and that may not be struck yet.
+   */
+  async followDue<Followed>(
+    shelf: Shelf,
+    looked: Looked,
+    request: Looking,
+    {
+      follow,
+      isBarren,
+    }: {
+      readonly follow: (due: readonly PostedHint[]) => Promise<readonly Followed[]>;
+      readonly isBarren: (followed: Followed) => boolean;
+    },
+  ): Promise<{ readonly followed: readonly Followed[]; readonly later: number | undefined }> {
+    const followed = [...(await follow(looked.due))];
+    let { due, later } = looked;
+    for (let pages = 1; pages < pagesMax && followed.every(isBarren); pages++) {
+      const last = due.at(-1);
+      if (later === undefined || later > request.now || last === undefined) break;
+      ({ due, later } = await this.look(shelf, request, last.place));
+      followed.push(...(await follow(due)));
+    }
+    return { followed, later };
   }
 
   /** Of executions whose hints all lead to the head: they are read together. */

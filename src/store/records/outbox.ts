@@ -39,14 +39,18 @@ export class Outbox {
 
   async claim(request: ClaimDueRequest): Promise<ClaimOutboxAnswer> {
     const { partition, claimId } = request;
-    const { hints, due, later } = await this.#followers.look(outboxShelf(partition), request);
+    const shelf = outboxShelf(partition);
+    const looked = await this.#followers.look(shelf, request);
     const again = await this.#again(request);
     if (again.given.length > 0) {
-      const others = hints.find(({ id }) => !again.ids.has(id))?.place.at;
+      const others = looked.hints.find(({ id }) => !again.ids.has(id))?.place.at;
       const next = earliest([others, again.nextDue]);
       return withNextDue({ messages: await this.#messages(again.given) }, next);
     }
-    const followed = await this.#follow(due, request);
+    const { followed, later } = await this.#followers.followDue(shelf, looked, request, {
+      follow: (due) => this.#follow(due, request),
+      isBarren: ({ given, nextDue }) => given.length === 0 && nextDue === undefined,
+    });
     const given = followed.flatMap((one) => one.given);
     this.#claims.remember(
       partition,

@@ -3,16 +3,12 @@ import { defined } from "../../base/defined.ts";
 import { type ExecutionKey, formatToken } from "../../model/ids.ts";
 import { RecentClaims } from "../kit/claims.ts";
 import { inTurns } from "../kit/in-turns.ts";
-import { compareText } from "../kit/order.ts";
-import { type QueueCounts, sumOf } from "../kit/queue-counts.ts";
 import * as life from "../kit/task-life.ts";
 import {
   type ClaimTasksAnswer,
   type ClaimTasksRequest,
   faultOutcome,
   type LeasedTask,
-  type QueueStats,
-  type QueueStatsRequest,
 } from "../store.ts";
 import type { Place, Shelf } from "./driver.ts";
 import type { Edit } from "./edit.ts";
@@ -35,12 +31,10 @@ import { type ClaimedTask, lease, type Tasks } from "./tasks.ts";
 
 /** Pages of a shelf that one claim looks at. */
 const pagesMax = 20;
+/** Hints on a page after one that led to no task. */
+const barrenMax = 50;
 /** A hint of a held task is looked at again after this time; a resume posts another one. */
 const heldLookMs = 60_000;
-/** Queues that are looked into at the same time. */
-const scansAtOnce = 32;
-/** Counted at most. */
-const countMax = 1_000;
 
 interface Asked {
   readonly shelf: Shelf;
@@ -103,23 +97,45 @@ export class Queues {
   ): Promise<{ readonly tasks: readonly LeasedTask[]; readonly isMore: boolean }> {
     const tasks: LeasedTask[] = [];
     let after: Place | undefined;
+    let isBarren = false;
     for (let pages = 0; pages < pagesMax; pages++) {
       const wanted = room - tasks.length;
+      const looked = isBarren ? barrenMax : wanted;
       const page = await this.#records.driver.shelves.scan({
         shelf,
         bound: request.now,
-        limit: wanted + 1,
+        limit: looked + 1,
         ...defined({ after }),
       });
-      const followed = page.entries.slice(0, wanted).map(readHint);
+      const hints = page.entries.slice(0, looked).map(readHint);
+      const living = isBarren ? await this.#living(shelf, hints, request.now) : hints;
+      const followed = living.slice(0, wanted);
       const given = await this.#follow({ shelf, of, room }, followed, request);
       // Two hints may lead to one task.
       tasks.push(...given.filter(({ token }) => !tasks.some((one) => one.token === token)));
-      if (page.entries.length <= wanted && !page.more) return { tasks, isMore: false };
+      const isLeft = followed.length < living.length;
+      if (!isLeft && page.entries.length <= looked && !page.more) return { tasks, isMore: false };
       if (tasks.length >= room) return { tasks, isMore: true };
-      after = followed.at(-1)?.place;
+      after = (isLeft ? followed : hints).at(-1)?.place;
+      isBarren = given.length === 0;
     }
     return { tasks, isMore: true };
+  }
+
+  /** Without those whose creation has not come, or not yet: a crash may have left many. */
+  async #living(
+    shelf: Shelf,
+    hints: readonly PostedHint[],
+    now: number,
+  ): Promise<readonly PostedHint[]> {
+    const keys = hints.map((hint) => keyOf(shelf.partition, hint));
+    const groups = keys.length === 0 ? [] : await this.#records.readHeads(keys);
+    const isLiving = (_: PostedHint, i: number) => groups[i]?.execution !== undefined;
+    const dead = hints.filter((hint, i) => !isLiving(hint, i));
+    await inTurns(barrenMax, dead, (hint) =>
+      this.#followers.leadsToNothing({ shelf, hint }, { version: undefined, now }),
+    );
+    return hints.filter(isLiving);
   }
 
   async #follow(
@@ -197,70 +213,6 @@ export class Queues {
       }),
     );
     return await this.#tasks.leased(found.flat(), request);
-  }
-
-  async stats({ partition, queue }: QueueStatsRequest): Promise<readonly QueueStats[]> {
-    const shelves = await this.#shelves(partition, queue);
-    const counted = await Promise.all(
-      shelves.map(async (of) => {
-        const shelf = queueShelf(partition, of);
-        const { entries } = await this.#records.driver.shelves.scan({ shelf, limit: 1 });
-        if (entries[0] === undefined) return [];
-        const queued = await this.#records.driver.shelves.count({ shelf, max: countMax + 1 });
-        const { since, place } = readHint(entries[0]);
-        const oldestAt = since ?? place.at;
-        const atLeast = queued > countMax ? (true as const) : undefined;
-        const counts = { queued: Math.min(queued, countMax), oldestAt };
-        return [{ queue: of.queue, ...counts, ...defined({ atLeast }) }];
-      }),
-    );
-    const byQueue = Map.groupBy(counted.flat(), (one) => one.queue);
-    return [...byQueue]
-      .map(([name, some]) => ({ queue: name, ...some.reduce<QueueCounts>(sumOf, { queued: 0 }) }))
-      .sort((a, b) => compareText(a.queue, b.queue));
-  }
-
-  async hints(partition: number, now: number): Promise<readonly string[]> {
-    const shelves = await this.#shelves(partition);
-    const first = await this.#firstOf(partition, shelves);
-    const found = shelves.filter((_, i) => (first[i]?.at ?? Number.POSITIVE_INFINITY) <= now);
-    await this.#forget(
-      partition,
-      shelves.filter((_, i) => first[i] === undefined),
-      now,
-    );
-    return [...new Set(found.map(({ queue }) => queue))].sort(compareText);
-  }
-
-  /** Where the hints of each begin; undefined: it is empty. */
-  async #firstOf(
-    partition: number,
-    shelves: readonly QueueShelf[],
-  ): Promise<readonly (Place | undefined)[]> {
-    return await inTurns(scansAtOnce, shelves, async (of) => {
-      const request = { shelf: queueShelf(partition, of), limit: 1 };
-      return (await this.#records.driver.shelves.scan(request)).entries[0]?.place;
-    });
-  }
-
-  /** They are read once more: a hint that is moved to a later place may be missed while it is. */
-  async #forget(partition: number, empty: readonly QueueShelf[], now: number): Promise<void> {
-    const unused = this.#index.unused(partition, empty, now);
-    const first = await this.#firstOf(
-      partition,
-      unused.map(({ queue }) => queue),
-    );
-    await this.#index.forget(
-      partition,
-      unused.filter((_, i) => first[i] === undefined),
-    );
-  }
-
-  async #shelves(partition: number, queue?: string): Promise<readonly QueueShelf[]> {
-    const queues = await this.#index.all(partition, 0);
-    return [...queues]
-      .filter(([name]) => queue === undefined || name === queue)
-      .flatMap(([name, priorities]) => priorities.map((priority) => ({ queue: name, priority })));
   }
 }
 

@@ -15,6 +15,7 @@ import { isHeld } from "./holds.ts";
 import { list } from "./listings.ts";
 import { Outbox } from "./outbox.ts";
 import { QueueIndex } from "./queue-index.ts";
+import { QueueLooks } from "./queue-looks.ts";
 import { Queues } from "./queues.ts";
 import { Records } from "./records.ts";
 import { Removals } from "./removals.ts";
@@ -48,6 +49,7 @@ class RecordsStore implements contract.Store {
   readonly #removals: Removals;
   readonly #tasks: Tasks;
   readonly #queues: Queues;
+  readonly #looks: QueueLooks;
   readonly #due: Due;
   readonly #outbox: Outbox;
   readonly #transfer: Transfer;
@@ -77,6 +79,7 @@ class RecordsStore implements contract.Store {
     this.#executions = new Executions(this.#records, this.#removals);
     this.#tasks = new Tasks(this.#records);
     this.#queues = new Queues(this.#records, this.#tasks, index);
+    this.#looks = new QueueLooks(driver, index);
     this.#due = new Due(this.#records, this.#removals);
     this.#outbox = new Outbox(this.#records);
     this.#transfer = new Transfer(this.#records, this.#removals);
@@ -147,11 +150,11 @@ class RecordsStore implements contract.Store {
   }
 
   queueStats(request: contract.QueueStatsRequest): Promise<readonly contract.QueueStats[]> {
-    return this.#queues.stats(request);
+    return this.#looks.stats(request);
   }
 
   queueHints({ partition }: { readonly partition: number }): Promise<readonly string[]> {
-    return this.#queues.hints(partition, this.#now());
+    return this.#looks.hints(partition, this.#now());
   }
 
   claimDue(request: contract.ClaimDueRequest): Promise<contract.ClaimDueAnswer> {

@@ -1,10 +1,10 @@
 /** What is large, or many, in one execution: bodies stay within what a database takes, nothing is lost. */
 import { expect, test } from "bun:test";
 import { openRecordsStore } from "../../../src/store/records/records-store.ts";
-import type { DueItem } from "../../../src/store/store.ts";
+import { type DueItem, StoreFault } from "../../../src/store/store.ts";
 import { HandClock } from "../../support/hand-clock.ts";
 import { MemoryRecordsDriver } from "../../support/memory-records.ts";
-import { start, t0 } from "../conformance/subject.ts";
+import { claim, createRequest, effects, newTask, start, t0 } from "../conformance/subject.ts";
 
 function open() {
   const driver = new MemoryRecordsDriver({ partitions: 1 });
@@ -86,4 +86,28 @@ test("of many timers and messages of one execution each is given, and others do 
     ]),
   );
   expect(driver.aggregates.left(key).parts).toEqual([]);
+});
+
+test("hints of creations that never came keep nothing behind them waiting", async () => {
+  const { driver, store } = open();
+  const message = { id: "m", body: "1" };
+  const all = { tasks: [newTask("t1")], timers: [{ id: "t", at: t0 }], messages: [message] };
+  const create = (id: string) =>
+    store.create(createRequest(id, { key: { partition: 0, id }, effects: effects(all) }));
+  const change = driver.aggregates.change.bind(driver.aggregates);
+  driver.aggregates.change = async () => {
+    throw new StoreFault("unknown", "It ended before.");
+  };
+  for (const i of numbers(500)) await expect(create(`never-${i}`)).rejects.toThrow();
+  driver.aggregates.change = change;
+  await create("came");
+
+  const now = t0 + 1_000;
+  const queues = [{ name: "q/a", limit: 1 }];
+  const { tasks } = await claim(store, 0, { queues, limit: 1, now });
+  expect(tasks.map(({ key }) => key.id)).toEqual(["came"]);
+  const { items } = await store.claimDue({ ...look, claimId: "d", now });
+  expect(items.map(({ key }) => key.id)).toEqual(["came"]);
+  const { messages } = await store.claimOutbox({ ...look, claimId: "o", now });
+  expect(messages.map(({ key }) => key.id)).toEqual(["came"]);
 });
