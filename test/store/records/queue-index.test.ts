@@ -20,7 +20,7 @@ function open() {
   return { driver, clock, one: openOne("one"), other: openOne("other"), listed };
 }
 
-test("queues that are empty and unused for an hour are forgotten, others are not", async () => {
+test("queues that are empty and unused for long are forgotten, others are not", async () => {
   const { driver, clock, one, listed } = open();
   const queues = Array.from({ length: 500 }, (_, i) => `q/${i}`);
   const key = { partition, id: "e1" };
