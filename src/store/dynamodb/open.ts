@@ -96,7 +96,7 @@ export async function openDynamoDriver(
     partitions,
     limits: driverLimits,
     aggregates: new DynamoAggregates(table, keys, ids),
-    shelves: new DynamoShelves(table, keys),
+    shelves: new DynamoShelves(table, keys, clock),
     documents: new DynamoDocuments(table, keys, ids),
     servers: new DynamoServers(table, keys, format),
     timeOffset: () => client.timeOffset,

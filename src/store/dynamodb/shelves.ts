@@ -1,6 +1,8 @@
 /** Hints in DynamoDB: each shelf is a partition of the table, in the order of places. */
+import type { Clock } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import type * as driver from "../records/driver.ts";
+import { Gathered } from "./gathered.ts";
 import {
   itemKey,
   type Keys,
@@ -11,21 +13,29 @@ import {
   textOf,
   textValue,
 } from "./items.ts";
-import type { Query, Table } from "./table.ts";
+import { batchWriteMax, type Query, type Table, type WriteRequest, writtenKey } from "./table.ts";
 
 export class DynamoShelves implements driver.Shelves {
   readonly #table: Table;
   readonly #keys: Keys;
 
-  constructor(table: Table, keys: Keys) {
+  /** Apart, so that no hint is struck before it stands. */
+  readonly #posted: Gathered<WriteRequest>;
+  readonly #struck: Gathered<WriteRequest>;
+
+  constructor(table: Table, keys: Keys, clock: Clock) {
     this.#table = table;
     this.#keys = keys;
+    const write = (all: readonly WriteRequest[]) => table.write(all);
+    const options = { clock, max: batchWriteMax, nameOf: writtenKey, write };
+    this.#posted = new Gathered(options);
+    this.#struck = new Gathered(options);
   }
 
   async post(
     hints: readonly { readonly shelf: driver.Shelf; readonly entry: driver.Entry }[],
   ): Promise<void> {
-    await this.#table.write(
+    await this.#posted.write(
       hints.map(({ shelf, entry: { place, body } }) => {
         const key = itemKey(this.#keys.shelf(shelf), placeText(place));
         return { PutRequest: { Item: { ...key, body: textValue(body) } } };
@@ -36,7 +46,7 @@ export class DynamoShelves implements driver.Shelves {
   async strike(
     hints: readonly { readonly shelf: driver.Shelf; readonly place: driver.Place }[],
   ): Promise<void> {
-    await this.#table.write(
+    await this.#struck.write(
       hints.map(({ shelf, place }) => ({
         DeleteRequest: { Key: itemKey(this.#keys.shelf(shelf), placeText(place)) },
       })),

@@ -6,13 +6,14 @@ import { StoreFault } from "../store.ts";
 import { type Item, type ItemKey, itemKey } from "./items.ts";
 
 /** Bounds of DynamoDB. */
-const batchWriteMax = 25;
+/** The most that one request writes. */
+export const batchWriteMax = 25;
 const batchGetMax = 100;
 /** A batch of large items is cut earlier: a request has at most 16 MiB, in base64. */
 const batchBytesMax = 6_000_000;
 const batchAttemptsMax = 12;
 
-type WriteRequest =
+export type WriteRequest =
   | { readonly PutRequest: { readonly Item: Item } }
   | { readonly DeleteRequest: { readonly Key: ItemKey } };
 
@@ -79,9 +80,7 @@ export class Table {
 
   /** All of them; after a fault, some. Of those of one item the first is done. */
   async write(requests: readonly WriteRequest[]): Promise<void> {
-    const one = (request: WriteRequest) =>
-      keyText("PutRequest" in request ? request.PutRequest.Item : request.DeleteRequest.Key);
-    const slices = sliced(distinct(requests, one), batchWriteMax, sizeOf);
+    const slices = sliced(distinct(requests, writtenKey), batchWriteMax, sizeOf);
     await Promise.all(slices.map((slice) => this.#writeBatch(slice)));
   }
 
@@ -194,6 +193,11 @@ function boundsOf(from: string | undefined, to: string | undefined) {
     return { condition: " AND sk BETWEEN :a AND :b", values };
   if (from !== undefined) return { condition: " AND sk >= :a", values };
   return { condition: to === undefined ? "" : " AND sk <= :b", values };
+}
+
+/** Of the item that is written. */
+export function writtenKey(request: WriteRequest): string {
+  return keyText("PutRequest" in request ? request.PutRequest.Item : request.DeleteRequest.Key);
 }
 
 function keyText({ pk, sk }: Item | ItemKey): string {
