@@ -194,6 +194,8 @@ function flagsOf({ home, options }: Place): readonly string[] {
     "cassandra.superuser_setup_delay_ms": "500",
     "cassandra.skip_wait_for_gossip_to_settle": "0",
     "cassandra.ring_delay_ms": "100",
+    // The least: by default each connection costs a tenth of a second of hashing, and chaos cuts many.
+    "cassandra.auth_bcrypt_gensalt_log2_rounds": "4",
   };
   return [
     "-Xms256m",
