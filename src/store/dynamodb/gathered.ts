@@ -6,7 +6,7 @@ interface Batch<One> {
   readonly done: Promise<void>;
 }
 
-export interface GatheredOptions<One> {
+interface GatheredOptions<One> {
   readonly clock: Pick<Clock, "soon">;
   /** The most that one request takes. */
   readonly max: number;
