@@ -109,9 +109,14 @@ export class RecordsWorld {
           };
         },
       }) as RecordsDriver[Name];
-    const { name, durability, partitions, limits } = this.#driver;
+    const { name, durability, partitions, limits: bounds } = this.#driver;
     return {
-      ...{ name, durability, partitions, limits },
+      ...{ name, durability, partitions, limits: bounds },
+      // Drivers go by the time of the database, whatever is done to the clock of the server.
+      timeOffset: () => {
+        const { clockErrorMs } = line.process;
+        return Math.abs(clockErrorMs) > limits.clockSkewMsMax ? -clockErrorMs : 0;
+      },
       aggregates: facet("aggregates"),
       shelves: facet("shelves"),
       documents: facet("documents"),
