@@ -23,7 +23,8 @@ import { openPostgresStore } from "../src/store/postgres/open.ts";
 import { openRedisStore } from "../src/store/redis/open.ts";
 import { groupCommitOperationsMax } from "../src/store/sqlite/group-commit.ts";
 import { openSqliteStore } from "../src/store/sqlite/sqlite-store.ts";
-import type { Head, Store, StoreEffects } from "../src/store/store.ts";
+import type { Head, Store } from "../src/store/store.ts";
+import { effects, entryAt, newTask, parameters, queue, state } from "./bench/store-load.ts";
 import { median, usage } from "./bench/support.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
@@ -34,29 +35,7 @@ const stepsEach = 10;
 /** As many calls side by side as one group commit takes. */
 const chains = groupCommitOperationsMax;
 const now = Date.now();
-const parameters = JSON.stringify({ order: "A-1001", lines: [1, 2, 3], note: "x".repeat(80) });
-const state = JSON.stringify({ stateVersion: 1, records: "r".repeat(500) });
-const entry = JSON.stringify({ at: now, type: "task.completed", action: "charge", attempt: 1 });
-
-function effects(changed: Partial<StoreEffects>): StoreEffects {
-  const none = { tasks: [], dropTasks: [], timers: [], dropTimers: [], messages: [], history: [] };
-  return { ...none, ...changed };
-}
-
-function newTask(id: string, token?: string) {
-  const lease = { workerId: "worker-1", leaseUntil: now + 30_000, deadline: now + 300_000 };
-  return {
-    id,
-    queue: "default/charge",
-    priority: 0,
-    timeoutMs: 300_000,
-    heartbeatMs: 30_000,
-    queueTimeoutMs: 0,
-    header: '{"workflow":"orders"}',
-    parameters,
-    ...(token !== undefined && { lease: { ...lease, token } }),
-  };
-}
+const entry = entryAt(now);
 
 /**
  * Runs `count` jobs, `chains` at a time; answers jobs per second. The jobs of an execution run one
@@ -123,7 +102,7 @@ async function round(store: Store, spent?: Spent): Promise<Record<string, number
       state,
       now,
       data: new Map([["input", parameters]]),
-      effects: effects({ tasks: [newTask(`${id}:1:0:a`)], history: [entry] }),
+      effects: effects({ tasks: [newTask(`${id}:1:0:a`, now)], history: [entry] }),
     });
     if (answer.outcome === "created") heads[i] = answer.head;
   };
@@ -133,7 +112,7 @@ async function round(store: Store, spent?: Spent): Promise<Record<string, number
     for (let left = true, call = 0; left; call++) {
       const answer = await store.claimTasks({
         partition,
-        queues: [{ name: "default/charge", limit: 16 }],
+        queues: [{ name: queue, limit: 16 }],
         limit: 16,
         tokenPrefix: `${call}.${ids[0]}`,
         workerId: "w",
@@ -171,7 +150,7 @@ async function round(store: Store, spent?: Spent): Promise<Record<string, number
       consumeTimers: [],
       data: new Map([[`output:${step}`, parameters]]),
       settle: [{ taskId: task.id, token: task.token }],
-      effects: effects({ tasks: [newTask(nextId, token)], history: [entry] }),
+      effects: effects({ tasks: [newTask(nextId, now, token)], history: [entry] }),
     });
     if (answer.outcome !== "committed") throw new Error(`step: ${answer.outcome}`);
     heads[i] = answer.head;

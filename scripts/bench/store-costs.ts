@@ -3,7 +3,8 @@
  * what it asks of the database is counted by the caller.
  */
 import { executionKey, formatToken } from "../../src/model/ids.ts";
-import type { Head, Store, StoreEffects } from "../../src/store/store.ts";
+import type { Head, Store } from "../../src/store/store.ts";
+import { effects, entryAt, newTask, parameters, queue, state, workerId } from "./store-load.ts";
 
 /** Each operation is done so often; costs are the means. */
 export const timesEach = 50;
@@ -76,31 +77,7 @@ export function printCosts<Unit extends string>(costs: readonly Cost<Unit>[]): v
   );
 }
 
-const queue = "default/charge";
-const workerId = "worker-1";
-const parameters = JSON.stringify({ order: "A-1001", lines: [1, 2, 3], note: "x".repeat(80) });
-const state = JSON.stringify({ stateVersion: 1, records: "r".repeat(500) });
-const entry = JSON.stringify({ at: 1, type: "task.completed", action: "charge", attempt: 1 });
-
-function effects(changed: Partial<StoreEffects>): StoreEffects {
-  const none = { tasks: [], dropTasks: [], timers: [], dropTimers: [], messages: [], history: [] };
-  return { ...none, ...changed };
-}
-
-function newTask(id: string, now: number, token?: string) {
-  const lease = { workerId, leaseUntil: now + 30_000, deadline: now + 300_000 };
-  return {
-    id,
-    queue,
-    priority: 0,
-    timeoutMs: 300_000,
-    heartbeatMs: 30_000,
-    queueTimeoutMs: 0,
-    header: '{"workflow":"orders"}',
-    parameters,
-    ...(token !== undefined && { lease: { ...lease, token } }),
-  };
-}
+const entry = entryAt(1);
 
 /** Executions, each from its start to its end: the same step of all of them at a time. */
 async function measureLife(store: Store, measure: Measure): Promise<void> {
