@@ -64,8 +64,8 @@ export class Standstill {
   }
 
   /**
-   * How late a heartbeat may be now, in whole milliseconds. Time that passed, and not the clock's: one that is set forward
-   * and back again would leave leases that end an hour later.
+   * How late a heartbeat may be now, in whole milliseconds. Time that passed, and not the clock's: one
+   * that is set forward and back again would leave leases that end an hour later.
    */
   lateMs(): number {
     if (this.#delayMs() === 0) return 0;

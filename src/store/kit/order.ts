@@ -17,7 +17,7 @@ export function compareText(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** The last of all code points: a text with it at its end comes after all others that begin with the text. */
+/** The last of all code points: with it a text comes after all others that begin with the text. */
 export const lastCharacter = "\u{10ffff}";
 
 /** Negative: `a` comes first in lists, which begin with the newest. */
