@@ -14,6 +14,8 @@ export interface IncomingMessage {
   readonly id: string;
   readonly body: string;
   readonly key?: string;
+  /** Messages of one group are to be handled one after another; absent: in any order. */
+  readonly group?: string;
   readonly headers: Readonly<Record<string, string>>;
   /** When it was sent, as the broker has it. */
   readonly sentAt: number;

@@ -86,6 +86,22 @@ for (const [system, missing, start] of systems) {
       expect(await queue.backlog()).toBe(0);
     });
 
+    test("what is sent to a FIFO queue at once stays in order, over several batches", async () => {
+      const create = { FifoQueue: "true" };
+      const queue = new SqsQueue({ service, queue: "long.fifo", visibilitySeconds: 30, create });
+      const bodies = Array.from({ length: 45 }, (_, n) => `${n}`);
+      const messages = bodies.map((body) => ({ body, key: "k", id: body }));
+      expect((await queue.send(messages)).filter(Boolean)).toEqual([]);
+      const got: IncomingMessage[] = [];
+      while (got.length < bodies.length) {
+        const some = await take(queue, 1);
+        got.push(...some);
+        await queue.ack(some);
+      }
+      expect(got.map(({ body }) => body)).toEqual(bodies);
+      expect(new Set(got.map(({ group }) => group))).toEqual(new Set(["k"]));
+    });
+
     test("a long poll gets what comes, and one that is cut short returns nothing", async () => {
       const queue = open("long");
       const polled = queue.receive({ limit: 1, waitMs: 20_000, signal });

@@ -36,7 +36,7 @@ export interface AwsProxy {
   readonly requests: ProxiedRequest[];
   /** False: they are not kept. */
   keepsRequests: boolean;
-  /** Asked for each request; undefined: it passes. */
+  /** Asked for each request, whose body it may change; undefined: it passes. */
   trouble: (request: ProxiedRequest) => Trouble | undefined | Promise<Trouble | undefined>;
   stop(): void;
 }
@@ -53,7 +53,7 @@ export async function startAwsProxy(
   service: string | ((request: ProxiedRequest) => Reply | Promise<Reply>),
 ): Promise<AwsProxy> {
   const requests: ProxiedRequest[] = [];
-  const pass = async (request: ProxiedRequest, text: string): Promise<Reply> => {
+  const pass = async (request: ProxiedRequest): Promise<Reply> => {
     if (typeof service !== "string") return await service(request);
     const { "x-amz-target": target = "", "x-amz-date": date = "" } = request.headers;
     const { authorization = "" } = request.headers;
@@ -63,7 +63,8 @@ export async function startAwsProxy(
       "x-amz-target": `${target}`,
       "x-amz-date": `${date}`,
     };
-    const response = await fetch(service, { method: "POST", headers, body: text });
+    const body = JSON.stringify(request.body);
+    const response = await fetch(service, { method: "POST", headers, body });
     return { status: response.status, body: await response.text() };
   };
   async function reply(message: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -75,7 +76,7 @@ export async function startAwsProxy(
     if (proxy.keepsRequests) requests.push(request);
     const trouble = await proxy.trouble(request);
     if (trouble === "cut before") return void message.socket.destroy();
-    const given = typeof trouble === "object" ? trouble : await pass(request, text);
+    const given = typeof trouble === "object" ? trouble : await pass(request);
     if (trouble === "cut") return void message.socket.destroy();
     if (trouble === "silent") return;
     const { status, body, headers } = trouble === "failed after" ? failure : given;

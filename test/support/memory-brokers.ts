@@ -2,6 +2,7 @@
  * Brokers in memory: queues whose messages come again until they are acknowledged. A receiver that is
  * closed lets go of what it has. Any queue can be made to fail.
  */
+import { defined } from "../../src/base/defined.ts";
 import type { BrokerAddress } from "../../src/brokers/address.ts";
 import type { BrokerPlaces } from "../../src/brokers/brokers.ts";
 import type {
@@ -14,6 +15,8 @@ import type {
 } from "../../src/brokers/message.ts";
 
 class MemoryQueue {
+  /** Its messages are in order by their keys. */
+  isOrdered = false;
   readonly messages = new Map<string, IncomingMessage & { deliveries: number }>();
   /** Ids of those that a receiver has. */
   readonly taken = new Set<string>();
@@ -24,7 +27,8 @@ class MemoryQueue {
   send({ body, key, headers = {} }: OutgoingMessage): void {
     const id = `m-${++this.#sent}`;
     const rest = { deliveries: 0, sentAt: 1_700_000_000_000, headers, handle: "" };
-    this.messages.set(id, { id, body, ...rest, ...(key !== undefined && { key }) });
+    const group = this.isOrdered ? key : undefined;
+    this.messages.set(id, { id, body, ...rest, ...defined({ key, group }) });
     this.wake();
   }
 

@@ -63,11 +63,17 @@ export class SqsQueue implements Sender, Receiver {
     this.#options = options;
   }
 
+  /** A FIFO queue. Messages of others may have groups, too, which are not in order. */
+  get #isOrdered(): boolean {
+    return /\.fifo$/.test(this.#options.queue);
+  }
+
   async send(messages: readonly OutgoingMessage[]): Promise<readonly (BrokerFault | undefined)[]> {
     const outcomes = new Array<BrokerFault | undefined>(messages.length).fill(undefined);
     const batches = [...batchesOf(messages, outcomes)];
-    for (let first = 0; first < batches.length; first += batchesAtOnce) {
-      const some = batches.slice(first, first + batchesAtOnce);
+    const atOnce = this.#isOrdered ? 1 : batchesAtOnce;
+    for (let first = 0; first < batches.length; first += atOnce) {
+      const some = batches.slice(first, first + atOnce);
       await Promise.all(some.map((batch) => this.#sendBatch(messages, batch, outcomes)));
     }
     return outcomes;
@@ -78,7 +84,7 @@ export class SqsQueue implements Sender, Receiver {
     indexes: readonly number[],
     outcomes: (BrokerFault | undefined)[],
   ): Promise<void> {
-    const isOrdered = /\.fifo$/.test(this.#options.queue);
+    const isOrdered = this.#isOrdered;
     const entries = indexes.map((index) => {
       const { body, key = "", id, headers = {} } = messages[index]!;
       const attributes = Object.entries(headers).map(([name, text]) => [
@@ -122,7 +128,7 @@ export class SqsQueue implements Sender, Receiver {
         request,
         options,
       );
-      return (answer.Messages ?? []).map(incoming);
+      return (answer.Messages ?? []).map((raw) => incoming(raw, this.#isOrdered));
     } catch (error) {
       if (signal.aborted) return [];
       throw error;
@@ -271,7 +277,7 @@ function bytesOf({ body, headers = {} }: OutgoingMessage): number {
   return [body, ...texts].reduce((sum, text) => sum + Buffer.byteLength(text), more);
 }
 
-function incoming(raw: RawMessage): IncomingMessage {
+function incoming(raw: RawMessage, isOrdered: boolean): IncomingMessage {
   const { MessageId: id, Body: body, ReceiptHandle: handle } = raw;
   const { Attributes = {}, MessageAttributes = {} } = raw;
   const headers = Object.entries(MessageAttributes).flatMap(([name, { StringValue }]) =>
@@ -285,6 +291,6 @@ function incoming(raw: RawMessage): IncomingMessage {
     sentAt: Number(SentTimestamp ?? 0),
     deliveries: Number(ApproximateReceiveCount ?? 1),
     handle,
-    ...defined({ key: MessageGroupId }),
+    ...defined({ key: MessageGroupId, group: isOrdered ? MessageGroupId : undefined }),
   };
 }

@@ -1,8 +1,9 @@
 /**
  * Takes messages of one source from its broker, has each handled, and acknowledges it after that. A
- * message that cannot be handled is tried some times, beside the others, and then buried: it becomes a
- * dead letter. What the store cannot do for now is no try: the pump waits, with all that it has taken.
- * Bounded in messages and bytes. Whatever it has not acknowledged is delivered again.
+ * message that cannot be handled is tried some times, beside the others (those of its group wait for
+ * it), and then buried: it becomes a dead letter. What the store cannot do for now is no try: the pump
+ * waits, with all that it has taken. Bounded in messages and bytes. Whatever it has not acknowledged
+ * is delivered again.
  */
 import { Backoff } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -18,6 +19,7 @@ import type { Burial } from "./dead-letters.ts";
 import { Halt } from "./halt.ts";
 import type { Handle, Handled } from "./handler.ts";
 import type { DeadLetter } from "./parked.ts";
+import { Turns } from "./turns.ts";
 
 /** Messages that one call of the broker brings: of the largest, as much as may be in flight. */
 const receiveMax = 32;
@@ -51,6 +53,7 @@ interface InFlight {
 export class Pump {
   readonly #options: PumpOptions;
   readonly #inFlight = new Map<string, InFlight>();
+  readonly #turns = new Turns();
   #bytes = 0;
   /** Messages for which something is under way. */
   #busy = 0;
@@ -149,7 +152,8 @@ export class Pump {
     this.#inFlight.set(message.id, one);
     this.#bytes += one.bytes;
     this.#busy += 1;
-    void this.#work(one).then((isDone) => {
+    const work = this.#turns.take(message.group, () => this.#work(one));
+    void work.then((isDone) => {
       this.#busy -= 1;
       if (isDone) this.#ackSoon(one);
       this.#wake();

@@ -99,6 +99,28 @@ test("what cannot be handled is tried five times beside the others, then buried"
   await pump.stop();
 });
 
+test("those of a group are handled in their order, and one that cannot be holds up its group alone", async () => {
+  const tried: string[] = [];
+  const overtaken = Promise.withResolvers<void>();
+  const { pump, clock, queue, buried } = pumpOf(async ({ body }) => {
+    tried.push(body);
+    if (body === "a1") throw new OrchyError("NOT_FOUND", "There is no workflow w.");
+    if (body === "b1") await overtaken.promise;
+    if (body === "c1") overtaken.resolve();
+    return "started";
+  });
+  queue.isOrdered = true;
+  for (const body of ["a1", "a2", "b1", "a3", "b2", "c1"]) queue.send({ body, key: body[0]! });
+  pump.start();
+  await until(() => queue.messages.size === 3);
+  expect(tried).toEqual(["a1", "b1", "c1", "b2"]);
+  await clock.pass(500 + 1_000 + 2_000 + 4_000);
+  await until(() => queue.messages.size === 0);
+  expect(tried.slice(4)).toEqual(["a1", "a1", "a1", "a1", "a2", "a3"]);
+  expect(buried.map(({ message }) => message.body)).toEqual(["a1"]);
+  await pump.stop();
+});
+
 test.each([
   new StoreFault("not_applied", "away"),
   new OrchyError("RESOURCE_EXHAUSTED", "The store is full."),
