@@ -4,6 +4,7 @@
  */
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { pause, systemClock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import {
   type HeartbeatItem,
@@ -14,7 +15,6 @@ import {
 } from "../gen/orchy/v1/worker_pb.ts";
 import type { StopReason } from "./errors.ts";
 import type { Link } from "./link.ts";
-import { sleep } from "./pause.ts";
 import { workerTime } from "./worker-time.ts";
 
 export interface Lease {
@@ -111,7 +111,7 @@ export class HeartbeatLoop {
     this.wake = new AbortController();
     this.wakesAtMs = nextMs;
     if (this.stopped.signal.aborted) return;
-    await sleep(Math.max(0, nextMs - nowMs), this.wake.signal);
+    await pause(Math.max(0, nextMs - nowMs), systemClock, this.wake.signal);
     this.wakesAtMs = 0;
   }
 
@@ -144,7 +144,7 @@ export class HeartbeatLoop {
     );
     const session = await this.link.ready().catch(() => undefined);
     if (session === undefined) {
-      await sleep(callTimeoutMsMin, this.stopped.signal);
+      await pause(callTimeoutMsMin, systemClock, this.stopped.signal);
       return;
     }
     try {
@@ -164,7 +164,7 @@ export class HeartbeatLoop {
     } catch (error) {
       // They stay due; the link pauses before it gives the next session.
       this.link.failed(session, error);
-      await sleep(100, this.stopped.signal);
+      await pause(100, systemClock, this.stopped.signal);
     }
   }
 

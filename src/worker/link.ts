@@ -8,11 +8,12 @@ import {
   fromBinary,
   type MessageShape,
 } from "@bufbuild/protobuf";
+import { pause, systemClock } from "../base/clock.ts";
 import { otherScheme } from "../base/other-scheme.ts";
+import { backoffMs } from "./backoff.ts";
 import { encode } from "./encode.ts";
 import { openHttp1 } from "./http1.ts";
 import { openHttp2 } from "./http2.ts";
-import { backoffMs, sleep } from "./pause.ts";
 import {
   CallError,
   type Connection,
@@ -196,7 +197,7 @@ export class Link {
   private async connect(): Promise<Session> {
     const { transport, credentials, logger, onConnect } = this.options;
     for (;;) {
-      if (this.failures > 0) await sleep(backoffMs(this.failures), this.closed.signal);
+      if (this.failures > 0) await pause(backoffMs(this.failures), systemClock, this.closed.signal);
       if (this.closed.signal.aborted) throw new CallError("canceled", "the worker has stopped");
       const server = this.servers[this.serverIndex % this.servers.length]!;
       const session = new Session(server, transport, credentials);

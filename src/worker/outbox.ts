@@ -12,7 +12,7 @@ import {
   type TaskResult,
   TaskResultSchema,
 } from "../gen/orchy/v1/worker_pb.ts";
-import { backoffMs } from "./pause.ts";
+import { backoffMs } from "./backoff.ts";
 
 /** The task that a result is of. */
 interface ResultSource {

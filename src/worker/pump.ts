@@ -4,6 +4,7 @@
  * together.
  */
 import { create } from "@bufbuild/protobuf";
+import { pause, systemClock } from "../base/clock.ts";
 import {
   CompleteRequestSchema,
   PayloadFormat,
@@ -14,10 +15,10 @@ import {
   type Task,
   WorkerService,
 } from "../gen/orchy/v1/worker_pb.ts";
+import { backoffMs } from "./backoff.ts";
 import type { Heartbeats } from "./heartbeats.ts";
 import type { Link, Logger, Session } from "./link.ts";
 import type { Outbox, PendingResult } from "./outbox.ts";
-import { backoffMs, sleep } from "./pause.ts";
 import type { Ask, Slots } from "./slots.ts";
 import type { Tasks } from "./tasks.ts";
 import { CallError, finalCodes } from "./transport.ts";
@@ -85,7 +86,7 @@ export class Pump {
       const ended = new Promise<void>((resolve) => {
         this.pollsEnded = resolve;
       });
-      await Promise.race([ended, sleep(graceMs)]);
+      await Promise.race([ended, pause(graceMs, systemClock)]);
     }
     this.parked.abort();
   }
@@ -187,7 +188,7 @@ export class Pump {
     if (response.draining) this.options.link.draining(session);
     const empty = response.tasks.length + response.cancelled.length + sent === 0 && waitSeconds > 0;
     if (empty && performance.now() - startedMs < parkedMsMin) {
-      await sleep(pauseMs, this.parked.signal);
+      await pause(pauseMs, systemClock, this.parked.signal);
     }
   }
 
@@ -231,7 +232,7 @@ export class Pump {
     if (!(error instanceof CallError) || !finalCodes.has(error.code)) return;
     this.refusals += 1;
     logger.error(`The server refuses (${error.code}): ${error.message}`);
-    await sleep(backoffMs(this.refusals), this.parked.signal);
+    await pause(backoffMs(this.refusals), systemClock, this.parked.signal);
   }
 
   private receive(received: readonly Task[], session: Session): void {

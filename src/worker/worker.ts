@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { create } from "@bufbuild/protobuf";
 import { inTime } from "../base/amount.ts";
+import { pause, systemClock } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import {
   type ActionDefinition,
@@ -20,7 +21,6 @@ import { FailureLog } from "./failure-log.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { Link, type Logger, type Session } from "./link.ts";
 import { Outbox } from "./outbox.ts";
-import { sleep } from "./pause.ts";
 import { Pump } from "./pump.ts";
 import { Slots } from "./slots.ts";
 import { type Handler, Tasks } from "./tasks.ts";
@@ -262,7 +262,7 @@ export class Worker {
 async function within(ms: number, work: Promise<void>): Promise<boolean> {
   const late = new AbortController();
   const done = work.then(() => true);
-  const result = await Promise.race([done, sleep(ms, late.signal).then(() => false)]);
+  const result = await Promise.race([done, pause(ms, systemClock, late.signal).then(() => false)]);
   late.abort();
   return result;
 }
