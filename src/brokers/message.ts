@@ -14,7 +14,7 @@ export interface IncomingMessage {
   readonly id: string;
   readonly body: string;
   readonly key?: string;
-  /** Messages of one group are to be handled one after another; absent: in any order. */
+  /** The broker keeps the order of those of one group; absent: it is in order with none. */
   readonly group?: string;
   readonly headers: Readonly<Record<string, string>>;
   /** When it was sent, as the broker has it. */

@@ -3,7 +3,7 @@
  * a server without Kafka pays nothing for it.
  */
 import { readFile } from "node:fs/promises";
-import type { Admin, BaseOptions, Producer } from "@platformatic/kafka";
+import type { Admin, BaseOptions, ConnectionPool, Producer } from "@platformatic/kafka";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { BrokerFault } from "../message.ts";
@@ -49,7 +49,9 @@ export class KafkaClient {
   async producer() {
     this.#producer ??= Promise.all([this.library(), this.options()]).then(
       ([{ Producer, ProduceAcks, stringSerializers }, options]) =>
-        new Producer({ ...options, serializers: stringSerializers, acks: ProduceAcks.ALL }),
+        guarded(
+          new Producer({ ...options, serializers: stringSerializers, acks: ProduceAcks.ALL }),
+        ),
     );
     this.#producer.catch(() => {
       this.#producer = undefined;
@@ -58,8 +60,8 @@ export class KafkaClient {
   }
 
   async #adminOf(): Promise<Admin> {
-    this.#admin ??= Promise.all([this.library(), this.options()]).then(
-      ([{ Admin }, options]) => new Admin(options),
+    this.#admin ??= Promise.all([this.library(), this.options()]).then(([{ Admin }, options]) =>
+      guarded(new Admin(options)),
     );
     this.#admin.catch(() => {
       this.#admin = undefined;
@@ -90,6 +92,17 @@ export class KafkaClient {
       if (one.status === "fulfilled") await one.value?.close().catch(() => {});
     }
   }
+}
+
+/**
+ * Whatever needs a connection learns from its own call that it failed. The event of it has a listener
+ * of the library for the first time only; without one it would end the process.
+ */
+export function guarded<Client extends { readonly connections: ConnectionPool }>(
+  client: Client,
+): Client {
+  client.connections.on("connecting", ({ connection }) => connection.on("error", () => {}));
+  return client;
 }
 
 async function optionsOf({ brokers, tls, sasl }: KafkaAddress): Promise<BaseOptions> {

@@ -15,7 +15,7 @@ import {
   type Receiver,
 } from "../message.ts";
 import { assignPartitions } from "./assign.ts";
-import { type KafkaClient, kafkaFault } from "./client.ts";
+import { guarded, type KafkaClient, kafkaFault } from "./client.ts";
 import { Progress, partitionKey } from "./progress.ts";
 
 type TextConsumer = Consumer<string, string, string, string>;
@@ -145,9 +145,11 @@ export class KafkaReceiver implements Receiver {
   async #live(): Promise<BrokerFault> {
     let consumer: TextConsumer | undefined;
     try {
-      consumer = await this.#makeConsumer();
+      consumer = guarded(await this.#makeConsumer());
       const progress = new Progress();
       const ended = Promise.withResolvers<unknown>();
+      // It could not join its group again; without a listener the event would end the process.
+      consumer.on("error", ended.resolve);
       this.#wake = () => ended.resolve(undefined);
       if (this.#isClosed) return kafkaFault(undefined);
       const topics = [...this.#options.topics];
@@ -157,6 +159,7 @@ export class KafkaReceiver implements Receiver {
         fallbackMode: "earliest",
         autocommit: false,
       });
+      guarded(stream);
       this.#life = { consumer, stream, progress };
       this.#arrivals.recover();
       this.#listen(this.#life, ended.resolve);
@@ -240,10 +243,12 @@ function incoming(message: {
 }): IncomingMessage {
   const { topic, partition, key, value = "", headers } = message;
   const id = `${topic}/${partition}/${message.offset}`;
+  // Kafka keeps the order of a partition, and senders choose it by the key.
+  const group = key === undefined ? undefined : `${topic}/${partition}/${key}`;
   return {
     id,
     body: value,
-    ...defined({ key }),
+    ...defined({ key, group }),
     headers: Object.fromEntries(headers),
     sentAt: Number(message.timestamp),
     topic,

@@ -37,6 +37,8 @@ interface PumpOptions {
   readonly receiver: Receiver;
   readonly handle: Handle;
   readonly burial: Burial;
+  /** Messages of a group are handled one after another. */
+  readonly keepsOrder: boolean;
   /** Shared by all sources of a server. */
   readonly gate: Gate;
   readonly clock: Clock;
@@ -152,7 +154,8 @@ export class Pump {
     this.#inFlight.set(message.id, one);
     this.#bytes += one.bytes;
     this.#busy += 1;
-    const work = this.#turns.take(message.group, () => this.#work(one));
+    const group = this.#options.keepsOrder ? message.group : undefined;
+    const work = this.#turns.take(group, () => this.#work(one));
     void work.then((isDone) => {
       this.#busy -= 1;
       if (isDone) this.#ackSoon(one);

@@ -176,6 +176,8 @@ export class Sources {
       receiver: brokers.receiver(compiled.from, { group }),
       handle: handlerOf(name, compiled, this.#options),
       burial: burialOf(name, compiled.deadLetter, { brokers, parked, log, clock }),
+      // Executions are not ordered among each other; the signals of one are.
+      keepsOrder: "signal" in compiled.definition.as,
       gate: this.#gate,
       clock,
       log,

@@ -14,7 +14,10 @@ import { MemoryBrokers } from "../../support/memory-brokers.ts";
 
 const from = { kind: "kafka", topic: "orders" } as const;
 
-function pumpOf(handle: (message: IncomingMessage) => Promise<Handled>) {
+function pumpOf(
+  handle: (message: IncomingMessage) => Promise<Handled>,
+  { keepsOrder = false } = {},
+) {
   const clock = new HandClock();
   const brokers = new MemoryBrokers();
   const queue = brokers.queue("orders");
@@ -33,6 +36,7 @@ function pumpOf(handle: (message: IncomingMessage) => Promise<Handled>) {
     receiver: brokers.receiver(from),
     handle,
     burial,
+    keepsOrder,
     gate: new Gate(limits.sourceHandledAtOnceMax),
     clock,
     log: createLogger({ level: "silent", clock, write() {} }),
@@ -102,13 +106,14 @@ test("what cannot be handled is tried five times beside the others, then buried"
 test("those of a group are handled in their order, and one that cannot be holds up its group alone", async () => {
   const tried: string[] = [];
   const overtaken = Promise.withResolvers<void>();
-  const { pump, clock, queue, buried } = pumpOf(async ({ body }) => {
+  const handle = async ({ body }: IncomingMessage) => {
     tried.push(body);
     if (body === "a1") throw new OrchyError("NOT_FOUND", "There is no workflow w.");
     if (body === "b1") await overtaken.promise;
     if (body === "c1") overtaken.resolve();
-    return "started";
-  });
+    return "signalled" as const;
+  };
+  const { pump, clock, queue, buried } = pumpOf(handle, { keepsOrder: true });
   queue.isOrdered = true;
   for (const body of ["a1", "a2", "b1", "a3", "b2", "c1"]) queue.send({ body, key: body[0]! });
   pump.start();
@@ -118,6 +123,20 @@ test("those of a group are handled in their order, and one that cannot be holds 
   await until(() => queue.messages.size === 0);
   expect(tried.slice(4)).toEqual(["a1", "a1", "a1", "a1", "a2", "a3"]);
   expect(buried.map(({ message }) => message.body)).toEqual(["a1"]);
+  await pump.stop();
+});
+
+test("where the order does not matter, those of a group are handled side by side", async () => {
+  const overtaken = Promise.withResolvers<void>();
+  const { pump, queue } = pumpOf(async ({ body }) => {
+    if (body === "a1") await overtaken.promise;
+    else overtaken.resolve();
+    return "started";
+  });
+  queue.isOrdered = true;
+  for (const body of ["a1", "a2"]) queue.send({ body, key: "a" });
+  pump.start();
+  await until(() => queue.messages.size === 0);
   await pump.stop();
 });
 
