@@ -1,5 +1,6 @@
 /** The client of Kafka against a real broker: security, batches, groups, and a broker that dies. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseKafkaAddress } from "../../src/brokers/kafka/address.ts";
@@ -46,7 +47,7 @@ describe.skipIf(missing !== undefined)(`Kafka${name}`, () => {
     authority = createAuthority();
     kafka = await startKafka({ tls: authority.issue("kafka") });
     client = new KafkaClient(addressOf(kafka.brokers.plaintext));
-    const topics = ["secure", "sizes", "shared", "outage"];
+    const topics = ["secure", "sizes", "shared", "outage", "rejoined"];
     await client.ensureTopics(topics, { partitions: 7, replicas: 1 });
     // A repeat, as of another server, leaves them as they are.
     await client.ensureTopics(topics, { partitions: 7, replicas: 1 });
@@ -176,6 +177,54 @@ describe.skipIf(missing !== undefined)(`Kafka${name}`, () => {
     sent.add("after");
     await taking;
     expect([...sent].filter((one) => !seen.has(one))).toEqual([]);
+    await receiver.close();
+  });
+
+  test("a broker that dies while a member joins its group again: the member is made anew", async () => {
+    const topics = ["rejoined"];
+    const [{ Consumer }, options] = await Promise.all([client.library(), client.options()]);
+    const silent = { sessionTimeout: 9_000, heartbeatInterval: 8_000, rebalanceTimeout: 9_000 };
+    const stranger = () => {
+      const consumer = new Consumer({ ...options, ...silent, groupId: "rejoined" });
+      consumer.on("error", () => {});
+      return consumer;
+    };
+    const others = [stranger(), stranger()];
+    let joins = 0;
+    const onJoin = (context: unknown) => {
+      const { client: by, operation } = context as { client: object; operation: string };
+      if (operation === "joinGroup" && !others.some((other) => other === by)) joins += 1;
+    };
+    subscribe("tracing:plt:kafka:consumer:group:start", onJoin);
+    const receiver = new KafkaReceiver({ client, topics, group: "rejoined" });
+    const seen: string[] = [];
+    const take = (body: string) =>
+      takeUntil(
+        receiver,
+        () => seen.includes(body),
+        (message) => void seen.push(message.body),
+      );
+    const sender = new KafkaSender(client, "rejoined");
+    expect(await sender.send([{ body: "before" }])).toEqual([undefined]);
+    await take("before");
+    const [first, second] = others;
+    await first!.joinGroup({});
+    // This one is heard of by the receiver, and waited for by it: the first one says nothing for long.
+    const before = joins;
+    const joining = second!.joinGroup({}).catch(() => {});
+    while (joins === before) await Bun.sleep(20);
+    unsubscribe("tracing:plt:kafka:consumer:group:start", onJoin);
+    await kafka.kill();
+    const faults: unknown[] = [];
+    while (faults.length === 0) {
+      await receiver.receive({ limit: 1, waitMs: 5_000, signal }).catch((one) => faults.push(one));
+    }
+    expect(faults[0]).toMatchObject({ permanent: false });
+    await kafka.restart();
+    await joining;
+    await Promise.all(others.map((other) => other.close(true).catch(() => {})));
+    while ((await sender.send([{ body: "after" }]))[0] !== undefined) await Bun.sleep(100);
+    await take("after");
     await receiver.close();
   });
 });
