@@ -83,6 +83,7 @@ describe.skipIf(missing !== undefined)(`Kafka${name}`, () => {
     await takeUntil(receiver, isThere, (one) => got.push(one));
     const found = got.find(({ body }) => body === id);
     expect(found).toMatchObject({ key: "k", headers: { kind: "test" }, topic: "secure" });
+    expect(found?.group).toBe(`secure/${found?.partition}/k`);
     await receiver.close();
     await own.close();
   });
