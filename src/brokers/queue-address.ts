@@ -50,6 +50,11 @@ function parseSqs(text: string): Parsed {
     if (ofAws === undefined) endpoint ??= origin;
     else region ??= ofAws;
   }
+  if (holdsUser(place) || holdsUser(endpoint)) {
+    return {
+      problem: "holds a user or a password, and SQS goes by credentials of AWS: leave it out",
+    };
+  }
   if (/\.fifo$/.test(prefix)) {
     return { problem: "names a FIFO queue, and tickets need standard ones: leave .fifo out" };
   }
@@ -61,6 +66,10 @@ function parseSqs(text: string): Parsed {
   }
   const more = defined({ endpoint: endpoint || undefined, region: region || undefined });
   return { value: { kind: "sqs", prefix: prefix || prefixDefault, ...more } };
+}
+
+function holdsUser(url: string | null): boolean {
+  return url !== null && /^https?:\/\/[^/]*@/.test(url);
 }
 
 function parseKafka(text: string): Parsed {

@@ -11,7 +11,7 @@ import type { QueueAddress } from "../brokers/queue-address.ts";
 import type { LogLevel } from "../telemetry/log.ts";
 import { helpText, readFlags } from "./command-line.ts";
 import { environmentName, type FlagName, flags, type LegacyWorkers } from "./flags.ts";
-import { type Flag, readSecret, type StoreAddress } from "./settings.ts";
+import { type Flag, readSecret, type StoreAddress, withoutPasswords } from "./settings.ts";
 import { version } from "./version.ts";
 
 /** Files in PEM form. */
@@ -131,7 +131,7 @@ export function parseConfig(
     const answer = "problem" in held ? held : (flags[name].read(held.value) as Read);
     if ("problem" in answer) {
       const source = fromFlag === undefined ? variable : `--${name}`;
-      const shown = secret ? "" : ` ${JSON.stringify(text.slice(0, 100))}`;
+      const shown = secret ? "" : ` ${JSON.stringify(withoutPasswords(text).slice(0, 100))}`;
       problems.push(`${source}${shown}: ${answer.problem}.`);
       return undefined as never;
     }

@@ -37,6 +37,13 @@ export function readSecret(text: string): { value: string } | { problem: string 
   }
 }
 
+/** An address as it is shown: somebody may have put a password into it where a reference belongs. */
+export function withoutPasswords(text: string): string {
+  return text
+    .replace(/^((?:[a-z]+:)?(?:\/\/)?).*@/s, "$1…@")
+    .replace(/\b((?:password|secret|token)=)(?!env:|file:)[^&]*/gi, "$1…");
+}
+
 export function matching(pattern: RegExp, rule: string) {
   return (text: string) => (pattern.test(text) ? { value: text } : { problem: rule });
 }

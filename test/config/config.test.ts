@@ -224,6 +224,24 @@ test.each([
   expect(await child.exited).toBe(2);
 });
 
+test.each([
+  ["--kafka", "one:9092?sasl=plain&user=a&password=hunter2", "user=a&password=…"],
+  [
+    "--queue",
+    "kafka:one:9092?password=hunter2&sasl=plain&user=a",
+    "kafka:one:9092?password=…&sasl",
+  ],
+  ["--kafka", "orchy:hunter2@one:9092", "…@one:9092"],
+  ["--queue", "kafka:orchy:hunter2@one:9092", "kafka:…@one:9092"],
+  ["--queue", "sqs:tasks?endpoint=http://orchy:hunter2@one", "sqs:…@one"],
+  ["--queue", "sqs:https://orchy:hunter2@one/tasks", "sqs:…@one/tasks"],
+  ["--dynamodb-endpoint", "htp://orchy:hunter2@one", "htp://…@one"],
+])("a password that was put into an address is not repeated: %s %s", (flag, text, shown) => {
+  const told = JSON.stringify(parseConfig([flag, text], {}));
+  expect(told).toContain(shown);
+  expect(told).not.toContain("hunter2");
+});
+
 test("secrets come from files, and are not shown when they are wrong", () => {
   const folder = mkdtempSync(join(tmpdir(), "orchy-config-"));
   const [store, headers] = [join(folder, "store"), join(folder, "headers")];
