@@ -1,9 +1,10 @@
-/** DynamoDB for tests: one ministack, and in its table a namespace for each store. */
+/** DynamoDB for tests: an imitation, and in its table a namespace for each store. */
 import { AwsClient } from "../../src/aws/client.ts";
 import { Refreshed } from "../../src/aws/credentials.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { type DynamoOptions, openDynamoDriver } from "../../src/store/dynamodb/open.ts";
 import type { RecordsDriver } from "../../src/store/records/driver.ts";
+import { type Dynoxide, dynoxideMissing, startDynoxide } from "./brokers/dynoxide.ts";
 import { type Ministack, ministackMissing, startMinistack } from "./brokers/ministack.ts";
 import type { Service } from "./on-service.ts";
 
@@ -97,5 +98,12 @@ export const dynamo: Service<TestDynamo> = {
 export const ministack: Service<Ministack> = {
   missing: ministackMissing,
   start: startMinistack,
+  startMs: 120_000,
+};
+
+/** Another imitation, which is faster. */
+export const dynoxide: Service<Dynoxide> = {
+  missing: dynoxideMissing,
+  start: startDynoxide,
   startMs: 120_000,
 };

@@ -117,3 +117,21 @@ export function installMaven(group: string, artifact: string, version: string): 
     return done(["mvn", ...flags, copyGoal], folder);
   });
 }
+
+/** A quick build: what is compiled in one piece is a little faster, and takes twice as long. */
+const cargoSettings = ["profile.release.lto=false", "profile.release.codegen-units=16"];
+
+/** A folder with the programs of this crate in `bin`, built with the exact crates it was tested with. */
+export function installCargo(
+  name: string,
+  version: string,
+  features: readonly string[],
+): Promise<Installed> {
+  return installOnce(`${name}-${version}`, async (folder) => {
+    const flags = ["--locked", "--no-track", "--quiet", `--root=${folder}`];
+    const chosen = ["--no-default-features", `--features=${features.join()}`];
+    const settings = cargoSettings.flatMap((setting) => ["--config", setting]);
+    const cargo = ["cargo", "install", `${name}@${version}`, ...flags, ...chosen, ...settings];
+    return lacking("cargo", "cc") ?? done(cargo, folder);
+  });
+}
