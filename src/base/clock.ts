@@ -100,18 +100,27 @@ export async function within(ms: number, work: Promise<unknown>, clock: Clock): 
   cancel();
 }
 
+/** A wait that is over after its time, when its signal is aborted, or when somebody ends it. */
+interface Wait {
+  readonly over: Promise<void>;
+  end(): void;
+}
+
+/** It leaves nothing at the clock, nor at the signal, which may outlive many waits. */
+export function waitOf(ms: number, clock: Clock, signal?: AbortSignal): Wait {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const end = () => {
+    cancel();
+    signal?.removeEventListener("abort", end);
+    resolve();
+  };
+  const cancel = clock.after(ms, end);
+  signal?.addEventListener("abort", end);
+  if (signal?.aborted) end();
+  return { over, end };
+}
+
 /** Resolves after `ms` milliseconds of the clock, or, without an error, when the signal is aborted. */
 export function pause(ms: number, clock: Clock, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) return resolve();
-    const cutShort = () => {
-      cancel();
-      resolve();
-    };
-    const cancel = clock.after(ms, () => {
-      signal?.removeEventListener("abort", cutShort);
-      resolve();
-    });
-    signal?.addEventListener("abort", cutShort, { once: true });
-  });
+  return waitOf(ms, clock, signal).over;
 }

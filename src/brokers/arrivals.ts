@@ -1,7 +1,9 @@
 /** Messages that a broker has pushed, until they are asked for: bounded, in the order of arrival. */
+import { type Clock, waitOf } from "../base/clock.ts";
 import type { BrokerFault, IncomingMessage, ReceiveOptions } from "./message.ts";
 
 interface ArrivalsOptions {
+  readonly clock: Clock;
   readonly max: number;
   readonly bytesMax: number;
   /** No more than `max` wait, and not many more bytes than `bytesMax`: the broker is to stop, and to go on once half of them are gone. */
@@ -61,9 +63,11 @@ export class Arrivals {
     this.#wakeAll();
   }
 
-  /** The broker is there. */
+  /** The broker is there: those who wait need not wait any longer to learn it. */
   recover(): void {
+    if (this.#fault === undefined) return;
     this.#fault = undefined;
+    this.#wakeAll();
   }
 
   close(): void {
@@ -84,19 +88,12 @@ export class Arrivals {
     throw fault;
   }
 
-  #some(waitMs: number, signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    if (this.#isClosed || signal.aborted) return Promise.resolve();
-    const timer = setTimeout(resolve, waitMs);
-    this.#waiting.add(resolve);
-    const end = () => resolve();
-    signal.addEventListener("abort", end);
-    return promise.finally(() => {
-      clearTimeout(timer);
-      // The signal outlives the wait, and many more of them.
-      signal.removeEventListener("abort", end);
-      this.#waiting.delete(resolve);
-    });
+  async #some(waitMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#isClosed) return;
+    const { over, end } = waitOf(waitMs, this.#options.clock, signal);
+    this.#waiting.add(end);
+    await over;
+    this.#waiting.delete(end);
   }
 
   #wakeAll(): void {

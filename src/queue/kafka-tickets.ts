@@ -4,7 +4,7 @@
  * for a queue that no poll waits for any more goes to whoever receives next, to be noted there.
  */
 import { BoundedMap } from "../base/bounded-map.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, waitOf } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import type { KafkaClient } from "../brokers/kafka/client.ts";
 import { KafkaReceiver } from "../brokers/kafka/receiver.ts";
@@ -38,7 +38,7 @@ const fetchWaitMs = 5_000;
 
 interface Waiting {
   readonly queue: string;
-  readonly resolve: () => void;
+  readonly end: () => void;
 }
 
 interface Held {
@@ -88,17 +88,11 @@ export class KafkaTickets implements TicketQueue {
     await this.#topicOf(queue);
     this.#askedAt.set(queue, clock.now());
     this.#changeSoon();
-    if (this.#heldFor(queue).length === 0 && waitMs > 0 && !signal.aborted) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const waiting = { queue, resolve };
+    if (this.#heldFor(queue).length === 0 && waitMs > 0) {
+      const { over, end } = waitOf(waitMs, clock, signal);
+      const waiting = { queue, end };
       this.#waiting.add(waiting);
-      const cancel = clock.after(waitMs, resolve);
-      const end = () => resolve();
-      signal.addEventListener("abort", end);
-      await promise;
-      // The signal lives for as long as the server: what waits at it must not pile up.
-      signal.removeEventListener("abort", end);
-      cancel();
+      await over;
       this.#waiting.delete(waiting);
     }
     this.#askedAt.set(queue, clock.now());
@@ -223,10 +217,9 @@ export class KafkaTickets implements TicketQueue {
       this.#changeSoon();
       // No more is fetched than can be tried: the rest may go to other servers.
       while (this.#held.length >= perFetch && this.#receiver === receiver && !signal.aborted) {
-        await new Promise<void>((resolve) => {
-          this.#onTaken = resolve;
-          clock.after(ownMs, resolve);
-        });
+        const { over, end } = waitOf(ownMs, clock, signal);
+        this.#onTaken = end;
+        await over;
         this.#wake();
       }
     }
@@ -234,14 +227,14 @@ export class KafkaTickets implements TicketQueue {
 
   #wake(): void {
     const queues = new Set(this.#held.map(({ delivery }) => plainQueueKey(delivery.ticket.queue)));
-    for (const { queue, resolve } of this.#waiting) {
-      if (queues.has(queue) || this.#fault !== undefined) resolve();
+    for (const { queue, end } of this.#waiting) {
+      if (queues.has(queue) || this.#fault !== undefined) end();
     }
     if (this.#held.length > 0) this.#options.clock.after(ownMs, () => this.#wakeForStrays());
   }
 
   #wakeForStrays(): void {
     const taker = [...this.#waiting].find(({ queue }) => this.#heldFor(queue).length > 0);
-    taker?.resolve();
+    taker?.end();
   }
 }

@@ -16,6 +16,13 @@ const missing = await kafkaMissing();
 const name = missing === undefined ? "" : ` (${missing})`;
 const signal = new AbortController().signal;
 
+/** What the client reports of a consumer that has joined its group. */
+interface Joined {
+  readonly client: { readonly groupId: string; readonly generationId: number };
+  readonly operation: string;
+  readonly result?: unknown;
+}
+
 function addressOf(text: string) {
   const parsed = parseKafkaAddress(text);
   if ("problem" in parsed) throw new Error(parsed.problem);
@@ -27,6 +34,7 @@ async function takeUntil(
   receiver: Receiver,
   isDone: () => boolean,
   onMessage: (message: IncomingMessage) => void,
+  onFault = () => {},
 ): Promise<void> {
   while (!isDone()) {
     try {
@@ -35,6 +43,7 @@ async function takeUntil(
       await receiver.ack(messages);
     } catch (error) {
       expect((error as BrokerFault).permanent).toBe(false);
+      onFault();
     }
   }
 }
@@ -158,26 +167,44 @@ describe.skipIf(missing !== undefined)(`Kafka${name}`, () => {
 
   test("a broker that is killed and comes back: faults meanwhile, and nothing is lost", async () => {
     const sender = new KafkaSender(client, "outage");
-    const receiver = new KafkaReceiver({ client, topics: ["outage"], group: "outage" });
+    /** Of the group, as its member has joined it. */
+    const generations: number[] = [];
+    const onJoined = (context: unknown) => {
+      const { client: by, operation, result } = context as Joined;
+      const isOwn = operation === "joinGroup" && by.groupId === "outage";
+      if (isOwn && typeof result === "string") generations.push(by.generationId);
+    };
+    subscribe("tracing:plt:kafka:consumer:group:asyncEnd", onJoined);
+    // A group that waited for the end of a session would wait for longer than this test.
+    const member = { topics: ["outage"], group: "outage", sessionMs: 300_000 };
+    const receiver = new KafkaReceiver({ client, ...member });
     const seen = new Set<string>();
     const sent = new Set<string>();
+    let faults = 0;
     const taking = takeUntil(
       receiver,
       () => sent.size > 0 && [...sent].every((one) => seen.has(one)) && sent.has("after"),
       ({ body }) => void seen.add(body),
+      () => void faults++,
     );
     for (let i = 0; i < 50; i++) {
       const [fault] = await sender.send([{ body: `${i}` }]);
       if (fault === undefined) sent.add(`${i}`);
     }
+    while (seen.size === 0) await Bun.sleep(20);
     await kafka.kill();
     const [fault] = await sender.send([{ body: "lost" }]);
     expect(fault).toMatchObject({ permanent: false });
+    while (faults === 0) await Bun.sleep(20);
     await kafka.restart();
     while ((await sender.send([{ body: "after" }]))[0] !== undefined) await Bun.sleep(100);
     sent.add("after");
     await taking;
     expect([...sent].filter((one) => !seen.has(one))).toEqual([]);
+    // The new consumer has taken the place of the last one: nothing was shared out anew.
+    unsubscribe("tracing:plt:kafka:consumer:group:asyncEnd", onJoined);
+    expect(generations.length).toBeGreaterThan(1);
+    expect(new Set(generations).size).toBe(1);
     await receiver.close();
   });
 

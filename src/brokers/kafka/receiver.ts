@@ -5,6 +5,7 @@
  */
 import type { Consumer, MessagesStream } from "@platformatic/kafka";
 import { Backoff } from "../../base/backoff.ts";
+import { systemIds, waitOf } from "../../base/clock.ts";
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { Arrivals } from "../arrivals.ts";
@@ -25,16 +26,22 @@ interface KafkaReceiverOptions {
   readonly client: KafkaClient;
   readonly topics: readonly string[];
   readonly group: string;
+  /** Absent: 10 seconds. */
+  readonly sessionMs?: number;
 }
 
 /** How long a broker waits for a member that says nothing before its partitions go to others. */
-const sessionMs = 10_000;
+const sessionMsDefault = 10_000;
 const heartbeatMs = 1_000;
-const rebalanceMs = 15_000;
+/** How long a group waits for its members to join anew, in sessions. */
+const rebalanceSessions = 1.5;
 const fetchWaitMs = 500;
-/** Rest before a consumer is made anew; longer with each try. */
+/**
+ * Rest before a consumer is made anew; longer with each try, and short enough to be soon back with a
+ * broker that returns.
+ */
 const restMsMin = 250;
-const restMsMax = 10_000;
+const restMsMax = 2_000;
 
 /** A consumer with its stream, from its making until it fails. */
 interface Life {
@@ -45,12 +52,12 @@ interface Life {
 
 export class KafkaReceiver implements Receiver {
   readonly #options: KafkaReceiverOptions;
-  readonly #arrivals = new Arrivals({
-    max: limits.brokerBufferedMax,
-    bytesMax: limits.brokerBufferedBytesMax,
-    onFull: () => this.#life?.stream.pause(),
-    onRoom: () => this.#life?.stream.resume(),
-  });
+  /**
+   * By which the group knows all consumers of this receiver as one member: a new one takes the place of
+   * the last at once, where the group would otherwise wait for the end of that one's session.
+   */
+  readonly #memberName = `orchy-${systemIds.uuid()}`;
+  readonly #arrivals: Arrivals;
   #life: Life | undefined;
   readonly #rests = new Backoff(restMsMin, restMsMax);
   #isClosed = false;
@@ -60,6 +67,13 @@ export class KafkaReceiver implements Receiver {
 
   constructor(options: KafkaReceiverOptions) {
     this.#options = options;
+    this.#arrivals = new Arrivals({
+      clock: options.client.clock,
+      max: limits.brokerBufferedMax,
+      bytesMax: limits.brokerBufferedBytesMax,
+      onFull: () => this.#life?.stream.pause(),
+      onRoom: () => this.#life?.stream.resume(),
+    });
     this.#running = this.#run();
   }
 
@@ -130,14 +144,9 @@ export class KafkaReceiver implements Receiver {
       this.#arrivals.clear();
       if (this.#isClosed) return;
       this.#arrivals.fail(fault);
-      const restMs = this.#rests.next();
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, restMs);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+      const { over, end } = waitOf(this.#rests.next(), this.#options.client.clock);
+      this.#wake = end;
+      await over;
     }
   }
 
@@ -174,7 +183,7 @@ export class KafkaReceiver implements Receiver {
   }
 
   async #makeConsumer(): Promise<TextConsumer> {
-    const { client, group } = this.#options;
+    const { client, group, sessionMs = sessionMsDefault } = this.#options;
     const [{ Consumer, stringDeserializers }, options] = await Promise.all([
       client.library(),
       client.options(),
@@ -182,9 +191,10 @@ export class KafkaReceiver implements Receiver {
     return new Consumer({
       ...options,
       groupId: group,
+      groupInstanceId: this.#memberName,
       sessionTimeout: sessionMs,
       heartbeatInterval: heartbeatMs,
-      rebalanceTimeout: rebalanceMs,
+      rebalanceTimeout: rebalanceSessions * sessionMs,
       maxWaitTime: fetchWaitMs,
       maxBytes: limits.brokerFetchBytesMax,
       partitionAssigner: assignPartitions,

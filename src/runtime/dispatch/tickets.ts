@@ -18,11 +18,11 @@ import { TicketOffers } from "./ticket-offers.ts";
 /** Most that one call receives: SQS gives no more. */
 const perReceive = 10;
 const receiveWaitMs = 20_000;
-/** The same while other queues wait for their turn. */
-const turnWaitMs = 1_000;
+/** The same while other queues wait for their turn, or the broker is away: a success shows that it is back. */
+const shortWaitMs = 1_000;
 /** Rest of a queue after a receive that failed; longer each time. */
 const restMsMin = 500;
-const restMsMax = 10_000;
+const restMsMax = 3_000;
 
 interface TicketsOptions {
   readonly broker: TicketQueue;
@@ -137,7 +137,8 @@ export class Tickets {
       const free = claims.roomFor(queue);
       if (free === 0 && !isLooked) return;
       const isPressed = this.#line.size > 0;
-      const waitMs = free === 0 ? 0 : isPressed ? turnWaitMs : receiveWaitMs;
+      const isShort = isPressed || this.#health.isAwayFor(queue);
+      const waitMs = free === 0 ? 0 : isShort ? shortWaitMs : receiveWaitMs;
       const limit = free === 0 ? perReceive : Math.min(perReceive, free);
       try {
         const deliveries = await broker.receive({ queue, limit, waitMs, signal });

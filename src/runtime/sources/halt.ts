@@ -1,5 +1,5 @@
 /** Rests that a stop cuts short. */
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, waitOf } from "../../base/clock.ts";
 
 export class Halt {
   readonly #clock: Clock;
@@ -26,15 +26,9 @@ export class Halt {
 
   rest(ms: number): Promise<void> {
     if (this.isOver) return Promise.resolve();
-    return new Promise((resolve) => {
-      const end = () => {
-        cancel();
-        this.#ends.delete(end);
-        resolve();
-      };
-      const cancel = this.#clock.after(ms, end);
-      this.#ends.add(end);
-    });
+    const { over, end } = waitOf(ms, this.#clock);
+    this.#ends.add(end);
+    return over.finally(() => this.#ends.delete(end));
   }
 
   /** To the end of this turn of the event loop. */
