@@ -117,6 +117,7 @@ for (const [system, missing, start] of systems) {
       const missing = new SqsQueue({ service, queue: "missing", visibilitySeconds: 1 });
       const [fault] = await missing.send([{ body: "x" }]);
       expect(fault).toMatchObject({ permanent: true });
+      expect(fault!.message).toBe("SQS has no queue missing. Create it, or name its region.");
       const elsewhere = "http://127.0.0.1:1/000000000000/queue";
       const other = new SqsQueue({ service, queue: elsewhere, visibilitySeconds: 1 });
       const [refused] = await other.send([{ body: "x" }]);

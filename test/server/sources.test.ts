@@ -181,6 +181,20 @@ describe("one server", () => {
     expect(parked.reason).toBe("There is no workflow nobody-saved. too large");
   }, 60_000);
 
+  test("a dead letter that comes back to its source is parked, by whatever name the place is the same", async () => {
+    const dead = "sqs:http://127.0.0.1/000000000000/round";
+    const queue = brokers.queue("http://127.0.0.1/000000000000/round");
+    // Two names of one queue.
+    brokers.alias("round", queue);
+    const as = { start: { workflow: "nobody-saved" } };
+    await source("round", "PUT", "", { from: "sqs:round", deadLetter: dead, as });
+    brokers.queue("round").send({ body: "1" });
+    const parked = async () => (await source("round", "GET", "/parked")).body.items;
+    await until(async () => (await parked()).length === 1 && queue.messages.size === 0);
+    expect((await parked())[0].reason).toContain("deadLetter is where its messages come from");
+    expect((await source("round")).body.status).toMatchObject({ started: 0, deadLetters: 2 });
+  }, 60_000);
+
   test("a paused source takes nothing, and goes on when it is resumed", async () => {
     const queue = brokers.queue("paused");
     await source("paused", "PUT", "", start({ from: "kafka:paused" }));
@@ -227,6 +241,7 @@ describe("one server", () => {
     [start({ from: "redis:orders" }), 422, "/from"],
     [start({ as: { start: { workflow: "w" }, signal: { event: "e" } } }), 400, "/as"],
     [start({ as: { signal: { event: "e" } } }), 400, "/as/signal"],
+    [start({ as: { signal: { event: "timeout", correlationId: "c" } } }), 422, "/as/signal/event"],
     [start({ as: { start: { workflow: "w", input: "$.input" } } }), 422, "/as/start/input"],
     [start({ idempotencyKey: "" }), 400, "/idempotencyKey"],
     [start({ password: "secret" }), 400, "/password"],
@@ -234,6 +249,15 @@ describe("one server", () => {
     const answer = await source("wrong", "PUT", "", definition);
     expect([answer.status, answer.body.error.details[0].pointer]).toEqual([status, pointer]);
   });
+});
+
+test("what is neither a start nor a signal is refused by what it must be", async () => {
+  const server = await startTestServer({ parts: { brokers: new MemoryBrokers() } });
+  const { body } = await call(server, "PUT", "/v1/sources/wrong", { from: "sqs:orders", as: {} });
+  expect(body.error.details).toEqual([
+    { pointer: "/as", message: "It must be an object with either start or signal." },
+  ]);
+  await server.remove();
 });
 
 test("a key that may read reads them; changes need admin, and leave audit lines", async () => {

@@ -113,6 +113,11 @@ export class MemoryBrokers implements BrokerPlaces {
     return queue;
   }
 
+  /** Another name of a queue. */
+  alias(name: string, queue: MemoryQueue): void {
+    this.#queues.set(name, queue);
+  }
+
   reaches(): boolean {
     return true;
   }

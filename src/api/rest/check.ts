@@ -188,6 +188,8 @@ const typeNames: Readonly<Record<string, string>> = {
 function describe(issue: v.BaseIssue<unknown>): string {
   if (issue.kind !== "schema") return issue.message;
   if (issue.input === undefined) return "It is missing.";
+  // The schema has a sentence of its own.
+  if (!issue.message.startsWith("Invalid ")) return issue.message;
   const expected = issue.expected ?? "something else";
   const wanted = typeNames[expected] ?? expected.replaceAll(/[()]/g, "").replaceAll(" | ", ", ");
   const one = typeNames[expected] || !expected.includes("|") ? "" : "one of ";

@@ -162,6 +162,13 @@ export function kafkaFault(error: unknown): BrokerFault {
   const causes = deepest(error);
   const worst = causes.find(({ code }) => permanentCodes.includes(code));
   const { code, text } = worst ?? causes.at(-1)!;
+  const topic = /^Unknown topic (\S+)\.$/.exec(text)?.[1];
+  if (topic !== undefined) {
+    return new BrokerFault(`Kafka has no topic ${topic}. Create it.`, {
+      permanent: worst !== undefined,
+      cause: error,
+    });
+  }
   const name = /^[A-Z_]+$/.test(code) && !code.startsWith("PLT_") ? `${code}: ` : "";
   return new BrokerFault(`Kafka: ${name}${text}`, { permanent: worst !== undefined, cause: error });
 }

@@ -172,14 +172,25 @@ export class KafkaReceiver implements Receiver {
       this.#life = { consumer, stream, progress };
       this.#arrivals.recover();
       this.#listen(this.#life, ended.resolve);
-      const fault = kafkaFault(await ended.promise);
+      const fault = this.#faultOf(await ended.promise);
       if (this.#isClosed) await this.#commit().catch(() => {});
       return fault;
     } catch (error) {
-      return kafkaFault(error);
+      return this.#faultOf(error);
     } finally {
       await consumer?.close(true).catch(() => {});
     }
+  }
+
+  /** Kafka says that rights are missing, and not which. */
+  #faultOf(error: unknown): BrokerFault {
+    const fault = kafkaFault(error);
+    if (!/AUTHORIZATION_FAILED/.test(fault.message)) return fault;
+    const { group, topics } = this.#options;
+    const read = topics.length === 1 ? `the topic ${topics[0]}` : "its topics";
+    const needed = `It takes READ on the group ${group}, and on ${read}.`;
+    const { permanent, cause } = fault;
+    return new BrokerFault(`${fault.message} ${needed}`, { permanent, cause });
   }
 
   async #makeConsumer(): Promise<TextConsumer> {

@@ -45,9 +45,9 @@ export class KafkaSender implements Sender {
       return undefined;
     } catch (error) {
       const fault = kafkaFault(error);
-      if (!/^Kafka: Unknown topic /.test(fault.message)) return fault;
-      const message = `Kafka has no topic ${topic}. Create it, or let the server do so.`;
-      return new BrokerFault(message, { permanent: true, cause: error });
+      const { message, permanent } = fault;
+      const isMissing = message.startsWith("Kafka has no topic ");
+      return new BrokerFault(message, { permanent: permanent || isMissing, cause: error });
     }
   }
 

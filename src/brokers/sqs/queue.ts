@@ -11,7 +11,7 @@ import {
   type Receiver,
   type Sender,
 } from "../message.ts";
-import { isMissingQueue, type SqsService, sqsFault } from "./service.ts";
+import { isMissingQueue, missingQueue, type SqsService, sqsFault } from "./service.ts";
 
 /** Bounds of SQS. */
 const batchMax = 10;
@@ -219,7 +219,8 @@ export class SqsQueue implements Sender, Receiver {
       const { QueueUrl } = await service.call<Named>(at, "GetQueueUrl", found, options);
       return QueueUrl;
     } catch (error) {
-      if (create === undefined || !isMissingQueue(error as BrokerFault)) throw error;
+      if (!isMissingQueue(error as BrokerFault)) throw error;
+      if (create === undefined) throw missingQueue(queue, region, error as BrokerFault);
     }
     const made = { QueueName: queue, Attributes: create };
     return (await service.call<Named>(at, "CreateQueue", made, options)).QueueUrl;

@@ -95,3 +95,14 @@ export function isWithoutCredentials({ cause }: BrokerFault): boolean {
 export function isMissingQueue({ cause }: BrokerFault): boolean {
   return cause instanceof AwsFault && /NonExistentQueue|QueueDoesNotExist/.test(cause.code);
 }
+
+/** The same, which names the queue and says what to do. */
+export function missingQueue(
+  name: string,
+  region: string | undefined,
+  { cause }: BrokerFault,
+): BrokerFault {
+  const place = region === undefined ? "" : ` in ${region}`;
+  const message = `SQS has no queue ${name}${place}. Create it, or name its region.`;
+  return new BrokerFault(message, { permanent: true, cause });
+}

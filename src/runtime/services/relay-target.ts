@@ -58,7 +58,7 @@ export class RelayTarget {
   /** What is wrong with it; undefined: nothing. */
   get complaint(): string | undefined {
     if (this.#reason === undefined) return undefined;
-    return `${this.#options.address} takes no messages: ${this.#reason}`;
+    return `${this.#options.address} takes no messages: ${this.#reason.replace(/\.$/, "")}.`;
   }
 
   /** False: there is no room, or it is away and was tried a moment ago. */

@@ -92,7 +92,7 @@ export class Relay {
   /** What is wrong with which brokers; undefined: nothing. */
   complaint(): string | undefined {
     const complaints = [...this.#targets.values()].flatMap(({ complaint }) => complaint ?? []);
-    return complaints.length === 0 ? undefined : `${complaints.join("; ")}.`;
+    return complaints.length === 0 ? undefined : complaints.join(" ");
   }
 
   #target(address: string): RelayTarget {

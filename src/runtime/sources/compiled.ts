@@ -90,6 +90,13 @@ export function compileSource(definition: SourceDefinition): CompiledSource {
     const template = compile(value, pointer, problems);
     if (template !== undefined) templates.set(field, template);
   }
+  const event = templates.get("event");
+  if (event?.references.length === 0) {
+    const name: unknown = JSON.parse(resolved(event, scopeOf("null"), "event"));
+    if (!isWaitedEvent(name)) {
+      problems.push({ pointer: "/as/signal/event", message: `It must be ${waitedEventForm}.` });
+    }
+  }
   if (problems.length > 0 || from === undefined) {
     throw new OrchyError("DEFINITION_REFUSED", "The source is invalid.", problems);
   }

@@ -12,6 +12,9 @@ import { cutMessage } from "../../language/data/cut.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { DeadLetter, ParkedMessages } from "./parked.ts";
 
+/** What became of a message. */
+const header = "orchy-dead-letter";
+
 interface Options {
   readonly brokers: BrokerPlaces;
   readonly parked: ParkedMessages;
@@ -34,6 +37,10 @@ export function burialOf(
   const sender = to && brokers.sender(to);
 
   async function send(letter: DeadLetter): Promise<void> {
+    if (sender !== undefined && isOwn(source, letter)) {
+      const reason = `${letter.reason} ${cameBack}`;
+      return parked.add(source, { ...letter, reason });
+    }
     const [fault] = sender === undefined ? [] : await sender.send([asMessage(source, letter)]);
     if (fault !== undefined && !fault.permanent) throw fault;
     if (sender !== undefined && fault === undefined) return;
@@ -54,10 +61,22 @@ export function burialOf(
   };
 }
 
+/** A queue has several names: that one is the other is seen only by what comes from it. */
+const cameBack =
+  "It is a dead letter of this source already: its deadLetter is where its messages come from.";
+
+function isOwn(source: string, { message: { headers } }: DeadLetter): boolean {
+  try {
+    return JSON.parse(headers[header] ?? "null")?.source === source;
+  } catch {
+    return false;
+  }
+}
+
 /** The message as it was, with what became of it in one more header: SQS takes ten. */
 function asMessage(source: string, { message, reason, tries }: DeadLetter): OutgoingMessage {
   const { body, key, headers, id, sentAt } = message;
   const about = JSON.stringify({ source, message: id, tries, reason: cutMessage(reason) });
-  const more = { ...headers, "orchy-dead-letter": about };
+  const more = { ...headers, [header]: about };
   return { body, id: `${source} ${id} ${sentAt}`, headers: more, ...defined({ key }) };
 }
