@@ -92,14 +92,6 @@ function nonce(): string {
 
 export const systemIds: Ids = { uuid: () => Bun.randomUUIDv7(), nonce };
 
-/** Waits for the work, or gives up waiting after the given time. */
-export async function within(ms: number, work: Promise<unknown>, clock: Clock): Promise<void> {
-  const { promise: tooLong, resolve } = Promise.withResolvers<void>();
-  const cancel = clock.after(ms, resolve);
-  await Promise.race([work, tooLong]);
-  cancel();
-}
-
 /** A wait that is over after its time, when its signal is aborted, or when somebody ends it. */
 interface Wait {
   readonly over: Promise<void>;
@@ -123,4 +115,10 @@ export function waitOf(ms: number, clock: Clock, signal?: AbortSignal): Wait {
 /** Resolves after `ms` milliseconds of the clock, or, without an error, when the signal is aborted. */
 export function pause(ms: number, clock: Clock, signal?: AbortSignal): Promise<void> {
   return waitOf(ms, clock, signal).over;
+}
+
+/** Waits for the work, or gives up waiting after the given time. */
+export async function within(ms: number, work: Promise<unknown>, clock: Clock): Promise<void> {
+  const { over, end } = waitOf(ms, clock);
+  await Promise.race([work, over]).finally(end);
 }

@@ -143,12 +143,6 @@ export class SqsQueue implements Sender, Receiver {
     return this.#forEach("ChangeMessageVisibilityBatch", messages, { VisibilityTimeout: 0 });
   }
 
-  /** Hides messages that were received for so much longer, from now on. */
-  hide(messages: readonly IncomingMessage[], seconds: number): Promise<void> {
-    const more = { VisibilityTimeout: seconds };
-    return this.#forEach("ChangeMessageVisibilityBatch", messages, more);
-  }
-
   async #forEach(
     operation: string,
     messages: readonly IncomingMessage[],
