@@ -8,7 +8,7 @@ import { integer } from "../src/config/settings.ts";
 import { brokerMissing, queues } from "../test/chaos/broker.ts";
 import { printReport } from "../test/chaos/report.ts";
 import { runChaos, targets } from "../test/chaos/run.ts";
-import { ministackMissing } from "../test/support/brokers/ministack.ts";
+import { dynoxideMissing } from "../test/support/brokers/dynoxide.ts";
 import { cassandraMissing } from "../test/support/cassandra.ts";
 import { postgresMissing } from "../test/support/postgres.ts";
 import { redisMissing } from "../test/support/redis.ts";
@@ -62,7 +62,7 @@ const missing = {
   redis: redisMissing,
   cluster: redisMissing,
   postgres: postgresMissing,
-  dynamodb: target === "dynamodb" ? await ministackMissing() : undefined,
+  dynamodb: target === "dynamodb" ? await dynoxideMissing() : undefined,
   cassandra: target === "cassandra" ? await cassandraMissing() : undefined,
   sqlite: undefined,
 }[target];

@@ -3,7 +3,7 @@
  * may, and a way of its own for each server.
  */
 import { join } from "node:path";
-import { startMinistack } from "../support/brokers/ministack.ts";
+import { startDynoxide } from "../support/brokers/dynoxide.ts";
 import type { Chance } from "../support/chance.ts";
 import { scanDynamo, testUrl } from "../support/dynamodb.ts";
 import type { StoreBed } from "./bed.ts";
@@ -18,10 +18,10 @@ import { wayFaults } from "./ways.ts";
 type Troubling = (name: TroubleName | "none") => void;
 
 export async function startDynamoBed(servers: number): Promise<StoreBed> {
-  const ministack = await startMinistack();
+  const dynoxide = await startDynoxide();
   const started = Promise.withResolvers<string>();
   const program = join(import.meta.dirname, "dynamodb-service.ts");
-  const service = Bun.spawn([process.execPath, program, ministack.endpoint], {
+  const service = Bun.spawn([process.execPath, program, dynoxide.endpoint], {
     ipc: (endpoint: string) => started.resolve(endpoint),
     stdio: ["ignore", "inherit", "inherit"],
   });
@@ -37,12 +37,12 @@ export async function startDynamoBed(servers: number): Promise<StoreBed> {
       AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${way.port}`,
     })),
     faults: (chance) => faultsOf(proxies, trouble, chance),
-    checkLeftovers: (ledger) => checkLeftovers(ministack.endpoint, ledger),
+    checkLeftovers: (ledger) => checkLeftovers(dynoxide.endpoint, ledger),
     async stop() {
       for (const proxy of proxies) proxy.stop();
       service.kill();
       await service.exited;
-      await ministack.stop();
+      await dynoxide.stop();
     },
   };
 }
