@@ -1,13 +1,15 @@
 /**
  * What operations of the store cost on DynamoDB: `bun scripts/dynamodb-costs.ts`, in requests and
- * capacity units, as its imitation ministack counts them by Amazon's rules; and what a whole server
- * without work costs, which takes a minute.
+ * capacity units, as its imitation ministack counts them by Amazon's rules; what a step takes of the
+ * processor of its client; and what a whole server without work costs, which takes a minute.
  */
+import { join } from "node:path";
 import type { AwsAttempt } from "../src/aws/client.ts";
 import { countsOf } from "../src/store/dynamodb/capacity.ts";
 import { openDynamoStore } from "../src/store/dynamodb/open.ts";
 import { ministackMissing, startMinistack } from "../test/support/brokers/ministack.ts";
 import { testCredentials, testUrl } from "../test/support/dynamodb.ts";
+import { handedOverMicros } from "./bench/client-cost.ts";
 import { type Cost, measureCosts, type OperationName, printCosts } from "./bench/store-costs.ts";
 import { startServer, stop } from "./bench/support.ts";
 
@@ -39,6 +41,24 @@ export async function dynamoCosts(endpoint: string): Promise<readonly Cost<Unit>
   const costs = await measureCosts(store, plan, () => spent);
   await store.close();
   return costs;
+}
+
+/** Of an endpoint that accepts all that is written. */
+async function measureClient(): Promise<number> {
+  const started = Promise.withResolvers<string>();
+  const program = join(import.meta.dir, "bench/accepting-dynamo.ts");
+  const service = Bun.spawn([process.execPath, program], {
+    ipc: (endpoint: string) => started.resolve(endpoint),
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const dynamodbEndpoint = await started.promise;
+  const options = { namespace: "client", dynamodbEndpoint, credentials: testCredentials };
+  const store = await openDynamoStore(testUrl, options);
+  const micros = await handedOverMicros(store);
+  await store.close();
+  service.kill();
+  await service.exited;
+  return micros;
 }
 
 /** Requests a second of a server without work, once its looks have become as rare as they get. */
@@ -73,6 +93,10 @@ if (import.meta.main) {
   }
   const running = await startMinistack();
   printCosts(await dynamoCosts(running.endpoint));
+  const micros = await measureClient();
+  console.log(
+    `Processor time of a handed-over step: ${micros.toFixed(0)} µs (planned: at most 150).`,
+  );
   console.log("A server without work is measured for a minute.");
   const idle = await measureIdle(running.endpoint);
   console.log(`Requests a second without work: ${idle.toFixed(1)} (planned: at most 5).`);

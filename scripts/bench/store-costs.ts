@@ -33,7 +33,7 @@ export interface Cost<Unit extends string> {
   readonly each: Spent<Unit>;
 }
 
-type Measure = (
+export type Measure = (
   operation: OperationName,
   work: (index: number) => Promise<unknown>,
 ) => Promise<void>;
@@ -60,7 +60,7 @@ export async function measureCosts<Unit extends string>(
   };
   // Nothing is there yet.
   await measureLooks(store, measure);
-  await measureLife(store, measure);
+  await measureLife(store, measure, { executions: timesEach + 1, steps: 1 });
   return costs;
 }
 
@@ -79,10 +79,17 @@ export function printCosts<Unit extends string>(costs: readonly Cost<Unit>[]): v
 
 const entry = entryAt(1);
 
-/** Executions, each from its start to its end: the same step of all of them at a time. */
-async function measureLife(store: Store, measure: Measure): Promise<void> {
+/**
+ * Executions, each from its start to its end: the same step of all of them at a time. `steps`: of them
+ * that are handed over.
+ */
+export async function measureLife(
+  store: Store,
+  measure: Measure,
+  { executions, steps }: { readonly executions: number; readonly steps: number },
+): Promise<void> {
   const { partitions } = store;
-  const ids = Array.from({ length: timesEach + 1 }, () => Bun.randomUUIDv7());
+  const ids = Array.from({ length: executions }, () => Bun.randomUUIDv7());
   const heads: Head[] = [];
   const held: { taskId: string; token: string }[] = [];
   let step = 0;
@@ -140,8 +147,10 @@ async function measureLife(store: Store, measure: Measure): Promise<void> {
     heads[i] = answer.head;
     held[i] = { taskId, token };
   });
-  step += 1;
-  await measure("handed-over step", (i) => commit(i, { handOff: true }));
+  for (let i = 0; i < steps; i++) {
+    step += 1;
+    await measure("handed-over step", (i) => commit(i, { handOff: true }));
+  }
   const leases = (i: number) => [{ key: keyOf(i), ...held[i]!, until: Date.now() + 30_000 }];
   await measure("heartbeat", async (i) => {
     const { partition } = keyOf(i);
