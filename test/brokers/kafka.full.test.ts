@@ -195,7 +195,8 @@ describe.skipIf(missing !== undefined)(`Kafka${name}`, () => {
     await kafka.kill();
     const [fault] = await sender.send([{ body: "lost" }]);
     expect(fault).toMatchObject({ permanent: false });
-    while (faults === 0) await Bun.sleep(20);
+    const before = faults;
+    while (faults === before) await Bun.sleep(20);
     await kafka.restart();
     while ((await sender.send([{ body: "after" }]))[0] !== undefined) await Bun.sleep(100);
     sent.add("after");

@@ -136,7 +136,7 @@ test.skipIf(missing !== undefined)(
     await until(async () => (await stateOf(server, "dead")) === "failing");
 
     const shown = await shownBy(server, "/v1/sources/dead/parked");
-    expect(shown).toContain("There is no workflow nowhere. SQS: ");
+    expect(shown).toContain("There is no workflow nowhere. SQS has no queue nowhere.");
     expect(await shownBy(shut.server)).toContain("Kafka: ");
     expect(stored()).toContain("sqs:nowhere");
     expect(server.output.text).toContain('"level":"debug"');
