@@ -9,7 +9,6 @@
  * - *long chains*: as many steps in chains of 10 as of 1,000: a step of either should cost the same.
  * - *payloads*: a backlog of chains of 5 whose actions pass on a payload of so many bytes.
  * - *idle*, *half load*: latency of whole chains, divided by their steps.
- * - *waiting*: memory of the server while many executions wait for a signal.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -40,12 +39,6 @@ const options = readOptions("One server and one worker: steps a second, latency 
     read: integer(1, 1_000),
   },
   executions: { type: "string", default: "10000", about: "in a drain", read: integer(1, 10 ** 7) },
-  waiting: {
-    type: "string",
-    default: "100000",
-    about: "executions that wait for a signal; 0: none",
-    read: integer(0, 10 ** 7),
-  },
   payloads: {
     type: "string",
     default: "10000,100000,1000000",
@@ -248,24 +241,4 @@ try {
   await stop(server);
 }
 
-const { waiting } = options;
-if (waiting > 0) {
-  const fresh = await open(mkdtempSync(join(folder, "waiting-")));
-  await call(fresh.url, "/v1/workflows", {
-    name: "bench-wait",
-    rootAction: 1,
-    actions: [{ id: 1, type: "system", name: "wait", event: "go", timeoutSeconds: 86_400 }],
-  });
-  const begun = performance.now();
-  await startMany([fresh.url], "bench-wait", { count: waiting });
-  const seconds = (performance.now() - begun) / 1000;
-  console.table([
-    {
-      "executions waiting": waiting,
-      "starts/s": Math.round(waiting / seconds),
-      "server MiB": Math.round(usage(fresh.process.pid).rss),
-    },
-  ]);
-  await stop(fresh);
-}
 rmSync(folder, { recursive: true, force: true });
