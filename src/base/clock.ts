@@ -100,7 +100,11 @@ interface Wait {
 
 /** It leaves nothing at the clock, nor at the signal, which may outlive many waits. */
 export function waitOf(ms: number, clock: Clock, signal?: AbortSignal): Wait {
-  const { promise: over, resolve } = Promise.withResolvers<void>();
+  // The worker library runs in Node.js 20 too, which has no Promise.withResolvers.
+  let resolve = () => {};
+  const over = new Promise<void>((done) => {
+    resolve = done;
+  });
   const end = () => {
     cancel();
     signal?.removeEventListener("abort", end);
