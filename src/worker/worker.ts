@@ -8,7 +8,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { create } from "@bufbuild/protobuf";
 import { inTime } from "../base/amount.ts";
-import { pause, systemClock } from "../base/clock.ts";
+import { systemClock, waitOf } from "../base/clock.ts";
 import { limits } from "../base/limits.ts";
 import {
   type ActionDefinition,
@@ -260,11 +260,8 @@ export class Worker {
 
 /** True when `work` ended within `ms`. */
 async function within(ms: number, work: Promise<void>): Promise<boolean> {
-  const late = new AbortController();
-  const done = work.then(() => true);
-  const result = await Promise.race([done, pause(ms, systemClock, late.signal).then(() => false)]);
-  late.abort();
-  return result;
+  const { over, end } = waitOf(ms, systemClock);
+  return await Promise.race([work.then(() => true), over.then(() => false)]).finally(end);
 }
 
 /** Files and variables often end with a line break; a header must not. */

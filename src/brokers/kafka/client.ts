@@ -157,18 +157,21 @@ const permanentCodes = [
   "RECORD_LIST_TOO_LARGE",
 ];
 
+/** What the client says of a topic that the cluster does not have. */
+const missingTopic = /^Unknown topic (\S+)\.$/;
+
+export function isMissingTopic({ cause }: BrokerFault): boolean {
+  return missingTopic.test(deepest(cause).at(-1)!.text);
+}
+
 export function kafkaFault(error: unknown): BrokerFault {
   if (error instanceof BrokerFault) return error;
   const causes = deepest(error);
   const worst = causes.find(({ code }) => permanentCodes.includes(code));
   const { code, text } = worst ?? causes.at(-1)!;
-  const topic = /^Unknown topic (\S+)\.$/.exec(text)?.[1];
-  if (topic !== undefined) {
-    return new BrokerFault(`Kafka has no topic ${topic}. Create it.`, {
-      permanent: worst !== undefined,
-      cause: error,
-    });
-  }
+  const how = { permanent: worst !== undefined, cause: error };
+  const topic = missingTopic.exec(text)?.[1];
+  if (topic !== undefined) return new BrokerFault(`Kafka has no topic ${topic}. Create it.`, how);
   const name = /^[A-Z_]+$/.test(code) && !code.startsWith("PLT_") ? `${code}: ` : "";
-  return new BrokerFault(`Kafka: ${name}${text}`, { permanent: worst !== undefined, cause: error });
+  return new BrokerFault(`Kafka: ${name}${text}`, how);
 }

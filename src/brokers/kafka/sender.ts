@@ -2,7 +2,7 @@
 import { defined } from "../../base/defined.ts";
 import { limits } from "../../base/limits.ts";
 import { BrokerFault, type OutgoingMessage, type Sender } from "../message.ts";
-import { type KafkaClient, kafkaFault } from "./client.ts";
+import { isMissingTopic, type KafkaClient, kafkaFault } from "./client.ts";
 
 const messagesPerBatch = 500;
 /** Beside its texts, with length fields and attributes. */
@@ -45,9 +45,8 @@ export class KafkaSender implements Sender {
       return undefined;
     } catch (error) {
       const fault = kafkaFault(error);
-      const { message, permanent } = fault;
-      const isMissing = message.startsWith("Kafka has no topic ");
-      return new BrokerFault(message, { permanent: permanent || isMissing, cause: error });
+      if (fault.permanent || !isMissingTopic(fault)) return fault;
+      return new BrokerFault(fault.message, { permanent: true, cause: error });
     }
   }
 
