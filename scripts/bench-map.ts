@@ -6,7 +6,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { integer } from "../src/config/settings.ts";
-import { allEnded, call, median, startServer, startWorker, stop, usage } from "./bench/support.ts";
+import {
+  allEnded,
+  call,
+  median,
+  startServer,
+  startWorker,
+  stop,
+  storeIn,
+  usage,
+} from "./bench/support.ts";
 import { readOptions } from "./options.ts";
 
 const options = readOptions("Items of maps: what they cost, however many there are.", {
@@ -23,7 +32,7 @@ const [items, small, rounds] = [options.items, options.small, options.rounds].ma
 ];
 
 const folder = mkdtempSync(join(tmpdir(), "orchy-bench-"));
-const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
+const store = storeIn(folder, options.store);
 const server = await startServer({ store });
 const worker = await startWorker(server.url, { transport: "http2", polls: 2 });
 await call(server.url, "/v1/workflows", {

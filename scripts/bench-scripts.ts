@@ -11,7 +11,15 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { integer } from "../src/config/settings.ts";
 import { readMetrics, total } from "../test/support/metrics.ts";
-import { call, type Running, startMany, startServer, stop, usage } from "./bench/support.ts";
+import {
+  call,
+  type Running,
+  startMany,
+  startServer,
+  stop,
+  storeIn,
+  usage,
+} from "./bench/support.ts";
 import { readOptions } from "./options.ts";
 
 const options = readOptions("Bursts of scripts: how long they take, and what they cost.", {
@@ -113,7 +121,7 @@ async function turnsPerMs(server: Running): Promise<number> {
 }
 
 const folder = mkdtempSync(join(tmpdir(), "orchy-bench-"));
-const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
+const store = storeIn(folder, options.store);
 const servers: Running[] = [];
 try {
   for (let i = 0; i < options.servers; i++) servers.push(await startServer({ store }));

@@ -10,7 +10,7 @@ import { KafkaClient } from "../src/brokers/kafka/client.ts";
 import { KafkaSender } from "../src/brokers/kafka/sender.ts";
 import { integer } from "../src/config/settings.ts";
 import { kafkaMissing, startKafka } from "../test/support/brokers/kafka.ts";
-import { call, median, percentile, startServer, stop, usage } from "./bench/support.ts";
+import { call, median, percentile, startServer, stop, storeIn, usage } from "./bench/support.ts";
 import { readOptions } from "./options.ts";
 
 const options = readOptions("Sources: records of Kafka to acknowledged starts.", {
@@ -36,7 +36,7 @@ const kafka = await startKafka();
 const address = parseKafkaAddress(kafka.brokers.plaintext);
 if ("problem" in address) throw new Error(address.problem);
 const client = new KafkaClient(address.value);
-const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
+const store = storeIn(folder, options.store);
 const server = await startServer({ store, flags: ["--kafka", kafka.brokers.plaintext] });
 const actions = [{ id: "a", type: "system", name: "wait", event: "go" }];
 await call(server.url, "/v1/workflows", { name: "bench", rootAction: "a", actions });

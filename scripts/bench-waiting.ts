@@ -11,6 +11,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { integer } from "../src/config/settings.ts";
+import { inTurns } from "../src/store/kit/in-turns.ts";
+import { readMetrics, total } from "../test/support/metrics.ts";
 import {
   call,
   chain,
@@ -20,6 +22,7 @@ import {
   startServer,
   startWorker,
   stop,
+  storeIn,
   usage,
 } from "./bench/support.ts";
 import { readOptions } from "./options.ts";
@@ -35,9 +38,10 @@ const { waiting, lanes } = options;
 /** For what the starts have left to do, and until looks are as rare as they get. */
 const settleMs = 30_000;
 const signals = Math.min(options.signals, waiting);
+const signalsAtOnce = 8;
 
 const folder = mkdtempSync(join(tmpdir(), "orchy-bench-"));
-const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
+const store = storeIn(folder, options.store);
 const server = await startServer({ store });
 const { url } = server;
 
@@ -48,18 +52,12 @@ const ms = (times: readonly number[]) => ({
   "p99 ms": percentile(times, 0.99).toFixed(1),
 });
 
-/** Sums of counters of the server, with their labels. */
-async function counted(name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  const values = text.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\d+)$`, "gm"));
-  return [...values].reduce((sum, [, value]) => sum + Number(value), 0);
-}
-
 /** Calls of the store, and requests that are billed. */
 async function calls() {
+  const samples = await readMetrics(server);
   return {
-    "store calls": await counted("orchy_store_call_seconds_count"),
-    "requests to DynamoDB": await counted("orchy_dynamodb_requests_total"),
+    "store calls": total(samples, "orchy_store_call_seconds_count"),
+    "requests to DynamoDB": total(samples, "orchy_dynamodb_requests_total"),
   };
 }
 
@@ -113,21 +111,17 @@ async function idle() {
 
 /** To every so-manieth execution. */
 async function signal(ids: readonly string[]) {
-  const times: number[] = [];
-  let next = 0;
+  const numbers = Array.from({ length: signals }, (_, i) => i);
   const begun = performance.now();
-  const lane = async () => {
-    for (let i = next++; i < signals; i = next++) {
-      const id = ids[Math.floor((i * ids.length) / signals)];
-      const sentAt = performance.now();
-      await call(url, `/v1/executions/${id}/signal`, { event: "go", payload: i });
-      const response = await fetch(`${url}/v1/executions/${id}/result?wait=30`);
-      const { status } = (await response.json()) as { status: string };
-      if (status !== "COMPLETED") throw new Error(`${id} is ${status} after its signal`);
-      times.push(performance.now() - sentAt);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(8, signals) }, lane));
+  const times = await inTurns(signalsAtOnce, numbers, async (i) => {
+    const id = ids[Math.floor((i * ids.length) / signals)];
+    const sentAt = performance.now();
+    await call(url, `/v1/executions/${id}/signal`, { event: "go", payload: i });
+    const response = await fetch(`${url}/v1/executions/${id}/result?wait=30`);
+    const { status } = (await response.json()) as { status: string };
+    if (status !== "COMPLETED") throw new Error(`${id} is ${status} after its signal`);
+    return performance.now() - sentAt;
+  });
   const seconds = (performance.now() - begun) / 1_000;
   console.table([{ signals, "signals/s": Math.round(signals / seconds), ...ms(times) }]);
 }

@@ -27,6 +27,7 @@ import {
   startServer,
   startWorker,
   stop,
+  storeIn,
   usage,
 } from "./bench/support.ts";
 import { readOptions } from "./options.ts";
@@ -64,7 +65,7 @@ const { polls } = options;
 const longChains = [10, 1_000];
 
 function open(folder: string): Promise<Running> {
-  const store = options.store === "sqlite" ? `sqlite:${folder}/orchy.db` : options.store;
+  const store = storeIn(folder, options.store);
   return startServer({ store, partitions: options.partitions, profile: options.profile });
 }
 

@@ -9,6 +9,8 @@ import { countsOf } from "../src/store/dynamodb/capacity.ts";
 import { openDynamoStore } from "../src/store/dynamodb/open.ts";
 import { ministackMissing, startMinistack } from "../test/support/brokers/ministack.ts";
 import { testCredentials, testUrl } from "../test/support/dynamodb.ts";
+import { startEndpoint } from "../test/support/endpoint-process.ts";
+import { readMetrics, total } from "../test/support/metrics.ts";
 import { handedOverMicros } from "./bench/client-cost.ts";
 import { type Cost, measureCosts, type OperationName, printCosts } from "./bench/store-costs.ts";
 import { startServer, stop } from "./bench/support.ts";
@@ -45,19 +47,13 @@ export async function dynamoCosts(endpoint: string): Promise<readonly Cost<Unit>
 
 /** Of an endpoint that accepts all that is written. */
 async function measureClient(): Promise<number> {
-  const started = Promise.withResolvers<string>();
-  const program = join(import.meta.dir, "bench/accepting-dynamo.ts");
-  const service = Bun.spawn([process.execPath, program], {
-    ipc: (endpoint: string) => started.resolve(endpoint),
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  const dynamodbEndpoint = await started.promise;
+  const service = await startEndpoint(join(import.meta.dir, "bench/accepting-dynamo.ts"));
+  const dynamodbEndpoint = service.endpoint;
   const options = { namespace: "client", dynamodbEndpoint, credentials: testCredentials };
   const store = await openDynamoStore(testUrl, options);
   const micros = await handedOverMicros(store);
   await store.close();
-  service.kill();
-  await service.exited;
+  await service.stop();
   return micros;
 }
 
@@ -69,11 +65,7 @@ async function measureIdle(endpoint: string): Promise<number> {
     AWS_ENDPOINT_URL_DYNAMODB: endpoint,
   });
   const server = await startServer({ store: testUrl });
-  const requests = async () => {
-    const text = await (await fetch(`${server.url}/metrics`)).text();
-    const counts = text.matchAll(/^orchy_dynamodb_requests_total\{.*\} (\d+)$/gm);
-    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
-  };
+  const requests = async () => total(await readMetrics(server), "orchy_dynamodb_requests_total");
   await Bun.sleep(settleMs);
   const before = await requests();
   await Bun.sleep(idleMs);

@@ -1,4 +1,5 @@
 /** What a step costs the process that asks for it, however fast its database is. */
+import { inTurns } from "../../src/store/kit/in-turns.ts";
 import type { Store } from "../../src/store/store.ts";
 import { type Measure, measureLife } from "./store-costs.ts";
 import { median } from "./support.ts";
@@ -9,6 +10,7 @@ const steps = 10;
 const rounds = 4;
 /** Under way at a time. */
 const lanes = 64;
+const numbers = Array.from({ length: executions }, (_, i) => i);
 
 /** Microseconds of this process's processor for a handed-over step, all of its threads together. */
 export async function handedOverMicros(store: Store): Promise<number> {
@@ -16,11 +18,7 @@ export async function handedOverMicros(store: Store): Promise<number> {
   const measure: Measure = async (operation, work) => {
     if (operation !== "create" && operation !== "handed-over step") return;
     const before = process.cpuUsage();
-    let next = 0;
-    const lane = async () => {
-      for (let i = next++; i < executions; i = next++) await work(i);
-    };
-    await Promise.all(Array.from({ length: lanes }, lane));
+    await inTurns(lanes, numbers, work);
     const { user, system } = process.cpuUsage(before);
     if (operation !== "create") costs.push((user + system) / executions);
   };

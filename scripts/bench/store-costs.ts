@@ -147,7 +147,7 @@ export async function measureLife(
     heads[i] = answer.head;
     held[i] = { taskId, token };
   });
-  for (let i = 0; i < steps; i++) {
+  while (step < steps) {
     step += 1;
     await measure("handed-over step", (i) => commit(i, { handOff: true }));
   }

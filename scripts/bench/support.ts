@@ -37,6 +37,11 @@ async function lineWith(
   return found;
 }
 
+/** The address of a store as benchmarks name it: `sqlite` is a file of its own in this folder. */
+export function storeIn(folder: string, store: string): string {
+  return store === "sqlite" ? `sqlite:${folder}/orchy.db` : store;
+}
+
 export interface ServerOptions {
   readonly store: string;
   readonly partitions?: string | undefined;

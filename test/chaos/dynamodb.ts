@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { startDynoxide } from "../support/brokers/dynoxide.ts";
 import type { Chance } from "../support/chance.ts";
 import { scanDynamo, testUrl } from "../support/dynamodb.ts";
+import { startEndpoint } from "../support/endpoint-process.ts";
 import type { StoreBed } from "./bed.ts";
 import type { TroubleName } from "./dynamodb-service.ts";
 import type { Fault, Healed } from "./faults.ts";
@@ -19,13 +20,9 @@ type Troubling = (name: TroubleName | "none") => void;
 
 export async function startDynamoBed(servers: number): Promise<StoreBed> {
   const dynoxide = await startDynoxide();
-  const started = Promise.withResolvers<string>();
   const program = join(import.meta.dirname, "dynamodb-service.ts");
-  const service = Bun.spawn([process.execPath, program, dynoxide.endpoint], {
-    ipc: (endpoint: string) => started.resolve(endpoint),
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  const port = Number(new URL(await started.promise).port);
+  const service = await startEndpoint(program, dynoxide.endpoint);
+  const port = Number(new URL(service.endpoint).port);
   const proxies = await startWays(port, servers);
   const trouble: Troubling = (name) => service.send(name);
   return {
@@ -40,8 +37,7 @@ export async function startDynamoBed(servers: number): Promise<StoreBed> {
     checkLeftovers: (ledger) => checkLeftovers(dynoxide.endpoint, ledger),
     async stop() {
       for (const proxy of proxies) proxy.stop();
-      service.kill();
-      await service.exited;
+      await service.stop();
       await dynoxide.stop();
     },
   };

@@ -4,7 +4,7 @@ import { Refreshed } from "../../src/aws/credentials.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { type DynamoOptions, openDynamoDriver } from "../../src/store/dynamodb/open.ts";
 import type { RecordsDriver } from "../../src/store/records/driver.ts";
-import { type Dynoxide, dynoxideMissing, startDynoxide } from "./brokers/dynoxide.ts";
+import { dynoxideMissing, startDynoxide } from "./brokers/dynoxide.ts";
 import { type Ministack, ministackMissing, startMinistack } from "./brokers/ministack.ts";
 import type { Service } from "./on-service.ts";
 
@@ -101,9 +101,18 @@ export const ministack: Service<Ministack> = {
   startMs: 120_000,
 };
 
-/** Another imitation, which is faster. */
-export const dynoxide: Service<Dynoxide> = {
+/** Another imitation, written by others: what both hold is no whim of one. */
+const dynoxide: Service<TestDynamo> = {
   missing: dynoxideMissing,
-  start: startDynoxide,
+  async start() {
+    const { endpoint, stop } = await startDynoxide();
+    return { open: (options) => openEmptyDynamo(endpoint, options), stop };
+  },
   startMs: 120_000,
 };
+
+/** By name: those on which the driver and the store are tried. */
+export const dynamos = [
+  ["DynamoDB", dynamo],
+  ["DynamoDB by dynoxide", dynoxide],
+] as const;

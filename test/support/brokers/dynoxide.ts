@@ -1,8 +1,8 @@
 /**
  * DynamoDB as dynoxide imitates it, a program of Rust under a free licence: on a free port of loopback,
- * in memory, stopped by its process id. It is some ten times as fast as ministack, and its queries take
- * no longer where many items stand beside those that are sought; so it is what figures, chaos and the
- * suites of the store run on. Capacity is counted by ministack's rules.
+ * in memory, stopped by its process id. It is much faster than ministack, and its queries take no longer
+ * where many items stand beside those that are sought; so it is what figures of the processor, chaos and
+ * the suites of the store run on. Requests and capacity are counted on ministack.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
